@@ -1,0 +1,181 @@
+"""The GLiT block (2107.02960, section 3.2), once for standalone networks and subnets.
+
+B images, T tokens, d token width; Cg and Cl channels of the global and the local part (they add
+up to d), H heads of width h, E expansion, K kernel, m FFN width.
+
+The functions take `Parts`: callables under the names of `hnas.layout`. A standalone `Block` passes
+itself, its parts are modules; a supernet passes linear maps over slices of the shared weights.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hnas import arch as archs
+from hnas import layout
+from hnas.space import Frame
+
+Map = Callable[[Tensor], Tensor]
+
+
+class Parts(Protocol):
+    """What a block is made of; without global (or local) groups it lacks the maps of that side."""
+
+    @property
+    def sizes(self) -> layout.Sizes: ...
+    @property
+    def activation(self) -> str: ...
+    @property
+    def dropout(self) -> Map: ...
+    @property
+    def norm1(self) -> Map: ...
+    @property
+    def norm2(self) -> Map: ...
+    @property
+    def fc1(self) -> Map: ...
+    @property
+    def fc2(self) -> Map: ...
+    @property
+    def qkv(self) -> Map: ...
+    @property
+    def proj(self) -> Map: ...
+    @property
+    def expand(self) -> Map: ...
+    @property
+    def depthwise(self) -> Map: ...
+    @property
+    def norm(self) -> Map: ...
+    @property
+    def project(self) -> Map: ...
+
+
+def attention(x: Tensor, parts: Parts) -> Tensor:
+    """Self-attention among the global channels: (B, T, Cg) -> (B, T, Cg), scale h^-1/2."""
+    B, T, _ = x.shape
+    H, h = parts.sizes["H"], parts.sizes["h"]
+    # Flattened first: two dimensions keep the channel slice a view inside the matrix product.
+    qkv = parts.qkv(x.flatten(0, 1)).view(B, T, 3, H, h)
+    q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+    y = F.scaled_dot_product_attention(q, k, v)
+    return parts.proj(y.transpose(1, 2).reshape(B * T, H * h)).view(B, T, -1)
+
+
+def local(x: Tensor, parts: Parts) -> Tensor:
+    """The local head: (B, T, Cl) -> (B, T, Cl).
+
+    Pointwise to 2E, GLU (value, gate), depthwise over tokens, BatchNorm, Swish, pointwise.
+    """
+    B, T, _ = x.shape
+    y = F.glu(parts.expand(x.flatten(0, 1)), dim=-1).view(B, T, -1)
+    y = parts.norm(parts.depthwise(y).flatten(0, 1))
+    return parts.project(parts.dropout(F.silu(y))).view(B, T, -1)
+
+
+def mix(x: Tensor, parts: Parts) -> Tensor:
+    """The first Cg channels to attention, the last Cl to the local head: (B, T, d) -> (B, T, d)."""
+    Cg, Cl = parts.sizes["Cg"], parts.sizes["Cl"]
+    if not Cl:
+        return attention(x, parts)
+    if not Cg:
+        return local(x, parts)
+    first, last = torch.split(x, [Cg, Cl], dim=-1)
+    return torch.cat((attention(first, parts), local(last, parts)), dim=-1)
+
+
+def ffn(x: Tensor, parts: Parts) -> Tensor:
+    """Linear d -> m, Swish or GELU, Linear m -> d."""
+    y = parts.fc1(x)
+    y = F.gelu(y) if parts.activation == "gelu" else F.silu(y)
+    return parts.fc2(parts.dropout(y))
+
+
+def forward(x: Tensor, parts: Parts, drop: Map = lambda branch: branch) -> Tensor:
+    """Pre-norm residual block: (B, T, d) -> (B, T, d). `drop` is stochastic depth of a branch."""
+    x = x + drop(mix(parts.norm1(x), parts))
+    return x + drop(ffn(parts.norm2(x), parts))
+
+
+def depthwise(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Depthwise 1-D convolution, "same" zero padding: x (B, T, C), weight (C, 1, K) -> (B, T, C).
+
+    Tokens (B, T, C) are in memory a channels-last image of height 1, and so convolved without a
+    transpose: several times faster than nn.Conv1d over (B, C, T).
+    """
+    K = weight.shape[-1]
+    image = x.transpose(1, 2).unsqueeze(2)
+    y = F.conv2d(image, weight.unsqueeze(2), bias, padding=(0, K // 2), groups=weight.shape[0])
+    return y.squeeze(2).transpose(1, 2)
+
+
+class TokenConv1d(nn.Conv1d):
+    """nn.Conv1d's weights, applied to (B, T, C)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        assert self.bias is not None
+        return depthwise(input, self.weight, self.bias)
+
+
+class DropPath(nn.Module):
+    """Stochastic depth (1603.09382): a residual branch is dropped for whole images."""
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, branch: Tensor) -> Tensor:
+        if not self.p or not self.training:
+            return branch
+        kept = torch.rand(branch.shape[0], 1, 1, device=branch.device) >= self.p
+        return branch * (kept.to(branch.dtype) / (1 - self.p))
+
+
+class Block(nn.Module):
+    """A block with weights of its own, made of modules that counters like thop see."""
+
+    def __init__(
+        self, frame: Frame, block: archs.Block, *, dropout: float = 0.0, drop_path: float = 0.0
+    ) -> None:
+        super().__init__()
+        s = self.sizes = layout.sizes(frame, block)
+        d, m, Cg, Cl = s["d"], s["m"], s["Cg"], s["Cl"]
+        self.activation = frame.activation
+        self.dropout = nn.Dropout(dropout)
+        self.drop_path = DropPath(drop_path)
+        self.norm1 = nn.LayerNorm(d, eps=1e-6)
+        if Cg:
+            inner = s["H"] * s["h"]
+            self.qkv = nn.Linear(Cg, 3 * inner)
+            self.proj = nn.Linear(inner, Cg)
+        if Cl:
+            inner = s["E"] * Cl
+            self.expand = nn.Linear(Cl, 2 * inner)
+            self.depthwise = TokenConv1d(inner, inner, s["K"], padding=s["K"] // 2, groups=inner)
+            self.norm = nn.BatchNorm1d(inner)
+            self.project = nn.Linear(inner, Cl)
+        self.norm2 = nn.LayerNorm(d, eps=1e-6)
+        self.fc1 = nn.Linear(d, m)
+        self.fc2 = nn.Linear(m, d)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return forward(x, self, self.drop_path)
+
+
+def initialise(name: str, weight: Tensor, generator: torch.Generator) -> None:
+    """In place, by the weight's name: truncated normal (std 0.02, as DeiT) for linear maps and
+    tokens, nn.Conv's uniform for the depthwise kernel, ones for norms, zeros for biases."""
+    with torch.no_grad():
+        if name.endswith("bias"):
+            weight.zero_()
+        elif name.startswith("norm"):
+            weight.fill_(1.0)
+        elif name.startswith("depthwise"):
+            bound = 1 / math.sqrt(weight.shape[-1])
+            weight.uniform_(-bound, bound, generator=generator)
+        else:
+            nn.init.trunc_normal_(weight, std=0.02, generator=generator)

@@ -1,0 +1,115 @@
+"""What an architecture costs: multiply-accumulates and parameters, exact integers, no torch.
+
+FLOPs in vision papers are multiply-accumulates (MACs); so they are here. Counted: every
+convolution, linear layer and attention product (q k^T and its product with v). Not counted, as by
+PyTorch's own FlopCounterMode: norms, activations, softmax, additions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from hnas import layout
+from hnas.arch import Arch, Block
+from hnas.errors import BudgetError
+from hnas.space import Frame, Space
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Multiply-accumulates for one image, and learned parameters."""
+
+    macs: int
+    params: int
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.macs + other.macs, self.params + other.params)
+
+
+@lru_cache(maxsize=65536)
+def block_cost(frame: Frame, block: Block) -> Cost:
+    """The cost of one block on T tokens."""
+    s = layout.sizes(frame, block)
+    weights = layout.tensors(s)
+    per_token = sum(
+        math.prod(tensor.shape(s)) for name, tensor in weights.items() if len(tensor.groups) > 1
+    )
+    attention = 2 * frame.T * frame.T * s["H"] * s["h"]
+    return Cost(
+        macs=frame.T * per_token + attention,
+        params=sum(tensor.numel(s) for tensor in weights.values()),
+    )
+
+
+def shared_cost(frame: Frame) -> Cost:
+    """What every network of the frame has: patch embedding, tokens, last norm, classifier."""
+    pixels = frame.channels * frame.patch**2
+    return Cost(
+        macs=(frame.T - 1) * pixels * frame.d + frame.d * frame.classes,
+        params=(pixels + 1) * frame.d  # patch embedding
+        + (1 + frame.T) * frame.d  # class token, positions
+        + 2 * frame.d  # last norm
+        + (frame.d + 1) * frame.classes,
+    )
+
+
+def cost(frame: Frame, arch: Arch) -> Cost:
+    """The cost of a whole network. Raises InputError where `arch` does not fit the frame."""
+    frame.check_arch(arch)
+    return sum((block_cost(frame, block) for block in arch.blocks), shared_cost(frame))
+
+
+def _extreme(space: Space, pick: Callable[..., Block]) -> Arch:
+    def macs(block: Block) -> int:
+        return block_cost(space.frame, block).macs
+
+    return Arch(tuple(pick(choices, key=macs) for choices in space.choices))
+
+
+def cheapest(space: Space) -> Arch:
+    """The architecture with the fewest MACs (blocks cost independently of each other)."""
+    return _extreme(space, min)
+
+
+def dearest(space: Space) -> Arch:
+    """The architecture with the most MACs."""
+    return _extreme(space, max)
+
+
+def check_budget(space: Space, budget: int) -> None:
+    """Raises BudgetError, naming the smallest and largest possible, where nothing fits."""
+    least = cost(space.frame, cheapest(space)).macs
+    if least > budget:
+        most = cost(space.frame, dearest(space)).macs
+        raise BudgetError(
+            f"no architecture of the space fits --flops {budget:,} (multiply-accumulates): "
+            f"the smallest needs {least:,}, the largest {most:,}. Raise --flops to at least {least}"
+        )
+
+
+def sample_within(space: Space, budget: int, rng: np.random.Generator) -> Arch:
+    """A random architecture of at most `budget` MACs, in bounded time.
+
+    Uniform where that fits; else random blocks are made cheaper until it does.
+    Raises BudgetError where nothing fits.
+    """
+    check_budget(space, budget)
+    blocks = list(space.sample(rng).blocks)
+    macs = [block_cost(space.frame, block).macs for block in blocks]
+    shared = shared_cost(space.frame).macs
+    for i in rng.permutation(len(blocks)):
+        if shared + sum(macs) <= budget:
+            break
+        cheaper = [
+            choice
+            for choice in space.choices[i]
+            if block_cost(space.frame, choice).macs <= macs[i] - (shared + sum(macs) - budget)
+        ] or [min(space.choices[i], key=lambda choice: block_cost(space.frame, choice).macs)]
+        blocks[i] = cheaper[rng.integers(len(cheaper))]
+        macs[i] = block_cost(space.frame, blocks[i]).macs
+    return Arch(tuple(blocks))

@@ -1,0 +1,32 @@
+"""Images: where they come from, how they are split, and how they reach a training step.
+
+    load        a source by name, folder or function -> Source, resized once
+    prepare     Source -> Data (training and held-out images) and the Split it was made by
+    test_images the only way to the test part: a search holds a Data and so never sees it
+    batches     which images a step takes;  augment, normalise  what happens to them
+
+Everything is a pure function of its arguments; nothing is cached.
+"""
+
+from hnas.data.augment import augment
+from hnas.data.batches import batches, steps
+from hnas.data.images import Images, Source, fit
+from hnas.data.prepare import Data, normalise, prepare, test_images
+from hnas.data.sources import load
+from hnas.data.split import Split, split
+
+__all__ = [
+    "Data",
+    "Images",
+    "Source",
+    "Split",
+    "augment",
+    "batches",
+    "fit",
+    "load",
+    "normalise",
+    "prepare",
+    "split",
+    "steps",
+    "test_images",
+]

@@ -1,0 +1,66 @@
+"""Reading files that nobody vouches for: bounded, inside their folder, errors that name them."""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import zlib
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from hnas.errors import InputError
+
+LARGEST = 2**31
+"""Most bytes of one unpacked file (the largest of the MNIST and CIFAR families has 0.6e9)."""
+CHUNK = 2**20
+PACKED = ("", ".gz", ".xz")
+
+
+def inside(path: Path, folder: Path) -> Path:
+    """`path`. Raises InputError where it leads out of `folder` (a link, or `..`)."""
+    target = path.resolve()
+    if not target.is_relative_to(folder.resolve()):
+        raise InputError(
+            f"{path}: files of a data set must lie in its folder {folder}, this one leads to "
+            f"{target}. Copy it there"
+        )
+    return path
+
+
+def find(folder: Path, *names: str) -> Path | None:
+    """The first of these files that is there, plain before `.gz` before `.xz`."""
+    for name in names:
+        for suffix in PACKED:
+            path = folder / (name + suffix)
+            if path.is_file():
+                return inside(path, folder)
+    return None
+
+
+def read(path: Path, *, largest: int | None = None) -> bytearray:
+    """A file's bytes, unpacked by its suffix; never more than `largest` (LARGEST) are held.
+
+    Raises InputError, naming the file, where it is torn, unreadable or larger.
+    """
+    largest = LARGEST if largest is None else largest
+    content = bytearray()
+    try:
+        with _open(path) as file:
+            while chunk := file.read(CHUNK):
+                content += chunk
+                if len(content) > largest:
+                    raise InputError(
+                        f"{path}: a file may have at most {largest:,} bytes unpacked, "
+                        "this one has more"
+                    )
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise InputError(f"{path}: cannot be read, fetch it again: {error}") from error
+    return content
+
+
+def _open(path: Path) -> BinaryIO:
+    if path.suffix == ".gz":
+        return cast(BinaryIO, gzip.open(path, "rb"))
+    if path.suffix == ".xz":
+        return cast(BinaryIO, lzma.open(path, "rb"))
+    return path.open("rb")

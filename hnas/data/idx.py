@@ -1,0 +1,90 @@
+"""IDX files, as MNIST and Fashion-MNIST come in.
+
+A big-endian header of 32-bit words (magic number, then one size a dimension), then the bytes:
+0x803, n, H, W and n x H x W pixels; 0x801, n and n labels (http://yann.lecun.com/exdb/mnist).
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from pathlib import Path
+
+import torch
+
+from hnas.data.files import find, read
+from hnas.data.images import Images, Source
+from hnas.errors import InputError
+
+IMAGES, LABELS = "images-idx3-ubyte", "labels-idx1-ubyte"
+
+
+def matches(folder: Path) -> bool:
+    """Whether the folder holds any of the four files."""
+    return any(_find(folder, part, kind) for part in ("train", "t10k") for kind in (IMAGES, LABELS))
+
+
+def load(folder: Path) -> Source:
+    """The folder's images at their own size; classes are named by their digits.
+
+    Raises InputError naming the file that is missing, torn or not IDX.
+    """
+    train = _part(folder, "train")
+    if train is None:
+        raise InputError(f"{folder}: 'train-{IMAGES}' (or .gz, .xz) is needed and is missing")
+    classes = int(train.labels.max()) + 1
+    return Source(
+        name=str(folder),
+        train=train,
+        test=_part(folder, "t10k"),
+        classes=tuple(str(c) for c in range(classes)),
+    )
+
+
+def read_idx(path: Path, *, dims: int) -> torch.Tensor:
+    """The uint8 tensor of `dims` dimensions in one file.
+
+    Nothing is allocated from the header: it is compared with the bytes that are there.
+    Raises InputError naming the file, the rule and the value.
+    """
+    content = read(path)
+    header = 4 + 4 * dims
+    if len(content) < header:
+        raise InputError(f"{path}: an IDX header has {header} bytes, got {len(content)}")
+    magic, *shape = struct.unpack_from(f">{1 + dims}I", content)
+    if magic != 0x800 + dims:
+        raise InputError(
+            f"{path}: the magic number must be {0x800 + dims:#06x} "
+            f"(unsigned bytes in {dims} dimensions), got {magic:#06x}"
+        )
+    sizes = " x ".join(map(str, shape))
+    if min(shape) < 1:
+        raise InputError(f"{path}: every size must be at least 1, the header says {sizes}")
+    if math.prod(shape) != len(content) - header:
+        raise InputError(
+            f"{path}: the header says {sizes} = {math.prod(shape):,} bytes, "
+            f"{len(content) - header:,} follow it; fetch it again"
+        )
+    return torch.frombuffer(content, dtype=torch.uint8, offset=header).view(shape)
+
+
+def _find(folder: Path, part: str, kind: str) -> Path | None:
+    return find(folder, f"{part}-{kind}", f"{part}-{kind.replace('-', '.', 1)}")
+
+
+def _part(folder: Path, part: str) -> Images | None:
+    paths = {kind: _find(folder, part, kind) for kind in (IMAGES, LABELS)}
+    pixels_path, labels_path = paths.values()
+    if pixels_path is None and labels_path is None:
+        return None
+    if pixels_path is None or labels_path is None:
+        missing = next(kind for kind, path in paths.items() if path is None)
+        raise InputError(f"{folder}: '{part}-{missing}' (or .gz, .xz) is needed and is missing")
+    pixels = read_idx(pixels_path, dims=3)
+    labels = read_idx(labels_path, dims=1)
+    if len(pixels) != len(labels):
+        raise InputError(
+            f"{labels_path}: needs one label for each of the {len(pixels)} images of "
+            f"{pixels_path.name}, got {len(labels)}"
+        )
+    return Images(pixels=pixels.unsqueeze(1), labels=labels.long())

@@ -1,0 +1,45 @@
+"""Where the work runs, and how randomness is kept explicit there."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+
+from hnas.errors import InputError
+
+NAMES = ("auto", "cpu", "cuda")
+
+
+def choose(name: str) -> torch.device:
+    """`auto` is CUDA where there is one. Raises InputError where it is asked for and absent."""
+    if name not in NAMES:
+        raise InputError(f"--device must be one of {', '.join(NAMES)}, got {name!r}")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError(
+            "--device cuda: this PyTorch finds no CUDA device. "
+            "Use --device cpu, or install a CUDA build of torch"
+        )
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """bf16 matrix products and convolutions on CUDA; plain fp32 on CPU."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
+
+
+@contextlib.contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Torch's global generator, which dropout draws from, seeded inside and restored outside."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
+def describe(device: torch.device) -> dict[str, str]:
+    """What results depend on, to be recorded beside them."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    return {"torch": torch.__version__, "device": name, "threads": str(torch.get_num_threads())}

@@ -1,0 +1,69 @@
+"""A Global-Local image Transformer of its own: what is retrained, exported and compared against."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from hnas.arch import Arch
+from hnas.block import Block, initialise
+from hnas.space import Frame
+
+
+class Trunk(nn.Module):
+    """What every network of a frame shares: patch embedding, class token, positions, classifier."""
+
+    def __init__(self, frame: Frame) -> None:
+        super().__init__()
+        self.frame = frame
+        self.patch_embed = nn.Conv2d(frame.channels, frame.d, frame.patch, stride=frame.patch)
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, frame.d))
+        self.pos_embed = nn.Parameter(torch.zeros(1, frame.T, frame.d))
+        self.norm = nn.LayerNorm(frame.d, eps=1e-6)
+        self.head = nn.Linear(frame.d, frame.classes)
+
+    def tokens(self, images: Tensor) -> Tensor:
+        """Normalised float images (B, channels, image, image) -> tokens (B, T, d)."""
+        patches: Tensor = self.patch_embed(images).flatten(2).transpose(1, 2)
+        first = self.cls_token.expand(patches.shape[0], -1, -1)
+        return torch.cat((first.to(patches.dtype), patches), dim=1) + self.pos_embed
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Tokens (B, T, d) -> logits (B, classes), from the class token."""
+        logits: Tensor = self.head(self.norm(x[:, 0]))
+        return logits
+
+    def reset(self, seed: int) -> Self:
+        """Initialises all weights from a seed, in place."""
+        generator = torch.Generator().manual_seed(seed)
+        for name, weight in self.named_parameters():
+            inside = name.split(".", 2)[2] if name.startswith("blocks.") else name
+            initialise(inside, weight, generator)
+        return self
+
+
+class Glit(Trunk):
+    """The network of one architecture: normalised images (B, channels, image, image) -> logits.
+
+    Raises InputError where `arch` does not fit the frame.
+    """
+
+    def __init__(
+        self, frame: Frame, arch: Arch, *, dropout: float = 0.0, drop_path: float = 0.0
+    ) -> None:
+        super().__init__(frame)
+        frame.check_arch(arch)
+        self.arch = arch
+        last = max(frame.M - 1, 1)
+        self.blocks = nn.ModuleList(
+            Block(frame, block, dropout=dropout, drop_path=drop_path * i / last)
+            for i, block in enumerate(arch.blocks)
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = self.tokens(images)
+        for block in self.blocks:
+            x = block(x)
+        return self.logits(x)

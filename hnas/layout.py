@@ -1,0 +1,128 @@
+"""Where a block's weights lie: the shape of every tensor, for one Block and for a BlockSpace.
+
+Axes (the words of the tables below):
+
+    q   query, key, value: 3            v   GLU's value and gate: 2
+    H   attention heads                 h   width of a head
+    Cg  channels of the global part     Cl  channels of the local part, Cg + Cl = d
+    E   local expansion                 K   kernel
+    d   token width                     m   FFN width d * d_z
+
+A supernet stores a tensor with one dimension an axis, each at its largest size. A subnet takes
+the front of every axis, but the last channels of Cl (the local part is the end of a token) and the
+centre of K; a network of its own has the axes of a group flattened into one dimension, as
+nn.Linear and nn.Conv1d have them. Weight for weight: q, k, v then heads, as in timm.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hnas.arch import Block
+from hnas.space import BlockSpace, Frame
+
+END = frozenset({"Cl"})
+CENTRE = frozenset({"K"})
+
+Sizes = Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A weight's axes, grouped as the dimensions of the standalone network's tensor."""
+
+    groups: tuple[tuple[str, ...], ...]
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        return tuple(axis for group in self.groups for axis in group)
+
+    def stored(self, sizes: Sizes) -> tuple[int, ...]:
+        """Shape in the supernet: one dimension an axis."""
+        return tuple(sizes[axis] for axis in self.axes)
+
+    def shape(self, sizes: Sizes) -> tuple[int, ...]:
+        """Shape in a network of its own: one dimension a group."""
+        return tuple(math.prod(sizes[axis] for axis in group) for group in self.groups)
+
+    def numel(self, sizes: Sizes) -> int:
+        return math.prod(self.stored(sizes))
+
+
+def _tensor(groups: str) -> Tensor:
+    return Tensor(tuple(tuple(group.split()) for group in groups.split(",")))
+
+
+SHARED = {
+    "norm1.weight": _tensor("d"),
+    "norm1.bias": _tensor("d"),
+    "norm2.weight": _tensor("d"),
+    "norm2.bias": _tensor("d"),
+    "fc1.weight": _tensor("m, d"),
+    "fc1.bias": _tensor("m"),
+    "fc2.weight": _tensor("d, m"),
+    "fc2.bias": _tensor("d"),
+}
+GLOBAL = {
+    "qkv.weight": _tensor("q H h, Cg"),
+    "qkv.bias": _tensor("q H h"),
+    "proj.weight": _tensor("Cg, H h"),
+    "proj.bias": _tensor("Cg"),
+}
+LOCAL = {
+    "expand.weight": _tensor("v E Cl, Cl"),
+    "expand.bias": _tensor("v E Cl"),
+    "depthwise.weight": _tensor("E Cl, one, K"),
+    "depthwise.bias": _tensor("E Cl"),
+    "norm.weight": _tensor("E Cl"),
+    "norm.bias": _tensor("E Cl"),
+    "project.weight": _tensor("Cl, E Cl"),
+    "project.bias": _tensor("Cl"),
+}
+
+
+def sizes(frame: Frame, block: Block) -> dict[str, int]:
+    """The size of every axis in a block of its own."""
+    return {
+        "q": 3,
+        "v": 2,
+        "one": 1,
+        "H": frame.heads * block.G,
+        "h": (block.d_k or 0) // (frame.N * frame.heads),
+        "Cg": frame.d * block.G // frame.N,
+        "Cl": frame.d * block.L // frame.N,
+        "E": block.E or 0,
+        "K": block.K or 0,
+        "d": frame.d,
+        "m": frame.d * block.d_z,
+    }
+
+
+def largest(frame: Frame, space: BlockSpace) -> dict[str, int]:
+    """The size of every axis in a supernet's block: no larger than some Block of it needs."""
+    N, G = frame.N, max(space.G)
+    L = N - min(space.G)
+    return {
+        "q": 3,
+        "v": 2,
+        "one": 1,
+        "H": frame.heads * G,
+        "h": max(space.d_k) // (N * frame.heads) if G else 0,
+        "Cg": frame.d * G // N,
+        "Cl": frame.d * L // N,
+        "E": max(space.E) if L else 0,
+        "K": max(space.K) if L else 0,
+        "d": frame.d,
+        "m": frame.d * max(space.d_z),
+    }
+
+
+def tensors(sizes: Sizes) -> dict[str, Tensor]:
+    """The weights that a block of these sizes has, by their name in the standalone block."""
+    return {
+        **SHARED,
+        **(GLOBAL if sizes["Cg"] else {}),
+        **(LOCAL if sizes["Cl"] else {}),
+    }

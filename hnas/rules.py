@@ -1,0 +1,107 @@
+"""The numbers that data, training and scoring are run by, as frozen records without torch.
+
+One record is one table of a plan; each raises InputError at once where a value breaks its rule.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hnas.errors import InputError
+
+
+def _check(holds: bool, name: str, rule: str, value: object) -> None:
+    if not holds:
+        raise InputError(f"{name} must be {rule}, got {value!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataRules:
+    """Which images, and how they are split in three."""
+
+    source: str = "digits"
+    """`digits`, a folder (IDX, CIFAR binary or class folders), the name of a folder in $HNAS_DATA
+    (or ./data), or `module:function`."""
+    held_out: float = 0.2
+    """Share of the training part that scores are measured on; never trained on."""
+    test: float = 0.2
+    """Share kept for the final test, where the source has no test part of its own."""
+    limit: int = 0
+    """At most so many images are taken from the source's training part, the same share of every
+    class; 0 takes all."""
+
+    def __post_init__(self) -> None:
+        _check(bool(self.source), "source", "a name or a path", self.source)
+        _check(0 < self.held_out < 1, "held_out", "a share between 0 and 1", self.held_out)
+        _check(0 < self.test < 1, "test", "a share between 0 and 1", self.test)
+        _check(self.limit >= 0, "limit", ">= 0", self.limit)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentRules:
+    """Light augmentation; every image of a batch draws its own."""
+
+    shift: int = 0
+    """Largest shift in pixels, both ways (zero padding, then a random crop)."""
+    flip: bool = False
+    """Mirror left to right with probability 1/2."""
+    rotate: float = 0.0
+    """Largest rotation in degrees, both ways."""
+    erase: float = 0.0
+    """Probability of erasing a random rectangle (Random Erasing, 1708.04896)."""
+
+    def __post_init__(self) -> None:
+        _check(self.shift >= 0, "shift", ">= 0 pixels", self.shift)
+        _check(0 <= self.rotate <= 180, "rotate", "0 to 180 degrees", self.rotate)
+        _check(0 <= self.erase <= 1, "erase", "a probability", self.erase)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRules:
+    """One training: AdamW, linear warm-up, cosine to zero (DeiT, 2012.12877, table 9)."""
+
+    epochs: int
+    batch: int = 128
+    lr: float = 1e-3
+    """Peak learning rate at this batch (not scaled by it)."""
+    warmup: float = 0.05
+    """Share of the steps in which the rate rises from zero."""
+    weight_decay: float = 0.05
+    """On weight matrices only: not on biases, norms, class token or positions."""
+    label_smoothing: float = 0.0
+    dropout: float = 0.0
+    """After the activations of the FFN and the local head, where the paper has it."""
+    drop_path: float = 0.0
+    """Stochastic depth of the last block; rises linearly from 0 at the first."""
+    ema: float = 0.0
+    """Decay of the averaged weights that are kept in the end; 0 keeps the last ones."""
+    clip: float = 1.0
+    """Largest norm of the gradient; 0 leaves it."""
+
+    def __post_init__(self) -> None:
+        _check(self.epochs >= 1, "epochs", ">= 1", self.epochs)
+        _check(self.batch >= 2, "batch", ">= 2 (BatchNorm needs two)", self.batch)
+        _check(self.lr > 0, "lr", "> 0", self.lr)
+        _check(0 <= self.warmup < 1, "warmup", "a share of the steps in [0, 1)", self.warmup)
+        _check(self.weight_decay >= 0, "weight_decay", ">= 0", self.weight_decay)
+        for name in ("label_smoothing", "dropout", "drop_path", "ema"):
+            value = getattr(self, name)
+            _check(0 <= value < 1, name, "in [0, 1)", value)
+        _check(self.clip >= 0, "clip", ">= 0", self.clip)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreRules:
+    """How a subnet with inherited weights is scored."""
+
+    recalibration: int = 256
+    """Training images that each subnet's BatchNorm statistics are measured on, in one batch."""
+    held_out: int = 0
+    """At most so many held-out images; 0 takes all."""
+    batch: int = 512
+    """Held-out images at a time."""
+
+    def __post_init__(self) -> None:
+        _check(self.recalibration >= 2, "recalibration", ">= 2 images", self.recalibration)
+        _check(self.held_out >= 0, "held_out", ">= 0", self.held_out)
+        _check(self.batch >= 1, "batch", ">= 1", self.batch)

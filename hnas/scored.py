@@ -1,0 +1,19 @@
+"""What scoring one subnet with inherited weights gives, as a record without torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """A subnet's score on the held-out images."""
+
+    accuracy: float
+    """Share of the held-out images classified correctly, 0 to 1."""
+    loss: float
+    """Mean cross-entropy on the held-out images, in nats."""
+    images: int
+    """Held-out images it was measured on."""
+    seconds: float
+    """Wall time that scoring took."""

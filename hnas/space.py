@@ -1,0 +1,194 @@
+"""Which architectures a search may choose from (GLiT, table 1 and section 4)."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from hnas.arch import Arch, Block
+from hnas.errors import InputError
+
+ACTIVATIONS = ("swish", "gelu")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """What all networks of a search share. Raises InputError where sizes do not divide."""
+
+    image: int
+    """Side of the (square) image in pixels."""
+    channels: int
+    """Colour channels, 1 or 3."""
+    patch: int
+    """Side of a patch in pixels."""
+    classes: int
+    d: int
+    """Token width."""
+    M: int
+    """Blocks."""
+    N: int
+    """Head groups a block."""
+    heads: int = 1
+    """Attention heads a group."""
+    activation: str = "swish"
+    """Of the FFN: `swish` (the paper) or `gelu` (the authors' release and DeiT)."""
+
+    def __post_init__(self) -> None:
+        for name in ("image", "channels", "patch", "classes", "d", "M", "N", "heads"):
+            value = getattr(self, name)
+            if type(value) is not int or value < 1:
+                raise InputError(f"{name} must be a whole number >= 1, got {value!r}")
+        if self.image % self.patch:
+            raise InputError(f"patch must divide image={self.image}, got patch={self.patch}")
+        if self.d % self.N:
+            raise InputError(f"N must divide d={self.d}, got N={self.N}")
+        if self.activation not in ACTIVATIONS:
+            raise InputError(f"activation must be one of {ACTIVATIONS}, got {self.activation!r}")
+
+    @property
+    def T(self) -> int:
+        """Tokens: patches + 1 class token."""
+        return (self.image // self.patch) ** 2 + 1
+
+    def check(self, block: Block) -> None:
+        """Raises InputError where the block cannot be built in this frame."""
+        if block.G + block.L != self.N:
+            raise InputError(f"G + L must be N={self.N}, got G={block.G}, L={block.L}")
+        if block.d_k is not None and block.d_k % (self.N * self.heads):
+            raise InputError(
+                f"d_k must be a multiple of N x heads = {self.N * self.heads}, got {block.d_k}"
+            )
+
+    def check_arch(self, arch: Arch) -> None:
+        """Raises InputError where the architecture cannot be built in this frame."""
+        if len(arch.blocks) != self.M:
+            raise InputError(f"the network has M={self.M} blocks, got {len(arch.blocks)}")
+        for i, block in enumerate(arch.blocks):
+            try:
+                self.check(block)
+            except InputError as error:
+                raise InputError(f"block {i}: {error}") from None
+
+    def all_global(self) -> Arch:
+        """The plain ViT of this frame: all groups global, d_k = d, d_z = 4."""
+        return Arch((Block(G=self.N, L=0, d_k=self.d, d_z=4),) * self.M)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockSpace:
+    """The candidates of one block."""
+
+    G: tuple[int, ...]
+    d_k: tuple[int, ...]
+    d_z: tuple[int, ...]
+    E: tuple[int, ...]
+    K: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        for name in ("G", "d_k", "d_z", "E", "K"):
+            values = getattr(self, name)
+            if not values or len(set(values)) != len(values):
+                raise InputError(
+                    f"candidates of {name} must be distinct, at least one, got {values}"
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Space:
+    """The architectures of a frame that a stage chooses from.
+
+    Raises InputError where a candidate cannot be built in the frame.
+    """
+
+    frame: Frame
+    blocks: tuple[BlockSpace, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.blocks) != self.frame.M:
+            raise InputError(
+                f"a space needs candidates for M={self.frame.M} blocks, got {len(self.blocks)}"
+            )
+        for block in {block for choices in self.choices for block in choices}:
+            self.frame.check(block)
+
+    @cached_property
+    def choices(self) -> tuple[tuple[Block, ...], ...]:
+        """For each block its distinct choices, in `Block.key` order."""
+        made: dict[BlockSpace, tuple[Block, ...]] = {}
+        for space in self.blocks:
+            if space not in made:
+                tuples = itertools.product(space.G, space.d_k, space.d_z, space.E, space.K)
+                distinct = {
+                    Block.of(G=G, L=self.frame.N - G, d_k=d_k, d_z=d_z, E=E, K=K)
+                    for G, d_k, d_z, E, K in tuples
+                }
+                made[space] = tuple(sorted(distinct, key=lambda block: block.key))
+        return tuple(made[space] for space in self.blocks)
+
+    @property
+    def index_tuples(self) -> int:
+        """The paper's count: every combination of indices (324^12 for GLiT at M = 12)."""
+        return math.prod(
+            len(b.G) * len(b.d_k) * len(b.d_z) * len(b.E) * len(b.K) for b in self.blocks
+        )
+
+    @property
+    def distinct(self) -> int:
+        """Distinct architectures (198^12 for GLiT at M = 12)."""
+        return math.prod(len(choices) for choices in self.choices)
+
+    def __contains__(self, arch: Arch) -> bool:
+        return len(arch.blocks) == self.frame.M and all(
+            block in choices for block, choices in zip(arch.blocks, self.choices, strict=True)
+        )
+
+    def sample(self, rng: np.random.Generator) -> Arch:
+        """An architecture with every size drawn uniformly (SPOS, 1904.00420, section 3.3).
+
+        Uniform over G first, then over the sizes that the block uses: a mixed block has more
+        distinct choices than a global one and must not be drawn more often for it.
+        """
+        blocks = []
+        for space in self.blocks:
+            G, d_k, d_z, E, K = (
+                values[rng.integers(len(values))]
+                for values in (space.G, space.d_k, space.d_z, space.E, space.K)
+            )
+            blocks.append(Block.of(G=G, L=self.frame.N - G, d_k=d_k, d_z=d_z, E=E, K=K))
+        return Arch(tuple(blocks))
+
+
+def distribution_space(frame: Frame, *, d_k: int, d_z: int, E: int, K: int) -> Space:
+    """Stage 1: (G, L) of every block, sizes fixed."""
+    block = BlockSpace(G=tuple(range(frame.N + 1)), d_k=(d_k,), d_z=(d_z,), E=(E,), K=(K,))
+    return Space(frame=frame, blocks=(block,) * frame.M)
+
+
+def size_space(
+    frame: Frame,
+    distribution: Arch | None,
+    *,
+    d_k: tuple[int, ...],
+    d_z: tuple[int, ...],
+    E: tuple[int, ...],
+    K: tuple[int, ...],
+) -> Space:
+    """Stage 2: the sizes of every block, its (G, L) as in `distribution`.
+
+    With None, (G, L) is free too: the paper's whole space, searched at once.
+    """
+    if distribution is not None:
+        frame.check_arch(distribution)
+    G = (
+        [tuple(range(frame.N + 1))] * frame.M
+        if distribution is None
+        else [(block.G,) for block in distribution.blocks]
+    )
+    return Space(
+        frame=frame,
+        blocks=tuple(BlockSpace(G=g, d_k=d_k, d_z=d_z, E=E, K=K) for g in G),
+    )

@@ -1,0 +1,198 @@
+"""The supernet: one set of weights that every architecture of a Space takes its own from.
+
+There is no active subnet: `supernet(images, arch)` says which network runs. Shapes as in
+`hnas.block`. Weight entanglement after AutoFormer (2107.00651); the layout is `hnas.layout`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hnas import block as blocks
+from hnas import layout
+from hnas.arch import Arch, Block
+from hnas.errors import InputError
+from hnas.glit import Glit, Trunk
+from hnas.slicing import cut, overlap, subnet
+from hnas.space import BlockSpace, Frame, Space
+
+EPS = 1e-5  # nn.BatchNorm1d's default
+
+
+class Norm(Protocol):
+    """A BatchNorm: (x (B T, C), weight (C,), bias (C,)) -> (B T, C)."""
+
+    def __call__(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor: ...
+
+
+def batch_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """By the batch's own statistics: how a supernet trains."""
+    return F.batch_norm(x, None, None, weight, bias, training=True, eps=EPS)
+
+
+class Statistics:
+    """Mean and variance of one local head's BatchNorm, measured for one subnet.
+
+    Running statistics shared by all subnets would fit none (BigNAS, 2003.11142, section 3).
+    """
+
+    mean: Tensor
+    var: Tensor
+
+    def measure(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """By the batch's statistics, which are kept as nn.BatchNorm1d(momentum=1) would."""
+        self.mean = torch.zeros_like(weight)
+        self.var = torch.ones_like(weight)
+        return F.batch_norm(x, self.mean, self.var, weight, bias, True, 1.0, EPS)
+
+    def apply(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """By the measured statistics."""
+        return F.batch_norm(x, self.mean, self.var, weight, bias, False, 0.0, EPS)
+
+
+class Subnet:
+    """One block's parts (`hnas.block.Parts`) as linear maps over slices of the shared weights."""
+
+    def __init__(
+        self,
+        weights: dict[str, Tensor],
+        sizes: layout.Sizes,
+        activation: str,
+        dropout: blocks.Map,
+        norm: Norm,
+    ) -> None:
+        self.sizes = sizes
+        self.activation = activation
+        self.dropout = dropout
+        d = (sizes["d"],)
+        w = weights
+        self.norm1 = _layer_norm(d, w["norm1.weight"], w["norm1.bias"])
+        self.norm2 = _layer_norm(d, w["norm2.weight"], w["norm2.bias"])
+        self.fc1, self.fc2 = _linear(w, "fc1"), _linear(w, "fc2")
+        if sizes["Cg"]:
+            self.qkv, self.proj = _linear(w, "qkv"), _linear(w, "proj")
+        if sizes["Cl"]:
+            self.expand, self.project = _linear(w, "expand"), _linear(w, "project")
+            self.depthwise: blocks.Map = partial(
+                blocks.depthwise, weight=w["depthwise.weight"], bias=w["depthwise.bias"]
+            )
+            self.norm: blocks.Map = partial(norm, weight=w["norm.weight"], bias=w["norm.bias"])
+
+
+def _linear(weights: dict[str, Tensor], name: str) -> blocks.Map:
+    return partial(F.linear, weight=weights[f"{name}.weight"], bias=weights[f"{name}.bias"])
+
+
+def _layer_norm(d: tuple[int], weight: Tensor, bias: Tensor) -> blocks.Map:
+    return partial(F.layer_norm, normalized_shape=d, weight=weight, bias=bias, eps=1e-6)
+
+
+class SuperBlock(nn.Module):
+    """One block's shared weights, each at the largest size that its BlockSpace needs."""
+
+    def __init__(self, frame: Frame, space: BlockSpace, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.frame = frame
+        self.sizes = layout.largest(frame, space)
+        self.tensors = layout.tensors(self.sizes)
+        self.dropout = nn.Dropout(dropout)
+        for name, tensor in self.tensors.items():
+            part, kind = name.split(".")
+            if part not in self._modules:
+                self.add_module(part, nn.Module())
+            weight = nn.Parameter(torch.empty(tensor.stored(self.sizes)))
+            self.get_submodule(part).register_parameter(kind, weight)
+
+    def weights(self, block: Block) -> dict[str, Tensor]:
+        """The block's weights under their names in the standalone block, in its shapes."""
+        sizes = layout.sizes(self.frame, block)
+        return {
+            name: subnet(self.get_parameter(name), tensor, sizes)
+            for name, tensor in layout.tensors(sizes).items()
+        }
+
+    def forward(self, x: Tensor, block: Block, norm: Norm = batch_norm) -> Tensor:
+        sizes = layout.sizes(self.frame, block)
+        parts = Subnet(self.weights(block), sizes, self.frame.activation, self.dropout, norm)
+        return blocks.forward(x, parts)
+
+
+class Supernet(Trunk):
+    """Shared weights for all architectures of `space`."""
+
+    def __init__(self, space: Space, *, dropout: float = 0.0) -> None:
+        super().__init__(space.frame)
+        self.space = space
+        self.blocks = nn.ModuleList(
+            SuperBlock(space.frame, block, dropout=dropout) for block in space.blocks
+        )
+
+    def forward(self, images: Tensor, arch: Arch, norms: Sequence[Norm] | None = None) -> Tensor:
+        """Normalised images (B, channels, image, image) -> logits (B, classes) of one subnet.
+
+        `norms` gives each block's BatchNorm; by default it is the batch's own statistics.
+        Raises InputError where the architecture is not of the space.
+        """
+        self.check(arch)
+        x = self.tokens(images)
+        for i, (block, choice) in enumerate(zip(self.blocks, arch.blocks, strict=True)):
+            x = block(x, choice, norms[i] if norms is not None else batch_norm)
+        return self.logits(x)
+
+    def check(self, arch: Arch) -> None:
+        """Raises InputError where the architecture is not of the space."""
+        if arch not in self.space:
+            raise InputError(f"the architecture is not in this supernet's space: {arch.to_json()}")
+
+    def extract(self, arch: Arch, statistics: Sequence[Statistics] | None = None) -> Glit:
+        """A standalone copy of one subnet, with its BatchNorm statistics where they are given."""
+        self.check(arch)
+        net = Glit(self.frame, arch)
+        state = {
+            name: weight
+            for name, weight in self.state_dict().items()
+            if not name.startswith("blocks.")
+        }
+        for i, (block, choice) in enumerate(zip(self.blocks, arch.blocks, strict=True)):
+            assert isinstance(block, SuperBlock)
+            for name, weight in block.weights(choice).items():
+                state[f"blocks.{i}.{name}"] = weight
+            if choice.L:
+                fresh = net.get_submodule(f"blocks.{i}.norm").state_dict()
+                mean, var = fresh["running_mean"], fresh["running_var"]
+                if statistics is not None:
+                    mean, var = statistics[i].mean, statistics[i].var
+                state[f"blocks.{i}.norm.running_mean"] = mean
+                state[f"blocks.{i}.norm.running_var"] = var
+                state[f"blocks.{i}.norm.num_batches_tracked"] = torch.tensor(0)
+        net.load_state_dict(state)
+        return net.to(self.cls_token.device)
+
+
+def grow(old: Supernet, space: Space, *, seed: int, dropout: float = 0.0) -> Supernet:
+    """A supernet for another `space` of the frame: what both have is copied, the rest initialised.
+
+    Every architecture of both spaces computes what it computed before, bit for bit.
+    Raises InputError where the frames differ.
+    """
+    if old.frame != space.frame:
+        raise InputError(f"a supernet grows within its frame {old.frame}, got {space.frame}")
+    new = Supernet(space, dropout=dropout).reset(seed)
+    state = {k: v for k, v in old.state_dict().items() if not k.startswith("blocks.")}
+    new.load_state_dict(state, strict=False)
+    with torch.no_grad():
+        for target, source in zip(new.blocks, old.blocks, strict=True):
+            assert isinstance(target, SuperBlock) and isinstance(source, SuperBlock)
+            common = overlap(target.sizes, source.sizes)
+            for name in target.tensors.keys() & source.tensors.keys():
+                tensor = target.tensors[name]
+                cut(target.get_parameter(name), tensor, common).copy_(
+                    cut(source.get_parameter(name), tensor, common)
+                )
+    return new

@@ -1,0 +1,129 @@
+"""Checkpoints: tensors in safetensors, the rest in JSON, complete or not there at all.
+
+`NAME.json` lists the versions that exist, newest first, each a file `NAME-HASH.safetensors` with
+its SHA-256. A version is written and synced under its own name; then one rename of the JSON makes
+it current. The one before is kept: a torn or altered file is refused by name and the previous used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from hnas.errors import CheckpointError
+
+KEPT = 2
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    tensors: dict[str, Tensor]
+    """On CPU."""
+    meta: dict[str, Any]
+    refused: tuple[str, ...] = ()
+    """Newer versions that were not usable, each with the reason."""
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Replaces a file by a synced temporary one: at any instant it is the old or the new."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def save(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
+    """Makes a new version of checkpoint `path` (a path without suffix) the current one.
+
+    Raises CheckpointError where the folder cannot be written; the versions before are untouched.
+    """
+    data = safetensors.torch.save({name: t.detach().cpu() for name, t in tensors.items()})
+    digest = hashlib.sha256(data).hexdigest()
+    file = path.with_name(f"{path.name}-{digest[:16]}.safetensors")
+    version = {"file": file.name, "sha256": digest, "meta": dict(meta)}
+    try:
+        older = [v for v in _versions(path) if v["file"] != file.name]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(file, data)
+        versions = [version, *older[: KEPT - 1]]
+        index = json.dumps({"versions": versions}, indent=1).encode()
+        write_atomic(path.with_name(path.name + ".json"), index)
+        for old in older[KEPT - 1 :]:
+            path.with_name(old["file"]).unlink(missing_ok=True)
+    except OSError as error:
+        raise CheckpointError(
+            f"checkpoint {path.name} could not be written to {path.parent}: {error.strerror}. "
+            "Nothing finished before is lost; free or unlock the folder and run again"
+        ) from None
+
+
+def load(path: Path) -> Checkpoint | None:
+    """The newest usable version of checkpoint `path`; None where there is none at all.
+
+    Raises CheckpointError, naming every file and its fault, where versions exist and none is usable.
+    """
+    versions = _versions(path)
+    refused: list[str] = []
+    for version in versions:
+        file = path.with_name(version["file"])
+        try:
+            data = file.read_bytes()
+        except OSError as error:
+            refused.append(f"{file.name}: {error.strerror}")
+            continue
+        if hashlib.sha256(data).hexdigest() != version["sha256"]:
+            refused.append(f"{file.name}: its SHA-256 is not the one recorded ({len(data)} bytes)")
+            continue
+        try:
+            tensors = safetensors.torch.load(data)
+        except SafetensorError as error:
+            refused.append(f"{file.name}: {error}")
+            continue
+        return Checkpoint(tensors, version["meta"], tuple(refused))
+    if refused:
+        raise CheckpointError(
+            f"no usable version of checkpoint {path.name} in {path.parent}: {'; '.join(refused)}. "
+            f"Delete {path.name}.json there to start this part again"
+        )
+    return None
+
+
+def _versions(path: Path) -> list[dict[str, Any]]:
+    index = path.with_name(path.name + ".json")
+    try:
+        versions = json.loads(index.read_bytes())["versions"]
+        for version in versions:
+            name = version["file"]
+            if Path(name).name != name or not isinstance(version["meta"], dict):
+                raise ValueError(f"it names {name!r}")
+            str.lower(version["sha256"])
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise CheckpointError(f"{index} cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise CheckpointError(
+            f"{index} is not an index of checkpoints ({type(error).__name__}: {error}). "
+            "Delete it to start this part again"
+        ) from None
+    return list(versions)

@@ -1,0 +1,206 @@
+"""One training loop for a supernet and for a network alone. B images; pixels are uint8 until used.
+
+All randomness is a function of (seed, epoch or step), so that a checkpoint needs no generator's
+state and a training that was killed ends as the one that was not.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from hnas.data import Data, augment, batches, normalise
+from hnas.device import autocast, seeded
+from hnas.errors import CheckpointError, StateError
+from hnas.rules import AugmentRules, TrainingRules
+from hnas.training import checkpoint
+
+Forward = Callable[[Tensor, int], Tensor]
+"""(normalised images (B, C, image, image), step) -> logits (B, classes)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """One finished epoch."""
+
+    epoch: int
+    """Counted from 1."""
+    epochs: int
+    loss: float
+    """Mean over the epoch's steps."""
+    images_per_second: float
+    refused: tuple[str, ...] = ()
+    """Checkpoints that were passed over when the training was resumed."""
+
+
+def learning_rate(rules: TrainingRules, step: int, steps: int) -> float:
+    """Linear warm-up, then half a cosine to zero."""
+    warm = rules.warmup * steps
+    if step < warm:
+        return rules.lr * (step + 1) / (warm + 1)
+    return rules.lr * 0.5 * (1 + math.cos(math.pi * (step - warm) / (steps - warm)))
+
+
+def adamw(model: nn.Module, rules: TrainingRules) -> torch.optim.AdamW:
+    """Decays weight matrices and kernels; not biases, norms, class token and positions."""
+    decayed, plain = [], []
+    for name, weight in model.named_parameters():
+        bare = name.endswith(("bias", "cls_token", "pos_embed")) or "norm" in name
+        (plain if bare else decayed).append(weight)
+    groups = [
+        {"params": decayed, "weight_decay": rules.weight_decay},
+        {"params": plain, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=rules.lr, fused=True)
+
+
+class Trainer:
+    """The state of one training, and its way to and from a checkpoint."""
+
+    def __init__(self, model: nn.Module, rules: TrainingRules) -> None:
+        self.model = model
+        self.optimizer = adamw(model, rules)
+        self.averaged = (
+            AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(rules.ema), use_buffers=True)
+            if rules.ema
+            else None
+        )
+        self.epoch = 0
+
+    def step(self, loss: Tensor, lr: float, clip: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if clip:
+            nn.utils.clip_grad_norm_(self.model.parameters(), clip)
+        self.optimizer.step()
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.model)
+
+    def state(self) -> dict[str, Tensor]:
+        tensors = {f"model/{k}": v for k, v in self.model.state_dict().items()}
+        if self.averaged is not None:
+            tensors |= {f"averaged/{k}": v for k, v in self.averaged.state_dict().items()}
+        for i, moments in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer/{i}/{k}": v for k, v in moments.items()}
+        return tensors
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        def under(prefix: str) -> dict[str, Tensor]:
+            return {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
+
+        self.model.load_state_dict(under("model/"))
+        if self.averaged is not None:
+            self.averaged.load_state_dict(under("averaged/"))
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in under("optimizer/").items():
+            i, moment = name.split("/")
+            state.setdefault(int(i), {})[moment] = value
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def train(
+    model: nn.Module,
+    data: Data,
+    rules: TrainingRules,
+    augmentation: AugmentRules,
+    *,
+    seed: int,
+    forward: Forward | None = None,
+    path: Path | None = None,
+    identity: Mapping[str, Any] | None = None,
+    every: float = 5.0,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+) -> None:
+    """Trains `model` in place on its device's `data.train` and leaves it in eval mode.
+
+    `path` (without suffix) is the checkpoint to resume from and to write, at most once in `every`
+    seconds and at the end. `identity` is what the training depends on; a checkpoint of another one
+    raises CheckpointError. A loss that is not finite raises StateError.
+    """
+    call: Forward = forward if forward is not None else lambda images, step: model(images)
+    pixels, labels = data.train.pixels, data.train.labels
+    device = pixels.device
+    trainer = Trainer(model, rules)
+    refused = _resume(trainer, path, identity or {})
+    per_epoch = len(list(batches(len(labels), rules.batch, seed=seed, epoch=0)))
+    steps = rules.epochs * per_epoch
+    model.train()
+    saved = time.monotonic()
+    while trainer.epoch < rules.epochs:
+        began, images = time.monotonic(), 0
+        total = torch.zeros((), device=device)
+        order: Iterable[Tensor] = batches(len(labels), rules.batch, seed=seed, epoch=trainer.epoch)
+        for i, index in enumerate(order):
+            step = trainer.epoch * per_epoch + i
+            index = index.to(device)
+            batch = augment(pixels[index], augmentation, seed=_mixed(seed, step))
+            with seeded(_mixed(seed, step), device), autocast(device):
+                logits = call(normalise(batch, data.mean, data.std), step)
+                loss = F.cross_entropy(
+                    logits.float(), labels[index], label_smoothing=rules.label_smoothing
+                )
+            trainer.step(loss, learning_rate(rules, step, steps), rules.clip)
+            total += loss.detach()
+            images += len(index)
+        trainer.epoch += 1
+        mean = float(total) / per_epoch
+        if not math.isfinite(mean):
+            raise StateError(
+                f"training diverged: the loss of epoch {trainer.epoch} is {mean}. "
+                f"The checkpoint before is kept; lower lr (now {rules.lr}) or raise warmup"
+            )
+        now = time.monotonic()
+        if path is not None and (now - saved > every or trainer.epoch == rules.epochs):
+            meta = {"epoch": trainer.epoch, "identity": dict(identity or {})}
+            checkpoint.save(path, trainer.state(), meta)
+            saved = now
+        on_epoch(
+            Epoch(
+                epoch=trainer.epoch,
+                epochs=rules.epochs,
+                loss=mean,
+                images_per_second=images / max(now - began, 1e-9),
+                refused=refused,
+            )
+        )
+        refused = ()
+    if trainer.averaged is not None:
+        model.load_state_dict(trainer.averaged.module.state_dict())
+    model.eval()
+
+
+def _resume(trainer: Trainer, path: Path | None, identity: Mapping[str, Any]) -> tuple[str, ...]:
+    found = checkpoint.load(path) if path is not None else None
+    if found is None:
+        return ()
+    stored = found.meta.get("identity", {})
+    differ = sorted(k for k in {*stored, *identity} if stored.get(k) != identity.get(k))
+    if differ:
+        was = ", ".join(f"{k}: {stored.get(k)!r}, asked {identity.get(k)!r}" for k in differ)
+        raise CheckpointError(
+            f"checkpoint {path} was made by another training ({was}). "
+            "Use another --run, or the settings it was made with"
+        )
+    try:
+        trainer.restore(found.tensors)
+        trainer.epoch = int(found.meta["epoch"])
+    except (RuntimeError, KeyError, ValueError) as error:
+        raise CheckpointError(f"checkpoint {path} does not fit the network: {error}") from None
+    return found.refused
+
+
+def _mixed(seed: int, step: int) -> int:
+    """One 63-bit seed for a step (splitmix64's multiplier spreads neighbouring pairs apart)."""
+    return ((seed * 0x9E3779B97F4A7C15) ^ (step * 0xBF58476D1CE4E5B9 + 1)) & (2**63 - 1)

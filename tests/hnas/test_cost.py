@@ -1,0 +1,122 @@
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import spaces, spaces_and_archs
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from hnas.arch import Arch, Block
+from hnas.cost import check_budget, cheapest, cost, dearest, sample_within
+from hnas.errors import BudgetError
+from hnas.glit import Glit
+from hnas.space import Frame, distribution_space
+
+
+def tiny(d: int, heads: int) -> Frame:
+    return Frame(
+        image=224,
+        channels=3,
+        patch=16,
+        classes=1000,
+        d=d,
+        M=12,
+        N=3,
+        heads=heads,
+        activation="gelu",
+    )
+
+
+def released_glit_tiny() -> Arch:
+    """The blocks of the authors' release: G, then (d_k/d, d_z), (K, E) or (E, d_z) by kind."""
+    G = (3, 0, 1, 3, 0, 1, 3, 1, 0, 3, 0, 3)
+    sizes = ((0.5, 4), (31, 2), (4, 6), (1, 4), (45, 4), (4, 6))
+    sizes += ((1, 2), (4, 2), (45, 4), (1, 4), (31, 4), (2, 6))
+    blocks = []
+    for g, (a, b) in zip(G, sizes, strict=True):
+        if g == 3:
+            blocks.append(Block(G=3, L=0, d_k=int(a * 192), d_z=b))
+        elif g == 0:
+            blocks.append(Block(G=0, L=3, d_z=4, E=b, K=int(a)))
+        else:
+            blocks.append(Block(G=g, L=3 - g, d_k=192, d_z=b, E=int(a), K=31))
+    return Arch(tuple(blocks))
+
+
+def test_glit_tiny_as_released():
+    found = cost(tiny(192, 1), released_glit_tiny())
+    assert (found.macs, found.params) == (1_472_873_280, 7_264_456)
+
+
+@pytest.mark.parametrize(
+    ("d", "heads", "params", "macs"),
+    [
+        (192, 1, 5_717_416, 1_253_683_200),
+        (384, 2, 22_050_664, 4_598_882_304),
+        (768, 4, 86_567_656, 17_563_828_224),
+    ],
+)
+def test_the_all_global_network_is_deit(d, heads, params, macs):
+    frame = tiny(d, heads)
+    found = cost(frame, frame.all_global())
+    assert (found.params, found.macs) == (params, macs)
+
+
+@settings(deadline=None)
+@given(spaces_and_archs())
+def test_cost_is_what_the_dispatcher_counts(drawn):
+    """Invariant 2, as integers: two operations are one multiply-accumulate."""
+    space, arch = drawn
+    frame = space.frame
+    net = Glit(frame, arch).eval()
+    images = torch.zeros(1, frame.channels, frame.image, frame.image)
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
+        net(images)
+    found = cost(frame, arch)
+    assert 2 * found.macs == counter.get_total_flops()
+    assert found.params == sum(weight.numel() for weight in net.parameters())
+
+
+@settings(deadline=None)
+@given(spaces_and_archs())
+def test_cheapest_and_dearest_bound_every_arch(drawn):
+    space, arch = drawn
+    macs = cost(space.frame, arch).macs
+    assert cost(space.frame, cheapest(space)).macs <= macs
+    assert macs <= cost(space.frame, dearest(space)).macs
+
+
+@settings(deadline=None)
+@given(spaces(), st.floats(0, 1), st.integers(0, 2**32))
+def test_sampling_within_a_budget_never_exceeds_it(space, share, seed):
+    least = cost(space.frame, cheapest(space)).macs
+    most = cost(space.frame, dearest(space)).macs
+    budget = least + int(share * (most - least))
+    arch = sample_within(space, budget, np.random.default_rng(seed))
+    assert arch in space
+    assert cost(space.frame, arch).macs <= budget
+
+
+def test_sampling_within_a_tight_budget_reaches_every_arch_that_fits():
+    frame = Frame(image=8, channels=1, patch=4, classes=2, d=12, M=3, N=3)
+    space = distribution_space(frame, d_k=12, d_z=4, E=4, K=9)
+    archs = [Arch(blocks) for blocks in itertools.product(*space.choices)]
+    costs = sorted(cost(frame, arch).macs for arch in archs)
+    budget = costs[len(costs) // 8]
+    fitting = {arch for arch in archs if cost(frame, arch).macs <= budget}
+    rng = np.random.default_rng(0)
+    found = {sample_within(space, budget, rng) for _ in range(2000)}
+    assert found == fitting
+
+
+def test_a_budget_below_the_smallest_subnet_names_both_ends():
+    space = distribution_space(tiny(192, 1), d_k=192, d_z=4, E=1, K=31)
+    least = cost(space.frame, cheapest(space)).macs
+    most = cost(space.frame, dearest(space)).macs
+    with pytest.raises(BudgetError, match=f"fits --flops 1,000 .*{least:,}.*{most:,}"):
+        check_budget(space, 1000)
+    check_budget(space, least)

@@ -1,0 +1,99 @@
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import spaces
+
+from hnas.arch import Arch
+from hnas.errors import InputError
+from hnas.space import BlockSpace, Frame, Space, distribution_space, size_space
+
+TINY = Frame(image=224, channels=3, patch=16, classes=1000, d=192, M=12, N=3)
+
+
+def paper(frame: Frame) -> Space:
+    d = frame.d
+    return size_space(frame, None, d_k=(d // 2, d, 2 * d), d_z=(2, 4, 6), E=(1, 2, 4), K=(17, 31, 45))
+
+
+def test_the_papers_space_is_counted_as_the_paper_counts_it():
+    space = paper(TINY)
+    assert space.index_tuples == 324**12
+    assert space.distinct == 198**12
+
+
+def test_stage_1_has_one_arch_for_every_distribution():
+    space = distribution_space(TINY, d_k=192, d_z=4, E=1, K=31)
+    assert space.distinct == space.index_tuples == 4**12
+
+
+@given(spaces(), st.integers(0, 2**32))
+def test_samples_are_members_and_reproducible(space, seed):
+    arch = space.sample(np.random.default_rng(seed))
+    assert arch in space
+    assert arch == space.sample(np.random.default_rng(seed))
+    space.frame.check_arch(arch)
+
+
+@given(spaces())
+def test_choices_are_distinct_and_sorted(space):
+    for choices in space.choices:
+        keys = [block.key for block in choices]
+        assert keys == sorted(set(keys))
+
+
+def test_sampling_is_uniform_over_distributions():
+    frame = Frame(image=8, channels=1, patch=4, classes=2, d=12, M=2, N=3)
+    space = paper(frame)
+    rng = np.random.default_rng(0)
+    counts: dict[tuple[int, ...], int] = {}
+    n = 16 * 500
+    for _ in range(n):
+        drawn = tuple(block.G for block in space.sample(rng).blocks)
+        counts[drawn] = counts.get(drawn, 0) + 1
+    assert set(counts) == set(itertools.product(range(4), repeat=2))
+    chi2 = sum((count - 500) ** 2 / 500 for count in counts.values())
+    assert chi2 < 37.7  # 15 degrees of freedom, p = 0.001
+
+
+def test_stage_2_keeps_the_distribution():
+    first = distribution_space(TINY, d_k=192, d_z=4, E=1, K=31)
+    arch = first.sample(np.random.default_rng(3))
+    second = size_space(TINY, arch, d_k=(96, 192), d_z=(2, 4), E=(1, 2), K=(17, 31))
+    drawn = second.sample(np.random.default_rng(4))
+    assert [b.G for b in drawn.blocks] == [b.G for b in arch.blocks]
+    assert arch in second
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"patch": 3}, "patch must divide image=224, got patch=3"),
+        ({"N": 5}, "N must divide d=192, got N=5"),
+        ({"M": 0}, "M must be a whole number >= 1, got 0"),
+        ({"activation": "relu"}, "activation must be one of .*, got 'relu'"),
+    ],
+)
+def test_a_frame_says_which_rule_it_breaks(change, message):
+    fields = {"image": 224, "channels": 3, "patch": 16, "classes": 10, "d": 192, "M": 2, "N": 3}
+    with pytest.raises(InputError, match=message):
+        Frame(**(fields | change))
+
+
+def test_an_arch_of_another_frame_is_refused():
+    with pytest.raises(InputError, match="the network has M=12 blocks, got 1"):
+        TINY.check_arch(Arch(TINY.all_global().blocks[:1]))
+    other = Frame(image=224, channels=3, patch=16, classes=10, d=192, M=12, N=2)
+    with pytest.raises(InputError, match=r"block 0: G \+ L must be N=2, got G=3, L=0"):
+        other.check_arch(TINY.all_global())
+
+
+def test_a_space_refuses_candidates_that_cannot_be_built():
+    with pytest.raises(InputError, match="d_k must be a multiple of N x heads = 3, got 100"):
+        distribution_space(TINY, d_k=100, d_z=4, E=1, K=31)
+    with pytest.raises(InputError, match="candidates for M=12 blocks, got 0"):
+        Space(frame=TINY, blocks=())
+    with pytest.raises(InputError, match=r"candidates of K must be distinct.*\(9, 9\)"):
+        BlockSpace(G=(0,), d_k=(3,), d_z=(2,), E=(1,), K=(9, 9))

@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import archs, frames, spaces, spaces_and_archs
+
+from hnas import layout
+from hnas.errors import InputError
+from hnas.slicing import cut
+from hnas.space import Frame, distribution_space, size_space
+from hnas.supernet import Statistics, Supernet, grow
+
+
+def images(frame: Frame, n: int = 5, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(n, frame.channels, frame.image, frame.image, generator=generator)
+
+
+@settings(deadline=None)
+@given(spaces_and_archs())
+def test_a_subnet_is_its_standalone_network_bit_for_bit(drawn):
+    """Invariant 1, and more than it asks: widths need not be multiples of 16."""
+    space, arch = drawn
+    net = Supernet(space).reset(1).eval()
+    x = images(space.frame)
+    statistics = [Statistics() for _ in arch.blocks]
+    with torch.no_grad():
+        net(x, arch, [s.measure for s in statistics])
+        inherited = net(x, arch, [s.apply for s in statistics])
+        alone = net.extract(arch, statistics).eval()
+        assert torch.equal(inherited, alone(x))
+
+
+@settings(deadline=None)
+@given(spaces_and_archs())
+def test_training_gradients_are_those_of_the_standalone_network(drawn):
+    space, arch = drawn
+    net = Supernet(space).reset(1)
+    alone = net.extract(arch)
+    alone.train()
+    x = images(space.frame)
+    net(x, arch).square().sum().backward()
+    alone(x).square().sum().backward()
+    for i, block in enumerate(net.blocks):
+        sizes = layout.sizes(space.frame, arch.blocks[i])
+        for name, tensor in layout.tensors(sizes).items():
+            whole = block.get_parameter(name).grad
+            part = cut(whole, tensor, sizes).reshape(tensor.shape(sizes))
+            torch.testing.assert_close(part, alone.blocks[i].get_parameter(name).grad)
+            # What the subnet does not use gets no gradient.
+            assert whole.count_nonzero() == part.count_nonzero()
+
+
+@settings(deadline=None)
+@given(spaces())
+def test_a_supernet_stores_what_its_space_needs_and_no_more(space):
+    net = Supernet(space)
+    for block, choices in zip(net.blocks, space.choices, strict=True):
+        used = {name: torch.zeros_like(w) for name, w in block.named_parameters()}
+        for choice in choices:
+            sizes = layout.sizes(space.frame, choice)
+            for name, tensor in layout.tensors(sizes).items():
+                cut(used[name], tensor, sizes).fill_(1)
+        # The corner between two subnets' slices (heads of one, channels of the other) is stored
+        # too, so it is the largest size on every axis that must be reached, not every number.
+        for name, marks in used.items():
+            for dim in range(marks.dim()):
+                others = [k for k in range(marks.dim()) if k != dim]
+                assert marks.amax(others).bool().all() if others else marks.bool().all(), name
+
+
+@settings(deadline=None)
+@given(frames(), st.data())
+def test_a_grown_supernet_computes_what_it_computed_before(frame, data):
+    d = frame.d
+    first = distribution_space(frame, d_k=d, d_z=4, E=1, K=5)
+    arch = data.draw(archs(first))
+    second = size_space(frame, arch, d_k=(d // 2, d, 2 * d), d_z=(2, 4, 6), E=(1, 2), K=(3, 5, 9))
+    old = Supernet(first).reset(1).eval()
+    new = grow(old, second, seed=2).eval()
+    with torch.no_grad():
+        assert torch.equal(old(images(frame), arch), new(images(frame), arch))
+
+
+def test_growing_initialises_the_rest_from_its_seed():
+    frame = Frame(image=8, channels=1, patch=4, classes=2, d=12, M=1, N=3)
+    first = distribution_space(frame, d_k=12, d_z=4, E=1, K=5)
+    arch = first.sample(np.random.default_rng(0))
+    second = size_space(frame, arch, d_k=(12,), d_z=(4, 6), E=(1,), K=(5,))
+    old = Supernet(first).reset(1)
+    one, same, other = (grow(old, second, seed=s) for s in (2, 2, 3))
+    weight = "blocks.0.fc1.weight"
+    assert torch.equal(one.get_parameter(weight), same.get_parameter(weight))
+    assert not torch.equal(one.get_parameter(weight)[48:], other.get_parameter(weight)[48:])
+    assert one.get_parameter(weight)[48:].std() > 0.01
+    other_frame = Frame(image=8, channels=1, patch=4, classes=3, d=12, M=1, N=3)
+    with pytest.raises(InputError, match="grows within its frame"):
+        grow(old, distribution_space(other_frame, d_k=12, d_z=4, E=1, K=5), seed=0)
+
+
+def test_an_arch_of_another_space_is_refused():
+    frame = Frame(image=8, channels=1, patch=4, classes=2, d=12, M=1, N=3)
+    net = Supernet(distribution_space(frame, d_k=12, d_z=4, E=1, K=5)).reset(0)
+    other = distribution_space(frame, d_k=12, d_z=2, E=1, K=5).sample(np.random.default_rng(0))
+    with pytest.raises(InputError, match="not in this supernet's space"):
+        net(images(frame), other)
+
+
+def test_kernels_are_cut_from_their_centre_and_local_channels_from_the_end():
+    frame = Frame(image=8, channels=1, patch=4, classes=2, d=6, M=1, N=3)
+    space = size_space(frame, None, d_k=(6,), d_z=(2,), E=(1, 2), K=(3, 5))
+    net = Supernet(space).reset(0)
+    block = net.blocks[0]
+    mixed = next(b for b in space.choices[0] if (b.G, b.E, b.K) == (1, 1, 3))
+    stored = block.get_parameter("depthwise.weight")
+    assert stored.shape == (2, 6, 1, 5)
+    assert torch.equal(block.weights(mixed)["depthwise.weight"], stored[0, 2:, :, 1:4])
