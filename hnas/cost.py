@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -113,3 +113,20 @@ def sample_within(space: Space, budget: int, rng: np.random.Generator) -> Arch:
         blocks[i] = cheaper[rng.integers(len(cheaper))]
         macs[i] = block_cost(space.frame, blocks[i]).macs
     return Arch(tuple(blocks))
+
+
+def plain_vit(frame: Frame, macs: int) -> Frame:
+    """The frame, in another width, whose all-global network costs nearest to `macs`.
+
+    Widths are multiples of 2 x N x heads, so that every head has an even width.
+    """
+    step = 2 * frame.N * frame.heads
+
+    def gap(width: int) -> int:
+        other = replace(frame, d=width)
+        return abs(cost(other, other.all_global()).macs - macs)
+
+    width = step
+    while gap(width + step) < gap(width):
+        width += step
+    return replace(frame, d=width)

@@ -26,12 +26,17 @@ from hnas.supernet import Statistics, Supernet
 def select(data: Data, rules: ScoreRules) -> tuple[Tensor, Images]:
     """The fixed images of a study: recalibration pixels (of the training part) and held-out ones.
 
-    Both parts are in the split's shuffled order, so their first images are a random sample.
+    Evenly spaced, so that a source that is sorted by class gives all of its classes.
     """
-    held_out = data.held_out
-    count = min(rules.held_out or len(held_out), len(held_out))
-    chosen = held_out.take(torch.arange(count, device=held_out.labels.device))
-    return data.train.pixels[: rules.recalibration], chosen
+    measured = _spaced(len(data.train), rules.recalibration)
+    held_out = _spaced(len(data.held_out), rules.held_out)
+    return data.train.take(measured).pixels, data.held_out.take(held_out)
+
+
+def _spaced(n: int, count: int) -> Tensor:
+    """`count` of n indices, evenly spaced; all where count is 0 or more than n."""
+    count = min(count or n, n)
+    return torch.arange(count) * n // count
 
 
 @torch.inference_mode()

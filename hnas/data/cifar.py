@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from hnas.data.files import find, inside, read
+from hnas.data.files import find, read
 from hnas.data.images import Images, Source
 from hnas.errors import InputError
 
@@ -106,8 +106,8 @@ def _names(path: Path | None) -> tuple[str, ...]:
     if path is None:
         return ()
     try:
-        text = inside(path, path.parent).read_bytes()[:2**20].decode()
-    except (OSError, UnicodeDecodeError) as error:
+        text = read(path, largest=2**20).decode()
+    except UnicodeDecodeError as error:
         raise InputError(f"{path}: must be class names in UTF-8, one a line: {error}") from error
     return tuple(line.strip() for line in text.splitlines() if line.strip())
 

@@ -56,7 +56,7 @@ class Images:
         """Short sha256 of shape, pixels and labels: two sets of images are the same or not."""
         digest = hashlib.sha256(str(tuple(self.pixels.shape)).encode())
         for tensor in (self.pixels, self.labels):
-            digest.update(tensor.contiguous().cpu().numpy())
+            digest.update(tensor.flatten().cpu().numpy().data)
         return digest.hexdigest()[:16]
 
 
@@ -111,7 +111,7 @@ def fit(pixels: torch.Tensor, *, image: int, channels: int) -> torch.Tensor:
     pixels = pixels[:, :, top : top + side, left : left + side]
     if pixels.shape[1] > channels:
         # In slices: the weighted sum needs four bytes a value.
-        pixels = torch.cat([_grey(part) for part in pixels.split(4096)])
+        pixels = torch.cat([_grey(pixels[i : i + 4096]) for i in range(0, len(pixels), 4096)])
     if side != image:
         pixels = F.interpolate(pixels, size=(image, image), mode="bilinear", antialias=True)
     return pixels.expand(-1, channels, -1, -1).contiguous()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from hnas.errors import CheckpointError
+from hnas.files import write_atomic
 
 KEPT = 2
 
@@ -31,25 +31,6 @@ class Checkpoint:
     meta: dict[str, Any]
     refused: tuple[str, ...] = ()
     """Newer versions that were not usable, each with the reason."""
-
-
-def write_atomic(path: Path, data: bytes) -> None:
-    """Replaces a file by a synced temporary one: at any instant it is the old or the new."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from hnas.data import Data, augment, batches, normalise
+from hnas.data import Data, augment, batches, normalise, steps
 from hnas.device import autocast, seeded
 from hnas.errors import CheckpointError, StateError
 from hnas.rules import AugmentRules, TrainingRules
@@ -52,7 +52,8 @@ def learning_rate(rules: TrainingRules, step: int, steps: int) -> float:
 
 def adamw(model: nn.Module, rules: TrainingRules) -> torch.optim.AdamW:
     """Decays weight matrices and kernels; not biases, norms, class token and positions."""
-    decayed, plain = [], []
+    decayed: list[nn.Parameter] = []
+    plain: list[nn.Parameter] = []
     for name, weight in model.named_parameters():
         bare = name.endswith(("bias", "cls_token", "pos_embed")) or "norm" in name
         (plain if bare else decayed).append(weight)
@@ -80,7 +81,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         if clip:
             nn.utils.clip_grad_norm_(self.model.parameters(), clip)
         self.optimizer.step()
@@ -134,14 +135,14 @@ def train(
     device = pixels.device
     trainer = Trainer(model, rules)
     refused = _resume(trainer, path, identity or {})
-    per_epoch = len(list(batches(len(labels), rules.batch, seed=seed, epoch=0)))
-    steps = rules.epochs * per_epoch
+    per_epoch = steps(len(labels), rules.batch)
+    total_steps = rules.epochs * per_epoch
     model.train()
     saved = time.monotonic()
     while trainer.epoch < rules.epochs:
         began, images = time.monotonic(), 0
         total = torch.zeros((), device=device)
-        order: Iterable[Tensor] = batches(len(labels), rules.batch, seed=seed, epoch=trainer.epoch)
+        order = batches(len(labels), rules.batch, seed=seed, epoch=trainer.epoch)
         for i, index in enumerate(order):
             step = trainer.epoch * per_epoch + i
             index = index.to(device)
@@ -151,7 +152,7 @@ def train(
                 loss = F.cross_entropy(
                     logits.float(), labels[index], label_smoothing=rules.label_smoothing
                 )
-            trainer.step(loss, learning_rate(rules, step, steps), rules.clip)
+            trainer.step(loss, learning_rate(rules, step, total_steps), rules.clip)
             total += loss.detach()
             images += len(index)
         trainer.epoch += 1
@@ -202,5 +203,5 @@ def _resume(trainer: Trainer, path: Path | None, identity: Mapping[str, Any]) ->
 
 
 def _mixed(seed: int, step: int) -> int:
-    """One 63-bit seed for a step (splitmix64's multiplier spreads neighbouring pairs apart)."""
-    return ((seed * 0x9E3779B97F4A7C15) ^ (step * 0xBF58476D1CE4E5B9 + 1)) & (2**63 - 1)
+    """One 63-bit seed for a step (splitmix64's multipliers keep neighbours apart)."""
+    return (seed * 0x9E3779B97F4A7C15 ^ (step + 1) * 0xBF58476D1CE4E5B9) & (2**63 - 1)

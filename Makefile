@@ -1,0 +1,48 @@
+# Works on a fresh machine with make and Python 3.11 or newer: every target makes .venv itself.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet -c constraints.txt
+
+.PHONY: search test slow gpu lint constraints
+.DELETE_ON_ERROR:
+
+search: $(VENV)/.hnas  ## a first search: distributions on digits
+	$(BIN)/hnas search --stage 1
+
+test: $(VENV)/.hnas-dev
+	$(BIN)/pytest
+
+slow: $(VENV)/.hnas-dev
+	$(BIN)/pytest -m "slow and not gpu"
+
+gpu: $(VENV)/.hnas-dev
+	$(BIN)/pytest -m gpu
+
+lint: $(VENV)/.hnas-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Pins what is installed now; a local build such as torch 2.13.0+cpu counts as its release.
+constraints: $(VENV)/.hnas-dev
+	$(BIN)/python -m pip list --format=freeze --exclude-editable --exclude hnas --exclude pip \
+		| sed 's/+.*//' > constraints.txt
+
+$(VENV)/.hnas: pyproject.toml constraints.txt | $(BIN)/pip
+	$(PIP) -e .
+	touch $@
+
+$(VENV)/.hnas-dev: pyproject.toml constraints.txt | $(BIN)/pip
+	$(PIP) -e ".[dev]"
+	touch $@
+
+# pip is the last thing that venv installs: where it is there, .venv is whole.
+$(BIN)/pip:
+	@command -v $(PYTHON) >/dev/null || { \
+		echo "hnas needs Python 3.11 or newer; $(PYTHON) is not on the PATH." \
+			"Install it, or name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; v = "%d.%d" % sys.version_info[:2]; sys.exit( \
+		"hnas needs Python 3.11 or newer; $(PYTHON) is " + v + \
+		". Name a newer one: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,127 @@
+"""`hnas cost` and `hnas space`: what architectures cost, and how many there are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from cli.options import plan_options
+from cli.render import about, arch_drawing, console, legend, table
+from hnas.arch import FIELDS, Arch
+from hnas.cost import block_cost, cheapest, dearest, shared_cost
+from hnas.cost import cost as network_cost
+from hnas.errors import InputError
+from hnas.space import Frame, Space
+from studies.plan import Plan
+
+
+def read_arch(value: str, frame: Frame, origin: str) -> Arch:
+    """The architecture that `--arch` names: `all-global`, JSON, or a file of JSON.
+
+    Raises InputError where it cannot be read or does not fit the frame of the plan from `origin`.
+    """
+    if value == "all-global":
+        return frame.all_global()
+    text = value
+    if not value.lstrip().startswith("{"):
+        try:
+            text = Path(value).read_text("utf-8")
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise InputError(
+                f"--arch takes a file, JSON text or all-global; {value!r} cannot be read: {reason}"
+            ) from None
+    try:
+        arch = Arch.from_json(text)
+        frame.check_arch(arch)
+    except InputError as error:
+        raise InputError(f"--arch with the {origin}: {error}") from None
+    return arch
+
+
+@click.command()
+@plan_options
+@click.option(
+    "--arch",
+    "value",
+    required=True,
+    metavar="FILE|JSON|all-global",
+    help='A file, or text such as {"blocks": [{"G": 3, "L": 0, "d_k": 48, "d_z": 4}, ...]}.',
+)
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+def cost(plan: Plan, origin: str, value: str, as_json: bool) -> None:
+    """Count what an architecture costs.
+
+    Exact multiply-accumulates of one image (what vision papers call FLOPs) and parameters, for
+    each block and in all, in the network of a preset or plan.
+    """
+    frame = plan.net
+    arch = read_arch(value, frame, origin)
+    total, shared = network_cost(frame, arch), shared_cost(frame)
+    blocks = [(block, block_cost(frame, block)) for block in arch.blocks]
+    if as_json:
+        rows = [
+            {**row, "macs": c.macs, "params": c.params}
+            for row, (_, c) in zip(arch.to_dict()["blocks"], blocks, strict=True)
+        ]
+        shown = {
+            "macs": total.macs,
+            "params": total.params,
+            "blocks": rows,
+            "shared": {"macs": shared.macs, "params": shared.params},
+        }
+        click.echo(json.dumps(shown))
+        return
+    console().print(f"{arch_drawing(arch)}   {legend()}   ({origin})", markup=False)
+    unused = (None,) * len(FIELDS)
+    table(
+        ("block", *FIELDS, "MACs", "params"),
+        [
+            *(
+                (f"{i}", *(getattr(block, name) for name in FIELDS), c.macs, c.params)
+                for i, (block, c) in enumerate(blocks)
+            ),
+            ("shared", *unused, shared.macs, shared.params),
+            ("total", *unused, total.macs, total.params),
+        ],
+    )
+
+
+@click.command()
+@plan_options
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+def space(plan: Plan, origin: str, as_json: bool) -> None:
+    """Count the architectures of a search.
+
+    For stage 1 and for the whole space: the paper's count of index tuples, how many of them are
+    distinct architectures, and the fewest and most multiply-accumulates of one image.
+    """
+    counts = {"stage1": _counts(plan.space1()), "whole": _counts(plan.space2())}
+    if as_json:
+        click.echo(json.dumps({**counts, "budget_macs": plan.budget()}))
+        return
+    console().print(f"{origin}: budget {plan.budget():,} MACs", markup=False)
+    table(
+        ("space", "", "exact", "about"),
+        [
+            (
+                name,
+                what.replace("_", " ").replace("macs", "MACs"),
+                number,
+                about(number) if number >= 10**6 else None,
+            )
+            for name, numbers in counts.items()
+            for what, number in numbers.items()
+        ],
+    )
+
+
+def _counts(space: Space) -> dict[str, int]:
+    return {
+        "index_tuples": space.index_tuples,
+        "distinct": space.distinct,
+        "smallest_macs": network_cost(space.frame, cheapest(space)).macs,
+        "largest_macs": network_cost(space.frame, dearest(space)).macs,
+    }

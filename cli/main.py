@@ -1,0 +1,74 @@
+"""`hnas`: the group of all commands.
+
+A command that is asked for is imported when it runs, so that `hnas --help` is there at once. What a
+command raises as HnasError becomes one message on stderr and exit code 2, as a wrong option does;
+Ctrl-C exits with 130.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+from hnas import __version__
+from hnas.errors import HnasError
+
+COMMANDS = {
+    "init": ("cli.init:init", "Write a plan to edit, out of a preset."),
+    "cost": ("cli.architecture:cost", "Count what an architecture costs."),
+    "space": ("cli.architecture:space", "Count the architectures of a search."),
+}
+"""For each command, in the order of the help: where it is, and its help in one line."""
+
+
+class Failure(click.ClickException):
+    """An HnasError on its way to the screen."""
+
+    exit_code = 2
+
+
+class Commands(click.Group):
+    """Knows a command by name and one line of help, and imports it when it is asked for."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        for name, (_, text) in COMMANDS.items():
+            self.add_command(click.Command(name, help=text))
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        if name is not None:
+            module, attribute = COMMANDS[name][0].split(":")
+            command = getattr(import_module(module), attribute)
+        return name, command, rest
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except HnasError as error:
+            raise Failure(str(error)) from error
+        except KeyboardInterrupt:
+            click.echo("\nInterrupted.", err=True)
+            ctx.exit(130)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="hnas")
+def hnas() -> None:
+    """Find a Global-Local image Transformer for your images and compute budget."""
+
+
+def main() -> None:
+    """The console script."""
+    hnas(prog_name="hnas")
+
+
+if __name__ == "__main__":
+    main()

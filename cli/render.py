@@ -1,0 +1,93 @@
+"""Words and tables on a screen: rich on a terminal, plain lines where the output is piped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from hnas.arch import Arch
+
+if TYPE_CHECKING:
+    from studies.storage import Record
+
+GLYPHS = {"global": "■", "mixed": "◧", "local": "□"}
+ASCII_GLYPHS = {"global": "G", "mixed": "m", "local": "l"}
+
+
+def console() -> Console:
+    """Standard output as it is now (a test may have replaced it)."""
+    return Console(highlight=False, soft_wrap=True)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Prints rows under headings. Whole numbers are grouped by commas, numbers stand at the right,
+    and a piped line is never wrapped or cut: its columns are two or more spaces apart."""
+    rows = [tuple(row) for row in rows]
+    right = [any(isinstance(row[i], int | float) for row in rows) for i in range(len(columns))]
+    cells = [[cell(value) for value in row] for row in rows]
+    screen = console()
+    if screen.is_terminal:
+        drawn = Table(box=box.SIMPLE_HEAD)
+        for name, is_right in zip(columns, right, strict=True):
+            drawn.add_column(Text(name), justify="right" if is_right else "left")
+        for row in cells:
+            drawn.add_row(*map(Text, row))
+        screen.print(drawn)
+        return
+    lines = [list(columns), *cells]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
+    for line in lines:
+        padded = (
+            text.rjust(width) if is_right else text.ljust(width)
+            for text, width, is_right in zip(line, widths, right, strict=True)
+        )
+        print("  ".join(padded).rstrip())
+
+
+def cell(value: object) -> str:
+    """A value in a table: 1,234,567 and 0.9123; nothing for None."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def about(value: int) -> str:
+    """A large whole number in three digits: 1.34e30."""
+    return f"{Decimal(value):.2e}".replace("e+", "e")
+
+
+def arch_drawing(arch: Arch, *, ascii_only: bool | None = None) -> str:
+    """One glyph a block, first to last: ■ global, ◧ mixed, □ local (G, m, l where the output's
+    encoding has no such glyphs)."""
+    glyphs = _glyphs(ascii_only)
+    return "".join(glyphs[block.kind] for block in arch.blocks)
+
+
+def legend(*, ascii_only: bool | None = None) -> str:
+    """What the glyphs of `arch_drawing` mean."""
+    return "  ".join(f"{glyph} {kind}" for kind, glyph in _glyphs(ascii_only).items())
+
+
+def _glyphs(ascii_only: bool | None) -> dict[str, str]:
+    if ascii_only is None:
+        ascii_only = console().options.ascii_only
+    return ASCII_GLYPHS if ascii_only else GLYPHS
+
+
+def front_table(records: Iterable[Record]) -> None:
+    """Prints trials, the most accurate first (the cheaper one first where they tie)."""
+    ranked = sorted(records, key=lambda record: (-record.accuracy, record.macs, record.number))
+    table(
+        ("trial", "score", "MACs", "params", f"blocks ({legend()})"),
+        [(f"{r.number}", r.accuracy, r.macs, r.params, arch_drawing(r.arch)) for r in ranked],
+    )

@@ -1,0 +1,31 @@
+"""Which images each training step takes."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from hnas.errors import InputError
+
+
+def steps(n: int, batch: int) -> int:
+    """Batches in one epoch of n images."""
+    return max(1, n // batch)
+
+
+def batches(n: int, batch: int, *, seed: int, epoch: int) -> list[torch.Tensor]:
+    """One epoch of n images in random order: `steps(n, batch)` int64 CPU tensors (batch,).
+
+    A pure function of its arguments, so that a resumed training sees what it would have seen.
+    All batches are equally large: a remainder is dropped (every epoch drops others), since
+    a second shape is compiled and captured anew, and its BatchNorm statistics are worse.
+    Where n < batch there is one batch, of all n.
+
+    Raises InputError where that would be fewer than two images: BatchNorm needs two.
+    """
+    if min(n, batch) < 2:
+        raise InputError(f"a batch needs at least 2 images, got batch={batch} of {n} images")
+    stream = np.random.default_rng(np.random.SeedSequence((seed, epoch)))
+    size = min(n, batch)
+    order = torch.from_numpy(stream.permutation(n)[: steps(n, batch) * size])
+    return list(order.view(-1, size))

@@ -1,0 +1,111 @@
+"""Folders of JPEG and PNG files, one folder a class.
+
+    train/CLASS/*  and, for the test part, test/CLASS/* or else val/CLASS/*
+    CLASS/*        directly: no test part
+
+Classes and files are in sorted order; hidden ones and other files are left alone.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+
+from hnas.data.files import inside
+from hnas.data.images import Images, Source
+from hnas.errors import InputError
+
+SUFFIXES = (".jpg", ".jpeg", ".png")
+
+
+def matches(folder: Path) -> bool:
+    """Whether the folder has folders in it."""
+    return bool(_folders(folder, folder))
+
+
+def load(folder: Path, *, image: int, channels: int) -> Source:
+    """Every image decoded, turned upright by its EXIF, centre-cropped and resized.
+
+    Raises InputError naming the class that is empty or unknown, or the file that is no image.
+    """
+    train = folder / "train"
+    divided = train.is_dir() and bool(_folders(train, folder))
+    classes = tuple(path.name for path in _folders(train if divided else folder, folder))
+    if len(classes) < 2:
+        raise InputError(
+            f"{train if divided else folder}: needs one folder a class and at least two classes, "
+            f"got {list(classes)}"
+        )
+    tests = [folder / name for name in ("test", "val")] if divided else []
+    test = next((path for path in tests if path.is_dir()), None)
+
+    def part(path: Path) -> Images:
+        return _part(path, folder, classes, image=image, channels=channels)
+
+    return Source(
+        name=str(folder),
+        train=part(train if divided else folder),
+        test=part(test) if test else None,
+        classes=classes,
+    )
+
+
+def decode(path: Path, *, image: int, channels: int) -> torch.Tensor:
+    """One JPEG or PNG -> uint8 (channels, image, image). Raises InputError naming the file."""
+    try:
+        with Image.open(path, formats=("JPEG", "PNG")) as file:
+            # A large JPEG is decoded at a half, a quarter or an eighth, never below twice `image`.
+            file.draft(None, (2 * image, 2 * image))
+            upright = ImageOps.exif_transpose(file)
+            if upright.mode.startswith("I"):
+                # Pillow clips 16-bit grey at 255 where it should scale.
+                upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
+            coloured = upright.convert("L" if channels == 1 else "RGB")
+            fitted = ImageOps.fit(coloured, (image, image), Image.Resampling.BILINEAR)
+            pixels = np.array(fitted)
+    # Decoders of broken files raise whatever they stumble over.
+    except Exception as error:
+        raise InputError(f"{path}: not a readable JPEG or PNG image: {error}") from error
+    return torch.from_numpy(pixels).view(image, image, channels).permute(2, 0, 1)
+
+
+def _folders(path: Path, root: Path) -> list[Path]:
+    found = (p for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
+    return [inside(p, root) for p in sorted(found)]
+
+
+def _files(path: Path, root: Path) -> list[Path]:
+    found = (
+        p
+        for p in path.iterdir()
+        if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and p.is_file()
+    )
+    return [inside(p, root) for p in sorted(found)]
+
+
+def _part(path: Path, root: Path, classes: tuple[str, ...], *, image: int, channels: int) -> Images:
+    paths: list[Path] = []
+    labels: list[int] = []
+    for folder in _folders(path, root):
+        if folder.name not in classes:
+            raise InputError(
+                f"{folder}: class {folder.name!r} is unknown, the training part has "
+                f"{', '.join(classes)}"
+            )
+        files = _files(folder, root)
+        if not files:
+            raise InputError(f"{folder}: a class needs images ({', '.join(SUFFIXES)}), got none")
+        paths += files
+        labels += [classes.index(folder.name)] * len(files)
+    pixels = torch.empty((len(paths), channels, image, image), dtype=torch.uint8)
+    with warnings.catch_warnings():
+        # Odd metadata is no reason to stop, a picture that is a decompression bomb is.
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        for i, file in enumerate(paths):
+            pixels[i] = decode(file, image=image, channels=channels)
+    return Images(pixels=pixels, labels=torch.tensor(labels, dtype=torch.int64))

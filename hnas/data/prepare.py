@@ -1,0 +1,104 @@
+"""What a search holds of a data set, and the one way to what it must not see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from hnas.data.images import Images, Source
+from hnas.data.sources import load
+from hnas.data.split import Split, split
+from hnas.errors import MismatchError
+from hnas.rules import DataRules
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Data:
+    """The images that a search trains and scores on; the test part is not here."""
+
+    train: Images
+    held_out: Images
+    """Scored on, never trained on."""
+    classes: tuple[str, ...]
+    mean: torch.Tensor
+    """float32 (C,): of the training images, in units of 0 to 1."""
+    std: torch.Tensor
+    """float32 (C,): of the training images, in units of 0 to 1."""
+
+    def to(self, device: torch.device | str) -> Data:
+        return Data(
+            train=self.train.to(device),
+            held_out=self.held_out.to(device),
+            classes=self.classes,
+            mean=self.mean.to(device),
+            std=self.std.to(device),
+        )
+
+
+def prepare(
+    rules: DataRules, *, image: int, channels: int, seed: int, root: Path | None = None
+) -> tuple[Data, Split]:
+    """Loads and splits a source. A test part of its own is read too and dropped, so that a broken
+    one is found before the search and not after it.
+
+    Raises InputError where the source is malformed or too small to split.
+    """
+    source = load(rules.source, image=image, channels=channels, root=root)
+    labels = source.train.labels.numpy()
+    own_test = source.test is not None
+    made = split(labels, rules, own_test=own_test, seed=seed, classes=source.classes)
+    train = source.train.take(torch.from_numpy(made.train))
+    mean, std = statistics(train.pixels)
+    data = Data(
+        train=train,
+        held_out=source.train.take(torch.from_numpy(made.held_out)),
+        classes=source.classes,
+        mean=mean,
+        std=std,
+    )
+    return data, made
+
+
+def test_images(
+    rules: DataRules, *, image: int, channels: int, split: Split, root: Path | None = None
+) -> Images:
+    """The test part, for the final evaluation alone.
+
+    Raises MismatchError where the source is not the one that was split.
+    """
+    source: Source = load(rules.source, image=image, channels=channels, root=root)
+    split.check(source.train.labels.numpy())
+    if source.test is not None and split.test is None:
+        return source.test
+    if source.test is None and split.test is not None:
+        return source.train.take(torch.from_numpy(split.test))
+    found = "no test part" if source.test is None else "a test part"
+    raise MismatchError(
+        f"data source {rules.source!r} has {found} of its own now, unlike when it was split. "
+        "Restore it, or start a new run"
+    )
+
+
+def statistics(pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and standard deviation of every channel, in units of 0 to 1: two float32 (C,).
+
+    From counts of the 256 values, hence exact and the same whatever the thread count. A channel
+    of one value gets the deviation 1, so that it can be divided by.
+    """
+    values = torch.arange(256, dtype=torch.float64) / 255
+    means, stds = [], []
+    for channel in pixels.unbind(dim=1):
+        share = torch.bincount(channel.flatten(), minlength=256).double() / channel.numel()
+        mean = (share * values).sum()
+        variance = (share * (values - mean) ** 2).sum()
+        means.append(mean)
+        stds.append(variance.sqrt() if share.max() < 1 else torch.ones_like(mean))
+    return torch.stack(means).float(), torch.stack(stds).float()
+
+
+def normalise(pixels: torch.Tensor, mean: torch.Tensor, std: torch.Tensor) -> torch.Tensor:
+    """uint8 (B, C, H, W) -> float32 of the same shape, (pixels / 255 - mean) / std by channel."""
+    mean, std = (255 * values.view(-1, 1, 1) for values in (mean, std))
+    return (pixels - mean) / std

@@ -1,0 +1,112 @@
+"""From the name of a data set to its images, resized once."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+
+import torch
+
+from hnas.data import cifar, folders, functions, idx
+from hnas.data.images import CHANNELS, Images, Source, fit
+from hnas.errors import InputError
+
+DIGITS = "digits"
+
+
+def load(source: str, *, image: int, channels: int, root: Path | None = None) -> Source:
+    """The images of a source, `channels` x `image` x `image`.
+
+    `source` is `digits` (scikit-learn's 1,797 of 8 x 8), a folder (IDX, CIFAR binary or class
+    folders, told apart by what is in it), the bare name of a folder in `root` (by default
+    $HNAS_DATA, then ./data), or `module:function`.
+
+    Raises InputError, naming the file, the rule and the value, where anything is malformed.
+    """
+    if image < 1 or channels not in CHANNELS:
+        raise InputError(
+            f"images must be of at least 1 pixel and of 1 or 3 channels, "
+            f"got image={image}, channels={channels}"
+        )
+    found = _load(source, root, image=image, channels=channels)
+
+    def fitted(images: Images) -> Images:
+        pixels = fit(images.pixels.cpu(), image=image, channels=channels)
+        return Images(pixels=pixels, labels=images.labels.cpu())
+
+    return Source(
+        name=found.name,
+        train=fitted(found.train),
+        test=None if found.test is None else fitted(found.test),
+        classes=found.classes,
+    )
+
+
+def known(root: Path | None = None) -> list[str]:
+    """The bare names that `load` would find, sorted."""
+    names = {p.name for r in _roots(root) if r.is_dir() for p in r.iterdir() if p.is_dir()}
+    return sorted({DIGITS, *(name for name in names if not name.startswith("."))})
+
+
+def _roots(root: Path | None) -> list[Path]:
+    if root is not None:
+        return [root]
+    named = os.environ.get("HNAS_DATA")
+    return [*([Path(named)] if named else []), Path("data")]
+
+
+def _load(source: str, root: Path | None, *, image: int, channels: int) -> Source:
+    if source == DIGITS:
+        return _digits()
+    bare = source not in (".", "..") and Path(source).name == source
+    places = [*(path / source for path in _roots(root) if bare), Path(os.path.expanduser(source))]
+    folder = next((path for path in places if os.path.isdir(path)), None)
+    if folder:
+        return _folder(folder, image=image, channels=channels)
+    if functions.PATTERN.fullmatch(source):
+        return functions.load(source)
+    names = known(root)
+    close = difflib.get_close_matches(source, names, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    places_read = " or ".join(["here", *(f"in {path}" for path in _roots(root))])
+    raise InputError(
+        f"data source {source!r} is unknown: there is no such folder {places_read}. "
+        f"Known: {', '.join(names)}; or a path, or module:function.{hint}"
+    )
+
+
+def _folder(folder: Path, *, image: int, channels: int) -> Source:
+    try:
+        if idx.matches(folder) and cifar.matches(folder):
+            raise InputError(f"{folder}: holds IDX and CIFAR files; keep one data set a folder")
+        if idx.matches(folder):
+            return idx.load(folder)
+        if cifar.matches(folder):
+            return cifar.load(folder)
+        if folders.matches(folder):
+            return folders.load(folder, image=image, channels=channels)
+        names = sorted(path.name for path in folder.iterdir())
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read: {error}") from error
+    raise InputError(
+        f"{folder}: a data folder holds IDX files (train-images-idx3-ubyte, ...), CIFAR files "
+        "(data_batch_1.bin or train.bin, ...) or one folder of JPEG or PNG files a class, "
+        f"got {', '.join(names[:5]) or 'nothing'}"
+    )
+
+
+def _digits() -> Source:
+    # Takes a second to import, and only this source needs it.
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    pixels = torch.from_numpy(digits.images * 255 / 16).round().to(torch.uint8)
+    return Source(
+        name=DIGITS,
+        train=Images(
+            pixels=pixels.unsqueeze(1), labels=torch.from_numpy(digits.target.astype("int64"))
+        ),
+        test=None,
+        classes=tuple(str(name) for name in digits.target_names),
+    )

@@ -1,0 +1,151 @@
+"""Three disjoint parts of a data set: to train on, to score on, to test on once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from hnas.errors import InputError, MismatchError
+from hnas.rules import DataRules
+
+Index: TypeAlias = npt.NDArray[np.int64]
+PARTS = ("train", "held_out", "test")
+
+
+def fingerprint(*arrays: Index | None) -> str:
+    """Short sha256 of integers, of how they are grouped, and of which groups are None."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(b"none;" if array is None else f"{len(array)};".encode())
+        digest.update(b"" if array is None else array.astype("<i8").tobytes())
+    return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Split:
+    """Which images of a source's training part are used for what.
+
+    Raises InputError where a part is empty or two share an image.
+    """
+
+    train: Index
+    """int64, sorted: trained on."""
+    held_out: Index
+    """int64, sorted: scored on, never trained on."""
+    test: Index | None
+    """int64, sorted: tested on, once; None where the source has a test part of its own."""
+    labels: str
+    """Fingerprint of the labels that were split: the indices mean nothing for others."""
+
+    def __post_init__(self) -> None:
+        arrays = [array for array in (self.train, self.held_out, self.test) if array is not None]
+        for array in arrays:
+            if array.dtype != np.int64 or array.ndim != 1 or not len(array) or array.min() < 0:
+                raise InputError(
+                    "each part of a split must be a non-empty list of indices >= 0, "
+                    f"got {array.dtype} {array.shape}: {array.tolist()[:5]}"
+                )
+        together = np.concatenate(arrays)
+        values, counts = np.unique(together, return_counts=True)
+        if len(values) != len(together):
+            raise InputError(
+                "the parts of a split must not share an image, "
+                f"got image {values[counts > 1][0]} more than once"
+            )
+
+    @property
+    def fingerprint(self) -> str:
+        """Short sha256: two splits are the same or not."""
+        text = np.frombuffer(self.labels.encode(), dtype=np.uint8).astype(np.int64)
+        return fingerprint(self.train, self.held_out, self.test, text)
+
+    def check(self, labels: Index) -> None:
+        """Raises MismatchError where these are not the labels that were split."""
+        found = fingerprint(labels)
+        if found != self.labels:
+            raise MismatchError(
+                "the data set has changed since it was split: its labels must have the "
+                f"fingerprint {self.labels}, got {found}. Restore it, or start a new run"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """`{"train": [...], "held_out": [...], "test": [...] or None, "labels": "..."}`."""
+        parts = {name: getattr(self, name) for name in PARTS}
+        lists = {name: None if part is None else part.tolist() for name, part in parts.items()}
+        return {**lists, "labels": self.labels}
+
+    @classmethod
+    def from_dict(cls, value: object) -> Split:
+        """The inverse of `to_dict`. Raises InputError naming the key."""
+        if not isinstance(value, Mapping) or set(value) != {*PARTS, "labels"}:
+            found = sorted(map(str, value)) if isinstance(value, Mapping) else type(value).__name__
+            raise InputError(
+                f"a split is an object with the keys {', '.join(PARTS)} and labels, got {found}"
+            )
+        if not isinstance(value["labels"], str):
+            raise InputError(f"'labels' of a split must be text, got {value['labels']!r}")
+        arrays: dict[str, Index | None] = {}
+        for name in PARTS:
+            part = value[name]
+            if name == "test" and part is None:
+                arrays[name] = None
+            elif isinstance(part, list) and all(type(i) is int and 0 <= i < 2**63 for i in part):
+                arrays[name] = np.array(part, dtype=np.int64)
+            else:
+                raise InputError(f"{name!r} of a split must be a list of indices >= 0")
+        train, held_out = arrays["train"], arrays["held_out"]
+        assert train is not None and held_out is not None  # only `test` may be None, above
+        return cls(train=train, held_out=held_out, test=arrays["test"], labels=value["labels"])
+
+
+def split(
+    labels: Index, rules: DataRules, *, own_test: bool, seed: int, classes: Sequence[str] = ()
+) -> Split:
+    """A split of int64 labels (n,), every class by the same shares.
+
+    The test part is taken first (none where the source has its `own_test`), the held-out part is
+    a share of what is left; each takes at least one image of every class. Each class draws from
+    a stream of its own, so that it does not depend on the others.
+
+    Raises InputError, naming the class, where none of its images would be left to train on.
+    """
+    if labels.ndim != 1 or not len(labels) or labels.min() < 0:
+        raise InputError(f"labels to split must be a list of classes >= 0, got {labels.shape}")
+    counts = np.bincount(labels)
+    takes = _shares(counts, min(rules.limit or len(labels), len(labels)))
+    members = np.split(np.argsort(labels, kind="stable"), np.cumsum(counts)[:-1])
+    parts: dict[str, list[Index]] = {name: [] for name in PARTS}
+    for c, (member, take) in enumerate(zip(members, takes.tolist(), strict=True)):
+        test = 0 if own_test else max(1, round(rules.test * take))
+        held_out = max(1, round(rules.held_out * (take - test)))
+        if test + held_out >= take:
+            limited = f" ({take} with limit={rules.limit})" if take < len(member) else ""
+            raise InputError(
+                f"class {classes[c] if classes else c!r} has {len(member)} images{limited}: "
+                f"{test} to test and {held_out} to hold out leave none to train on. "
+                "Give it more images, or change limit, test or held_out"
+            )
+        stream = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(c,)))
+        order = stream.permutation(member)[:take]
+        cuts = np.split(order, [take - test - held_out, take - test])
+        for name, part in zip(PARTS, cuts, strict=True):
+            parts[name].append(part)
+    joined = {name: np.sort(np.concatenate(part)).astype(np.int64) for name, part in parts.items()}
+    return Split(
+        train=joined["train"],
+        held_out=joined["held_out"],
+        test=None if own_test else joined["test"],
+        labels=fingerprint(labels),
+    )
+
+
+def _shares(counts: Index, total: int) -> Index:
+    """`total` divided in proportion to `counts`, exactly (largest remainders first)."""
+    shares, remainders = np.divmod(counts * total, counts.sum())
+    shares[np.argsort(-remainders, kind="stable")[: total - shares.sum()]] += 1
+    return shares.astype(np.int64)

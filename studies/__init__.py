@@ -1,0 +1,1 @@
+"""The studies of a search: storage, proposing generations, scoring them. Knows Optuna."""

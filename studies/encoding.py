@@ -1,0 +1,88 @@
+"""Between an architecture and the parameters of an Optuna trial.
+
+A parameter is named by its block, counted from 1, and its size: `b01.G`, `b12.d_k`. It exists where
+the space leaves a choice that some Block of it can use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+
+from hnas.arch import Arch, Block
+from hnas.errors import InputError
+from hnas.space import BlockSpace, Space
+
+SIZES = ("G", "d_k", "d_z", "E", "K")
+
+
+def _free(block: BlockSpace, N: int) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """The sizes of a block that are free to choose, with their candidates."""
+    usable = {
+        "d_k": max(block.G) > 0,
+        "E": min(block.G) < N,
+        "K": min(block.G) < N,
+    }
+    for size in SIZES:
+        candidates = getattr(block, size)
+        if len(candidates) > 1 and usable.get(size, True):
+            yield size, candidates
+
+
+def _parameters(space: Space) -> Iterator[tuple[int, str, str, tuple[int, ...]]]:
+    """Every parameter: block (from 0), size, name, candidates."""
+    for i, block in enumerate(space.blocks):
+        for size, candidates in _free(block, space.frame.N):
+            yield i, size, f"b{i + 1:02d}.{size}", candidates
+
+
+def _distribution(size: str, candidates: tuple[int, ...]) -> BaseDistribution:
+    low, high = min(candidates), max(candidates)
+    if size == "G" and high - low + 1 == len(candidates):
+        return IntDistribution(low, high)
+    # Real sizes as categories: readable in the dashboard, and gaps are no matter.
+    return CategoricalDistribution(candidates)
+
+
+def distributions(space: Space) -> dict[str, BaseDistribution]:
+    """The parameters of a trial in `space` and what each may be, first block first."""
+    return {
+        name: _distribution(size, candidates) for _, size, name, candidates in _parameters(space)
+    }
+
+
+def encode(space: Space, arch: Arch) -> dict[str, Any]:
+    """The parameters of `arch`; one that its block does not use gets the first candidate.
+
+    Raises InputError where `arch` is not of the space.
+    """
+    if arch not in space:
+        raise InputError(
+            f"an architecture must be one of the space's {space.distinct:,} to be a trial of its "
+            f"study, got {arch.to_json()}"
+        )
+    params = {}
+    for i, size, name, candidates in _parameters(space):
+        value = getattr(arch.blocks[i], size)
+        params[name] = candidates[0] if value is None else value
+    return params
+
+
+def decode(space: Space, params: Mapping[str, Any]) -> Arch:
+    """The canonical architecture of a trial's parameters: the inverse of `encode`.
+
+    Raises InputError where a parameter is missing, unknown or not one of its candidates.
+    """
+    chosen = [{size: getattr(block, size)[0] for size in SIZES} for block in space.blocks]
+    names = set()
+    for i, size, name, candidates in _parameters(space):
+        if params.get(name) not in candidates:
+            raise InputError(f"{name} must be one of {candidates}, got {params.get(name)!r}")
+        chosen[i][size] = params[name]
+        names.add(name)
+    if unknown := sorted(set(params) - names):
+        raise InputError(f"a trial of this space has no parameters {', '.join(unknown)}")
+    N = space.frame.N
+    return Arch(tuple(Block.of(L=N - sizes["G"], **sizes) for sizes in chosen))

@@ -1,0 +1,328 @@
+"""A plan: everything a search is run by, as one TOML file read into frozen records.
+
+One record is one table; a field that is a record is a table of its own inside it. A table or key
+that is left out takes its default. What is wrong is said at once, before hours are spent on it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import re
+import tomllib
+from collections.abc import Iterable, Iterator
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
+from fractions import Fraction
+from importlib import resources
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from hnas.arch import Arch
+from hnas.cost import check_budget, cost
+from hnas.errors import BudgetError, InputError
+from hnas.rules import AugmentRules, DataRules, ScoreRules, TrainingRules
+from hnas.space import Frame, Space, distribution_space, size_space
+
+PRESETS = ("digits", "fashion-mnist", "cifar10", "glit-tiny", "glit-small", "glit-base")
+"""The plans that come with hnas."""
+
+HANDOFF_RULES = ("score", "retrained")
+
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_SIZES = ("d_k", "d_z", "E", "K")
+
+
+def parse_flops(value: object, name: str = "flops") -> int:
+    """Multiply-accumulates from a whole number, or from text such as "250M" or "1.3G".
+
+    Raises InputError, calling the value `name`, for anything that is not a whole number >= 1.
+    """
+    text = str(value).strip().upper() if type(value) in (int, str) else ""
+    found = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,18})?)([KMGT]?)", text)
+    if found:
+        macs = Fraction(found[1]) * _UNITS[found[2]]
+        if macs >= 1 and macs.denominator == 1:
+            return int(macs)
+    raise InputError(
+        f"{name} must be a whole number of multiply-accumulates >= 1, or text with K, M, G or T "
+        f'behind the number, such as "250M" or "1.3G"; got {value!r}'
+    )
+
+
+def _check_trials(trials: int, population: int) -> None:
+    if trials < 1:
+        raise InputError(f"trials must be >= 1, got {trials}")
+    if population < 2:
+        raise InputError(f"population must be >= 2 (a child has two parents), got {population}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage1:
+    """Which groups are global, which local; the sizes are fixed."""
+
+    d_k: int
+    d_z: int = 4
+    E: int = 1
+    K: int
+    trials: int
+    """Architectures scored."""
+    population: int
+    """Architectures a generation."""
+    training: TrainingRules
+    """Of the supernet."""
+
+    def __post_init__(self) -> None:
+        _check_trials(self.trials, self.population)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage2:
+    """Every block's sizes, each from a list of candidates."""
+
+    d_k: tuple[int, ...]
+    d_z: tuple[int, ...]
+    E: tuple[int, ...]
+    K: tuple[int, ...]
+    trials: int
+    """Architectures scored."""
+    population: int
+    """Architectures a generation."""
+    training: TrainingRules
+    """Of the supernet, grown to these candidates, before it scores."""
+
+    def __post_init__(self) -> None:
+        _check_trials(self.trials, self.population)
+        for name in _SIZES:
+            values = getattr(self, name)
+            if not values or len(set(values)) != len(values):
+                raise InputError(
+                    f"{name} must be distinct candidates, at least one, got {list(values)}"
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """What both stages keep to."""
+
+    flops: int | None = field(default=None, metadata={"read": parse_flops})
+    """Most multiply-accumulates of one image; None: as many as the all-global network."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**32:
+            raise InputError(f"seed must be in [0, 2^32), got {self.seed}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Handoff:
+    """How stage 1's distribution is chosen for stage 2."""
+
+    rule: str = "score"
+    """`score`: the best by score; `retrained`: the best of the top few, each retrained."""
+    top: int = 5
+
+    def __post_init__(self) -> None:
+        if self.rule not in HANDOFF_RULES:
+            raise InputError(f"rule must be one of {HANDOFF_RULES}, got {self.rule!r}")
+        if self.top < 1:
+            raise InputError(f"top must be >= 1, got {self.top}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retrain:
+    """Training the winners from scratch."""
+
+    top: int = 5
+    """So many of stage 2's best are retrained."""
+    training: TrainingRules
+    augment: AugmentRules = AugmentRules()
+
+    def __post_init__(self) -> None:
+        if self.top < 1:
+            raise InputError(f"top must be >= 1, got {self.top}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A whole search. Raises InputError where a stage's sizes cannot be built in the frame or do
+    not fit together, BudgetError where nothing fits the budget."""
+
+    data: DataRules = DataRules()
+    net: Frame
+    augment: AugmentRules = AugmentRules()
+    """Of the supernet's training images."""
+    stage1: Stage1
+    stage2: Stage2
+    score: ScoreRules = ScoreRules()
+    search: Search = Search()
+    handoff: Handoff = Handoff()
+    retrain: Retrain
+
+    def __post_init__(self) -> None:
+        for stage, make in (("stage1", self.space1), ("stage2", self.space2)):
+            try:
+                check_budget(make(), self.budget())
+            except BudgetError as error:
+                raise BudgetError(f"{stage}: {error}") from None
+            except InputError as error:
+                raise InputError(f"{stage}.{error}") from None
+        for name in _SIZES:
+            fixed, candidates = getattr(self.stage1, name), getattr(self.stage2, name)
+            if max(candidates) < fixed:
+                raise InputError(
+                    f"stage2.{name} must reach stage1.{name} = {fixed} (stage 2's supernet grows "
+                    f"out of stage 1's), got {list(candidates)}"
+                )
+
+    def space1(self) -> Space:
+        """Stage 1: the distribution (G, L) of every block."""
+        s = self.stage1
+        return distribution_space(self.net, d_k=s.d_k, d_z=s.d_z, E=s.E, K=s.K)
+
+    def space2(self, distribution: Arch | None = None) -> Space:
+        """Stage 2: the sizes of every block of `distribution`; None: the whole space."""
+        s = self.stage2
+        return size_space(self.net, distribution, d_k=s.d_k, d_z=s.d_z, E=s.E, K=s.K)
+
+    def budget(self) -> int:
+        """Most multiply-accumulates of one image."""
+        if self.search.flops is not None:
+            return self.search.flops
+        return cost(self.net, self.net.all_global()).macs
+
+
+def override(
+    plan: Plan,
+    *,
+    data: str | None = None,
+    flops: int | str | None = None,
+    seed: int | None = None,
+    trials: int | None = None,
+    epochs: int | None = None,
+) -> Plan:
+    """The plan with some values replaced; `trials` of both stages, `epochs` of all trainings."""
+
+    def training(rules: TrainingRules) -> TrainingRules:
+        return rules if epochs is None else replace(rules, epochs=epochs)
+
+    def given(**values: Any) -> dict[str, Any]:
+        return {name: value for name, value in values.items() if value is not None}
+
+    s1, s2, retrain = plan.stage1, plan.stage2, plan.retrain
+    macs = None if flops is None else parse_flops(flops)
+    return replace(
+        plan,
+        data=replace(plan.data, **given(source=data)),
+        search=replace(plan.search, **given(flops=macs, seed=seed)),
+        stage1=replace(s1, training=training(s1.training), **given(trials=trials)),
+        stage2=replace(s2, training=training(s2.training), **given(trials=trials)),
+        retrain=replace(retrain, training=training(retrain.training)),
+    )
+
+
+def load_plan(path: Path) -> Plan:
+    """The plan in a file. Raises InputError naming the file."""
+    try:
+        return from_toml(path.read_text("utf-8-sig"))
+    except OSError as error:
+        raise InputError(f"the plan {path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"the plan {path} must be UTF-8 text") from None
+    except InputError as error:
+        raise type(error)(f"{path}: {error}") from None
+
+
+def load_preset(name: str) -> Plan:
+    """A plan that comes with hnas. Raises InputError for an unknown name."""
+    return from_toml(preset_text(name))
+
+
+def preset_text(name: str) -> str:
+    """A preset as it is written, comments and all. Raises InputError for an unknown name."""
+    if name not in PRESETS:
+        raise InputError(f"there is no preset {name!r}; {_choices(name, PRESETS)}")
+    return resources.files("studies").joinpath("presets", f"{name}.toml").read_text("utf-8")
+
+
+def from_toml(text: str) -> Plan:
+    """The plan in a TOML text. Raises InputError naming table.key, the rule and the value."""
+    try:
+        value = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"a plan must be TOML: {error}") from None
+    plan: Plan = _record(Plan, value, "")
+    return plan
+
+
+def to_toml(plan: Plan) -> str:
+    """The resolved plan, every default written out; `from_toml` gives it back."""
+    return "\n\n".join(_tables(plan, "")) + "\n"
+
+
+_KINDS: dict[object, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text in quotes",
+    tuple[int, ...]: "a list of whole numbers",
+}
+
+
+def _record(kind: type[Any], value: object, at: str) -> Any:
+    """A frozen record from the table named `at` (the plan itself has no name)."""
+    if not isinstance(value, dict):
+        raise InputError(f"{at} must be a table, got {value!r}")
+    hints = get_type_hints(kind)
+    known = {f.name: f for f in fields(kind)}
+    prefix = f"{at}." if at else ""
+    for name in value:
+        if name not in known:
+            raise InputError(f"{prefix}{name} is not part of a plan; {_choices(name, known)}")
+    for name, f in known.items():
+        if f.default is MISSING and name not in value:
+            raise InputError(f"{prefix}{name} is needed and is missing")
+    made = {}
+    for name, given in value.items():
+        read = known[name].metadata.get("read")
+        key = prefix + name
+        made[name] = read(given, key) if read else _value(hints[name], given, key)
+    try:
+        return kind(**made)
+    except InputError as error:
+        raise type(error)(f"{prefix}{error}") from None
+
+
+def _value(kind: Any, value: Any, at: str) -> Any:
+    if isinstance(kind, type) and is_dataclass(kind):
+        return _record(kind, value, at)
+    if kind is float and type(value) is int and abs(value) < 2**53:
+        value = float(value)
+    if kind == tuple[int, ...] and type(value) is list and all(type(v) is int for v in value):
+        return tuple(value)
+    if type(value) is kind and (kind is not float or math.isfinite(value)):
+        return value
+    raise InputError(f"{at} must be {_KINDS[kind]}, got {value!r}")
+
+
+def _choices(name: str, names: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, names := list(names), n=1)
+    guess = f"did you mean {close[0]!r}? " if close else ""
+    return f"{guess}Known: {', '.join(names)}"
+
+
+def _tables(record: Any, at: str) -> Iterator[str]:
+    lines = [f"[{at}]"] if at else []
+    inner = []
+    for f in fields(record):
+        value = getattr(record, f.name)
+        if is_dataclass(value):
+            inner.append((f"{at}.{f.name}" if at else f.name, value))
+        elif value is not None:
+            # Of a plan's values JSON differs from TOML in one thing: it leaves DEL as it is.
+            text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+            lines.append(f"{f.name} = {text}")
+    if lines:
+        yield "\n".join(lines)
+    for key, value in inner:
+        yield from _tables(value, key)

@@ -1,0 +1,158 @@
+"""A run: the folder that holds everything of one search, and the lock that keeps it to one process.
+
+    plan.toml       the resolved plan
+    run.json        versions, device, split and the storage (without its password)
+    split.json      which images are trained on, scored on, tested on
+    study.db        both studies, unless another storage is used
+    checkpoints/    the supernets; networks/ the retrained networks
+    result.json     the answer, once the test set has been read
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from hnas.errors import BusyError, InputError, MismatchError, StateError
+from hnas.files import write_atomic
+from studies.plan import Plan, load_plan, to_toml
+from studies.storage import masked
+
+MAY_CHANGE = ("stage1.trials", "stage2.trials", "retrain")
+"""What a plan may change in a run that has begun: nothing that finished trials depend on."""
+
+
+def write(path: Path, data: bytes) -> None:
+    """Writes a file of a run, whole or not at all. Raises StateError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, data)
+    except OSError as error:
+        raise StateError(
+            f"{path} cannot be written: {error.strerror}. What was finished before is kept; "
+            "free or unlock the folder and run again, or choose another --run"
+        ) from None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run's folder. Its plan is fixed when it begins, but for MAY_CHANGE."""
+
+    folder: Path
+    plan: Plan
+    storage: str
+    """The study storage's URL."""
+
+    @property
+    def name(self) -> str:
+        return self.folder.resolve().name
+
+    def study_name(self, stage: int) -> str:
+        return f"{self.name}-stage{stage}"
+
+    def supernet(self, stage: int) -> Path:
+        """The checkpoint of a stage's supernet, without suffix."""
+        return self.folder / "checkpoints" / f"supernet{stage}"
+
+    def seed(self, purpose: str) -> int:
+        """A seed of its own for everything that draws, from the plan's."""
+        digest = hashlib.sha256(f"{self.plan.search.seed}/{purpose}".encode()).digest()
+        return int.from_bytes(digest[:4], "big")
+
+    def read(self, name: str) -> Any:
+        """A JSON file of the run; None where there is none. Raises StateError where it is torn."""
+        path = self.folder / name
+        try:
+            return json.loads(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, RecursionError) as error:
+            raise StateError(
+                f"{path} cannot be read as JSON: {error}. Restore it, or delete it to make it anew"
+            ) from None
+
+    def write(self, name: str, value: Mapping[str, Any]) -> None:
+        """Writes a JSON file of the run, whole or not at all. Raises StateError."""
+        write(self.folder / name, json.dumps(value, indent=1).encode() + b"\n")
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Keeps the run to this process. The system lets go of it when the holder dies.
+
+        Raises BusyError, naming the holder, where another has it.
+        """
+        lock, holder = self.folder / ".lock", self.folder / ".holder"
+        try:
+            with FileLock(lock, timeout=0):
+                write(holder, f"{os.getpid()}\n".encode())
+                yield
+        except Timeout:
+            who = holder.read_text().strip() if holder.exists() else "unknown"
+            raise BusyError(
+                f"the run {self.folder} is held by another process (pid {who}). "
+                "Wait for it, stop it, or use another --run"
+            ) from None
+        except OSError as error:
+            raise StateError(f"{lock} cannot be locked: {error.strerror}") from None
+
+
+def open_run(folder: Path, *, storage: str | None = None) -> Run:
+    """A run that has begun. Raises InputError where there is none, or its storage is another."""
+    if not (folder / "plan.toml").exists():
+        raise InputError(f"there is no run in {folder}: it has no plan.toml. Begin it: hnas search")
+    run = Run(folder, load_plan(folder / "plan.toml"), "")
+    kept = (run.read("run.json") or {}).get("storage") or _own_storage(folder)
+    if masked(storage or kept) != kept or (storage is None and "***" in kept):
+        raise InputError(
+            f"the run {folder} keeps its studies in {kept}: give that --storage, with its password"
+        )
+    return Run(folder, run.plan, storage or kept)
+
+
+def begin_run(folder: Path, plan: Plan, *, storage: str | None = None) -> Run:
+    """The run of a plan: made where there is none, else continued.
+
+    Raises MismatchError, naming every difference, where the run has begun with another plan.
+    """
+    if not (folder / "plan.toml").exists():
+        run = Run(folder, plan, storage or _own_storage(folder))
+        run.write("run.json", {"storage": storage and masked(storage)})
+        write(folder / "plan.toml", to_toml(plan).encode())
+        return run
+    begun = open_run(folder, storage=storage)
+    was, now = dict(_leaves(begun.plan)), dict(_leaves(plan))
+    differ = [
+        f"  {key}: the run has {was[key]!r}, asked {now[key]!r}"
+        for key in was
+        if was[key] != now[key] and not key.startswith(MAY_CHANGE)
+    ]
+    if differ:
+        raise MismatchError(
+            f"the run {folder} was begun with another plan, and its trials depend on these:\n"
+            + "\n".join(differ)
+            + "\nAsk for what it has, or use another --run"
+        )
+    if begun.plan != plan:
+        write(folder / "plan.toml", to_toml(plan).encode())
+    return Run(folder, plan, begun.storage)
+
+
+def _own_storage(folder: Path) -> str:
+    return f"sqlite:///{folder.resolve() / 'study.db'}"
+
+
+def _leaves(record: Any, at: str = "") -> Iterator[tuple[str, object]]:
+    for field in fields(record):
+        value, key = getattr(record, field.name), f"{at}{field.name}"
+        if is_dataclass(value):
+            yield from _leaves(value, f"{key}.")
+        else:
+            yield key, value

@@ -1,0 +1,42 @@
+"""Scoring trials with weights inherited from a supernet, and what scores are comparable under."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+
+from torch import Tensor
+
+from hnas.arch import Arch
+from hnas.data import Data
+from hnas.rules import ScoreRules
+from hnas.score import scores, select
+from hnas.scored import Score
+from hnas.supernet import Supernet
+
+
+class SupernetScorer:
+    """A `studies.stage.Scorer`: nothing is trained, every weight is the supernet's."""
+
+    def __init__(self, net: Supernet, data: Data, rules: ScoreRules) -> None:
+        self._net, self._data, self._rules = net, data, rules
+        recalibration, held_out = select(data, rules)
+        self.fingerprint = {
+            "supernet": weights_hash(net.state_dict()),
+            "held-out images": held_out.fingerprint,
+            "recalibration images": weights_hash({"pixels": recalibration}),
+            "batch": str(rules.batch),
+        }
+
+    def score(self, archs: Sequence[Arch]) -> Iterator[Score]:
+        return scores(self._net, archs, self._data, self._rules)
+
+
+def weights_hash(tensors: Mapping[str, Tensor]) -> str:
+    """Short SHA-256 of named tensors: names, shapes and every bit."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        digest.update(tensor.flatten().numpy().data)
+    return digest.hexdigest()[:16]

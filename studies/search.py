@@ -1,0 +1,312 @@
+"""A whole search, step by step: every step goes on where it was broken off.
+
+    stage 1     a supernet of the distributions is trained, then searched
+    hand-off    one distribution is chosen
+    stage 2     the supernet is grown to that distribution's sizes, trained on, then searched
+    retraining  the best few, from scratch, and an all-global network of nearly equal FLOPs
+    the end     the best of them and the all-global one meet the test set, once
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from functools import cached_property, partial
+from typing import Any
+
+import optuna
+import torch
+
+from hnas.arch import Arch
+from hnas.cost import check_budget, plain_vit
+from hnas.data import Data, Split, prepare, test_images
+from hnas.device import describe
+from hnas.errors import InputError, MismatchError, StateError
+from hnas.export import Network
+from hnas.glit import Glit
+from hnas.sampling import uniform
+from hnas.score import evaluate
+from hnas.space import Space
+from hnas.supernet import Supernet, grow
+from hnas.training.loop import train
+from studies.retrain import (
+    Retrained,
+    as_json,
+    best_by_score,
+    best_retrained,
+    from_json,
+    retrain,
+)
+from studies.run import Run
+from studies.scoring import SupernetScorer
+from studies.stage import Record, SearchRules, StageResult, records, run_stage
+from studies.storage import open_storage, open_study
+from studies.watch import Watch
+
+HANDOFF = "handoff"
+"""Attribute of both studies: what was handed over, and the other study's name."""
+
+
+class Search:
+    """The steps of one run on one device. Hold the run (`run.hold()`) while calling them."""
+
+    def __init__(self, run: Run, device: torch.device, watch: Watch | None = None) -> None:
+        self.run, self.plan = run, run.plan
+        self.device = device
+        self.watch = watch or Watch()
+
+    # What the steps work on
+
+    @cached_property
+    def _prepared(self) -> tuple[Data, Split]:
+        net = self.plan.net
+        data, split = prepare(
+            self.plan.data, image=net.image, channels=net.channels, seed=self.plan.search.seed
+        )
+        if len(data.classes) != net.classes:
+            raise InputError(
+                f"net.classes must be the number of classes in the data, {len(data.classes)} in "
+                f"{self.plan.data.source!r}, got {net.classes}"
+            )
+        recorded = self.run.read("split.json")
+        if recorded is None:
+            self.run.write("split.json", split.to_dict())
+        elif Split.from_dict(recorded).fingerprint != split.fingerprint:
+            raise MismatchError(
+                f"the images of {self.plan.data.source!r} are not those that the run "
+                f"{self.run.folder} was begun with: its split.json has other indices or labels. "
+                "Restore them, or use another --run"
+            )
+        self._record_environment()
+        return data.to(self.device), split
+
+    def _record_environment(self) -> None:
+        about = self.run.read("run.json") or {}
+        now = describe(self.device)
+        was = about.get("environment")
+        if was is None:
+            self.run.write("run.json", {**about, "environment": now})
+        elif was != now:
+            changes = ", ".join(f"{k} {was.get(k)} -> {now[k]}" for k in now if was.get(k) != now[k])
+            self.watch.note(f"not the machine it began on ({changes}): last digits may differ")
+
+    @property
+    def data(self) -> Data:
+        """On the device; without the test part."""
+        return self._prepared[0]
+
+    @property
+    def split(self) -> Split:
+        return self._prepared[1]
+
+    @cached_property
+    def _storage(self) -> optuna.storages.BaseStorage:
+        return open_storage(self.run.storage, create=True)
+
+    def study(self, stage: int) -> optuna.Study:
+        """A stage's study, made where there is none."""
+        return open_study(self._storage, self.run.study_name(stage), create=True)
+
+    # Supernets
+
+    def _trained(self, net: Supernet, stage: int) -> Supernet:
+        rules = (self.plan.stage1 if stage == 1 else self.plan.stage2).training
+        seed = self.run.seed(f"supernet {stage}")
+        net.to(self.device)
+
+        def forward(images: torch.Tensor, step: int) -> torch.Tensor:
+            logits: torch.Tensor = net(images, uniform(net.space, seed=seed, step=step))
+            return logits
+
+        train(
+            net,
+            self.data,
+            rules,
+            self.plan.augment,
+            seed=seed,
+            forward=forward,
+            path=self.run.supernet(stage),
+            identity={
+                "space": _plain(asdict(net.space)),
+                "training": asdict(rules),
+                "augment": asdict(self.plan.augment),
+                "split": self.split.fingerprint,
+                "seed": self.plan.search.seed,
+            },
+            on_epoch=partial(self._epoch, f"supernet of stage {stage}"),
+        )
+        return net
+
+    def _epoch(self, what: str, epoch: Any) -> None:
+        for reason in epoch.refused:
+            self.watch.note(f"passed over a damaged checkpoint: {reason}")
+        self.watch.epoch(what, epoch)
+
+    @cached_property
+    def supernet1(self) -> Supernet:
+        """Trained for stage 1's distributions."""
+        rules = self.plan.stage1.training
+        net = Supernet(self.plan.space1(), dropout=rules.dropout)
+        return self._trained(net.reset(self.run.seed("supernet 1 weights")), 1)
+
+    @cached_property
+    def supernet2(self) -> Supernet:
+        """Grown out of stage 1's to the sizes of the chosen distribution, and trained on."""
+        net = grow(
+            self.supernet1,
+            self.plan.space2(self.handoff()),
+            seed=self.run.seed("supernet 2 weights"),
+            dropout=self.plan.stage2.training.dropout,
+        )
+        return self._trained(net, 2)
+
+    # The steps
+
+    def stage1(self) -> StageResult:
+        """Searches (G, L) of every block. Raises BudgetError where nothing fits."""
+        check_budget(self.plan.space1(), self.plan.budget())
+        return self._stage(1, self.plan.space1(), self.supernet1)
+
+    def handoff(self) -> Arch:
+        """The distribution that stage 2 keeps, chosen once and recorded in both studies.
+
+        Raises StateError where stage 1 is not finished.
+        """
+        first = self.study(1)
+        if HANDOFF in first.user_attrs:
+            return Arch.from_dict(first.user_attrs[HANDOFF]["arch"])
+        found = records(first)
+        if len(found) < self.plan.stage1.trials and not first.user_attrs.get("exhausted"):
+            raise StateError(
+                f"stage 2 needs a finished stage 1: {first.study_name!r} has {len(found)} of "
+                f"{self.plan.stage1.trials} trials. Run: hnas search --stage 1 --run "
+                f"{self.run.folder}"
+            )
+        rules = self.plan.handoff
+        best = best_by_score(found, rules.top)
+        chosen = best[0]
+        measured: dict[str, Any] = {}
+        if rules.rule == "retrained":
+            networks = [self._retrained(record)[0] for record in best]
+            winner = best_retrained(networks)
+            chosen = best[networks.index(winner)]
+            measured = {
+                "retrained": {str(r.number): n.accuracy for r, n in zip(best, networks, strict=True)}
+            }
+        second = self.study(2)
+        record = {"rule": rules.rule, "trial": chosen.number, "arch": chosen.arch.to_dict()}
+        record |= measured
+        # The second study first: stage 1's attribute is what says that it is done.
+        second.set_user_attr(HANDOFF, {**record, "from": first.study_name})
+        first.set_user_attr(HANDOFF, {**record, "to": second.study_name})
+        return chosen.arch
+
+    def stage2(self) -> StageResult:
+        """Searches the sizes of every block. Raises StateError where stage 1 is not finished."""
+        space = self.plan.space2(self.handoff())
+        check_budget(space, self.plan.budget())
+        return self._stage(2, space, self.supernet2)
+
+    def _stage(self, stage: int, space: Space, net: Supernet) -> StageResult:
+        asked = self.plan.stage1 if stage == 1 else self.plan.stage2
+        study = self.study(stage)
+        result = run_stage(
+            study,
+            space,
+            SupernetScorer(net, self.data, self.plan.score),
+            SearchRules(
+                trials=asked.trials, population=asked.population, seed=self.plan.search.seed
+            ),
+            budget=self.plan.budget(),
+            on_trial=partial(self.watch.trial, stage),
+        )
+        if result.exhausted:
+            study.set_user_attr("exhausted", True)
+            self.watch.note(
+                f"stage {stage} has scored every architecture it found within the budget: "
+                f"{len(result.records)} of {asked.trials} trials"
+            )
+        return result
+
+    def retrain(self) -> list[Retrained]:
+        """Trains stage 2's best from scratch, best score first.
+
+        Raises StateError where stage 2 is not finished.
+        """
+        found = records(self.study(2))
+        if len(found) < self.plan.stage2.trials and not self.study(2).user_attrs.get("exhausted"):
+            raise StateError(
+                f"retraining needs a finished stage 2: it has {len(found)} of "
+                f"{self.plan.stage2.trials} trials. Run: hnas search --stage 2 --run "
+                f"{self.run.folder}"
+            )
+        best = best_by_score(found, self.plan.retrain.top)
+        return [self._retrained(record)[0] for record in best]
+
+    def _retrained(self, record: Record) -> tuple[Retrained, Glit]:
+        return self._alone(record.arch, f"trial {record.number}", score=record.accuracy)
+
+    def _alone(self, arch: Arch, what: str, **more: Any) -> tuple[Retrained, Glit]:
+        return retrain(
+            self.run,
+            self.data,
+            self.split.fingerprint,
+            self.plan.retrain,
+            arch,
+            on_epoch=partial(self._epoch, f"network of {what}"),
+            **more,
+        )
+
+    def finish(self) -> dict[str, Any]:
+        """The answer: `result.json`, made once. It alone reads the test images.
+
+        `winner` and `all_global` each have a network's record and its `test_accuracy`.
+        """
+        done: dict[str, Any] | None = self.run.read("result.json")
+        if done is not None:
+            return done
+        candidates = self.retrain()
+        winner = best_retrained(candidates)
+        frame = plain_vit(self.plan.net, winner.macs)
+        plain, plain_net = self._alone(frame.all_global(), "all-global", frame=frame)
+        _, winner_net = self._alone(winner.arch, "the winner")
+        net = self.plan.net
+        test = test_images(
+            self.plan.data, image=net.image, channels=net.channels, split=self.split
+        ).to(self.device)
+        result: dict[str, Any] = {
+            "test_images": len(test),
+            "environment": describe(self.device),
+            "candidates": [as_json(candidate) for candidate in candidates],
+        }
+        for name, network, model in (
+            ("winner", winner, winner_net),
+            ("all_global", plain, plain_net),
+        ):
+            found = evaluate(model, test, self.data, batch=self.plan.score.batch)
+            result[name] = {**as_json(network), "test_accuracy": found.accuracy}
+        self.run.write("result.json", result)
+        return result
+
+    def winner(self) -> Network:
+        """The winner's trained network. Raises StateError where the search is not finished."""
+        result = self.run.read("result.json")
+        if result is None:
+            raise StateError(
+                f"the run {self.run.folder} has no result yet. "
+                f"Finish it: hnas search --run {self.run.folder}"
+            )
+        fields = {k: v for k, v in result["winner"].items() if k != "test_accuracy"}
+        _, model = self._alone(from_json(fields).arch, "the winner")
+        return Network(
+            model=model,
+            classes=self.data.classes,
+            mean=tuple(self.data.mean.tolist()),
+            std=tuple(self.data.std.tolist()),
+        )
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as the lists that JSON gives back."""
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    return [_plain(v) for v in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,367 @@
+"""One stage of a search: generations are proposed, scored and stored until the trials are spent.
+
+Both stages run this; they differ in their space and in what the scorer does.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from functools import partial
+from queue import Queue, SimpleQueue
+from types import TracebackType
+from typing import Any, Protocol
+
+import optuna
+
+from hnas.arch import Arch
+from hnas.cost import check_budget, cost
+from hnas.errors import InputError, MismatchError, StateError
+from hnas.scored import Score
+from hnas.space import Space
+from studies.evolution import elites, propose
+from studies.hypervolume import hypervolume, pareto
+from studies.storage import Record, records, storage_errors, write_trial
+
+__all__ = [
+    "Record",
+    "Scorer",
+    "SearchRules",
+    "StageResult",
+    "TrialEvent",
+    "front",
+    "records",
+    "run_stage",
+]
+
+BACKLOG = 8
+"""Finished trials that may wait for the storage before scoring waits for it."""
+
+_Stored = tuple[Record, Score]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchRules:
+    """How a stage searches. Raises InputError where a value breaks its rule."""
+
+    trials: int
+    """Trials in all; a resumed or continued stage counts those it has."""
+    population: int = 50
+    """Trials a generation."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in (("trials", 1), ("population", 2), ("seed", 0)):
+            value = getattr(self, name)
+            if type(value) is not int or value < least:
+                raise InputError(f"{name} must be a whole number >= {least}, got {value!r}")
+
+
+class Scorer(Protocol):
+    """What scores architectures with inherited weights."""
+
+    @property
+    def fingerprint(self) -> dict[str, str]:
+        """What scores are comparable under: weights, held-out images, recalibration."""
+
+    def score(self, archs: Sequence[Arch]) -> Iterator[Score]:
+        """One Score for each of `archs`, in their order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialEvent:
+    """A trial has been scored and stored: it survives whatever comes."""
+
+    number: int
+    """Of the trial in its study, from 0."""
+    generation: int
+    arch: Arch
+    score: Score
+    macs: int
+    best_accuracy: float
+    """The highest of the study so far."""
+    hypervolume: float
+    """Of the study so far: `studies.hypervolume`, 0 to 1."""
+    done: int
+    """Trials the study has with this one."""
+    trials: int
+    """Trials it shall have."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageResult:
+    """What a stage found."""
+
+    records: tuple[Record, ...]
+    """Every trial of the study, by number."""
+    scored: int
+    """Trials of them that this run scored."""
+    exhausted: bool
+    """No further architecture within the budget was found: fewer trials than asked."""
+
+
+def front(source: optuna.Study | Iterable[Record]) -> list[Record]:
+    """The trials that no other dominates, by rising MACs. Of equal ones the first."""
+    found = records(source) if isinstance(source, optuna.Study) else list(source)
+    return [found[i] for i in pareto([(record.accuracy, record.macs) for record in found])]
+
+
+def run_stage(
+    study: optuna.Study,
+    space: Space,
+    scorer: Scorer,
+    rules: SearchRules,
+    *,
+    budget: int,
+    on_trial: Callable[[TrialEvent], None] | None = None,
+) -> StageResult:
+    """Searches `space` for accurate architectures of at most `budget` MACs until `rules.trials`.
+
+    A study that was broken off goes on where it was and ends as if it had not been; a finished one
+    goes on where more trials are asked. Whatever ends a run, finished trials are stored first.
+
+    Raises BudgetError where nothing fits, MismatchError where the study's scores are of another
+    kind, StateError where a score is no number, StorageError.
+    """
+    check_budget(space, budget)
+    known = records(study)
+    _check_same(study, _conditions(space, scorer, rules, budget), new=not known)
+    generations: dict[int, list[Record]] = defaultdict(list)
+    for record in known:
+        generations[record.generation].append(record)
+    numbers = itertools.count(len(study.get_trials(deepcopy=False)))
+    progress = _Progress(known, rules.trials, budget, on_trial)
+    scored_before = {record.arch for record in known}
+    parents: list[Record] = []
+    seen: set[Arch] = set()
+    exhausted = False
+
+    with _Writer() as writer:
+        for generation in itertools.count():
+            room = min(rules.population, rules.trials - len(seen))
+            if exhausted or room <= 0:
+                break
+            members = generations[generation]
+            missing: list[Arch] = []
+            if len(members) < room:
+                proposed = propose(
+                    space,
+                    seed=rules.seed,
+                    generation=generation,
+                    parents=parents,
+                    population=rules.population,
+                    budget=budget,
+                    seen=seen,
+                    count=room,
+                )
+                new = (arch for arch in proposed if arch not in scored_before)
+                missing = list(itertools.islice(new, room - len(members)))
+                exhausted = len(members) + len(missing) < room
+            # By their first blocks: a scorer may share what architectures begin with.
+            for finished in _scored(scorer, sorted(missing, key=lambda arch: arch.key)):
+                record = _record(space, next(numbers), generation, finished)
+                members.append(record)
+                writer.put(partial(_store, study, space, budget, record, finished))
+                progress.tell(writer.stored())
+            seen.update(member.arch for member in members)
+            parents = elites(space, [*parents, *members], rules.population)
+    progress.tell(writer.stored())
+    return StageResult(
+        records=tuple(progress.records),
+        scored=len(progress.records) - len(known),
+        exhausted=exhausted,
+    )
+
+
+class _Progress:
+    """The stored trials so far, and telling of each new one."""
+
+    def __init__(
+        self,
+        known: Sequence[Record],
+        trials: int,
+        budget: int,
+        on_trial: Callable[[TrialEvent], None] | None,
+    ) -> None:
+        self.records = list(known)
+        self._front = front(known)
+        self._trials = trials
+        self._budget = budget
+        self._on_trial = on_trial
+
+    def tell(self, stored: Iterable[_Stored]) -> None:
+        for record, score in stored:
+            self.records.append(record)
+            self._front = front([*self._front, record])
+            if self._on_trial is not None:
+                self._on_trial(self._event(record, score))
+
+    def _event(self, record: Record, score: Score) -> TrialEvent:
+        points = [(best.accuracy, best.macs) for best in self._front]
+        return TrialEvent(
+            number=record.number,
+            generation=record.generation,
+            arch=record.arch,
+            score=score,
+            macs=record.macs,
+            best_accuracy=self._front[-1].accuracy,
+            hypervolume=hypervolume(points, self._budget),
+            done=len(self.records),
+            trials=self._trials,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Finished:
+    """A scored architecture and when that began and ended (naive local times, as Optuna's)."""
+
+    arch: Arch
+    score: Score
+    started: datetime
+    completed: datetime
+
+
+def _scored(scorer: Scorer, archs: Sequence[Arch]) -> Iterator[_Finished]:
+    """Each of `archs` with its score. Raises StateError where a score is missing or no number."""
+    if not archs:
+        return
+    scores = iter(scorer.score(archs))
+    for i, arch in enumerate(archs):
+        started = datetime.now()
+        score = next(scores, None)
+        if score is None:
+            raise StateError(f"a scorer gives one score an architecture: {i} came for {len(archs)}")
+        if not (0 <= score.accuracy <= 1 and math.isfinite(score.loss)):
+            raise StateError(
+                "a score must have an accuracy in 0..1 and a finite loss, got "
+                f"accuracy={score.accuracy}, loss={score.loss} for {arch.to_json()}. The weights "
+                "it inherits have diverged: train the supernet again, with a smaller lr"
+            )
+        yield _Finished(arch=arch, score=score, started=started, completed=datetime.now())
+
+
+def _record(space: Space, number: int, generation: int, finished: _Finished) -> Record:
+    spent = cost(space.frame, finished.arch)
+    return Record(
+        number=number,
+        generation=generation,
+        arch=finished.arch,
+        accuracy=finished.score.accuracy,
+        loss=finished.score.loss,
+        macs=spent.macs,
+        params=spent.params,
+        seconds=finished.score.seconds,
+    )
+
+
+def _store(
+    study: optuna.Study, space: Space, budget: int, record: Record, finished: _Finished
+) -> _Stored:
+    started, completed = finished.started, finished.completed
+    write_trial(study, space, record, budget=budget, started=started, completed=completed)
+    return record, finished.score
+
+
+class _Writer:
+    """One thread that stores finished trials in order while the next is scored.
+
+    Leaving it waits until all are stored, whatever made it end. After a failure nothing more is
+    written, so that a study never has a gap; the failure is raised where it is noticed.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: Queue[Callable[[], _Stored] | None] = Queue(maxsize=BACKLOG)
+        self._stored: SimpleQueue[_Stored] = SimpleQueue()
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._work, name="hnas-writer")
+
+    def _work(self) -> None:
+        while (write := self._waiting.get()) is not None:
+            if self._failure is None:
+                try:
+                    self._stored.put(write())
+                except BaseException as failure:
+                    self._failure = failure
+
+    def put(self, write: Callable[[], _Stored]) -> None:
+        """Waits where BACKLOG trials are waiting. Raises what went wrong with an earlier one."""
+        if self._failure is not None:
+            raise self._failure
+        self._waiting.put(write)
+
+    def stored(self) -> Iterator[_Stored]:
+        """What has been stored since the last call, without waiting."""
+        while not self._stored.empty():
+            yield self._stored.get()
+
+    def __enter__(self) -> _Writer:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._waiting.put(None)
+        self._thread.join()
+        if self._failure is not None and self._failure is not error:
+            raise self._failure
+
+
+def _conditions(space: Space, scorer: Scorer, rules: SearchRules, budget: int) -> dict[str, Any]:
+    """What the trials of one study have in common, as JSON gives it back."""
+    conditions = {
+        "space": asdict(space),
+        "scorer": dict(scorer.fingerprint),
+        "budget": budget,
+        "seed": rules.seed,
+        "population": rules.population,
+    }
+    same: dict[str, Any] = json.loads(json.dumps(conditions))
+    return same
+
+
+def _check_same(study: optuna.Study, asked: dict[str, Any], *, new: bool) -> None:
+    """Stores the conditions of a study without trials, compares them where it has some."""
+    with storage_errors(f"the study {study.study_name!r} cannot be used"):
+        stored = study.user_attrs
+        for name, value in asked.items():
+            if new and stored.get(name) != value:
+                study.set_user_attr(name, value)
+    if new:
+        return
+    was = dict(_leaves({name: stored.get(name) for name in asked}))
+    now = dict(_leaves(asked))
+    different = [name for name in {**was, **now} if was.get(name) != now.get(name)]
+    if different:
+        lines = [
+            f"  {name}: stored {was.get(name, 'nothing')!r}, asked {now.get(name, 'nothing')!r}"
+            for name in different
+        ]
+        raise MismatchError(
+            f"the trials of the study {study.study_name!r} cannot be compared with the ones asked "
+            "for, these must be the same:\n"
+            + "\n".join(lines)
+            + "\nAsk for what is stored, or start a study of another name"
+        )
+
+
+def _leaves(value: object, name: str = "") -> Iterator[tuple[str, object]]:
+    """The values of nested mappings and lists of mappings, by dotted name."""
+    if isinstance(value, Mapping):
+        rows: Iterable[tuple[object, object]] = value.items()
+    elif isinstance(value, list) and value and all(isinstance(row, Mapping) for row in value):
+        rows = enumerate(value)
+    else:
+        yield name, value
+        return
+    for key, row in rows:
+        yield from _leaves(row, f"{name}.{key}" if name else str(key))

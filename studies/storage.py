@@ -1,0 +1,270 @@
+"""Where studies are kept: an Optuna storage, its studies, and a trial as a record of ours.
+
+Everything is written through Optuna's public API, so that Optuna and its dashboard read a study as
+they find it.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import optuna
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
+from optuna.samplers import NSGAIISampler
+from optuna.storages import BaseStorage, RDBStorage
+from optuna.trial import TrialState
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from hnas.arch import Arch
+from hnas.errors import InputError, MismatchError, StorageError
+from hnas.space import Space
+from studies.encoding import distributions, encode
+
+DIRECTIONS: Final[list[Literal["maximize", "minimize"]]] = ["maximize", "minimize"]
+METRICS = ["held-out accuracy", "FLOPs (MACs)"]
+GENERATION = "NSGAIISampler:generation"
+"""Where Optuna's sampler keeps a trial's generation."""
+CONSTRAINTS = "constraints"
+"""The list form: optuna-dashboard reads no other, Optuna reads both."""
+TIMEOUT = 30
+"""Seconds to wait for SQLite's lock or a server's connection."""
+CONNECT_TIMEOUT = {
+    "postgresql",
+    "postgresql+psycopg",
+    "postgresql+psycopg2",
+    "mysql",
+    "mysql+mysqldb",
+    "mysql+pymysql",
+}
+"""Drivers that know `connect_timeout`."""
+ADVICE = "Once the storage answers and has room, run it again: what was stored before is kept"
+FILE_ADVICE = (
+    "Check that it is a study storage, that its folder exists and can be written and that the disk "
+    "has room"
+)
+SERVER_ADVICE = (
+    "Check that the server runs, its host, name, user and password, or use sqlite:///study.db"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """A finished trial."""
+
+    number: int
+    """Of the trial in its study, from 0."""
+    generation: int
+    arch: Arch
+    accuracy: float
+    """Held-out accuracy, 0 to 1."""
+    loss: float
+    """Held-out loss, in nats."""
+    macs: int
+    params: int
+    seconds: float
+    """Wall time that scoring took."""
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Within it Optuna says nothing about new studies and experimental methods."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            yield
+    finally:
+        optuna.logging.set_verbosity(verbosity)
+
+
+def masked(url: str) -> str:
+    """The URL with its passwords as `***`, also where it is no valid URL."""
+    url = re.sub(r"(?<=://)([^/@]*?:).*(?=@)", r"\1***", url)
+    return re.sub(r"(?i)([?&]\w*(?:password|passwd|pwd)\w*=)[^&]*", r"\1***", url)
+
+
+def open_storage(url: str, *, create: bool = False) -> RDBStorage:
+    """The storage at a database URL; the tables are made only with `create`.
+
+    Raises InputError where the URL is malformed or its driver is not installed, StorageError where
+    the storage does not answer, is no study storage or cannot be written. Passwords are masked.
+    """
+    target = _parsed(url)
+    sqlite = target.get_backend_name() == "sqlite"
+    if sqlite:
+        _check_file(url, target, create)
+    wait = "timeout" if sqlite else "connect_timeout"
+    waits = sqlite or target.drivername in CONNECT_TIMEOUT
+    # RDBStorage fills in a template: braces are meant as they are.
+    text = target.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
+    try:
+        with storage_errors(
+            f"the study storage {masked(url)} cannot be used",
+            FILE_ADVICE if sqlite else SERVER_ADVICE,
+        ):
+            return RDBStorage(
+                text,
+                engine_kwargs={
+                    "connect_args": {wait: TIMEOUT} if waits else {},
+                    "pool_pre_ping": not sqlite,
+                },
+                skip_table_creation=not create,
+            )
+    except (ImportError, ArgumentError) as error:  # ArgumentError: a dialect nobody knows
+        raise InputError(
+            f"the study storage {masked(url)} needs the Python driver of "
+            f"{target.drivername!r}: {_reason(error)}. Install it (for PostgreSQL: "
+            "pip install 'psycopg[binary]'), or use sqlite:///study.db"
+        ) from None
+
+
+def _parsed(url: str) -> URL:
+    try:
+        target = make_url(url)
+    except (ArgumentError, ValueError):
+        raise InputError(
+            "a study storage is a database URL such as sqlite:///study.db or "
+            f"postgresql://user:password@host/name, got {masked(url)!r}"
+        ) from None
+    if target.drivername == "postgresql" and find_spec("psycopg"):
+        return target.set(drivername="postgresql+psycopg")  # before SQLAlchemy 2.1: psycopg2
+    return target
+
+
+def _check_file(url: str, target: URL, create: bool) -> None:
+    if target.database in (None, "", ":memory:"):
+        raise InputError(f"a study storage needs a file, such as sqlite:///study.db, got {url!r}")
+    file = target.database.startswith("file:")  # SQLite's own URI: it says itself what to create
+    if not create and not file and not Path(target.database).is_file():
+        raise StorageError(
+            f"there is no study storage {target.database}: check the path, or run the search "
+            "that creates it"
+        )
+
+
+@contextmanager
+def storage_errors(asked: str, advice: str = ADVICE) -> Iterator[None]:
+    """Turns what a database raises within it into a StorageError that says what to do."""
+    try:
+        yield
+    except ArgumentError:
+        raise  # a matter of the URL
+    except (SQLAlchemyError, StorageInternalError, RuntimeError, OSError) as error:
+        # Not chained: a driver's own message may hold the password.
+        raise StorageError(f"{asked}: {_reason(error)}. {advice}") from None
+
+
+def _reason(error: BaseException) -> str:
+    """The database's own words, in one line."""
+    if isinstance(error, (StorageInternalError, ImportError)) and error.__cause__:
+        error = error.__cause__
+    error = getattr(error, "orig", None) or error
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+
+
+def study_names(storage: BaseStorage) -> list[str]:
+    """The studies of a storage, sorted. Raises StorageError."""
+    with storage_errors("the studies cannot be listed"):
+        return sorted(optuna.get_all_study_names(storage))
+
+
+def open_study(storage: BaseStorage, name: str, *, create: bool = False) -> optuna.Study:
+    """The study of that name; with `create` it is made where it does not exist.
+
+    Its sampler is NSGA-II (Optuna's default for two objectives is not). Raises InputError where
+    there is no such study, MismatchError where it has other objectives, StorageError.
+    """
+    asked = f"the study {name!r} cannot be opened"
+    with storage_errors(asked), quiet():
+        sampler = NSGAIISampler()
+        if create:
+            study = optuna.create_study(
+                storage=storage,
+                study_name=name,
+                directions=DIRECTIONS,
+                sampler=sampler,
+                load_if_exists=True,
+            )
+        elif name in (names := study_names(storage)):
+            study = optuna.load_study(storage=storage, study_name=name, sampler=sampler)
+        else:
+            raise InputError(f"there is no study {name!r}; the storage has {names}")
+        found = [direction.name.lower() for direction in study.directions]
+        if found != DIRECTIONS:
+            raise MismatchError(
+                f"the study {name!r} must {' and '.join(DIRECTIONS)} {' and '.join(METRICS)}, "
+                f"found {found}. Choose another name"
+            )
+        if create and study.metric_names != METRICS:
+            study.set_metric_names(METRICS)
+        return study
+
+
+def write_trial(
+    study: optuna.Study,
+    space: Space,
+    record: Record,
+    *,
+    budget: int,
+    started: datetime,
+    completed: datetime,
+) -> None:
+    """Stores a finished trial, in one transaction: after it returns the trial survives a kill.
+
+    The storage numbers it; times are naive local ones, as Optuna's own. Raises StorageError.
+    """
+    trial = optuna.trial.create_trial(
+        values=[record.accuracy, record.macs],
+        params=encode(space, record.arch),
+        distributions=distributions(space),
+        user_attrs={
+            "arch": record.arch.to_json(),
+            "macs": record.macs,
+            "params": record.params,
+            "loss": record.loss,
+            "seconds": record.seconds,
+        },
+        system_attrs={
+            GENERATION: record.generation,
+            CONSTRAINTS: [float(record.macs - budget)],
+        },
+    )
+    trial.datetime_start, trial.datetime_complete = started, completed
+    asked = f"trial {record.number} of the study {study.study_name!r} cannot be stored"
+    with storage_errors(asked):
+        study.add_trial(trial)
+
+
+def records(study: optuna.Study) -> list[Record]:
+    """The finished trials that `write_trial` stored, by number; trials of others are not ours.
+
+    Raises StorageError.
+    """
+    asked = f"the trials of the study {study.study_name!r} cannot be read"
+    with storage_errors(asked):
+        trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return [_record(trial) for trial in trials if "arch" in trial.user_attrs]
+
+
+def _record(trial: optuna.trial.FrozenTrial) -> Record:
+    attrs: dict[str, Any] = trial.user_attrs
+    return Record(
+        number=trial.number,
+        generation=trial.system_attrs[GENERATION],
+        arch=Arch.from_json(attrs["arch"]),
+        accuracy=trial.values[0],
+        loss=attrs["loss"],
+        macs=attrs["macs"],
+        params=attrs["params"],
+        seconds=attrs["seconds"],
+    )

@@ -1,0 +1,54 @@
+"""`hnas init`: the plan it writes, and that it takes nothing away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from cli.main import hnas
+from studies.plan import PRESETS, load_plan, load_preset, preset_text
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_it_writes_the_preset_with_its_comments(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "mine.toml"
+    result = CliRunner().invoke(hnas, ["init", "--preset", name, str(path)])
+    assert (result.exit_code, result.stdout) == (0, f"Wrote {path} out of the preset {name}.\n")
+    assert path.read_text("utf-8") == preset_text(name)
+    assert load_plan(path) == load_preset(name)
+
+
+def test_digits_in_plan_toml_where_nothing_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(hnas, ["init"]).exit_code == 0
+    assert load_plan(tmp_path / "plan.toml") == load_preset("digits")
+
+
+def test_it_replaces_a_file_only_by_force(tmp_path: Path) -> None:
+    path = tmp_path / "plan.toml"
+    path.write_text("mine")
+    result = CliRunner().invoke(hnas, ["init", str(path)])
+    assert result.exit_code == 2
+    assert result.stderr == (f"Error: {path} exists: give another name, or --force to replace it\n")
+    assert path.read_text() == "mine"
+    assert CliRunner().invoke(hnas, ["init", "--force", str(path)]).exit_code == 0
+    assert load_plan(path) == load_preset("digits")
+
+
+def test_an_unknown_preset_writes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "plan.toml"
+    result = CliRunner().invoke(hnas, ["init", "--preset", "cifar", str(path)])
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: there is no preset 'cifar'; did you mean 'cifar10'?")
+    assert not path.exists()
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "none" / "plan.toml"
+    result = CliRunner().invoke(hnas, ["init", str(path)])
+    assert result.exit_code == 2
+    assert result.stderr == f"Error: {path} cannot be written: No such file or directory\n"

@@ -1,0 +1,107 @@
+"""The group of commands: help, exit codes, and how mistakes are told."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from cli.main import COMMANDS, hnas
+from hnas.errors import BusyError
+
+
+def run(root: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "cli.main", *args], cwd=root, capture_output=True, text=True
+    )
+
+
+def test_the_help_lists_the_commands_in_their_order() -> None:
+    result = CliRunner().invoke(hnas, ["--help"])
+    assert result.exit_code == 0
+    listed = result.stdout.split("Commands:\n")[1].splitlines()
+    assert [line.split()[0] for line in listed] == list(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_is_where_the_map_says_and_says_what_the_map_says(name: str) -> None:
+    where, text = COMMANDS[name]
+    module, attribute = where.split(":")
+    command = getattr(import_module(module), attribute)
+    assert isinstance(command, click.Command)
+    assert command.name == name
+    assert (command.help or "").split("\n")[0] == text
+
+
+def test_the_version() -> None:
+    result = CliRunner().invoke(hnas, ["--version"])
+    assert (result.exit_code, result.stdout) == (0, "hnas, version 0.1.0\n")
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["cots"], "Error: No such command 'cots'. Did you mean 'cost'?"),
+        (["cost", "--arhc", "x"], "Error: No such option '--arhc'. Did you mean '--arch'?"),
+        (["cost"], "Error: Missing option '--arch'."),
+        (
+            ["space", "--preset", "digits", "--plan", "x"],
+            "Error: --preset and --plan exclude each other: give one of them.",
+        ),
+        (
+            ["space", "--preset", "digit"],
+            "Error: there is no preset 'digit'; did you mean 'digits'? "
+            "Known: digits, fashion-mnist, cifar10, glit-tiny, glit-small, glit-base",
+        ),
+        (
+            ["space", "--plan", "none.toml"],
+            "Error: the plan none.toml cannot be read: No such file or directory",
+        ),
+    ],
+)
+def test_a_mistake_is_one_message_and_exit_code_2(args: list[str], message: str) -> None:
+    result = CliRunner().invoke(hnas, args)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.splitlines()[-1] == message
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "message"),
+    [(BusyError("the run is held"), 2, "Error: the run is held"), (KeyboardInterrupt(), 130, "")],
+)
+def test_what_a_command_raises(
+    monkeypatch: pytest.MonkeyPatch, raised: BaseException, code: int, message: str
+) -> None:
+    @click.command()
+    def broken() -> None:
+        raise raised
+
+    monkeypatch.setattr("cli.architecture.space", broken)
+    result = CliRunner().invoke(hnas, ["space"])
+    assert result.exit_code == code
+    assert result.stdout == ""
+    assert result.stderr.splitlines()[-1] == (message or "Interrupted.")
+
+
+def test_a_defect_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    @click.command()
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("cli.architecture.space", broken)
+    assert isinstance(CliRunner().invoke(hnas, ["space"]).exception, ZeroDivisionError)
+
+
+def test_as_a_process(root: Path) -> None:
+    ran = run(root, "space")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    ran = run(root, "space", "--preset", "nothing")
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.startswith("Error: there is no preset 'nothing'; Known: digits,")
+    assert "Traceback" not in ran.stderr

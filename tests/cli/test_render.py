@@ -1,0 +1,114 @@
+"""Words on a screen: plain where piped, drawn on a terminal, ASCII where nothing else goes."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from cli.render import about, arch_drawing, cell, front_table, legend, table
+from hnas.arch import Arch, Block
+from studies.storage import Record
+
+ARCH = Arch(
+    (
+        Block(G=3, L=0, d_k=48, d_z=4),
+        Block(G=1, L=2, d_k=48, d_z=4, E=1, K=17),
+        Block(G=0, L=3, d_z=4, E=1, K=17),
+    )
+)
+
+
+def record(number: int, accuracy: float, macs: int) -> Record:
+    return Record(
+        number=number,
+        generation=0,
+        arch=ARCH,
+        accuracy=accuracy,
+        loss=1.0,
+        macs=macs,
+        params=1000,
+        seconds=0.5,
+    )
+
+
+def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What a terminal would be sent from now on, without colours."""
+    sent = io.StringIO()
+    screen = Console(file=sent, force_terminal=True, color_system=None, width=80)
+    monkeypatch.setattr("cli.render.console", lambda: screen)
+    return sent
+
+
+def test_a_piped_table_is_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    table(("name", "n", "x"), [("a", 1234567, 0.5), ("long " * 40, 1, None)])
+    head, first, second = capsys.readouterr().out.splitlines()
+    assert head.split() == ["name", "n", "x"]
+    assert first.split() == ["a", "1,234,567", "0.5000"]
+    assert second == f"{'long ' * 40}  {'1':>9}"  # neither wrapped nor cut, no blanks at its end
+
+
+def test_a_table_without_rows_is_its_head(capsys: pytest.CaptureFixture[str]) -> None:
+    table(("a", "b"), [])
+    assert capsys.readouterr().out == "a  b\n"
+
+
+def test_a_table_on_a_terminal_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = terminal(monkeypatch)
+    table(("name", "n"), [("[red]a", 1234567)])
+    head, rule, row = (line for line in sent.getvalue().splitlines() if line.strip())
+    assert head.split() == ["name", "n"]
+    assert set(rule.strip()) == {"─"}
+    assert row.split() == ["[red]a", "1,234,567"]  # words are no markup
+
+
+def test_cells() -> None:
+    assert [cell(value) for value in (1234, 0.91234, None, True, False, "x")] == [
+        *("1,234", "0.9123", "", "yes", "no", "x")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(324**12, "1.34e30"), (198**12, "3.63e27"), (1_994_592, "1.99e6"), (10**502, "1.00e502")],
+    ids=["tuples", "distinct", "MACs", "more than a float holds"],
+)
+def test_about(value: int, words: str) -> None:
+    assert about(value) == words
+
+
+def test_a_drawing_has_one_glyph_a_block() -> None:
+    assert arch_drawing(ARCH, ascii_only=False) == "■◧□"
+    assert legend(ascii_only=False) == "■ global  ◧ mixed  □ local"
+    assert arch_drawing(ARCH, ascii_only=True) == "Gml"
+    assert legend(ascii_only=True) == "G global  m mixed  l local"
+
+
+@pytest.mark.parametrize(("encoding", "drawn"), [("ascii", "GGGG   G global"), ("utf-8", "■■■■")])
+def test_the_output_s_encoding_decides_on_the_glyphs(root: Path, encoding: str, drawn: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "cli.main", "cost", "--arch", "all-global"],
+        cwd=root,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        capture_output=True,
+        check=True,
+    )
+    assert ran.stdout.decode(encoding).startswith(drawn)
+
+
+def test_a_front_shows_the_best_first_and_the_cheaper_of_equals(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    front_table([record(0, 0.5, 10), record(1, 0.9, 3000), record(2, 0.9, 2000)])
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert head.split()[:4] == ["trial", "score", "MACs", "params"]
+    assert [row.split() for row in rows] == [
+        ["2", "0.9000", "2,000", "1,000", arch_drawing(ARCH)],
+        ["1", "0.9000", "3,000", "1,000", arch_drawing(ARCH)],
+        ["0", "0.5000", "10", "1,000", arch_drawing(ARCH)],
+    ]

@@ -1,0 +1,95 @@
+import pytest
+import torch
+import torch.nn.functional as F
+
+from hnas.data import augment
+from hnas.rules import AugmentRules
+
+EVERYTHING = AugmentRules(shift=2, flip=True, rotate=15, erase=0.5)
+SHAPES = [(16, 1, 8, 8), (16, 3, 12, 12)]
+
+
+def noise(*shape: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(1, 256, shape, dtype=torch.uint8, generator=generator)
+
+
+def test_nothing_asked_is_nothing_done() -> None:
+    pixels = noise(4, 1, 8, 8)
+    before = torch.random.get_rng_state()
+    assert augment(pixels, AugmentRules(), seed=0) is pixels
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_seed_decides_and_the_global_generator_is_put_back(shape: tuple[int, ...]) -> None:
+    pixels = noise(*shape)
+    kept, before = pixels.clone(), torch.random.get_rng_state()
+    one = augment(pixels, EVERYTHING, seed=1)
+    torch.rand(3)
+    same = augment(pixels, EVERYTHING, seed=1)
+    other = augment(pixels, EVERYTHING, seed=2)
+    assert one.dtype == torch.uint8 and one.shape == pixels.shape
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+    assert torch.equal(pixels, kept), "the batch itself must not change"
+    torch.random.set_rng_state(before)
+    augment(pixels, EVERYTHING, seed=1)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        AugmentRules(shift=2),
+        AugmentRules(flip=True),
+        AugmentRules(rotate=20),
+        AugmentRules(erase=0.7),
+    ],
+)
+def test_every_image_draws_its_own(rules: AugmentRules) -> None:
+    pixels = noise(1, 3, 12, 12).repeat(64, 1, 1, 1)
+    distinct = {one.numpy().tobytes() for one in augment(pixels, rules, seed=0)}
+    assert len(distinct) == 2 if rules.flip else len(distinct) > 10
+
+
+def test_shift_is_a_crop_of_the_padded_image() -> None:
+    image = noise(1, 3, 9, 9)
+    padded = F.pad(image, (2, 2, 2, 2))
+    crops = {
+        padded[0, :, i : i + 9, j : j + 9].numpy().tobytes() for i in range(5) for j in range(5)
+    }
+    found = augment(image.repeat(400, 1, 1, 1), AugmentRules(shift=2), seed=0)
+    assert {one.numpy().tobytes() for one in found} == crops
+
+
+def test_flip_mirrors_about_half() -> None:
+    pixels = noise(200, 1, 8, 8)
+    found = augment(pixels, AugmentRules(flip=True), seed=0)
+    flipped = (found == pixels.flip(-1)).flatten(1).all(dim=1)
+    same = (found == pixels).flatten(1).all(dim=1)
+    assert (flipped ^ same).all()
+    assert 70 < flipped.sum() < 130
+
+
+def test_rotation_stays_within_its_degrees() -> None:
+    bar = torch.zeros(100, 1, 33, 33, dtype=torch.uint8)
+    bar[:, :, 16, :] = 255
+    found = augment(bar, AugmentRules(rotate=10), seed=0)[:, 0].float()
+    rows = torch.arange(33.0).view(1, 33)
+    right, left = ((found[:, :, c] * rows).sum(dim=1) / found[:, :, c].sum(dim=1) for c in (28, 4))
+    degrees = torch.rad2deg(torch.atan((right - left) / 24))
+    assert 8 < degrees.abs().max() < 10.5
+    assert degrees.min() < -5 < 5 < degrees.max()
+
+
+def test_erase_blanks_one_rectangle_of_some() -> None:
+    pixels = noise(300, 3, 12, 12)
+    found = augment(pixels, AugmentRules(erase=0.3), seed=0)
+    blank = (found == 0).all(dim=1)
+    assert torch.equal(torch.where(blank[:, None], 0, pixels), found)
+    erased = blank.flatten(1).any(dim=1)
+    assert 60 < erased.sum() < 120
+    for mask in blank[erased]:
+        height, width = mask.any(dim=1).sum(), mask.any(dim=0).sum()
+        assert mask.sum() == height * width

@@ -1,0 +1,49 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hnas.data import batches, steps
+from hnas.errors import InputError
+
+
+@given(
+    n=st.integers(2, 300),
+    batch=st.integers(2, 300),
+    seed=st.integers(0, 2**64),
+    epoch=st.integers(0, 1000),
+)
+def test_equal_batches_of_distinct_images(n: int, batch: int, seed: int, epoch: int) -> None:
+    made = batches(n, batch, seed=seed, epoch=epoch)
+    assert len(made) == steps(n, batch)
+    assert {len(index) for index in made} == {min(n, batch)}
+    taken = torch.cat(made)
+    assert taken.dtype == torch.int64
+    assert len(taken.unique()) == len(taken) > n - min(n, batch)
+    assert taken.min() >= 0 and taken.max() < n
+
+
+def test_a_pure_function_of_seed_and_epoch() -> None:
+    def order(seed: int, epoch: int) -> list[int]:
+        return torch.cat(batches(64, 16, seed=seed, epoch=epoch)).tolist()
+
+    first = order(1, 2)
+    torch.rand(1)
+    assert order(1, 2) == first
+    assert len({tuple(order(seed, epoch)) for seed in range(4) for epoch in range(4)}) == 16
+
+
+def test_every_epoch_drops_others() -> None:
+    dropped = [
+        set(range(10)) - set(torch.cat(batches(10, 4, seed=0, epoch=epoch)).tolist())
+        for epoch in range(30)
+    ]
+    assert all(len(left) == 2 for left in dropped)
+    assert set.union(*dropped) == set(range(10))
+
+
+@pytest.mark.parametrize(("n", "batch"), [(1, 8), (8, 1), (0, 8)])
+def test_one_image_is_no_batch(n: int, batch: int) -> None:
+    message = f"a batch needs at least 2 images, got batch={batch} of {n} images"
+    with pytest.raises(InputError, match=message):
+        batches(n, batch, seed=0, epoch=0)

@@ -1,0 +1,95 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from optuna.distributions import CategoricalDistribution, IntDistribution
+from strategies import spaces, spaces_and_archs
+
+from hnas.arch import Arch, Block
+from hnas.errors import InputError
+from hnas.space import BlockSpace, Frame, Space, distribution_space, size_space
+from studies.encoding import decode, distributions, encode
+
+FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=3, N=3)
+SIZES = {"d_k": (96, 192, 384), "d_z": (2, 4, 6), "E": (1, 2, 4), "K": (17, 31, 45)}
+
+
+@given(spaces_and_archs())
+def test_decode_is_the_inverse_of_encode(pair):
+    space, arch = pair
+    params = encode(space, arch)
+    assert list(params) == list(distributions(space))
+    assert decode(space, params) == arch
+
+
+@given(st.data())
+def test_whatever_the_parameters_the_architecture_is_one_of_the_space(data):
+    space = data.draw(spaces())
+    params = {
+        name: data.draw(
+            st.sampled_from(free.choices)
+            if isinstance(free, CategoricalDistribution)
+            else st.integers(free.low, free.high)
+        )
+        for name, free in distributions(space).items()
+    }
+    arch = decode(space, params)
+    assert arch in space
+    assert decode(space, encode(space, arch)) == arch
+
+
+def test_stage_1_has_one_whole_number_a_block():
+    space = distribution_space(FRAME, d_k=192, d_z=4, E=1, K=31)
+    assert distributions(space) == {f"b0{i}.G": IntDistribution(0, 3) for i in (1, 2, 3)}
+
+
+def test_stage_2_has_the_sizes_that_a_block_can_use():
+    distribution = Arch(
+        (
+            Block(G=3, L=0, d_k=192, d_z=4),
+            Block(G=0, L=3, d_z=4, E=1, K=31),
+            Block(G=1, L=2, d_k=192, d_z=4, E=1, K=31),
+        )
+    )
+    found = distributions(size_space(FRAME, distribution, **SIZES))
+    expected = ["b01.d_k", "b01.d_z"]
+    expected += ["b02.d_z", "b02.E", "b02.K"]
+    expected += ["b03.d_k", "b03.d_z", "b03.E", "b03.K"]
+    assert list(found) == expected
+    assert found["b01.d_k"] == CategoricalDistribution((96, 192, 384))
+
+
+def test_the_whole_space_has_all_parameters_and_unused_ones_do_not_matter():
+    space = size_space(FRAME, None, **SIZES)
+    assert len(distributions(space)) == 3 * 5
+    arch = FRAME.all_global()
+    params = encode(space, arch)
+    assert params["b02.E"] == 1 and params["b02.K"] == 17
+    assert decode(space, {**params, "b02.E": 4, "b02.K": 45}) == arch
+
+
+def test_a_size_with_one_candidate_is_no_parameter_and_one_with_a_gap_is_a_category():
+    block = BlockSpace(G=(0, 3), d_k=(192,), d_z=(2, 4), E=(1,), K=(31,))
+    found = distributions(Space(frame=FRAME, blocks=(block,) * 3))
+    assert list(found)[:3] == ["b01.G", "b01.d_z", "b02.G"]
+    assert found["b01.G"] == CategoricalDistribution((0, 3))
+
+
+def test_an_architecture_of_another_space_is_refused():
+    space = distribution_space(FRAME, d_k=192, d_z=4, E=1, K=31)
+    other = Arch((Block(G=3, L=0, d_k=96, d_z=4),) * 3)
+    with pytest.raises(InputError, match=r'must be one of the space\'s 64 .* got {"blocks"'):
+        encode(space, other)
+
+
+@pytest.mark.parametrize(
+    ("params", "text"),
+    [
+        ({"b01.G": 4, "b02.G": 0, "b03.G": 0}, r"b01.G must be one of \(0, 1, 2, 3\), got 4"),
+        ({"b01.G": 0, "b02.G": 0}, r"b03.G must be one of \(0, 1, 2, 3\), got None"),
+        ({"b01.G": 0, "b02.G": 0, "b03.G": 0, "b04.G": 0}, "has no parameters b04.G"),
+    ],
+)
+def test_parameters_of_another_space_are_refused(params, text):
+    space = distribution_space(FRAME, d_k=192, d_z=4, E=1, K=31)
+    with pytest.raises(InputError, match=text):
+        decode(space, params)

@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from optuna._hypervolume import compute_hypervolume
+
+from studies.hypervolume import hypervolume, pareto
+
+BUDGET = 1000
+POINTS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, BUDGET)), max_size=30)
+
+
+@given(POINTS)
+def test_it_is_optunas(points):
+    losses = np.array([(-accuracy, macs / BUDGET) for accuracy, macs in points]).reshape(-1, 2)
+    expected = compute_hypervolume(losses, np.array([0.0, 1.0]))
+    assert hypervolume(points, BUDGET) == pytest.approx(expected, abs=1e-12)
+
+
+@given(POINTS)
+def test_the_front_is_what_no_point_dominates(points):
+    def dominated(point):
+        return any(
+            other != point and other[0] >= point[0] and other[1] <= point[1] for other in points
+        )
+
+    front = [points[i] for i in pareto(points)]
+    assert front == sorted({p for p in points if not dominated(p)}, key=lambda point: point[1])
+
+
+def test_of_equal_points_the_first_is_on_the_front():
+    assert pareto([(0.5, 10), (0.7, 20), (0.5, 10), (0.7, 20)]) == [0, 1]
+
+
+def test_what_is_over_the_budget_adds_nothing():
+    assert hypervolume([(0.5, 500), (1.0, 1001)], BUDGET) == 0.25
+    assert hypervolume([(1.0, 1001)], BUDGET) == 0
+
+
+def test_the_best_there_could_be_is_1_and_nothing_is_0():
+    assert hypervolume([(1.0, 0)], BUDGET) == 1
+    assert hypervolume([], BUDGET) == 0

@@ -1,0 +1,348 @@
+import dataclasses
+import io
+import itertools
+import json
+import math
+import os
+import subprocess
+import sys
+import threading
+import warnings
+from pathlib import Path
+from wsgiref.util import setup_testing_defaults
+
+import numpy as np
+import optuna
+import pytest
+
+import studies.stage
+from hnas.cost import cost
+from hnas.errors import BudgetError, InputError, MismatchError, StateError, StorageError
+from hnas.space import Frame, distribution_space, size_space
+from studies.evolution import elites
+from studies.fake import FakeScorer
+from studies.hypervolume import hypervolume
+from studies.stage import SearchRules, front, records, run_stage
+from studies.storage import open_storage, open_study
+
+FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=12, N=3)
+BUDGET = cost(FRAME, FRAME.all_global()).macs
+STAGE_1 = distribution_space(FRAME, d_k=192, d_z=4, E=1, K=31)
+STAGE_2 = size_space(
+    FRAME,
+    STAGE_1.sample(np.random.default_rng(0)),
+    d_k=(96, 192, 384),
+    d_z=(2, 4, 6),
+    E=(1, 2, 4),
+    K=(17, 31, 45),
+)
+SCORER = FakeScorer(frame=FRAME)
+RULES = SearchRules(trials=32, population=10, seed=3)
+
+
+def in_memory():
+    return open_study(optuna.storages.InMemoryStorage(), "s", create=True)
+
+
+def run(study, *, space=STAGE_1, scorer=SCORER, rules=RULES, budget=BUDGET, **more):
+    return run_stage(study, space, scorer, rules, budget=budget, **more)
+
+
+@pytest.fixture(scope="module")
+def unbroken():
+    return run(in_memory()).records
+
+
+class Breaking:
+    """A scorer that breaks off after so many scores, or gives one as no scorer should."""
+
+    fingerprint = SCORER.fingerprint
+
+    def __init__(self, after, last=None):
+        self.left = after
+        self.last = last if last is not None else RuntimeError("the power went")
+
+    def score(self, archs):
+        for score in SCORER.score(archs):
+            self.left -= 1
+            if self.left >= 0:
+                yield score
+            elif isinstance(self.last, BaseException):
+                raise self.last
+            else:
+                yield from self.last(score)
+                return
+
+
+def test_a_study_has_its_trials_in_generations_without_duplicates(unbroken):
+    assert [record.number for record in unbroken] == list(range(32))
+    assert [record.generation for record in unbroken] == [0] * 10 + [1] * 10 + [2] * 10 + [3] * 2
+    assert len({record.arch for record in unbroken}) == 32
+    assert all(record.macs == cost(FRAME, record.arch).macs <= BUDGET for record in unbroken)
+    for _, members in itertools.groupby(unbroken, key=lambda record: record.generation):
+        keys = [record.arch.key for record in members]
+        assert keys == sorted(keys)
+
+
+def test_what_is_stored_is_what_was_found(unbroken):
+    study = in_memory()
+    result = run(study)
+    assert tuple(records(study)) == result.records == unbroken
+    assert (result.scored, result.exhausted) == (32, False)
+    assert front(study) == front(unbroken)
+
+
+@pytest.mark.parametrize("space", [STAGE_1, STAGE_2], ids=["stage 1", "stage 2"])
+def test_resumed_at_any_trial_it_ends_as_if_unbroken(space):
+    expected = run(in_memory(), space=space).records
+    for after in (1, 2, 7, 10, 13, 31):
+        study = in_memory()
+        while len(records(study)) < 32:
+            before = len(records(study))
+            try:
+                run(study, space=space, scorer=Breaking(after))
+            except RuntimeError:
+                assert len(records(study)) == before + after
+        assert tuple(records(study)) == expected
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt(), SystemExit(1), RuntimeError("power")])
+def test_what_is_finished_is_stored_whatever_ends_the_run(end, monkeypatch):
+    slow = threading.Event()
+    write = studies.stage.write_trial
+
+    def write_slowly(*arguments, **named):
+        slow.wait(0.02)
+        write(*arguments, **named)
+
+    monkeypatch.setattr("studies.stage.write_trial", write_slowly)
+    study = in_memory()
+    with pytest.raises(type(end)):
+        run(study, scorer=Breaking(7, end))
+    assert len(records(study)) == 7
+    assert not [thread for thread in threading.enumerate() if thread.name == "hnas-writer"]
+
+
+def test_an_interrupt_while_telling_loses_nothing():
+    study = in_memory()
+
+    def tell(event):
+        if event.done == 13:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(study, on_trial=tell)
+    assert len(records(study)) >= 13  # what was told of is stored
+
+
+def test_after_a_failed_write_nothing_more_is_written(monkeypatch):
+    write = studies.stage.write_trial
+
+    def fail_at_5(study, space, record, **named):
+        if record.number == 5:
+            raise StorageError("the disk is full")
+        write(study, space, record, **named)
+
+    monkeypatch.setattr("studies.stage.write_trial", fail_at_5)
+    study = in_memory()
+    with pytest.raises(StorageError, match="the disk is full"):
+        run(study)
+    assert [record.number for record in records(study)] == [0, 1, 2, 3, 4]
+
+
+def test_a_finished_study_goes_on_where_more_trials_are_asked(unbroken):
+    study = in_memory()
+    run(study, rules=dataclasses.replace(RULES, trials=14))
+    result = run(study)
+    assert result.scored == 18
+    # The same trials; the generation that was cut short has them in another order.
+    assert {(r.generation, r.arch, r.accuracy) for r in result.records} == {
+        (r.generation, r.arch, r.accuracy) for r in unbroken
+    }
+    assert run(study).scored == 0
+    assert run(study, rules=dataclasses.replace(RULES, trials=5)).records == result.records
+
+
+def test_trials_are_told_as_they_come(unbroken):
+    study = in_memory()
+    before, told = [], []
+    with pytest.raises(RuntimeError):
+        run(study, scorer=Breaking(4), on_trial=before.append)
+    run(study, on_trial=told.append)
+    assert [event.number for event in before] == list(range(len(before)))
+    assert [event.arch for event in told] == [record.arch for record in unbroken[4:]]
+    assert [event.number for event in told] == list(range(4, 32))
+    assert [event.done for event in told] == list(range(5, 33))
+    for event in told:
+        sofar = unbroken[: event.done]
+        assert event.trials == 32
+        assert event.best_accuracy == max(record.accuracy for record in sofar)
+        points = [(record.accuracy, record.macs) for record in sofar]
+        assert event.hypervolume == hypervolume(points, BUDGET)
+
+
+@pytest.mark.parametrize("value", [{"accuracy": math.nan}, {"accuracy": 1.5}, {"loss": math.nan}])
+def test_a_score_that_is_no_number_is_refused_and_not_stored(value):
+    study = in_memory()
+    with pytest.raises(StateError, match=r'finite loss, got .* for {"blocks".*a smaller lr') as e:
+        run(study, scorer=Breaking(3, lambda score: [dataclasses.replace(score, **value)]))
+    assert len(records(study)) == len(study.trials) == 3
+    name, number = next(iter(value.items()))
+    assert f"{name}={number}" in str(e.value)
+
+
+def test_a_scorer_that_stops_short_is_refused():
+    with pytest.raises(StateError, match="one score an architecture: 3 came for 10"):
+        run(in_memory(), scorer=Breaking(3, lambda score: []))
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"budget": BUDGET + 1}, f"\n  budget: stored {BUDGET}, asked {BUDGET + 1}\n"),
+        ({"rules": dataclasses.replace(RULES, seed=4)}, "\n  seed: stored 3, asked 4\n"),
+        ({"rules": dataclasses.replace(RULES, population=11)}, "\n  population: stored 10, asked"),
+        ({"scorer": FakeScorer(frame=FRAME, seed=1)}, "\n  scorer.seed: stored '0', asked '1'\n"),
+        ({"space": STAGE_2}, "\n  space.blocks.0.d_z: stored [4], asked [2, 4, 6]\n"),
+    ],
+)
+def test_a_study_of_other_conditions_is_refused(changes, text):
+    study = in_memory()
+    run(study)
+    with pytest.raises(MismatchError) as caught:
+        run(study, **changes)
+    message = str(caught.value)
+    assert message.startswith("the trials of the study 's' cannot be compared with the ones asked")
+    assert text in message
+    assert message.endswith("Ask for what is stored, or start a study of another name")
+
+
+def test_a_study_without_trials_takes_other_conditions():
+    study = in_memory()
+    with pytest.raises(RuntimeError):
+        run(study, scorer=Breaking(0))
+    run(study, rules=dataclasses.replace(RULES, seed=4))
+    assert study.user_attrs["seed"] == 4
+
+
+def test_a_small_space_ends_the_study_early():
+    frame = dataclasses.replace(FRAME, M=2)
+    space = distribution_space(frame, d_k=192, d_z=4, E=1, K=31)
+    study = in_memory()
+    budget = cost(frame, frame.all_global()).macs
+    for again in (False, True):
+        result = run(study, space=space, scorer=FakeScorer(frame=frame), budget=budget)
+        assert result.exhausted
+        assert len({record.arch for record in result.records}) == len(result.records) == 16
+        assert result.scored == (0 if again else 16)
+
+
+def test_a_budget_that_nothing_fits_leaves_the_study_as_it_was():
+    study = in_memory()
+    with pytest.raises(BudgetError, match=r"Raise --flops to at least \d+"):
+        run(study, budget=1000)
+    assert not study.user_attrs and not study.trials
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ({"trials": 0}, "trials must be a whole number >= 1, got 0"),
+        ({"trials": 9, "population": 1}, "population must be a whole number >= 2, got 1"),
+        ({"trials": 9, "seed": -1}, "seed must be a whole number >= 0, got -1"),
+    ],
+)
+def test_rules_are_checked_at_once(values, text):
+    with pytest.raises(InputError, match=text):
+        SearchRules(**values)
+
+
+PROGRAM = """
+import sys
+sys.path.insert(0, {tests!r})
+from test_stage import *
+study = open_study(open_storage(sys.argv[1], create=True), "s", create=True)
+scorer = FakeScorer(frame=FRAME, sleep=0.005)
+run(study, scorer=scorer, on_trial=lambda event: print(event.done, flush=True))
+"""
+
+
+def test_killed_three_times_on_sqlite_it_ends_as_if_unbroken(tmp_path, unbroken):
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    tests = Path(__file__).parent
+    told = 0
+    for more in (4, 9, 8):
+        child = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM.format(tests=str(tests)), url],
+            cwd=tests.parents[1],
+            env={**os.environ, "PYTHONPATH": str(tests.parents[1])},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for line in itertools.islice(child.stdout, more):
+            told = int(line)
+        child.kill()  # SIGKILL, while trials are being written
+        child.stdout.close()
+        child.wait()
+        assert told <= len(records(open_study(open_storage(url), "s"))) < 32
+    assert told >= 21
+    study = open_study(open_storage(url), "s")
+    run(study)
+    timeless = [dataclasses.replace(record, seconds=0.0) for record in records(study)]
+    assert timeless == list(unbroken)
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    """Of a storage with a finished study of three whole generations."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('studies') / 'study.db'}"
+    study = open_study(open_storage(url, create=True), "stage 1", create=True)
+    run(study, rules=dataclasses.replace(RULES, trials=30))
+    return url
+
+
+def test_stock_optuna_continues_with_the_last_generation_as_parents(url):
+    sampler = optuna.samplers.NSGAIISampler(population_size=10, seed=0)
+    study = optuna.load_study(storage=url, study_name="stage 1", sampler=sampler)
+    found = records(study)
+    trial = study.ask(study.trials[0].distributions)
+    parents = {t.number for t in sampler.get_parent_population(study, 3)}
+    assert study.trials[trial.number].system_attrs["NSGAIISampler:generation"] == 3
+    assert parents & {record.number for record in found if record.generation == 2}
+    ours = []
+    for generation in range(3):
+        members = [record for record in found if record.generation == generation]
+        ours = elites(STAGE_1, [*ours, *members], 10)
+    assert parents == {record.number for record in ours}
+
+
+def test_the_dashboard_shows_the_study(url):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of its own libraries
+        from optuna_dashboard import wsgi
+
+    app = wsgi(optuna.storages.RDBStorage(url))
+
+    def get(path, query=""):
+        request = {"PATH_INFO": path, "QUERY_STRING": query}
+        setup_testing_defaults(request)
+        request["wsgi.input"] = io.BytesIO()
+        answer = []
+
+        def start(status, headers, error=None):
+            answer.append(status)
+
+        body = b"".join(app(request, start))
+        assert answer == ["200 OK"]
+        return json.loads(body)
+
+    (summary,) = get("/api/studies")["study_summaries"]
+    assert summary["study_name"] == "stage 1"
+    detail = get(f"/api/studies/{summary['study_id']}", "after=0")
+    expected = records(open_study(open_storage(url), "stage 1"))
+    assert detail["objective_names"] == ["held-out accuracy", "FLOPs (MACs)"]
+    for shown, record in zip(detail["trials"], expected, strict=False):
+        assert shown["values"] == [record.accuracy, record.macs]
+        assert shown["constraints"] == [record.macs - BUDGET]
+        assert {"key": "loss", "value": str(record.loss)} in shown["user_attrs"]
+        assert [p["name"] for p in shown["params"]] == [f"b{i:02d}.G" for i in range(1, 13)]

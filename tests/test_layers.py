@@ -1,0 +1,136 @@
+"""The three floors: who may import what, no cycles, and nothing slow before it is needed."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+HNAS = {"hnas", "torch", "numpy", "PIL", "kornia", "safetensors", "sklearn", "thop"}
+STUDIES = HNAS | {"studies", "optuna", "optuna_dashboard", "pydantic", "filelock", "plotly"}
+CLI = STUDIES | {"cli", "click", "rich"}
+FLOORS = {"hnas": HNAS, "studies": STUDIES, "cli": CLI}
+SLOW = {"torch", "optuna"}
+"""What `cli` may import inside functions only."""
+
+
+def modules(root: Path, floor: str) -> dict[str, Path]:
+    """The floor's files by module name."""
+    named = {}
+    for path in sorted((root / floor).rglob("*.py")):
+        parts = path.relative_to(root).with_suffix("").parts
+        named[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return named
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+
+
+def imports(tree: ast.AST, *, at_import: bool) -> Iterator[str]:
+    """Absolute names that are imported: `a.b` for `import a.b`, `a.b.c` for `from a.b import c`.
+
+    at_import: only what runs when the module is imported, not in functions or for type checkers.
+    """
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"line {node.lineno}: relative import, write it in full"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        is_later = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        if not (at_import and (is_later or is_type_checking(node))):
+            yield from imports(node, at_import=at_import)
+
+
+def strangers(root: Path, floor: str, allowed: set[str], *, at_import: bool) -> set[str]:
+    """`module: import` for each import that the floor may not have."""
+    known = allowed | sys.stdlib_module_names
+    return {
+        f"{module}: {name}"
+        for module, path in modules(root, floor).items()
+        for name in imports(ast.parse(path.read_text("utf-8")), at_import=at_import)
+        if name.split(".")[0] not in known
+    }
+
+
+def cycle(root: Path, floor: str) -> list[str]:
+    """Modules of the floor that import each other in a ring when imported; empty where none do."""
+    named = modules(root, floor)
+    graph: dict[str, set[str]] = {}
+    for module, path in named.items():
+        names = imports(ast.parse(path.read_text("utf-8")), at_import=True)
+        targets = {name if name in named else name.rpartition(".")[0] for name in names}
+        graph[module] = {target for target in targets if target in named}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        ring: list[str] = error.args[1]
+        return ring
+    return []
+
+
+@pytest.mark.parametrize("floor", FLOORS)
+def test_a_floor_imports_what_it_may(root: Path, floor: str) -> None:
+    assert modules(root, floor)
+    assert strangers(root, floor, FLOORS[floor], at_import=False) == set()
+
+
+def test_cli_imports_nothing_slow_before_it_is_needed(root: Path) -> None:
+    assert strangers(root, "cli", CLI - SLOW, at_import=True) == set()
+
+
+@pytest.mark.parametrize("floor", FLOORS)
+def test_no_modules_import_each_other(root: Path, floor: str) -> None:
+    assert cycle(root, floor) == []
+
+
+def house(root: Path, **files: str) -> Path:
+    (root / "hnas").mkdir()
+    for name, text in files.items():
+        (root / "hnas" / f"{name}.py").write_text(text)
+    return root
+
+
+def test_an_import_upwards_is_found_even_in_a_function(tmp_path: Path) -> None:
+    text = "import os, json\nfrom hnas import b\ndef f():\n    from optuna.trial import Trial\n"
+    root = house(tmp_path, __init__="", a=text)
+    assert strangers(root, "hnas", HNAS, at_import=False) == {"hnas.a: optuna.trial.Trial"}
+    assert strangers(root, "hnas", HNAS, at_import=True) == set()
+
+
+def test_an_import_in_a_branch_or_class_runs_at_import(tmp_path: Path) -> None:
+    text = "try:\n    import click\nexcept ImportError:\n    pass\nclass A:\n    import rich\n"
+    root = house(tmp_path, a=text)
+    assert strangers(root, "hnas", HNAS, at_import=True) == {"hnas.a: click", "hnas.a: rich"}
+
+
+def test_a_cycle_is_found_and_one_for_type_checkers_is_none(tmp_path: Path) -> None:
+    unrun = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from hnas.a import A\n"
+    root = house(tmp_path, __init__="", a="from hnas.b import B\n", b="import hnas.c\n", c=unrun)
+    assert cycle(root, "hnas") == []
+    (root / "hnas" / "c.py").write_text("from hnas import a\n")
+    assert set(cycle(root, "hnas")) == {"hnas.a", "hnas.b", "hnas.c"}
+
+
+@pytest.mark.parametrize(
+    "command", ["--help", "cost --help", "cost --arch all-global", "space --preset glit-base"]
+)
+def test_a_quick_command_imports_neither_torch_nor_optuna(root: Path, command: str) -> None:
+    code = (
+        "import sys; from cli.main import hnas; hnas(sys.argv[1:], standalone_mode=False); "
+        "print('slow:', {'torch', 'optuna'} & set(sys.modules))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code, *command.split()],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout.splitlines()[-1] == "slow: set()"
