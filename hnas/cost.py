@@ -118,9 +118,9 @@ def sample_within(space: Space, budget: int, rng: np.random.Generator) -> Arch:
 def plain_vit(frame: Frame, macs: int) -> Frame:
     """The frame, in another width, whose all-global network costs nearest to `macs`.
 
-    Widths are multiples of 2 x N x heads, so that every head has an even width.
+    Widths are multiples of N x heads, so that every head has the same.
     """
-    step = 2 * frame.N * frame.heads
+    step = frame.N * frame.heads
 
     def gap(width: int) -> int:
         other = replace(frame, d=width)

@@ -8,10 +8,10 @@ Axes (the words of the tables below):
     E   local expansion                 K   kernel
     d   token width                     m   FFN width d * d_z
 
-A supernet stores a tensor with one dimension an axis, each at its largest size. A subnet takes
-the front of every axis, but the last channels of Cl (the local part is the end of a token) and the
-centre of K; a network of its own has the axes of a group flattened into one dimension, as
-nn.Linear and nn.Conv1d have them. Weight for weight: q, k, v then heads, as in timm.
+The axes of a group (between commas) make one dimension of a weight, as nn.Linear and nn.Conv1d have
+it: q, k, v then heads, as in timm. A supernet stores each axis at its largest size, so that its
+largest subnet is stored as the standalone network is; a subnet takes the front of every axis, but
+the last channels of Cl (the local part is the end of a token) and the centre of K.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class Tensor:
         return tuple(axis for group in self.groups for axis in group)
 
     def stored(self, sizes: Sizes) -> tuple[int, ...]:
-        """Shape in the supernet: one dimension an axis."""
+        """Shape with one dimension an axis."""
         return tuple(sizes[axis] for axis in self.axes)
 
     def shape(self, sizes: Sizes) -> tuple[int, ...]:
-        """Shape in a network of its own: one dimension a group."""
+        """Shape of the weight: one dimension a group."""
         return tuple(math.prod(sizes[axis] for axis in group) for group in self.groups)
 
     def numel(self, sizes: Sizes) -> int:

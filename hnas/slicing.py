@@ -7,24 +7,26 @@ import torch
 from hnas.layout import CENTRE, END, Sizes, Tensor
 
 
-def cut(stored: torch.Tensor, tensor: Tensor, sizes: Sizes) -> torch.Tensor:
-    """The part of a stored weight that a block of these sizes uses: a view, an axis a dimension."""
+def cut(weight: torch.Tensor, tensor: Tensor, stored: Sizes, sizes: Sizes) -> torch.Tensor:
+    """The part that a block of `sizes` uses of a weight of `stored` sizes: a view, with one
+    dimension an axis."""
+    part = weight.view(tensor.stored(stored))
     for dim, axis in enumerate(tensor.axes):
-        have, want = stored.shape[dim], sizes[axis]
+        have, want = stored[axis], sizes[axis]
         if have != want:
             start = have - want if axis in END else (have - want) // 2 if axis in CENTRE else 0
-            stored = stored.narrow(dim, start, want)
-    return stored
+            part = part.narrow(dim, start, want)
+    return part
 
 
-def subnet(stored: torch.Tensor, tensor: Tensor, sizes: Sizes) -> torch.Tensor:
-    """The weight as the standalone block has it.
+def subnet(weight: torch.Tensor, tensor: Tensor, stored: Sizes, sizes: Sizes) -> torch.Tensor:
+    """The weight as the standalone block of `sizes` has it.
 
-    A view where the cut is contiguous (all of the tensor, or its first rows), else one gather of
+    A view where the cut is contiguous (the whole weight, or its first rows), else one gather of
     the weight, never of an activation. So the matrix product sees the same memory layout as in the
     standalone network and its result is the same to the last bit.
     """
-    return cut(stored, tensor, sizes).contiguous().view(tensor.shape(sizes))
+    return cut(weight, tensor, stored, sizes).contiguous().view(tensor.shape(sizes))
 
 
 def overlap(new: Sizes, old: Sizes) -> dict[str, int]:

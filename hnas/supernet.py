@@ -106,14 +106,14 @@ class SuperBlock(nn.Module):
             part, kind = name.split(".")
             if part not in self._modules:
                 self.add_module(part, nn.Module())
-            weight = nn.Parameter(torch.empty(tensor.stored(self.sizes)))
+            weight = nn.Parameter(torch.empty(tensor.shape(self.sizes)))
             self.get_submodule(part).register_parameter(kind, weight)
 
     def weights(self, block: Block) -> dict[str, Tensor]:
         """The block's weights under their names in the standalone block, in its shapes."""
         sizes = layout.sizes(self.frame, block)
         return {
-            name: subnet(self.get_parameter(name), tensor, sizes)
+            name: subnet(self.get_parameter(name), tensor, self.sizes, sizes)
             for name, tensor in layout.tensors(sizes).items()
         }
 
@@ -192,7 +192,7 @@ def grow(old: Supernet, space: Space, *, seed: int, dropout: float = 0.0) -> Sup
             common = overlap(target.sizes, source.sizes)
             for name in target.tensors.keys() & source.tensors.keys():
                 tensor = target.tensors[name]
-                cut(target.get_parameter(name), tensor, common).copy_(
-                    cut(source.get_parameter(name), tensor, common)
+                cut(target.get_parameter(name), tensor, target.sizes, common).copy_(
+                    cut(source.get_parameter(name), tensor, source.sizes, common)
                 )
     return new

@@ -10,7 +10,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from hnas.arch import Arch, Block
-from hnas.cost import check_budget, cheapest, cost, dearest, sample_within
+from hnas.cost import check_budget, cheapest, cost, dearest, plain_vit, sample_within
 from hnas.errors import BudgetError
 from hnas.glit import Glit
 from hnas.space import Frame, distribution_space
@@ -120,3 +120,17 @@ def test_a_budget_below_the_smallest_subnet_names_both_ends():
     with pytest.raises(BudgetError, match=f"fits --flops 1,000 .*{least:,}.*{most:,}"):
         check_budget(space, 1000)
     check_budget(space, least)
+
+
+@given(st.floats(0.01, 10))
+def test_the_plain_vit_is_the_width_nearest_in_cost(share):
+    frame = tiny(192, 1)
+    target = int(share * cost(frame, frame.all_global()).macs)
+    found = plain_vit(frame, target)
+
+    def gap(d: int) -> int:
+        other = tiny(d, 1)
+        return abs(cost(other, other.all_global()).macs - target)
+
+    assert gap(found.d) == min(gap(d) for d in range(3, 700, 3))
+    assert plain_vit(frame, cost(frame, frame.all_global()).macs) == frame

@@ -46,7 +46,7 @@ def test_training_gradients_are_those_of_the_standalone_network(drawn):
         sizes = layout.sizes(space.frame, arch.blocks[i])
         for name, tensor in layout.tensors(sizes).items():
             whole = block.get_parameter(name).grad
-            part = cut(whole, tensor, sizes).reshape(tensor.shape(sizes))
+            part = cut(whole, tensor, block.sizes, sizes).reshape(tensor.shape(sizes))
             torch.testing.assert_close(part, alone.blocks[i].get_parameter(name).grad)
             # What the subnet does not use gets no gradient.
             assert whole.count_nonzero() == part.count_nonzero()
@@ -61,10 +61,11 @@ def test_a_supernet_stores_what_its_space_needs_and_no_more(space):
         for choice in choices:
             sizes = layout.sizes(space.frame, choice)
             for name, tensor in layout.tensors(sizes).items():
-                cut(used[name], tensor, sizes).fill_(1)
+                cut(used[name], tensor, block.sizes, sizes).fill_(1)
         # The corner between two subnets' slices (heads of one, channels of the other) is stored
         # too, so it is the largest size on every axis that must be reached, not every number.
-        for name, marks in used.items():
+        for name, weight in used.items():
+            marks = weight.view(block.tensors[name].stored(block.sizes))
             for dim in range(marks.dim()):
                 others = [k for k in range(marks.dim()) if k != dim]
                 assert marks.amax(others).bool().all() if others else marks.bool().all(), name
@@ -113,6 +114,5 @@ def test_kernels_are_cut_from_their_centre_and_local_channels_from_the_end():
     net = Supernet(space).reset(0)
     block = net.blocks[0]
     mixed = next(b for b in space.choices[0] if (b.G, b.E, b.K) == (1, 1, 3))
-    stored = block.get_parameter("depthwise.weight")
-    assert stored.shape == (2, 6, 1, 5)
+    stored = block.get_parameter("depthwise.weight").view(2, 6, 1, 5)
     assert torch.equal(block.weights(mixed)["depthwise.weight"], stored[0, 2:, :, 1:4])

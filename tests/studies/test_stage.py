@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import warnings
 from pathlib import Path
 from wsgiref.util import setup_testing_defaults
@@ -19,7 +20,7 @@ import studies.stage
 from hnas.cost import cost
 from hnas.errors import BudgetError, InputError, MismatchError, StateError, StorageError
 from hnas.space import Frame, distribution_space, size_space
-from studies.evolution import elites
+from studies.evolution import elites, propose
 from studies.fake import FakeScorer
 from studies.hypervolume import hypervolume
 from studies.stage import SearchRules, front, records, run_stage
@@ -84,6 +85,25 @@ def test_a_study_has_its_trials_in_generations_without_duplicates(unbroken):
         assert keys == sorted(keys)
 
 
+def test_each_generation_is_bred_from_the_elites_of_those_before(unbroken):
+    parents, seen = [], set()
+    for generation in range(4):
+        members = [record for record in unbroken if record.generation == generation]
+        children = propose(
+            STAGE_1,
+            seed=RULES.seed,
+            generation=generation,
+            parents=parents,
+            population=RULES.population,
+            budget=BUDGET,
+            seen=seen,
+            count=len(members),
+        )
+        assert {record.arch for record in members} == set(children)
+        seen.update(children)
+        parents = elites(STAGE_1, [*parents, *members], RULES.population)
+
+
 def test_what_is_stored_is_what_was_found(unbroken):
     study = in_memory()
     result = run(study)
@@ -140,6 +160,7 @@ def test_after_a_failed_write_nothing_more_is_written(monkeypatch):
 
     def fail_at_5(study, space, record, **named):
         if record.number == 5:
+            time.sleep(0.1)  # others are waiting by now
             raise StorageError("the disk is full")
         write(study, space, record, **named)
 

@@ -1,0 +1,156 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from hnas.arch import Arch
+from hnas.data import prepare
+from hnas.errors import CheckpointError, StateError
+from hnas.glit import Glit
+from hnas.rules import AugmentRules, DataRules, TrainingRules
+from hnas.sampling import uniform
+from hnas.space import Frame, distribution_space
+from hnas.supernet import Supernet
+from hnas.training.loop import adamw, learning_rate, train
+
+FRAME = Frame(image=8, channels=1, patch=4, classes=10, d=12, M=2, N=3)
+SPACE = distribution_space(FRAME, d_k=12, d_z=2, E=1, K=3)
+RULES = TrainingRules(epochs=4, batch=64, lr=3e-3, dropout=0.1, drop_path=0.2, ema=0.9)
+SHIFT = AugmentRules(shift=1)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return prepare(DataRules(limit=400), image=8, channels=1, seed=0)[0]
+
+
+def network() -> Glit:
+    arch = Arch((SPACE.choices[0][1], SPACE.choices[1][2]))
+    return Glit(FRAME, arch, dropout=RULES.dropout, drop_path=RULES.drop_path).reset(5)
+
+
+def weights(model: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: t.clone() for name, t in model.state_dict().items()}
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+class Killed(Exception):
+    pass
+
+
+def kill_after(epoch: int):
+    def on_epoch(event):
+        if event.epoch == epoch:
+            raise Killed
+
+    return on_epoch
+
+
+@pytest.mark.parametrize("kill", [1, 3])
+def test_a_training_killed_and_resumed_ends_as_the_one_that_was_not(data, tmp_path, kill):
+    """With dropout, stochastic depth, EMA and augmentation: all randomness is in (seed, step)."""
+    unbroken = network()
+    train(unbroken, data, RULES, SHIFT, seed=1)
+    with pytest.raises(Killed):
+        train(
+            network(), data, RULES, SHIFT, seed=1, path=tmp_path / "net", every=0,
+            on_epoch=kill_after(kill),
+        )  # fmt: skip
+    resumed, epochs = network(), []
+    train(
+        resumed, data, RULES, SHIFT, seed=1, path=tmp_path / "net", every=0,
+        on_epoch=lambda event: epochs.append(event.epoch),
+    )  # fmt: skip
+    assert epochs == list(range(kill + 1, 5))
+    assert same(weights(unbroken), weights(resumed))
+    # Done: a third call trains nothing and gives the same again.
+    third = network()
+    train(third, data, RULES, SHIFT, seed=1, path=tmp_path / "net", on_epoch=kill_after(1))
+    assert same(weights(third), weights(resumed)) and not third.training
+
+
+def test_the_seed_decides_and_the_global_generator_does_not(data):
+    first, second, other = network(), network(), network()
+    train(first, data, RULES, SHIFT, seed=1)
+    torch.manual_seed(123)
+    before = torch.random.get_rng_state()
+    train(second, data, RULES, SHIFT, seed=1)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    train(other, data, RULES, SHIFT, seed=2)
+    assert same(weights(first), weights(second))
+    assert not same(weights(first), weights(other))
+
+
+def test_a_supernet_learns(data):
+    """Golden: where they differ, `pytest tests/hnas/test_training.py -k learns` prints the losses.
+
+    Two per cent apart is another torch; more is another training.
+    """
+    net = Supernet(SPACE).reset(0)
+    rules = TrainingRules(epochs=8, batch=64, lr=3e-3)
+    losses = []
+    train(
+        net, data, rules, AugmentRules(), seed=0,
+        forward=lambda images, step: net(images, uniform(SPACE, seed=0, step=step)),
+        on_epoch=lambda event: losses.append(event.loss),
+    )  # fmt: skip
+    print(losses)
+    golden = [2.4418, 2.2879, 2.2521, 2.0967, 2.1635, 2.0129, 1.8968, 1.9337]
+    assert losses == pytest.approx(golden, rel=0.02)
+
+
+def test_a_checkpoint_of_another_training_is_refused(data, tmp_path):
+    rules = TrainingRules(epochs=1, batch=64)
+    path = tmp_path / "net"
+    train(network(), data, rules, SHIFT, seed=1, path=path, identity={"lr": 0.1})
+    with pytest.raises(CheckpointError, match=r"lr: 0.1, asked 0.2.*Use another --run"):
+        train(network(), data, rules, SHIFT, seed=1, path=path, identity={"lr": 0.2})
+
+
+def test_a_checkpoint_of_another_network_is_refused(data, tmp_path):
+    rules = TrainingRules(epochs=1, batch=64)
+    train(network(), data, rules, SHIFT, seed=1, path=tmp_path / "net")
+    other = Supernet(SPACE).reset(0)
+    with pytest.raises(CheckpointError, match="does not fit the network"):
+        train(other, data, rules, SHIFT, seed=1, path=tmp_path / "net")
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint_before(data, tmp_path):
+    path = tmp_path / "net"
+    rules = TrainingRules(epochs=3, batch=64)
+    with pytest.raises(Killed):
+        train(network(), data, rules, SHIFT, seed=1, path=path, every=0, on_epoch=kill_after(1))
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    net = network()
+    with pytest.raises(StateError, match=r"diverged: the loss of epoch 2 is nan.*lower lr"):
+        train(
+            net, data, rules, SHIFT, seed=1, path=path, every=0,
+            forward=lambda images, step: net(images) * math.nan,
+        )  # fmt: skip
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_the_rate_rises_then_falls_to_zero():
+    rules = TrainingRules(epochs=1, lr=1.0, warmup=0.1)
+    rates = [learning_rate(rules, step, 100) for step in range(100)]
+    assert rates[0] == pytest.approx(1 / 11) and rates[10] == 1.0
+    assert rates[:11] == sorted(rates[:11]) and rates[10:] == sorted(rates[10:], reverse=True)
+    assert 0 < rates[-1] < 1e-3
+
+
+def test_only_matrices_and_kernels_decay():
+    net = network()
+    groups = adamw(net, TrainingRules(epochs=1)).param_groups
+    decay = {id(p): g["weight_decay"] for g in groups for p in g["params"]}
+    for name, weight in net.named_parameters():
+        plain = weight.dim() == 1 or name in ("cls_token", "pos_embed")
+        assert decay[id(weight)] == (0.0 if plain else 0.05), name
+
+
+def test_stochastic_depth_rises_with_depth():
+    blocks = network().blocks
+    assert [b.drop_path.p for b in blocks] == [0.0, RULES.drop_path]

@@ -1,0 +1,104 @@
+import multiprocessing
+import os
+import signal
+from dataclasses import replace
+
+import pytest
+
+from hnas.errors import BusyError, InputError, MismatchError, StateError
+from studies.plan import override
+from studies.run import Run, begin_run, open_run
+
+
+def test_a_run_is_made_once_and_then_continued(tmp_path, tiny):
+    run = begin_run(tmp_path / "a", tiny)
+    assert begin_run(tmp_path / "a", tiny) == run == open_run(tmp_path / "a")
+    assert run.storage == f"sqlite:///{tmp_path / 'a' / 'study.db'}"
+    assert run.study_name(2) == "a-stage2"
+
+
+def test_a_run_says_how_another_plan_differs(tmp_path, tiny):
+    begin_run(tmp_path / "a", tiny)
+    other = override(tiny, seed=3, flops="90K")
+    with pytest.raises(MismatchError) as error:
+        begin_run(tmp_path / "a", other)
+    assert "search.seed: the run has 0, asked 3" in str(error.value)
+    assert "search.flops: the run has None, asked 90000" in str(error.value)
+    assert "use another --run" in str(error.value)
+    assert open_run(tmp_path / "a").plan == tiny
+
+
+def test_more_trials_and_other_retraining_are_no_other_plan(tmp_path, tiny):
+    begin_run(tmp_path / "a", tiny)
+    more = override(tiny, trials=40)
+    more = replace(more, retrain=replace(more.retrain, top=3))
+    assert begin_run(tmp_path / "a", more).plan == more == open_run(tmp_path / "a").plan
+
+
+def test_a_run_that_has_not_begun(tmp_path):
+    with pytest.raises(InputError, match="no run in .*nothing: it has no plan.toml. Begin it"):
+        open_run(tmp_path / "nothing")
+
+
+def test_a_password_is_not_kept_and_the_storage_must_be_given_again(tmp_path, tiny):
+    url = "postgresql://me:s3cret@127.0.0.1/db"
+    run = begin_run(tmp_path / "a", tiny, storage=url)
+    assert run.storage == url
+    assert not any(b"s3cret" in p.read_bytes() for p in run.folder.iterdir() if p.is_file())
+    with pytest.raises(InputError, match=r"keeps its studies in postgresql://me:\*\*\*@127") as e:
+        open_run(tmp_path / "a")
+    assert "s3cret" not in str(e.value)
+    assert open_run(tmp_path / "a", storage=url).storage == url
+    with pytest.raises(InputError, match="keeps its studies in"):
+        open_run(tmp_path / "a", storage="sqlite:///elsewhere.db")
+
+
+def test_a_storage_of_its_own_is_not_left_by_accident(tmp_path, tiny):
+    begin_run(tmp_path / "a", tiny)
+    with pytest.raises(InputError, match=r"keeps its studies in sqlite:///.*study.db"):
+        begin_run(tmp_path / "a", tiny, storage="sqlite:///elsewhere.db")
+
+
+def _hold(run: Run, held: multiprocessing.Event) -> None:
+    with run.hold():
+        held.set()
+        signal.pause()
+
+
+def test_one_process_holds_a_run_and_a_dead_one_does_not(tmp_path, tiny):
+    run = begin_run(tmp_path / "a", tiny)
+    spawn = multiprocessing.get_context("fork")
+    held = spawn.Event()
+    holder = spawn.Process(target=_hold, args=(run, held))
+    holder.start()
+    try:
+        assert held.wait(30)
+        with pytest.raises(BusyError, match=rf"held by another process \(pid {holder.pid}\)"):
+            with run.hold():
+                pass
+        open_run(tmp_path / "a")  # readers are not kept out
+    finally:
+        os.kill(holder.pid, signal.SIGKILL)
+        holder.join()
+    with run.hold():
+        pass
+
+
+def test_a_folder_that_cannot_be_made(tmp_path, tiny):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StateError, match=r"cannot be written: Not a directory.*another --run"):
+        begin_run(tmp_path / "file" / "a", tiny)
+
+
+def test_a_torn_record_is_named(tmp_path, tiny):
+    run = begin_run(tmp_path / "a", tiny)
+    (run.folder / "split.json").write_text('{"train": [1, 2')
+    with pytest.raises(StateError, match=r"split.json cannot be read as JSON.*delete it"):
+        run.read("split.json")
+    assert run.read("absent.json") is None
+
+
+def test_seeds_differ_by_purpose_and_by_the_plans_seed(tmp_path, tiny):
+    runs = [Run(tmp_path, override(tiny, seed=seed), "") for seed in (0, 1)]
+    seeds = {run.seed(purpose) for run in runs for purpose in ("a", "b", "c")}
+    assert len(seeds) == 6

@@ -1,0 +1,301 @@
+"""A whole search of a tiny plan: what it gives, and that breaking it off changes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import optuna
+import pytest
+import torch
+
+from hnas import data as images
+from hnas.cost import cost, plain_vit
+from hnas.errors import CheckpointError, InputError, MismatchError, StateError
+from studies.plan import override, to_toml
+from studies.run import Run, begin_run
+from studies.search import HANDOFF, Search
+from studies.stage import records
+from studies.watch import Watch
+
+CPU = torch.device("cpu")
+
+
+def whole(run: Run, watch: Watch | None = None) -> dict:
+    search = Search(run, CPU, watch)
+    with run.hold():
+        search.stage1()
+        search.stage2()
+        search.retrain()
+        return search.finish()
+
+
+def outcome(run: Run) -> dict:
+    """Everything that must not depend on how often the run was broken off."""
+    search = Search(run, CPU)
+    trials = [
+        [(r.number, r.generation, r.arch, r.accuracy, r.loss) for r in records(search.study(s))]
+        for s in (1, 2)
+    ]
+    weights = {
+        p.name: json.loads(p.read_text())["versions"][0]["sha256"]
+        for folder in ("checkpoints", "networks")
+        for p in sorted((run.folder / folder).glob("*.json"))
+    }
+    return {"trials": trials, "weights": weights, "result": run.read("result.json")}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, tiny) -> Run:
+    run = begin_run(tmp_path_factory.mktemp("runs") / "tiny", tiny)
+    whole(run)
+    return run
+
+
+def test_both_stages_are_full_distinct_and_within_the_budget(finished, tiny):
+    search = Search(finished, CPU)
+    for stage, trials in ((1, 12), (2, 11)):
+        found = records(search.study(stage))
+        assert len(found) == len({r.arch for r in found}) == trials
+        for record in found:
+            assert cost(tiny.net, record.arch).macs == record.macs <= tiny.budget()
+
+
+def test_stage_2_keeps_the_distribution_of_stage_1s_best(finished):
+    search = Search(finished, CPU)
+    first = records(search.study(1))
+    best = max(first, key=lambda r: (r.accuracy, -r.macs))
+    given = search.handoff()
+    assert given == best.arch
+    for record in records(search.study(2)):
+        assert [b.G for b in record.arch.blocks] == [b.G for b in best.arch.blocks]
+
+
+def test_the_handoff_stands_in_both_studies_and_links_them(finished):
+    search = Search(finished, CPU)
+    one, two = (search.study(s).user_attrs[HANDOFF] for s in (1, 2))
+    assert one["to"] == "tiny-stage2" and two["from"] == "tiny-stage1"
+    assert one["trial"] == two["trial"] and one["arch"] == two["arch"] and one["rule"] == "score"
+
+
+def test_the_result_is_the_best_retrained_beside_a_plain_network_of_equal_flops(finished, tiny):
+    result = finished.read("result.json")
+    candidates = result["candidates"]
+    assert len(candidates) == 2
+    assert result["winner"]["accuracy"] == max(c["accuracy"] for c in candidates)
+    plain = result["all_global"]
+    assert all(b["G"] == 3 and b["d_z"] == 4 for b in plain["arch"]["blocks"])
+    assert plain["frame"]["d"] == plain_vit(tiny.net, result["winner"]["macs"]).d
+    for network in (plain, result["winner"]):
+        assert 0 <= network["test_accuracy"] <= 1
+
+
+def test_stock_optuna_reads_both_studies(finished):
+    for stage in (1, 2):
+        name = finished.study_name(stage)
+        study = optuna.load_study(study_name=name, storage=finished.storage)
+        assert study.metric_names == ["held-out accuracy", "FLOPs (MACs)"]
+        assert {"arch", "macs", "params", "loss", "seconds"} <= set(study.trials[0].user_attrs)
+        assert study.best_trials
+
+
+def test_a_finished_run_does_nothing_again(finished, monkeypatch):
+    before = outcome(finished)
+    seen = []
+    watch = Watch()
+    monkeypatch.setattr(watch, "epoch", lambda *a: seen.append(a))
+    monkeypatch.setattr(watch, "trial", lambda *a: seen.append(a))
+    whole(finished, watch)
+    assert not seen and outcome(finished) == before
+
+
+def test_the_test_images_are_read_once_and_only_at_the_end(tmp_path, tiny, monkeypatch):
+    """Invariant 3."""
+    import studies.search
+
+    reads = []
+
+    def counted(*args, **kwargs):
+        reads.append(kwargs["split"])
+        return images.test_images(*args, **kwargs)
+
+    monkeypatch.setattr(studies.search, "test_images", counted)
+    run = begin_run(tmp_path / "tiny", tiny)
+    search = Search(run, CPU)
+    search.stage1(), search.stage2(), search.retrain()
+    assert not reads
+    search.finish(), search.finish(), Search(run, CPU).finish()
+    assert len(reads) == 1
+    split = reads[0]
+    assert not {*split.test} & {*split.train, *split.held_out}
+    assert not {*split.held_out} & {*split.train}
+
+
+class Broken(Exception):
+    pass
+
+
+class BreaksOff(Watch):
+    """Raises at the n-th event of any kind."""
+
+    def __init__(self, n: int) -> None:
+        self.left = n
+
+    def _tick(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise Broken
+
+    def epoch(self, what, epoch):
+        self._tick()
+
+    def trial(self, stage, event):
+        self._tick()
+
+
+def test_broken_off_at_every_few_events_it_ends_as_the_unbroken_one(finished, tmp_path, tiny):
+    """Invariants 5 to 7: supernets, trials, hand-off, retrained weights, result."""
+    run = begin_run(tmp_path / "tiny", tiny)
+    breaks = 0
+    for n in (2, 1, 3, 6, 9, 4, 1, 7, 8, 3, 5, 2, 2, 3, 100):
+        try:
+            whole(run, BreaksOff(n))
+            break
+        except Broken:
+            breaks += 1
+    assert breaks >= 6
+    assert outcome(run) == outcome(finished)
+
+
+PROGRAM = """
+import sys, torch
+from pathlib import Path
+from studies.plan import load_plan
+from studies.run import begin_run
+from studies.search import Search
+
+torch.set_num_threads(1)
+run = begin_run(Path(sys.argv[2]), load_plan(Path(sys.argv[1])))
+with run.hold():
+    search = Search(run, torch.device("cpu"))
+    print("begun", flush=True)
+    search.stage1(); search.stage2(); search.retrain(); search.finish()
+"""
+
+
+def test_kill_9_at_any_moment_loses_nothing(finished, tmp_path, tiny, root):
+    plan = tmp_path / "plan.toml"
+    plan.write_text(to_toml(tiny))
+    command = [sys.executable, "-c", PROGRAM, str(plan), str(tmp_path / "tiny")]
+    rng = random.Random(0)
+    kills = 0
+    for attempt in range(12):
+        process = subprocess.Popen(
+            command, cwd=root, stdout=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        )
+        assert process.stdout.readline() == b"begun\n"
+        if attempt < 5:
+            time.sleep(rng.uniform(0.05, 1.2))
+            process.send_signal(signal.SIGKILL)
+        kills += process.wait() == -signal.SIGKILL
+        process.stdout.close()
+        if process.returncode == 0:
+            break
+    assert process.returncode == 0 and kills >= 2
+    run = begin_run(tmp_path / "tiny", tiny)
+    assert outcome(run) == outcome(finished)
+
+
+def test_the_seed_decides(tmp_path, tiny, finished):
+    run = begin_run(tmp_path / "other", override(tiny, seed=1))
+    whole(run)
+    assert outcome(run)["trials"] != outcome(finished)["trials"]
+
+
+def test_the_papers_rule_hands_over_the_best_retrained(tmp_path, tiny):
+    plan = replace(tiny, handoff=replace(tiny.handoff, rule="retrained", top=3))
+    run = begin_run(tmp_path / "tiny", plan)
+    search = Search(run, CPU)
+    search.stage1()
+    given = search.handoff()
+    attribute = search.study(1).user_attrs[HANDOFF]
+    retrained = attribute["retrained"]
+    assert len(retrained) == 3
+    assert retrained[str(attribute["trial"])] == max(retrained.values())
+    assert given in {r.arch for r in records(search.study(1))}
+
+
+def test_stage_2_says_that_stage_1_is_not_finished(tmp_path, tiny):
+    search = Search(begin_run(tmp_path / "tiny", tiny), CPU)
+    with pytest.raises(StateError, match=r"has 0 of 12 trials. Run: hnas search --stage 1 --run"):
+        search.stage2()
+    with pytest.raises(StateError, match=r"retraining needs a finished stage 2"):
+        search.retrain()
+    with pytest.raises(StateError, match=r"no result yet. Finish it"):
+        search.winner()
+
+
+def test_scores_of_another_supernet_are_refused(tmp_path, tiny, finished):
+    run = begin_run(tmp_path / "tiny", tiny)
+    search = Search(run, CPU)
+    search.stage1()
+    again = Search(run, CPU)
+    with torch.no_grad():
+        again.supernet1.head.bias += 1
+    with pytest.raises(MismatchError, match=r"scorer.supernet: stored '\w+', asked '\w+'"):
+        again.stage1()
+
+
+def test_a_damaged_supernet_is_trained_on_from_the_version_before(tmp_path, tiny, finished):
+    run = begin_run(tmp_path / "tiny", tiny)
+    with pytest.raises(Broken):
+        whole(run, BreaksOff(4))
+    index = json.loads((run.folder / "checkpoints" / "supernet1.json").read_text())
+    file = run.folder / "checkpoints" / index["versions"][0]["file"]
+    file.write_bytes(file.read_bytes()[:1000])
+    if len(index["versions"]) == 1:  # so quick that only the last epoch was written
+        with pytest.raises(CheckpointError, match=file.name):
+            whole(run)
+    else:
+        notes = []
+        watch = Watch()
+        watch.note = notes.append
+        whole(run, watch)
+        assert any(file.name in note for note in notes)
+        assert outcome(run) == outcome(finished)
+
+
+def test_other_images_are_refused(tmp_path, tiny):
+    run = begin_run(tmp_path / "tiny", tiny)
+    Search(run, CPU).data
+    recorded = run.read("split.json")
+    recorded["train"], recorded["held_out"] = recorded["held_out"], recorded["train"]
+    run.write("split.json", recorded)
+    with pytest.raises(MismatchError, match="not those that the run .* was begun with"):
+        Search(run, CPU).data
+
+
+def test_the_number_of_classes_must_fit(tmp_path, tiny):
+    plan = replace(tiny, net=replace(tiny.net, classes=7))
+    with pytest.raises(InputError, match=r"net.classes must be .* 10 in 'digits', got 7"):
+        Search(begin_run(tmp_path / "tiny", plan), CPU).stage1()
+
+
+def test_the_winner_can_be_taken_away(finished, tmp_path):
+    from hnas.export import load, save
+    from hnas.score import evaluate
+
+    search = Search(finished, CPU)
+    network = search.winner()
+    save(network, tmp_path / "net")
+    again = load(tmp_path / "net")
+    held_out = search.data.held_out
+    found = evaluate(again.model, held_out, search.data, batch=512)
+    assert found.accuracy == finished.read("result.json")["winner"]["accuracy"]
+    assert again.classes == search.data.classes
