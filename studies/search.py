@@ -15,6 +15,7 @@ from typing import Any
 
 import optuna
 import torch
+from optuna.storages import RDBStorage
 
 from hnas.arch import Arch
 from hnas.cost import check_budget, plain_vit
@@ -39,7 +40,7 @@ from studies.retrain import (
 from studies.run import Run
 from studies.scoring import SupernetScorer
 from studies.stage import Record, SearchRules, StageResult, records, run_stage
-from studies.storage import open_storage, open_study
+from studies.storage import close_storage, open_storage, open_study
 from studies.watch import Watch
 
 HANDOFF = "handoff"
@@ -99,8 +100,13 @@ class Search:
         return self._prepared[1]
 
     @cached_property
-    def _storage(self) -> optuna.storages.BaseStorage:
+    def _storage(self) -> RDBStorage:
         return open_storage(self.run.storage, create=True)
+
+    def close(self) -> None:
+        """Lets go of the storage's connections."""
+        if "_storage" in self.__dict__:
+            close_storage(self.__dict__.pop("_storage"))
 
     def study(self, stage: int) -> optuna.Study:
         """A stage's study, made where there is none."""

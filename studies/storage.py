@@ -128,6 +128,12 @@ def open_storage(url: str, *, create: bool = False) -> RDBStorage:
         ) from None
 
 
+def close_storage(storage: RDBStorage) -> None:
+    """Closes a storage's connections; those of other threads have to be idle."""
+    storage.remove_session()
+    storage.engine.dispose()
+
+
 def _parsed(url: str) -> URL:
     try:
         target = make_url(url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -28,8 +29,7 @@ CPU = torch.device("cpu")
 
 
 def whole(run: Run, watch: Watch | None = None) -> dict:
-    search = Search(run, CPU, watch)
-    with run.hold():
+    with run.hold(), contextlib.closing(Search(run, CPU, watch)) as search:
         search.stage1()
         search.stage2()
         search.retrain()
@@ -38,11 +38,11 @@ def whole(run: Run, watch: Watch | None = None) -> dict:
 
 def outcome(run: Run) -> dict:
     """Everything that must not depend on how often the run was broken off."""
-    search = Search(run, CPU)
-    trials = [
-        [(r.number, r.generation, r.arch, r.accuracy, r.loss) for r in records(search.study(s))]
-        for s in (1, 2)
-    ]
+    with contextlib.closing(Search(run, CPU)) as search:
+        trials = [
+            [(r.number, r.generation, r.arch, r.accuracy, r.loss) for r in records(search.study(s))]
+            for s in (1, 2)
+        ]
     weights = {
         p.name: json.loads(p.read_text())["versions"][0]["sha256"]
         for folder in ("checkpoints", "networks")
@@ -210,6 +210,15 @@ def test_kill_9_at_any_moment_loses_nothing(finished, tmp_path, tiny, root):
     assert process.returncode == 0 and kills >= 2
     run = begin_run(tmp_path / "tiny", tiny)
     assert outcome(run) == outcome(finished)
+
+
+def test_postgresql_holds_the_same_trials(finished, tmp_path, tiny, database):
+    run = begin_run(tmp_path / "tiny", tiny, storage=database)
+    for n in (9, 100):
+        with contextlib.suppress(Broken):
+            whole(run, BreaksOff(n))
+    assert outcome(run) == outcome(finished)
+    assert not (run.folder / "study.db").exists()
 
 
 def test_the_seed_decides(tmp_path, tiny, finished):

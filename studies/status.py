@@ -1,0 +1,184 @@
+"""What a run has done so far, read from its files and studies: nothing is made, locked or trained.
+
+Knows no torch, so that it is there at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+
+from hnas.arch import Arch
+from hnas.errors import InputError, StateError
+from studies.plan import Stage1, Stage2
+from studies.run import Run
+from studies.stage import front
+from studies.storage import Record, open_storage, open_study, records, study_names
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageStatus:
+    """One stage: its supernet and its study."""
+
+    epochs: int
+    """Of the supernet's training, as far as its checkpoint goes."""
+    epochs_asked: int
+    trials: int
+    """Scored and stored."""
+    trials_asked: int
+    exhausted: bool
+    """Everything within the budget has been scored: there are no more trials to be had."""
+    front: tuple[Record, ...]
+    """The trials that no other dominates, by rising MACs."""
+
+    @property
+    def best(self) -> Record | None:
+        """The highest score, the cheapest of equals; None without trials."""
+        return self.front[-1] if self.front else None
+
+    @property
+    def finished(self) -> bool:
+        return self.exhausted or self.trials >= self.trials_asked
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tested:
+    """A network of the result."""
+
+    arch: Arch
+    d: int
+    """Token width: the all-global network has one of its own, to cost what the winner costs."""
+    macs: int
+    params: int
+    score: float | None
+    """With inherited weights, 0 to 1; None where it was not searched."""
+    accuracy: float
+    """Held-out accuracy of the network alone, 0 to 1."""
+    test_accuracy: float | None = None
+    """0 to 1; only the winner and the all-global network have met the test set."""
+    standard_error: float | None = None
+    """Of the test accuracy (binomial)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """The answer of a run: its result.json."""
+
+    test_images: int
+    winner: Tested
+    all_global: Tested
+    """Trained the same way, at nearly equal MACs."""
+    candidates: tuple[Tested, ...]
+    """All that were retrained, best score first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """A run as it stands."""
+
+    stages: tuple[StageStatus, StageStatus]
+    handoff: Arch | None
+    """The distribution that stage 2 keeps, once it is chosen."""
+    networks: int
+    """Trained alone to the end."""
+    result: Result | None
+
+    @property
+    def finished(self) -> bool:
+        return self.result is not None and all(stage.finished for stage in self.stages)
+
+
+def read_status(run: Run) -> Status:
+    """The run as it stands. Raises StateError where a file is damaged, StorageError."""
+    studies = _studies(run)
+    first = studies.get(1)
+    handoff = first.user_attrs.get("handoff") if first else None
+    plan = run.plan
+    indices = sorted(path.name for path in (run.folder / "networks").glob("*.json"))
+    trained = [_epochs(run, f"networks/{name}") for name in indices]
+    return Status(
+        stages=(
+            _stage(run, 1, plan.stage1, studies.get(1)),
+            _stage(run, 2, plan.stage2, studies.get(2)),
+        ),
+        handoff=Arch.from_dict(handoff["arch"]) if handoff else None,
+        networks=sum(epochs >= plan.retrain.training.epochs for epochs in trained),
+        result=read_result(run),
+    )
+
+
+def read_result(run: Run) -> Result | None:
+    """The run's answer; None where it has none yet. Raises StateError where it is damaged."""
+    value = run.read("result.json")
+    if value is None:
+        return None
+    try:
+        images = int(value["test_images"])
+        return Result(
+            test_images=images,
+            winner=_tested(value["winner"], images),
+            all_global=_tested(value["all_global"], images),
+            candidates=tuple(_tested(network, images) for network in value["candidates"]),
+        )
+    except (KeyError, TypeError, ValueError, ZeroDivisionError, InputError) as error:
+        raise StateError(
+            f"{run.folder / 'result.json'} is not the result of a run "
+            f"({type(error).__name__}: {error}). Restore it, or delete it to make it anew"
+        ) from None
+
+
+def _tested(value: Mapping[str, Any], images: int) -> Tested:
+    accuracy = value.get("test_accuracy")
+    return Tested(
+        arch=Arch.from_dict(value["arch"]),
+        d=int(value["frame"]["d"]),
+        macs=int(value["macs"]),
+        params=int(value["params"]),
+        score=value["score"],
+        accuracy=float(value["accuracy"]),
+        test_accuracy=accuracy,
+        standard_error=None if accuracy is None else _standard_error(accuracy, images),
+    )
+
+
+def _standard_error(accuracy: float, images: int) -> float:
+    return math.sqrt(accuracy * (1 - accuracy) / images)
+
+
+def _studies(run: Run) -> dict[int, optuna.Study]:
+    """The studies that exist, by stage."""
+    own = (run.read("run.json") or {}).get("storage") is None
+    if own and not (run.folder / "study.db").exists():
+        return {}
+    storage = open_storage(run.storage)
+    names = study_names(storage)
+    return {
+        stage: open_study(storage, run.study_name(stage))
+        for stage in (1, 2)
+        if run.study_name(stage) in names
+    }
+
+
+def _stage(run: Run, stage: int, asked: Stage1 | Stage2, study: optuna.Study | None) -> StageStatus:
+    found = records(study) if study else []
+    return StageStatus(
+        epochs=_epochs(run, f"checkpoints/supernet{stage}.json"),
+        epochs_asked=asked.training.epochs,
+        trials=len(found),
+        trials_asked=asked.trials,
+        exhausted=bool(study and study.user_attrs.get("exhausted")),
+        front=tuple(front(found)),
+    )
+
+
+def _epochs(run: Run, index: str) -> int:
+    """How far the checkpoint with this index (see hnas.training.checkpoint) goes."""
+    value = run.read(index)
+    try:
+        return int(value["versions"][0]["meta"]["epoch"])
+    except (TypeError, KeyError, IndexError, ValueError):
+        return 0

@@ -1,0 +1,71 @@
+"""A search that takes seconds, and one that is finished."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli.main import hnas
+
+TINY = """
+[data]
+limit = 200
+
+[net]
+image = 8
+channels = 1
+patch = 2
+classes = 10
+d = 12
+M = 2
+N = 3
+heads = 1
+
+[stage1]
+d_k = 12
+K = 9
+trials = 8
+population = 4
+training = {epochs = 2, lr = 2e-3}
+
+[stage2]
+d_k = [6, 12, 24]
+d_z = [2, 4]
+E = [1, 2]
+K = [5, 9]
+trials = 6
+population = 4
+training = {epochs = 1, lr = 2e-3}
+
+[score]
+recalibration = 16
+
+[retrain]
+top = 2
+training = {epochs = 1, lr = 2e-3}
+"""
+"""Both stages, retraining and the test in about two seconds: digits, 200 images."""
+
+
+def invoke(*args: object) -> Result:
+    """A command of hnas in this process; a defect is raised."""
+    return CliRunner().invoke(hnas, [*map(str, args)], catch_exceptions=False)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A plan file."""
+    path = tmp_path_factory.mktemp("plans") / "tiny.toml"
+    path.write_text(TINY)
+    return path
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> tuple[Path, Result]:
+    """The folder of a finished run, not to be changed, and what the search printed."""
+    folder = tmp_path_factory.mktemp("runs") / "finished"
+    result = invoke("search", "--plan", tiny, "--run", folder, "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    return folder, result

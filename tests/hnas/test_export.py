@@ -1,0 +1,109 @@
+import json
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from strategies import spaces_and_archs
+
+from hnas.errors import CheckpointError, InputError
+from hnas.export import Network, load, save, save_onnx
+from hnas.glit import Glit
+from hnas.space import Frame, size_space
+
+FRAME = Frame(image=8, channels=1, patch=4, classes=3, d=12, M=2, N=3)
+
+
+def network(frame: Frame = FRAME, arch=None, seed: int = 0) -> Network:
+    if arch is None:
+        space = size_space(frame, None, d_k=(6, 12), d_z=(2, 4), E=(1, 2), K=(3, 5))
+        choices = space.choices[0]
+        arch = type(frame.all_global())((choices[0], choices[len(choices) // 2]))
+    model = Glit(frame, arch).reset(seed).eval()
+    names = tuple(f"class {i}" for i in range(frame.classes))
+    channels = frame.channels
+    return Network(model=model, classes=names, mean=(0.5,) * channels, std=(0.25,) * channels)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
+@given(spaces_and_archs())
+def test_what_was_saved_comes_back_bit_for_bit(tmp_path, drawn):
+    space, arch = drawn
+    frame = space.frame
+    made = network(frame, arch)
+    save(made, tmp_path / "net")
+    again = load(tmp_path / "net")
+    x = torch.randn(3, frame.channels, frame.image, frame.image)
+    with torch.no_grad():
+        assert torch.equal(made.model(x), again.model(x))
+    assert again.model.arch == arch and again.model.frame == frame
+    assert (again.classes, again.mean, again.std) == (made.classes, made.mean, made.std)
+    assert not again.model.training
+
+
+def test_the_two_files_and_nothing_else(tmp_path):
+    files = save(network(), tmp_path / "net.safetensors")
+    assert sorted(tmp_path.iterdir()) == sorted(files)
+    value = json.loads((tmp_path / "net.json").read_text())
+    assert value["format"] == "hnas-network-1" and value["arch"]["blocks"][0]["G"] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("net.json", b"{", "net.json does not describe a network"),
+        ("net.json", b'{"format": "other"}', "its format must be 'hnas-network-1', got 'other'"),
+        ("net.safetensors", b"torn", "net.safetensors does not hold the weights"),
+        ("net.safetensors", None, "net.safetensors cannot be read: No such file"),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path, name, content, message):
+    save(network(), tmp_path / "net")
+    if content is None:
+        (tmp_path / name).unlink()
+    else:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(CheckpointError, match=message):
+        load(tmp_path / "net")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=300))
+def test_any_weights_give_a_network_or_one_of_our_errors(tmp_path, data):
+    save(network(), tmp_path / "net")
+    (tmp_path / "net.safetensors").write_bytes(data)
+    with pytest.raises(CheckpointError, match="does not hold the weights"):
+        load(tmp_path / "net")
+
+
+def test_weights_of_another_arch_are_refused(tmp_path):
+    save(network(), tmp_path / "a")
+    save(network(arch=FRAME.all_global()), tmp_path / "b")
+    (tmp_path / "b.safetensors").replace(tmp_path / "a.safetensors")
+    with pytest.raises(CheckpointError, match="does not hold the weights of the network"):
+        load(tmp_path / "a")
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(InputError, match="--to .*cannot be written: No such file"):
+        save(network(), tmp_path / "absent" / "net")
+
+
+@pytest.mark.filterwarnings("ignore")  # the exporter's own
+def test_onnx_gives_the_same_logits(tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs the onnx extra")
+    pytest.importorskip("onnxscript", reason="needs the onnx extra")
+    made = network()
+    file = save_onnx(made, tmp_path / "net")
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    for batch in (1, 5):
+        x = torch.randn(batch, 1, 8, 8)
+        [found] = session.run(None, {"images": x.numpy()})
+        with torch.no_grad():
+            torch.testing.assert_close(torch.from_numpy(found), made.model(x), rtol=1e-4, atol=1e-5)
+
+
+def test_onnx_says_which_package_it_misses(tmp_path, monkeypatch):
+    monkeypatch.setattr("hnas.export.find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"needs the package 'onnx': pip install 'hnas\[onnx\]'"):
+        save_onnx(network(), tmp_path / "net")
