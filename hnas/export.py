@@ -85,7 +85,9 @@ def load(path: Path) -> Network:
     except OSError as error:
         raise CheckpointError(f"{weights} cannot be read: {error.strerror}") from None
     except (SafetensorError, RuntimeError) as error:
-        raise CheckpointError(f"{weights} does not hold the weights of the network: {error}") from None
+        raise CheckpointError(
+            f"{weights} does not hold the weights of the network: {error}"
+        ) from None
     model.eval()
     return network
 
@@ -97,9 +99,7 @@ def save_onnx(network: Network, path: Path) -> Path:
     """
     for package in ("onnx", "onnxscript"):
         if find_spec(package) is None:
-            raise InputError(
-                f"ONNX export needs the package {package!r}: pip install 'hnas[onnx]'"
-            )
+            raise InputError(f"ONNX export needs the package {package!r}: pip install 'hnas[onnx]'")
     frame = network.model.frame
     example = torch.zeros(2, frame.channels, frame.image, frame.image)
     file = path.with_suffix(".onnx")

@@ -40,9 +40,7 @@ def _spaced(n: int, count: int) -> Tensor:
 
 
 @torch.inference_mode()
-def scores(
-    net: Supernet, archs: Sequence[Arch], data: Data, rules: ScoreRules
-) -> Iterator[Score]:
+def scores(net: Supernet, archs: Sequence[Arch], data: Data, rules: ScoreRules) -> Iterator[Score]:
     """The score of each architecture, in the order given; sorted by `Arch.key` they share most.
 
     `net` and `data` are on one device. The result does not depend on which architectures are scored

@@ -61,7 +61,7 @@ def save(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> 
 def load(path: Path) -> Checkpoint | None:
     """The newest usable version of checkpoint `path`; None where there is none at all.
 
-    Raises CheckpointError, naming every file and its fault, where versions exist and none is usable.
+    Raises CheckpointError, naming every file and its fault, where none that exists is usable.
     """
     versions = _versions(path)
     refused: list[str] = []

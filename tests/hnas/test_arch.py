@@ -73,8 +73,10 @@ def test_json_of_a_wrong_shape_is_refused_with_its_place(text, message):
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(("blocks", "G", "L", "d_k", "d_z", "E", "K", "x")), inner),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(("blocks", "G", "L", "d_k", "d_z", "E", "K", "x")), inner)
+    ),
     max_leaves=12,
 )
 

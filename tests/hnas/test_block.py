@@ -20,9 +20,7 @@ def tokens(*shape: int) -> torch.Tensor:
 
 
 @settings(deadline=None)
-@given(
-    st.integers(1, 3), st.integers(1, 20), st.integers(1, 9), st.sampled_from((1, 3, 5, 17, 45))
-)
+@given(st.integers(1, 3), st.integers(1, 20), st.integers(1, 9), st.sampled_from((1, 3, 5, 17, 45)))
 def test_depthwise_is_conv1d_over_tokens(B, T, C, K):
     x = tokens(B, T, C)
     conv = nn.Conv1d(C, C, K, padding=K // 2, groups=C)

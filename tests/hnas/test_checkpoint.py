@@ -65,7 +65,7 @@ def test_any_index_gives_a_checkpoint_or_one_of_our_errors(tmp_path, data):
 def test_an_index_cannot_point_out_of_its_folder(tmp_path):
     version = {"file": "../../secret", "sha256": "0", "meta": {}}
     (tmp_path / "net.json").write_text(json.dumps({"versions": [version]}))
-    with pytest.raises(CheckpointError, match="names '../../secret'"):
+    with pytest.raises(CheckpointError, match=r"names '../../secret'"):
         load(tmp_path / "net")
 
 

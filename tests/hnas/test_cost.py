@@ -10,7 +10,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from hnas.arch import Arch, Block
-from hnas.cost import check_budget, cheapest, cost, dearest, plain_vit, sample_within
+from hnas.cost import cheapest, check_budget, cost, dearest, plain_vit, sample_within
 from hnas.errors import BudgetError
 from hnas.glit import Glit
 from hnas.space import Frame, distribution_space

@@ -85,7 +85,7 @@ def test_weights_of_another_arch_are_refused(tmp_path):
 
 
 def test_a_folder_that_is_not_there(tmp_path):
-    with pytest.raises(InputError, match="--to .*cannot be written: No such file"):
+    with pytest.raises(InputError, match=r"--to .*cannot be written: No such file"):
         save(network(), tmp_path / "absent" / "net")
 
 

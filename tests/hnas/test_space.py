@@ -15,7 +15,9 @@ TINY = Frame(image=224, channels=3, patch=16, classes=1000, d=192, M=12, N=3)
 
 def paper(frame: Frame) -> Space:
     d = frame.d
-    return size_space(frame, None, d_k=(d // 2, d, 2 * d), d_z=(2, 4, 6), E=(1, 2, 4), K=(17, 31, 45))
+    return size_space(
+        frame, None, d_k=(d // 2, d, 2 * d), d_z=(2, 4, 6), E=(1, 2, 4), K=(17, 31, 45)
+    )
 
 
 def test_the_papers_space_is_counted_as_the_paper_counts_it():

@@ -36,7 +36,7 @@ def test_more_trials_and_other_retraining_are_no_other_plan(tmp_path, tiny):
 
 
 def test_a_run_that_has_not_begun(tmp_path):
-    with pytest.raises(InputError, match="no run in .*nothing: it has no plan.toml. Begin it"):
+    with pytest.raises(InputError, match=r"no run in .*nothing: it has no plan.toml. Begin it"):
         open_run(tmp_path / "nothing")
 
 
@@ -73,9 +73,9 @@ def test_one_process_holds_a_run_and_a_dead_one_does_not(tmp_path, tiny):
     holder.start()
     try:
         assert held.wait(30)
-        with pytest.raises(BusyError, match=rf"held by another process \(pid {holder.pid}\)"):
-            with run.hold():
-                pass
+        held_by = rf"held by another process \(pid {holder.pid}\)"
+        with pytest.raises(BusyError, match=held_by), run.hold():
+            pass
         open_run(tmp_path / "a")  # readers are not kept out
     finally:
         os.kill(holder.pid, signal.SIGKILL)

@@ -1,0 +1,107 @@
+"""Does NSGA-II find more than random sampling? Hypervolume per generation, at equal trials.
+
+    python benchmarks/against_random.py runs/digits [--stage 2] [--repeats 5] [--json FILE]
+
+Takes a finished stage of a run and scores as many random architectures within the same budget with
+the same supernet, images and recalibration. Prints a row a generation: the hypervolume of the
+run's study, and mean, lowest and highest of the random searches.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import platform
+import statistics
+from datetime import date
+from itertools import accumulate
+from pathlib import Path
+
+import numpy as np
+
+from hnas.arch import Arch
+from hnas.cost import cost, sample_within
+from hnas.device import choose, describe
+from hnas.space import Space
+from studies.hypervolume import hypervolume
+from studies.run import open_run
+from studies.scoring import SupernetScorer
+from studies.search import Search
+from studies.stage import records
+
+Point = tuple[float, int]
+
+
+def random_archs(space: Space, budget: int, count: int, seed: int) -> list[Arch]:
+    """Distinct, uniform within the budget; only where that finds too few, drawn towards it."""
+    rng = np.random.default_rng(seed)
+    found: dict[Arch, None] = {}
+    for _ in range(100 * count):
+        arch = space.sample(rng)
+        if cost(space.frame, arch).macs <= budget:
+            found[arch] = None
+        if len(found) == count:
+            break
+    while len(found) < min(count, space.distinct):
+        found[sample_within(space, budget, rng)] = None
+    return list(found)
+
+
+def curve(points: list[Point], generation: int, budget: int) -> list[float]:
+    """Hypervolume after each full generation, and after the last trial."""
+    ends = [*range(generation, len(points), generation), len(points)]
+    prefixes = list(accumulate(([p] for p in points), lambda a, b: a + b))
+    return [hypervolume(prefixes[end - 1], budget) for end in ends]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--stage", type=int, choices=(1, 2), default=2)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+
+    run = open_run(options.run)
+    device = choose(options.device)
+    with contextlib.closing(Search(run, device)) as search:
+        found = records(search.study(options.stage))
+        net = search.supernet1 if options.stage == 1 else search.supernet2
+        scorer = SupernetScorer(net, search.data, run.plan.score)
+        if scorer.fingerprint != search.study(options.stage).user_attrs["scorer"]:
+            raise SystemExit("the run's supernet is not the one that its study was scored with")
+    rules = run.plan.stage1 if options.stage == 1 else run.plan.stage2
+    budget = run.plan.budget()
+    searched = curve([(r.accuracy, r.macs) for r in found], rules.population, budget)
+    drawn = []
+    for seed in range(options.repeats):
+        archs = sorted(random_archs(net.space, budget, len(found), seed), key=lambda a: a.key)
+        scored = dict(zip(archs, scorer.score(archs), strict=True))
+        # In the order in which they were drawn, not in that of scoring.
+        order = random_archs(net.space, budget, len(found), seed)
+        points = [(scored[a].accuracy, cost(net.space.frame, a).macs) for a in order]
+        drawn.append(curve(points, rules.population, budget))
+
+    print(f"stage {options.stage} of {run.folder}: {len(found)} trials, budget {budget:,} MACs")
+    print(f"{'trials':>6}  {'NSGA-II':>8}  {'random':>8}  {'lowest':>8}  {'highest':>8}")
+    rows = []
+    for i, value in enumerate(searched):
+        others = [repeat[i] for repeat in drawn]
+        trials = min((i + 1) * rules.population, len(found))
+        rows.append([trials, value, statistics.mean(others), min(others), max(others)])
+        print(f"{trials:6}  " + "  ".join(f"{number:8.4f}" for number in rows[-1][1:]))
+    if options.json:
+        about = {
+            "date": date.today().isoformat(),
+            "machine": platform.processor() or platform.machine(),
+            "environment": describe(device),
+            "columns": ["trials", "nsga2", "random_mean", "random_lowest", "random_highest"],
+            "rows": rows,
+        }
+        options.json.write_text(json.dumps(about, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
