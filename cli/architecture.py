@@ -10,6 +10,7 @@ import click
 from cli.options import plan_options
 from cli.render import about, arch_drawing, console, legend, table
 from hnas.arch import FIELDS, Arch
+from hnas.conventions import CONVENTIONS, macs_by_part
 from hnas.cost import block_cost, cheapest, dearest, shared_cost
 from hnas.cost import cost as network_cost
 from hnas.errors import InputError
@@ -50,41 +51,62 @@ def read_arch(value: str, frame: Frame, origin: str) -> Arch:
     metavar="FILE|JSON|all-global",
     help='A file, or text such as {"blocks": [{"G": 3, "L": 0, "d_k": 48, "d_z": 4}, ...]}.',
 )
+@click.option(
+    "--convention",
+    type=click.Choice(CONVENTIONS),
+    default="exact",
+    help="Of MACs: exact, as the authors' release of GLiT counts, or as thop does [exact].",
+)
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
-def cost(plan: Plan, origin: str, value: str, as_json: bool) -> None:
+def cost(plan: Plan, origin: str, value: str, convention: str, as_json: bool) -> None:
     """Count what an architecture costs.
 
-    Exact multiply-accumulates of one image (what vision papers call FLOPs) and parameters, for
-    each block and in all, in the network of a preset or plan.
+    Multiply-accumulates of one image (what vision papers call FLOPs) and parameters, for each
+    block and in all, in the network of a preset or plan.
+
+    By --convention glit a local head's first pointwise convolution counts once, though its GLU
+    doubles it; by thop, which is run, attention's products count nothing and norms 4 a number.
     """
     frame = plan.net
     arch = read_arch(value, frame, origin)
-    total, shared = network_cost(frame, arch), shared_cost(frame)
-    blocks = [(block, block_cost(frame, block)) for block in arch.blocks]
-    if as_json:
-        rows = [
-            {**row, "macs": c.macs, "params": c.params}
-            for row, (_, c) in zip(arch.to_dict()["blocks"], blocks, strict=True)
-        ]
-        shown = {
-            "macs": total.macs,
-            "params": total.params,
-            "blocks": rows,
-            "shared": {"macs": shared.macs, "params": shared.params},
-        }
-        click.echo(json.dumps(shown))
+    if not as_json:
+        cost_table(frame, arch, origin, convention)
         return
-    console().print(f"{arch_drawing(arch)}   {legend()}   ({origin})", markup=False)
+    macs = macs_by_part(frame, arch, convention)
+    rows = [
+        {**row, "macs": count, "params": block_cost(frame, block).params}
+        for row, block, count in zip(arch.to_dict()["blocks"], arch.blocks, macs[:-1], strict=True)
+    ]
+    shown = {
+        "convention": convention,
+        "macs": sum(macs),
+        "params": network_cost(frame, arch).params,
+        "blocks": rows,
+        "shared": {"macs": macs[-1], "params": shared_cost(frame).params},
+    }
+    click.echo(json.dumps(shown))
+
+
+def cost_table(frame: Frame, arch: Arch, origin: str, convention: str = "exact") -> None:
+    """Prints what each block is and costs, and the network in all, under a drawing of it."""
+    macs = macs_by_part(frame, arch, convention)
+    head = "MACs" if convention == "exact" else f"MACs ({convention})"
     unused = (None,) * len(FIELDS)
+    console().print(f"{arch_drawing(arch)}   {legend()}   ({origin})", markup=False)
     table(
-        ("block", *FIELDS, "MACs", "params"),
+        ("block", *FIELDS, head, "params"),
         [
             *(
-                (f"{i}", *(getattr(block, name) for name in FIELDS), c.macs, c.params)
-                for i, (block, c) in enumerate(blocks)
+                (
+                    f"{i}",
+                    *(getattr(block, name) for name in FIELDS),
+                    macs[i],
+                    block_cost(frame, block).params,
+                )
+                for i, block in enumerate(arch.blocks)
             ),
-            ("shared", *unused, shared.macs, shared.params),
-            ("total", *unused, total.macs, total.params),
+            ("shared", *unused, macs[-1], shared_cost(frame).params),
+            ("total", *unused, sum(macs), network_cost(frame, arch).params),
         ],
     )
 

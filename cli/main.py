@@ -1,21 +1,33 @@
 """`hnas`: the group of all commands.
 
 A command that is asked for is imported when it runs, so that `hnas --help` is there at once. What a
-command raises as HnasError becomes one message on stderr and exit code 2, as a wrong option does;
-Ctrl-C exits with 130.
+command raises as HnasError, and what the system refuses (a full disk), becomes one message on
+stderr and exit code 2, as a wrong option does. Ctrl-C exits with 130; where the reader has gone
+(`| head`) it ends quietly.
 """
 
 from __future__ import annotations
 
+import errno
 from importlib import import_module
 from typing import Any
 
 import click
 
+from cli.interrupt import ARGS
 from hnas import __version__
 from hnas.errors import HnasError
 
 COMMANDS = {
+    "search": ("cli.search:search", "Search an architecture: both stages, retraining, the test."),
+    "retrain": ("cli.search:retrain", "Train the best of a finished search from scratch."),
+    "export": ("cli.export:export", "Write a run's network to files of its own."),
+    "import": (
+        "cli.import_weights:import_weights",
+        "Read published weights (GLiT's release, DeiT, ViT) into files of hnas.",
+    ),
+    "status": ("cli.status:status", "Show what a run has done and what is next."),
+    "dashboard": ("cli.dashboard:dashboard", "Show a run's studies in the browser."),
     "init": ("cli.init:init", "Write a plan to edit, out of a preset."),
     "cost": ("cli.architecture:cost", "Count what an architecture costs."),
     "space": ("cli.architecture:space", "Count the architectures of a search."),
@@ -40,6 +52,10 @@ class Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[ARGS] = tuple(args)
+        return super().parse_args(ctx, args)
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -54,8 +70,12 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except HnasError as error:
             raise Failure(str(error)) from error
-        except KeyboardInterrupt:
-            click.echo("\nInterrupted.", err=True)
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # click ends quietly
+            raise Failure(str(error)) from error
+        except KeyboardInterrupt as interrupt:
+            click.echo(f"\n{str(interrupt) or 'Interrupted.'}", err=True)
             ctx.exit(130)
 
 

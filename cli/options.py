@@ -9,7 +9,31 @@ from typing import Any
 
 import click
 
+from hnas.errors import InputError
 from studies.plan import PRESETS, Plan, load_plan, load_preset
+
+RUNS = Path("runs")
+"""Where runs are kept that were given no folder."""
+
+run_option = click.option(
+    "--run",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="The run's folder [the one in ./runs, or runs/digits].",
+)
+device_option = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    help="Where to compute; auto is CUDA where there is one [auto].",
+)
+storage_option = click.option(
+    "--storage",
+    envvar="HNAS_STORAGE",
+    metavar="URL",
+    help="Where the studies are kept [$HNAS_STORAGE, or study.db in the run's folder].",
+)
 
 
 def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -35,3 +59,19 @@ def read_plan(preset: str | None, file: Path | None) -> tuple[Plan, str]:
         return load_plan(file), f"plan {file}"
     name = preset or "digits"
     return load_preset(name), f"preset {name}"
+
+
+def find_run(folder: Path | None) -> Path:
+    """The folder that was asked for, or the run that is meant where there is little choice.
+
+    Raises InputError, listing the runs, where it is not clear which.
+    """
+    if folder is not None:
+        return folder
+    found = sorted(plan.parent for plan in RUNS.glob("*/plan.toml"))
+    if len(found) == 1:
+        return found[0]
+    if RUNS / "digits" in found:
+        return RUNS / "digits"
+    runs = ", ".join(map(str, found)) or "none"
+    raise InputError(f"--run must say which run, the runs in ./{RUNS} are: {runs}")

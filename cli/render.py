@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ from rich.text import Text
 from hnas.arch import Arch
 
 if TYPE_CHECKING:
+    from studies.retrain import Retrained
+    from studies.status import Result, Tested
     from studies.storage import Record
 
 GLYPHS = {"global": "■", "mixed": "◧", "local": "□"}
@@ -61,9 +64,22 @@ def cell(value: object) -> str:
     return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
+def command(*args: object) -> str:
+    """A command of hnas as it is typed."""
+    return shlex.join(["hnas", *map(str, args)])
+
+
 def about(value: int) -> str:
     """A large whole number in three digits: 1.34e30."""
     return f"{Decimal(value):.2e}".replace("e+", "e")
+
+
+def short(value: int) -> str:
+    """A whole number in three digits and a unit: 1.66M."""
+    for size, unit in ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "K")):
+        if value >= size:
+            return f"{value / size:.3g}{unit}"
+    return str(value)
 
 
 def arch_drawing(arch: Arch, *, ascii_only: bool | None = None) -> str:
@@ -90,4 +106,45 @@ def front_table(records: Iterable[Record]) -> None:
     table(
         ("trial", "score", "MACs", "params", f"blocks ({legend()})"),
         [(f"{r.number}", r.accuracy, r.macs, r.params, arch_drawing(r.arch)) for r in ranked],
+    )
+
+
+def networks_table(networks: Iterable[tuple[str, Tested | Retrained]]) -> None:
+    """Prints networks that were trained alone, under the names given, in the order given."""
+    table(
+        ("network", "score", "held-out", "MACs", "params", f"blocks ({legend()})"),
+        [
+            (name, n.score, n.accuracy, n.macs, n.params, arch_drawing(n.arch))
+            for name, n in networks
+        ],
+    )
+
+
+def result_tables(result: Result) -> None:
+    """Prints what a search has found: the candidates, then the winner beside all-global."""
+    screen = console()
+    winner = result.winner
+    screen.print("\nRetrained from scratch, best score first:")
+    networks_table(
+        (f"{i}" + (" (winner)" if candidate.arch == winner.arch else ""), candidate)
+        for i, candidate in enumerate(result.candidates, 1)
+    )
+    screen.print(
+        f"\nThe winner beside an all-global network, on {result.test_images:,} test images:"
+    )
+    table(
+        ("network", "test", "+-", "held-out", "MACs", "params", "width", "blocks"),
+        [
+            (
+                name,
+                network.test_accuracy,
+                network.standard_error,
+                network.accuracy,
+                network.macs,
+                network.params,
+                network.d,
+                arch_drawing(network.arch),
+            )
+            for name, network in (("winner", winner), ("all-global", result.all_global))
+        ],
     )

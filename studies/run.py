@@ -1,11 +1,11 @@
 """A run: the folder that holds everything of one search, and the lock that keeps it to one process.
 
-    plan.toml       the resolved plan
-    run.json        versions, device, split and the storage (without its password)
-    split.json      which images are trained on, scored on, tested on
-    study.db        both studies, unless another storage is used
-    checkpoints/    the supernets; networks/ the retrained networks
-    result.json     the answer, once the test set has been read
+plan.toml       the resolved plan
+run.json        versions, device, split and the storage (without its password)
+split.json      which images are trained on, scored on, tested on
+study.db        both studies, unless another storage is used
+checkpoints/    the supernets; networks/ the retrained networks
+result.json     the answer, once the test set has been read
 """
 
 from __future__ import annotations

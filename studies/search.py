@@ -1,10 +1,10 @@
 """A whole search, step by step: every step goes on where it was broken off.
 
-    stage 1     a supernet of the distributions is trained, then searched
-    hand-off    one distribution is chosen
-    stage 2     the supernet is grown to that distribution's sizes, trained on, then searched
-    retraining  the best few, from scratch, and an all-global network of nearly equal FLOPs
-    the end     the best of them and the all-global one meet the test set, once
+stage 1     a supernet of the distributions is trained, then searched
+hand-off    one distribution is chosen
+stage 2     the supernet is grown to that distribution's sizes, trained on, then searched
+retraining  the best few, from scratch, and an all-global network of nearly equal FLOPs
+the end     the best of them and the all-global one meet the test set, once
 """
 
 from __future__ import annotations
@@ -87,7 +87,9 @@ class Search:
         if was is None:
             self.run.write("run.json", {**about, "environment": now})
         elif was != now:
-            changes = ", ".join(f"{k} {was.get(k)} -> {now[k]}" for k in now if was.get(k) != now[k])
+            changes = ", ".join(
+                f"{k} {was.get(k)} -> {now[k]}" for k in now if was.get(k) != now[k]
+            )
             self.watch.note(f"not the machine it began on ({changes}): last digits may differ")
 
     @property
@@ -196,7 +198,9 @@ class Search:
             winner = best_retrained(networks)
             chosen = best[networks.index(winner)]
             measured = {
-                "retrained": {str(r.number): n.accuracy for r, n in zip(best, networks, strict=True)}
+                "retrained": {
+                    str(r.number): n.accuracy for r, n in zip(best, networks, strict=True)
+                }
             }
         second = self.study(2)
         record = {"rule": rules.rule, "trial": chosen.number, "arch": chosen.arch.to_dict()}

@@ -119,7 +119,15 @@ def test_a_cycle_is_found_and_one_for_type_checkers_is_none(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "command", ["--help", "cost --help", "cost --arch all-global", "space --preset glit-base"]
+    "command",
+    [
+        "--help",
+        "cost --help",
+        "cost --arch all-global",
+        "space --preset glit-base",
+        "search --help",
+        "status --help",
+    ],
 )
 def test_a_quick_command_imports_neither_torch_nor_optuna(root: Path, command: str) -> None:
     code = (
@@ -134,3 +142,21 @@ def test_a_quick_command_imports_neither_torch_nor_optuna(root: Path, command: s
         check=True,
     )
     assert ran.stdout.splitlines()[-1] == "slow: set()"
+
+
+def test_status_imports_no_torch(root: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "plan.toml").write_bytes((root / "studies/presets/digits.toml").read_bytes())
+    code = (
+        "import sys; from cli.main import hnas; hnas(sys.argv[1:], standalone_mode=False); "
+        "print('torch' in sys.modules)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code, "status", "--run", str(run)],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout.splitlines()[-1] == "False"

@@ -124,7 +124,7 @@ def test_cost_with_a_plan_of_one_s_own(tmp_path: Path) -> None:
         ),
         (
             '{"blocks": [{"G": 3, "L": 0, "d_k": 48, "d_z": 4}]}',
-            "--arch with the preset digits: the network has M=4 blocks, got 1",
+            "--arch with the preset digits: the network has M=6 blocks, got 1",
         ),
         (
             '{"blocks": [{"G": 3, "L": 0, "d_k": 48, "d_z": 4, "K": 9}]}',

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from importlib import import_module
@@ -73,10 +74,20 @@ def test_a_mistake_is_one_message_and_exit_code_2(args: list[str], message: str)
 
 @pytest.mark.parametrize(
     ("raised", "code", "message"),
-    [(BusyError("the run is held"), 2, "Error: the run is held"), (KeyboardInterrupt(), 130, "")],
+    [
+        (BusyError("the run is held"), 2, "Error: the run is held"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "w.onnx"),
+            2,
+            "Error: [Errno 28] No space left on device: 'w.onnx'",
+        ),
+        (KeyboardInterrupt(), 130, "Interrupted."),
+        (KeyboardInterrupt("Interrupted. Go on."), 130, "Interrupted. Go on."),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), 1, None),
+    ],
 )
 def test_what_a_command_raises(
-    monkeypatch: pytest.MonkeyPatch, raised: BaseException, code: int, message: str
+    monkeypatch: pytest.MonkeyPatch, raised: BaseException, code: int, message: str | None
 ) -> None:
     @click.command()
     def broken() -> None:
@@ -86,7 +97,7 @@ def test_what_a_command_raises(
     result = CliRunner().invoke(hnas, ["space"])
     assert result.exit_code == code
     assert result.stdout == ""
-    assert result.stderr.splitlines()[-1] == (message or "Interrupted.")
+    assert (result.stderr.splitlines() or [None])[-1] == message
 
 
 def test_a_defect_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

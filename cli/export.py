@@ -1,0 +1,48 @@
+"""`hnas export`: a run's network, without the run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cli.interrupt import resumable
+from cli.options import device_option, storage_option
+
+
+@click.command()
+@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--to",
+    "file",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="FILE.safetensors has the weights, FILE.json all else.",
+)
+@click.option("--onnx", is_flag=True, help="Write FILE.onnx too (needs the extra hnas[onnx]).")
+@device_option
+@storage_option
+def export(folder: Path, file: Path, onnx: bool, device: str, storage: str | None) -> None:
+    """Write a run's network to files of its own.
+
+    The winner of a finished search, as a plain PyTorch network: `hnas.export.load` reads it.
+    """
+    from studies.run import open_run
+    from studies.status import read_result
+
+    run = open_run(folder, storage=storage)
+    read_result(run)  # a damaged one is told before torch is imported
+
+    from hnas.device import choose
+    from hnas.export import save, save_onnx
+    from studies.search import Search
+
+    with resumable(folder), run.hold():
+        network = Search(run, choose(device)).winner()
+    written = [*save(network, file)]
+    if onnx:
+        network.model.cpu()
+        written.append(save_onnx(network, file))
+    for path in written:
+        click.echo(f"Wrote {path} ({path.stat().st_size:,} bytes)")

@@ -1,0 +1,40 @@
+"""Ctrl-C, and SIGTERM the same way: what is finished is kept, and the way to go on is told."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import click
+
+ARGS = "hnas.args"
+"""Where the context keeps the command line's arguments as they were given."""
+
+
+@contextmanager
+def resumable(folder: Path) -> Iterator[None]:
+    """Within it SIGTERM is what Ctrl-C is: a KeyboardInterrupt, and that says how to go on."""
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"Interrupted. What is finished is kept in {folder}; continue with: {_same_command()}"
+        ) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _same_command() -> str:
+    from studies.storage import masked
+
+    args = click.get_current_context().meta.get(ARGS, ())
+    return shlex.join(["hnas", *map(masked, args)])

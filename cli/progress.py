@@ -1,0 +1,215 @@
+"""How long work is shown: bars on a terminal, a line every few seconds where output is piped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import RenderableType
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.text import Text
+
+from cli.render import console, short
+from studies.watch import Watch
+
+if TYPE_CHECKING:
+    from hnas.training.loop import Epoch
+    from studies.stage import TrialEvent
+
+EVERY = 5.0
+"""Seconds between two lines of one piece of work."""
+WAITING = "preparing"
+"""What the bar says, moving, until the first step of some work has ended."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A step of some work has ended."""
+
+    what: str
+    """The work: "stage 1", "supernet of stage 1"."""
+    unit: str
+    done: int
+    total: int
+    words: str
+    """What it came to: loss, scores, speed."""
+    eta: float
+    """Seconds that the rest of this work will take."""
+
+    @property
+    def left(self) -> int:
+        """Steps to come."""
+        return max(self.total - self.done, 0)
+
+
+class Display(Watch):
+    """Makes words and an ETA out of what a search tells; used as a context around the work."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._before = clock()
+        self._began: dict[str, tuple[float, int]] = {}
+        self._best: dict[int, tuple[float, int]] = {}
+
+    def __enter__(self) -> Display:
+        self._before = self._clock()
+        self._began = {}
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        pass
+
+    def draw(self, step: Step) -> None:
+        raise NotImplementedError
+
+    def epoch(self, what: str, epoch: Epoch) -> None:
+        each = self._seconds_each(what, epoch.epoch)
+        self.draw(
+            Step(
+                what=what,
+                unit="epoch",
+                done=epoch.epoch,
+                total=epoch.epochs,
+                words=f"loss {epoch.loss:.3f}, {epoch.images_per_second:,.0f} images/s",
+                eta=each * (epoch.epochs - epoch.epoch),
+            )
+        )
+
+    def trial(self, stage: int, event: TrialEvent) -> None:
+        each = self._seconds_each(f"stage {stage}", event.done)
+        words = (
+            f"best {event.best_accuracy:.4f}{self._macs_of_best(stage, event)}, "
+            f"generation {event.generation}, hypervolume {event.hypervolume:.4f}, "
+            f"{1 / max(each, 1e-9):.1f} trials/s"
+        )
+        self.draw(
+            Step(
+                what=f"stage {stage}",
+                unit="trial",
+                done=event.done,
+                total=event.trials,
+                words=words,
+                eta=each * max(event.trials - event.done, 0),
+            )
+        )
+
+    def _macs_of_best(self, stage: int, event: TrialEvent) -> str:
+        """What the best costs, in brackets; nothing where it was scored before this process."""
+        own = (event.score.accuracy, -event.macs)
+        best = self._best[stage] = max(self._best.get(stage, own), own)
+        return f" ({short(-best[1])} MACs)" if best[0] == event.best_accuracy else ""
+
+    def _seconds_each(self, what: str, done: int) -> float:
+        """The mean since the first step that was seen; of that one, since whatever was before."""
+        now = self._clock()
+        at, steps = self._began.get(what, (self._before, done - 1))
+        self._began.setdefault(what, (now, done))
+        self._before = now
+        return (now - at) / max(done - steps, 1)
+
+
+class Lines(Display):
+    """Plain lines: the first and the last of each work, between them one every EVERY seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(clock)
+        self._shown: dict[str, float] = {}
+
+    def note(self, text: str) -> None:
+        click.echo(f"note: {text}")
+
+    def draw(self, step: Step) -> None:
+        now = self._clock()
+        if step.left and now - self._shown.get(step.what, -EVERY) < EVERY:
+            return
+        self._shown[step.what] = now
+        click.echo(line(step))
+
+
+class Bars(Display):
+    """A bar for the work that is going on, its words below it; a plain line for what has ended."""
+
+    def __enter__(self) -> Display:
+        super().__enter__()
+        self._progress = _Progress(
+            TextColumn("{task.description}"),
+            BarColumn(24),
+            TextColumn("{task.fields[rest]}"),
+            console=console(),
+            transient=True,
+        )
+        self._what = WAITING
+        self._task = self._progress.add_task(WAITING, total=None, rest="")
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def note(self, text: str) -> None:
+        self._print(f"note: {text}")
+
+    def draw(self, step: Step) -> None:
+        if step.left:
+            self._bar(step.what, step.total)
+            self._progress.words = step.words
+            rest = f"{step.unit} {step.done}/{step.total}, ETA {duration(step.eta)}"
+            self._progress.update(self._task, completed=step.done, rest=rest)
+        else:
+            self._progress.words = ""
+            self._bar(WAITING, None)
+            self._print(line(step))
+
+    def _bar(self, what: str, total: int | None) -> None:
+        """Makes the bar that of this work where it is another's."""
+        if what != self._what:
+            self._progress.remove_task(self._task)
+            self._task = self._progress.add_task(what, total=total, rest="")
+            self._what = what
+
+    def _print(self, text: str) -> None:
+        self._progress.console.print(text, markup=False)
+
+
+class _Progress(Progress):
+    """With a line of words under the bar, cut where the terminal is too narrow."""
+
+    words = ""
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        yield self.make_tasks_table(self.tasks)
+        if self.words:
+            yield Text(f"  {self.words}", no_wrap=True, overflow="ellipsis")
+
+
+def display() -> Display:
+    """What fits standard output as it is now."""
+    screen = console()
+    return Bars() if screen.is_terminal and not screen.is_dumb_terminal else Lines()
+
+
+def duration(seconds: float) -> str:
+    """0:07, 12:34 or 1:02:03."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def line(step: Step) -> str:
+    """A step in one line."""
+    eta = f", ETA {duration(step.eta)}" if step.left else ""
+    return f"{step.what}: {step.unit} {step.done}/{step.total}, {step.words}{eta}"

@@ -1,0 +1,292 @@
+"""`hnas search` and `hnas retrain`: the long work, step by step, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.interrupt import resumable
+from cli.options import (
+    RUNS,
+    device_option,
+    find_run,
+    read_plan,
+    run_option,
+    storage_option,
+)
+from cli.render import arch_drawing, command, front_table, networks_table, result_tables, short
+from hnas.errors import BudgetError
+from studies.plan import PRESETS, Plan, load_preset, override, parse_flops
+
+if TYPE_CHECKING:
+    from cli.progress import Display
+    from studies.run import Run
+    from studies.search import Search
+    from studies.storage import Record
+
+
+@click.command()
+@click.option(
+    "--stage",
+    type=click.IntRange(1, 2),
+    help="Only this stage [both, then retraining and the final test].",
+)
+@click.option(
+    "--run",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="The run's folder, continued where it has begun [runs/NAME of the preset, plan or data].",
+)
+@click.option("--preset", metavar="NAME", help=f"One of {', '.join(PRESETS)} [digits].")
+@click.option(
+    "--plan", "file", type=click.Path(path_type=Path), help="A plan file, see `hnas init`."
+)
+@click.option(
+    "--data",
+    metavar="NAME|PATH",
+    help="The images: digits, a folder, the name of a folder in $HNAS_DATA or ./data, or "
+    "module:function [the plan's].",
+)
+@click.option(
+    "--trials", type=click.IntRange(1), help="Architectures scored in each stage [the plan's]."
+)
+@click.option(
+    "--flops",
+    metavar="MACS",
+    help='Most multiply-accumulates of one image, as "1.3G" [those of the all-global network].',
+)
+@click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), help="Of everything that draws [the plan's]."
+)
+@device_option
+@storage_option
+def search(
+    stage: int | None,
+    folder: Path | None,
+    preset: str | None,
+    file: Path | None,
+    data: str | None,
+    trials: int | None,
+    flops: str | None,
+    seed: int | None,
+    device: str,
+    storage: str | None,
+) -> None:
+    """Search an architecture: both stages, retraining, the test.
+
+    A run that has begun goes on where it stopped, with the plan it began with; what its trials
+    depend on cannot be changed. Trials may be added.
+    """
+    run = _begin(
+        folder or RUNS / _name(preset, file, data),
+        preset=preset,
+        file=file,
+        data=data,
+        stage=stage,
+        trials=trials,
+        flops=flops,
+        seed=seed,
+        storage=storage,
+    )
+    if not _is_finished(run):
+        with resumable(run.folder), run.hold():
+            if stage is None:
+                _search_all(run, device)
+            else:
+                _search_stage(run, device, stage)
+    elif stage is None:
+        click.echo(f"{run.folder} is finished, nothing is left to do.")
+        _show_result(run)
+    else:
+        _search_stage(run, device, stage)
+
+
+def _name(preset: str | None, file: Path | None, data: str | None) -> str:
+    """What the run's folder is called where none is given."""
+    if preset is not None:
+        return preset
+    if file is not None:
+        return file.stem
+    return Path(data or "digits").resolve().name.replace(":", "-")
+
+
+def _begin(
+    folder: Path,
+    *,
+    preset: str | None,
+    file: Path | None,
+    data: str | None,
+    stage: int | None,
+    trials: int | None,
+    flops: str | None,
+    seed: int | None,
+    storage: str | None,
+) -> Run:
+    """The run in `folder`, made or continued with the options given."""
+    from studies.run import begin_run, open_run
+    from studies.storage import open_storage
+
+    begun = open_run(folder, storage=storage) if (folder / "plan.toml").exists() else None
+    if preset is not None or file is not None:
+        base, _ = read_plan(preset, file)
+    elif begun is not None:
+        base = begun.plan
+    else:
+        base = load_preset(data if data in PRESETS else "digits")
+    plan = _with_trials(_with_options(base, data=data, flops=flops, seed=seed), stage, trials)
+    if plan.data.source != base.data.source:
+        plan = _with_classes(plan, begun)
+    if begun is None and storage is not None:
+        open_storage(storage, create=True)  # one that does not answer is not kept
+    return begin_run(folder, plan, storage=storage)
+
+
+def _with_options(base: Plan, *, data: str | None, flops: str | None, seed: int | None) -> Plan:
+    macs = None if flops is None else parse_flops(flops, "--flops")
+    try:
+        return override(base, data=data, flops=macs, seed=seed)
+    except BudgetError as error:
+        raise BudgetError(f"--flops {flops}: {error}") from None
+
+
+def _with_trials(plan: Plan, stage: int | None, trials: int | None) -> Plan:
+    if trials is None or stage is None:
+        return override(plan, trials=trials)
+    if stage == 1:
+        return replace(plan, stage1=replace(plan.stage1, trials=trials))
+    return replace(plan, stage2=replace(plan.stage2, trials=trials))
+
+
+def _with_classes(plan: Plan, begun: Run | None) -> Plan:
+    """Data of one's own decide how many classes the networks tell apart."""
+    if begun is not None:
+        classes = begun.plan.net.classes
+    else:
+        from hnas.data.sources import load
+
+        net = plan.net
+        classes = len(load(plan.data.source, image=net.image, channels=net.channels).classes)
+        if classes != net.classes:
+            click.echo(f"{plan.data.source} has {classes} classes: net.classes is {classes}.")
+    return replace(plan, net=replace(plan.net, classes=classes))
+
+
+def _is_finished(run: Run) -> bool:
+    from studies.status import read_status
+
+    # Only a finished run has a result, and only then is its storage sure to be whole.
+    return (run.folder / "result.json").exists() and read_status(run).finished
+
+
+def _start(run: Run, device: str) -> tuple[Search, Display]:
+    from cli.progress import display
+    from hnas.device import choose
+    from studies.search import Search
+
+    chosen, watch = choose(device), display()
+    click.echo(
+        f"{run.folder}: {run.plan.data.source}, at most {short(run.plan.budget())} MACs an image, "
+        f"on {chosen}"
+    )
+    return Search(run, chosen, watch), watch
+
+
+def _search_all(run: Run, device: str) -> None:
+    from studies.stage import front
+
+    search, watch = _start(run, device)
+    with watch:
+        found = search.stage1()
+    _show_front(run, 1, front(found.records), len(found.records))
+    with watch:
+        distribution = search.handoff()
+    click.echo(f"\nHanded over to stage 2: {arch_drawing(distribution)}\n")
+    with watch:
+        found = search.stage2()
+    _show_front(run, 2, front(found.records), len(found.records))
+    if (run.folder / "result.json").exists():
+        click.echo("The result stays: test images are met once. For another one use a new --run.")
+    with watch:
+        search.finish()
+    _show_result(run)
+
+
+def _search_stage(run: Run, device: str, stage: int) -> None:
+    from studies.stage import front
+    from studies.status import read_status
+    from studies.storage import open_storage
+
+    open_storage(run.storage, create=True)
+    before = read_status(run).stages[stage - 1]
+    if before.finished:
+        click.echo(f"Stage {stage} of {run.folder} is finished, nothing is left to do.")
+        _show_front(run, stage, before.front, before.trials)
+    else:
+        search, watch = _start(run, device)
+        with watch:
+            found = search.stage1() if stage == 1 else search.stage2()
+        _show_front(run, stage, front(found.records), len(found.records))
+    _show_next("search", *(("--stage", "2") if stage == 1 else ()), "--run", run.folder)
+
+
+def _show_front(run: Run, stage: int, front: Iterable[Record], trials: int) -> None:
+    front = list(front)
+    click.echo(f"\nStage {stage}: {len(front)} of {trials:,} trials are on the Pareto front:")
+    front_table(front)
+
+
+def _show_result(run: Run) -> None:
+    from studies.status import read_result
+
+    result = read_result(run)
+    assert result is not None
+    result_tables(result)
+    _show_next("export", run.folder, "--to", run.folder / "winner")
+    click.echo(f"or:   {command('dashboard', '--run', run.folder)}")
+
+
+def _show_next(*args: object) -> None:
+    click.echo(f"\nnext: {command(*args)}")
+
+
+@click.command()
+@run_option
+@click.option("--top", type=click.IntRange(1), help="So many of stage 2's best [the plan's, 5].")
+@click.option("--epochs", type=click.IntRange(1), help="Of each training [the plan's].")
+@device_option
+@storage_option
+def retrain(
+    folder: Path | None, top: int | None, epochs: int | None, device: str, storage: str | None
+) -> None:
+    """Train the best of a finished search from scratch.
+
+    What is trained already is not trained again. Before the final test --top and --epochs are kept
+    in the run's plan, so that `hnas search` goes on with these networks; after it they hold for
+    this command alone.
+    """
+    from studies.run import begin_run, open_run
+
+    run = open_run(find_run(folder), storage=storage)
+    rules = run.plan.retrain
+    if epochs is not None:
+        rules = replace(rules, training=replace(rules.training, epochs=epochs))
+    if top is not None:
+        rules = replace(rules, top=top)
+    plan = replace(run.plan, retrain=rules)
+    tested = (run.folder / "result.json").exists()
+    with resumable(run.folder), run.hold():
+        run = replace(run, plan=plan) if tested else begin_run(run.folder, plan, storage=storage)
+        search, watch = _start(run, device)
+        with watch:
+            networks = search.retrain()
+    click.echo("\nRetrained from scratch, best score first:")
+    networks_table((f"{i}", network) for i, network in enumerate(networks, 1))
+    if tested:
+        _show_next("status", "--run", run.folder)
+    else:
+        _show_next("search", "--run", run.folder)

@@ -1,0 +1,129 @@
+"""`hnas status`: what a run has done, without torch and without touching the run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.options import find_run, run_option, storage_option
+from cli.render import arch_drawing, command, result_tables, table
+
+if TYPE_CHECKING:
+    from studies.run import Run
+    from studies.status import Result, StageStatus, Status, Tested
+    from studies.storage import Record
+
+
+@click.command()
+@run_option
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@storage_option
+def status(folder: Path | None, as_json: bool, storage: str | None) -> None:
+    """Show what a run has done and what is next.
+
+    With --json one object: `run`, `storage`; `stages`, each with its supernet's training (`epochs`,
+    `epochs_asked`), `trials`, `trials_asked`, `exhausted`, `finished`, and the `best` trial and all
+    of the Pareto `front` (`trial`, `score`, `macs`, `params`, `arch`); `handoff`, an architecture;
+    `networks`, how many are trained alone; `result`, with `test_images`, `candidates`, `winner` and
+    `all_global` (`arch`, `d`, `macs`, `params`, `score`, `accuracy` on held-out images,
+    `test_accuracy`, `standard_error`); `finished`; `next`, a command. What is not there yet is
+    null; accuracies are 0 to 1.
+    """
+    from studies.run import open_run
+    from studies.status import read_status
+
+    run = open_run(find_run(folder), storage=storage)
+    found = read_status(run)
+    if as_json:
+        click.echo(json.dumps(_as_json(run, found)))
+    else:
+        _show(run, found)
+
+
+def _next(run: Run, found: Status) -> str:
+    if found.finished:
+        return command("export", run.folder, "--to", run.folder / "winner")
+    return command("search", "--run", run.folder)
+
+
+def _show(run: Run, found: Status) -> None:
+    click.echo(f"{run.folder}: {run.plan.data.source}, at most {run.plan.budget():,} MACs an image")
+    rows: list[tuple[object, ...]] = []
+    for number, stage in enumerate(found.stages, 1):
+        best = stage.best
+        rows += [
+            (f"supernet of stage {number}", stage.epochs, stage.epochs_asked, "epochs"),
+            (
+                f"stage {number}",
+                stage.trials,
+                stage.trials_asked,
+                "trials" + (" (there are no more)" if stage.exhausted else ""),
+                *((best.accuracy, best.macs) if best else (None, None)),
+                len(stage.front) or None,
+                arch_drawing(best.arch) if best else None,
+            ),
+        ]
+        if number == 1 and found.handoff:
+            drawn = arch_drawing(found.handoff)
+            rows.append(("hand-off", None, None, None, None, None, None, drawn))
+    rows.append(("trained alone", found.networks, None, "networks"))
+    columns = ("step", "done", "of", "", "best score", "MACs", "front", "blocks")
+    table(columns, [(*row, *(None,) * (len(columns) - len(row))) for row in rows])
+    if found.result is not None:
+        result_tables(found.result)
+    click.echo(f"\nnext: {_next(run, found)}")
+
+
+def _as_json(run: Run, found: Status) -> dict[str, Any]:
+    from studies.storage import masked
+
+    return {
+        "run": str(run.folder),
+        "storage": masked(run.storage),
+        "stages": [_stage(stage) for stage in found.stages],
+        "handoff": found.handoff and found.handoff.to_dict(),
+        "networks": found.networks,
+        "result": found.result and _result(found.result),
+        "finished": found.finished,
+        "next": _next(run, found),
+    }
+
+
+def _stage(stage: StageStatus) -> dict[str, Any]:
+    return {
+        "epochs": stage.epochs,
+        "epochs_asked": stage.epochs_asked,
+        "trials": stage.trials,
+        "trials_asked": stage.trials_asked,
+        "exhausted": stage.exhausted,
+        "finished": stage.finished,
+        "best": stage.best and _trial(stage.best),
+        "front": [_trial(record) for record in stage.front],
+    }
+
+
+def _trial(record: Record) -> dict[str, Any]:
+    return {
+        "trial": record.number,
+        "score": record.accuracy,
+        "macs": record.macs,
+        "params": record.params,
+        "arch": record.arch.to_dict(),
+    }
+
+
+def _result(result: Result) -> dict[str, Any]:
+    return {
+        "test_images": result.test_images,
+        "winner": _tested(result.winner),
+        "all_global": _tested(result.all_global),
+        "candidates": [_tested(network) for network in result.candidates],
+    }
+
+
+def _tested(network: Tested) -> dict[str, Any]:
+    return {**asdict(network), "arch": network.arch.to_dict()}

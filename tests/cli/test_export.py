@@ -1,0 +1,70 @@
+"""`hnas export`: the files stand alone, and what cannot be exported."""
+
+from __future__ import annotations
+
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli.main import hnas
+from hnas.data import normalise
+from hnas.data.sources import load as load_images
+from hnas.export import load
+from studies.run import open_run
+from studies.status import read_status
+
+
+def export(*args: object) -> Result:
+    return CliRunner().invoke(hnas, ["export", *map(str, args)], catch_exceptions=False)
+
+
+@pytest.fixture
+def copy(tmp_path: Path, finished: tuple[Path, Result]) -> Path:
+    """A finished run to change; its name is part of its studies' names."""
+    return Path(shutil.copytree(finished[0], tmp_path / finished[0].name))
+
+
+def test_the_winner_stands_alone(copy: Path, tmp_path: Path) -> None:
+    result = export(copy, "--to", tmp_path / "w", "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    said = [line.split(" (")[0] for line in result.stdout.splitlines()]
+    assert said == [f"Wrote {tmp_path / name}" for name in ("w.safetensors", "w.json")]
+
+    found = read_status(open_run(copy)).result
+    assert found is not None
+    shutil.rmtree(copy)
+    network = load(tmp_path / "w")
+    assert network.model.arch == found.winner.arch
+    assert network.classes == tuple("0123456789")
+    import torch
+
+    pixels = load_images("digits", image=8, channels=1).train.pixels[:5]
+    images = normalise(pixels, torch.tensor(network.mean), torch.tensor(network.std))
+    assert network.model(images).shape == (5, 10)
+
+
+def test_a_search_that_is_not_finished(copy: Path, tmp_path: Path) -> None:
+    (copy / "result.json").unlink()
+    result = export(copy, "--to", tmp_path / "w")
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"Error: the run {copy} has no result yet. Finish it: hnas search --run {copy}\n"
+    )
+
+
+def test_a_folder_that_is_not_there(copy: Path, tmp_path: Path) -> None:
+    result = export(copy, "--to", tmp_path / "nowhere" / "w", "--device", "cpu")
+    assert result.exit_code == 2
+    assert f"{tmp_path / 'nowhere'} cannot be written: No such file or directory." in result.stderr
+
+
+@pytest.mark.skipif(find_spec("onnx") is not None, reason="the extra hnas[onnx] is installed")
+def test_onnx_without_its_extra(copy: Path, tmp_path: Path) -> None:
+    result = export(copy, "--to", tmp_path / "w", "--onnx", "--device", "cpu")
+    assert result.exit_code == 2
+    assert result.stderr == (
+        "Error: ONNX export needs the package 'onnx': pip install 'hnas[onnx]'\n"
+    )

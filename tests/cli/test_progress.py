@@ -1,0 +1,171 @@
+"""What a search tells, in words: when a line is printed, and what its ETA is."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from cli.progress import Bars, Display, Lines, display, duration
+from hnas.arch import Arch, Block
+from hnas.scored import Score
+from hnas.training.loop import Epoch
+from studies.stage import TrialEvent
+
+
+class Clock:
+    """Seconds that only pass when told to."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def epoch(done: int, epochs: int = 100) -> Epoch:
+    return Epoch(epoch=done, epochs=epochs, loss=0.5, images_per_second=1234.5)
+
+
+def trial(
+    done: int, *, accuracy: float = 0.5, best: float = 0.5, macs: int = 1_655_408
+) -> TrialEvent:
+    return TrialEvent(
+        number=done - 1,
+        generation=3,
+        arch=Arch((Block(G=3, L=0, d_k=48, d_z=4),)),
+        score=Score(accuracy=accuracy, loss=1.0, images=10, seconds=0.1),
+        macs=macs,
+        best_accuracy=best,
+        hypervolume=0.25,
+        done=done,
+        trials=200,
+    )
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return capsys.readouterr().out.splitlines()
+
+
+def test_lines_are_the_first_the_last_and_one_every_five_seconds(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    clock = Clock()
+    with Lines(clock) as watch:
+        for done in range(1, 101):
+            clock.now += 1
+            watch.epoch("supernet of stage 1", epoch(done))
+    lines = told(capsys)
+    assert lines[0] == ("supernet of stage 1: epoch 1/100, loss 0.500, 1,234 images/s, ETA 1:39")
+    assert lines[1].endswith(" epoch 6/100, loss 0.500, 1,234 images/s, ETA 1:34")
+    assert lines[-1] == "supernet of stage 1: epoch 100/100, loss 0.500, 1,234 images/s"
+    assert [int(line.split()[5].split("/")[0]) for line in lines] == [*range(1, 100, 5), 100]
+
+
+def test_the_speed_is_that_of_this_process_not_of_what_was_done_before(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    clock = Clock()
+    watch = Lines(clock)
+    clock.now += 1000  # whatever was before
+    with watch:
+        for done in (101, 121):
+            clock.now += 10
+            watch.trial(1, trial(done))
+    first, second = told(capsys)
+    assert first.endswith("0.1 trials/s, ETA 16:30")
+    assert second == (
+        "stage 1: trial 121/200, best 0.5000 (1.66M MACs), generation 3, hypervolume 0.2500, "
+        "2.0 trials/s, ETA 0:40"
+    )
+
+
+def test_what_the_best_costs_is_told_where_it_is_known(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    watch = Lines(clock)
+    for event in (
+        trial(1, accuracy=0.4, best=0.9, macs=1000),  # the best is of an earlier process
+        trial(2, accuracy=0.95, best=0.95, macs=3000),
+        trial(3, accuracy=0.95, best=0.95, macs=2000),
+        trial(4, accuracy=0.1, best=0.95, macs=1000),
+    ):
+        clock.now += 10
+        watch.trial(2, event)
+    best = [line.split(", ")[1] for line in told(capsys)]
+    assert best == [
+        "best 0.9000",
+        "best 0.9500 (3K MACs)",
+        *["best 0.9500 (2K MACs)"] * 2,
+    ]
+
+
+def test_each_work_has_its_first_line(capsys: pytest.CaptureFixture[str]) -> None:
+    watch = Lines(Clock())
+    watch.epoch("network of trial 4", epoch(1))
+    watch.epoch("network of trial 5", epoch(1))
+    watch.note("a sentence")
+    assert [line.split(":")[0] for line in told(capsys)] == [
+        "network of trial 4",
+        "network of trial 5",
+        "note",
+    ]
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What a terminal of 80 columns is sent."""
+    sent = io.StringIO()
+    terminal = Console(file=sent, force_terminal=True, color_system=None, width=80, soft_wrap=True)
+    monkeypatch.setattr("cli.progress.console", lambda: terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    return sent
+
+
+def test_bars_show_what_goes_on_and_leave_what_has_ended(screen: io.StringIO) -> None:
+    clock = Clock()
+    with Bars(clock) as watch:
+        clock.now += 2
+        watch.epoch("supernet of stage 1", epoch(1, 2))
+        watch._progress.refresh()  # type: ignore[attr-defined]
+        shown = screen.getvalue()
+        assert "epoch 1/2, ETA 0:02" in shown
+        assert "\n  loss 0.500, 1,234 images/s" in shown
+        clock.now += 2
+        watch.epoch("supernet of stage 1", epoch(2, 2))
+        watch.note("[red]words are no markup")
+        watch.trial(1, trial(7))
+        watch._progress.refresh()  # type: ignore[attr-defined]
+    sent = screen.getvalue()
+    assert "supernet of stage 1: epoch 2/2, loss 0.500, 1,234 images/s\n" in sent
+    assert "note: [red]words are no markup\n" in sent
+    assert "trial 7/200, ETA " in sent
+    assert "…" in sent or "trials/s" in sent
+
+
+def test_bars_end_with_the_work_whatever_ended_it(screen: io.StringIO) -> None:
+    with pytest.raises(KeyboardInterrupt), Bars(Clock()) as watch:
+        watch.epoch("supernet of stage 1", epoch(1))
+        raise KeyboardInterrupt
+    assert screen.getvalue().endswith("\x1b[?25h" + screen.getvalue().split("\x1b[?25h")[-1])
+    assert "\x1b[?25h" in screen.getvalue()  # the cursor is back
+
+
+@pytest.mark.parametrize(("term", "kind"), [("xterm", Bars), ("dumb", Lines)])
+def test_a_terminal_gets_bars(
+    monkeypatch: pytest.MonkeyPatch, screen: io.StringIO, term: str, kind: type[Display]
+) -> None:
+    monkeypatch.setenv("TERM", term)
+    assert type(display()) is kind
+
+
+def test_a_pipe_gets_lines() -> None:
+    assert type(display()) is Lines
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.4, "0:00"), (59.6, "1:00"), (754, "12:34"), (3599.9, "1:00:00"), (100_000, "27:46:40")],
+)
+def test_durations(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
