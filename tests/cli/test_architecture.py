@@ -82,13 +82,14 @@ def test_all_global_is_deit(preset: str, d: int, params: int) -> None:
     assert shown["macs"] == 12 * block + 196 * 768 * d + 1000 * d
 
 
-def test_cost_shows_what_the_json_has() -> None:
+def test_cost_shows_what_the_json_has(tmp_path: Path) -> None:
+    plan = four_blocks(tmp_path)
     arch = '{"blocks": [{"G":3,"L":0,"d_k":48,"d_z":4}, {"G":1,"L":2,"d_k":24,"d_z":2,"E":2,"K":9},'
     arch += '{"G":0,"L":3,"d_z":6,"E":4,"K":17}, {"G":0,"L":3,"d_z":6,"E":1,"K":5}]}'
-    shown = as_json("cost", "--arch", arch)
-    result = run("cost", "--arch", arch)
+    shown = as_json("cost", "--plan", plan, "--arch", arch)
+    result = run("cost", "--plan", plan, "--arch", arch)
     drawn, head, *rows = lines(result)
-    assert drawn == ["■◧□□", "■ global", "◧ mixed", "□ local", "(preset digits)"]
+    assert drawn == ["■◧□□", "■ global", "◧ mixed", "□ local", f"(plan {plan})"]
     assert head == ["block", "G", "L", "d_k", "d_z", "E", "K", "MACs", "params"]
     for i, (row, block) in enumerate(zip(rows[:4], shown["blocks"], strict=True)):
         assert row == [str(i), *(f"{value:,}" for value in block.values())]
@@ -97,12 +98,17 @@ def test_cost_shows_what_the_json_has() -> None:
     assert [rows[4][0], rows[5][0]] == ["shared", "total"]
 
 
-def test_cost_with_a_plan_of_one_s_own(tmp_path: Path) -> None:
-    plan = tmp_path / "plan.toml"
+def four_blocks(folder: Path) -> str:
+    """A plan of one's own."""
+    plan = folder / "plan.toml"
     assert run("init", str(plan)).exit_code == 0
-    plan.write_text(plan.read_text().replace("\nM = 4 ", "\nM = 2 "))
-    shown = as_json("cost", "--plan", str(plan), "--arch", "all-global")
-    assert len(shown["blocks"]) == 2
+    plan.write_text(plan.read_text().replace("\nM = 6 ", "\nM = 4 "))
+    return str(plan)
+
+
+def test_cost_with_a_plan_of_one_s_own(tmp_path: Path) -> None:
+    shown = as_json("cost", "--plan", four_blocks(tmp_path), "--arch", "all-global")
+    assert len(shown["blocks"]) == 4
 
 
 @pytest.mark.parametrize(
@@ -171,4 +177,4 @@ def test_space_shows_exact_numbers_and_about_how_large_they_are() -> None:
 
 
 def test_a_small_number_is_not_rounded_beside() -> None:
-    assert ["stage1", "distinct", "256"] in lines(run("space"))
+    assert ["stage1", "distinct", "4,096"] in lines(run("space"))
