@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -143,7 +144,9 @@ def _begin(
         plan = _with_classes(plan, begun)
     if begun is None and storage is not None:
         open_storage(storage, create=True)  # one that does not answer is not kept
-    return begin_run(folder, plan, storage=storage)
+    # The plan of a run that another process works on is left alone.
+    with begun.hold() if begun is not None and begun.plan != plan else nullcontext():
+        return begin_run(folder, plan, storage=storage)
 
 
 def _with_options(base: Plan, *, data: str | None, flops: str | None, seed: int | None) -> Plan:
@@ -202,13 +205,13 @@ def _search_all(run: Run, device: str) -> None:
     search, watch = _start(run, device)
     with watch:
         found = search.stage1()
-    _show_front(run, 1, front(found.records), len(found.records))
+    _show_front(1, front(found.records), len(found.records))
     with watch:
         distribution = search.handoff()
     click.echo(f"\nHanded over to stage 2: {arch_drawing(distribution)}\n")
     with watch:
         found = search.stage2()
-    _show_front(run, 2, front(found.records), len(found.records))
+    _show_front(2, front(found.records), len(found.records))
     if (run.folder / "result.json").exists():
         click.echo("The result stays: test images are met once. For another one use a new --run.")
     with watch:
@@ -225,16 +228,16 @@ def _search_stage(run: Run, device: str, stage: int) -> None:
     before = read_status(run).stages[stage - 1]
     if before.finished:
         click.echo(f"Stage {stage} of {run.folder} is finished, nothing is left to do.")
-        _show_front(run, stage, before.front, before.trials)
+        _show_front(stage, before.front, before.trials)
     else:
         search, watch = _start(run, device)
         with watch:
             found = search.stage1() if stage == 1 else search.stage2()
-        _show_front(run, stage, front(found.records), len(found.records))
+        _show_front(stage, front(found.records), len(found.records))
     _show_next("search", *(("--stage", "2") if stage == 1 else ()), "--run", run.folder)
 
 
-def _show_front(run: Run, stage: int, front: Iterable[Record], trials: int) -> None:
+def _show_front(stage: int, front: Iterable[Record], trials: int) -> None:
     front = list(front)
     click.echo(f"\nStage {stage}: {len(front)} of {trials:,} trials are on the Pareto front:")
     front_table(front)

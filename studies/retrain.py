@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,7 +11,9 @@ from typing import Any
 from hnas.arch import Arch
 from hnas.cost import cost
 from hnas.data import Data
+from hnas.errors import InputError, StateError
 from hnas.glit import Glit
+from hnas.rules import AugmentRules, TrainingRules
 from hnas.score import evaluate
 from hnas.space import Frame
 from hnas.training.loop import Epoch, train
@@ -60,6 +61,7 @@ def retrain(
     frame: Frame | None = None,
     score: float | None = None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_refused: Callable[[str], None] = lambda reason: None,
 ) -> tuple[Retrained, Glit]:
     """Trains one network, or goes on where it was broken off, or reads it where it is done.
 
@@ -87,6 +89,7 @@ def retrain(
         path=run.folder / "networks" / key,
         identity=json.loads(json.dumps(identity)),
         on_epoch=on_epoch,
+        on_refused=on_refused,
     )
     found = evaluate(net, data.held_out, data, batch=run.plan.score.batch)
     spent = cost(frame, arch)
@@ -109,12 +112,17 @@ def as_json(network: Retrained) -> dict[str, Any]:
     return {**asdict(network), "arch": network.arch.to_dict()}
 
 
-def from_json(value: dict[str, Any]) -> Retrained:
-    """The inverse of `as_json`."""
-    frame, arch = Frame(**value["frame"]), Arch.from_dict(value["arch"])
-    return Retrained(**{**value, "frame": frame, "arch": arch})
-
-
-def standard_error(accuracy: float, images: int) -> float:
-    """Of an accuracy measured on so many images (binomial)."""
-    return math.sqrt(accuracy * (1 - accuracy) / images)
+def rules_of(run: Run, key: str) -> Retrain:
+    """How a network of the run was trained, from its checkpoint. Raises StateError."""
+    index = run.read(f"networks/{key}.json")
+    try:
+        identity = index["versions"][0]["meta"]["identity"]
+        return Retrain(
+            training=TrainingRules(**identity["training"]),
+            augment=AugmentRules(**identity["augment"]),
+        )
+    except (TypeError, KeyError, IndexError, InputError) as error:
+        raise StateError(
+            f"the run {run.folder} has no usable networks/{key}.json ({type(error).__name__}). "
+            "Restore it, or delete result.json to retrain"
+        ) from None

@@ -15,12 +15,13 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+from hnas.differences import differences, listed
 from hnas.errors import BusyError, InputError, MismatchError, StateError
 from hnas.files import write_atomic
 from studies.plan import Plan, load_plan, to_toml
@@ -50,10 +51,8 @@ class Run:
     plan: Plan
     storage: str
     """The study storage's URL."""
-
-    @property
-    def name(self) -> str:
-        return self.folder.resolve().name
+    name: str
+    """What its studies are called; kept when the folder is moved."""
 
     def study_name(self, stage: int) -> str:
         return f"{self.name}-stage{stage}"
@@ -108,13 +107,15 @@ def open_run(folder: Path, *, storage: str | None = None) -> Run:
     """A run that has begun. Raises InputError where there is none, or its storage is another."""
     if not (folder / "plan.toml").exists():
         raise InputError(f"there is no run in {folder}: it has no plan.toml. Begin it: hnas search")
-    run = Run(folder, load_plan(folder / "plan.toml"), "")
-    kept = (run.read("run.json") or {}).get("storage") or _own_storage(folder)
+    run = Run(folder, load_plan(folder / "plan.toml"), "", folder.resolve().name)
+    about = run.read("run.json") or {}
+    kept = about.get("storage") or _own_storage(folder)
     if masked(storage or kept) != kept or (storage is None and "***" in kept):
         raise InputError(
-            f"the run {folder} keeps its studies in {kept}: give that --storage, with its password"
+            f"the run {folder} keeps its studies in {kept}: give that --storage"
+            + (", with its password" if "***" in kept else "")
         )
-    return Run(folder, run.plan, storage or kept)
+    return replace(run, storage=storage or kept, name=about.get("name", run.name))
 
 
 def begin_run(folder: Path, plan: Plan, *, storage: str | None = None) -> Run:
@@ -123,36 +124,26 @@ def begin_run(folder: Path, plan: Plan, *, storage: str | None = None) -> Run:
     Raises MismatchError, naming every difference, where the run has begun with another plan.
     """
     if not (folder / "plan.toml").exists():
-        run = Run(folder, plan, storage or _own_storage(folder))
-        run.write("run.json", {"storage": storage and masked(storage)})
+        run = Run(folder, plan, storage or _own_storage(folder), folder.resolve().name)
+        run.write("run.json", {"name": run.name, "storage": storage and masked(storage)})
         write(folder / "plan.toml", to_toml(plan).encode())
         return run
     begun = open_run(folder, storage=storage)
-    was, now = dict(_leaves(begun.plan)), dict(_leaves(plan))
-    differ = [
-        f"  {key}: the run has {was[key]!r}, asked {now[key]!r}"
-        for key in was
-        if was[key] != now[key] and not key.startswith(MAY_CHANGE)
-    ]
-    if differ:
+    found = {
+        name: both
+        for name, both in differences(asdict(begun.plan), asdict(plan)).items()
+        if not name.startswith(MAY_CHANGE)
+    }
+    # Before the images are split nothing depends on the plan: a mistake in it can be mended.
+    if found and (folder / "split.json").exists():
         raise MismatchError(
             f"the run {folder} was begun with another plan, and its trials depend on these:\n"
-            + "\n".join(differ)
-            + "\nAsk for what it has, or use another --run"
+            f"{listed(found)}\nAsk for what is stored, or use another --run"
         )
     if begun.plan != plan:
         write(folder / "plan.toml", to_toml(plan).encode())
-    return Run(folder, plan, begun.storage)
+    return replace(begun, plan=plan)
 
 
 def _own_storage(folder: Path) -> str:
     return f"sqlite:///{folder.resolve() / 'study.db'}"
-
-
-def _leaves(record: Any, at: str = "") -> Iterator[tuple[str, object]]:
-    for field in fields(record):
-        value, key = getattr(record, field.name), f"{at}{field.name}"
-        if is_dataclass(value):
-            yield from _leaves(value, f"{key}.")
-        else:
-            yield key, value

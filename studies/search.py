@@ -29,13 +29,14 @@ from hnas.score import evaluate
 from hnas.space import Space
 from hnas.supernet import Supernet, grow
 from hnas.training.loop import train
+from studies.plan import Retrain
 from studies.retrain import (
     Retrained,
     as_json,
     best_by_score,
     best_retrained,
-    from_json,
     retrain,
+    rules_of,
 )
 from studies.run import Run
 from studies.scoring import SupernetScorer
@@ -140,14 +141,13 @@ class Search:
                 "split": self.split.fingerprint,
                 "seed": self.plan.search.seed,
             },
-            on_epoch=partial(self._epoch, f"supernet of stage {stage}"),
+            on_epoch=partial(self.watch.epoch, f"supernet of stage {stage}"),
+            on_refused=self._refused,
         )
         return net
 
-    def _epoch(self, what: str, epoch: Any) -> None:
-        for reason in epoch.refused:
-            self.watch.note(f"passed over a damaged checkpoint: {reason}")
-        self.watch.epoch(what, epoch)
+    def _refused(self, reason: str) -> None:
+        self.watch.note(f"passed over a damaged checkpoint: {reason}")
 
     @cached_property
     def supernet1(self) -> Supernet:
@@ -255,14 +255,17 @@ class Search:
     def _retrained(self, record: Record) -> tuple[Retrained, Glit]:
         return self._alone(record.arch, f"trial {record.number}", score=record.accuracy)
 
-    def _alone(self, arch: Arch, what: str, **more: Any) -> tuple[Retrained, Glit]:
+    def _alone(
+        self, arch: Arch, what: str, *, rules: Retrain | None = None, **more: Any
+    ) -> tuple[Retrained, Glit]:
         return retrain(
             self.run,
             self.data,
             self.split.fingerprint,
-            self.plan.retrain,
+            rules or self.plan.retrain,
             arch,
-            on_epoch=partial(self._epoch, f"network of {what}"),
+            on_epoch=partial(self.watch.epoch, f"network of {what}"),
+            on_refused=self._refused,
             **more,
         )
 
@@ -305,8 +308,10 @@ class Search:
                 f"the run {self.run.folder} has no result yet. "
                 f"Finish it: hnas search --run {self.run.folder}"
             )
-        fields = {k: v for k, v in result["winner"].items() if k != "test_accuracy"}
-        _, model = self._alone(from_json(fields).arch, "the winner")
+        arch = Arch.from_dict(result["winner"]["arch"])
+        # As it was trained then, whatever the plan says now.
+        rules = rules_of(self.run, result["winner"]["key"])
+        _, model = self._alone(arch, "the winner", rules=rules)
         return Network(
             model=model,
             classes=self.data.classes,

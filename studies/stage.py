@@ -10,7 +10,7 @@ import json
 import math
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
@@ -22,6 +22,7 @@ import optuna
 
 from hnas.arch import Arch
 from hnas.cost import check_budget, cost
+from hnas.differences import differences, listed
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.scored import Score
 from hnas.space import Space
@@ -338,30 +339,10 @@ def _check_same(study: optuna.Study, asked: dict[str, Any], *, new: bool) -> Non
                 study.set_user_attr(name, value)
     if new:
         return
-    was = dict(_leaves({name: stored.get(name) for name in asked}))
-    now = dict(_leaves(asked))
-    different = [name for name in {**was, **now} if was.get(name) != now.get(name)]
-    if different:
-        lines = [
-            f"  {name}: stored {was.get(name, 'nothing')!r}, asked {now.get(name, 'nothing')!r}"
-            for name in different
-        ]
+    found = differences({name: stored.get(name) for name in asked}, asked)
+    if found:
         raise MismatchError(
             f"the trials of the study {study.study_name!r} cannot be compared with the ones asked "
-            "for, these must be the same:\n"
-            + "\n".join(lines)
-            + "\nAsk for what is stored, or start a study of another name"
+            f"for, these must be the same:\n{listed(found)}\n"
+            "Ask for what is stored, or start a study of another name"
         )
-
-
-def _leaves(value: object, name: str = "") -> Iterator[tuple[str, object]]:
-    """The values of nested mappings and lists of mappings, by dotted name."""
-    if isinstance(value, Mapping):
-        rows: Iterable[tuple[object, object]] = value.items()
-    elif isinstance(value, list) and value and all(isinstance(row, Mapping) for row in value):
-        rows = enumerate(value)
-    else:
-        yield name, value
-        return
-    for key, row in rows:
-        yield from _leaves(row, f"{name}.{key}" if name else str(key))

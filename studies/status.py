@@ -141,11 +141,12 @@ def _tested(value: Mapping[str, Any], images: int) -> Tested:
         score=value["score"],
         accuracy=float(value["accuracy"]),
         test_accuracy=accuracy,
-        standard_error=None if accuracy is None else _standard_error(accuracy, images),
+        standard_error=None if accuracy is None else standard_error(accuracy, images),
     )
 
 
-def _standard_error(accuracy: float, images: int) -> float:
+def standard_error(accuracy: float, images: int) -> float:
+    """Of an accuracy measured on so many images (binomial)."""
     return math.sqrt(accuracy * (1 - accuracy) / images)
 
 

@@ -20,6 +20,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hnas.data import Data, augment, batches, normalise, steps
 from hnas.device import autocast, seeded
+from hnas.differences import differences, listed
 from hnas.errors import CheckpointError, StateError
 from hnas.rules import AugmentRules, TrainingRules
 from hnas.training import checkpoint
@@ -38,8 +39,6 @@ class Epoch:
     loss: float
     """Mean over the epoch's steps."""
     images_per_second: float
-    refused: tuple[str, ...] = ()
-    """Checkpoints that were passed over when the training was resumed."""
 
 
 def learning_rate(rules: TrainingRules, step: int, steps: int) -> float:
@@ -123,18 +122,20 @@ def train(
     identity: Mapping[str, Any] | None = None,
     every: float = 5.0,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_refused: Callable[[str], None] = lambda reason: None,
 ) -> None:
     """Trains `model` in place on its device's `data.train` and leaves it in eval mode.
 
     `path` (without suffix) is the checkpoint to resume from and to write, at most once in `every`
     seconds and at the end. `identity` is what the training depends on; a checkpoint of another one
-    raises CheckpointError. A loss that is not finite raises StateError.
+    raises CheckpointError. `on_refused` is told of each damaged version that was passed over.
+    A loss that is not finite raises StateError.
     """
     call: Forward = forward if forward is not None else lambda images, step: model(images)
     pixels, labels = data.train.pixels, data.train.labels
     device = pixels.device
     trainer = Trainer(model, rules)
-    refused = _resume(trainer, path, identity or {})
+    _resume(trainer, path, identity or {}, on_refused)
     per_epoch = steps(len(labels), rules.batch)
     total_steps = rules.epochs * per_epoch
     model.train()
@@ -173,25 +174,28 @@ def train(
                 epochs=rules.epochs,
                 loss=mean,
                 images_per_second=images / max(now - began, 1e-9),
-                refused=refused,
             )
         )
-        refused = ()
     if trainer.averaged is not None:
         model.load_state_dict(trainer.averaged.module.state_dict())
     model.eval()
 
 
-def _resume(trainer: Trainer, path: Path | None, identity: Mapping[str, Any]) -> tuple[str, ...]:
+def _resume(
+    trainer: Trainer,
+    path: Path | None,
+    identity: Mapping[str, Any],
+    on_refused: Callable[[str], None],
+) -> None:
     found = checkpoint.load(path) if path is not None else None
     if found is None:
-        return ()
-    stored = found.meta.get("identity", {})
-    differ = sorted(k for k in {*stored, *identity} if stored.get(k) != identity.get(k))
+        return
+    for reason in found.refused:
+        on_refused(reason)
+    differ = differences(found.meta.get("identity", {}), identity)
     if differ:
-        was = ", ".join(f"{k}: {stored.get(k)!r}, asked {identity.get(k)!r}" for k in differ)
         raise CheckpointError(
-            f"checkpoint {path} was made by another training ({was}). "
+            f"checkpoint {path} was made by another training:\n{listed(differ)}\n"
             "Use another --run, or the settings it was made with"
         )
     try:
@@ -199,7 +203,6 @@ def _resume(trainer: Trainer, path: Path | None, identity: Mapping[str, Any]) ->
         trainer.epoch = int(found.meta["epoch"])
     except (RuntimeError, KeyError, ValueError) as error:
         raise CheckpointError(f"checkpoint {path} does not fit the network: {error}") from None
-    return found.refused
 
 
 def _mixed(seed: int, step: int) -> int:

@@ -106,6 +106,28 @@ def four_blocks(folder: Path) -> str:
     return str(plan)
 
 
+@pytest.mark.parametrize(("convention", "macs"), [("glit", 1_332_470_592), ("thop", 1_383_116_928)])
+def test_glit_tiny_by_another_convention(convention: str, macs: int) -> None:
+    args = ("cost", "--preset", "glit-tiny", "--arch", release().to_json())
+    args += ("--convention", convention)
+    shown = as_json(*args)
+    assert (shown["convention"], shown["macs"], shown["params"]) == (convention, macs, 7_264_456)
+    assert sum(part["macs"] for part in (*shown["blocks"], shown["shared"])) == macs
+    rows = lines(run(*args))
+    assert rows[1][-2:] == [f"MACs ({convention})", "params"]
+    assert rows[-1] == ["total", f"{macs:,}", "7,264,456"]
+
+
+def test_the_convention_is_exact_where_none_is_said() -> None:
+    assert as_json("cost", "--arch", "all-global")["convention"] == "exact"
+
+
+def test_a_convention_that_is_none() -> None:
+    result = run("cost", "--arch", "all-global", "--convention", "fvcore")
+    assert result.exit_code == 2
+    assert "'fvcore' is not one of 'exact', 'glit', 'thop'" in result.stderr
+
+
 def test_cost_with_a_plan_of_one_s_own(tmp_path: Path) -> None:
     shown = as_json("cost", "--plan", four_blocks(tmp_path), "--arch", "all-global")
     assert len(shown["blocks"]) == 4

@@ -89,7 +89,9 @@ def test_a_drawing_has_one_glyph_a_block() -> None:
     assert legend(ascii_only=True) == "G global  m mixed  l local"
 
 
-@pytest.mark.parametrize(("encoding", "drawn"), [("ascii", "GGGGGG   G global"), ("utf-8", "■■■■■■")])
+@pytest.mark.parametrize(
+    ("encoding", "drawn"), [("ascii", "GGGGGG   G global"), ("utf-8", "■■■■■■")]
+)
 def test_the_output_s_encoding_decides_on_the_glyphs(root: Path, encoding: str, drawn: str) -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "cli.main", "cost", "--arch", "all-global"],

@@ -185,7 +185,7 @@ def test_studies_are_kept_in_another_storage(tmp_path: Path, tiny: Path) -> None
     message = fails(search(*base, "--storage", other))
     assert (
         message
-        == f"the run {folder} keeps its studies in {url}: give that --storage, with its password"
+        == f"the run {folder} keeps its studies in {url}: give that --storage"
     )
 
 
@@ -372,7 +372,7 @@ def test_a_result_that_is_none(copy: Path) -> None:
 def test_another_seed(copy: Path) -> None:
     message = fails(search("--run", copy, "--seed", 1))
     assert message.startswith(f"the run {copy} was begun with another plan")
-    assert "\n  search.seed: the run has 0, asked 1\n" in message
+    assert "\n  search.seed: stored 0, asked 1\n" in message
 
 
 def test_a_study_of_another_budget(copy: Path) -> None:
@@ -391,7 +391,7 @@ def test_a_supernet_of_another_space(copy: Path) -> None:
     plan.write_text(plan.read_text().replace("K = 9\n", "K = 7\n"))
     message = fails(search("--run", copy, "--device", "cpu"))
     assert message.startswith(
-        f"checkpoint {copy / 'checkpoints' / 'supernet1'} was made by another training (space: "
+        f"checkpoint {copy / 'checkpoints' / 'supernet1'} was made by another training:\n"
     )
 
 
@@ -409,8 +409,11 @@ def test_a_study_scored_with_another_supernet(copy: Path) -> None:
 def test_a_run_that_another_process_holds(tmp_path: Path, tiny: Path) -> None:
     folder = tmp_path / "run"
     assert search("--plan", tiny, "--run", folder, "--stage", 2).exit_code == 2  # begins it
+    plan = (folder / "plan.toml").read_bytes()
     with open_run(folder).hold():
         message = fails(search("--run", folder))
+        assert fails(search("--run", folder, "--trials", 7)) == message
+    assert (folder / "plan.toml").read_bytes() == plan
     assert message == (
         f"the run {folder} is held by another process (pid {os.getpid()}). "
         "Wait for it, stop it, or use another --run"

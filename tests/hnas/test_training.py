@@ -107,7 +107,7 @@ def test_a_checkpoint_of_another_training_is_refused(data, tmp_path):
     rules = TrainingRules(epochs=1, batch=64)
     path = tmp_path / "net"
     train(network(), data, rules, SHIFT, seed=1, path=path, identity={"lr": 0.1})
-    with pytest.raises(CheckpointError, match=r"lr: 0.1, asked 0.2.*Use another --run"):
+    with pytest.raises(CheckpointError, match=r"(?s)lr: stored 0.1, asked 0.2\nUse another --run"):
         train(network(), data, rules, SHIFT, seed=1, path=path, identity={"lr": 0.2})
 
 

@@ -18,19 +18,32 @@ def test_a_run_is_made_once_and_then_continued(tmp_path, tiny):
 
 
 def test_a_run_says_how_another_plan_differs(tmp_path, tiny):
-    begin_run(tmp_path / "a", tiny)
+    begin_run(tmp_path / "a", tiny).write("split.json", {})
     other = override(tiny, seed=3, flops="90K")
     with pytest.raises(MismatchError) as error:
         begin_run(tmp_path / "a", other)
-    assert "search.seed: the run has 0, asked 3" in str(error.value)
-    assert "search.flops: the run has None, asked 90000" in str(error.value)
+    assert "search.seed: stored 0, asked 3" in str(error.value)
+    assert "search.flops: stored None, asked 90000" in str(error.value)
     assert "use another --run" in str(error.value)
     assert open_run(tmp_path / "a").plan == tiny
+
+
+def test_a_plan_can_be_mended_until_the_images_are_split(tmp_path, tiny):
+    begin_run(tmp_path / "a", override(tiny, data="nowhere"))
+    assert begin_run(tmp_path / "a", tiny).plan == tiny == open_run(tmp_path / "a").plan
+
+
+def test_a_moved_run_keeps_its_studies_names(tmp_path, tiny):
+    begin_run(tmp_path / "a", tiny)
+    moved = (tmp_path / "a").rename(tmp_path / "b")
+    assert open_run(moved).study_name(1) == "a-stage1"
+    assert open_run(moved).storage == f"sqlite:///{moved / 'study.db'}"
 
 
 def test_more_trials_and_other_retraining_are_no_other_plan(tmp_path, tiny):
     begin_run(tmp_path / "a", tiny)
     more = override(tiny, trials=40)
+    begin_run(tmp_path / "a", tiny).write("split.json", {})
     more = replace(more, retrain=replace(more.retrain, top=3))
     assert begin_run(tmp_path / "a", more).plan == more == open_run(tmp_path / "a").plan
 
@@ -99,6 +112,6 @@ def test_a_torn_record_is_named(tmp_path, tiny):
 
 
 def test_seeds_differ_by_purpose_and_by_the_plans_seed(tmp_path, tiny):
-    runs = [Run(tmp_path, override(tiny, seed=seed), "") for seed in (0, 1)]
+    runs = [Run(tmp_path, override(tiny, seed=seed), "", "a") for seed in (0, 1)]
     seeds = {run.seed(purpose) for run in runs for purpose in ("a", "b", "c")}
     assert len(seeds) == 6

@@ -303,6 +303,13 @@ def test_the_winner_can_be_taken_away(finished, tmp_path):
     search = Search(finished, CPU)
     network = search.winner()
     save(network, tmp_path / "net")
+    other = replace(finished.plan.retrain.training, epochs=99)
+    plan = replace(finished.plan, retrain=replace(finished.plan.retrain, training=other))
+    changed = Search(replace(finished, plan=plan), CPU)
+    save(changed.winner(), tmp_path / "same")  # as it was trained, and not trained again
+    assert (tmp_path / "same.safetensors").read_bytes() == (
+        tmp_path / "net.safetensors"
+    ).read_bytes()
     again = load(tmp_path / "net")
     held_out = search.data.held_out
     found = evaluate(again.model, held_out, search.data, batch=512)
