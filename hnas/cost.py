@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hnas import layout
 from hnas.arch import Arch, Block
@@ -62,6 +63,39 @@ def cost(frame: Frame, arch: Arch) -> Cost:
     """The cost of a whole network. Raises InputError where `arch` does not fit the frame."""
     frame.check_arch(arch)
     return sum((block_cost(frame, block) for block in arch.blocks), shared_cost(frame))
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """What every choice of every block costs: millions of architectures are counted in seconds."""
+
+    shared: Cost
+    """What every network of the frame has."""
+    macs: tuple[NDArray[np.int64], ...]
+    """For each block, of its choices, in the order of `Space.choices`."""
+    params: tuple[NDArray[np.int64], ...]
+
+    def costs(self, index: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """MACs (n,) and params (n,) of n architectures: `index` (n, M) has each block's choice.
+
+        Raises IndexError where a choice does not exist; a negative one counts from the last.
+        """
+        macs = np.full(len(index), self.shared.macs)
+        params = np.full(len(index), self.shared.params)
+        for choice, its_macs, its_params in zip(index.T, self.macs, self.params, strict=True):
+            macs += its_macs[choice]
+            params += its_params[choice]
+        return macs, params
+
+
+def tables(space: Space) -> Tables:
+    """The costs of a space's blocks: they do not depend on each other."""
+    made = [[block_cost(space.frame, block) for block in choices] for choices in space.choices]
+    return Tables(
+        shared=shared_cost(space.frame),
+        macs=tuple(np.array([one.macs for one in row], dtype=np.int64) for row in made),
+        params=tuple(np.array([one.params for one in row], dtype=np.int64) for row in made),
+    )
 
 
 def _extreme(space: Space, pick: Callable[..., Block]) -> Arch:

@@ -7,6 +7,7 @@ There is no active subnet: `supernet(images, arch)` says which network runs. Sha
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import Protocol
 
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from hnas import block as blocks
 from hnas import layout
 from hnas.arch import Arch, Block
+from hnas.differences import differences, listed
 from hnas.errors import InputError
 from hnas.glit import Glit, Trunk
 from hnas.slicing import cut, overlap, subnet
@@ -196,3 +198,31 @@ def grow(old: Supernet, space: Space, *, seed: int, dropout: float = 0.0) -> Sup
                     cut(source.get_parameter(name), tensor, source.sizes, common)
                 )
     return new
+
+
+def inherit(net: Supernet, source: Glit) -> None:
+    """Copies a standalone network's weights into the supernet, in place: the inverse of `extract`.
+
+    The subnet of `source.arch` then computes what `source` does, bit for bit as in invariant 1
+    (BatchNorm statistics are no weights of a supernet); others get what they share with it. Where
+    only the numbers of classes differ, the supernet keeps its classifier.
+    Raises InputError where the frames differ otherwise or `source.arch` is not of the space.
+    """
+    differing = differences(asdict(source.frame), asdict(net.frame))
+    keeps_head = differing.pop("classes", None) is not None
+    if differing:
+        raise InputError(
+            "a supernet inherits from a network of its own frame, but these differ "
+            f"(stored: the network's, asked: the supernet's):\n{listed(differing)}"
+        )
+    net.check(source.arch)
+    left = ("blocks.", "head.") if keeps_head else ("blocks.",)
+    state = {k: v for k, v in source.state_dict().items() if not k.startswith(left)}
+    net.load_state_dict(state, strict=False)
+    with torch.no_grad():
+        for target, alone, block in zip(net.blocks, source.blocks, source.arch.blocks, strict=True):
+            assert isinstance(target, SuperBlock)
+            sizes = layout.sizes(net.frame, block)
+            for name, tensor in layout.tensors(sizes).items():
+                weight = alone.get_parameter(name).reshape(tensor.stored(sizes))
+                cut(target.get_parameter(name), tensor, target.sizes, sizes).copy_(weight)

@@ -33,9 +33,7 @@ def spaces(draw: st.DrawFn, *, width: int | None = None) -> Space:
     """The whole space of a frame, its stage 1, or the stage 2 of a random distribution."""
     frame = draw(frames(width=width))
     d = frame.d
-    whole = size_space(
-        frame, None, d_k=(d // 2, d, 2 * d), d_z=(1, 2, 4), E=(1, 2, 4), K=(3, 5, 9)
-    )
+    whole = size_space(frame, None, d_k=(d // 2, d, 2 * d), d_z=(1, 2, 4), E=(1, 2, 4), K=(3, 5, 9))
     kind = draw(st.sampled_from(("whole", "stage1", "stage2")))
     if kind == "whole":
         return whole

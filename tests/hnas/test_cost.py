@@ -10,7 +10,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from hnas.arch import Arch, Block
-from hnas.cost import cheapest, check_budget, cost, dearest, plain_vit, sample_within
+from hnas.cost import cheapest, check_budget, cost, dearest, plain_vit, sample_within, tables
 from hnas.errors import BudgetError
 from hnas.glit import Glit
 from hnas.space import Frame, distribution_space
@@ -99,6 +99,27 @@ def test_sampling_within_a_budget_never_exceeds_it(space, share, seed):
     arch = sample_within(space, budget, np.random.default_rng(seed))
     assert arch in space
     assert cost(space.frame, arch).macs <= budget
+
+
+@settings(deadline=None)
+@given(spaces(), st.integers(0, 2**32))
+def test_costs_of_many_are_those_of_each(space, seed):
+    sizes = [len(choices) for choices in space.choices]
+    index = np.random.default_rng(seed).integers(sizes, size=(20, len(sizes)))
+    macs, params = tables(space).costs(index)
+    for row, *found in zip(index, macs, params, strict=True):
+        picked = (choices[i] for choices, i in zip(space.choices, row, strict=True))
+        expected = cost(space.frame, Arch(tuple(picked)))
+        assert found == [expected.macs, expected.params]
+
+
+def test_a_choice_that_does_not_exist_has_no_cost():
+    space = distribution_space(tiny(192, 1), d_k=192, d_z=4, E=1, K=31)
+    table = tables(space)
+    with pytest.raises(IndexError):
+        table.costs(np.full((1, 12), 4))
+    with pytest.raises(ValueError, match="argument 2"):
+        table.costs(np.zeros((1, 11), dtype=int))
 
 
 def test_sampling_within_a_tight_budget_reaches_every_arch_that_fits():

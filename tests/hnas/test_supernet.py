@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -6,10 +8,12 @@ from hypothesis import strategies as st
 from strategies import archs, frames, spaces, spaces_and_archs
 
 from hnas import layout
+from hnas.arch import Arch, Block
 from hnas.errors import InputError
+from hnas.glit import Glit
 from hnas.slicing import cut
 from hnas.space import Frame, distribution_space, size_space
-from hnas.supernet import Statistics, Supernet, grow
+from hnas.supernet import Statistics, Supernet, grow, inherit
 
 
 def images(frame: Frame, n: int = 5, seed: int = 0) -> torch.Tensor:
@@ -116,3 +120,62 @@ def test_kernels_are_cut_from_their_centre_and_local_channels_from_the_end():
     mixed = next(b for b in space.choices[0] if (b.G, b.E, b.K) == (1, 1, 3))
     stored = block.get_parameter("depthwise.weight").view(2, 6, 1, 5)
     assert torch.equal(block.weights(mixed)["depthwise.weight"], stored[0, 2:, :, 1:4])
+
+
+@given(spaces_and_archs(), st.integers(0, 3))
+def test_a_supernet_inherits_a_network_bit_for_bit(drawn, seed):
+    space, arch = drawn
+    alone = Glit(space.frame, arch).reset(seed).eval()
+    statistics = [Statistics() for _ in arch.blocks]
+    for block, own in zip(alone.blocks, statistics, strict=True):
+        if hasattr(block, "norm"):
+            block.norm.running_var.uniform_(0.5, 2)
+            own.mean, own.var = block.norm.running_mean.normal_(), block.norm.running_var
+    net = Supernet(space).reset(seed + 1).eval()
+    inherit(net, alone)
+    x = images(space.frame)
+    with torch.no_grad():
+        assert torch.equal(net(x, arch, [own.apply for own in statistics]), alone(x))
+        assert torch.equal(net.extract(arch, statistics).eval()(x), alone(x))
+
+
+@given(spaces_and_archs())
+def test_a_supernet_that_inherits_keeps_the_rest(drawn):
+    """What the architecture does not use stays as it was, to the number."""
+    space, arch = drawn
+    net, old = Supernet(space).reset(1), Supernet(space).reset(1)
+    inherit(net, Glit(space.frame, arch).reset(2))
+    for block, before, choice in zip(net.blocks, old.blocks, arch.blocks, strict=True):
+        sizes = layout.sizes(space.frame, choice)
+        for name, tensor in block.tensors.items():
+            if name in layout.tensors(sizes):
+                for weights in (block, before):
+                    cut(weights.get_parameter(name).data, tensor, block.sizes, sizes).zero_()
+            assert torch.equal(block.get_parameter(name), before.get_parameter(name))
+
+
+def test_a_supernet_of_other_classes_keeps_its_classifier():
+    frame = Frame(image=8, channels=1, patch=4, classes=2, d=12, M=2, N=3)
+    space = distribution_space(frame, d_k=12, d_z=4, E=1, K=5)
+    alone = Glit(replace(frame, classes=7), frame.all_global()).reset(2)
+    net = Supernet(space).reset(1)
+    head = net.head.weight.clone()
+    inherit(net, alone)
+    assert torch.equal(net.head.weight, head)
+    assert torch.equal(net.blocks[1].get_parameter("fc1.weight"), alone.blocks[1].fc1.weight)
+    assert torch.equal(net.norm.weight, alone.norm.weight)
+
+
+def test_what_a_supernet_cannot_inherit():
+    frame = Frame(image=8, channels=1, patch=4, classes=2, d=12, M=2, N=3)
+    net = Supernet(distribution_space(frame, d_k=12, d_z=4, E=1, K=5))
+    other = replace(frame, activation="gelu", image=12)
+    with pytest.raises(InputError, match="a network of its own frame, but these differ") as caught:
+        inherit(net, Glit(other, other.all_global()))
+    assert str(caught.value).splitlines()[1:] == [
+        "  image: stored 12, asked 8",
+        "  activation: stored 'gelu', asked 'swish'",
+    ]
+    wide = Arch((Block(G=3, L=0, d_k=24, d_z=4),) * 2)
+    with pytest.raises(InputError, match="not in this supernet's space"):
+        inherit(net, Glit(frame, wide))

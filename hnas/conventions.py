@@ -1,0 +1,61 @@
+"""How papers and tools count multiply-accumulates; `hnas.cost` is the count that is exact.
+
+- `exact`: every convolution, linear layer and attention product, as PyTorch's dispatcher counts.
+- `glit`: as the authors' release. The local head's first pointwise convolution is counted once,
+  though GLU doubles its rows.
+- `thop`: what thop's own rules see in the textbook's layers, counted by thop itself. Attention's
+  two products are no layer, so not seen; a norm is 4 operations a number.
+
+GLiT-Tiny as released is 1,472.9M, 1,332.5M and 1,383.1M; DeiT-Ti 1,253.7M, 1,253.7M and 1,078.6M.
+"""
+
+from __future__ import annotations
+
+from hnas import layout
+from hnas.arch import Arch, Block
+from hnas.cost import block_cost, shared_cost
+from hnas.errors import InputError
+from hnas.space import Frame
+
+CONVENTIONS = ("exact", "glit", "thop")
+
+
+def macs(frame: Frame, arch: Arch, convention: str) -> int:
+    """Multiply-accumulates of one image by a convention. Raises InputError as `macs_by_part`."""
+    return sum(macs_by_part(frame, arch, convention))
+
+
+def macs_by_part(frame: Frame, arch: Arch, convention: str) -> tuple[int, ...]:
+    """Multiply-accumulates of each block, and last of what all networks of the frame share.
+
+    Raises InputError where there is no such convention, or `arch` does not fit the frame.
+    """
+    frame.check_arch(arch)
+    shared = shared_cost(frame).macs
+    match convention:
+        case "exact":
+            return (*(block_cost(frame, block).macs for block in arch.blocks), shared)
+        case "glit":
+            return (*(_release(frame, block) for block in arch.blocks), shared)
+        case "thop":
+            return _thop(frame, arch)
+    raise InputError(f"the convention must be one of {', '.join(CONVENTIONS)}, got {convention!r}")
+
+
+def _release(frame: Frame, block: Block) -> int:
+    s = layout.sizes(frame, block)
+    return block_cost(frame, block).macs - frame.T * s["E"] * s["Cl"] ** 2
+
+
+def _thop(frame: Frame, arch: Arch) -> tuple[int, ...]:
+    import thop
+    import torch
+
+    from hnas.textbook import Textbook
+
+    with torch.device("meta"):  # shapes are all that thop looks at
+        net = Textbook(frame, arch)
+        images = torch.zeros(1, frame.channels, frame.image, frame.image)
+    total, _, parts = thop.profile(net, (images,), verbose=False, ret_layer_info=True)
+    blocks = [int(ops) for ops, _, _ in parts["blocks"][2].values()]
+    return (*blocks, int(total) - sum(blocks))

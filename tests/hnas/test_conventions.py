@@ -1,0 +1,113 @@
+"""Counts of multiply-accumulates: published ones, and thop as a second count of the exact ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import thop
+import torch
+from hypothesis import given, settings
+from references import glit_tiny, published
+from strategies import spaces_and_archs
+from torch import nn
+
+from hnas import layout
+from hnas.block import Block, TokenConv1d
+from hnas.conventions import CONVENTIONS, macs, macs_by_part
+from hnas.cost import cost
+from hnas.errors import InputError
+from hnas.glit import Glit
+from hnas.textbook import Textbook
+
+
+@pytest.mark.parametrize(
+    ("convention", "count"),
+    [("exact", 1_472_873_280), ("glit", 1_332_470_592), ("thop", 1_383_116_928)],
+)
+def test_glit_tiny_as_released(convention: str, count: int) -> None:
+    assert macs(published(192), glit_tiny(), convention) == count
+
+
+@pytest.mark.parametrize(
+    ("d", "params", "exact", "seen"),
+    [
+        (192, 5_717_416, 1_253_683_200, 1_078_633_728),
+        (384, 22_050_664, 4_598_882_304, 4_248_783_360),
+        (768, 86_567_656, 17_563_828_224, 16_863_630_336),
+    ],
+)
+def test_deit(d: int, params: int, exact: int, seen: int) -> None:
+    frame = published(d)
+    arch = frame.all_global()
+    assert cost(frame, arch).params == params
+    assert [macs(frame, arch, c) for c in CONVENTIONS] == [exact, exact, seen]
+
+
+@settings(max_examples=50)
+@given(spaces_and_archs())
+def test_what_thop_misses_and_what_it_adds(drawn) -> None:
+    """Part by part: no attention products, but 4 operations for each number that is normed."""
+    space, arch = drawn
+    frame = space.frame
+    exact, seen = (macs_by_part(frame, arch, c) for c in ("exact", "thop"))
+    for i, block in enumerate(arch.blocks):
+        s = layout.sizes(frame, block)
+        attention = 2 * frame.T**2 * s["H"] * s["h"]
+        normed = frame.T * (2 * frame.d + s["E"] * s["Cl"])
+        assert seen[i] == exact[i] - attention + 4 * normed
+    assert seen[-1] == exact[-1] + 4 * frame.T * frame.d
+
+
+def free(m: nn.Module, inputs: Any, output: Any) -> None:
+    """thop's rule for a layer that the exact count leaves out."""
+
+
+def convolved(m: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
+    m.total_ops += output.numel() * m.weight[0].numel()
+
+
+def block(m: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
+    """thop does not look into a module that has a rule: its layers are added to what they miss."""
+    m.total_ops += sum(part.total_ops for part in m.children())
+    if hasattr(m, "qkv"):
+        B, T, _ = output.shape
+        m.total_ops += 2 * B * T * T * m.qkv.out_features // 3
+
+
+RULES = {nn.LayerNorm: free, nn.BatchNorm1d: free, TokenConv1d: convolved, Block: block}
+
+
+@settings(max_examples=50)
+@given(spaces_and_archs())
+def test_thop_with_rules_for_the_rest_counts_as_cost_does(drawn) -> None:
+    space, arch = drawn
+    frame = space.frame
+    images = torch.zeros(1, frame.channels, frame.image, frame.image)
+    found, _ = thop.profile(Glit(frame, arch), (images,), custom_ops=RULES, verbose=False)
+    assert found == cost(frame, arch).macs == macs(frame, arch, "exact")
+
+
+@settings(max_examples=25)
+@given(spaces_and_archs())
+def test_the_textbook_s_network_computes_the_same(drawn) -> None:
+    space, arch = drawn
+    net = Glit(space.frame, arch).reset(0).eval().double()
+    twin = Textbook(space.frame, arch).eval().double()
+    state = {k.replace("depthwise.", "depthwise.1."): v for k, v in net.state_dict().items()}
+    twin.load_state_dict(state)
+    images = torch.randn(
+        2,
+        space.frame.channels,
+        space.frame.image,
+        space.frame.image,
+        dtype=torch.float64,
+        generator=torch.Generator().manual_seed(0),
+    )
+    torch.testing.assert_close(twin(images), net(images), rtol=0, atol=1e-9)
+
+
+def test_a_convention_that_is_none() -> None:
+    frame = published(192)
+    with pytest.raises(InputError, match="must be one of exact, glit, thop, got 'fvcore'"):
+        macs(frame, frame.all_global(), "fvcore")
