@@ -183,10 +183,7 @@ def test_studies_are_kept_in_another_storage(tmp_path: Path, tiny: Path) -> None
     assert len(records(open_study(storage, "run-stage1"))) == 2
     other = f"sqlite:///{tmp_path / 'other.db'}"
     message = fails(search(*base, "--storage", other))
-    assert (
-        message
-        == f"the run {folder} keeps its studies in {url}: give that --storage"
-    )
+    assert message == f"the run {folder} keeps its studies in {url}: give that --storage"
 
 
 def test_images_of_ones_own_decide_on_the_classes(
