@@ -64,6 +64,13 @@ if TYPE_CHECKING:
 @click.option(
     "--seed", type=click.IntRange(0, 2**32 - 1), help="Of everything that draws [the plan's]."
 )
+@click.option(
+    "--init-from",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A network that `hnas import` or `hnas export` wrote: stage 1's supernet starts from it "
+    "[random weights].",
+)
 @device_option
 @storage_option
 def search(
@@ -75,6 +82,7 @@ def search(
     trials: int | None,
     flops: str | None,
     seed: int | None,
+    init_from: Path | None,
     device: str,
     storage: str | None,
 ) -> None:
@@ -92,6 +100,7 @@ def search(
         trials=trials,
         flops=flops,
         seed=seed,
+        init_from=init_from,
         storage=storage,
     )
     if not _is_finished(run):
@@ -126,6 +135,7 @@ def _begin(
     trials: int | None,
     flops: str | None,
     seed: int | None,
+    init_from: Path | None,
     storage: str | None,
 ) -> Run:
     """The run in `folder`, made or continued with the options given."""
@@ -140,6 +150,8 @@ def _begin(
     else:
         base = load_preset(data if data in PRESETS else "digits")
     plan = _with_trials(_with_options(base, data=data, flops=flops, seed=seed), stage, trials)
+    if init_from is not None:
+        plan = override(plan, init_from=str(init_from.resolve()))
     if plan.data.source != base.data.source:
         plan = _with_classes(plan, begun)
     if begun is None and storage is not None:

@@ -71,6 +71,9 @@ class Stage1:
     """Architectures a generation."""
     training: TrainingRules
     """Of the supernet."""
+    init_from: str = ""
+    """A network that `hnas import` or `hnas export` wrote, which the supernet starts from; empty:
+    random weights."""
 
     def __post_init__(self) -> None:
         _check_trials(self.trials, self.population)
@@ -200,6 +203,7 @@ def override(
     seed: int | None = None,
     trials: int | None = None,
     epochs: int | None = None,
+    init_from: str | None = None,
 ) -> Plan:
     """The plan with some values replaced; `trials` of both stages, `epochs` of all trainings."""
 
@@ -215,7 +219,9 @@ def override(
         plan,
         data=replace(plan.data, **given(source=data)),
         search=replace(plan.search, **given(flops=macs, seed=seed)),
-        stage1=replace(s1, training=training(s1.training), **given(trials=trials)),
+        stage1=replace(
+            s1, training=training(s1.training), **given(trials=trials, init_from=init_from)
+        ),
         stage2=replace(s2, training=training(s2.training), **given(trials=trials)),
         retrain=replace(retrain, training=training(retrain.training)),
     )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -22,12 +23,12 @@ from hnas.cost import check_budget, plain_vit
 from hnas.data import Data, Split, prepare, test_images
 from hnas.device import describe
 from hnas.errors import InputError, MismatchError, StateError
-from hnas.export import Network
+from hnas.export import Network, load
 from hnas.glit import Glit
 from hnas.sampling import uniform
 from hnas.score import evaluate
 from hnas.space import Space
-from hnas.supernet import Supernet, grow
+from hnas.supernet import Supernet, grow, inherit
 from hnas.training.loop import train
 from studies.plan import Retrain
 from studies.retrain import (
@@ -39,7 +40,7 @@ from studies.retrain import (
     rules_of,
 )
 from studies.run import Run
-from studies.scoring import SupernetScorer
+from studies.scoring import SupernetScorer, weights_hash
 from studies.stage import Record, SearchRules, StageResult, records, run_stage
 from studies.storage import close_storage, open_storage, open_study
 from studies.watch import Watch
@@ -140,6 +141,7 @@ class Search:
                 "augment": asdict(self.plan.augment),
                 "split": self.split.fingerprint,
                 "seed": self.plan.search.seed,
+                "initial weights": weights_hash(net.state_dict()),
             },
             on_epoch=partial(self.watch.epoch, f"supernet of stage {stage}"),
             on_refused=self._refused,
@@ -154,7 +156,10 @@ class Search:
         """Trained for stage 1's distributions."""
         rules = self.plan.stage1.training
         net = Supernet(self.plan.space1(), dropout=rules.dropout)
-        return self._trained(net.reset(self.run.seed("supernet 1 weights")), 1)
+        net.reset(self.run.seed("supernet 1 weights"))
+        if self.plan.stage1.init_from:
+            inherit(net, load(Path(self.plan.stage1.init_from)).model)
+        return self._trained(net, 1)
 
     @cached_property
     def supernet2(self) -> Supernet:

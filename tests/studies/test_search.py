@@ -19,6 +19,9 @@ import torch
 from hnas import data as images
 from hnas.cost import cost, plain_vit
 from hnas.errors import CheckpointError, InputError, MismatchError, StateError
+from hnas.export import Network, load, save
+from hnas.glit import Glit
+from hnas.score import evaluate
 from studies.plan import override, to_toml
 from studies.run import Run, begin_run
 from studies.search import HANDOFF, Search
@@ -297,9 +300,6 @@ def test_the_number_of_classes_must_fit(tmp_path, tiny):
 
 
 def test_the_winner_can_be_taken_away(finished, tmp_path):
-    from hnas.export import load, save
-    from hnas.score import evaluate
-
     search = Search(finished, CPU)
     network = search.winner()
     save(network, tmp_path / "net")
@@ -315,3 +315,20 @@ def test_the_winner_can_be_taken_away(finished, tmp_path):
     found = evaluate(again.model, held_out, search.data, batch=512)
     assert found.accuracy == finished.read("result.json")["winner"]["accuracy"]
     assert again.classes == search.data.classes
+
+
+def test_a_supernet_can_start_from_a_network_that_was_brought_in(tmp_path, tiny):
+    """The untrained supernet's all-global subnet is the ViT whose weights it started from."""
+    arch = tiny.net.all_global()
+    source = Glit(tiny.net, arch).reset(7).eval()
+    save(Network(model=source, classes=("a",) * 10, mean=(0.0,), std=(1.0,)), tmp_path / "vit")
+    slow = replace(tiny.stage1.training, epochs=1, lr=1e-12, weight_decay=0.0)
+    stage1 = replace(tiny.stage1, training=slow, init_from=str(tmp_path / "vit"))
+    run = begin_run(tmp_path / "run", replace(tiny, stage1=stage1))
+    search = Search(run, CPU)
+    net, x = search.supernet1, search.data.held_out.pixels / 255
+    with torch.no_grad():
+        torch.testing.assert_close(net(x, arch), source(x), rtol=1e-3, atol=1e-3)
+    save(Network(model=source.reset(8), classes=("a",), mean=(0.0,), std=(1.0,)), tmp_path / "vit")
+    with pytest.raises(CheckpointError, match="initial weights: stored"):
+        _ = Search(run, CPU).supernet1
