@@ -53,7 +53,6 @@ class Display(Watch):
         self._clock = clock
         self._before = clock()
         self._began: dict[str, tuple[float, int]] = {}
-        self._best: dict[int, tuple[float, int]] = {}
 
     def __enter__(self) -> Display:
         self._before = self._clock()
@@ -87,7 +86,7 @@ class Display(Watch):
     def trial(self, stage: int, event: TrialEvent) -> None:
         each = self._seconds_each(f"stage {stage}", event.done)
         words = (
-            f"best {event.best_accuracy:.4f}{self._macs_of_best(stage, event)}, "
+            f"best {event.best_accuracy:.4f} ({short(event.best_macs)} MACs), "
             f"generation {event.generation}, hypervolume {event.hypervolume:.4f}, "
             f"{1 / max(each, 1e-9):.1f} trials/s"
         )
@@ -101,12 +100,6 @@ class Display(Watch):
                 eta=each * max(event.trials - event.done, 0),
             )
         )
-
-    def _macs_of_best(self, stage: int, event: TrialEvent) -> str:
-        """What the best costs, in brackets; nothing where it was scored before this process."""
-        own = (event.score.accuracy, -event.macs)
-        best = self._best[stage] = max(self._best.get(stage, own), own)
-        return f" ({short(-best[1])} MACs)" if best[0] == event.best_accuracy else ""
 
     def _seconds_each(self, what: str, done: int) -> float:
         """The mean since the first step that was seen; of that one, since whatever was before."""

@@ -87,6 +87,8 @@ class TrialEvent:
     macs: int
     best_accuracy: float
     """The highest of the study so far."""
+    best_macs: int
+    """What the best costs, the cheapest of equals."""
     hypervolume: float
     """Of the study so far: `studies.hypervolume`, 0 to 1."""
     done: int
@@ -136,7 +138,7 @@ def run_stage(
     generations: dict[int, list[Record]] = defaultdict(list)
     for record in known:
         generations[record.generation].append(record)
-    numbers = itertools.count(len(study.get_trials(deepcopy=False)))
+    numbers = itertools.count(study._storage.get_n_trials(study._study_id))
     progress = _Progress(known, rules.trials, budget, on_trial)
     scored_before = {record.arch for record in known}
     parents: list[Record] = []
@@ -212,6 +214,7 @@ class _Progress:
             score=score,
             macs=record.macs,
             best_accuracy=self._front[-1].accuracy,
+            best_macs=self._front[-1].macs,
             hypervolume=hypervolume(points, self._budget),
             done=len(self.records),
             trials=self._trials,

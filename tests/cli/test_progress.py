@@ -28,16 +28,15 @@ def epoch(done: int, epochs: int = 100) -> Epoch:
     return Epoch(epoch=done, epochs=epochs, loss=0.5, images_per_second=1234.5)
 
 
-def trial(
-    done: int, *, accuracy: float = 0.5, best: float = 0.5, macs: int = 1_655_408
-) -> TrialEvent:
+def trial(done: int) -> TrialEvent:
     return TrialEvent(
         number=done - 1,
         generation=3,
         arch=Arch((Block(G=3, L=0, d_k=48, d_z=4),)),
-        score=Score(accuracy=accuracy, loss=1.0, images=10, seconds=0.1),
-        macs=macs,
-        best_accuracy=best,
+        score=Score(accuracy=0.4, loss=1.0, images=10, seconds=0.1),
+        macs=1_000_000,
+        best_accuracy=0.5,
+        best_macs=1_655_408,
         hypervolume=0.25,
         done=done,
         trials=200,
@@ -79,25 +78,6 @@ def test_the_speed_is_that_of_this_process_not_of_what_was_done_before(
         "stage 1: trial 121/200, best 0.5000 (1.66M MACs), generation 3, hypervolume 0.2500, "
         "2.0 trials/s, ETA 0:40"
     )
-
-
-def test_what_the_best_costs_is_told_where_it_is_known(capsys: pytest.CaptureFixture[str]) -> None:
-    clock = Clock()
-    watch = Lines(clock)
-    for event in (
-        trial(1, accuracy=0.4, best=0.9, macs=1000),  # the best is of an earlier process
-        trial(2, accuracy=0.95, best=0.95, macs=3000),
-        trial(3, accuracy=0.95, best=0.95, macs=2000),
-        trial(4, accuracy=0.1, best=0.95, macs=1000),
-    ):
-        clock.now += 10
-        watch.trial(2, event)
-    best = [line.split(", ")[1] for line in told(capsys)]
-    assert best == [
-        "best 0.9000",
-        "best 0.9500 (3K MACs)",
-        *["best 0.9500 (2K MACs)"] * 2,
-    ]
 
 
 def test_each_work_has_its_first_line(capsys: pytest.CaptureFixture[str]) -> None:

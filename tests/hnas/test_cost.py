@@ -1,66 +1,38 @@
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from references import glit_tiny, published
 from strategies import spaces, spaces_and_archs
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from hnas.arch import Arch, Block
+from hnas.arch import Arch
 from hnas.cost import cheapest, check_budget, cost, dearest, plain_vit, sample_within, tables
 from hnas.errors import BudgetError
 from hnas.glit import Glit
 from hnas.space import Frame, distribution_space
 
 
-def tiny(d: int, heads: int) -> Frame:
-    return Frame(
-        image=224,
-        channels=3,
-        patch=16,
-        classes=1000,
-        d=d,
-        M=12,
-        N=3,
-        heads=heads,
-        activation="gelu",
-    )
-
-
-def released_glit_tiny() -> Arch:
-    """The blocks of the authors' release: G, then (d_k/d, d_z), (K, E) or (E, d_z) by kind."""
-    G = (3, 0, 1, 3, 0, 1, 3, 1, 0, 3, 0, 3)
-    sizes = ((0.5, 4), (31, 2), (4, 6), (1, 4), (45, 4), (4, 6))
-    sizes += ((1, 2), (4, 2), (45, 4), (1, 4), (31, 4), (2, 6))
-    blocks = []
-    for g, (a, b) in zip(G, sizes, strict=True):
-        if g == 3:
-            blocks.append(Block(G=3, L=0, d_k=int(a * 192), d_z=b))
-        elif g == 0:
-            blocks.append(Block(G=0, L=3, d_z=4, E=b, K=int(a)))
-        else:
-            blocks.append(Block(G=g, L=3 - g, d_k=192, d_z=b, E=int(a), K=31))
-    return Arch(tuple(blocks))
-
-
 def test_glit_tiny_as_released():
-    found = cost(tiny(192, 1), released_glit_tiny())
+    found = cost(published(192), glit_tiny())
     assert (found.macs, found.params) == (1_472_873_280, 7_264_456)
 
 
 @pytest.mark.parametrize(
-    ("d", "heads", "params", "macs"),
+    ("d", "params", "macs"),
     [
-        (192, 1, 5_717_416, 1_253_683_200),
-        (384, 2, 22_050_664, 4_598_882_304),
-        (768, 4, 86_567_656, 17_563_828_224),
+        (192, 5_717_416, 1_253_683_200),
+        (384, 22_050_664, 4_598_882_304),
+        (768, 86_567_656, 17_563_828_224),
     ],
 )
-def test_the_all_global_network_is_deit(d, heads, params, macs):
-    frame = tiny(d, heads)
+def test_the_all_global_network_is_deit(d, params, macs):
+    frame = published(d)
     found = cost(frame, frame.all_global())
     assert (found.params, found.macs) == (params, macs)
 
@@ -114,7 +86,7 @@ def test_costs_of_many_are_those_of_each(space, seed):
 
 
 def test_a_choice_that_does_not_exist_has_no_cost():
-    space = distribution_space(tiny(192, 1), d_k=192, d_z=4, E=1, K=31)
+    space = distribution_space(published(192), d_k=192, d_z=4, E=1, K=31)
     table = tables(space)
     with pytest.raises(IndexError):
         table.costs(np.full((1, 12), 4))
@@ -135,7 +107,7 @@ def test_sampling_within_a_tight_budget_reaches_every_arch_that_fits():
 
 
 def test_a_budget_below_the_smallest_subnet_names_both_ends():
-    space = distribution_space(tiny(192, 1), d_k=192, d_z=4, E=1, K=31)
+    space = distribution_space(published(192), d_k=192, d_z=4, E=1, K=31)
     least = cost(space.frame, cheapest(space)).macs
     most = cost(space.frame, dearest(space)).macs
     with pytest.raises(BudgetError, match=f"fits --flops 1,000 .*{least:,}.*{most:,}"):
@@ -145,12 +117,12 @@ def test_a_budget_below_the_smallest_subnet_names_both_ends():
 
 @given(st.floats(0.01, 10))
 def test_the_plain_vit_is_the_width_nearest_in_cost(share):
-    frame = tiny(192, 1)
+    frame = published(192)
     target = int(share * cost(frame, frame.all_global()).macs)
     found = plain_vit(frame, target)
 
     def gap(d: int) -> int:
-        other = tiny(d, 1)
+        other = replace(frame, d=d)
         return abs(cost(other, other.all_global()).macs - target)
 
     assert gap(found.d) == min(gap(d) for d in range(3, 700, 3))
