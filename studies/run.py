@@ -88,11 +88,10 @@ class Run:
 
         Raises BusyError, naming the holder, where another has it.
         """
-        lock, holder = self.folder / ".lock", self.folder / ".holder"
+        path, holder = self.folder / ".lock", self.folder / ".holder"
+        lock = FileLock(path, timeout=0)
         try:
-            with FileLock(lock, timeout=0):
-                write(holder, f"{os.getpid()}\n".encode())
-                yield
+            lock.acquire()
         except Timeout:
             who = holder.read_text().strip() if holder.exists() else "unknown"
             raise BusyError(
@@ -100,7 +99,15 @@ class Run:
                 "Wait for it, stop it, or use another --run"
             ) from None
         except OSError as error:
-            raise StateError(f"{lock} cannot be locked: {error.strerror}") from None
+            raise StateError(
+                f"{path} cannot be locked: {error.strerror}. "
+                "Unlock or free the folder, or choose another --run"
+            ) from None
+        try:
+            write(holder, f"{os.getpid()}\n".encode())
+            yield
+        finally:
+            lock.release()
 
 
 def open_run(folder: Path, *, storage: str | None = None) -> Run:

@@ -1,5 +1,6 @@
 import multiprocessing
 import os
+import re
 import signal
 from dataclasses import replace
 
@@ -94,6 +95,15 @@ def test_one_process_holds_a_run_and_a_dead_one_does_not(tmp_path, tiny):
         os.kill(holder.pid, signal.SIGKILL)
         holder.join()
     with run.hold():
+        pass
+
+
+def test_what_goes_wrong_while_a_run_is_held_is_told_as_it_is(tmp_path, tiny):
+    run = begin_run(tmp_path / "a", tiny)
+    for error in (OSError(28, "No space left on device"), TimeoutError("slow")):
+        with pytest.raises(type(error), match=re.escape(str(error))), run.hold():
+            raise error
+    with run.hold():  # and it is let go
         pass
 
 
