@@ -1,0 +1,113 @@
+from datetime import datetime, timedelta
+
+import numpy as np
+import optuna
+import pytest
+from optuna.storages._rdb import models
+from optuna.trial import TrialState
+from sqlalchemy import func, select
+
+from hnas.space import Frame, distribution_space, size_space
+from studies.encoding import distributions, encode
+from studies.storage import CONSTRAINTS, GENERATION, open_storage, open_study
+from studies.tables import backend, finished, insert_trial
+
+FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=3, N=3)
+STAGE1 = distribution_space(FRAME, d_k=192, d_z=4, E=1, K=31)
+WHOLE = size_space(FRAME, None, d_k=(96, 192), d_z=(2, 4), E=(1, 2), K=(17, 31))
+TABLES = (
+    models.TrialModel,
+    models.TrialParamModel,
+    models.TrialValueModel,
+    models.TrialUserAttributeModel,
+    models.TrialSystemAttributeModel,
+    models.TrialIntermediateValueModel,
+)
+
+
+def trial(space, seed):
+    arch = space.sample(np.random.default_rng(seed))
+    made = optuna.trial.create_trial(
+        values=[0.1 + 0.2 * seed, 12_345_678_901],
+        params=encode(space, arch),
+        distributions=distributions(space),
+        user_attrs={"arch": arch.to_json(), "loss": 1 / 3, "text": "ü"},
+        system_attrs={GENERATION: seed, CONSTRAINTS: [-1.0]},
+    )
+    started = datetime(2026, 1, 2, 3, 4, 5, 678)
+    made.datetime_start, made.datetime_complete = started, started + timedelta(seconds=1)
+    return made
+
+
+def dump(storage):
+    """Every row of every table of trials."""
+    with storage.engine.connect() as connection:
+        return {
+            model.__tablename__: sorted(map(tuple, connection.execute(select(model.__table__))))
+            for model in TABLES
+        }
+
+
+@pytest.mark.parametrize("space", [STAGE1, WHOLE], ids=["stage 1", "whole"])
+def test_a_trial_is_stored_row_for_row_as_optuna_does(tmp_path, space):
+    dumps = []
+    for name in ("ours", "optuna"):
+        storage = open_storage(f"sqlite:///{tmp_path}/{name}.db", create=True)
+        study = open_study(storage, "s", create=True)
+        for seed in range(3):
+            if name == "ours":
+                insert_trial(storage, study._study_id, trial(space, seed))
+            else:
+                study.add_trial(trial(space, seed))
+        dumps.append(dump(storage))
+    assert dumps[0] == dumps[1]
+    assert len(dumps[0]["trial_params"]) == 3 * len(distributions(space))
+
+
+def check_finished(storage):
+    """Among trials of others, unfinished ones and other studies."""
+    study, other = (open_study(storage, name, create=True) for name in ("s", "other"))
+    study.ask()
+    for seed in range(2):
+        insert_trial(storage, study._study_id, trial(STAGE1, seed))
+        insert_trial(storage, other._study_id, trial(STAGE1, 5))
+    study.tell(study.ask(), [0.5, 1])
+    study.tell(study.ask(), state=TrialState.FAIL)
+    insert_trial(storage, study._study_id, trial(STAGE1, 2))
+    expected = study.get_trials(states=(TrialState.COMPLETE,))
+    found = finished(storage, study._study_id)
+    assert [row.number for row in found] == [1, 2, 3, 5]
+    for ours, its in zip(found, expected, strict=True):
+        assert (ours.number, ours.values) == (its.number, its.values)
+        assert (ours.user_attrs, ours.system_attrs) == (its.user_attrs, its.system_attrs)
+
+
+def test_what_is_finished_is_read_as_optuna_reads_it(tmp_path):
+    check_finished(open_storage(f"sqlite:///{tmp_path}/study.db", create=True))
+
+
+def test_postgresql_too(database):
+    storage = open_storage(database, create=True)
+    check_finished(storage)
+    storage.remove_session()
+    storage.engine.dispose()
+
+
+def test_a_trial_is_stored_whole_or_not_at_all(tmp_path):
+    storage = open_storage(f"sqlite:///{tmp_path}/study.db", create=True)
+    study = open_study(storage, "s", create=True)
+    broken = trial(STAGE1, 0)
+    broken.set_user_attr("set", {1})
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        insert_trial(storage, study._study_id, broken)
+    with storage.engine.connect() as connection:
+        counts = [connection.scalar(select(func.count()).select_from(m)) for m in TABLES]
+    assert counts == [0] * len(TABLES)
+    insert_trial(storage, study._study_id, trial(STAGE1, 0))
+    assert [t.number for t in study.trials] == [0]
+
+
+def test_only_a_database_has_tables(tmp_path):
+    assert backend(optuna.create_study()) is None
+    storage = open_storage(f"sqlite:///{tmp_path}/study.db", create=True)
+    assert backend(open_study(storage, "s", create=True)) is storage
