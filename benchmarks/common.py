@@ -1,0 +1,153 @@
+"""What all benchmarks share: two things run in turn in one process, their ratio, and a JSON of it.
+
+    python -m benchmarks.NAME [--quick] [--threads 2] [--json FILE]
+
+A ratio is the median over alternating runs (ours, theirs, ours, ...), so that whatever else the
+machine does meets both alike; the lowest and the highest ratio of a pair tell how far to trust it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One measured comparison."""
+
+    name: str
+    ours: float
+    """Median, in `unit`."""
+    theirs: float
+    unit: str
+    ratio: float
+    """Median over the pairs: ours / theirs where `target` is `<= x`, else theirs / ours."""
+    lowest: float
+    highest: float
+    pairs: int
+    target: str | None
+    """`<= 1.05` or `>= 2.5`; None where the ratio is only reported."""
+
+    @property
+    def reached(self) -> bool | None:
+        if self.target is None:
+            return None
+        sense, bound = self.target.split()
+        return self.ratio <= float(bound) if sense == "<=" else self.ratio >= float(bound)
+
+
+def compare(
+    name: str, ours: Iterable[float], theirs: Iterable[float], target: str | None, unit: str = "s"
+) -> Row:
+    """The row of two series that were measured in pairs."""
+    mine, other = list(ours), list(theirs)
+    faster = target is None or target.startswith(">=")
+    ratios = [b / a if faster else a / b for a, b in zip(mine, other, strict=True)]
+    return Row(
+        name=name,
+        ours=statistics.median(mine),
+        theirs=statistics.median(other),
+        unit=unit,
+        ratio=statistics.median(ratios),
+        lowest=min(ratios),
+        highest=max(ratios),
+        pairs=len(ratios),
+        target=target,
+    )
+
+
+def seconds(run: Callable[[], object]) -> float:
+    """Wall time of one call."""
+    began = time.perf_counter()
+    run()
+    return time.perf_counter() - began
+
+
+def alternate(
+    ours: Callable[[], object], theirs: Callable[[], object], *, pairs: int, warm_up: int = 1
+) -> tuple[list[float], list[float]]:
+    """Wall times of both, run in turn; the order within a pair changes from pair to pair."""
+    for _ in range(warm_up):
+        ours()
+        theirs()
+    mine, other = [], []
+    for i in range(pairs):
+        both = ((ours, mine), (theirs, other))
+        for run, times in both if i % 2 else both[::-1]:
+            times.append(seconds(run))
+    return mine, other
+
+
+def table(rows: Iterable[Row]) -> str:
+    """The rows in aligned columns, as printed."""
+    lines = [f"{'':58} {'ours':>10} {'theirs':>10}      {'ratio':>9} {'lowest':>9} {'highest':>9}"]
+    for row in rows:
+        verdict = {None: "", True: "reached", False: "MISSED"}[row.reached]
+        lines.append(
+            f"{row.name:58} {row.ours:10.4g} {row.theirs:10.4g} {row.unit:4} {row.ratio:9.4g} "
+            f"{row.lowest:9.4g} {row.highest:9.4g}  {row.target or '':8} {verdict}"
+        )
+    return "\n".join(lines)
+
+
+def machine(threads: int) -> dict[str, object]:
+    """What the numbers depend on."""
+    packages = ("torch", "numpy", "optuna", "SQLAlchemy", "thop")
+    return {
+        "machine": platform.machine(),
+        "cpu": _cpu_model(),
+        "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 2),
+        "threads": threads,
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in packages},
+        "date": datetime.now(UTC).isoformat(timespec="minutes"),
+    }
+
+
+def _cpu_model() -> str:
+    """The processor's name and, as a cloud's name says little, its family and model."""
+    found = {}
+    cpuinfo = Path("/proc/cpuinfo")
+    for line in cpuinfo.read_text().splitlines() if cpuinfo.is_file() else ():
+        key, _, value = line.partition(":")
+        found.setdefault(key.strip(), value.strip())
+    if "model name" not in found:
+        return platform.processor()
+    return f"{found['model name']} (family {found['cpu family']}, model {found['model']})"
+
+
+def write(path: Path, rows: Iterable[Row], threads: int, command: str) -> None:
+    about = {**machine(threads), "command": command}
+    about["rows"] = [{**asdict(row), "reached": row.reached} for row in rows]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(about, indent=1) + "\n")
+
+
+def main(measure: Callable[[bool], list[Row]], about: str | None) -> None:
+    """The command line of one benchmark: `measure(quick)` gives its rows."""
+    parser = argparse.ArgumentParser(description=(about or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="tiny sizes: does it run at all?")
+    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--json", type=Path, help="write the rows there")
+    options = parser.parse_args()
+    import torch  # here, so that what needs no torch can be measured before
+
+    torch.set_num_threads(options.threads)
+    rows = measure(options.quick)
+    print(table(rows), flush=True)
+    if options.json:
+        assert sys.modules["__main__"].__spec__
+        command = f"python -m {sys.modules['__main__'].__spec__.name}"
+        write(options.json, rows, options.threads, command)

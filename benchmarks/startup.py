@@ -1,0 +1,58 @@
+"""How soon `hnas --help` and `hnas status` answer, against `python -c "import torch"`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.common import Row, alternate, compare, main
+from hnas.cost import cost
+from studies.fake import FakeScorer
+from studies.plan import load_preset
+from studies.run import begin_run
+from studies.stage import SearchRules, run_stage
+from studies.storage import close_storage, open_storage, open_study
+
+
+def run(*command: str) -> None:
+    subprocess.run([sys.executable, *command], check=True, stdout=subprocess.DEVNULL)
+
+
+def searched(folder: Path, trials: int) -> None:
+    """A run of the digits preset whose stage 1 has some trials."""
+    plan = load_preset("digits")
+    made = begin_run(folder, plan)
+    storage = open_storage(made.storage, create=True)
+    frame = plan.net
+    run_stage(
+        open_study(storage, made.study_name(1), create=True),
+        plan.space1(),
+        FakeScorer(frame=frame),
+        SearchRules(trials=trials, population=20),
+        budget=cost(frame, frame.all_global()).macs,
+    )
+    close_storage(storage)
+
+
+def against_torch(name: str, command: Sequence[str], pairs: int) -> Row:
+    ours, theirs = alternate(
+        lambda: run("-m", "cli.main", *command), lambda: run("-c", "import torch"), pairs=pairs
+    )
+    return compare(f"{name}, against python -c 'import torch'", ours, theirs, "<= 0.5")
+
+
+def measure(quick: bool) -> list[Row]:
+    pairs = 1 if quick else 9
+    with tempfile.TemporaryDirectory(prefix="hnas-bench-") as folder:
+        searched(Path(folder) / "run", 5 if quick else 200)
+        return [
+            against_torch("hnas --help", ["--help"], pairs),
+            against_torch("hnas status", ["status", "--run", f"{folder}/run"], pairs),
+        ]
+
+
+if __name__ == "__main__":
+    main(measure, __doc__)
