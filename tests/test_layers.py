@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 HNAS = {"hnas", "torch", "numpy", "PIL", "kornia", "safetensors", "sklearn", "thop"}
-STUDIES = HNAS | {"studies", "optuna", "optuna_dashboard", "sqlalchemy", "filelock"}
+STUDIES = HNAS | {"studies", "optuna", "optuna_dashboard", "sqlalchemy", "filelock", "matplotlib"}
 CLI = STUDIES | {"cli", "click", "rich"}
 FLOORS = {"hnas": HNAS, "studies": STUDIES, "cli": CLI}
-SLOW = {"torch", "optuna"}
+SLOW = {"torch", "optuna", "matplotlib"}
 """What `cli` may import inside functions only."""
 
 
