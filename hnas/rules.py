@@ -5,9 +5,28 @@ One record is one table of a plan; each raises InputError at once where a value 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from hnas.errors import InputError
+
+
+def _later(default: Any) -> Any:
+    """A field that trainings were recorded without before there was it (see `recorded`)."""
+    return field(default=default, metadata={"later": True})
+
+
+def recorded(rules: Any) -> dict[str, Any]:
+    """A record's values as a training's identity holds them, by name.
+
+    A field that came `_later` is left out at its default: what was trained before there was it
+    stays the same training.
+    """
+    return {
+        f.name: value
+        for f in fields(rules)
+        if (value := getattr(rules, f.name)) != f.default or "later" not in f.metadata
+    }
 
 
 def _check(holds: bool, name: str, rule: str, value: object) -> None:
@@ -77,6 +96,14 @@ class TrainingRules:
     """Decay of the averaged weights that are kept in the end; 0 keeps the last ones."""
     clip: float = 1.0
     """Largest norm of the gradient; 0 leaves it."""
+    mixup: float = _later(0.0)
+    """Alpha of Mixup (1710.09412): images and labels are blended; 0 blends none."""
+    cutmix: float = _later(0.0)
+    """Alpha of CutMix (1905.04899): a rectangle and its share of the label are another image's; 0
+    cuts none. Where both are on, each batch is mixed or cut with probability 1/2."""
+    repeats: int = _later(1)
+    """Times that an image is drawn in a row, each augmented anew (repeated augmentation,
+    1902.05509); an epoch is as long, and sees so many times fewer images."""
 
     def __post_init__(self) -> None:
         _check(self.epochs >= 1, "epochs", ">= 1", self.epochs)
@@ -87,7 +114,10 @@ class TrainingRules:
         for name in ("label_smoothing", "dropout", "drop_path", "ema"):
             value = getattr(self, name)
             _check(0 <= value < 1, name, "in [0, 1)", value)
-        _check(self.clip >= 0, "clip", ">= 0", self.clip)
+        for name in ("clip", "mixup", "cutmix"):
+            value = getattr(self, name)
+            _check(value >= 0, name, ">= 0", value)
+        _check(1 <= self.repeats <= self.batch, "repeats", f"1 to batch={self.batch}", self.repeats)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from hnas.cost import cost
 from hnas.data import Data
 from hnas.errors import InputError, StateError
 from hnas.glit import Glit
-from hnas.rules import AugmentRules, TrainingRules
+from hnas.rules import AugmentRules, TrainingRules, recorded
 from hnas.score import evaluate
 from hnas.space import Frame
 from hnas.training.loop import Epoch, train
@@ -72,8 +72,8 @@ def retrain(
     identity: dict[str, Any] = {
         "frame": asdict(frame),
         "arch": arch.to_dict(),
-        "training": asdict(training),
-        "augment": asdict(rules.augment),
+        "training": recorded(training),
+        "augment": recorded(rules.augment),
         "split": split,
         "seed": run.plan.search.seed,
     }

@@ -25,6 +25,7 @@ from hnas.device import describe
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.export import Network, load
 from hnas.glit import Glit
+from hnas.rules import recorded
 from hnas.sampling import uniform
 from hnas.score import evaluate
 from hnas.space import Space
@@ -137,8 +138,8 @@ class Search:
             path=self.run.supernet(stage),
             identity={
                 "space": _plain(asdict(net.space)),
-                "training": asdict(rules),
-                "augment": asdict(self.plan.augment),
+                "training": recorded(rules),
+                "augment": recorded(self.plan.augment),
                 "split": self.split.fingerprint,
                 "seed": self.plan.search.seed,
                 "initial weights": weights_hash(net.state_dict()),

@@ -3,7 +3,7 @@
     load        a source by name, folder or function -> Source, resized once
     prepare     Source -> Data (training and held-out images) and the Split it was made by
     test_images the only way to the test part: a search holds a Data and so never sees it
-    batches     which images a step takes;  augment, normalise  what happens to them
+    batches     which images a step takes;  augment, normalise, mix  what happens to them
 
 Everything is a pure function of its arguments; nothing is cached.
 """
@@ -11,6 +11,7 @@ Everything is a pure function of its arguments; nothing is cached.
 from hnas.data.augment import augment
 from hnas.data.batches import batches, steps
 from hnas.data.images import Images, Source, fit
+from hnas.data.mix import mix
 from hnas.data.prepare import Data, normalise, prepare, test_images
 from hnas.data.sources import load
 from hnas.data.split import Split, split
@@ -24,6 +25,7 @@ __all__ = [
     "batches",
     "fit",
     "load",
+    "mix",
     "normalise",
     "prepare",
     "split",

@@ -13,8 +13,11 @@ def steps(n: int, batch: int) -> int:
     return max(1, n // batch)
 
 
-def batches(n: int, batch: int, *, seed: int, epoch: int) -> list[torch.Tensor]:
+def batches(n: int, batch: int, *, seed: int, epoch: int, repeats: int = 1) -> list[torch.Tensor]:
     """One epoch of n images in random order: `steps(n, batch)` int64 CPU tensors (batch,).
+
+    Each image comes `repeats` times in a row, so that an epoch has so many times fewer of them;
+    the last may come less often.
 
     A pure function of its arguments, so that a resumed training sees what it would have seen.
     All batches are equally large: a remainder is dropped (every epoch drops others), since
@@ -27,5 +30,5 @@ def batches(n: int, batch: int, *, seed: int, epoch: int) -> list[torch.Tensor]:
         raise InputError(f"a batch needs at least 2 images, got batch={batch} of {n} images")
     stream = np.random.default_rng(np.random.SeedSequence((seed, epoch)))
     size = min(n, batch)
-    order = torch.from_numpy(stream.permutation(n)[: steps(n, batch) * size])
-    return list(order.view(-1, size))
+    order = torch.from_numpy(stream.permutation(n)).repeat_interleave(repeats)
+    return list(order[: steps(n, batch) * size].view(-1, size))

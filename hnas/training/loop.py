@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from hnas.data import Data, augment, batches, normalise, steps
+from hnas.data import Data, augment, batches, mix, normalise, steps
 from hnas.device import autocast, seeded
 from hnas.differences import differences, listed
 from hnas.errors import CheckpointError, StateError
@@ -27,6 +27,9 @@ from hnas.training import checkpoint
 
 Forward = Callable[[Tensor, int], Tensor]
 """(normalised images (B, C, image, image), step) -> logits (B, classes)."""
+
+Distil = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(loss by the labels, float32 logits (B, classes), images as above) -> the loss to train by."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +121,7 @@ def train(
     *,
     seed: int,
     forward: Forward | None = None,
+    distil: Distil | None = None,
     path: Path | None = None,
     identity: Mapping[str, Any] | None = None,
     every: float = 5.0,
@@ -126,6 +130,8 @@ def train(
 ) -> None:
     """Trains `model` in place on its device's `data.train` and leaves it in eval mode.
 
+    The loss is the cross entropy with the labels (mixed and smoothed as `rules` say), or what
+    `distil` makes of it.
     `path` (without suffix) is the checkpoint to resume from and to write, at most once in `every`
     seconds and at the end. `identity` is what the training depends on; a checkpoint of another one
     raises CheckpointError. `on_refused` is told of each damaged version that was passed over.
@@ -143,16 +149,20 @@ def train(
     while trainer.epoch < rules.epochs:
         began, images = time.monotonic(), 0
         total = torch.zeros((), device=device)
-        order = batches(len(labels), rules.batch, seed=seed, epoch=trainer.epoch)
+        order = batches(
+            len(labels), rules.batch, seed=seed, epoch=trainer.epoch, repeats=rules.repeats
+        )
         for i, index in enumerate(order):
             step = trainer.epoch * per_epoch + i
+            own = _mixed(seed, step)
             index = index.to(device)
-            batch = augment(pixels[index], augmentation, seed=_mixed(seed, step))
-            with seeded(_mixed(seed, step), device), autocast(device):
-                logits = call(normalise(batch, data.mean, data.std), step)
-                loss = F.cross_entropy(
-                    logits.float(), labels[index], label_smoothing=rules.label_smoothing
-                )
+            batch = normalise(augment(pixels[index], augmentation, seed=own), data.mean, data.std)
+            batch, targets = mix(batch, labels[index], rules, classes=len(data.classes), seed=own)
+            with seeded(own, device), autocast(device):
+                logits = call(batch, step).float()
+                loss = F.cross_entropy(logits, targets, label_smoothing=rules.label_smoothing)
+                if distil is not None:
+                    loss = distil(loss, logits, batch)
             trainer.step(loss, learning_rate(rules, step, total_steps), rules.clip)
             total += loss.detach()
             images += len(index)

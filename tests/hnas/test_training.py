@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from hnas.training.loop import adamw, learning_rate, train
 FRAME = Frame(image=8, channels=1, patch=4, classes=10, d=12, M=2, N=3)
 SPACE = distribution_space(FRAME, d_k=12, d_z=2, E=1, K=3)
 RULES = TrainingRules(epochs=4, batch=64, lr=3e-3, dropout=0.1, drop_path=0.2, ema=0.9)
+MIXED = replace(RULES, label_smoothing=0.1, mixup=0.8, cutmix=1.0, repeats=3)
 SHIFT = AugmentRules(shift=1)
 
 
@@ -50,26 +52,27 @@ def kill_after(epoch: int):
     return on_epoch
 
 
+@pytest.mark.parametrize("rules", [RULES, MIXED], ids=["plain", "mixed"])
 @pytest.mark.parametrize("kill", [1, 3])
-def test_a_training_killed_and_resumed_ends_as_the_one_that_was_not(data, tmp_path, kill):
+def test_a_training_killed_and_resumed_ends_as_the_one_that_was_not(data, tmp_path, kill, rules):
     """With dropout, stochastic depth, EMA and augmentation: all randomness is in (seed, step)."""
     unbroken = network()
-    train(unbroken, data, RULES, SHIFT, seed=1)
+    train(unbroken, data, rules, SHIFT, seed=1)
     with pytest.raises(Killed):
         train(
-            network(), data, RULES, SHIFT, seed=1, path=tmp_path / "net", every=0,
+            network(), data, rules, SHIFT, seed=1, path=tmp_path / "net", every=0,
             on_epoch=kill_after(kill),
         )  # fmt: skip
     resumed, epochs = network(), []
     train(
-        resumed, data, RULES, SHIFT, seed=1, path=tmp_path / "net", every=0,
+        resumed, data, rules, SHIFT, seed=1, path=tmp_path / "net", every=0,
         on_epoch=lambda event: epochs.append(event.epoch),
     )  # fmt: skip
     assert epochs == list(range(kill + 1, 5))
     assert same(weights(unbroken), weights(resumed))
     # Done: a third call trains nothing and gives the same again.
     third = network()
-    train(third, data, RULES, SHIFT, seed=1, path=tmp_path / "net", on_epoch=kill_after(1))
+    train(third, data, rules, SHIFT, seed=1, path=tmp_path / "net", on_epoch=kill_after(1))
     assert same(weights(third), weights(resumed)) and not third.training
 
 

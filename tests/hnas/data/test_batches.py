@@ -42,6 +42,27 @@ def test_every_epoch_drops_others() -> None:
     assert set.union(*dropped) == set(range(10))
 
 
+@given(
+    n=st.integers(2, 300),
+    batch=st.integers(2, 300),
+    repeats=st.integers(1, 5),
+    epoch=st.integers(0, 1000),
+)
+def test_repeated_images_come_in_a_row_and_an_epoch_is_as_long(
+    n: int, batch: int, repeats: int, epoch: int
+) -> None:
+    made = batches(n, batch, seed=0, epoch=epoch, repeats=repeats)
+    once = batches(n, batch, seed=0, epoch=epoch)
+    assert [len(index) for index in made] == [len(index) for index in once]
+    taken, order = torch.cat(made), torch.cat(once)
+    full = len(taken) // repeats
+    # The same random order, each of its images `repeats` times; the last is cut off.
+    assert torch.equal(
+        taken[: full * repeats].view(full, repeats).T, order[:full].expand(repeats, -1)
+    )
+    assert len(taken.unique()) == -(-len(taken) // repeats)
+
+
 @pytest.mark.parametrize(("n", "batch"), [(1, 8), (8, 1), (0, 8)])
 def test_one_image_is_no_batch(n: int, batch: int) -> None:
     message = f"a batch needs at least 2 images, got batch={batch} of {n} images"
