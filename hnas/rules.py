@@ -121,6 +121,27 @@ class TrainingRules:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DistillationRules:
+    """Learning from a teacher too, by the class token (DeiT, 2012.12877, section 4)."""
+
+    teacher: str = ""
+    """A network that `hnas export` or `hnas import` wrote, or `module:function`; empty: none."""
+    rule: str = "hard"
+    """`hard`: cross entropy with the class the teacher gives most (equation 3); `soft`: divergence
+    from all that it gives (equation 2)."""
+    weight: float = 0.5
+    """The teacher's share of the loss; the labels have the rest. 0.5 in equation 3; lambda in
+    equation 2, where DeiT has 0.1."""
+    temperature: float = 3.0
+    """Tau of equation 2: what logits are divided by in `soft`."""
+
+    def __post_init__(self) -> None:
+        _check(self.rule in ("hard", "soft"), "rule", "'hard' or 'soft'", self.rule)
+        _check(0 < self.weight <= 1, "weight", "a share in (0, 1]", self.weight)
+        _check(self.temperature > 0, "temperature", "> 0", self.temperature)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ScoreRules:
     """How a subnet with inherited weights is scored."""
 

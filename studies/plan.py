@@ -21,7 +21,7 @@ from typing import Any, get_type_hints
 from hnas.arch import Arch
 from hnas.cost import check_budget, cost
 from hnas.errors import BudgetError, InputError
-from hnas.rules import AugmentRules, DataRules, ScoreRules, TrainingRules
+from hnas.rules import AugmentRules, DataRules, DistillationRules, ScoreRules, TrainingRules
 from hnas.space import Frame, Space, distribution_space, size_space
 
 PRESETS = ("digits", "fashion-mnist", "cifar10", "glit-tiny", "glit-small", "glit-base")
@@ -140,6 +140,7 @@ class Retrain:
     """So many of stage 2's best are retrained."""
     training: TrainingRules
     augment: AugmentRules = AugmentRules()
+    distillation: DistillationRules = DistillationRules()
 
     def __post_init__(self) -> None:
         if self.top < 1:

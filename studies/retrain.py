@@ -6,19 +6,24 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
+
+from torch import Tensor
 
 from hnas.arch import Arch
 from hnas.cost import cost
 from hnas.data import Data
-from hnas.errors import InputError, StateError
+from hnas.errors import InputError, MismatchError, StateError
 from hnas.glit import Glit
-from hnas.rules import AugmentRules, TrainingRules, recorded
+from hnas.rules import AugmentRules, DistillationRules, TrainingRules, recorded
 from hnas.score import evaluate
 from hnas.space import Frame
+from hnas.training.distillation import Teacher, distilled, load_teacher
 from hnas.training.loop import Epoch, train
 from studies.plan import Retrain
 from studies.run import Run
+from studies.scoring import weights_hash
 from studies.stage import Record
 
 
@@ -59,37 +64,32 @@ def retrain(
     arch: Arch,
     *,
     frame: Frame | None = None,
+    teacher: Teacher | None = None,
     score: float | None = None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     on_refused: Callable[[str], None] = lambda reason: None,
 ) -> tuple[Retrained, Glit]:
     """Trains one network, or goes on where it was broken off, or reads it where it is done.
 
-    `split` is the fingerprint of the data's split. Same rules, same seed: the same weights (CPU).
+    `split` is the fingerprint of the data's split; `teacher` the one that `rules` name, if any.
+    Same rules, same seed: the same weights (CPU).
     """
     frame = frame or run.plan.net
-    training = rules.training
     identity: dict[str, Any] = {
         "frame": asdict(frame),
         "arch": arch.to_dict(),
-        "training": recorded(training),
+        "training": recorded(rules.training),
         "augment": recorded(rules.augment),
         "split": split,
         "seed": run.plan.search.seed,
     }
+    if teacher is not None:
+        identity["distillation"] = recorded(rules.distillation)
+        identity["teacher"] = _weights(teacher)
+    identity = json.loads(json.dumps(identity))
     key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
-    net = Glit(frame, arch, dropout=training.dropout, drop_path=training.drop_path)
-    net.reset(run.seed(f"network {key}")).to(data.mean.device)
-    train(
-        net,
-        data,
-        training,
-        rules.augment,
-        seed=run.seed(f"training {key}"),
-        path=run.folder / "networks" / key,
-        identity=json.loads(json.dumps(identity)),
-        on_epoch=on_epoch,
-        on_refused=on_refused,
+    net = _trained(
+        run, data, key, identity, lambda: teacher, on_epoch=on_epoch, on_refused=on_refused
     )
     found = evaluate(net, data.held_out, data, batch=run.plan.score.batch)
     spent = cost(frame, arch)
@@ -101,28 +101,104 @@ def retrain(
         params=spent.params,
         accuracy=found.accuracy,
         loss=found.loss,
-        epochs=training.epochs,
+        epochs=rules.training.epochs,
         score=score,
     )
     return made, net
 
 
-def as_json(network: Retrained) -> dict[str, Any]:
-    """As it stands in result.json."""
-    return {**asdict(network), "arch": network.arch.to_dict()}
+def network_of(
+    run: Run,
+    data: Data,
+    key: str,
+    *,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_refused: Callable[[str], None] = lambda reason: None,
+) -> Glit:
+    """A network of the run, as it was trained then, whatever the plan says now.
 
-
-def rules_of(run: Run, key: str) -> Retrain:
-    """How a network of the run was trained, from its checkpoint. Raises StateError."""
+    A teacher is asked for only where there is something left to train. Raises StateError where the
+    checkpoint's index is not usable, MismatchError where the teacher is needed and another.
+    """
     index = run.read(f"networks/{key}.json")
     try:
         identity = index["versions"][0]["meta"]["identity"]
-        return Retrain(
-            training=TrainingRules(**identity["training"]),
-            augment=AugmentRules(**identity["augment"]),
-        )
+        _parsed(identity)
     except (TypeError, KeyError, IndexError, InputError) as error:
         raise StateError(
             f"the run {run.folder} has no usable networks/{key}.json ({type(error).__name__}). "
             "Restore it, or delete result.json to retrain"
         ) from None
+
+    def teacher() -> Teacher | None:
+        if "teacher" not in identity:
+            return None
+        name = identity["distillation"]["teacher"]
+        found = load_teacher(name, data)
+        if _weights(found) != identity["teacher"]:
+            raise MismatchError(
+                f"the teacher {name} is not the one that networks/{key}.json was trained with: its "
+                "weights are others. Restore it, or delete result.json to retrain"
+            )
+        return found
+
+    return _trained(run, data, key, identity, teacher, on_epoch=on_epoch, on_refused=on_refused)
+
+
+def _weights(teacher: Teacher) -> str:
+    return weights_hash(teacher.module.state_dict())
+
+
+def _parsed(identity: dict[str, Any]) -> tuple[Frame, Arch, Retrain]:
+    return (
+        Frame(**identity["frame"]),
+        Arch.from_dict(identity["arch"]),
+        Retrain(
+            training=TrainingRules(**identity["training"]),
+            augment=AugmentRules(**identity["augment"]),
+            distillation=DistillationRules(**identity.get("distillation", {})),
+        ),
+    )
+
+
+def _trained(
+    run: Run,
+    data: Data,
+    key: str,
+    identity: dict[str, Any],
+    teacher: Callable[[], Teacher | None],
+    *,
+    on_epoch: Callable[[Epoch], None],
+    on_refused: Callable[[str], None],
+) -> Glit:
+    """The network of an identity, which is all that its weights depend on."""
+    frame, arch, rules = _parsed(identity)
+    training = rules.training
+    net = Glit(frame, arch, dropout=training.dropout, drop_path=training.drop_path)
+    net.reset(run.seed(f"network {key}")).to(data.mean.device)
+    teacher = cache(teacher)
+
+    def distil(loss: Tensor, logits: Tensor, images: Tensor) -> Tensor:
+        found = teacher()
+        if found is None:
+            return loss
+        return distilled(loss, logits, found(images), rules.distillation)
+
+    train(
+        net,
+        data,
+        training,
+        rules.augment,
+        seed=run.seed(f"training {key}"),
+        distil=distil,
+        path=run.folder / "networks" / key,
+        identity=identity,
+        on_epoch=on_epoch,
+        on_refused=on_refused,
+    )
+    return net
+
+
+def as_json(network: Retrained) -> dict[str, Any]:
+    """As it stands in result.json."""
+    return {**asdict(network), "arch": network.arch.to_dict()}

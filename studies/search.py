@@ -30,15 +30,15 @@ from hnas.sampling import uniform
 from hnas.score import evaluate
 from hnas.space import Space
 from hnas.supernet import Supernet, grow, inherit
+from hnas.training.distillation import Teacher, load_teacher
 from hnas.training.loop import train
-from studies.plan import Retrain
 from studies.retrain import (
     Retrained,
     as_json,
     best_by_score,
     best_retrained,
+    network_of,
     retrain,
-    rules_of,
 )
 from studies.run import Run
 from studies.scoring import SupernetScorer, weights_hash
@@ -173,11 +173,19 @@ class Search:
         )
         return self._trained(net, 2)
 
+    @cached_property
+    def teacher(self) -> Teacher | None:
+        """What retraining learns from too, if the plan names one."""
+        name = self.plan.retrain.distillation.teacher
+        return load_teacher(name, self.data) if name else None
+
     # The steps
 
     def stage1(self) -> StageResult:
-        """Searches (G, L) of every block. Raises BudgetError where nothing fits."""
+        """Searches (G, L) of every block. Raises BudgetError where nothing fits, InputError where
+        the plan's teacher is not usable."""
         check_budget(self.plan.space1(), self.plan.budget())
+        _ = self.teacher  # needed last, but hours later is too late to tell that it is missing
         return self._stage(1, self.plan.space1(), self.supernet1)
 
     def handoff(self) -> Arch:
@@ -261,15 +269,14 @@ class Search:
     def _retrained(self, record: Record) -> tuple[Retrained, Glit]:
         return self._alone(record.arch, f"trial {record.number}", score=record.accuracy)
 
-    def _alone(
-        self, arch: Arch, what: str, *, rules: Retrain | None = None, **more: Any
-    ) -> tuple[Retrained, Glit]:
+    def _alone(self, arch: Arch, what: str, **more: Any) -> tuple[Retrained, Glit]:
         return retrain(
             self.run,
             self.data,
             self.split.fingerprint,
-            rules or self.plan.retrain,
+            self.plan.retrain,
             arch,
+            teacher=self.teacher,
             on_epoch=partial(self.watch.epoch, f"network of {what}"),
             on_refused=self._refused,
             **more,
@@ -314,10 +321,13 @@ class Search:
                 f"the run {self.run.folder} has no result yet. "
                 f"Finish it: hnas search --run {self.run.folder}"
             )
-        arch = Arch.from_dict(result["winner"]["arch"])
-        # As it was trained then, whatever the plan says now.
-        rules = rules_of(self.run, result["winner"]["key"])
-        _, model = self._alone(arch, "the winner", rules=rules)
+        model = network_of(
+            self.run,
+            self.data,
+            result["winner"]["key"],
+            on_epoch=partial(self.watch.epoch, "network of the winner"),
+            on_refused=self._refused,
+        )
         return Network(
             model=model,
             classes=self.data.classes,

@@ -1,4 +1,4 @@
-"""`module:function`: images from the user's own code."""
+"""`module:function`: the user's own code, and images from it."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ RETURNS = (
 )
 
 
-def load(name: str) -> Source:
+def call(name: str) -> Any:
     """What `module:function` returns when called; the module is looked for in the current folder
     first, then among the installed ones.
 
-    Raises InputError where it is missing, raises, or returns anything but RETURNS.
+    Raises InputError where it is missing or raises.
     """
     found = PATTERN.fullmatch(name)
     if not found:
@@ -51,9 +51,17 @@ def load(name: str) -> Source:
                 f"{name}: {module_name} ({module.__file__}) has no function {function_name!r}"
             )
         try:
-            value = function()
+            return function()
         except (Exception, SystemExit) as error:
             raise _raised(name, "calling it", error) from error
+
+
+def load(name: str) -> Source:
+    """The images that `module:function` returns, see `call`.
+
+    Raises InputError where it is missing, raises, or returns anything but RETURNS.
+    """
+    value = call(name)
     if isinstance(value, Source):
         return value
     if not isinstance(value, tuple | list) or len(value) not in (2, 4):

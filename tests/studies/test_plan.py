@@ -215,6 +215,16 @@ MISTAKES = {
         "handoff = { top = 0 }\n[net]",
         "handoff.top must be >= 1, got 0",
     ),
+    "distillation": (
+        "[retrain]",
+        '[retrain]\ndistillation = { rule = "harder" }',
+        "retrain.distillation.rule must be 'hard' or 'soft', got 'harder'",
+    ),
+    "repeats": (
+        "{ epochs = 3 }",
+        "{ epochs = 3, batch = 4, repeats = 5 }",
+        "retrain.training.repeats must be 1 to batch=4, got 5",
+    ),
     "nothing retrained": ("[retrain]", "[retrain]\ntop = 0", "retrain.top must be >= 1, got 0"),
 }
 

@@ -9,10 +9,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from hnas.errors import StateError
-from hnas.rules import TrainingRules
+from hnas.errors import CheckpointError, MismatchError, StateError
+from hnas.export import Network, save
+from hnas.glit import Glit
+from hnas.rules import DistillationRules
+from hnas.training.checkpoint import load as load_checkpoint
 from studies.plan import Plan
-from studies.retrain import rules_of
+from studies.retrain import network_of
 from studies.run import Run, begin_run
 from studies.search import Search
 
@@ -34,44 +37,114 @@ cutmix and repeats were."""
 KEY = "50a64ed77695"
 
 
+CPU = torch.device("cpu")
+
+
 @pytest.fixture
 def run(tmp_path, tiny: Plan) -> Run:
     return begin_run(tmp_path / "tiny", tiny)
 
 
-def train_all_global(run: Run) -> str:
-    with contextlib.closing(Search(run, torch.device("cpu"))) as search:
-        return search._alone(run.plan.net.all_global(), "all-global")[0].key
+def train_all_global(run: Run) -> tuple[str, Glit]:
+    with contextlib.closing(Search(run, CPU)) as search:
+        made, net = search._alone(run.plan.net.all_global(), "all-global")
+        return made.key, net
+
+
+def read_again(run: Run, key: str) -> tuple[Glit, list[int]]:
+    """The network, and the epochs that were trained for it."""
+    epochs: list[int] = []
+    with contextlib.closing(Search(run, CPU)) as search:
+        net = network_of(run, search.data, key, on_epoch=lambda event: epochs.append(event.epoch))
+    return net, epochs
+
+
+def same(a: Glit, b: Glit) -> bool:
+    one, other = a.state_dict(), b.state_dict()
+    return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
 
 
 def test_a_network_trained_before_there_were_later_rules_is_the_same_still(run: Run) -> None:
-    assert train_all_global(run) == KEY
-    index = json.loads((run.folder / "networks" / f"{KEY}.json").read_text())
+    assert train_all_global(run)[0] == KEY
+    index = run.read(f"networks/{KEY}.json")
     [old] = json.loads(OLD)["versions"]
     assert index["versions"][0]["meta"] == old["meta"]
 
 
 def test_another_rule_is_another_network(run: Run) -> None:
-    rules = replace(run.plan.retrain, training=replace(run.plan.retrain.training, mixup=0.8))
-    other = replace(run, plan=replace(run.plan, retrain=rules))
-    key = train_all_global(other)
+    rules = run.plan.retrain
+    mixed = replace(rules, training=replace(rules.training, mixup=0.8))
+    key, net = train_all_global(replace(run, plan=replace(run.plan, retrain=mixed)))
     assert key != KEY
-    assert rules_of(run, key).training == rules.training
+    found, epochs = read_again(run, key)
+    assert same(found, net) and not epochs  # as it was trained, whatever the plan says
 
 
-def test_the_rules_of_an_older_network_are_read(run: Run) -> None:
-    run.write(f"networks/{KEY}.json", json.loads(OLD))
-    rules = rules_of(run, KEY)
-    assert (rules.training, rules.augment) == (
-        run.plan.retrain.training,
-        run.plan.retrain.augment,
-    )
-    assert rules.training == TrainingRules(epochs=2, batch=64, lr=3e-3, ema=0.9, drop_path=0.1)
-
-
-def test_a_network_without_usable_rules_is_told(run: Run) -> None:
+def test_a_network_without_a_usable_index_is_told(run: Run) -> None:
     run.write(f"networks/{KEY}.json", {"versions": []})
-    with pytest.raises(
-        StateError, match=rf"no usable networks/{KEY}.json \(IndexError\)\. Restore"
+    message = rf"no usable networks/{KEY}.json \(IndexError\)\. Restore"
+    with pytest.raises(StateError, match=message):
+        read_again(run, KEY)
+
+
+# With a teacher
+
+
+def write_teacher(run: Run, seed: int) -> None:
+    net = Glit(run.plan.net, run.plan.net.all_global()).reset(seed).eval()
+    network = Network(model=net, classes=tuple("0123456789"), mean=(0.3,), std=(0.4,))
+    save(network, run.folder / "teacher")
+
+
+@pytest.fixture
+def taught(run: Run) -> Run:
+    write_teacher(run, seed=3)
+    rules = DistillationRules(teacher=str(run.folder / "teacher"))
+    plan = replace(run.plan, retrain=replace(run.plan.retrain, distillation=rules))
+    return replace(run, plan=plan)
+
+
+def test_the_teacher_is_part_of_what_a_network_is_and_of_no_checkpoint(
+    run: Run, taught: Run
+) -> None:
+    key, net = train_all_global(taught)
+    alone, plain = train_all_global(run)
+    assert alone == KEY != key and not same(net, plain)
+    tensors = [
+        load_checkpoint(taught.folder / "networks" / name).tensors.keys() for name in (key, alone)
+    ]
+    assert tensors[0] == tensors[1]
+    write_teacher(taught, seed=4)
+    assert train_all_global(taught)[0] not in (key, alone)
+
+
+def test_a_finished_network_needs_its_teacher_no_more(taught: Run) -> None:
+    key, net = train_all_global(taught)
+    (taught.folder / "teacher.json").unlink()
+    found, epochs = read_again(taught, key)
+    assert same(found, net) and not epochs
+
+
+def test_an_unfinished_network_needs_the_very_same_teacher(taught: Run) -> None:
+    key, _ = train_all_global(taught)
+    index = taught.read(f"networks/{key}.json")
+    index["versions"][0]["meta"]["epoch"] = 1
+    taught.write(f"networks/{key}.json", index)
+    write_teacher(taught, seed=4)
+    with pytest.raises(MismatchError, match=rf"not the one that networks/{key}.json was trained"):
+        read_again(taught, key)
+    (taught.folder / "teacher.json").unlink()
+    with pytest.raises(CheckpointError, match=r"teacher\.json cannot be read"):
+        read_again(taught, key)
+    write_teacher(taught, seed=3)
+    assert read_again(taught, key)[1] == [2]
+
+
+def test_a_teacher_that_is_missing_is_told_before_anything_is_trained(taught: Run) -> None:
+    (taught.folder / "teacher.json").unlink()
+    with (
+        contextlib.closing(Search(taught, CPU)) as search,
+        pytest.raises(CheckpointError, match=r"teacher\.json cannot be read: No such file"),
     ):
-        rules_of(run, KEY)
+        search.stage1()
+    assert not (taught.folder / "checkpoints").exists()
