@@ -21,7 +21,7 @@ from cli.options import (
 )
 from cli.render import arch_drawing, command, front_table, networks_table, result_tables, short
 from hnas.errors import BudgetError
-from studies.plan import PRESETS, Plan, load_preset, override, parse_flops
+from studies.plan import PRESETS, STRATEGIES, Plan, load_preset, override, parse_flops
 
 if TYPE_CHECKING:
     from cli.progress import Display
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 @click.option(
     "--stage",
     type=click.IntRange(1, 2),
-    help="Only this stage [both, then retraining and the final test].",
+    help="Only this stage [all, then retraining and the final test].",
 )
 @click.option(
     "--run",
@@ -52,6 +52,11 @@ if TYPE_CHECKING:
     metavar="NAME|PATH",
     help="The images: digits, a folder, the name of a folder in $HNAS_DATA or ./data, or "
     "module:function [the plan's].",
+)
+@click.option(
+    "--strategy",
+    metavar="NAME",
+    help=f"One of {', '.join(STRATEGIES)}; all but the first have one stage [the plan's].",
 )
 @click.option(
     "--trials", type=click.IntRange(1), help="Architectures scored in each stage [the plan's]."
@@ -79,6 +84,7 @@ def search(
     preset: str | None,
     file: Path | None,
     data: str | None,
+    strategy: str | None,
     trials: int | None,
     flops: str | None,
     seed: int | None,
@@ -88,14 +94,19 @@ def search(
 ) -> None:
     """Search an architecture: both stages, retraining, the test.
 
+    Strategies: hierarchical searches distributions, then sizes; high-level distributions alone;
+    flat the whole space at once by SPOS's evolution; random by chance. The last three are
+    baselines: their one stage is given the epochs and trials of both.
+
     A run that has begun goes on where it stopped, with the plan it began with; what its trials
     depend on cannot be changed. Trials may be added.
     """
     run = _begin(
-        folder or RUNS / _name(preset, file, data),
+        folder or RUNS / _name(preset, file, data, strategy),
         preset=preset,
         file=file,
         data=data,
+        strategy=strategy,
         stage=stage,
         trials=trials,
         flops=flops,
@@ -116,13 +127,14 @@ def search(
         _search_stage(run, device, stage)
 
 
-def _name(preset: str | None, file: Path | None, data: str | None) -> str:
-    """What the run's folder is called where none is given."""
+def _name(preset: str | None, file: Path | None, data: str | None, strategy: str | None) -> str:
+    """What the run's folder is called where none is given; a baseline has its own."""
+    end = "" if strategy in (None, STRATEGIES[0]) else f"-{strategy}"
     if preset is not None:
-        return preset
+        return preset + end
     if file is not None:
-        return file.stem
-    return Path(data or "digits").resolve().name.replace(":", "-")
+        return file.stem + end
+    return Path(data or "digits").resolve().name.replace(":", "-") + end
 
 
 def _begin(
@@ -131,6 +143,7 @@ def _begin(
     preset: str | None,
     file: Path | None,
     data: str | None,
+    strategy: str | None,
     stage: int | None,
     trials: int | None,
     flops: str | None,
@@ -149,6 +162,7 @@ def _begin(
         base = begun.plan
     else:
         base = load_preset(data if data in PRESETS else "digits")
+    base = override(base, strategy=strategy)
     plan = _with_trials(_with_options(base, data=data, flops=flops, seed=seed), stage, trials)
     if init_from is not None:
         plan = override(plan, init_from=str(init_from.resolve()))
@@ -206,7 +220,7 @@ def _start(run: Run, device: str) -> tuple[Search, Display]:
     chosen, watch = choose(device), display()
     click.echo(
         f"{run.folder}: {run.plan.data.source}, at most {short(run.plan.budget())} MACs an image, "
-        f"on {chosen}"
+        f"on {chosen}, {run.plan.search.strategy} search"
     )
     return Search(run, chosen, watch), watch
 
@@ -215,15 +229,14 @@ def _search_all(run: Run, device: str) -> None:
     from studies.stage import front
 
     search, watch = _start(run, device)
-    with watch:
-        found = search.stage1()
-    _show_front(1, front(found.records), len(found.records))
-    with watch:
-        distribution = search.handoff()
-    click.echo(f"\nHanded over to stage 2: {arch_drawing(distribution)}\n")
-    with watch:
-        found = search.stage2()
-    _show_front(2, front(found.records), len(found.records))
+    for number in range(1, len(run.stages) + 1):
+        if number > 1:
+            with watch:
+                distribution = search.handoff()
+            click.echo(f"\nHanded over to stage {number}: {arch_drawing(distribution)}\n")
+        with watch:
+            found = search.stage(number)
+        _show_front(number, front(found.records), len(found.records))
     if (run.folder / "result.json").exists():
         click.echo("The result stays: test images are met once. For another one use a new --run.")
     with watch:
@@ -236,6 +249,7 @@ def _search_stage(run: Run, device: str, stage: int) -> None:
     from studies.status import read_status
     from studies.storage import open_storage
 
+    run.stage(stage)  # told before a storage is made
     open_storage(run.storage, create=True)
     before = read_status(run).stages[stage - 1]
     if before.finished:
@@ -244,9 +258,10 @@ def _search_stage(run: Run, device: str, stage: int) -> None:
     else:
         search, watch = _start(run, device)
         with watch:
-            found = search.stage1() if stage == 1 else search.stage2()
+            found = search.stage(stage)
         _show_front(stage, front(found.records), len(found.records))
-    _show_next("search", *(("--stage", "2") if stage == 1 else ()), "--run", run.folder)
+    more = ("--stage", stage + 1) if stage < len(run.stages) else ()
+    _show_next("search", *more, "--run", run.folder)
 
 
 def _show_front(stage: int, front: Iterable[Record], trials: int) -> None:
@@ -271,7 +286,9 @@ def _show_next(*args: object) -> None:
 
 @click.command()
 @run_option
-@click.option("--top", type=click.IntRange(1), help="So many of stage 2's best [the plan's, 5].")
+@click.option(
+    "--top", type=click.IntRange(1), help="So many of the last stage's best [the plan's, 5]."
+)
 @click.option("--epochs", type=click.IntRange(1), help="Of each training [the plan's].")
 @device_option
 @storage_option

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 def status(folder: Path | None, as_json: bool, storage: str | None) -> None:
     """Show what a run has done and what is next.
 
-    With --json one object: `run`, `storage`; `stages`, each with its supernet's training (`epochs`,
-    `epochs_asked`), `trials`, `trials_asked`, `exhausted`, `finished`, and the `best` trial and all
-    of the Pareto `front` (`trial`, `score`, `macs`, `params`, `arch`); `handoff`, an architecture;
-    `networks`, how many are trained alone; `result`, with `test_images`, `candidates`, `winner` and
-    `all_global` (`arch`, `d`, `macs`, `params`, `score`, `accuracy` on held-out images,
-    `test_accuracy`, `standard_error`); `finished`; `next`, a command. What is not there yet is
-    null; accuracies are 0 to 1.
+    With --json one object: `run`, `storage`, `strategy`; `stages`, each with its supernet's
+    training (`epochs`, `epochs_asked`), `trials`, `trials_asked`, `exhausted`, `finished`, and the
+    `best` trial and all of the Pareto `front` (`trial`, `score`, `macs`, `params`, `arch`);
+    `handoff`, an architecture; `networks`, how many are trained alone; `result`, with
+    `test_images`, `candidates`, `winner` and `all_global` (`arch`, `d`, `macs`, `params`, `score`,
+    `accuracy` on held-out images, `test_accuracy`, `standard_error`); `finished`; `next`, a
+    command. What is not there yet is null; accuracies are 0 to 1.
     """
     from studies.run import open_run
     from studies.status import read_status
@@ -51,7 +51,10 @@ def _next(run: Run, found: Status) -> str:
 
 
 def _show(run: Run, found: Status) -> None:
-    click.echo(f"{run.folder}: {run.plan.data.source}, at most {run.plan.budget():,} MACs an image")
+    click.echo(
+        f"{run.folder}: {run.plan.data.source}, at most {run.plan.budget():,} MACs an image, "
+        f"{run.plan.search.strategy} search"
+    )
     rows: list[tuple[object, ...]] = []
     for number, stage in enumerate(found.stages, 1):
         best = stage.best
@@ -84,6 +87,7 @@ def _as_json(run: Run, found: Status) -> dict[str, Any]:
     return {
         "run": str(run.folder),
         "storage": masked(run.storage),
+        "strategy": run.plan.search.strategy,
         "stages": [_stage(stage) for stage in found.stages],
         "handoff": found.handoff and found.handoff.to_dict(),
         "networks": found.networks,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -17,17 +17,6 @@ from studies.storage import open_storage, open_study, storage_errors, study_name
 
 NOTE = "dashboard:note"
 """How the attributes begin that optuna-dashboard keeps a study's note in."""
-
-ABOUT = {
-    1: (
-        "Which of each block's head groups are global (self-attention), which local (convolution): "
-        "`G` is the number of global ones. The sizes are fixed."
-    ),
-    2: (
-        "The sizes of every block, `d_k`, `d_z`, `E` and `K`; the distribution of global and local "
-        "groups is the one that stage 1 handed over."
-    ),
-}
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -76,15 +65,16 @@ def _check_loopback(host: str) -> None:
 
 
 def link_stages(run: Run) -> None:
-    """Puts a note on both studies of a run, with a link to the other; once both are there, and
-    where they have none. A storage that cannot be written is left as it is."""
+    """Puts a note on the studies of a run, with a link to the other where there are two; once all
+    are there, and where they have none. A storage that cannot be written is left as it is."""
     storage = open_storage(run.storage)
-    names = {stage: run.study_name(stage) for stage in (1, 2)}
-    if not set(names.values()) <= set(study_names(storage)):
+    names = [run.study_name(number) for number in range(1, len(run.stages) + 1)]
+    if not set(names) <= set(study_names(storage)):
         return
     with contextlib.suppress(StorageError):
-        for stage, other in ((1, 2), (2, 1)):
-            _note(storage, names[stage], _text(storage, run.name, stage, other, names[other]))
+        for number, name in enumerate(names, 1):
+            others = {i: other for i, other in enumerate(names, 1) if i != number}
+            _note(storage, name, _text(storage, run, number, others))
 
 
 def _note(storage: BaseStorage, name: str, text: str) -> None:
@@ -94,11 +84,15 @@ def _note(storage: BaseStorage, name: str, text: str) -> None:
             save_note(open_study(storage, name), text)
 
 
-def _text(storage: BaseStorage, run: str, stage: int, other: int, name: str) -> str:
-    with storage_errors(f"the study {name!r} cannot be found"):
-        address = f"/dashboard/studies/{storage.get_study_id_from_name(name)}"
+def _text(storage: BaseStorage, run: Run, number: int, others: Mapping[int, str]) -> str:
+    links = []
+    for other, name in others.items():
+        with storage_errors(f"the study {name!r} cannot be found"):
+            address = f"/dashboard/studies/{storage.get_study_id_from_name(name)}"
+        links.append(f"\nThe other stage: [stage {other}, `{name}`]({address})\n")
     return (
-        f"## Stage {stage} of the search `{run}`\n\n{ABOUT[stage]}\n\n"
+        f"## Stage {number} of the {run.plan.search.strategy} search `{run.name}`\n\n"
+        f"{run.stage(number).about}\n\n"
         "Values: accuracy on held-out images with inherited weights (up), multiply-accumulates of "
-        f"one image (down).\n\nThe other stage: [stage {other}, `{name}`]({address})\n"
+        "one image (down).\n" + "".join(links)
     )

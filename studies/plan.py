@@ -28,6 +28,8 @@ PRESETS = ("digits", "fashion-mnist", "cifar10", "glit-tiny", "glit-small", "gli
 """The plans that come with hnas."""
 
 HANDOFF_RULES = ("score", "retrained")
+STRATEGIES = ("hierarchical", "high-level", "flat", "random")
+"""The ways to search: see `studies.strategies`."""
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _SIZES = ("d_k", "d_z", "E", "K")
@@ -106,13 +108,19 @@ class Stage2:
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """What both stages keep to."""
+    """What all stages keep to."""
 
+    strategy: str = "hierarchical"
+    """One of STRATEGIES."""
     flops: int | None = field(default=None, metadata={"read": parse_flops})
     """Most multiply-accumulates of one image; None: as many as the all-global network."""
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if self.strategy not in STRATEGIES:
+            raise InputError(
+                f"strategy {self.strategy!r} is unknown; {_choices(self.strategy, STRATEGIES)}"
+            )
         if not 0 <= self.seed < 2**32:
             raise InputError(f"seed must be in [0, 2^32), got {self.seed}")
 
@@ -205,6 +213,7 @@ def override(
     trials: int | None = None,
     epochs: int | None = None,
     init_from: str | None = None,
+    strategy: str | None = None,
 ) -> Plan:
     """The plan with some values replaced; `trials` of both stages, `epochs` of all trainings."""
 
@@ -219,7 +228,7 @@ def override(
     return replace(
         plan,
         data=replace(plan.data, **given(source=data)),
-        search=replace(plan.search, **given(flops=macs, seed=seed)),
+        search=replace(plan.search, **given(flops=macs, seed=seed, strategy=strategy)),
         stage1=replace(
             s1, training=training(s1.training), **given(trials=trials, init_from=init_from)
         ),

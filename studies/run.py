@@ -3,7 +3,7 @@
 plan.toml       the resolved plan
 run.json        versions, device, split and the storage (without its password)
 split.json      which images are trained on, scored on, tested on
-study.db        both studies, unless another storage is used
+study.db        its studies, unless another storage is used
 checkpoints/    the supernets; networks/ the retrained networks
 result.json     the answer, once the test set has been read
 """
@@ -26,6 +26,7 @@ from hnas.errors import BusyError, InputError, MismatchError, StateError
 from hnas.files import write_atomic
 from studies.plan import Plan, load_plan, to_toml
 from studies.storage import masked
+from studies.strategies import Stage, stages
 
 MAY_CHANGE = ("stage1.trials", "stage2.trials", "retrain")
 """What a plan may change in a run that has begun: nothing that finished trials depend on."""
@@ -54,8 +55,23 @@ class Run:
     name: str
     """What its studies are called; kept when the folder is moved."""
 
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """What the search goes through; a stage's number counts from 1."""
+        return stages(self.plan)
+
+    def stage(self, number: int) -> Stage:
+        """A stage by its number. Raises InputError where the strategy has none of it."""
+        if not 1 <= number <= len(self.stages):
+            raise InputError(
+                f"the search of {self.folder} has no stage {number}: its strategy "
+                f"{self.plan.search.strategy!r} has {len(self.stages)}. Leave --stage out, or "
+                "begin another --run"
+            )
+        return self.stages[number - 1]
+
     def study_name(self, stage: int) -> str:
-        return f"{self.name}-stage{stage}"
+        return f"{self.name}-{self.stage(stage).name}"
 
     def supernet(self, stage: int) -> Path:
         """The checkpoint of a stage's supernet, without suffix."""

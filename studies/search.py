@@ -5,6 +5,9 @@ hand-off    one distribution is chosen
 stage 2     the supernet is grown to that distribution's sizes, trained on, then searched
 retraining  the best few, from scratch, and an all-global network of nearly equal FLOPs
 the end     the best of them and the all-global one meet the test set, once
+
+That is the hierarchical strategy; in others (`studies.strategies`) stage 1 has another space and is
+the last.
 """
 
 from __future__ import annotations
@@ -120,7 +123,7 @@ class Search:
     # Supernets
 
     def _trained(self, net: Supernet, stage: int) -> Supernet:
-        rules = (self.plan.stage1 if stage == 1 else self.plan.stage2).training
+        rules = self.run.stage(stage).training
         seed = self.run.seed(f"supernet {stage}")
         net.to(self.device)
 
@@ -154,9 +157,8 @@ class Search:
 
     @cached_property
     def supernet1(self) -> Supernet:
-        """Trained for stage 1's distributions."""
-        rules = self.plan.stage1.training
-        net = Supernet(self.plan.space1(), dropout=rules.dropout)
+        """Trained for what stage 1 searches."""
+        net = Supernet(self._space(1), dropout=self.run.stage(1).training.dropout)
         net.reset(self.run.seed("supernet 1 weights"))
         if self.plan.stage1.init_from:
             inherit(net, load(Path(self.plan.stage1.init_from)).model)
@@ -167,9 +169,9 @@ class Search:
         """Grown out of stage 1's to the sizes of the chosen distribution, and trained on."""
         net = grow(
             self.supernet1,
-            self.plan.space2(self.handoff()),
+            self._space(2),
             seed=self.run.seed("supernet 2 weights"),
-            dropout=self.plan.stage2.training.dropout,
+            dropout=self.run.stage(2).training.dropout,
         )
         return self._trained(net, 2)
 
@@ -181,12 +183,47 @@ class Search:
 
     # The steps
 
-    def stage1(self) -> StageResult:
-        """Searches (G, L) of every block. Raises BudgetError where nothing fits, InputError where
-        the plan's teacher is not usable."""
-        check_budget(self.plan.space1(), self.plan.budget())
+    def stage(self, number: int) -> StageResult:
+        """Searches what a stage of the strategy searches.
+
+        Raises BudgetError where nothing fits, StateError where the stage before is not finished,
+        InputError where the strategy has no such stage or the plan's teacher is not usable.
+        """
+        asked, space = self.run.stage(number), self._space(number)
+        check_budget(space, self.plan.budget())
         _ = self.teacher  # needed last, but hours later is too late to tell that it is missing
-        return self._stage(1, self.plan.space1(), self.supernet1)
+        study = self.study(number)
+        result = run_stage(
+            study,
+            space,
+            SupernetScorer(
+                self.supernet1 if number == 1 else self.supernet2, self.data, self.plan.score
+            ),
+            SearchRules(
+                trials=asked.trials, population=asked.population, seed=self.plan.search.seed
+            ),
+            budget=self.plan.budget(),
+            proposer=asked.proposer,
+            on_trial=partial(self.watch.trial, number),
+        )
+        if result.exhausted:
+            study.set_user_attr("exhausted", True)
+            self.watch.note(
+                f"stage {number} has scored every architecture it found within the budget: "
+                f"{len(result.records)} of {asked.trials} trials"
+            )
+        return result
+
+    def _space(self, number: int) -> Space:
+        return self.run.stage(number).space(self.handoff() if number > 1 else None)
+
+    def stage1(self) -> StageResult:
+        """Stage 1: of the hierarchical strategy (G, L) of every block."""
+        return self.stage(1)
+
+    def stage2(self) -> StageResult:
+        """Stage 2 of the hierarchical strategy: the sizes of every block."""
+        return self.stage(2)
 
     def handoff(self) -> Arch:
         """The distribution that stage 2 keeps, chosen once and recorded in both studies.
@@ -224,43 +261,18 @@ class Search:
         first.set_user_attr(HANDOFF, {**record, "to": second.study_name})
         return chosen.arch
 
-    def stage2(self) -> StageResult:
-        """Searches the sizes of every block. Raises StateError where stage 1 is not finished."""
-        space = self.plan.space2(self.handoff())
-        check_budget(space, self.plan.budget())
-        return self._stage(2, space, self.supernet2)
-
-    def _stage(self, stage: int, space: Space, net: Supernet) -> StageResult:
-        asked = self.plan.stage1 if stage == 1 else self.plan.stage2
-        study = self.study(stage)
-        result = run_stage(
-            study,
-            space,
-            SupernetScorer(net, self.data, self.plan.score),
-            SearchRules(
-                trials=asked.trials, population=asked.population, seed=self.plan.search.seed
-            ),
-            budget=self.plan.budget(),
-            on_trial=partial(self.watch.trial, stage),
-        )
-        if result.exhausted:
-            study.set_user_attr("exhausted", True)
-            self.watch.note(
-                f"stage {stage} has scored every architecture it found within the budget: "
-                f"{len(result.records)} of {asked.trials} trials"
-            )
-        return result
-
     def retrain(self) -> list[Retrained]:
-        """Trains stage 2's best from scratch, best score first.
+        """Trains the last stage's best from scratch, best score first.
 
-        Raises StateError where stage 2 is not finished.
+        Raises StateError where that stage is not finished.
         """
-        found = records(self.study(2))
-        if len(found) < self.plan.stage2.trials and not self.study(2).user_attrs.get("exhausted"):
+        last = len(self.run.stages)
+        study, asked = self.study(last), self.run.stage(last).trials
+        found = records(study)
+        if len(found) < asked and not study.user_attrs.get("exhausted"):
             raise StateError(
-                f"retraining needs a finished stage 2: it has {len(found)} of "
-                f"{self.plan.stage2.trials} trials. Run: hnas search --stage 2 --run "
+                f"retraining needs a finished stage {last}: it has {len(found)} of "
+                f"{asked} trials. Run: hnas search --stage {last} --run "
                 f"{self.run.folder}"
             )
         best = best_by_score(found, self.plan.retrain.top)

@@ -1,6 +1,6 @@
 """One stage of a search: generations are proposed, scored and stored until the trials are spent.
 
-Both stages run this; they differ in their space and in what the scorer does.
+Every stage runs this; they differ in their space, in the scorer and in what proposes.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from hnas.differences import differences, listed
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.scored import Score
 from hnas.space import Space
-from studies.evolution import elites, propose
+from studies.evolution import NSGA2
 from studies.hypervolume import hypervolume, pareto
+from studies.proposer import Proposer
 from studies.storage import Record, records, storage_errors, write_trial
 
 __all__ = [
@@ -122,6 +123,7 @@ def run_stage(
     rules: SearchRules,
     *,
     budget: int,
+    proposer: Proposer = NSGA2,
     on_trial: Callable[[TrialEvent], None] | None = None,
 ) -> StageResult:
     """Searches `space` for accurate architectures of at most `budget` MACs until `rules.trials`.
@@ -134,7 +136,7 @@ def run_stage(
     """
     check_budget(space, budget)
     known = records(study)
-    _check_same(study, _conditions(space, scorer, rules, budget), new=not known)
+    _check_same(study, _conditions(space, scorer, rules, budget, proposer), new=not known)
     generations: dict[int, list[Record]] = defaultdict(list)
     for record in known:
         generations[record.generation].append(record)
@@ -153,7 +155,7 @@ def run_stage(
             members = generations[generation]
             missing: list[Arch] = []
             if len(members) < room:
-                proposed = propose(
+                proposed = proposer.propose(
                     space,
                     seed=rules.seed,
                     generation=generation,
@@ -173,7 +175,7 @@ def run_stage(
                 writer.put(partial(_store, study, space, budget, record, finished))
                 progress.tell(writer.stored())
             seen.update(member.arch for member in members)
-            parents = elites(space, [*parents, *members], rules.population)
+            parents = proposer.elites(space, [*parents, *members], rules.population)
     progress.tell(writer.stored())
     return StageResult(
         records=tuple(progress.records),
@@ -320,7 +322,9 @@ class _Writer:
             raise self._failure
 
 
-def _conditions(space: Space, scorer: Scorer, rules: SearchRules, budget: int) -> dict[str, Any]:
+def _conditions(
+    space: Space, scorer: Scorer, rules: SearchRules, budget: int, proposer: Proposer
+) -> dict[str, Any]:
     """What the trials of one study have in common, as JSON gives it back."""
     conditions = {
         "space": asdict(space),
@@ -328,6 +332,7 @@ def _conditions(space: Space, scorer: Scorer, rules: SearchRules, budget: int) -
         "budget": budget,
         "seed": rules.seed,
         "population": rules.population,
+        "proposer": proposer.name,
     }
     same: dict[str, Any] = json.loads(json.dumps(conditions))
     return same
@@ -342,6 +347,7 @@ def _check_same(study: optuna.Study, asked: dict[str, Any], *, new: bool) -> Non
                 study.set_user_attr(name, value)
     if new:
         return
+    stored = {"proposer": NSGA2.name, **stored}  # the only one when it was not written down
     found = differences({name: stored.get(name) for name in asked}, asked)
     if found:
         raise MismatchError(

@@ -14,10 +14,10 @@ import optuna
 
 from hnas.arch import Arch
 from hnas.errors import InputError, StateError
-from studies.plan import Stage1, Stage2
 from studies.run import Run
 from studies.stage import front
 from studies.storage import Record, open_storage, open_study, records, study_names
+from studies.strategies import Stage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,9 +80,9 @@ class Result:
 class Status:
     """A run as it stands."""
 
-    stages: tuple[StageStatus, StageStatus]
+    stages: tuple[StageStatus, ...]
     handoff: Arch | None
-    """The distribution that stage 2 keeps, once it is chosen."""
+    """The distribution that stage 2 keeps, once it is chosen; None where there is no stage 2."""
     networks: int
     """Trained alone to the end."""
     result: Result | None
@@ -101,9 +101,9 @@ def read_status(run: Run) -> Status:
     indices = sorted(path.name for path in (run.folder / "networks").glob("*.json"))
     trained = [_epochs(run, f"networks/{name}") for name in indices]
     return Status(
-        stages=(
-            _stage(run, 1, plan.stage1, studies.get(1)),
-            _stage(run, 2, plan.stage2, studies.get(2)),
+        stages=tuple(
+            _stage(run, number, asked, studies.get(number))
+            for number, asked in enumerate(run.stages, 1)
         ),
         handoff=Arch.from_dict(handoff["arch"]) if handoff else None,
         networks=sum(epochs >= plan.retrain.training.epochs for epochs in trained),
@@ -159,12 +159,12 @@ def _studies(run: Run) -> dict[int, optuna.Study]:
     names = study_names(storage)
     return {
         stage: open_study(storage, run.study_name(stage))
-        for stage in (1, 2)
+        for stage in range(1, len(run.stages) + 1)
         if run.study_name(stage) in names
     }
 
 
-def _stage(run: Run, stage: int, asked: Stage1 | Stage2, study: optuna.Study | None) -> StageStatus:
+def _stage(run: Run, stage: int, asked: Stage, study: optuna.Study | None) -> StageStatus:
     found = records(study) if study else []
     return StageStatus(
         epochs=_epochs(run, f"checkpoints/supernet{stage}.json"),

@@ -50,8 +50,10 @@ def test_as_json(finished: tuple[Path, Result]) -> None:
     folder, _ = finished
     shown = as_json(folder)
     assert list(shown) == [
-        *("run", "storage", "stages", "handoff", "networks", "result", "finished", "next"),
+        *("run", "storage", "strategy", "stages", "handoff", "networks", "result", "finished"),
+        "next",
     ]
+    assert shown["strategy"] == "hierarchical"
     first, second = shown["stages"]
     for stage, trials, epochs in ((first, 8, 2), (second, 6, 1)):
         assert (stage["trials"], stage["trials_asked"]) == (trials, trials)

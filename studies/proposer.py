@@ -1,0 +1,70 @@
+"""What proposes the next generation of a study, as a pair of pure functions.
+
+A generation depends on the seed, its number and the trials of earlier generations, on nothing else:
+a search that was broken off proposes what it would have proposed. `studies.stage` runs any of them.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass
+from typing import Protocol
+
+from hnas.arch import Arch
+from hnas.cost import cost
+from hnas.space import Space
+from studies.storage import Record
+
+
+class Propose(Protocol):
+    """Gives a generation, in an order that depends on nothing that is drawn later."""
+
+    def __call__(
+        self,
+        space: Space,
+        *,
+        seed: int,
+        generation: int,
+        parents: Sequence[Record],
+        population: int,
+        budget: int,
+        seen: Set[Arch],
+        count: int,
+    ) -> list[Arch]:
+        """At most `count` architectures that are not `seen` (those of earlier generations), of at
+        most `budget` MACs. A smaller `count` gives the first of the same list; fewer, possibly
+        none, come back where no more are found. `parents` are what `elites` kept.
+
+        Raises BudgetError where nothing fits.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposer:
+    """A way to search a space."""
+
+    name: str
+    """Kept with a study: it goes on with the proposer that it began with."""
+    propose: Propose
+    elites: Callable[[Space, Sequence[Record], int], list[Record]]
+    """Of the last generation and its parents, those that the next is made from; the number is the
+    population. The order of the records does not matter."""
+
+
+def new_within(
+    space: Space, archs: Iterable[Arch], *, budget: int, seen: Set[Arch], count: int
+) -> list[Arch]:
+    """The first `count` of `archs` that fit the budget, none of them `seen` and none twice.
+
+    Draws no more of `archs` than it needs.
+    """
+    return list(itertools.islice(_new(space, archs, budget, seen), count))
+
+
+def _new(space: Space, archs: Iterable[Arch], budget: int, seen: Set[Arch]) -> Iterator[Arch]:
+    given: set[Arch] = set()
+    for arch in archs:
+        if cost(space.frame, arch).macs <= budget and arch not in seen and arch not in given:
+            given.add(arch)
+            yield arch

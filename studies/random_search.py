@@ -1,0 +1,47 @@
+"""Random search: what every other search has to beat."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence, Set
+
+import numpy as np
+
+from hnas.arch import Arch
+from hnas.cost import check_budget
+from hnas.space import Space
+from studies.evolution import TRIES, others
+from studies.proposer import Proposer, new_within
+from studies.storage import Record
+
+
+def propose(
+    space: Space,
+    *,
+    seed: int,
+    generation: int,
+    parents: Sequence[Record],
+    population: int,
+    budget: int,
+    seen: Set[Arch],
+    count: int,
+) -> list[Arch]:
+    """New architectures by chance, whatever was found before: `studies.proposer.Propose`."""
+    check_budget(space, budget)
+    rng = np.random.default_rng([seed, generation])
+    drawn = draws(space, budget, population, rng)
+    return new_within(space, drawn, budget=budget, seen=seen, count=count)
+
+
+def draws(space: Space, budget: int, population: int, rng: np.random.Generator) -> Iterator[Arch]:
+    """Random architectures: first TRIES times the population as they come, so that those within
+    the budget are as likely as each other's draws; then as many drawn towards the budget, for
+    where hardly any is within it."""
+    tries = TRIES * population
+    return itertools.chain(
+        (space.sample(rng) for _ in range(tries)), others(space, budget, tries, rng)
+    )
+
+
+RANDOM = Proposer(name="random", propose=propose, elites=lambda space, pool, population: [])
+"""Chance alone."""

@@ -1,0 +1,256 @@
+"""The strategies: each whole on a tiny plan, at equal effort, broken off and killed."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import optuna
+import pytest
+import torch
+
+from hnas.cost import cost
+from hnas.errors import InputError, MismatchError
+from studies.plan import STRATEGIES, Plan, from_toml, override, to_toml
+from studies.run import Run, begin_run, open_run
+from studies.search import Search
+from studies.stage import records
+from studies.status import read_status
+from studies.strategies import stages
+from studies.watch import Watch
+
+CPU = torch.device("cpu")
+BASELINES = STRATEGIES[1:]
+
+
+def whole(run: Run, watch: Watch | None = None) -> None:
+    with run.hold(), contextlib.closing(Search(run, CPU, watch)) as search:
+        for number in range(1, len(run.stages) + 1):
+            search.stage(number)
+        search.finish()
+
+
+def outcome(run: Run) -> tuple:
+    """What must not depend on how often the run was broken off."""
+    with contextlib.closing(Search(run, CPU)) as search:
+        found = records(search.study(1))
+    trials = [(r.number, r.generation, r.arch, r.accuracy, r.loss) for r in found]
+    return trials, run.read("result.json")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, tiny: Plan) -> Callable[[str], Run]:
+    """A finished run of a strategy, made once."""
+    folder, made = tmp_path_factory.mktemp("runs"), {}
+
+    def run(strategy: str) -> Run:
+        if strategy not in made:
+            made[strategy] = begin_run(folder / "tiny", override(tiny, strategy=strategy))
+            whole(made[strategy])
+            made[strategy].folder.rename(folder / strategy)
+            made[strategy] = open_run(folder / strategy)
+        return made[strategy]
+
+    return run
+
+
+# What a strategy is
+
+
+def test_a_search_of_one_stage_has_the_epochs_and_trials_of_two(tiny: Plan) -> None:
+    both = stages(tiny)
+    assert [stage.name for stage in both] == ["stage1", "stage2"]
+    for strategy in BASELINES:
+        (alone,) = stages(override(tiny, strategy=strategy))
+        assert alone.name == strategy
+        assert alone.trials == sum(stage.trials for stage in both) == 23
+        assert alone.training.epochs == sum(stage.training.epochs for stage in both) == 5
+        assert asdict(alone.training) == {**asdict(both[0].training), "epochs": 5}
+
+
+def test_what_a_strategy_searches(tiny: Plan) -> None:
+    spaces = {s: stages(override(tiny, strategy=s))[0].space(None) for s in STRATEGIES}
+    assert spaces["hierarchical"] == spaces["high-level"] == tiny.space1()
+    assert spaces["flat"] == spaces["random"] == tiny.space2(None)
+
+
+def test_an_unknown_strategy_is_told_with_a_suggestion(tiny: Plan) -> None:
+    with pytest.raises(InputError) as caught:
+        from_toml(to_toml(tiny).replace('"hierarchical"', '"heirarchical"'))
+    assert str(caught.value) == (
+        "search.strategy 'heirarchical' is unknown; did you mean 'hierarchical'? "
+        "Known: hierarchical, high-level, flat, random"
+    )
+
+
+def test_a_plan_from_before_there_were_strategies_is_hierarchical(tiny: Plan) -> None:
+    text = to_toml(tiny)
+    assert 'strategy = "hierarchical"\n' in text
+    assert from_toml(text.replace('strategy = "hierarchical"\n', "")) == tiny
+
+
+# A whole search
+
+
+@pytest.mark.parametrize("strategy", BASELINES)
+def test_a_search_is_full_distinct_and_within_the_budget(
+    finished: Callable[[str], Run], strategy: str
+) -> None:
+    run = finished(strategy)
+    study = optuna.load_study(study_name=f"tiny-{strategy}", storage=run.storage)
+    assert [d.name for d in study.directions] == ["MAXIMIZE", "MINIMIZE"]
+    assert study.best_trials
+    found = records(study)
+    assert len(found) == len({r.arch for r in found}) == 23
+    space = run.stages[0].space(None)
+    for record in found:
+        assert record.arch in space
+        assert cost(run.plan.net, record.arch).macs == record.macs <= run.plan.budget()
+    assert [r.generation for r in found] == [i // 5 for i in range(23)]
+
+
+@pytest.mark.parametrize("strategy", BASELINES)
+def test_its_best_are_retrained_and_the_best_of_them_is_tested(
+    finished: Callable[[str], Run], strategy: str
+) -> None:
+    run = finished(strategy)
+    status = read_status(run)
+    assert status.finished and status.handoff is None and len(status.stages) == 1
+    assert (status.stages[0].epochs, status.stages[0].epochs_asked) == (5, 5)
+    found = records(optuna.load_study(study_name=f"tiny-{strategy}", storage=run.storage))
+    best = sorted(found, key=lambda r: (-r.accuracy, r.macs, r.number))[:2]
+    result = status.result
+    assert result is not None
+    assert [c.arch for c in result.candidates] == [r.arch for r in best]
+    assert result.winner.accuracy == max(c.accuracy for c in result.candidates)
+    assert result.winner.test_accuracy is not None
+
+
+def test_flat_and_random_share_a_supernet_to_the_bit(finished: Callable[[str], Run]) -> None:
+    hashes = []
+    for strategy in ("flat", "random"):
+        run = finished(strategy)
+        study = optuna.load_study(study_name=f"tiny-{strategy}", storage=run.storage)
+        hashes.append(study.user_attrs["scorer"])
+    assert hashes[0] == hashes[1]
+
+
+# Broken off
+
+
+class Broken(Exception):
+    pass
+
+
+class BreaksOff(Watch):
+    """Raises at the n-th event of any kind."""
+
+    def __init__(self, n: int) -> None:
+        self.left = n
+
+    def _tick(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise Broken
+
+    def epoch(self, what, epoch):
+        self._tick()
+
+    def trial(self, stage, event):
+        self._tick()
+
+
+@pytest.mark.parametrize("strategy", BASELINES)
+def test_broken_off_it_ends_as_the_unbroken_one(
+    finished: Callable[[str], Run], tmp_path: Path, tiny: Plan, strategy: str
+) -> None:
+    run = begin_run(tmp_path / "tiny", override(tiny, strategy=strategy))
+    breaks = 0
+    for n in (2, 4, 1, 7, 3, 9, 6, 2, 100):
+        try:
+            whole(run, BreaksOff(n))
+            break
+        except Broken:
+            breaks += 1
+    assert breaks >= 6
+    assert outcome(run) == outcome(finished(strategy))
+
+
+PROGRAM = """
+import sys, torch
+from pathlib import Path
+from studies.plan import load_plan
+from studies.run import begin_run
+from studies.search import Search
+
+torch.set_num_threads(1)
+run = begin_run(Path(sys.argv[2]), load_plan(Path(sys.argv[1])))
+with run.hold():
+    search = Search(run, torch.device("cpu"))
+    print("begun", flush=True)
+    search.stage(1); search.finish()
+"""
+
+
+def test_a_flat_search_survives_kill_9(
+    finished: Callable[[str], Run], tmp_path: Path, tiny: Plan, root: Path
+) -> None:
+    plan = tmp_path / "plan.toml"
+    plan.write_text(to_toml(override(tiny, strategy="flat")))
+    command = [sys.executable, "-c", PROGRAM, str(plan), str(tmp_path / "tiny")]
+    rng = random.Random(0)
+    kills = 0
+    for attempt in range(10):
+        with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"begun\n"
+            if attempt < 4:
+                time.sleep(rng.uniform(0.05, 0.8))
+                process.send_signal(signal.SIGKILL)
+            kills += process.wait() == -signal.SIGKILL
+        if process.returncode == 0:
+            break
+    assert process.returncode == 0 and kills >= 2
+    assert outcome(open_run(tmp_path / "tiny")) == outcome(finished("flat"))
+
+
+# Another strategy
+
+
+def test_another_strategy_is_refused_where_a_run_has_begun(
+    finished: Callable[[str], Run], tiny: Plan
+) -> None:
+    folder = finished("flat").folder
+    with pytest.raises(MismatchError) as caught:
+        begin_run(folder, override(tiny, strategy="random"))
+    message = str(caught.value)
+    assert "\n  search.strategy: stored 'flat', asked 'random'\n" in message
+    assert message.endswith("Ask for what is stored, or use another --run")
+
+
+def test_there_is_no_stage_2_of_one_stage(finished: Callable[[str], Run]) -> None:
+    run = finished("flat")
+    with pytest.raises(InputError) as caught:
+        Search(run, CPU).stage2()
+    assert str(caught.value) == (
+        f"the search of {run.folder} has no stage 2: its strategy 'flat' has 1. "
+        "Leave --stage out, or begin another --run"
+    )
+
+
+def test_a_study_goes_on_with_the_proposer_it_began_with(tmp_path: Path, tiny: Plan) -> None:
+    """A study kept under one name: the trials of two proposers are not one search."""
+    run = begin_run(tmp_path / "tiny", override(tiny, strategy="flat"))
+    with pytest.raises(Broken):
+        whole(run, BreaksOff(9))
+    with contextlib.closing(Search(run, CPU)) as search:
+        search.study(1).set_user_attr("proposer", "nsga2")
+        with pytest.raises(MismatchError, match="\n  proposer: stored 'nsga2', asked 'spos'\n"):
+            search.stage(1)
