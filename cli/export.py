@@ -18,15 +18,24 @@ from cli.options import device_option, storage_option
     required=True,
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="FILE.safetensors has the weights, FILE.json all else.",
+    help="FILE.safetensors has the weights, FILE.json all else, FILE.py reads them without hnas.",
 )
+@click.option("--pt2", is_flag=True, help="Write FILE.pt2 too, as torch.export does.")
 @click.option("--onnx", is_flag=True, help="Write FILE.onnx too (needs the extra hnas[onnx]).")
 @device_option
 @storage_option
-def export(folder: Path, file: Path, onnx: bool, device: str, storage: str | None) -> None:
+def export(
+    folder: Path, file: Path, pt2: bool, onnx: bool, device: str, storage: str | None
+) -> None:
     """Write a run's network to files of its own.
 
-    The winner of a finished search, as a plain PyTorch network: `hnas.export.load` reads it.
+    The winner of a finished search, as a plain PyTorch network. FILE.py is all the code it needs:
+    `from FILE import load`, or `python FILE.py photo.jpg`. docs/export.md says more.
+
+    \b
+    Examples:
+      hnas export runs/digits --to digits_net
+      hnas export runs/digits --to digits_net --onnx --pt2
     """
     from studies.run import open_run
     from studies.status import read_result
@@ -35,14 +44,15 @@ def export(folder: Path, file: Path, onnx: bool, device: str, storage: str | Non
     read_result(run)  # a damaged one is told before torch is imported
 
     from hnas.device import choose
-    from hnas.export import save, save_onnx
+    from hnas.export import save, save_module, save_onnx, save_pt2
     from studies.search import Search
 
     with resumable(folder), run.hold():
         network = Search(run, choose(device)).winner()
-    written = [*save(network, file)]
+    written = [*save(network, file), save_module(file)]
+    if pt2:
+        written.append(save_pt2(network, file))
     if onnx:
-        network.model.cpu()
         written.append(save_onnx(network, file))
     for path in written:
         click.echo(f"Wrote {path} ({path.stat().st_size:,} bytes)")

@@ -22,6 +22,8 @@ COMMANDS = {
     "search": ("cli.search:search", "Search an architecture: both stages, retraining, the test."),
     "retrain": ("cli.search:retrain", "Train the best of a finished search from scratch."),
     "export": ("cli.export:export", "Write a run's network to files of its own."),
+    "predict": ("cli.predict:predict", "Tell the classes of image files, with probabilities."),
+    "latency": ("cli.latency:latency", "Measure a network beside all-global ones."),
     "import": (
         "cli.import_weights:import_weights",
         "Read published weights (GLiT's release, DeiT, ViT) into files of hnas.",

@@ -1,4 +1,9 @@
-"""A network in two files that hold all it needs: NAME.safetensors and NAME.json."""
+"""A network in files that hold all it needs.
+
+NAME.safetensors, NAME.json     the weights and all else: what hnas itself reads
+NAME.py                         loads these two without hnas (`hnas.standalone`)
+NAME.pt2, NAME.onnx             the network as a graph: torch.export's, ONNX
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,9 @@ import json
 import logging
 import warnings
 from dataclasses import asdict, dataclass
+from importlib import resources
 from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
 
 import safetensors.torch
@@ -20,6 +27,8 @@ from hnas.glit import Glit
 from hnas.space import Frame
 
 FORMAT = "hnas-network-1"
+DESCRIBED = "network.json"
+"""What NAME.json holds, as an extra file within NAME.pt2."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,8 +49,16 @@ def save(network: Network, path: Path) -> tuple[Path, Path]:
     """
     weights = path.with_suffix(".safetensors")
     described = path.with_suffix(".json")
+    state = network.model.state_dict()
+    tensors = {name: t.detach().cpu().contiguous() for name, t in state.items()}
+    _write(weights, safetensors.torch.save(tensors))
+    _write(described, _description(network).encode())
+    return weights, described
+
+
+def _description(network: Network) -> str:
     model = network.model
-    text = json.dumps(
+    return json.dumps(
         {
             "format": FORMAT,
             "frame": asdict(model.frame),
@@ -52,16 +69,32 @@ def save(network: Network, path: Path) -> tuple[Path, Path]:
         },
         indent=1,
     )
-    tensors = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
+
+
+def _write(file: Path, data: bytes) -> None:
     try:
-        write_atomic(weights, safetensors.torch.save(tensors))
-        write_atomic(described, text.encode())
+        write_atomic(file, data)
     except OSError as error:
         raise InputError(
-            f"--to {path}: {weights.parent} cannot be written: {error.strerror}. "
+            f"--to {file.with_suffix('')}: {file.parent} cannot be written: {error.strerror}. "
             "Name a file in a folder that exists and has room"
         ) from None
-    return weights, described
+
+
+def save_module(path: Path) -> Path:
+    """Writes NAME.py, which loads what `save` wrote, without hnas.
+
+    Raises InputError where a NAME.py is there that is none of hnas's.
+    """
+    file = path.with_suffix(".py")
+    text = resources.files("hnas").joinpath("standalone.py").read_bytes()
+    first = text.splitlines()[0]
+    if file.exists() and not file.read_bytes().startswith(first):
+        raise InputError(
+            f"--to {path}: {file} is there and was not written by hnas. Give another name"
+        )
+    _write(file, text)
+    return file
 
 
 def load(path: Path) -> Network:
@@ -94,6 +127,28 @@ def load(path: Path) -> Network:
     return network
 
 
+def save_pt2(network: Network, path: Path) -> Path:
+    """Writes the network as torch.export does, for any batch; torch alone reads it:
+    `torch.export.load(NAME.pt2).module()`, normalised images -> logits.
+
+    NAME.json is inside, as the extra file DESCRIBED.
+    """
+    file = path.with_suffix(".pt2")
+    shapes = {"images": {0: torch.export.Dim("batch", min=1)}}
+    program = torch.export.export(
+        network.model.cpu().eval(), (_example(network),), dynamic_shapes=shapes
+    )
+    buffer = BytesIO()
+    torch.export.save(program, buffer, extra_files={DESCRIBED: _description(network)})
+    _write(file, buffer.getvalue())
+    return file
+
+
+def _example(network: Network) -> torch.Tensor:
+    frame = network.model.frame
+    return torch.zeros(2, frame.channels, frame.image, frame.image)
+
+
 def save_onnx(network: Network, path: Path) -> Path:
     """Writes the network as ONNX: normalised images (B, C, image, image) -> logits (B, classes).
 
@@ -102,8 +157,6 @@ def save_onnx(network: Network, path: Path) -> Path:
     for package in ("onnx", "onnxscript"):
         if find_spec(package) is None:
             raise InputError(f"ONNX export needs the package {package!r}: pip install 'hnas[onnx]'")
-    frame = network.model.frame
-    example = torch.zeros(2, frame.channels, frame.image, frame.image)
     file = path.with_suffix(".onnx")
     # The exporter warns of its own insides and of torchvision, which no network here needs.
     logger = logging.getLogger("torch.onnx")
@@ -113,8 +166,8 @@ def save_onnx(network: Network, path: Path) -> Path:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             torch.onnx.export(
-                network.model,
-                (example,),
+                network.model.cpu().eval(),
+                (_example(network),),
                 str(file),
                 input_names=["images"],
                 output_names=["logits"],

@@ -9,7 +9,7 @@ import pytest
 
 from cli.main import COMMANDS
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/paper.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/export.md", "docs/paper.md")
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

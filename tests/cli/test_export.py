@@ -31,7 +31,7 @@ def test_the_winner_stands_alone(copy: Path, tmp_path: Path) -> None:
     result = export(copy, "--to", tmp_path / "w", "--device", "cpu")
     assert result.exit_code == 0, result.output
     said = [line.split(" (")[0] for line in result.stdout.splitlines()]
-    assert said == [f"Wrote {tmp_path / name}" for name in ("w.safetensors", "w.json")]
+    assert said == [f"Wrote {tmp_path / name}" for name in ("w.safetensors", "w.json", "w.py")]
 
     found = read_status(open_run(copy)).result
     assert found is not None
@@ -59,6 +59,36 @@ def test_a_folder_that_is_not_there(copy: Path, tmp_path: Path) -> None:
     result = export(copy, "--to", tmp_path / "nowhere" / "w", "--device", "cpu")
     assert result.exit_code == 2
     assert f"{tmp_path / 'nowhere'} cannot be written: No such file or directory." in result.stderr
+
+
+def test_all_forms_give_the_same_logits(copy: Path, tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs the onnx extra")
+    result = export(copy, "--to", tmp_path / "w", "--device", "cpu", "--pt2", "--onnx")
+    assert result.exit_code == 0, result.output
+    import torch
+
+    x = torch.randn(3, 1, 8, 8)
+    session = onnxruntime.InferenceSession(tmp_path / "w.onnx", providers=["CPUExecutionProvider"])
+    [by_onnx] = session.run(None, {"images": x.numpy()})
+    with torch.no_grad():
+        logits = load(tmp_path / "w").model(x)
+        graph = torch.export.load(tmp_path / "w.pt2").module()
+        torch.testing.assert_close(graph(x), logits, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(torch.from_numpy(by_onnx), logits, rtol=1e-4, atol=1e-5)
+
+
+def test_a_module_of_ones_own_is_not_replaced(copy: Path, tmp_path: Path) -> None:
+    (tmp_path / "w.py").write_text("mine = 1\n")
+    result = export(copy, "--to", tmp_path / "w", "--device", "cpu")
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"Error: --to {tmp_path / 'w'}: {tmp_path / 'w.py'} is there and was not written by hnas. "
+        "Give another name\n"
+    )
+    assert (tmp_path / "w.py").read_text() == "mine = 1\n"
+    (tmp_path / "w.py").unlink()
+    for _ in range(2):  # one of hnas's own is
+        assert export(copy, "--to", tmp_path / "w", "--device", "cpu").exit_code == 0
 
 
 @pytest.mark.skipif(find_spec("onnx") is not None, reason="the extra hnas[onnx] is installed")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from strategies import spaces_and_archs
 
 from hnas.errors import CheckpointError, InputError
-from hnas.export import Network, load, save, save_onnx
+from hnas.export import DESCRIBED, Network, load, save, save_onnx, save_pt2
 from hnas.glit import Glit
 from hnas.space import Frame, size_space
 
@@ -87,6 +87,19 @@ def test_weights_of_another_arch_are_refused(tmp_path):
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(InputError, match=r"--to .*cannot be written: No such file"):
         save(network(), tmp_path / "absent" / "net")
+
+
+def test_pt2_gives_the_same_logits_and_says_what_it_is(tmp_path):
+    made = network()
+    file = save_pt2(made, tmp_path / "net")
+    extra = {DESCRIBED: ""}
+    graph = torch.export.load(file, extra_files=extra).module()
+    for batch in (1, 5):
+        x = torch.randn(batch, 1, 8, 8)
+        with torch.no_grad():
+            torch.testing.assert_close(graph(x), made.model(x), rtol=1e-6, atol=1e-6)
+    save(made, tmp_path / "net")
+    assert json.loads(extra[DESCRIBED]) == json.loads((tmp_path / "net.json").read_text())
 
 
 def test_onnx_gives_the_same_logits(tmp_path, capfd):

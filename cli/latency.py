@@ -1,0 +1,89 @@
+"""`hnas latency`: what a network's FLOPs come to in time, on this machine."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from cli.networks import network_argument, read_network
+from cli.options import device_option, storage_option
+from cli.render import table
+
+
+@click.command()
+@network_argument
+@click.option("--batch", type=click.IntRange(1), default=1, help="Images at a time [1].")
+@click.option("--rounds", type=click.IntRange(1), default=50, help="Passes of each network [50].")
+@click.option("--threads", type=click.IntRange(1), help="Of the CPU [PyTorch's choice].")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@device_option
+@storage_option
+def latency(
+    source: Path,
+    batch: int,
+    rounds: int,
+    threads: int | None,
+    as_json: bool,
+    device: str,
+    storage: str | None,
+) -> None:
+    """Measure a network beside all-global ones.
+
+    The winner of a finished RUN, or a network that `hnas export` wrote (a FILE or its folder),
+    against all-global networks of its width and of nearly its MACs: they run in turn, in one
+    process, in fp32, and the median is told with the lowest and the highest.
+
+    With --json one object: `device`, `torch`, `threads`, `batch`, `rounds`, and `networks`, each
+    with `name`, `macs`, `params`, and the seconds of a batch, `median`, `lowest`, `highest`.
+
+    \b
+    Examples:
+      hnas latency runs/digits
+      hnas latency net --batch 64 --threads 1 --device cpu
+    """
+    import torch
+
+    from hnas.cost import cost
+    from hnas.device import choose, describe
+    from hnas.latency import latencies, references
+
+    chosen = choose(device)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    model = read_network(source, chosen, storage).model
+    frame = model.frame
+    macs = cost(frame, model.arch).macs
+    models = {"this network": model, **references(frame, macs)}
+    images = torch.zeros(batch, frame.channels, frame.image, frame.image, device=chosen)
+    measured = latencies(models, images, rounds=rounds)
+    costs = {name: cost(each.frame, each.arch) for name, each in models.items()}
+    about = describe(chosen)
+    if as_json:
+        networks = [
+            {"name": name, **asdict(costs[name]), **asdict(found)}
+            for name, found in measured.items()
+        ]
+        click.echo(json.dumps({**about, "batch": batch, "rounds": rounds, "networks": networks}))
+        return
+    words = "thread" if about["threads"] == "1" else "threads"
+    click.echo(
+        f"On {about['device']}, {about['threads']} CPU {words}, torch {about['torch']}, fp32, "
+        f"batch {batch}: milliseconds, median of {rounds} alternating passes"
+    )
+    own = measured["this network"].median
+    table(
+        ("network", "MACs", "params", "ms", "lowest", "highest", "relative"),
+        [
+            (
+                name,
+                costs[name].macs,
+                costs[name].params,
+                *(f"{1000 * s:.3f}" for s in (found.median, found.lowest, found.highest)),
+                f"{found.median / own:.2f} x",
+            )
+            for name, found in measured.items()
+        ],
+    )

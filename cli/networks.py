@@ -1,0 +1,54 @@
+"""Commands take a network by the run that found it, or by the files that it was exported to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.interrupt import resumable
+from hnas.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+    from hnas.export import Network
+
+network_argument: Callable[..., Callable[..., object]] = click.argument(
+    "source", metavar="RUN|FILE", type=click.Path(path_type=Path)
+)
+
+
+def read_network(source: Path, device: torch.device, storage: str | None) -> Network:
+    """The winner of a finished run, or the network of a FILE or of a folder with one in it.
+
+    Raises InputError where there is neither, StateError and CheckpointError.
+    """
+    from hnas.export import load
+
+    if (source / "plan.toml").exists():
+        from studies.run import open_run
+        from studies.search import Search
+
+        run = open_run(source, storage=storage)
+        with resumable(source), run.hold():
+            return Search(run, device).winner()
+    if source.is_dir():
+        found = sorted(path.with_suffix("") for path in source.glob("*.safetensors"))
+        if len(found) != 1:
+            names = ", ".join(path.name for path in found) or "none"
+            raise InputError(
+                f"{source} must be a run (with a plan.toml) or hold the files of one network, "
+                f"NAME.safetensors and NAME.json; those in it: {names}"
+            )
+        source = found[0]
+    if not source.with_suffix(".json").exists():
+        raise InputError(
+            f"{source} is neither a run nor a network: there is no {source.with_suffix('.json')}. "
+            "Give a run's folder, or what `hnas export --to` was given"
+        )
+    network = load(source)
+    network.model.to(device)
+    return network

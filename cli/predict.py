@@ -1,0 +1,99 @@
+"""`hnas predict`: what a found network says of image files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from cli.networks import network_argument, read_network
+from cli.options import device_option, storage_option
+from cli.render import table
+from hnas.errors import InputError
+
+BATCH = 64
+"""Images at a time."""
+
+
+@click.command()
+@network_argument
+@click.argument(
+    "images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@click.option("--top", type=click.IntRange(1), default=5, help="Classes told of each image [5].")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@device_option
+@storage_option
+def predict(
+    source: Path,
+    images: tuple[Path, ...],
+    top: int,
+    as_json: bool,
+    device: str,
+    storage: str | None,
+) -> None:
+    """Tell the classes of image files, with probabilities.
+
+    By the winner of a finished RUN, or by a network that `hnas export` wrote: a FILE or its folder
+    (faster, as the run's data set need not be read). Images are JPEG or PNG; they are cropped,
+    resized and normalised as in training. One that cannot be read is told and passed over, and
+    the exit code is 2 then.
+
+    With --json a list, in the order of the images that could be read, of objects with `image` and
+    `classes`, a list of `class` and `probability` (0 to 1), the likeliest first.
+
+    \b
+    Examples:
+      hnas predict runs/digits photo.png
+      hnas predict net photos/*.jpg --top 1 --json
+    """
+    import torch
+
+    from hnas.data.folders import decode
+    from hnas.device import choose
+    from hnas.predict import likeliest, probabilities
+
+    network = read_network(source, choose(device), storage)
+    frame = network.model.frame
+    told: list[tuple[Path, list[tuple[str, float]]]] = []
+    failed = False
+    for i in range(0, len(images), BATCH):
+        read: list[Path] = []
+        pixels: list[torch.Tensor] = []
+        for file in images[i : i + BATCH]:
+            try:
+                pixels.append(decode(file, image=frame.image, channels=frame.channels))
+                read.append(file)
+            except InputError as error:
+                failed = True
+                click.echo(f"Error: {error}", err=True)
+        if read:
+            rows = probabilities(network, torch.stack(pixels))
+            told += [
+                (file, likeliest(row, network.classes, top))
+                for file, row in zip(read, rows, strict=True)
+            ]
+    if as_json:
+        click.echo(
+            json.dumps(
+                [
+                    {
+                        "image": str(file),
+                        "classes": [{"class": name, "probability": p} for name, p in best],
+                    }
+                    for file, best in told
+                ]
+            )
+        )
+    elif told:
+        table(
+            ("image", "class", "probability"),
+            [
+                (str(file) if j == 0 else "", name, p)
+                for file, best in told
+                for j, (name, p) in enumerate(best)
+            ],
+        )
+    if failed:
+        click.get_current_context().exit(2)

@@ -1,0 +1,208 @@
+"""A Global-Local image Transformer (GLiT, arXiv 2107.02960), found by hnas, on its own.
+
+Needs torch and safetensors, for image files Pillow, and nothing of hnas. Beside this file lie
+NAME.json, which says what the network is, and NAME.safetensors, its weights; NAME is this file's.
+
+    from NAME import load
+    model = load()                              # in eval mode, on the CPU
+    logits = model(model.normalise(pixels))     # uint8 (B, C, image, image) -> (B, classes)
+
+    python NAME.py photo.jpg ...                # the likeliest classes of image files
+
+B images, C colour channels, T tokens (the class token, then the patches by rows), d token width;
+of a block's N head groups G are global (self-attention) and L local (convolution), G + L = N, and
+they split a token's channels: the first d G/N are global, the last d L/N local.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+FORMAT = "hnas-network-1"
+FRAME = {"image", "channels", "patch", "classes", "d", "M", "N", "heads", "activation"}
+"""What NAME.json says of the whole network. One with more is of a newer hnas: export it anew."""
+
+
+class TokenConv1d(nn.Conv1d):
+    """Depthwise convolution over tokens: (B, T, C) -> (B, T, C).
+
+    Tokens are in memory a channels-last image of height 1, and convolved as one: no transpose.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        image, weight = x.transpose(1, 2).unsqueeze(2), self.weight.unsqueeze(2)
+        padding = (0, self.kernel_size[0] // 2)
+        y = F.conv2d(image, weight, self.bias, padding=padding, groups=self.groups)
+        return y.squeeze(2).transpose(1, 2)
+
+
+class Block(nn.Module):
+    """x + mix(LN(x)), then x + FFN(LN(x)): (B, T, d) -> (B, T, d)."""
+
+    def __init__(self, frame: dict[str, Any], block: dict[str, int]) -> None:
+        super().__init__()
+        d, N, G, L = frame["d"], frame["N"], block["G"], block["L"]
+        self.cut = [d * G // N, d * L // N]
+        Cg, Cl = self.cut
+        self.norm1 = nn.LayerNorm(d, eps=1e-6)
+        if G:
+            self.heads = frame["heads"] * G
+            inner = block["d_k"] // (N * frame["heads"]) * self.heads
+            self.qkv = nn.Linear(Cg, 3 * inner)
+            self.proj = nn.Linear(inner, Cg)
+        if L:
+            inner, K = block["E"] * Cl, block["K"]
+            self.expand = nn.Linear(Cl, 2 * inner)
+            self.depthwise = TokenConv1d(inner, inner, K, padding=K // 2, groups=inner)
+            self.norm = nn.BatchNorm1d(inner)
+            self.project = nn.Linear(inner, Cl)
+        self.norm2 = nn.LayerNorm(d, eps=1e-6)
+        self.fc1 = nn.Linear(d, d * block["d_z"])
+        self.fc2 = nn.Linear(d * block["d_z"], d)
+        self.activation = nn.GELU() if frame["activation"] == "gelu" else nn.SiLU()
+
+    def attention(self, x: Tensor) -> Tensor:
+        """Self-attention among the global channels, (B, T, Cg) -> the same."""
+        B, T, _ = x.shape
+        qkv = self.qkv(x).view(B, T, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        y = F.scaled_dot_product_attention(*qkv.unbind(0))
+        out: Tensor = self.proj(y.transpose(1, 2).flatten(2))
+        return out
+
+    def local(self, x: Tensor) -> Tensor:
+        """Pointwise, GLU, depthwise, BatchNorm, Swish, pointwise, (B, T, Cl) -> the same."""
+        y = self.depthwise(F.glu(self.expand(x), dim=-1))
+        y = self.norm(y.flatten(0, 1)).view(y.shape)
+        out: Tensor = self.project(F.silu(y))
+        return out
+
+    def mix(self, x: Tensor) -> Tensor:
+        if not self.cut[1]:
+            return self.attention(x)
+        if not self.cut[0]:
+            return self.local(x)
+        first, last = x.split(self.cut, dim=-1)
+        return torch.cat((self.attention(first), self.local(last)), dim=-1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.mix(self.norm1(x))
+        out: Tensor = x + self.fc2(self.activation(self.fc1(self.norm2(x))))
+        return out
+
+
+class Glit(nn.Module):
+    """The network of a NAME.json: normalised images (B, C, image, image) -> logits (B, classes).
+
+    What timm's models offer is here under timm's names: forward_features, forward_head,
+    get_classifier, reset_classifier, num_classes, num_features, default_cfg.
+    """
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        super().__init__()
+        if config.get("format") != FORMAT:
+            raise ValueError(f"the format must be {FORMAT!r}, got {config.get('format')!r}")
+        frame = config["frame"]
+        if newer := set(frame) - FRAME:
+            raise ValueError(f"this file does not know {sorted(newer)}: take that of a newer hnas")
+        d, patch = frame["d"], frame["patch"]
+        self.image, self.channels = frame["image"], frame["channels"]
+        self.classes = tuple(config["classes"])
+        self.num_classes, self.num_features = frame["classes"], d
+        self.default_cfg = {
+            "input_size": (self.channels, self.image, self.image),
+            "num_classes": self.num_classes,
+            "mean": tuple(config["mean"]),
+            "std": tuple(config["std"]),
+            "interpolation": "bilinear",
+            "crop_pct": 1.0,
+            "first_conv": "patch_embed",
+            "classifier": "head",
+        }
+        self.patch_embed = nn.Conv2d(self.channels, d, patch, stride=patch)
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, d))
+        self.pos_embed = nn.Parameter(torch.zeros(1, (self.image // patch) ** 2 + 1, d))
+        self.blocks = nn.Sequential(*(Block(frame, block) for block in config["arch"]["blocks"]))
+        self.norm = nn.LayerNorm(d, eps=1e-6)
+        self.head: nn.Module = nn.Linear(d, self.num_classes)
+
+    def normalise(self, pixels: Tensor) -> Tensor:
+        """uint8 (B, C, image, image) -> float32: (pixels / 255 - mean) / std, by channel."""
+        mean, std = (
+            torch.tensor(self.default_cfg[name], device=pixels.device).view(-1, 1, 1)
+            for name in ("mean", "std")
+        )
+        return (pixels - 255 * mean) / (255 * std)
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        """Normalised images (B, C, image, image) -> tokens (B, T, d) after the last norm."""
+        patches = self.patch_embed(images).flatten(2).transpose(1, 2)
+        first = self.cls_token.expand(len(patches), -1, -1)
+        x = torch.cat((first, patches), dim=1) + self.pos_embed
+        tokens: Tensor = self.norm(self.blocks(x))
+        return tokens
+
+    def forward_head(self, tokens: Tensor, pre_logits: bool = False) -> Tensor:
+        """Tokens (B, T, d) -> logits (B, classes); with `pre_logits` the class token (B, d)."""
+        out: Tensor = tokens[:, 0] if pre_logits else self.head(tokens[:, 0])
+        return out
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.forward_head(self.forward_features(images))
+
+    def get_classifier(self) -> nn.Module:
+        return self.head
+
+    def reset_classifier(self, num_classes: int) -> None:
+        """A new, untrained classifier for other classes; with 0 the features come out as they
+        are."""
+        self.num_classes = num_classes
+        self.classes = tuple(map(str, range(num_classes)))
+        self.head = nn.Linear(self.num_features, num_classes) if num_classes else nn.Identity()
+
+    def open(self, file: str | Path) -> Tensor:
+        """An image file as the training saw its own: turned upright, centre-cropped to a square,
+        resized (bilinear), uint8 (C, image, image)."""
+        import numpy as np
+        from PIL import Image, ImageOps
+
+        with Image.open(file) as opened:
+            opened.draft(None, (2 * self.image, 2 * self.image))  # a large JPEG: not all of it
+            upright = ImageOps.exif_transpose(opened)
+            if upright.mode.startswith("I"):  # 16-bit grey
+                upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
+            coloured = upright.convert("L" if self.channels == 1 else "RGB")
+            size = (self.image, self.image)
+            pixels = np.array(ImageOps.fit(coloured, size, Image.Resampling.BILINEAR))
+        return torch.from_numpy(pixels).view(*size, self.channels).permute(2, 0, 1)
+
+
+def load(path: str | Path = __file__) -> Glit:
+    """The trained network whose files are called as `path` is, apart from the suffix."""
+    from safetensors.torch import load_file
+
+    described, weights = Path(path).with_suffix(".json"), Path(path).with_suffix(".safetensors")
+    model = Glit(json.loads(described.read_text("utf-8")))
+    model.load_state_dict(load_file(weights))
+    return model.eval()
+
+
+def main(files: list[str]) -> None:
+    """Prints the five likeliest classes of each image."""
+    model = load()
+    for file in files:
+        with torch.inference_mode():
+            logits = model(model.normalise(model.open(file)[None]))[0]
+        best = logits.softmax(-1).topk(min(5, len(model.classes)))
+        guesses = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        print(f"{file}: " + ", ".join(f"{model.classes[i]} {p:.4f}" for i, p in guesses))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,92 @@
+"""`hnas predict`: from a run, a file and a folder; images that are none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from cli.main import hnas
+from hnas.data.sources import load as load_images
+from hnas.export import load
+from hnas.predict import probabilities
+
+
+def predict(*args: object) -> Result:
+    return CliRunner().invoke(
+        hnas, ["predict", *map(str, args), "--device", "cpu"], catch_exceptions=False
+    )
+
+
+@pytest.fixture(scope="module")
+def exported(finished: tuple[Path, Result], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `hnas export --to` was given, in a folder of its own."""
+    file = tmp_path_factory.mktemp("exported") / "net"
+    args = ["export", str(finished[0]), "--to", str(file), "--device", "cpu"]
+    assert CliRunner().invoke(hnas, args, catch_exceptions=False).exit_code == 0
+    return file
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Real images as PNG files, as large as the network's."""
+    folder = tmp_path_factory.mktemp("digits")
+    pixels = load_images("digits", image=8, channels=1).train.pixels[:3]
+    files = [folder / f"{i}.png" for i in range(len(pixels))]
+    for file, image in zip(files, pixels, strict=True):
+        Image.fromarray(image[0].numpy()).save(file)
+    return files
+
+
+def test_it_tells_what_the_network_computes(exported: Path, digits: list[Path]) -> None:
+    result = predict(exported, *digits, "--json", "--top", 10)
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert [each["image"] for each in told] == list(map(str, digits))
+    network = load(exported)
+    pixels = load_images("digits", image=8, channels=1).train.pixels[:3]
+    for each, row in zip(told, probabilities(network, pixels), strict=True):
+        found = {entry["class"]: entry["probability"] for entry in each["classes"]}
+        assert list(found.values()) == sorted(found.values(), reverse=True)
+        mine = torch.tensor([found[name] for name in network.classes])
+        torch.testing.assert_close(mine, row, rtol=1e-5, atol=1e-6)
+
+
+def test_a_run_a_file_and_a_folder_are_one_network(
+    finished: tuple[Path, Result], exported: Path, digits: list[Path]
+) -> None:
+    said = predict(exported, *digits).stdout
+    assert said.splitlines()[0].split() == ["image", "class", "probability"]
+    assert len(said.splitlines()) == 1 + 3 * 5
+    for source in (finished[0], exported.parent, exported.with_suffix(".json")):
+        assert predict(source, *digits).stdout == said
+
+
+def test_an_image_that_cannot_be_read_is_passed_over(
+    exported: Path, digits: list[Path], tmp_path: Path
+) -> None:
+    torn = tmp_path / "torn.png"
+    torn.write_bytes(digits[0].read_bytes()[:60])
+    result = predict(exported, tmp_path / "none.png", digits[0], torn, "--json")
+    assert result.exit_code == 2
+    assert [each["image"] for each in json.loads(result.stdout)] == [str(digits[0])]
+    first, second = result.stderr.splitlines()
+    assert first.startswith(f"Error: {tmp_path / 'none.png'}: not a readable JPEG or PNG image: ")
+    assert second.startswith(f"Error: {torn}: not a readable JPEG or PNG image: ")
+
+
+def test_what_is_no_network_is_told(tmp_path: Path, digits: list[Path]) -> None:
+    result = predict(tmp_path / "none", digits[0])
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"Error: {tmp_path / 'none'} is neither a run nor a network: there is no "
+        f"{tmp_path / 'none.json'}. Give a run's folder, or what `hnas export --to` was given\n"
+    )
+    result = predict(tmp_path, digits[0])
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"Error: {tmp_path} must be a run (with a plan.toml) or hold ")
+    assert result.stderr.endswith("those in it: none\n")

@@ -1,0 +1,58 @@
+"""Measuring in turn: who runs when, what is told, and what is compared with."""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+
+from hnas.cost import cost
+from hnas.glit import Glit
+from hnas.latency import Latency, in_turn, latencies, references
+from hnas.space import Frame
+
+FRAME = Frame(image=8, channels=1, patch=4, classes=3, d=12, M=2, N=3)
+
+
+def test_they_run_in_turn_and_each_begins_a_round() -> None:
+    ran: list[str] = []
+    calls = [lambda name=name: ran.append(name) for name in "abc"]
+    ticks = itertools.count()
+    seconds = in_turn(calls, 3, warm_up=1, clock=lambda: float(next(ticks)))
+    assert "".join(ran) == "abc" + "abc" + "bca" + "cab"
+    assert seconds == [[1.0] * 3] * 3
+
+
+def test_a_call_gets_its_own_seconds() -> None:
+    now = 0.0
+
+    def lasts(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    calls = [lambda: lasts(1.0), lambda: lasts(5.0)]
+    assert in_turn(calls, 2, clock=lambda: now) == [[1.0, 1.0], [5.0, 5.0]]
+
+
+def test_a_latency_is_the_median_between_the_extremes() -> None:
+    assert Latency.of([3.0, 1.0, 50.0]) == Latency(median=3.0, lowest=1.0, highest=50.0)
+
+
+def test_the_references_are_all_global_of_the_width_and_of_the_macs() -> None:
+    wide = cost(Frame(image=8, channels=1, patch=4, classes=3, d=24, M=2, N=3), _all(24)).macs
+    found = references(FRAME, wide)
+    assert list(found) == ["all-global, d = 12", "all-global, d = 24"]
+    assert [net.arch for net in found.values()] == [_all(12), _all(24)]
+    same = cost(FRAME, FRAME.all_global()).macs
+    assert list(references(FRAME, same)) == ["all-global, d = 12"]
+
+
+def _all(d: int):
+    return Frame(image=8, channels=1, patch=4, classes=3, d=d, M=2, N=3).all_global()
+
+
+def test_every_network_is_measured() -> None:
+    models = {"mine": Glit(FRAME, FRAME.all_global()).reset(0), **references(FRAME, 10**5)}
+    found = latencies(models, torch.zeros(2, 1, 8, 8), rounds=3)
+    assert list(found) == list(models)
+    assert all(0 < each.lowest <= each.median <= each.highest for each in found.values())

@@ -1,0 +1,170 @@
+"""NAME.py, the network without hnas: the same logits where hnas cannot be imported."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from PIL import Image
+from strategies import spaces_and_archs
+
+from hnas import standalone
+from hnas.data import normalise
+from hnas.data.folders import decode
+from hnas.export import Network, save, save_module
+from hnas.glit import Glit
+from hnas.predict import likeliest, probabilities
+from hnas.space import Frame, size_space
+
+FRAME = Frame(image=8, channels=3, patch=4, classes=3, d=12, M=3, N=3, heads=2)
+
+
+def network(frame: Frame = FRAME, arch=None, seed: int = 0) -> Network:
+    """With BatchNorm statistics that are not the initial ones."""
+    if arch is None:
+        space = size_space(frame, None, d_k=(6, 12), d_z=(2,), E=(2,), K=(3,))
+        kinds = {block.kind: block for block in space.choices[0]}
+        arch = type(frame.all_global())((kinds["global"], kinds["mixed"], kinds["local"]))
+    model = Glit(frame, arch).reset(seed)
+    with torch.no_grad():
+        model(torch.randn(4, frame.channels, frame.image, frame.image))
+    mean, std = (0.4, 0.5, 0.6)[: frame.channels], (0.2, 0.25, 0.3)[: frame.channels]
+    names = tuple(f"class {i}" for i in range(frame.classes))
+    return Network(model=model.eval(), classes=names, mean=mean, std=std)
+
+
+def python(folder: Path, *args: str) -> str:
+    """What Python prints in `folder`, with hnas out of its reach."""
+    folder.joinpath("sitecustomize.py").write_text(
+        "import sys\nsys.modules.update(dict.fromkeys(('hnas', 'studies', 'cli')))\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, *args],
+        cwd=folder,
+        env={"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(spaces_and_archs())
+def test_it_computes_what_the_network_does(tmp_path, drawn):
+    space, arch = drawn
+    made = network(space.frame, arch)
+    save(made, tmp_path / "net")
+    alone = standalone.load(tmp_path / "net")
+    frame = space.frame
+    x = torch.randn(3, frame.channels, frame.image, frame.image)
+    with torch.no_grad():
+        torch.testing.assert_close(alone(x), made.model(x), rtol=1e-6, atol=1e-6)
+    assert alone.classes == made.classes and not alone.training
+
+
+def test_it_needs_nothing_of_hnas(tmp_path):
+    made = network()
+    save(made, tmp_path / "net")
+    save_module(tmp_path / "net")
+    x = torch.randn(5, 3, 8, 8)
+    torch.save(x, tmp_path / "x.pt")
+    code = (
+        "import torch; from net import load; from importlib.util import find_spec\n"
+        "try: import hnas; print('hnas!')\nexcept ImportError: pass\n"
+        "with torch.no_grad(): torch.save(load()(torch.load('x.pt')), 'y.pt')\n"
+    )
+    assert python(tmp_path, "-c", code) == ""
+    with torch.no_grad():
+        torch.testing.assert_close(
+            torch.load(tmp_path / "y.pt"), made.model(x), rtol=1e-6, atol=1e-6
+        )
+
+
+def turned() -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation: a quarter turn
+    return exif
+
+
+def picture(path: Path, *, mode: str = "RGB", size: tuple[int, int] = (40, 30), **how) -> Path:
+    grid = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    image = Image.fromarray(grid)
+    if mode == "I;16":
+        image = Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) << 8)
+    else:
+        image = image.convert(mode)
+    image.save(path, **how)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        ("a.png", {}),
+        ("grey.png", {"mode": "L"}),
+        ("deep.png", {"mode": "I;16"}),
+        ("large.jpg", {"size": (300, 200)}),
+        ("turned.jpg", {"exif": turned()}),
+    ],
+)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_it_sees_an_image_as_the_training_does(tmp_path, name, how, channels):
+    made = network(Frame(image=8, channels=channels, patch=4, classes=3, d=12, M=3, N=3, heads=2))
+    save(made, tmp_path / "net")
+    alone = standalone.load(tmp_path / "net")
+    file = picture(tmp_path / name, **how)
+    pixels = decode(file, image=8, channels=channels)
+    assert torch.equal(alone.open(file), pixels)
+    mean, std = torch.tensor(made.mean), torch.tensor(made.std)
+    assert torch.equal(alone.normalise(pixels[None]), normalise(pixels[None], mean, std))
+
+
+def test_as_a_program_it_tells_the_likeliest_classes(tmp_path):
+    made = network()
+    save(made, tmp_path / "net")
+    save_module(tmp_path / "net")
+    file = picture(tmp_path / "a.png")
+    row = probabilities(made, decode(file, image=8, channels=3)[None])[0]
+    best = likeliest(row, made.classes, 5)
+    assert [p for _, p in best] == sorted((p for _, p in best), reverse=True)
+    told = ", ".join(f"{name} {p:.4f}" for name, p in best)
+    assert python(tmp_path, "net.py", "a.png") == f"a.png: {told}\n"
+
+
+def test_it_offers_what_timm_models_do(tmp_path):
+    made = network()
+    save(made, tmp_path / "net")
+    alone = standalone.load(tmp_path / "net")
+    x = torch.randn(2, 3, 8, 8)
+    tokens = alone.forward_features(x)
+    assert tokens.shape == (2, 5, 12) and alone.num_features == 12
+    assert torch.equal(alone.forward_head(tokens), alone(x))
+    assert torch.equal(alone.forward_head(tokens, pre_logits=True), tokens[:, 0])
+    assert alone.default_cfg["input_size"] == (3, 8, 8)
+    assert alone.default_cfg["mean"] == made.mean
+    assert alone.get_classifier() is alone.head
+    alone.reset_classifier(7)
+    assert alone(x).shape == (2, 7) and alone.num_classes == len(alone.classes) == 7
+    alone.reset_classifier(0)
+    assert torch.equal(alone(x), tokens[:, 0])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": "hnas-network-9"}, "the format must be 'hnas-network-1', got 'hnas-network-9'"),
+        ({"frame": {"colour": 3}}, r"does not know \['colour'\]: take that of a newer hnas"),
+    ],
+)
+def test_what_it_does_not_know_is_told(tmp_path, change, message):
+    described, _ = save(network(), tmp_path / "net")[::-1]
+    described.write_text(json.dumps({**json.loads(described.read_text()), **change}))
+    with pytest.raises(ValueError, match=message):
+        standalone.load(tmp_path / "net")
