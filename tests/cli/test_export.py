@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -98,3 +100,21 @@ def test_onnx_without_its_extra(copy: Path, tmp_path: Path) -> None:
     assert result.stderr == (
         "Error: ONNX export needs the package 'onnx': pip install 'hnas[onnx]'\n"
     )
+
+
+def test_the_examples_of_the_document_run(
+    root: Path, copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+    from PIL import Image
+
+    assert export(copy, "--to", tmp_path / "digits_net", "--device", "cpu", "--pt2").exit_code == 0
+    Image.new("L", (20, 30), 90).save(tmp_path / "photo.png")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    names: dict[str, Any] = {"images": torch.randn(2, 1, 8, 8)}
+    blocks = re.findall(r"```python\n(.*?)```", (root / "docs/export.md").read_text(), re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        exec(block, names)
+    assert names["logits"].shape == (2, 10)
