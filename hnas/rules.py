@@ -58,7 +58,7 @@ class DataRules:
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentRules:
-    """Light augmentation; every image of a batch draws its own."""
+    """What is done to training images; every image of a batch draws its own."""
 
     shift: int = 0
     """Largest shift in pixels, both ways (zero padding, then a random crop)."""
@@ -68,11 +68,26 @@ class AugmentRules:
     """Largest rotation in degrees, both ways."""
     erase: float = 0.0
     """Probability of erasing a random rectangle (Random Erasing, 1708.04896)."""
+    erase_noise: bool = _later(False)
+    """Whether an erased rectangle becomes random pixels, as in the paper; else black."""
+    crop: float = _later(1.0)
+    """Smallest share of an image's area that a random crop of aspect 3/4 to 4/3 takes, resized back
+    (bicubic); 1 crops nothing."""
+    randaugment: float = _later(0.0)
+    """Magnitude of RandAugment (1909.13719), 0 to 10; 0 does nothing."""
+    randaugment_std: float = _later(0.5)
+    """Standard deviation of the magnitude of each operation."""
+    randaugment_ops: int = _later(2)
+    """Operations that an image draws of 15, each done with probability 1/2."""
 
     def __post_init__(self) -> None:
         _check(self.shift >= 0, "shift", ">= 0 pixels", self.shift)
         _check(0 <= self.rotate <= 180, "rotate", "0 to 180 degrees", self.rotate)
         _check(0 <= self.erase <= 1, "erase", "a probability", self.erase)
+        _check(0 < self.crop <= 1, "crop", "a share of the area in (0, 1]", self.crop)
+        _check(0 <= self.randaugment <= 10, "randaugment", "0 to 10", self.randaugment)
+        _check(self.randaugment_std >= 0, "randaugment_std", ">= 0", self.randaugment_std)
+        _check(self.randaugment_ops >= 1, "randaugment_ops", ">= 1", self.randaugment_ops)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,9 @@
-"""Light augmentation of a batch, on the device that it is on."""
+"""Augmentation of a batch, on the device that it is on."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
 
 import torch
 
@@ -8,7 +11,8 @@ from hnas.rules import AugmentRules
 
 
 def augment(pixels: torch.Tensor, rules: AugmentRules, *, seed: int) -> torch.Tensor:
-    """uint8 (B, C, H, W) -> the same; every image draws its own shift, flip, rotation, rectangle.
+    """uint8 (B, C, H, W) -> the same; every image draws its own crop, shift, flip, rotation,
+    RandAugment and rectangle, in this order.
 
     A pure function of its arguments: kornia draws from torch's global CPU generator, which is
     seeded for the call and then put back. Without augmentation, `pixels` itself, nothing drawn.
@@ -19,7 +23,13 @@ def augment(pixels: torch.Tensor, rules: AugmentRules, *, seed: int) -> torch.Te
     from kornia import augmentation as K
 
     size = (pixels.shape[-2], pixels.shape[-1])
-    operations: list[torch.nn.Module] = []
+    operations: list[Callable[[torch.Tensor], torch.Tensor]] = []
+    if rules.crop < 1:
+        # One warp for the batch. Bicubic values overshoot, and uint8 would wrap them around.
+        crop = K.RandomResizedCrop(
+            size, scale=(rules.crop, 1.0), resample="BICUBIC", cropping_mode="resample"
+        )
+        operations.append(lambda images: crop(images).clamp(0, 1))
     if rules.shift:
         # "resample" is one warp for the batch, "slice" one copy an image; whole pixels either way.
         operations.append(K.RandomCrop(size, padding=rules.shift, cropping_mode="resample"))
@@ -27,8 +37,21 @@ def augment(pixels: torch.Tensor, rules: AugmentRules, *, seed: int) -> torch.Te
         operations.append(K.RandomHorizontalFlip(p=0.5))
     if rules.rotate:
         operations.append(K.RandomRotation(rules.rotate, p=1.0))
+    if rules.randaugment:
+        from hnas.data.randaugment import randaugment
+
+        operations.append(
+            partial(
+                randaugment,
+                magnitude=rules.randaugment,
+                std=rules.randaugment_std,
+                operations=rules.randaugment_ops,
+            )
+        )
     if rules.erase:
-        operations.append(K.RandomErasing(p=rules.erase))
+        erase = K.RandomErasing(p=rules.erase)
+        noise = torch.Generator(pixels.device).manual_seed(seed)
+        operations.append(partial(_noisy, erase, noise) if rules.erase_noise else erase)
     # devices=[] and the CPU generator alone: a GPU's generator (dropout) is neither read nor set.
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
@@ -36,3 +59,12 @@ def augment(pixels: torch.Tensor, rules: AugmentRules, *, seed: int) -> torch.Te
         for operation in operations:
             images = operation(images)
     return (images * 255).round().to(torch.uint8)
+
+
+def _noisy(
+    erase: torch.nn.Module, generator: torch.Generator, images: torch.Tensor
+) -> torch.Tensor:
+    """What `erase` makes black becomes noise, drawn on the images' device."""
+    kept = erase(torch.ones_like(images[:, :1])) > 0
+    noise = torch.rand(images.shape, generator=generator, device=images.device)
+    return torch.where(kept, images, noise)

@@ -9,10 +9,11 @@ from hnas.arch import Arch
 from hnas.data import prepare
 from hnas.errors import CheckpointError, StateError
 from hnas.glit import Glit
-from hnas.rules import AugmentRules, DataRules, TrainingRules
+from hnas.rules import AugmentRules, DataRules, DistillationRules, TrainingRules
 from hnas.sampling import uniform
 from hnas.space import Frame, distribution_space
 from hnas.supernet import Supernet
+from hnas.training.distillation import distilled
 from hnas.training.loop import adamw, learning_rate, train
 
 FRAME = Frame(image=8, channels=1, patch=4, classes=10, d=12, M=2, N=3)
@@ -20,6 +21,7 @@ SPACE = distribution_space(FRAME, d_k=12, d_z=2, E=1, K=3)
 RULES = TrainingRules(epochs=4, batch=64, lr=3e-3, dropout=0.1, drop_path=0.2, ema=0.9)
 MIXED = replace(RULES, label_smoothing=0.1, mixup=0.8, cutmix=1.0, repeats=3)
 SHIFT = AugmentRules(shift=1)
+STRONG = AugmentRules(crop=0.3, flip=True, randaugment=9.0, erase=0.25, erase_noise=True)
 
 
 @pytest.fixture(scope="module")
@@ -52,27 +54,40 @@ def kill_after(epoch: int):
     return on_epoch
 
 
-@pytest.mark.parametrize("rules", [RULES, MIXED], ids=["plain", "mixed"])
+def by_teacher(loss, logits, images):
+    """Of another random network."""
+    teacher = Glit(FRAME, FRAME.all_global()).reset(6).eval()
+    with torch.no_grad():
+        taught = teacher(images)
+    return distilled(loss, logits, taught, DistillationRules())
+
+
+@pytest.mark.parametrize(
+    ("rules", "augmentation", "distil"),
+    [(RULES, SHIFT, None), (MIXED, STRONG, by_teacher)],
+    ids=["plain", "everything"],
+)
 @pytest.mark.parametrize("kill", [1, 3])
-def test_a_training_killed_and_resumed_ends_as_the_one_that_was_not(data, tmp_path, kill, rules):
+def test_a_training_killed_and_resumed_ends_as_the_one_that_was_not(
+    data, tmp_path, kill, rules, augmentation, distil
+):
     """With dropout, stochastic depth, EMA and augmentation: all randomness is in (seed, step)."""
+    path = tmp_path / "net"
+
+    def run(net: Glit, **more) -> None:
+        train(net, data, rules, augmentation, seed=1, distil=distil, **more)
+
     unbroken = network()
-    train(unbroken, data, rules, SHIFT, seed=1)
+    run(unbroken)
     with pytest.raises(Killed):
-        train(
-            network(), data, rules, SHIFT, seed=1, path=tmp_path / "net", every=0,
-            on_epoch=kill_after(kill),
-        )  # fmt: skip
+        run(network(), path=path, every=0, on_epoch=kill_after(kill))
     resumed, epochs = network(), []
-    train(
-        resumed, data, rules, SHIFT, seed=1, path=tmp_path / "net", every=0,
-        on_epoch=lambda event: epochs.append(event.epoch),
-    )  # fmt: skip
+    run(resumed, path=path, every=0, on_epoch=lambda event: epochs.append(event.epoch))
     assert epochs == list(range(kill + 1, 5))
     assert same(weights(unbroken), weights(resumed))
     # Done: a third call trains nothing and gives the same again.
     third = network()
-    train(third, data, rules, SHIFT, seed=1, path=tmp_path / "net", on_epoch=kill_after(1))
+    run(third, path=path, on_epoch=kill_after(1))
     assert same(weights(third), weights(resumed)) and not third.training
 
 

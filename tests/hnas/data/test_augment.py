@@ -3,9 +3,12 @@ import torch
 import torch.nn.functional as F
 
 from hnas.data import augment
+from hnas.errors import InputError
 from hnas.rules import AugmentRules
 
-EVERYTHING = AugmentRules(shift=2, flip=True, rotate=15, erase=0.5)
+EVERYTHING = AugmentRules(
+    crop=0.3, shift=2, flip=True, rotate=15, randaugment=9, erase=0.5, erase_noise=True
+)
 SHAPES = [(16, 1, 8, 8), (16, 3, 12, 12)]
 
 
@@ -45,6 +48,8 @@ def test_a_seed_decides_and_the_global_generator_is_put_back(shape: tuple[int, .
         AugmentRules(flip=True),
         AugmentRules(rotate=20),
         AugmentRules(erase=0.7),
+        AugmentRules(crop=0.08),
+        AugmentRules(randaugment=9.0),
     ],
 )
 def test_every_image_draws_its_own(rules: AugmentRules) -> None:
@@ -93,3 +98,51 @@ def test_erase_blanks_one_rectangle_of_some() -> None:
     for mask in blank[erased]:
         height, width = mask.any(dim=1).sum(), mask.any(dim=0).sum()
         assert mask.sum() == height * width
+
+
+def test_erase_fills_with_noise_where_asked() -> None:
+    pixels = noise(300, 3, 12, 12)
+    black = augment(pixels, AugmentRules(erase=0.3), seed=0)
+    noisy = augment(pixels, AugmentRules(erase=0.3, erase_noise=True), seed=0)
+    erased = (black == 0).all(dim=1, keepdim=True).expand_as(pixels)
+    assert torch.equal(noisy[~erased], pixels[~erased])
+    values = noisy[erased].float()
+    assert values.mean() == pytest.approx(127.5, abs=3) and values.std() > 60
+
+
+def test_a_crop_keeps_its_share_of_the_area_and_its_aspect() -> None:
+    """On two ramps, a crop's values tell where it was cut."""
+    side = 64
+    ramp = torch.arange(side, dtype=torch.float32) * 3
+    across, down = ramp.expand(side, side), ramp.view(-1, 1).expand(side, side)
+    image = torch.stack((across, down, across))
+    pixels = image.round().to(torch.uint8).repeat(400, 1, 1, 1)
+    found = augment(pixels, AugmentRules(crop=0.25), seed=0).float() / 3
+    width = found[:, 0, :, -2].mean(dim=1) - found[:, 0, :, 1].mean(dim=1)
+    height = found[:, 1, -2].mean(dim=1) - found[:, 1, 1].mean(dim=1)
+    width, height = (v * (side - 1) / (side - 3) + 1 for v in (width, height))
+    area, aspect = width * height / side**2, width / height
+    assert 0.22 < area.min() < 0.3 and 0.9 < area.max() < 1.1
+    assert 0.7 < aspect.min() < 0.85 and 1.2 < aspect.max() < 1.4
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_bicubic_values_do_not_wrap_around(channels: int) -> None:
+    pixels = torch.full((64, channels, 16, 16), 255, dtype=torch.uint8)
+    pixels[:, :, ::4] = 250  # overshoots beyond white
+    assert augment(pixels, AugmentRules(crop=0.5), seed=0).min() >= 240
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"crop": 0.0}, "crop must be a share of the area in (0, 1], got 0.0"),
+        ({"randaugment": 11.0}, "randaugment must be 0 to 10, got 11.0"),
+        ({"randaugment_std": -1.0}, "randaugment_std must be >= 0, got -1.0"),
+        ({"randaugment_ops": 0}, "randaugment_ops must be >= 1, got 0"),
+    ],
+)
+def test_an_augmentation_that_breaks_a_rule_is_refused(values: dict, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        AugmentRules(**values)
+    assert str(caught.value) == message

@@ -1,0 +1,73 @@
+"""RandAugment (1909.13719) as DeiT trains with it, of kornia's operations.
+
+The 15 operations, their ranges and random directions are those of timm's `rand-m9-mstd0.5-inc1`,
+which DeiT (2012.12877, table 9) names 9/0.5; a magnitude of 10 is the strongest. kornia's own
+RandAugment draws the operations once for a whole batch, and turns an enhancement one way only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from kornia import enhance
+from kornia.geometry import transform
+from torch import Tensor
+
+Operation = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(images (b, C, H, W) in 0 to 1, strength (b,) in 0 to 1, sign (b,): 1 or -1) -> images."""
+
+
+def randaugment(images: Tensor, *, magnitude: float, std: float, operations: int) -> Tensor:
+    """float (B, C, H, W) in 0 to 1 -> the same; each image draws its own operations and strengths.
+
+    Draws from torch's global CPU generator, as all of kornia's augmentation does.
+    """
+    images, B = images.clone(), len(images)
+    for _ in range(operations):
+        chosen = torch.randint(len(OPERATIONS), (B,))
+        done = torch.rand(B) < 0.5
+        strength = ((magnitude + std * torch.randn(B)) / 10).clamp(0, 1)
+        sign = 2.0 * torch.randint(2, (B,)) - 1
+        for number, operation in enumerate(OPERATIONS.values()):
+            index = ((chosen == number) & done).nonzero().flatten()
+            if len(index):
+                values = (v[index].to(images.device) for v in (strength, sign))
+                index = index.to(images.device)
+                images[index] = operation(images[index], *values).clamp(0, 1)
+    return images
+
+
+def _factor(strength: Tensor, sign: Tensor) -> Tensor:
+    """Of an enhancement: 1 changes nothing, 0.1 nearly removes it, 1.9 nearly doubles it."""
+    return (1 + 0.9 * strength * sign).clamp(min=0.1)
+
+
+def _solarize_add(x: Tensor, strength: Tensor) -> Tensor:
+    return torch.where(x < 128 / 255, x + (110 / 255 * strength).view(-1, 1, 1, 1), x)
+
+
+def _along(axis: int, distance: Tensor) -> Tensor:
+    """(b,) -> (b, 2), the other axis 0."""
+    zero = torch.zeros_like(distance)
+    return torch.stack((distance, zero) if axis == 0 else (zero, distance), dim=1)
+
+
+OPERATIONS: dict[str, Operation] = {
+    "auto_contrast": lambda x, m, s: enhance.normalize_min_max(x),
+    "equalize": lambda x, m, s: enhance.equalize(x),
+    "invert": lambda x, m, s: 1 - x,
+    "rotate": lambda x, m, s: transform.rotate(x, 30 * m * s),
+    "posterize": lambda x, m, s: enhance.posterize(x, 4 - (4 * m).int()),
+    "solarize": lambda x, m, s: enhance.solarize(x, 1 - m),
+    "solarize_add": lambda x, m, s: _solarize_add(x, m),
+    "color": lambda x, m, s: enhance.adjust_saturation_with_gray_subtraction(x, _factor(m, s)),
+    "contrast": lambda x, m, s: enhance.adjust_contrast_with_mean_subtraction(x, _factor(m, s)),
+    "brightness": lambda x, m, s: enhance.adjust_brightness_accumulative(x, _factor(m, s)),
+    "sharpness": lambda x, m, s: enhance.sharpness(x, _factor(m, s)),
+    "shear_x": lambda x, m, s: transform.shear(x, _along(0, 0.3 * m * s)),
+    "shear_y": lambda x, m, s: transform.shear(x, _along(1, 0.3 * m * s)),
+    "translate_x": lambda x, m, s: transform.translate(x, _along(0, 0.45 * m * s * x.shape[3])),
+    "translate_y": lambda x, m, s: transform.translate(x, _along(1, 0.45 * m * s * x.shape[2])),
+}
+"""What is drawn outside an image is black. Grey images have no colour to change."""
