@@ -53,8 +53,8 @@ def distributions(space: Space) -> dict[str, BaseDistribution]:
     }
 
 
-def encode(space: Space, arch: Arch) -> dict[str, Any]:
-    """The parameters of `arch`; one that its block does not use gets the first candidate.
+def used(space: Space, arch: Arch) -> dict[str, Any]:
+    """The parameters of `arch` that its blocks use.
 
     Raises InputError where `arch` is not of the space.
     """
@@ -63,11 +63,17 @@ def encode(space: Space, arch: Arch) -> dict[str, Any]:
             f"an architecture must be one of the space's {space.distinct:,} to be a trial of its "
             f"study, got {arch.to_json()}"
         )
-    params = {}
-    for i, size, name, candidates in _parameters(space):
-        value = getattr(arch.blocks[i], size)
-        params[name] = candidates[0] if value is None else value
-    return params
+    values = ((name, getattr(arch.blocks[i], size)) for i, size, name, _ in _parameters(space))
+    return {name: value for name, value in values if value is not None}
+
+
+def encode(space: Space, arch: Arch) -> dict[str, Any]:
+    """The parameters of `arch`; one that its block does not use gets the first candidate.
+
+    Raises InputError where `arch` is not of the space.
+    """
+    chosen = used(space, arch)
+    return {name: chosen.get(name, candidates[0]) for _, _, name, candidates in _parameters(space)}
 
 
 def decode(space: Space, params: Mapping[str, Any]) -> Arch:

@@ -24,7 +24,6 @@ from hnas.training.loop import Epoch, train
 from studies.plan import Retrain
 from studies.run import Run
 from studies.scoring import weights_hash
-from studies.stage import Record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,11 +43,6 @@ class Retrained:
     epochs: int
     score: float | None = None
     """Its score with inherited weights; None where it was not searched."""
-
-
-def best_by_score(records: Iterable[Record], top: int) -> list[Record]:
-    """The `top` trials of highest score; of equal scores the cheaper, then the earlier, first."""
-    return sorted(records, key=lambda r: (-r.accuracy, r.macs, r.number))[:top]
 
 
 def best_retrained(networks: Iterable[Retrained]) -> Retrained:

@@ -38,14 +38,13 @@ from hnas.training.loop import train
 from studies.retrain import (
     Retrained,
     as_json,
-    best_by_score,
     best_retrained,
     network_of,
     retrain,
 )
 from studies.run import Run
 from studies.scoring import SupernetScorer, weights_hash
-from studies.stage import Record, SearchRules, StageResult, records, run_stage
+from studies.stage import Record, SearchRules, StageResult, best_by_score, records, run_stage
 from studies.storage import close_storage, open_storage, open_study
 from studies.watch import Watch
 

@@ -37,6 +37,7 @@ __all__ = [
     "SearchRules",
     "StageResult",
     "TrialEvent",
+    "best_by_score",
     "front",
     "records",
     "run_stage",
@@ -114,6 +115,11 @@ def front(source: optuna.Study | Iterable[Record]) -> list[Record]:
     """The trials that no other dominates, by rising MACs. Of equal ones the first."""
     found = records(source) if isinstance(source, optuna.Study) else list(source)
     return [found[i] for i in pareto([(record.accuracy, record.macs) for record in found])]
+
+
+def best_by_score(records: Iterable[Record], top: int) -> list[Record]:
+    """The `top` trials of highest score; of equal scores the cheaper, then the earlier, first."""
+    return sorted(records, key=lambda r: (-r.accuracy, r.macs, r.number))[:top]
 
 
 def run_stage(

@@ -6,7 +6,8 @@ Knows no torch, so that it is there at once.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from hnas.arch import Arch
 from hnas.errors import InputError, StateError
 from studies.run import Run
 from studies.stage import front
-from studies.storage import Record, open_storage, open_study, records, study_names
+from studies.storage import Record, close_storage, open_storage, open_study, records, study_names
 from studies.strategies import Stage
 
 
@@ -94,17 +95,18 @@ class Status:
 
 def read_status(run: Run) -> Status:
     """The run as it stands. Raises StateError where a file is damaged, StorageError."""
-    studies = _studies(run)
-    first = studies.get(1)
-    handoff = first.user_attrs.get("handoff") if first else None
     plan = run.plan
+    with open_studies(run) as studies:
+        first = studies.get(1)
+        handoff = first.user_attrs.get("handoff") if first else None
+        stages = tuple(
+            _stage(run, number, asked, studies.get(number))
+            for number, asked in enumerate(run.stages, 1)
+        )
     indices = sorted(path.name for path in (run.folder / "networks").glob("*.json"))
     trained = [_epochs(run, f"networks/{name}") for name in indices]
     return Status(
-        stages=tuple(
-            _stage(run, number, asked, studies.get(number))
-            for number, asked in enumerate(run.stages, 1)
-        ),
+        stages=stages,
         handoff=Arch.from_dict(handoff["arch"]) if handoff else None,
         networks=sum(epochs >= plan.retrain.training.epochs for epochs in trained),
         result=read_result(run),
@@ -150,18 +152,23 @@ def standard_error(accuracy: float, images: int) -> float:
     return math.sqrt(accuracy * (1 - accuracy) / images)
 
 
-def _studies(run: Run) -> dict[int, optuna.Study]:
-    """The studies that exist, by stage."""
+@contextmanager
+def open_studies(run: Run) -> Iterator[dict[int, optuna.Study]]:
+    """Within it, the studies of a run that exist, by stage. Raises StorageError."""
     own = (run.read("run.json") or {}).get("storage") is None
     if own and not (run.folder / "study.db").exists():
-        return {}
+        yield {}
+        return
     storage = open_storage(run.storage)
-    names = study_names(storage)
-    return {
-        stage: open_study(storage, run.study_name(stage))
-        for stage in range(1, len(run.stages) + 1)
-        if run.study_name(stage) in names
-    }
+    try:
+        names = study_names(storage)
+        yield {
+            stage: open_study(storage, run.study_name(stage))
+            for stage in range(1, len(run.stages) + 1)
+            if run.study_name(stage) in names
+        }
+    finally:
+        close_storage(storage)
 
 
 def _stage(run: Run, stage: int, asked: Stage, study: optuna.Study | None) -> StageStatus:

@@ -7,7 +7,7 @@ from strategies import spaces, spaces_and_archs
 from hnas.arch import Arch, Block
 from hnas.errors import InputError
 from hnas.space import BlockSpace, Frame, Space, distribution_space, size_space
-from studies.encoding import decode, distributions, encode
+from studies.encoding import decode, distributions, encode, used
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=3, N=3)
 SIZES = {"d_k": (96, 192, 384), "d_z": (2, 4, 6), "E": (1, 2, 4), "K": (17, 31, 45)}
@@ -19,6 +19,16 @@ def test_decode_is_the_inverse_of_encode(pair):
     params = encode(space, arch)
     assert list(params) == list(distributions(space))
     assert decode(space, params) == arch
+
+
+@given(spaces_and_archs())
+def test_what_is_not_used_is_stored_and_left_out_else(pair):
+    space, arch = pair
+    params, chosen = encode(space, arch), used(space, arch)
+    assert chosen.items() <= params.items()
+    for name in params:
+        value = getattr(arch.blocks[int(name[1:3]) - 1], name[4:])
+        assert (name in chosen) == (value is not None)
 
 
 @given(st.data())

@@ -1,0 +1,82 @@
+"""A run's studies are read as they stand, from SQLite and PostgreSQL, and nothing is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hnas.errors import StateError
+from studies.fake import FakeScorer
+from studies.plan import Plan
+from studies.run import Run, begin_run
+from studies.searched import read_searched
+from studies.stage import SearchRules, run_stage
+from studies.storage import close_storage, open_storage, open_study
+
+
+def search(run: Run, *stages: int) -> None:
+    """The trials of a search without its networks."""
+    plan = run.plan
+    storage = open_storage(run.storage, create=True)
+    distribution = None
+    for stage in (1, 2):
+        study = open_study(storage, run.study_name(stage), create=True)
+        if stage in stages:
+            found = run_stage(
+                study,
+                plan.space1() if distribution is None else plan.space2(distribution),
+                FakeScorer(frame=plan.net),
+                SearchRules(trials=12, population=5, seed=plan.search.seed),
+                budget=plan.budget(),
+            )
+            distribution = found.records[0].arch
+    close_storage(storage)
+
+
+def test_a_study_says_what_was_searched_and_found(tmp_path: Path, tiny: Plan) -> None:
+    run = begin_run(tmp_path / "run", tiny)
+    search(run, 1, 2)
+    first, second = read_searched(run)
+    assert (first.stage, second.stage) == ("stage1", "stage2")
+    assert first.space == tiny.space1()
+    assert second.space == tiny.space2(first.records[0].arch)
+    assert (first.budget, first.population) == (tiny.budget(), 5)
+    assert [record.number for record in first.records] == list(range(12))
+    assert all(record.arch in second.space for record in second.records)
+
+
+def test_one_without_trials_is_left_out(tmp_path: Path, tiny: Plan) -> None:
+    run = begin_run(tmp_path / "run", tiny)
+    assert read_searched(run) == ()
+    search(run, 1)
+    assert [searched.stage for searched in read_searched(run)] == ["stage1"]
+
+
+def test_reading_changes_nothing_and_waits_for_no_one(tmp_path: Path, tiny: Plan) -> None:
+    run = begin_run(tmp_path / "run", tiny)
+    search(run, 1)
+    with run.hold():
+        was = {path: path.read_bytes() for path in run.folder.iterdir()}
+        read_searched(run)
+        assert {path: path.read_bytes() for path in run.folder.iterdir()} == was
+
+
+def test_from_postgresql(tmp_path: Path, tiny: Plan, database: str) -> None:
+    run = begin_run(tmp_path / "run", tiny, storage=database)
+    search(run, 1)
+    here = begin_run(tmp_path / "here" / "run", tiny)
+    search(here, 1)
+    (there,), (local,) = read_searched(run), read_searched(here)
+    assert there.space == local.space
+    assert [r.arch for r in there.records] == [r.arch for r in local.records]
+
+
+def test_a_study_that_does_not_say_what_it_searches(tmp_path: Path, tiny: Plan) -> None:
+    run = begin_run(tmp_path / "run", tiny)
+    search(run, 1)
+    storage = open_storage(run.storage)
+    open_study(storage, "run-stage1").set_user_attr("space", {"frame": {}})
+    close_storage(storage)
+    with pytest.raises(StateError, match="'run-stage1' does not say what it searches"):
+        read_searched(run)
