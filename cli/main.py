@@ -29,6 +29,8 @@ COMMANDS = {
         "Read published weights (GLiT's release, DeiT, ViT) into files of hnas.",
     ),
     "status": ("cli.status:status", "Show what a run has done and what is next."),
+    "analyze": ("cli.analyze:analyze", "Ask a run what the paper reports of its own network."),
+    "published": ("cli.published:published", "List published networks on ImageNet, with sources."),
     "dashboard": ("cli.dashboard:dashboard", "Show a run's studies in the browser."),
     "init": ("cli.init:init", "Write a plan to edit, out of a preset."),
     "cost": ("cli.architecture:cost", "Count what an architecture costs."),

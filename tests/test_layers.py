@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 HNAS = {"hnas", "torch", "numpy", "PIL", "kornia", "safetensors", "sklearn", "thop"}
-STUDIES = HNAS | {"studies", "optuna", "optuna_dashboard", "sqlalchemy", "filelock", "matplotlib"}
+STUDIES = HNAS | {
+    *("studies", "optuna", "optuna_dashboard", "sqlalchemy", "filelock", "matplotlib", "scipy"),
+}
 CLI = STUDIES | {"cli", "click", "rich"}
 FLOORS = {"hnas": HNAS, "studies": STUDIES, "cli": CLI}
 SLOW = {"torch", "optuna", "matplotlib"}

@@ -1,0 +1,177 @@
+"""`hnas analyze`: what a run's elites have in common, beside what the paper says of its own."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.options import find_run, storage_option
+from cli.render import command, table
+from hnas.errors import InputError, StateError
+
+if TYPE_CHECKING:
+    from studies.findings import Findings
+
+SHOWN = 8
+"""Parameters shown of each study; --json has all."""
+VERDICTS = {"more": "more than chance", "less": "less than chance", "chance": "as by chance"}
+
+
+@click.command()
+@click.argument(
+    "folder", metavar="[RUN]", required=False, type=click.Path(path_type=Path, file_okay=False)
+)
+@click.option(
+    "--elites",
+    "rule",
+    type=click.Choice(["top", "front", "retrained"]),
+    default="top",
+    help="Which networks to look at: as many of highest score as a generation has, the Pareto "
+    "front, or those that were trained alone [top].",
+)
+@click.option(
+    "--published", "alone", is_flag=True, help="Show the published GLiT-Tiny alone, without a run."
+)
+@click.option("--seed", default=0, show_default=True, help="Of the random networks compared with.")
+@click.option(
+    "--to",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Draw it: FILE ends in .svg, .png or .pdf.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@storage_option
+def analyze(
+    folder: Path | None,
+    rule: str,
+    alone: bool,
+    seed: int,
+    file: Path | None,
+    as_json: bool,
+    storage: str | None,
+) -> None:
+    """Ask a run what the paper reports of its own network.
+
+    How many blocks are global, mixed or local; which kernels survive; the order of local and global
+    with depth; which parameters the score depends on. Each share stands beside what as many random
+    networks within the budget give: without a difference from chance it is no finding. The last
+    rows are the published GLiT-Tiny's, by the same measures.
+
+    Elites of one search are relatives: intervals take their blocks for independent and are too
+    narrow. A search that goes on is not disturbed.
+
+    With --json one object: `run`, `rule`; `studies` and `published`, each with `of`, `elites`,
+    `networks`, `trials`, `kinds` and `kernels` (`what`, `count`, `of`, `low`, `high`, `chance`,
+    `chance_low`, `chance_high`, `p`, `verdict`), `depth`, `depth_chance`, `order` (`trend`,
+    `trend_p`, `turns`, `turns_chance`, `turns_p`, `neighbours`) and `importances` (`method`,
+    `values`, `chance`). What is not there is null or empty.
+    """
+    if file is not None and file.suffix not in (".svg", ".png", ".pdf"):
+        raise InputError(f"--to must end in .svg, .png or .pdf, got {str(file)!r}")
+    if alone and folder is not None:
+        raise click.UsageError("--published takes no run: leave one of them out.")
+
+    from studies.published import published_findings
+
+    run, found = (None, []) if alone else _found(folder, storage, rule, seed)
+    published = published_findings()
+    if as_json:
+        shown = {
+            "run": run,
+            "rule": rule,
+            "studies": [_as_json(findings) for findings in found],
+            "published": _as_json(published),
+        }
+        click.echo(json.dumps(shown))
+    else:
+        for i, findings in enumerate((*found, published)):
+            click.echo("\n" * bool(i), nl=False)
+            _show(findings)
+    if file is not None:
+        from studies.figures import save
+        from studies.findings_figure import figure
+
+        save(figure(found, published), file)
+        click.echo(f"Wrote {file} ({file.stat().st_size:,} bytes)", err=as_json)
+
+
+def _found(
+    folder: Path | None, storage: str | None, rule: str, seed: int
+) -> tuple[str, list[Findings]]:
+    """The run's folder and the findings on its studies. Raises StateError where there are none."""
+    from studies.findings import find
+    from studies.run import open_run
+    from studies.searched import read_searched
+    from studies.status import read_result
+
+    run = open_run(find_run(folder), storage=storage)
+    searched = read_searched(run)
+    if not searched:
+        raise StateError(
+            f"the run {run.folder} has no finished trials to analyze. "
+            f"Begin them: {command('search', '--run', run.folder)}"
+        )
+    result = read_result(run)
+    retrained = {network.arch for network in result.candidates} if result else set()
+    found = [find(study, rule, retrained=retrained, seed=seed) for study in searched]
+    known = [findings for findings in found if findings is not None]
+    if not known:
+        raise StateError(
+            f"the run {run.folder} has no retrained networks yet. "
+            f"Finish it: {command('search', '--run', run.folder)}, or look at --elites top"
+        )
+    return str(run.folder), known
+
+
+def _as_json(findings: Findings) -> dict[str, Any]:
+    shown = asdict(findings)
+    for name in ("kinds", "kernels"):
+        shares = getattr(findings, name)
+        shown[name] = [{**asdict(share), "verdict": share.verdict} for share in shares]
+    return shown
+
+
+def _show(findings: Findings) -> None:
+    of = f" of {findings.trials:,} trials" if findings.trials else ""
+    click.echo(f"{findings.of}: {findings.elites}{of}")
+    shares = (*findings.kinds, *findings.kernels)
+    if shares:
+        table(
+            ("blocks", "count", "of", "share", "95% interval", "chance", "95% of chance", "p", ""),
+            [
+                (
+                    share.what,
+                    share.count,
+                    share.of,
+                    share.share,
+                    _span(share.low, share.high),
+                    share.chance,
+                    _span(share.chance_low, share.chance_high),
+                    f"{share.p:.3f}",
+                    VERDICTS[share.verdict],
+                )
+                for share in shares
+            ],
+        )
+    drawn = " ".join(f"{share:.2f}" for share in findings.depth)
+    click.echo(f"global groups by block, first to last: {drawn}")
+    if (order := findings.order) is not None:
+        click.echo(
+            f"more global with depth: Spearman {order.trend:+.2f}, p = {order.trend_p:.3f}\n"
+            f"turns between mostly local and mostly global: {order.turns:.2f} of "
+            f"{order.neighbours}, {order.turns_chance:.2f} by chance, p = {order.turns_p:.3f}"
+        )
+    if (found := findings.importances) is not None:
+        unit = "share of the score's variance" if found.method == "fANOVA" else "divergence"
+        click.echo(f"importance for the score ({found.method}, {unit}; chance {found.chance:.4f}):")
+        shown = list(found.values.items())[:SHOWN]
+        click.echo("  " + "  ".join(f"{name} {value:.4f}" for name, value in shown))
+
+
+def _span(low: float, high: float) -> str:
+    return f"{low:.2f} to {high:.2f}"

@@ -1,0 +1,291 @@
+"""What GLiT reports of the network it found (2107.02960, section 4), asked of any run's elites.
+
+- How many blocks are global, mixed or local. Theirs: a quarter are mixed.
+- Whether the smallest kernel survives. Theirs: 17 is never chosen.
+- The order of local and global. Theirs alternates with depth, as a stacked hourglass does.
+
+A share is a finding only where it differs from chance: from as many networks drawn from the same
+space within the same budget; for kernels, from the same distributions with other sizes. Elites are
+relatives (one search bred them), so that a trait may be common to them by descent: the interval and
+the p, which take networks for independent, say too much, and another seed is the better test. The
+order is tested by moving the blocks of all elites alike to other depths, which relatives do not
+disturb.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest, rankdata
+
+from hnas.arch import Arch
+from hnas.cost import sample_within
+from hnas.errors import InputError
+from hnas.space import Space
+from studies.importances import Importances, importances
+from studies.searched import Searched
+from studies.stage import best_by_score, front
+from studies.storage import Record
+
+ELITES = ("top", "front", "retrained")
+"""Which networks are looked at: as many of highest score as a generation has, those that no other
+dominates, or those that were trained alone."""
+CONFIDENCE = 0.95
+KINDS = ("global", "mixed", "local")
+DRAWS = 1000
+"""Random networks, and random sets of them, that say what chance gives."""
+DRAWS_EACH = 50
+"""At least so many random sizes of each network's distribution."""
+LEVEL = 0.05
+"""A share of a smaller p differs from chance."""
+ORDERS = 5040
+"""Orders of the blocks that are tried; up to 7 blocks these are all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """How often something is so, and how often it would be so by chance."""
+
+    what: str
+    count: int
+    of: int
+    low: float
+    """From here to `high` the share lies, with CONFIDENCE (Wilson), were blocks independent."""
+    high: float
+    chance: float
+    """Mean of random sets of as many networks."""
+    chance_low: float
+    """From here to `chance_high` are all random sets but 5 in 100."""
+    chance_high: float
+    p: float
+    """Two-sided: twice the share of random sets that are as far out."""
+
+    @property
+    def share(self) -> float:
+        return self.count / self.of
+
+    @property
+    def verdict(self) -> str:
+        """`more` or `less` than chance, or `chance`."""
+        if self.p >= LEVEL:
+            return "chance"
+        return "more" if self.share > self.chance else "less"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """Where global and local groups stand. A p is the share of all orders of the blocks, the same
+    order for every network, that do as much."""
+
+    trend: float
+    """Spearman's correlation of depth and global share, mean of the networks: -1 to 1; above 0 the
+    later blocks are the more global."""
+    trend_p: float
+    """Two-sided."""
+    turns: float
+    """Neighbours of which one is mostly global and one mostly local, mean of the networks."""
+    turns_chance: float
+    """The mean over the orders."""
+    turns_p: float
+    """At least as many turns: an hourglass has many."""
+    neighbours: int
+    """Most turns possible: blocks - 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What the elites of a study have in common."""
+
+    of: str
+    """The study behind its run's name, or a published network."""
+    elites: str
+    """How the networks were chosen, in words."""
+    networks: int
+    trials: int
+    kinds: tuple[Share, ...]
+    """Of all blocks: global, mixed, local. Empty where the distribution was handed over."""
+    kernels: tuple[Share, ...]
+    """Of the blocks with local groups: each K, smallest first. Empty where K is fixed or no block
+    of the networks has one."""
+    depth: tuple[float, ...]
+    """Global groups as a share of all, 0 to 1, by block, first to last; mean of the networks."""
+    depth_chance: tuple[float, ...]
+    order: Order | None
+    """None where the distribution was handed over."""
+    importances: Importances | None
+    """Of all trials, not of the elites alone."""
+
+
+def find(
+    searched: Searched, rule: str = "top", *, retrained: Collection[Arch] = (), seed: int = 0
+) -> Findings | None:
+    """The findings on a study's elites (ELITES); None where the rule chooses none of its trials.
+
+    `retrained` are the networks that were trained alone. Raises InputError for an unknown rule.
+    """
+    records = searched.records
+    chosen: Sequence[Record]
+    match rule:
+        case "top":
+            chosen = best_by_score(records, searched.population)
+            words = f"the {len(chosen)} of highest score"
+        case "front":
+            chosen = front(records)
+            words = f"the {len(chosen)} on the Pareto front"
+        case "retrained":
+            chosen = [record for record in records if record.arch in retrained]
+            words = f"the {len(chosen)} that were trained alone"
+        case _:
+            raise InputError(f"elites must be one of {', '.join(ELITES)}, got {rule!r}")
+    if not chosen:
+        return None
+    return describe(
+        searched.stage,
+        [record.arch for record in chosen],
+        searched.space,
+        searched.budget,
+        elites=words,
+        trials=len(records),
+        importance=importances(searched.space, records, seed=seed),
+        seed=seed,
+    )
+
+
+def describe(
+    of: str,
+    archs: Sequence[Arch],
+    space: Space,
+    budget: int,
+    *,
+    elites: str,
+    trials: int = 0,
+    importance: Importances | None = None,
+    seed: int = 0,
+) -> Findings:
+    """The findings on networks of a space of at most `budget` MACs."""
+    rng = np.random.default_rng(seed)
+    drawn = [sample_within(space, budget, rng) for _ in range(DRAWS)]
+    sets = rng.integers(DRAWS, size=(DRAWS, len(archs)))
+    is_free = any(len(block.G) > 1 for block in space.blocks)
+    kernels = sorted({K for block in space.blocks for K in block.K})
+    has_kernel = any(block.K for arch in archs for block in arch.blocks)
+    kernels_differ = has_kernel and len(kernels) > 1
+    return Findings(
+        of=of,
+        elites=elites,
+        networks=len(archs),
+        trials=trials,
+        kinds=tuple(
+            _share(kind, _counts(archs, "kind", kind), _counts(drawn, "kind", kind)[sets])
+            for kind in (KINDS if is_free else ())
+        ),
+        kernels=_kernels(archs, space, budget, kernels, rng) if kernels_differ else (),
+        depth=tuple(_global_shares(archs).mean(0).tolist()),
+        depth_chance=tuple(_global_shares(drawn).mean(0).tolist()),
+        order=order(archs, rng) if is_free else None,
+        importances=importance,
+    )
+
+
+def _kernels(
+    archs: Sequence[Arch],
+    space: Space,
+    budget: int,
+    kernels: Sequence[int],
+    rng: np.random.Generator,
+) -> tuple[Share, ...]:
+    """Chance keeps each network's distribution: which blocks have kernels is not asked here."""
+    each = max(DRAWS_EACH, DRAWS // len(archs))
+    drawn = []
+    for arch in archs:
+        blocks = (
+            replace(choices, G=(block.G,))
+            for choices, block in zip(space.blocks, arch.blocks, strict=True)
+        )
+        same = replace(space, blocks=tuple(blocks))
+        drawn.append([sample_within(same, budget, rng) for _ in range(each)])
+    sets = rng.integers(each, size=(DRAWS, len(archs)))
+    shares = []
+    for K in kernels:
+        counts = np.stack([_counts(row, "K", K) for row in drawn])
+        by_chance = counts[np.arange(len(archs)), sets]
+        shares.append(_share(f"K = {K}", _counts(archs, "K", K), by_chance))
+    return tuple(shares)
+
+
+def order(archs: Sequence[Arch], rng: np.random.Generator) -> Order:
+    """Trend and turns with depth, against other orders of the same blocks."""
+    shares = _global_shares(archs)
+    blocks = shares.shape[1]
+    orders = _orders(blocks, rng)
+    ranks = _standardised(rankdata(shares, axis=1))
+    along = _standardised(np.arange(blocks, dtype=float)[None])[0]
+    trends = (ranks.mean(0)[orders] * along).mean(1)
+    side = np.sign(shares - 0.5)
+    turns = np.array([_turns(side[:, one]) for one in orders])
+    tiny = 1e-9  # equal but for rounding is as much
+    return Order(
+        trend=float(trends[0]),
+        trend_p=float(np.mean(np.abs(trends) >= abs(trends[0]) - tiny)),
+        turns=float(turns[0]),
+        turns_chance=float(turns.mean()),
+        turns_p=float(np.mean(turns >= turns[0] - tiny)),
+        neighbours=blocks - 1,
+    )
+
+
+def _orders(blocks: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Orders of the blocks, the given one first: all of them where they are few."""
+    if math.factorial(blocks) <= ORDERS:
+        return np.array(list(itertools.permutations(range(blocks))))
+    return np.stack([np.arange(blocks), *(rng.permutation(blocks) for _ in range(ORDERS - 1))])
+
+
+def _standardised(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Each row with mean 0 and deviation 1; a constant one becomes zeros: it has no trend."""
+    centred = rows - rows.mean(1, keepdims=True)
+    deviation = rows.std(1, keepdims=True)
+    scaled: NDArray[np.float64] = centred / np.where(deviation > 0, deviation, 1.0)
+    return scaled
+
+
+def _turns(side: NDArray[np.float64]) -> float:
+    return float(np.mean(np.sum(side[:, :-1] * side[:, 1:] < 0, axis=1)))
+
+
+def _global_shares(archs: Sequence[Arch]) -> NDArray[np.float64]:
+    """G / N of every block: (networks, M)."""
+    return np.array([[block.G / (block.G + block.L) for block in arch.blocks] for arch in archs])
+
+
+def _counts(archs: Sequence[Arch], size: str, value: object) -> NDArray[np.int64]:
+    """For each network how many of its blocks have the value, and how many the size: (n, 2)."""
+    found = [[getattr(block, size) for block in arch.blocks] for arch in archs]
+    return np.array([(row.count(value), len(row) - row.count(None)) for row in found])
+
+
+def _share(what: str, found: NDArray[np.int64], by_chance: NDArray[np.int64]) -> Share:
+    """From the counts of the networks (n, 2) and of random sets of networks (sets, n, 2)."""
+    count, of = (int(total) for total in found.sum(0))
+    interval = binomtest(count, of).proportion_ci(CONFIDENCE, method="wilson")
+    # What was found is one of the sets that chance could have given: no p is 0.
+    sums = np.concatenate([found.sum(0)[None], by_chance.sum(1)])
+    shares = sums[:, 0] / sums[:, 1]
+    low, high = np.quantile(shares, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    tails = np.mean(shares <= shares[0]), np.mean(shares >= shares[0])
+    return Share(
+        what=what,
+        count=count,
+        of=of,
+        low=float(interval.low),
+        high=float(interval.high),
+        chance=float(shares.mean()),
+        chance_low=float(low),
+        chance_high=float(high),
+        p=float(min(1.0, 2 * min(tails))),
+    )

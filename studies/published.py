@@ -1,0 +1,80 @@
+"""Networks that others published, on ImageNet (1,000 classes, top-1): `published.toml`."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import resources
+
+from hnas.arch import Arch
+from hnas.cost import Cost, cost
+from hnas.space import Frame
+from studies.findings import Findings, describe
+from studies.plan import load_preset, parse_flops
+
+FOUND = "GLiT-Tiny (release)"
+"""The only network found by GLiT's search whose blocks its authors published."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """A network as it was published."""
+
+    name: str
+    family: str
+    top1: float
+    """Accuracy on ImageNet's validation images, percent."""
+    params: str
+    """As published: 7.2M."""
+    flops: str
+    """Multiply-accumulates of one image as published: 1.4G."""
+    image: int
+    """Side of the image in pixels."""
+    source: str
+    frame: Frame | None = None
+    """Where hnas can build it."""
+    arch: Arch | None = None
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates as published."""
+        return parse_flops(self.flops)
+
+    @property
+    def parameters(self) -> int:
+        """As published."""
+        return parse_flops(self.params)
+
+    @property
+    def exact(self) -> Cost | None:
+        """What hnas counts; None where it cannot build the network."""
+        if self.frame is None or self.arch is None:
+            return None
+        return cost(self.frame, self.arch)
+
+
+@cache
+def published() -> tuple[Published, ...]:
+    """All of them, the cheapest of a family first."""
+    text = resources.files("studies").joinpath("published.toml").read_text("utf-8")
+    made = []
+    for entry in tomllib.loads(text)["network"]:
+        preset, blocks = entry.pop("preset", None), entry.pop("blocks", None)
+        network = Published(**entry)
+        if preset is not None:
+            frame = replace(load_preset(preset).net, image=network.image)
+            arch = Arch.from_dict({"blocks": blocks}) if blocks else frame.all_global()
+            network = replace(network, frame=frame, arch=arch)
+        made.append(network)
+    return tuple(made)
+
+
+@cache
+def published_findings() -> Findings:
+    """What the paper's own network shows by the same measures: chance is what its whole space gives
+    within its own multiply-accumulates."""
+    (found,) = (network for network in published() if network.name == FOUND)
+    assert found.arch is not None and found.exact is not None
+    space = load_preset("glit-tiny").space2()
+    return describe(FOUND, [found.arch], space, found.exact.macs, elites="the published network")
