@@ -8,7 +8,8 @@ import pytest
 
 from hnas.errors import StateError
 from studies.fake import FakeScorer
-from studies.plan import Plan
+from studies.findings import find
+from studies.plan import Plan, override
 from studies.run import Run, begin_run
 from studies.searched import read_searched
 from studies.stage import SearchRules, run_stage
@@ -17,18 +18,18 @@ from studies.storage import close_storage, open_storage, open_study
 
 def search(run: Run, *stages: int) -> None:
     """The trials of a search without its networks."""
-    plan = run.plan
     storage = open_storage(run.storage, create=True)
     distribution = None
-    for stage in (1, 2):
-        study = open_study(storage, run.study_name(stage), create=True)
-        if stage in stages:
+    for number, stage in enumerate(run.stages, 1):
+        study = open_study(storage, run.study_name(number), create=True)
+        if number in stages:
             found = run_stage(
                 study,
-                plan.space1() if distribution is None else plan.space2(distribution),
-                FakeScorer(frame=plan.net),
-                SearchRules(trials=12, population=5, seed=plan.search.seed),
-                budget=plan.budget(),
+                stage.space(distribution),
+                FakeScorer(frame=run.plan.net),
+                SearchRules(trials=12, population=5, seed=run.plan.search.seed),
+                budget=run.plan.budget(),
+                proposer=stage.proposer,
             )
             distribution = found.records[0].arch
     close_storage(storage)
@@ -44,6 +45,18 @@ def test_a_study_says_what_was_searched_and_found(tmp_path: Path, tiny: Plan) ->
     assert (first.budget, first.population) == (tiny.budget(), 5)
     assert [record.number for record in first.records] == list(range(12))
     assert all(record.arch in second.space for record in second.records)
+
+
+@pytest.mark.parametrize("strategy", ["high-level", "flat", "random"])
+def test_of_any_strategy(tmp_path: Path, tiny: Plan, strategy: str) -> None:
+    run = begin_run(tmp_path / "run", override(tiny, strategy=strategy))
+    search(run, 1)
+    (searched,) = read_searched(run)
+    assert searched.stage == strategy
+    assert searched.space == run.stage(1).space(None)
+    findings = find(searched)
+    assert findings is not None and len(findings.kinds) == 3
+    assert bool(findings.kernels) == (strategy != "high-level")
 
 
 def test_one_without_trials_is_left_out(tmp_path: Path, tiny: Plan) -> None:
