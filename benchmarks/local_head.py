@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from benchmarks.common import Row, alternate, compare, main
 from hnas.arch import Block
 from hnas.block import Block as LocalBlock
-from hnas.block import TokenConv1d, local
+from hnas.block import local
+from hnas.locality import TokenConv1d
 from hnas.space import Frame
 
 

@@ -78,6 +78,7 @@ def cost(plan: Plan, origin: str, value: str, convention: str, as_json: bool) ->
         for row, block, count in zip(arch.to_dict()["blocks"], arch.blocks, macs[:-1], strict=True)
     ]
     shown = {
+        "local": frame.local,
         "convention": convention,
         "macs": sum(macs),
         "params": network_cost(frame, arch).params,
@@ -92,7 +93,8 @@ def cost_table(frame: Frame, arch: Arch, origin: str, convention: str = "exact")
     macs = macs_by_part(frame, arch, convention)
     head = "MACs" if convention == "exact" else f"MACs ({convention})"
     unused = (None,) * len(FIELDS)
-    console().print(f"{arch_drawing(arch)}   {legend()}   ({origin})", markup=False)
+    about_it = f"({origin}, local head {frame.local})"
+    console().print(f"{arch_drawing(arch)}   {legend()}   {about_it}", markup=False)
     table(
         ("block", *FIELDS, head, "params"),
         [
@@ -122,9 +124,10 @@ def space(plan: Plan, origin: str, as_json: bool) -> None:
     """
     counts = {"stage1": _counts(plan.space1()), "whole": _counts(plan.space2())}
     if as_json:
-        click.echo(json.dumps({**counts, "budget_macs": plan.budget()}))
+        click.echo(json.dumps({"local": plan.net.local, **counts, "budget_macs": plan.budget()}))
         return
-    console().print(f"{origin}: budget {plan.budget():,} MACs", markup=False)
+    budget = f"budget {plan.budget():,} MACs, local head {plan.net.local}"
+    console().print(f"{origin}: {budget}", markup=False)
     table(
         ("space", "", "exact", "about"),
         [

@@ -22,7 +22,7 @@ class Block:
     G: int
     """Global groups: heads of self-attention."""
     L: int
-    """Local groups: heads of 1-D convolution. G + L = N."""
+    """Local groups: heads of `Frame.local`, a 1-D convolution by default. G + L = N."""
     d_z: int
     """FFN expansion d_m / d."""
     d_k: int | None = None
@@ -30,7 +30,8 @@ class Block:
     E: int | None = None
     """Expansion of the local head; None where L = 0."""
     K: int | None = None
-    """Kernel of the local head, odd, in tokens; None where L = 0."""
+    """Kernel or window of the local head, odd; in tokens where it is conv1d, in patches a side
+    where not. None where L = 0."""
 
     def __post_init__(self) -> None:
         for name in FIELDS:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from hnas import arch as archs
 from hnas import layout
+from hnas.locality import CONVOLUTIONS, window
 from hnas.space import Frame
 
 Map = Callable[[Tensor], Tensor]
@@ -30,7 +31,7 @@ class Parts(Protocol):
     @property
     def sizes(self) -> layout.Sizes: ...
     @property
-    def activation(self) -> str: ...
+    def frame(self) -> Frame: ...
     @property
     def dropout(self) -> Map: ...
     @property
@@ -58,23 +59,36 @@ class Parts(Protocol):
 def attention(x: Tensor, parts: Parts) -> Tensor:
     """Self-attention among the global channels: (B, T, Cg) -> (B, T, Cg), scale h^-1/2."""
     B, T, _ = x.shape
-    H, h = parts.sizes["H"], parts.sizes["h"]
     # Flattened first: two dimensions keep the channel slice a view inside the matrix product.
-    qkv = parts.qkv(x.flatten(0, 1)).view(B, T, 3, H, h)
+    qkv = parts.qkv(x.flatten(0, 1)).view(B, T, 3, parts.sizes["H"], parts.sizes["h"])
+    return parts.proj(attend(qkv)).view(B, T, -1)
+
+
+def attend(qkv: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Attention's two products: (B, T, 3, H, h) -> (B T, H h). `mask` (T, T), booleans, says which
+    token (row) sees which (column)."""
+    B, T, _, H, h = qkv.shape
     q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-    y = F.scaled_dot_product_attention(q, k, v)
-    return parts.proj(y.transpose(1, 2).reshape(B * T, H * h)).view(B, T, -1)
+    y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    return y.transpose(1, 2).reshape(B * T, H * h)
 
 
 def local(x: Tensor, parts: Parts) -> Tensor:
-    """The local head: (B, T, Cl) -> (B, T, Cl).
+    """The local head: (B, T, Cl) -> (B, T, Cl), by `Frame.local`.
 
-    Pointwise to 2E, GLU (value, gate), depthwise over tokens, BatchNorm, Swish, pointwise.
+    A convolution: pointwise to 2E, GLU (value, gate), depthwise, BatchNorm, Swish, pointwise.
+    Attention: pointwise to query, key and value, each E wide, attention in windows, pointwise.
     """
     B, T, _ = x.shape
-    y = F.glu(parts.expand(x.flatten(0, 1)), dim=-1).view(B, T, -1)
-    y = parts.norm(parts.depthwise(y).flatten(0, 1))
-    return parts.project(parts.dropout(F.silu(y))).view(B, T, -1)
+    s = parts.sizes
+    y = parts.expand(x.flatten(0, 1))
+    if parts.frame.local == "attention":
+        mask = window(parts.frame.side, s["K"], x.device)
+        y = attend(y.view(B, T, 3, s["Hl"], s["hl"]), mask)
+    else:
+        y = parts.depthwise(F.glu(y, dim=-1).view(B, T, -1))
+        y = F.silu(parts.norm(y.flatten(0, 1)))
+    return parts.project(parts.dropout(y)).view(B, T, -1)
 
 
 def mix(x: Tensor, parts: Parts) -> Tensor:
@@ -91,7 +105,7 @@ def mix(x: Tensor, parts: Parts) -> Tensor:
 def ffn(x: Tensor, parts: Parts) -> Tensor:
     """Linear d -> m, Swish or GELU, Linear m -> d."""
     y = parts.fc1(x)
-    y = F.gelu(y) if parts.activation == "gelu" else F.silu(y)
+    y = F.gelu(y) if parts.frame.activation == "gelu" else F.silu(y)
     return parts.fc2(parts.dropout(y))
 
 
@@ -99,26 +113,6 @@ def forward(x: Tensor, parts: Parts, drop: Map = lambda branch: branch) -> Tenso
     """Pre-norm residual block: (B, T, d) -> (B, T, d). `drop` is stochastic depth of a branch."""
     x = x + drop(mix(parts.norm1(x), parts))
     return x + drop(ffn(parts.norm2(x), parts))
-
-
-def depthwise(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Depthwise 1-D convolution, "same" zero padding: x (B, T, C), weight (C, 1, K) -> (B, T, C).
-
-    Tokens (B, T, C) are in memory a channels-last image of height 1, and so convolved without a
-    transpose: several times faster than nn.Conv1d over (B, C, T).
-    """
-    K = weight.shape[-1]
-    image = x.transpose(1, 2).unsqueeze(2)
-    y = F.conv2d(image, weight.unsqueeze(2), bias, padding=(0, K // 2), groups=weight.shape[0])
-    return y.squeeze(2).transpose(1, 2)
-
-
-class TokenConv1d(nn.Conv1d):
-    """nn.Conv1d's weights, applied to (B, T, C)."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        assert self.bias is not None
-        return depthwise(input, self.weight, self.bias)
 
 
 class DropPath(nn.Module):
@@ -144,7 +138,7 @@ class Block(nn.Module):
         super().__init__()
         s = self.sizes = layout.sizes(frame, block)
         d, m, Cg, Cl = s["d"], s["m"], s["Cg"], s["Cl"]
-        self.activation = frame.activation
+        self.frame = frame
         self.dropout = nn.Dropout(dropout)
         self.drop_path = DropPath(drop_path)
         self.norm1 = nn.LayerNorm(d, eps=1e-6)
@@ -153,10 +147,14 @@ class Block(nn.Module):
             self.qkv = nn.Linear(Cg, 3 * inner)
             self.proj = nn.Linear(inner, Cg)
         if Cl:
-            inner = s["E"] * Cl
-            self.expand = nn.Linear(Cl, 2 * inner)
-            self.depthwise = TokenConv1d(inner, inner, s["K"], padding=s["K"] // 2, groups=inner)
-            self.norm = nn.BatchNorm1d(inner)
+            inner, K = s["E"] * Cl, s["K"]
+            if frame.local == "attention":
+                self.expand = nn.Linear(Cl, 3 * inner)
+            else:
+                self.expand = nn.Linear(Cl, 2 * inner)
+                convolution = CONVOLUTIONS[frame.local]
+                self.depthwise = convolution(inner, inner, K, padding=K // 2, groups=inner)
+                self.norm = nn.BatchNorm1d(inner)
             self.project = nn.Linear(inner, Cl)
         self.norm2 = nn.LayerNorm(d, eps=1e-6)
         self.fc1 = nn.Linear(d, m)
@@ -179,7 +177,7 @@ def initialise(name: str, weight: Tensor, generator: torch.Generator) -> None:
         elif name.startswith("norm"):
             weight.fill_(1.0)
         elif name.startswith("depthwise"):
-            bound = 1 / math.sqrt(weight.shape[-1])
+            bound = 1 / math.sqrt(weight[0].numel())
             weight.uniform_(-bound, bound, generator=generator)
         elif name.endswith(("cls_token", "pos_embed")):
             weight.normal_(std=0.02, generator=generator)

@@ -2,7 +2,7 @@
 
 - `exact`: every convolution, linear layer and attention product, as PyTorch's dispatcher counts.
 - `glit`: as the authors' release. The local head's first pointwise convolution is counted once,
-  though GLU doubles its rows.
+  though GLU doubles its rows (local attention has no GLU, and counts as exact).
 - `thop`: what thop's own rules see in the textbook's layers, counted by thop itself. Attention's
   two products are no layer, so not seen; a norm is 4 operations a number.
 
@@ -44,7 +44,8 @@ def macs_by_part(frame: Frame, arch: Arch, convention: str) -> tuple[int, ...]:
 
 def _release(frame: Frame, block: Block) -> int:
     s = layout.sizes(frame, block)
-    return block_cost(frame, block).macs - frame.T * s["E"] * s["Cl"] ** 2
+    gate = 0 if frame.local == "attention" else frame.T * s["E"] * s["Cl"] ** 2
+    return block_cost(frame, block).macs - gate
 
 
 def _thop(frame: Frame, arch: Arch) -> tuple[int, ...]:

@@ -3,6 +3,9 @@
 FLOPs in vision papers are multiply-accumulates (MACs); so they are here. Counted: every
 convolution, linear layer and attention product (q k^T and its product with v). Not counted, as by
 PyTorch's own FlopCounterMode: norms, activations, softmax, additions.
+
+Local attention counts all T x T products, for it computes them all and masks those outside of its
+windows: K does not change what it costs.
 """
 
 from __future__ import annotations
@@ -36,15 +39,19 @@ class Cost:
 def block_cost(frame: Frame, block: Block) -> Cost:
     """The cost of one block on T tokens."""
     s = layout.sizes(frame, block)
-    weights = layout.tensors(s)
-    per_token = sum(
-        math.prod(tensor.shape(s)) for name, tensor in weights.items() if len(tensor.groups) > 1
+    weights = layout.tensors(frame, s)
+    maps = sum(
+        _positions(frame, name) * math.prod(tensor.shape(s))
+        for name, tensor in weights.items()
+        if len(tensor.groups) > 1
     )
-    attention = 2 * frame.T * frame.T * s["H"] * s["h"]
-    return Cost(
-        macs=frame.T * per_token + attention,
-        params=sum(tensor.numel(s) for tensor in weights.values()),
-    )
+    attention = 2 * frame.T * frame.T * (s["H"] * s["h"] + s["Hl"] * s["hl"])
+    return Cost(macs=maps + attention, params=sum(tensor.numel(s) for tensor in weights.values()))
+
+
+def _positions(frame: Frame, name: str) -> int:
+    """The tokens that a weight meets: all, but a kernel on the grid of patches no class token."""
+    return frame.T - (name == "depthwise.weight" and frame.local == "conv2d")
 
 
 def shared_cost(frame: Frame) -> Cost:

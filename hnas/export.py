@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import resources
 from importlib.util import find_spec
 from io import BytesIO
@@ -24,6 +24,7 @@ from hnas.arch import Arch
 from hnas.errors import CheckpointError, InputError
 from hnas.files import write_atomic
 from hnas.glit import Glit
+from hnas.recorded import recorded
 from hnas.space import Frame
 
 FORMAT = "hnas-network-1"
@@ -61,7 +62,7 @@ def _description(network: Network) -> str:
     return json.dumps(
         {
             "format": FORMAT,
-            "frame": asdict(model.frame),
+            "frame": recorded(model.frame),
             "arch": model.arch.to_dict(),
             "classes": list(network.classes),
             "mean": list(network.mean),

@@ -6,12 +6,13 @@ Axes (the words of the tables below):
     H   attention heads                 h   width of a head
     Cg  channels of the global part     Cl  channels of the local part, Cg + Cl = d
     E   local expansion                 K   kernel
+    Hl  heads of local attention        hl  width of one, E * d / (N * heads)
     d   token width                     m   FFN width d * d_z
 
 The axes of a group (between commas) make one dimension of a weight, as nn.Linear and nn.Conv1d have
 it: q, k, v then heads, as in timm. A supernet stores each axis at its largest size, so that its
 largest subnet is stored as the standalone network is; a subnet takes the front of every axis, but
-the last channels of Cl (the local part is the end of a token) and the centre of K.
+the last channels of Cl and heads of Hl (the local part is the end of a token) and the centre of K.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 from hnas.arch import Block
 from hnas.space import BlockSpace, Frame
 
-END = frozenset({"Cl"})
+END = frozenset({"Cl", "Hl"})
 CENTRE = frozenset({"K"})
 
 Sizes = Mapping[str, int]
@@ -71,16 +72,32 @@ GLOBAL = {
     "proj.weight": _tensor("Cg, H h"),
     "proj.bias": _tensor("Cg"),
 }
+
+
+def _convolution(kernel: str) -> dict[str, Tensor]:
+    return {
+        "expand.weight": _tensor("v E Cl, Cl"),
+        "expand.bias": _tensor("v E Cl"),
+        "depthwise.weight": _tensor(f"E Cl, one, {kernel}"),
+        "depthwise.bias": _tensor("E Cl"),
+        "norm.weight": _tensor("E Cl"),
+        "norm.bias": _tensor("E Cl"),
+        "project.weight": _tensor("Cl, E Cl"),
+        "project.bias": _tensor("Cl"),
+    }
+
+
 LOCAL = {
-    "expand.weight": _tensor("v E Cl, Cl"),
-    "expand.bias": _tensor("v E Cl"),
-    "depthwise.weight": _tensor("E Cl, one, K"),
-    "depthwise.bias": _tensor("E Cl"),
-    "norm.weight": _tensor("E Cl"),
-    "norm.bias": _tensor("E Cl"),
-    "project.weight": _tensor("Cl, E Cl"),
-    "project.bias": _tensor("Cl"),
+    "conv1d": _convolution("K"),
+    "conv2d": _convolution("K, K"),
+    "attention": {
+        "expand.weight": _tensor("q Hl hl, Cl"),
+        "expand.bias": _tensor("q Hl hl"),
+        "project.weight": _tensor("Cl, Hl hl"),
+        "project.bias": _tensor("Cl"),
+    },
 }
+"""By `Frame.local`."""
 
 
 def sizes(frame: Frame, block: Block) -> dict[str, int]:
@@ -95,6 +112,7 @@ def sizes(frame: Frame, block: Block) -> dict[str, int]:
         "Cl": frame.d * block.L // frame.N,
         "E": block.E or 0,
         "K": block.K or 0,
+        **_local_heads(frame, block.L, block.E or 0),
         "d": frame.d,
         "m": frame.d * block.d_z,
     }
@@ -114,15 +132,23 @@ def largest(frame: Frame, space: BlockSpace) -> dict[str, int]:
         "Cl": frame.d * L // N,
         "E": max(space.E) if L else 0,
         "K": max(space.K) if L else 0,
+        **_local_heads(frame, L, max(space.E)),
         "d": frame.d,
         "m": frame.d * max(space.d_z),
     }
 
 
-def tensors(sizes: Sizes) -> dict[str, Tensor]:
+def _local_heads(frame: Frame, L: int, E: int) -> dict[str, int]:
+    """Hl and hl where the local heads attend, else none."""
+    if frame.local != "attention" or not L:
+        return {"Hl": 0, "hl": 0}
+    return {"Hl": frame.heads * L, "hl": E * frame.d // (frame.N * frame.heads)}
+
+
+def tensors(frame: Frame, sizes: Sizes) -> dict[str, Tensor]:
     """The weights that a block of these sizes has, by their name in the standalone block."""
     return {
         **SHARED,
         **(GLOBAL if sizes["Cg"] else {}),
-        **(LOCAL if sizes["Cl"] else {}),
+        **(LOCAL[frame.local] if sizes["Cl"] else {}),
     }

@@ -5,28 +5,10 @@ One record is one table of a plan; each raises InputError at once where a value 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass
 
 from hnas.errors import InputError
-
-
-def _later(default: Any) -> Any:
-    """A field that trainings were recorded without before there was it (see `recorded`)."""
-    return field(default=default, metadata={"later": True})
-
-
-def recorded(rules: Any) -> dict[str, Any]:
-    """A record's values as a training's identity holds them, by name.
-
-    A field that came `_later` is left out at its default: what was trained before there was it
-    stays the same training.
-    """
-    return {
-        f.name: value
-        for f in fields(rules)
-        if (value := getattr(rules, f.name)) != f.default or "later" not in f.metadata
-    }
+from hnas.recorded import later
 
 
 def _check(holds: bool, name: str, rule: str, value: object) -> None:
@@ -68,16 +50,16 @@ class AugmentRules:
     """Largest rotation in degrees, both ways."""
     erase: float = 0.0
     """Probability of erasing a random rectangle (Random Erasing, 1708.04896)."""
-    erase_noise: bool = _later(False)
+    erase_noise: bool = later(False)
     """Whether an erased rectangle becomes random pixels, as in the paper; else black."""
-    crop: float = _later(1.0)
+    crop: float = later(1.0)
     """Smallest share of an image's area that a random crop of aspect 3/4 to 4/3 takes, resized back
     (bicubic); 1 crops nothing."""
-    randaugment: float = _later(0.0)
+    randaugment: float = later(0.0)
     """Magnitude of RandAugment (1909.13719), 0 to 10; 0 does nothing."""
-    randaugment_std: float = _later(0.5)
+    randaugment_std: float = later(0.5)
     """Standard deviation of the magnitude of each operation."""
-    randaugment_ops: int = _later(2)
+    randaugment_ops: int = later(2)
     """Operations that an image draws of 15, each done with probability 1/2."""
 
     def __post_init__(self) -> None:
@@ -111,12 +93,12 @@ class TrainingRules:
     """Decay of the averaged weights that are kept in the end; 0 keeps the last ones."""
     clip: float = 1.0
     """Largest norm of the gradient; 0 leaves it."""
-    mixup: float = _later(0.0)
+    mixup: float = later(0.0)
     """Alpha of Mixup (1710.09412): images and labels are blended; 0 blends none."""
-    cutmix: float = _later(0.0)
+    cutmix: float = later(0.0)
     """Alpha of CutMix (1905.04899): a rectangle and its share of the label are another image's; 0
     cuts none. Where both are on, each batch is mixed or cut with probability 1/2."""
-    repeats: int = _later(1)
+    repeats: int = later(1)
     """Times that an image is drawn in a row, each augmented anew (repeated augmentation,
     1902.05509); an epoch is as long, and sees so many times fewer images."""
 

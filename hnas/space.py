@@ -11,8 +11,10 @@ import numpy as np
 
 from hnas.arch import Arch, Block
 from hnas.errors import InputError
+from hnas.recorded import later
 
 ACTIVATIONS = ("swish", "gelu")
+LOCALS = ("conv1d", "conv2d", "attention")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,9 @@ class Frame:
     """Attention heads a group."""
     activation: str = "swish"
     """Of the FFN: `swish` (the paper) or `gelu` (the authors' release and DeiT)."""
+    local: str = later("conv1d")
+    """What a local head is: `conv1d` over the tokens (the paper's choice), `conv2d` over the grid
+    of patches, or `attention` to the patches around (the paper's ablation of locality)."""
 
     def __post_init__(self) -> None:
         for name in ("image", "channels", "patch", "classes", "d", "M", "N", "heads"):
@@ -48,11 +53,23 @@ class Frame:
             raise InputError(f"N must divide d={self.d}, got N={self.N}")
         if self.activation not in ACTIVATIONS:
             raise InputError(f"activation must be one of {ACTIVATIONS}, got {self.activation!r}")
+        if self.local not in LOCALS:
+            raise InputError(f"local must be one of {LOCALS}, got {self.local!r}")
+        if self.local == "attention" and self.d % (self.N * self.heads):
+            raise InputError(
+                f"N x heads must divide d={self.d} where local = 'attention' (its heads are "
+                f"multiples of d / (N x heads) wide), got N={self.N}, heads={self.heads}"
+            )
+
+    @property
+    def side(self) -> int:
+        """Patches a side of the (square) grid."""
+        return self.image // self.patch
 
     @property
     def T(self) -> int:
         """Tokens: patches + 1 class token."""
-        return (self.image // self.patch) ** 2 + 1
+        return self.side**2 + 1
 
     def check(self, block: Block) -> None:
         """Raises InputError where the block cannot be built in this frame."""
@@ -61,6 +78,13 @@ class Frame:
         if block.d_k is not None and block.d_k % (self.N * self.heads):
             raise InputError(
                 f"d_k must be a multiple of N x heads = {self.N * self.heads}, got {block.d_k}"
+            )
+        widest = 2 * self.side - 1
+        if self.local != "conv1d" and (block.K or 0) > widest:
+            raise InputError(
+                f"K must be at most {widest} where local = {self.local!r}: it is in patches a "
+                f"side, and in a grid of {self.side} x {self.side} there are none farther off; "
+                f"got {block.K}"
             )
 
     def check_arch(self, arch: Arch) -> None:

@@ -10,13 +10,14 @@ NAME.json, which says what the network is, and NAME.safetensors, its weights; NA
     python NAME.py photo.jpg ...                # the likeliest classes of image files
 
 B images, C colour channels, T tokens (the class token, then the patches by rows), d token width;
-of a block's N head groups G are global (self-attention) and L local (convolution), G + L = N, and
-they split a token's channels: the first d G/N are global, the last d L/N local.
+of a block's N head groups G are global (self-attention) and L local (by default convolution),
+G + L = N, and they split a token's channels: the first d G/N are global, the last d L/N local.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 FORMAT = "hnas-network-1"
-FRAME = {"image", "channels", "patch", "classes", "d", "M", "N", "heads", "activation"}
+FRAME = {"image", "channels", "patch", "classes", "d", "M", "N", "heads", "activation", "local"}
 """What NAME.json says of the whole network. One with more is of a newer hnas: export it anew."""
 
 
@@ -41,6 +42,26 @@ class TokenConv1d(nn.Conv1d):
         padding = (0, self.kernel_size[0] // 2)
         y = F.conv2d(image, weight, self.bias, padding=padding, groups=self.groups)
         return y.squeeze(2).transpose(1, 2)
+
+
+class PatchConv2d(nn.Conv2d):
+    """Depthwise convolution over the grid of patches; the class token passes aside."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        side = math.isqrt(x.shape[1] - 1)
+        image = x[:, 1:].unflatten(1, (side, side)).permute(0, 3, 1, 2)
+        y = super().forward(image).permute(0, 2, 3, 1).flatten(1, 2)
+        return torch.cat((x[:, :1], y), dim=1)
+
+
+def window(side: int, K: int, device: torch.device) -> Tensor:
+    """Which token (row) sees which (column) in local attention, booleans (T, T): a patch sees those
+    of the K x K around it, the class token itself alone."""
+    at = torch.arange(side, device=device)
+    near = (at[:, None] - at).abs() <= K // 2
+    patches = (near[:, None, :, None] & near[None, :, None, :]).reshape(side**2, side**2)
+    itself = torch.eye(side**2 + 1, dtype=torch.bool, device=device)
+    return F.pad(patches, (1, 0, 1, 0)) | itself
 
 
 class Block(nn.Module):
@@ -59,9 +80,14 @@ class Block(nn.Module):
             self.proj = nn.Linear(inner, Cg)
         if L:
             inner, K = block["E"] * Cl, block["K"]
-            self.expand = nn.Linear(Cl, 2 * inner)
-            self.depthwise = TokenConv1d(inner, inner, K, padding=K // 2, groups=inner)
-            self.norm = nn.BatchNorm1d(inner)
+            kind = frame.get("local", "conv1d")
+            self.expand = nn.Linear(Cl, (3 if kind == "attention" else 2) * inner)
+            if kind == "attention":
+                self.local_heads, self.K = frame["heads"] * L, K
+            else:
+                convolution = PatchConv2d if kind == "conv2d" else TokenConv1d
+                self.depthwise = convolution(inner, inner, K, padding=K // 2, groups=inner)
+                self.norm = nn.BatchNorm1d(inner)
             self.project = nn.Linear(inner, Cl)
         self.norm2 = nn.LayerNorm(d, eps=1e-6)
         self.fc1 = nn.Linear(d, d * block["d_z"])
@@ -70,17 +96,27 @@ class Block(nn.Module):
 
     def attention(self, x: Tensor) -> Tensor:
         """Self-attention among the global channels, (B, T, Cg) -> the same."""
-        B, T, _ = x.shape
-        qkv = self.qkv(x).view(B, T, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        y = F.scaled_dot_product_attention(*qkv.unbind(0))
-        out: Tensor = self.proj(y.transpose(1, 2).flatten(2))
+        out: Tensor = self.proj(self.attend(self.qkv(x), self.heads))
         return out
 
+    def attend(self, qkv: Tensor, heads: int, mask: Tensor | None = None) -> Tensor:
+        """Attention's two products, (B, T, 3 C) -> (B, T, C)."""
+        B, T, _ = qkv.shape
+        q, k, v = qkv.view(B, T, 3, heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        return y.transpose(1, 2).flatten(2)
+
     def local(self, x: Tensor) -> Tensor:
-        """Pointwise, GLU, depthwise, BatchNorm, Swish, pointwise, (B, T, Cl) -> the same."""
-        y = self.depthwise(F.glu(self.expand(x), dim=-1))
-        y = self.norm(y.flatten(0, 1)).view(y.shape)
-        out: Tensor = self.project(F.silu(y))
+        """Pointwise, GLU, depthwise, BatchNorm, Swish, pointwise, (B, T, Cl) -> the same; or
+        attention in windows between two pointwise maps."""
+        y = self.expand(x)
+        if hasattr(self, "depthwise"):
+            y = self.depthwise(F.glu(y, dim=-1))
+            y = F.silu(self.norm(y.flatten(0, 1)).view(y.shape))
+        else:
+            side = math.isqrt(x.shape[1] - 1)
+            y = self.attend(y, self.local_heads, window(side, self.K, x.device))
+        out: Tensor = self.project(y)
         return out
 
     def mix(self, x: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from hnas.arch import Arch, Block
 from hnas.differences import differences, listed
 from hnas.errors import InputError
 from hnas.glit import Glit, Trunk
+from hnas.locality import DEPTHWISE
 from hnas.slicing import cut, overlap, subnet
 from hnas.space import BlockSpace, Frame, Space
 
@@ -65,12 +66,12 @@ class Subnet:
         self,
         weights: dict[str, Tensor],
         sizes: layout.Sizes,
-        activation: str,
+        frame: Frame,
         dropout: blocks.Map,
         norm: Norm,
     ) -> None:
         self.sizes = sizes
-        self.activation = activation
+        self.frame = frame
         self.dropout = dropout
         d = (sizes["d"],)
         w = weights
@@ -81,8 +82,9 @@ class Subnet:
             self.qkv, self.proj = _linear(w, "qkv"), _linear(w, "proj")
         if sizes["Cl"]:
             self.expand, self.project = _linear(w, "expand"), _linear(w, "project")
+        if "depthwise.weight" in w:
             self.depthwise: blocks.Map = partial(
-                blocks.depthwise, weight=w["depthwise.weight"], bias=w["depthwise.bias"]
+                DEPTHWISE[frame.local], weight=w["depthwise.weight"], bias=w["depthwise.bias"]
             )
             self.norm: blocks.Map = partial(norm, weight=w["norm.weight"], bias=w["norm.bias"])
 
@@ -102,7 +104,7 @@ class SuperBlock(nn.Module):
         super().__init__()
         self.frame = frame
         self.sizes = layout.largest(frame, space)
-        self.tensors = layout.tensors(self.sizes)
+        self.tensors = layout.tensors(frame, self.sizes)
         self.dropout = nn.Dropout(dropout)
         for name, tensor in self.tensors.items():
             part, kind = name.split(".")
@@ -115,7 +117,7 @@ class SuperBlock(nn.Module):
         """The block's weights under their names in the standalone block, in its shapes."""
         sizes = layout.sizes(self.frame, block)
         weights = {}
-        for name, tensor in layout.tensors(sizes).items():
+        for name, tensor in layout.tensors(self.frame, sizes).items():
             part, kind = name.split(".")
             weight = getattr(getattr(self, part), kind)  # get_parameter takes three times as long
             weights[name] = subnet(weight, tensor, self.sizes, sizes)
@@ -123,7 +125,7 @@ class SuperBlock(nn.Module):
 
     def forward(self, x: Tensor, block: Block, norm: Norm = batch_norm) -> Tensor:
         sizes = layout.sizes(self.frame, block)
-        parts = Subnet(self.weights(block), sizes, self.frame.activation, self.dropout, norm)
+        parts = Subnet(self.weights(block), sizes, self.frame, self.dropout, norm)
         return blocks.forward(x, parts)
 
 
@@ -165,9 +167,10 @@ class Supernet(Trunk):
         }
         for i, (block, choice) in enumerate(zip(self.blocks, arch.blocks, strict=True)):
             assert isinstance(block, SuperBlock)
-            for name, weight in block.weights(choice).items():
+            weights = block.weights(choice)
+            for name, weight in weights.items():
                 state[f"blocks.{i}.{name}"] = weight
-            if choice.L:
+            if "norm.weight" in weights:
                 fresh = net.get_submodule(f"blocks.{i}.norm").state_dict()
                 mean, var = fresh["running_mean"], fresh["running_var"]
                 if statistics is not None:
@@ -225,6 +228,6 @@ def inherit(net: Supernet, source: Glit) -> None:
         for target, alone, block in zip(net.blocks, source.blocks, source.arch.blocks, strict=True):
             assert isinstance(target, SuperBlock)
             sizes = layout.sizes(net.frame, block)
-            for name, tensor in layout.tensors(sizes).items():
+            for name, tensor in layout.tensors(net.frame, sizes).items():
                 weight = alone.get_parameter(name).reshape(tensor.stored(sizes))
                 cut(target.get_parameter(name), tensor, target.sizes, sizes).copy_(weight)

@@ -1,16 +1,18 @@
 """The network in a textbook's layers, for counters that know PyTorch's layers by their exact type.
 
-It computes what `hnas.glit.Glit` does: the depthwise convolution is an nn.Conv1d over (B, C, T),
-and the last norm sees all tokens, as in DeiT and the authors' release, though only one is used.
+It computes what `hnas.glit.Glit` does: the depthwise convolution is an nn.Conv1d over (B, C, T), or
+an nn.Conv2d over the grid of patches (B, C, side, side), and the last norm sees all tokens, as in
+DeiT and the authors' release, though only one is used.
 """
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from hnas.arch import Arch
-from hnas.block import TokenConv1d
 from hnas.glit import Glit
+from hnas.locality import TokenConv1d
 from hnas.space import Frame
 
 
@@ -21,17 +23,37 @@ class Transpose(nn.Module):
         return x.transpose(1, 2)
 
 
+class Patches(nn.Module):
+    """(B, T, C) -> what `inner` makes of the patches (B, C, side, side) -> (B, T, C); the class
+    token passes aside."""
+
+    def __init__(self, side: int, inner: nn.Module) -> None:
+        super().__init__()
+        self.side = side
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        image = x[:, 1:].transpose(1, 2).unflatten(2, (self.side, self.side))
+        return torch.cat((x[:, :1], self.inner(image).flatten(2).transpose(1, 2)), dim=1)
+
+
 class Textbook(Glit):
-    """The twin of a Glit; a block's `depthwise.weight` is its `depthwise.1.weight`."""
+    """The twin of a Glit; a block's `depthwise.weight` is its `depthwise.1.weight` (of a Conv1d) or
+    `depthwise.inner.weight` (of a Conv2d)."""
 
     def __init__(self, frame: Frame, arch: Arch) -> None:
         super().__init__(frame, arch)
         for block in self.blocks:
             conv = getattr(block, "depthwise", None)
+            if conv is None:
+                continue
+            C, K = conv.in_channels, conv.kernel_size[0]
             if isinstance(conv, TokenConv1d):
-                C, K = conv.in_channels, conv.kernel_size[0]
                 plain = nn.Conv1d(C, C, K, padding=K // 2, groups=C)
                 block.add_module("depthwise", nn.Sequential(Transpose(), plain, Transpose()))
+            else:
+                grid = nn.Conv2d(C, C, K, padding=K // 2, groups=C)
+                block.add_module("depthwise", Patches(frame.side, grid))
 
     def logits(self, x: Tensor) -> Tensor:
         logits: Tensor = self.head(self.norm(x)[:, 0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -16,7 +16,8 @@ from hnas.cost import cost
 from hnas.data import Data
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.glit import Glit
-from hnas.rules import AugmentRules, DistillationRules, TrainingRules, recorded
+from hnas.recorded import recorded
+from hnas.rules import AugmentRules, DistillationRules, TrainingRules
 from hnas.score import evaluate
 from hnas.space import Frame
 from hnas.training.distillation import Teacher, distilled, load_teacher
@@ -70,7 +71,7 @@ def retrain(
     """
     frame = frame or run.plan.net
     identity: dict[str, Any] = {
-        "frame": asdict(frame),
+        "frame": recorded(frame),
         "arch": arch.to_dict(),
         "training": recorded(rules.training),
         "augment": recorded(rules.augment),
@@ -195,4 +196,4 @@ def _trained(
 
 def as_json(network: Retrained) -> dict[str, Any]:
     """As it stands in result.json."""
-    return {**asdict(network), "arch": network.arch.to_dict()}
+    return {**recorded(network), "arch": network.arch.to_dict()}

@@ -12,7 +12,6 @@ the last.
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from hnas.device import describe
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.export import Network, load
 from hnas.glit import Glit
-from hnas.rules import recorded
+from hnas.recorded import recorded
 from hnas.sampling import uniform
 from hnas.score import evaluate
 from hnas.space import Space
@@ -139,7 +138,7 @@ class Search:
             forward=forward,
             path=self.run.supernet(stage),
             identity={
-                "space": _plain(asdict(net.space)),
+                "space": _plain(recorded(net.space)),
                 "training": recorded(rules),
                 "augment": recorded(self.plan.augment),
                 "split": self.split.fingerprint,

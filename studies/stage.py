@@ -11,7 +11,7 @@ import math
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from queue import Queue, SimpleQueue
@@ -24,6 +24,7 @@ from hnas.arch import Arch
 from hnas.cost import check_budget, cost
 from hnas.differences import differences, listed
 from hnas.errors import InputError, MismatchError, StateError
+from hnas.recorded import recorded
 from hnas.scored import Score
 from hnas.space import Space
 from studies.evolution import NSGA2
@@ -333,7 +334,7 @@ def _conditions(
 ) -> dict[str, Any]:
     """What the trials of one study have in common, as JSON gives it back."""
     conditions = {
-        "space": asdict(space),
+        "space": recorded(space),
         "scorer": dict(scorer.fingerprint),
         "budget": budget,
         "seed": rules.seed,

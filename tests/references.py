@@ -37,6 +37,41 @@ def glit_tiny() -> Arch:
     return Arch.from_json(GLIT_TINY.read_text("utf-8"))
 
 
+def convolved_by_loops(patches: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """A depthwise convolution of a grid, number by number; what is outside of it is zero.
+
+    patches (side, side, C), weight (C, 1, K, K), bias (C) -> (side, side, C).
+    """
+    side, _, C = patches.shape
+    K = weight.shape[-1]
+    rows = []
+    for y in range(side):
+        for x in range(side):
+            total = bias
+            for i in range(K):
+                for j in range(K):
+                    at = y + i - K // 2, x + j - K // 2
+                    if 0 <= at[0] < side and 0 <= at[1] < side:
+                        total = total + weight[:, 0, i, j] * patches[at]
+            rows.append(total)
+    return torch.stack(rows).view(side, side, C)
+
+
+def attended_by_loops(q: Tensor, k: Tensor, v: Tensor, K: int) -> Tensor:
+    """One head of local attention on a grid, patch by patch, without a mask: (side, side, h)."""
+    side, _, h = q.shape
+    rows = []
+    for y in range(side):
+        for x in range(side):
+            own = (
+                slice(max(y - K // 2, 0), y + K // 2 + 1),
+                slice(max(x - K // 2, 0), x + K // 2 + 1),
+            )
+            keys, values = k[own].reshape(-1, h), v[own].reshape(-1, h)
+            rows.append(torch.softmax(keys @ q[y, x] / h**0.5, dim=0) @ values)
+    return torch.stack(rows).view(side, side, h)
+
+
 class GLU(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         value, gate = x[:, : x.shape[1] // 2], x[:, x.shape[1] // 2 :]

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from hnas.arch import Arch
-from hnas.space import Frame, Space, distribution_space, size_space
+from hnas.space import LOCALS, Frame, Space, distribution_space, size_space
 
 
 @st.composite
@@ -25,7 +25,14 @@ def frames(draw: st.DrawFn, *, width: int | None = None) -> Frame:
         N=N,
         heads=heads,
         activation=draw(st.sampled_from(("swish", "gelu"))),
+        local=draw(st.sampled_from(LOCALS)),
     )
+
+
+def kernels(frame: Frame, *wanted: int) -> tuple[int, ...]:
+    """The kernels wanted, no larger than the frame allows; distinct."""
+    most = max(wanted) if frame.local == "conv1d" else 2 * frame.side - 1
+    return tuple(dict.fromkeys(min(K, most) for K in wanted))
 
 
 @st.composite
@@ -33,15 +40,19 @@ def spaces(draw: st.DrawFn, *, width: int | None = None) -> Space:
     """The whole space of a frame, its stage 1, or the stage 2 of a random distribution."""
     frame = draw(frames(width=width))
     d = frame.d
-    whole = size_space(frame, None, d_k=(d // 2, d, 2 * d), d_z=(1, 2, 4), E=(1, 2, 4), K=(3, 5, 9))
+    whole = size_space(
+        frame, None, d_k=(d // 2, d, 2 * d), d_z=(1, 2, 4), E=(1, 2, 4), K=kernels(frame, 3, 5, 9)
+    )
     kind = draw(st.sampled_from(("whole", "stage1", "stage2")))
     if kind == "whole":
         return whole
-    first = distribution_space(frame, d_k=d, d_z=4, E=1, K=5)
+    first = distribution_space(frame, d_k=d, d_z=4, E=1, K=max(kernels(frame, 5)))
     if kind == "stage1":
         return first
     distribution = first.sample(np.random.default_rng(draw(st.integers(0, 2**32))))
-    return size_space(frame, distribution, d_k=(d // 2, d), d_z=(2, 4), E=(1, 2), K=(3, 5))
+    return size_space(
+        frame, distribution, d_k=(d // 2, d), d_z=(2, 4), E=(1, 2), K=kernels(frame, 3, 5)
+    )
 
 
 @st.composite

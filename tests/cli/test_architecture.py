@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from cli.main import hnas
 from hnas.arch import Arch, Block
+from studies.plan import preset_text
 
 G = (3, 0, 1, 3, 0, 1, 3, 1, 0, 3, 0, 3)
 CHOICES = (
@@ -89,7 +90,7 @@ def test_cost_shows_what_the_json_has(tmp_path: Path) -> None:
     shown = as_json("cost", "--plan", plan, "--arch", arch)
     result = run("cost", "--plan", plan, "--arch", arch)
     drawn, head, *rows = lines(result)
-    assert drawn == ["■◧□□", "■ global", "◧ mixed", "□ local", f"(plan {plan})"]
+    assert drawn == ["■◧□□", "■ global", "◧ mixed", "□ local", f"(plan {plan}, local head conv1d)"]
     assert head == ["block", "G", "L", "d_k", "d_z", "E", "K", "MACs", "params"]
     for i, (row, block) in enumerate(zip(rows[:4], shown["blocks"], strict=True)):
         assert row == [str(i), *(f"{value:,}" for value in block.values())]
@@ -191,11 +192,26 @@ def test_the_paper_s_space() -> None:
 
 def test_space_shows_exact_numbers_and_about_how_large_they_are() -> None:
     rows = lines(run("space", "--preset", "glit-tiny"))
-    assert rows[0] == ["preset glit-tiny: budget 1,300,000,000 MACs"]
+    assert rows[0] == ["preset glit-tiny: budget 1,300,000,000 MACs, local head conv1d"]
     assert rows[1] == ["space", "exact", "about"]
     assert ["whole", "index tuples", f"{324**12:,}", "1.34e30"] in rows
     assert ["whole", "distinct", f"{198**12:,}", "3.63e27"] in rows
     assert ["stage1", "largest MACs", "1,253,683,200", "1.25e9"] in rows
+
+
+@pytest.mark.parametrize("local", ["conv2d", "attention"])
+def test_the_local_head_is_told(tmp_path: Path, local: str) -> None:
+    plan = tmp_path / "plan.toml"
+    text = (
+        preset_text("digits").replace("K = 17 ", "K = 5 ").replace("K = [5, 9, 17]", "K = [3, 5]")
+    )
+    plan.write_text(text.replace("[net]", f'[net]\nlocal = "{local}"'))
+    assert lines(run("space", "--plan", str(plan)))[0][0].endswith(f"MACs, local head {local}")
+    drawn = lines(run("cost", "--plan", str(plan), "--arch", "all-global"))[0]
+    assert drawn[-1] == f"(plan {plan}, local head {local})"
+    for command in (("space",), ("cost", "--arch", "all-global")):
+        assert as_json(*command, "--plan", str(plan))["local"] == local
+        assert as_json(*command)["local"] == "conv1d"
 
 
 def test_a_small_number_is_not_rounded_beside() -> None:

@@ -1,13 +1,11 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import nn
 
 from hnas import arch as archs
-from hnas.block import Block, DropPath, depthwise
-from hnas.space import Frame
+from hnas.block import Block, DropPath
+from hnas.space import LOCALS, Frame
 
 
 def frame(**change: object) -> Frame:
@@ -17,15 +15,6 @@ def frame(**change: object) -> Frame:
 
 def tokens(*shape: int) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(0))
-
-
-@settings(deadline=None)
-@given(st.integers(1, 3), st.integers(1, 20), st.integers(1, 9), st.sampled_from((1, 3, 5, 17, 45)))
-def test_depthwise_is_conv1d_over_tokens(B, T, C, K):
-    x = tokens(B, T, C)
-    conv = nn.Conv1d(C, C, K, padding=K // 2, groups=C)
-    expected = conv(x.transpose(1, 2)).transpose(1, 2)
-    torch.testing.assert_close(depthwise(x, conv.weight, conv.bias), expected)
 
 
 def test_an_all_global_gelu_block_is_a_vit_block():
@@ -93,10 +82,11 @@ def test_stochastic_depth_drops_whole_images_and_keeps_the_mean():
     assert torch.equal(drop.eval()(x), x)
 
 
+@pytest.mark.parametrize("local", LOCALS)
 @pytest.mark.parametrize("G", [0, 1, 3])
-def test_dropout_sits_in_the_ffn_and_the_local_head_only_in_training(G):
+def test_dropout_sits_in_the_ffn_and_the_local_head_only_in_training(G, local):
     choice = archs.Block.of(G=G, L=3 - G, d_k=24, d_z=2, E=1, K=3)
-    block = Block(frame(), choice, dropout=0.5)
+    block = Block(frame(local=local), choice, dropout=0.5)
     x = tokens(2, 17, 24)
     calls = []
     block.dropout.register_forward_hook(lambda module, args, output: calls.append(args[0].shape))

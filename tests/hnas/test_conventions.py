@@ -13,11 +13,12 @@ from strategies import spaces_and_archs
 from torch import nn
 
 from hnas import layout
-from hnas.block import Block, TokenConv1d
+from hnas.block import Block
 from hnas.conventions import CONVENTIONS, macs, macs_by_part
 from hnas.cost import cost
 from hnas.errors import InputError
 from hnas.glit import Glit
+from hnas.locality import PatchConv2d, TokenConv1d
 from hnas.textbook import Textbook
 
 
@@ -54,7 +55,11 @@ def test_what_thop_misses_and_what_it_adds(drawn) -> None:
     for i, block in enumerate(arch.blocks):
         s = layout.sizes(frame, block)
         attention = 2 * frame.T**2 * s["H"] * s["h"]
-        normed = frame.T * (2 * frame.d + s["E"] * s["Cl"])
+        normed = frame.T * 2 * frame.d
+        if frame.local == "attention":
+            attention += 2 * frame.T**2 * s["E"] * s["Cl"]
+        else:
+            normed += frame.T * s["E"] * s["Cl"]
         assert seen[i] == exact[i] - attention + 4 * normed
     assert seen[-1] == exact[-1] + 4 * frame.T * frame.d
 
@@ -67,15 +72,26 @@ def convolved(m: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None
     m.total_ops += output.numel() * m.weight[0].numel()
 
 
+def convolved_patches(m: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
+    m.total_ops += output[:, 1:].numel() * m.weight[0].numel()
+
+
 def block(m: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
     """thop does not look into a module that has a rule: its layers are added to what they miss."""
     m.total_ops += sum(part.total_ops for part in m.children())
-    if hasattr(m, "qkv"):
-        B, T, _ = output.shape
-        m.total_ops += 2 * B * T * T * m.qkv.out_features // 3
+    B, T, _ = output.shape
+    attending = ("qkv", "expand") if m.frame.local == "attention" else ("qkv",)
+    for part in (m.get_submodule(name) for name in attending if hasattr(m, name)):
+        m.total_ops += 2 * B * T * T * part.out_features // 3
 
 
-RULES = {nn.LayerNorm: free, nn.BatchNorm1d: free, TokenConv1d: convolved, Block: block}
+RULES = {
+    nn.LayerNorm: free,
+    nn.BatchNorm1d: free,
+    TokenConv1d: convolved,
+    PatchConv2d: convolved_patches,
+    Block: block,
+}
 
 
 @settings(max_examples=50)
@@ -94,7 +110,8 @@ def test_the_textbook_s_network_computes_the_same(drawn) -> None:
     space, arch = drawn
     net = Glit(space.frame, arch).reset(0).eval().double()
     twin = Textbook(space.frame, arch).eval().double()
-    state = {k.replace("depthwise.", "depthwise.1."): v for k, v in net.state_dict().items()}
+    inner = "depthwise.inner." if space.frame.local == "conv2d" else "depthwise.1."
+    state = {k.replace("depthwise.", inner): v for k, v in net.state_dict().items()}
     twin.load_state_dict(state)
     images = torch.randn(
         2,

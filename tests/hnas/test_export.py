@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,14 +10,14 @@ from strategies import spaces_and_archs
 from hnas.errors import CheckpointError, InputError
 from hnas.export import DESCRIBED, Network, load, save, save_onnx, save_pt2
 from hnas.glit import Glit
-from hnas.space import Frame, size_space
+from hnas.space import LOCALS, Frame, size_space
 
 FRAME = Frame(image=8, channels=1, patch=4, classes=3, d=12, M=2, N=3)
 
 
 def network(frame: Frame = FRAME, arch=None, seed: int = 0) -> Network:
     if arch is None:
-        space = size_space(frame, None, d_k=(6, 12), d_z=(2, 4), E=(1, 2), K=(3, 5))
+        space = size_space(frame, None, d_k=(6, 12), d_z=(2, 4), E=(1, 2), K=(3,))
         choices = space.choices[0]
         arch = type(frame.all_global())((choices[0], choices[len(choices) // 2]))
     model = Glit(frame, arch).reset(seed).eval()
@@ -89,8 +90,9 @@ def test_a_folder_that_is_not_there(tmp_path):
         save(network(), tmp_path / "absent" / "net")
 
 
-def test_pt2_gives_the_same_logits_and_says_what_it_is(tmp_path):
-    made = network()
+@pytest.mark.parametrize("local", LOCALS)
+def test_pt2_gives_the_same_logits_and_says_what_it_is(tmp_path, local):
+    made = network(replace(FRAME, local=local))
     file = save_pt2(made, tmp_path / "net")
     extra = {DESCRIBED: ""}
     graph = torch.export.load(file, extra_files=extra).module()
@@ -102,10 +104,11 @@ def test_pt2_gives_the_same_logits_and_says_what_it_is(tmp_path):
     assert json.loads(extra[DESCRIBED]) == json.loads((tmp_path / "net.json").read_text())
 
 
-def test_onnx_gives_the_same_logits(tmp_path, capfd):
+@pytest.mark.parametrize("local", LOCALS)
+def test_onnx_gives_the_same_logits(tmp_path, capfd, local):
     onnxruntime = pytest.importorskip("onnxruntime", reason="needs the onnx extra")
     pytest.importorskip("onnxscript", reason="needs the onnx extra")
-    made = network()
+    made = network(replace(FRAME, local=local))
     file = save_onnx(made, tmp_path / "net")
     assert capfd.readouterr() == ("", "")  # nothing of the exporter's own
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])

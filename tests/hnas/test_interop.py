@@ -57,7 +57,7 @@ def check(reference: Reference, net: torch.nn.Module, frame: Frame, *, atol: flo
 @given(spaces_and_archs())
 def test_any_network_under_the_release_s_names(drawn):
     space, arch = drawn
-    frame = replace(space.frame, activation="gelu")
+    frame = replace(space.frame, activation="gelu", local="conv1d")
     reference = Reference(frame, arch, release=True)
     net = load_glit_release(reference.state_dict(), N=frame.N, heads=frame.heads)
     assert (net.frame, net.arch, net.training) == (frame, arch, False)
@@ -67,7 +67,7 @@ def test_any_network_under_the_release_s_names(drawn):
 @settings(max_examples=25)
 @given(frames())
 def test_any_vit_under_timm_s_names(drawn):
-    frame = replace(drawn, activation="gelu")
+    frame = replace(drawn, activation="gelu", local="conv1d")
     reference = Reference(frame, frame.all_global(), release=False)
     net = load_vit(reference.state_dict(), N=frame.N, heads=frame.heads)
     assert (net.frame, net.arch, net.training) == (frame, frame.all_global(), False)

@@ -1,7 +1,8 @@
 import pytest
 
 from hnas.errors import InputError
-from hnas.rules import AugmentRules, TrainingRules, recorded
+from hnas.recorded import recorded
+from hnas.rules import AugmentRules, TrainingRules
 
 FIRST = {
     "epochs": 3,

@@ -1,5 +1,6 @@
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hnas.data import Data, Images, normalise
 from hnas.errors import InputError
 from hnas.rules import ScoreRules
 from hnas.score import evaluate, recalibrate, scores, select
-from hnas.space import Frame, distribution_space, size_space
+from hnas.space import LOCALS, Frame, distribution_space, size_space
 from hnas.supernet import Supernet
 
 FRAME = Frame(image=8, channels=1, patch=4, classes=3, d=12, M=4, N=3)
@@ -35,8 +36,10 @@ def data(seed: int = 0) -> Data:
     )
 
 
-def supernet() -> Supernet:
-    space = size_space(FRAME, None, d_k=(6, 12), d_z=(2, 4), E=(1, 2), K=(3, 5))
+def supernet(local: str = "conv1d") -> Supernet:
+    K = (3, 5) if local == "conv1d" else (1, 3)
+    frame = replace(FRAME, local=local)
+    space = size_space(frame, None, d_k=(6, 12), d_z=(2, 4), E=(1, 2), K=K)
     return Supernet(space).reset(3)
 
 
@@ -48,9 +51,10 @@ def archs(net: Supernet, n: int) -> list:
     return sorted({*drawn, *mixed}, key=lambda arch: arch.key)
 
 
-def test_a_score_is_that_of_the_network_cut_out_and_recalibrated_alone():
+@pytest.mark.parametrize("local", LOCALS)
+def test_a_score_is_that_of_the_network_cut_out_and_recalibrated_alone(local):
     """The tree of prefixes, against nn.BatchNorm1d's own recalibration, to the bit."""
-    net, d = supernet(), data()
+    net, d = supernet(local), data()
     population = archs(net, 12)
     pixels, held_out = select(d, RULES)
     for arch, score in zip(population, scores(net, population, d, RULES), strict=True):
@@ -90,8 +94,9 @@ def test_shared_first_blocks_are_computed_once():
     assert calls.count(3) == 2 * per_pass
 
 
-def test_an_extracted_and_recalibrated_subnet_has_the_score():
-    net, d = supernet(), data()
+@pytest.mark.parametrize("local", LOCALS)
+def test_an_extracted_and_recalibrated_subnet_has_the_score(local):
+    net, d = supernet(local), data()
     arch = archs(net, 3)[0]
     alone = net.extract(arch, recalibrate(net, arch, d, RULES))
     _, held_out = select(d, RULES)

@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from strategies import spaces
 
 from hnas.arch import Arch
 from hnas.errors import InputError
+from hnas.recorded import recorded
 from hnas.space import BlockSpace, Frame, Space, distribution_space, size_space
 
 TINY = Frame(image=224, channels=3, patch=16, classes=1000, d=192, M=12, N=3)
@@ -76,12 +78,60 @@ def test_stage_2_keeps_the_distribution():
         ({"N": 5}, "N must divide d=192, got N=5"),
         ({"M": 0}, "M must be a whole number >= 1, got 0"),
         ({"activation": "relu"}, "activation must be one of .*, got 'relu'"),
+        ({"local": "conv3d"}, "local must be one of .*'conv2d', 'attention'.*, got 'conv3d'"),
+        (
+            {"local": "attention", "heads": 5},
+            r"N x heads must divide d=192 where local = 'attention' .*, got N=3, heads=5",
+        ),
     ],
 )
 def test_a_frame_says_which_rule_it_breaks(change, message):
     fields = {"image": 224, "channels": 3, "patch": 16, "classes": 10, "d": 192, "M": 2, "N": 3}
     with pytest.raises(InputError, match=message):
         Frame(**(fields | change))
+
+
+@pytest.mark.parametrize("local", ["conv2d", "attention"])
+def test_a_kernel_on_the_grid_reaches_no_farther_than_the_grid(local):
+    frame = Frame(image=8, channels=1, patch=2, classes=2, d=12, M=1, N=3, local=local)
+    distribution_space(frame, d_k=12, d_z=4, E=1, K=7)
+    message = (
+        f"K must be at most 7 where local = '{local}': it is in patches a side, "
+        "and in a grid of 4 x 4 there are none farther off; got 9"
+    )
+    with pytest.raises(InputError, match=message):
+        distribution_space(frame, d_k=12, d_z=4, E=1, K=9)
+    distribution_space(replace(frame, local="conv1d"), d_k=12, d_z=4, E=1, K=45)
+
+
+BEFORE = {
+    "image": 8,
+    "channels": 1,
+    "patch": 4,
+    "classes": 2,
+    "d": 12,
+    "M": 1,
+    "N": 3,
+    "heads": 1,
+    "activation": "swish",
+}
+"""A frame in files from before there was a choice of local heads."""
+
+
+def test_what_was_written_before_local_heads_could_be_chosen_reads_and_compares():
+    frame = Frame(**BEFORE)
+    assert frame.local == "conv1d"
+    assert list(recorded(frame).items()) == list(BEFORE.items())
+    space = distribution_space(frame, d_k=12, d_z=4, E=1, K=5)
+    candidates = {"G": (0, 1, 2, 3), "d_k": (12,), "d_z": (4,), "E": (1,), "K": (5,)}
+    assert recorded(space) == {"frame": BEFORE, "blocks": (candidates,)}
+
+
+@given(spaces())
+def test_a_frame_comes_back_from_its_fields(space):
+    fields = recorded(space.frame)
+    assert Frame(**fields) == space.frame
+    assert ("local" in fields) is (space.frame.local != "conv1d")
 
 
 def test_an_arch_of_another_frame_is_refused():

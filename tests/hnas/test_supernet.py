@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import archs, frames, spaces, spaces_and_archs
+from strategies import archs, frames, kernels, spaces, spaces_and_archs
 
 from hnas import layout
 from hnas.arch import Arch, Block
@@ -48,7 +48,7 @@ def test_training_gradients_are_those_of_the_standalone_network(drawn):
     alone(x).square().sum().backward()
     for i, block in enumerate(net.blocks):
         sizes = layout.sizes(space.frame, arch.blocks[i])
-        for name, tensor in layout.tensors(sizes).items():
+        for name, tensor in layout.tensors(space.frame, sizes).items():
             whole = block.get_parameter(name).grad
             part = cut(whole, tensor, block.sizes, sizes).reshape(tensor.shape(sizes))
             torch.testing.assert_close(part, alone.blocks[i].get_parameter(name).grad)
@@ -64,7 +64,7 @@ def test_a_supernet_stores_what_its_space_needs_and_no_more(space):
         used = {name: torch.zeros_like(w) for name, w in block.named_parameters()}
         for choice in choices:
             sizes = layout.sizes(space.frame, choice)
-            for name, tensor in layout.tensors(sizes).items():
+            for name, tensor in layout.tensors(space.frame, sizes).items():
                 cut(used[name], tensor, block.sizes, sizes).fill_(1)
         # The corner between two subnets' slices (heads of one, channels of the other) is stored
         # too, so it is the largest size on every axis that must be reached, not every number.
@@ -79,9 +79,11 @@ def test_a_supernet_stores_what_its_space_needs_and_no_more(space):
 @given(frames(), st.data())
 def test_a_grown_supernet_computes_what_it_computed_before(frame, data):
     d = frame.d
-    first = distribution_space(frame, d_k=d, d_z=4, E=1, K=5)
+    [K] = kernels(frame, 5)
+    first = distribution_space(frame, d_k=d, d_z=4, E=1, K=K)
     arch = data.draw(archs(first))
-    second = size_space(frame, arch, d_k=(d // 2, d, 2 * d), d_z=(2, 4, 6), E=(1, 2), K=(3, 5, 9))
+    K = kernels(frame, 3, 5, 9)
+    second = size_space(frame, arch, d_k=(d // 2, d, 2 * d), d_z=(2, 4, 6), E=(1, 2), K=K)
     old = Supernet(first).reset(1).eval()
     new = grow(old, second, seed=2).eval()
     with torch.no_grad():
@@ -122,6 +124,29 @@ def test_kernels_are_cut_from_their_centre_and_local_channels_from_the_end():
     assert torch.equal(block.weights(mixed)["depthwise.weight"], stored[0, 2:, :, 1:4])
 
 
+def test_kernels_on_the_grid_are_cut_from_their_centre_both_ways():
+    frame = Frame(image=12, channels=1, patch=4, classes=2, d=6, M=1, N=3, local="conv2d")
+    space = size_space(frame, None, d_k=(6,), d_z=(2,), E=(1, 2), K=(3, 5))
+    block = Supernet(space).reset(0).blocks[0]
+    mixed = next(b for b in space.choices[0] if (b.G, b.E, b.K) == (1, 1, 3))
+    stored = block.get_parameter("depthwise.weight").view(2, 6, 1, 5, 5)
+    assert torch.equal(block.weights(mixed)["depthwise.weight"], stored[0, 2:, :, 1:4, 1:4])
+
+
+def test_local_attention_takes_the_last_heads_and_the_first_of_their_widths():
+    frame = Frame(
+        image=12, channels=1, patch=4, classes=2, d=12, M=1, N=3, heads=2, local="attention"
+    )
+    space = size_space(frame, None, d_k=(6,), d_z=(2,), E=(1, 2), K=(3, 5))
+    block = Supernet(space).reset(0).blocks[0]
+    mixed = next(b for b in space.choices[0] if (b.G, b.E) == (1, 1))
+    # query, key and value; 2 heads in each of 3 groups, E x 2 wide; 12 channels
+    stored = block.get_parameter("expand.weight").view(3, 6, 4, 12)
+    assert torch.equal(block.weights(mixed)["expand.weight"], stored[:, 2:, :2, 4:].reshape(24, 8))
+    stored = block.get_parameter("project.weight").view(12, 6, 4)
+    assert torch.equal(block.weights(mixed)["project.weight"], stored[4:, 2:, :2].reshape(8, 8))
+
+
 @given(spaces_and_archs(), st.integers(0, 3))
 def test_a_supernet_inherits_a_network_bit_for_bit(drawn, seed):
     space, arch = drawn
@@ -148,7 +173,7 @@ def test_a_supernet_that_inherits_keeps_the_rest(drawn):
     for block, before, choice in zip(net.blocks, old.blocks, arch.blocks, strict=True):
         sizes = layout.sizes(space.frame, choice)
         for name, tensor in block.tensors.items():
-            if name in layout.tensors(sizes):
+            if name in layout.tensors(space.frame, sizes):
                 for weights in (block, before):
                     cut(weights.get_parameter(name).data, tensor, block.sizes, sizes).zero_()
             assert torch.equal(block.get_parameter(name), before.get_parameter(name))
