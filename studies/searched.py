@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import optuna
-
 from hnas.errors import InputError, StateError
 from hnas.space import BlockSpace, Frame, Space
 from studies.run import Run
-from studies.status import open_studies
-from studies.storage import Record, records, storage_errors
+from studies.status import read_studies
+from studies.storage import Record, Snapshot
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,28 +34,23 @@ def read_searched(run: Run) -> tuple[Searched, ...]:
     Nothing is locked: a search that goes on meanwhile goes on. Raises StateError where a study does
     not say what it searches, StorageError.
     """
-    with open_studies(run) as studies:
-        found = [_searched(run, study) for study in studies.values()]
-    return tuple(searched for searched in found if searched is not None)
+    studies = read_studies(run).values()
+    return tuple(_searched(run, study) for study in studies if study.records)
 
 
-def _searched(run: Run, study: optuna.Study) -> Searched | None:
-    done = records(study)
-    if not done:
-        return None
-    with storage_errors(f"the study {study.study_name!r} cannot be read"):
-        attrs = study.user_attrs
+def _searched(run: Run, study: Snapshot) -> Searched:
+    attrs = study.user_attrs
     try:
         return Searched(
-            stage=study.study_name.removeprefix(f"{run.name}-"),
+            stage=study.name.removeprefix(f"{run.name}-"),
             space=_space(attrs["space"]),
             budget=int(attrs["budget"]),
             population=int(attrs["population"]),
-            records=tuple(done),
+            records=study.records,
         )
     except (KeyError, TypeError, ValueError, InputError) as error:
         raise StateError(
-            f"the study {study.study_name!r} does not say what it searches "
+            f"the study {study.name!r} does not say what it searches "
             f"({type(error).__name__}: {error}): its attributes `space`, `budget` and "
             "`population` were written by another version, or were deleted. Restore them"
         ) from None

@@ -6,18 +6,15 @@ Knows no torch, so that it is there at once.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-
-import optuna
 
 from hnas.arch import Arch
 from hnas.errors import InputError, StateError
 from studies.run import Run
 from studies.stage import front
-from studies.storage import Record, close_storage, open_storage, open_study, records, study_names
+from studies.storage import Record, Snapshot, snapshots
 from studies.strategies import Stage
 
 
@@ -96,17 +93,16 @@ class Status:
 def read_status(run: Run) -> Status:
     """The run as it stands. Raises StateError where a file is damaged, StorageError."""
     plan = run.plan
-    with open_studies(run) as studies:
-        first = studies.get(1)
-        handoff = first.user_attrs.get("handoff") if first else None
-        stages = tuple(
-            _stage(run, number, asked, studies.get(number))
-            for number, asked in enumerate(run.stages, 1)
-        )
+    studies = read_studies(run)
+    first = studies.get(1)
+    handoff = first.user_attrs.get("handoff") if first else None
     indices = sorted(path.name for path in (run.folder / "networks").glob("*.json"))
     trained = [_epochs(run, f"networks/{name}") for name in indices]
     return Status(
-        stages=stages,
+        stages=tuple(
+            _stage(run, number, asked, studies.get(number))
+            for number, asked in enumerate(run.stages, 1)
+        ),
         handoff=Arch.from_dict(handoff["arch"]) if handoff else None,
         networks=sum(epochs >= plan.retrain.training.epochs for epochs in trained),
         result=read_result(run),
@@ -152,27 +148,18 @@ def standard_error(accuracy: float, images: int) -> float:
     return math.sqrt(accuracy * (1 - accuracy) / images)
 
 
-@contextmanager
-def open_studies(run: Run) -> Iterator[dict[int, optuna.Study]]:
-    """Within it, the studies of a run that exist, by stage. Raises StorageError."""
+def read_studies(run: Run) -> dict[int, Snapshot]:
+    """The studies of a run that exist, by stage. Raises StorageError."""
     own = (run.read("run.json") or {}).get("storage") is None
     if own and not (run.folder / "study.db").exists():
-        yield {}
-        return
-    storage = open_storage(run.storage)
-    try:
-        names = study_names(storage)
-        yield {
-            stage: open_study(storage, run.study_name(stage))
-            for stage in range(1, len(run.stages) + 1)
-            if run.study_name(stage) in names
-        }
-    finally:
-        close_storage(storage)
+        return {}
+    names = [run.study_name(stage) for stage in range(1, len(run.stages) + 1)]
+    found = snapshots(run.storage, names)
+    return {stage: found[name] for stage, name in enumerate(names, 1) if name in found}
 
 
-def _stage(run: Run, stage: int, asked: Stage, study: optuna.Study | None) -> StageStatus:
-    found = records(study) if study else []
+def _stage(run: Run, stage: int, asked: Stage, study: Snapshot | None) -> StageStatus:
+    found = study.records if study else ()
     return StageStatus(
         epochs=_epochs(run, f"checkpoints/supernet{stage}.json"),
         epochs_asked=asked.training.epochs,

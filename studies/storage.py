@@ -21,6 +21,7 @@ from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.samplers import NSGAIISampler
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
@@ -28,7 +29,7 @@ from hnas.arch import Arch
 from hnas.errors import InputError, MismatchError, StorageError
 from hnas.space import Space
 from studies.encoding import distributions, encode
-from studies.tables import Row, backend, finished, insert_trial
+from studies.tables import Row, backend, finished, insert_trial, stored
 
 DIRECTIONS: Final[list[Literal["maximize", "minimize"]]] = ["maximize", "minimize"]
 METRICS = ["held-out accuracy", "FLOPs (MACs)"]
@@ -75,6 +76,16 @@ class Record:
     """Wall time that scoring took."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """A study as it was when it was read."""
+
+    name: str
+    user_attrs: dict[str, Any]
+    records: tuple[Record, ...]
+    """The trials that `write_trial` stored, by number."""
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """Within it Optuna says nothing about new studies and experimental methods."""
@@ -101,26 +112,54 @@ def open_storage(url: str, *, create: bool = False) -> RDBStorage:
     the storage does not answer, is no study storage or cannot be written. Passwords are masked.
     """
     target = _parsed(url)
-    sqlite = target.get_backend_name() == "sqlite"
-    if sqlite:
+    if target.get_backend_name() == "sqlite":
         _check_file(url, target, create)
-    wait = "timeout" if sqlite else "connect_timeout"
-    waits = sqlite or target.drivername in CONNECT_TIMEOUT
     # RDBStorage fills in a template: braces are meant as they are.
     text = target.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
+    with _using(url, target):
+        return RDBStorage(text, engine_kwargs=_settings(target), skip_table_creation=not create)
+
+
+def snapshots(url: str, names: Sequence[str]) -> dict[str, Snapshot]:
+    """The studies of these names that a storage has, by name, read without opening them in Optuna.
+
+    Raises InputError and StorageError as `open_storage`, MismatchError as `open_study`.
+    """
+    target = _parsed(url)
+    if target.get_backend_name() == "sqlite":
+        _check_file(url, target, create=False)
+    with _using(url, target):
+        engine = create_engine(target, **_settings(target))
+        try:
+            found = stored(engine, names)
+        finally:
+            engine.dispose()
+    for name, study in found.items():
+        _check_directions(name, study.directions)
+    return {
+        name: Snapshot(name=name, user_attrs=study.user_attrs, records=_records(study.trials))
+        for name, study in found.items()
+    }
+
+
+def _settings(target: URL) -> dict[str, Any]:
+    """What SQLAlchemy's engine is made with."""
+    sqlite = target.get_backend_name() == "sqlite"
+    wait = "timeout" if sqlite else "connect_timeout"
+    waits = sqlite or target.drivername in CONNECT_TIMEOUT
+    return {"connect_args": {wait: TIMEOUT} if waits else {}, "pool_pre_ping": not sqlite}
+
+
+@contextmanager
+def _using(url: str, target: URL) -> Iterator[None]:
+    """Turns what goes wrong with a storage that is being opened into errors of ours."""
+    sqlite = target.get_backend_name() == "sqlite"
     try:
         with storage_errors(
             f"the study storage {masked(url)} cannot be used",
             FILE_ADVICE if sqlite else SERVER_ADVICE,
         ):
-            return RDBStorage(
-                text,
-                engine_kwargs={
-                    "connect_args": {wait: TIMEOUT} if waits else {},
-                    "pool_pre_ping": not sqlite,
-                },
-                skip_table_creation=not create,
-            )
+            yield
     except (ImportError, ArgumentError) as error:  # ArgumentError: a dialect nobody knows
         raise InputError(
             f"the study storage {masked(url)} needs the Python driver of "
@@ -206,15 +245,18 @@ def open_study(storage: BaseStorage, name: str, *, create: bool = False) -> optu
             study = optuna.load_study(storage=storage, study_name=name, sampler=sampler)
         else:
             raise InputError(f"there is no study {name!r}; the storage has {names}")
-        found = [direction.name.lower() for direction in study.directions]
-        if found != DIRECTIONS:
-            raise MismatchError(
-                f"the study {name!r} must {' and '.join(DIRECTIONS)} {' and '.join(METRICS)}, "
-                f"found {found}. Choose another name"
-            )
+        _check_directions(name, [direction.name.lower() for direction in study.directions])
         if create and study.metric_names != METRICS:
             study.set_metric_names(METRICS)
         return study
+
+
+def _check_directions(name: str, found: list[str]) -> None:
+    if found != DIRECTIONS:
+        raise MismatchError(
+            f"the study {name!r} must {' and '.join(DIRECTIONS)} {' and '.join(METRICS)}, "
+            f"found {found}. Choose another name"
+        )
 
 
 def write_trial(
@@ -267,7 +309,11 @@ def records(study: optuna.Study) -> list[Record]:
             trials = finished(database, study._study_id)
         else:
             trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    return [_record(trial) for trial in trials if "arch" in trial.user_attrs]
+    return list(_records(trials))
+
+
+def _records(trials: Sequence[Row | FrozenTrial]) -> tuple[Record, ...]:
+    return tuple(_record(trial) for trial in trials if "arch" in trial.user_attrs)
 
 
 def _record(trial: Row | FrozenTrial) -> Record:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +80,23 @@ def test_as_json(finished: tuple[Path, Result]) -> None:
     assert len(result["candidates"]) == 2
     assert result["candidates"][0]["test_accuracy"] is None
     assert shown["finished"] is True
+
+
+def test_nothing_slow_is_imported(root: Path, finished: tuple[Path, Result]) -> None:
+    """Alembic comes with an Optuna storage that is opened: a third of the time."""
+    code = (
+        "import sys; from cli.main import hnas; hnas(sys.argv[1:], standalone_mode=False); "
+        "print('slow:', {'torch', 'alembic', 'matplotlib'} & set(sys.modules))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code, "status", "--run", str(finished[0])],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "trained alone" in ran.stdout
+    assert ran.stdout.splitlines()[-1] == "slow: set()"
 
 
 def test_nothing_is_touched(finished: tuple[Path, Result]) -> None:

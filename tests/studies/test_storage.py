@@ -16,6 +16,7 @@ from studies.storage import (
     open_storage,
     open_study,
     records,
+    snapshots,
     study_names,
     write_trial,
 )
@@ -110,6 +111,32 @@ def test_a_study_of_other_objectives_is_refused(url):
     optuna.create_study(storage=storage, study_name="other", direction="minimize")
     with pytest.raises(MismatchError, match=r"found \['minimize'\]. Choose another name"):
         open_study(storage, "other", create=True)
+
+
+def test_a_snapshot_is_the_study_without_opening_it(url):
+    study = open_study(open_storage(url), "s")
+    study.set_user_attr("handoff", {"arch": None})
+    [(name, found)] = snapshots(url, ["s", "t"]).items()
+    assert name == "s"
+    assert found.user_attrs == study.user_attrs
+    assert found.records == (RECORD,)
+
+
+def test_a_snapshot_of_other_objectives_is_refused(url):
+    optuna.create_study(storage=open_storage(url), study_name="other", direction="minimize")
+    with pytest.raises(MismatchError, match=r"'other' must .* found \['minimize'\]. Choose"):
+        snapshots(url, ["other"])
+
+
+def test_a_snapshot_of_no_study_storage_is_refused(tmp_path):
+    with pytest.raises(StorageError, match=r"there is no study storage .*none.db: check the path"):
+        snapshots(url_of(tmp_path / "none.db"), ["s"])
+    with sqlite3.connect(tmp_path / "other.db") as other:
+        other.execute("create table things (name text)")
+    with pytest.raises(StorageError, match=r"other.db cannot be used: no such table: studies. Che"):
+        snapshots(url_of(tmp_path / "other.db"), ["s"])
+    with pytest.raises(InputError, match="needs the Python driver of 'mysql\\+nosuch': "):
+        snapshots("mysql+nosuch://bob:hush@h/d", ["s"])
 
 
 def text_file(folder):

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from hnas.space import Frame, distribution_space, size_space
 from studies.encoding import distributions, encode
 from studies.storage import CONSTRAINTS, GENERATION, open_storage, open_study
-from studies.tables import backend, finished, insert_trial
+from studies.tables import backend, finished, insert_trial, stored
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=3, N=3)
 STAGE1 = distribution_space(FRAME, d_k=192, d_z=4, E=1, K=31)
@@ -80,6 +80,19 @@ def check_finished(storage):
     for ours, its in zip(found, expected, strict=True):
         assert (ours.number, ours.values) == (its.number, its.values)
         assert (ours.user_attrs, ours.system_attrs) == (its.user_attrs, its.system_attrs)
+    check_stored(storage, study, other)
+
+
+def check_stored(storage, *studies):
+    """The whole of each study, as Optuna has it, among names that nobody has."""
+    studies[0].set_user_attr("about", {"a": [1, 2.5, "ü"], "b": None})
+    found = stored(storage.engine, ["nobody's", *(study.study_name for study in studies)])
+    assert found.keys() == {study.study_name for study in studies}
+    for study in studies:
+        its = found[study.study_name]
+        assert its.directions == [d.name.lower() for d in study.directions]
+        assert its.user_attrs == study.user_attrs
+        assert its.trials == finished(storage, study._study_id)
 
 
 def test_what_is_finished_is_read_as_optuna_reads_it(tmp_path):
