@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from hnas.arch import Arch, Block
 from hnas.errors import BudgetError, InputError
-from hnas.rules import AugmentRules, DataRules, ScoreRules
+from hnas.rules import AugmentRules, DataRules, ScoreRules, TrainingRules
 from hnas.space import Frame
 from studies.plan import (
     PRESETS,
@@ -350,6 +350,22 @@ def test_the_paper_s_plans(name: str, budget: int) -> None:
     assert plan.budget() == budget
     assert plan.net.d // (plan.net.N * plan.net.heads) == 64  # as DeiT's heads
     assert (plan.stage2.trials, plan.stage2.population) == (1000, 50)
+
+
+@pytest.mark.parametrize("name", ["glit-tiny", "glit-small", "glit-base"])
+def test_the_paper_s_networks_are_retrained_as_deit(name: str) -> None:
+    """2012.12877, table 9; the averaging's decay and the crop from its code."""
+    rules = load_preset(name).retrain
+    assert rules.training == TrainingRules(
+        epochs=300, batch=1024, lr=5e-4 * 1024 / 512, warmup=0.0167, weight_decay=0.05,
+        label_smoothing=0.1, dropout=0.0, drop_path=0.1, ema=0.99996, clip=0.0,
+        mixup=0.8, cutmix=1.0, repeats=3,
+    )  # fmt: skip
+    assert rules.augment == AugmentRules(
+        crop=0.08, flip=True, randaugment=9.0, randaugment_std=0.5, randaugment_ops=2,
+        erase=0.25, erase_noise=True,
+    )  # fmt: skip
+    assert not rules.distillation.teacher  # GLiT's are not distilled
 
 
 # Spaces and budget
