@@ -15,7 +15,15 @@ from pathlib import Path
 
 from benchmarks.common import Row, table, write
 
-SCRIPTS = ("local_head", "supernet_step", "scoring", "search", "architecture_cost", "startup")
+SCRIPTS = (
+    "local_head",
+    "supernet_step",
+    "augmentation",
+    "scoring",
+    "search",
+    "architecture_cost",
+    "startup",
+)
 
 
 def rows_of(script: str, arguments: list[str]) -> list[Row]:

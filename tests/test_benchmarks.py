@@ -8,7 +8,15 @@ import sys
 
 import pytest
 
-SCRIPTS = ("local_head", "supernet_step", "scoring", "search", "architecture_cost", "startup")
+SCRIPTS = (
+    "local_head",
+    "supernet_step",
+    "augmentation",
+    "scoring",
+    "search",
+    "architecture_cost",
+    "startup",
+)
 ROW = re.compile(r"^\S.*? +[\d.e+-]+ +[\d.e+-]+ s +(?P<ratio>[\d.e+-]+) ", re.MULTILINE)
 
 
