@@ -24,6 +24,7 @@ from hnas.arch import Arch
 from hnas.cost import cost
 from hnas.space import Frame, Space, distribution_space, size_space
 from studies.encoding import distributions
+from studies.evolution import NSGA2
 from studies.fake import FakeScorer
 from studies.stage import SearchRules, TrialEvent, _conditions, run_stage
 from studies.storage import Record, close_storage, open_storage, open_study, write_trial
@@ -50,7 +51,7 @@ def fill(study: optuna.Study, space: Space, trials: int) -> None:
     """Random distinct architectures within the budget, scored, in full generations."""
     scorer, rng = FakeScorer(frame=FRAME), np.random.default_rng(0)
     rules = SearchRules(trials=trials or 1, population=POPULATION)
-    for name, value in _conditions(space, scorer, rules, BUDGET).items():
+    for name, value in _conditions(space, scorer, rules, BUDGET, NSGA2).items():
         study.set_user_attr(name, value)
     distinct: set[Arch] = set()
     now = datetime.now()
