@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet -c constraints.txt
 
-.PHONY: search test slow gpu lint bench constraints
+.PHONY: search test slow gpu lint bench faults constraints
 .DELETE_ON_ERROR:
 
 search: $(VENV)/.hnas  ## a first search: distributions on digits
@@ -26,6 +26,9 @@ lint: $(VENV)/.hnas-dev
 
 bench: $(VENV)/.hnas-dev  ## how fast it is: benchmarks/results/cpu.json; see docs/performance.md
 	$(BIN)/python -m benchmarks.cpu
+
+faults: $(VENV)/.hnas-dev  ## kills and other faults in real searches: docs/reliability.md
+	$(BIN)/python -m faults
 
 # Pins what is installed now; a local build such as torch 2.13.0+cpu counts as its release.
 constraints: $(VENV)/.hnas-dev

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import glob
 import os
+import re
+from collections.abc import Iterable
 from pathlib import Path
+
+TEMPORARY = re.compile(r"\..+\.(\d+)\.tmp")
+"""How a file is called until it is whole: by its own name and the process that writes it."""
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -12,6 +18,7 @@ def write_atomic(path: Path, data: bytes) -> None:
     Raises OSError where the folder cannot be written; the old file is untouched then.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    remove_abandoned(path.parent.glob(f".{glob.escape(path.name)}.*.tmp"))
     try:
         with temporary.open("wb") as file:
             file.write(data)
@@ -26,3 +33,21 @@ def write_atomic(path: Path, data: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def remove_abandoned(files: Iterable[Path]) -> None:
+    """Removes those of `files` that a killed process had not written to the end."""
+    for path in files:
+        name = TEMPORARY.fullmatch(path.name)
+        if name and not _is_running(int(name[1])):
+            path.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass  # another user's
+    return True

@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 
 from hnas.differences import differences, listed
 from hnas.errors import BusyError, InputError, MismatchError, StateError
-from hnas.files import write_atomic
+from hnas.files import remove_abandoned, write_atomic
 from studies.plan import Plan, load_plan, to_toml
 from studies.storage import masked
 from studies.strategies import Stage, stages
@@ -120,6 +120,7 @@ class Run:
                 "Unlock or free the folder, or choose another --run"
             ) from None
         try:
+            remove_abandoned(self.folder.rglob(".*.tmp"))
             write(holder, f"{os.getpid()}\n".encode())
             yield
         finally:

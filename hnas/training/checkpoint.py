@@ -1,8 +1,9 @@
 """Checkpoints: tensors in safetensors, the rest in JSON, complete or not there at all.
 
 `NAME.json` lists the versions that exist, newest first, each a file `NAME-HASH.safetensors` with
-its SHA-256. A version is written and synced under its own name; then one rename of the JSON makes
-it current. The one before is kept: a torn or altered file is refused by name and the previous used.
+its SHA-256, and what is said of it with another. A version is written and synced under its own
+name; then one rename of the JSON makes it current. The one before is kept: a torn or altered file
+is refused by name and the previous used.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,7 +43,12 @@ def save(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> 
     data = safetensors.torch.save({name: t.detach().cpu() for name, t in tensors.items()})
     digest = hashlib.sha256(data).hexdigest()
     file = path.with_name(f"{path.name}-{digest[:16]}.safetensors")
-    version = {"file": file.name, "sha256": digest, "meta": dict(meta)}
+    version = {
+        "file": file.name,
+        "sha256": digest,
+        "meta": dict(meta),
+        "meta_sha256": _meta_digest(meta),
+    }
     try:
         older = [v for v in _versions(path) if v["file"] != file.name]
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,13 +56,25 @@ def save(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> 
         versions = [version, *older[: KEPT - 1]]
         index = json.dumps({"versions": versions}, indent=1).encode()
         write_atomic(path.with_name(path.name + ".json"), index)
-        for old in older[KEPT - 1 :]:
-            path.with_name(old["file"]).unlink(missing_ok=True)
+        tidy(path)
     except OSError as error:
         raise CheckpointError(
             f"checkpoint {path.name} could not be written to {path.parent}: {error.strerror}. "
             "Nothing finished before is lost; free or unlock the folder and run again"
         ) from None
+
+
+def tidy(path: Path) -> None:
+    """Removes the files of versions that are listed no more, or not yet: where a process was killed
+    between the file and the list. Only for the one process that writes this checkpoint.
+
+    Raises CheckpointError. What cannot be removed stays.
+    """
+    listed = {version["file"] for version in _versions(path)}
+    for file in path.parent.glob(f"{path.name}-{'[0-9a-f]' * 16}.safetensors"):
+        if file.name not in listed:
+            with suppress(OSError):
+                file.unlink()
 
 
 def load(path: Path) -> Checkpoint | None:
@@ -75,6 +94,10 @@ def load(path: Path) -> Checkpoint | None:
         if hashlib.sha256(data).hexdigest() != version["sha256"]:
             refused.append(f"{file.name}: its SHA-256 is not the one recorded ({len(data)} bytes)")
             continue
+        # Versions of hnas 0.1.0's first days have none.
+        if version.get("meta_sha256", digest := _meta_digest(version["meta"])) != digest:
+            refused.append(f"{file.name}: what {path.name}.json says of it has been changed")
+            continue
         try:
             tensors = safetensors.torch.load(data)
         except SafetensorError as error:
@@ -87,6 +110,10 @@ def load(path: Path) -> Checkpoint | None:
             f"Delete {path.name}.json there to start this part again"
         )
     return None
+
+
+def _meta_digest(meta: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()
 
 
 def _versions(path: Path) -> list[dict[str, Any]]:

@@ -197,7 +197,10 @@ def _resume(
     identity: Mapping[str, Any],
     on_refused: Callable[[str], None],
 ) -> None:
-    found = checkpoint.load(path) if path is not None else None
+    if path is None:
+        return
+    checkpoint.tidy(path)
+    found = checkpoint.load(path)
     if found is None:
         return
     for reason in found.refused:

@@ -27,6 +27,18 @@ def test_the_newest_version_comes_back(tmp_path):
     assert len(names) == 3 and "net.json" in names  # two versions are kept
 
 
+def test_versions_that_no_index_names_are_removed(tmp_path):
+    """A process that is killed between a version and its index leaves one."""
+    path = tmp_path / "net"
+    save(path, weights(1), {})
+    (tmp_path / f"net-{'0' * 16}.safetensors").write_bytes(b"left")
+    (tmp_path / f"net2-{'0' * 16}.safetensors").write_bytes(b"another's")
+    save(path, weights(2), {})
+    names = [p.name for p in tmp_path.glob(f"*{'0' * 16}*")]
+    assert names == [f"net2-{'0' * 16}.safetensors"]
+    assert len(list(tmp_path.glob("net-*"))) == 2
+
+
 @pytest.mark.parametrize("damage", ["truncate", "flip", "delete"])
 def test_a_damaged_version_is_refused_by_name_and_the_previous_used(tmp_path, damage):
     path = tmp_path / "net"
@@ -43,6 +55,40 @@ def test_a_damaged_version_is_refused_by_name_and_the_previous_used(tmp_path, da
     found = load(path)
     assert found.meta == {"epoch": 1}
     assert len(found.refused) == 1 and newest.name in found.refused[0]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_a_changed_byte_of_the_index_is_noticed(tmp_path, data):
+    """Whatever comes back, it is one of the two versions as it was saved."""
+    path, index = tmp_path / "net", tmp_path / "net.json"
+    if not index.exists():
+        save(path, weights(1), {"epoch": 1, "identity": {"lr": 0.5}})
+        save(path, weights(2), {"epoch": 2, "identity": {"lr": 0.5}})
+        (tmp_path / "good").write_bytes(index.read_bytes())
+    good = (tmp_path / "good").read_bytes()
+    at = data.draw(st.integers(0, len(good) - 1))
+    byte = data.draw(st.integers(0, 255))
+    index.write_bytes(good[:at] + bytes([byte]) + good[at + 1 :])
+    try:
+        found = load(path)
+    except CheckpointError:
+        return
+    epoch = found.meta["epoch"]
+    assert found.meta == {"epoch": epoch, "identity": {"lr": 0.5}}
+    assert torch.equal(found.tensors["w"], weights(epoch)["w"])
+
+
+def test_what_is_said_of_a_version_cannot_be_changed(tmp_path):
+    path = tmp_path / "net"
+    save(path, weights(1), {"epoch": 1})
+    save(path, weights(2), {"epoch": 2})
+    index = json.loads((tmp_path / "net.json").read_text())
+    index["versions"][0]["meta"]["epoch"] = 9
+    (tmp_path / "net.json").write_text(json.dumps(index))
+    found = load(path)
+    assert found.meta == {"epoch": 1}
+    assert found.refused[0].endswith("what net.json says of it has been changed")
 
 
 def test_when_no_version_is_usable_the_message_names_each(tmp_path):

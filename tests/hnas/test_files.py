@@ -1,6 +1,9 @@
+import os
 import stat
+import subprocess
+import sys
 
-from hnas.files import write_atomic
+from hnas.files import remove_abandoned, write_atomic
 
 
 def test_write_atomic_replaces_the_content(tmp_path):
@@ -9,3 +12,16 @@ def test_write_atomic_replaces_the_content(tmp_path):
     write_atomic(file, b"22")
     assert file.read_bytes() == b"22" and stat.S_ISREG(file.stat().st_mode)
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    left = [tmp_path / f".{name}.{dead.pid}.tmp" for name in ("x.json", "y.json")]
+    kept = [tmp_path / name for name in (f".z.{os.getpid()}.tmp", ".notes.tmp", "a.1.tmp")]
+    for path in (*left, *kept):
+        path.write_bytes(b"half")
+    write_atomic(tmp_path / "x.json", b"whole")  # its own at once
+    assert sorted(tmp_path.iterdir()) == sorted([tmp_path / "x.json", left[1], *kept])
+    remove_abandoned(tmp_path.iterdir())
+    assert sorted(tmp_path.iterdir()) == sorted([tmp_path / "x.json", *kept])

@@ -1,0 +1,136 @@
+"""A place to break searches in: a plan that takes a second, processes, and the unbroken run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from faults.outcome import outcome
+from faults.points import Point
+
+ROOT = Path(__file__).parents[1]
+PLAN = """
+[data]
+limit = 200
+
+[net]
+image = 8
+channels = 1
+patch = 4
+classes = 10
+d = 12
+M = 3
+N = 3
+
+[augment]
+shift = 1
+
+[stage1]
+d_k = 12
+K = 3
+trials = 8
+population = 4
+training = { epochs = 3, batch = 64, lr = 3e-3, dropout = 0.1 }
+
+[stage2]
+d_k = [6, 12]
+d_z = [2, 4]
+E = [1, 2]
+K = [3, 5]
+trials = 7
+population = 4
+training = { epochs = 2, batch = 64, lr = 3e-3, ema = 0.5 }
+
+[score]
+recalibration = 32
+
+[retrain]
+top = 2
+training = { epochs = 2, batch = 64, lr = 3e-3, ema = 0.9, drop_path = 0.1 }
+"""
+"""A whole search with everything in it that has a state: dropout, EMA, stochastic depth."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ran:
+    """A process that has ended."""
+
+    code: int
+    """Exit code, or minus the signal that ended it."""
+    out: str
+    err: str
+
+    @property
+    def message(self) -> str:
+        """What it told its user: the last lines of stderr, as one."""
+        return " ".join(self.err.strip().split())
+
+
+class Lab:
+    """Runs searches in subprocesses. Each folder of `place` is one experiment; its run is called
+    `run` in all of them, so that their studies have the same names."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self.plan = place / "plan.toml"
+        place.mkdir(parents=True, exist_ok=True)
+        self.plan.write_text(PLAN)
+
+    def hnas(
+        self, *args: object, fault: str = "none", point: Point | None = None, **environment: str
+    ) -> Ran:
+        """A command of hnas, with a fault at a point."""
+        ran = subprocess.run(
+            self.command(*args, fault=fault, point=point),
+            cwd=ROOT,
+            env=_environment(**environment),
+            capture_output=True,
+            text=True,
+        )
+        return Ran(code=ran.returncode, out=ran.stdout, err=ran.stderr)
+
+    def start(self, *args: object) -> subprocess.Popen[str]:
+        """The same, not waited for."""
+        return subprocess.Popen(
+            self.command(*args),
+            cwd=ROOT,
+            env=_environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def command(self, *args: object, fault: str = "none", point: Point | None = None) -> list[str]:
+        at = json.dumps(asdict(point)) if point else "none"
+        return [sys.executable, "-m", "faults.process", fault, at, "--", *map(str, args)]
+
+    def search(self, run: Path, *more: object) -> tuple[object, ...]:
+        """The arguments of a whole search of the plan."""
+        return ("search", "--plan", self.plan, "--run", run, "--device", "cpu", *more)
+
+    @cached_property
+    def unbroken(self) -> Path:
+        """A run that nothing happened to."""
+        run = self.place / "unbroken" / "run"
+        ran = self.hnas(*self.search(run))
+        assert ran.code == 0, ran.err
+        return run
+
+    @cached_property
+    def expected(self) -> dict[str, Any]:
+        return outcome(self.unbroken)
+
+    def copy(self, name: str) -> Path:
+        """The unbroken run, to be changed."""
+        return Path(shutil.copytree(self.unbroken, self.place / name / "run"))
+
+
+def _environment(**more: str) -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **more}

@@ -1,0 +1,61 @@
+"""What a run has come to: everything that must not depend on what happened on the way."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hnas.differences import differences
+from studies.run import open_run
+from studies.storage import close_storage, open_storage, open_study, records
+
+
+def outcome(folder: Path) -> dict[str, Any]:
+    """Trials with their values, studies' attributes, hand-off, winner, the hash of all weights,
+    and the names of the files that there are. Times are left out."""
+    run = open_run(folder)
+    storage = open_storage(run.storage)
+    studies = {}
+    for stage in (1, 2):
+        study = open_study(storage, run.study_name(stage))
+        studies[f"stage {stage}"] = {
+            "attributes": study.user_attrs,
+            "trials": [
+                {
+                    "number": r.number,
+                    "generation": r.generation,
+                    "arch": r.arch.to_json(),
+                    "accuracy": r.accuracy,
+                    "loss": r.loss,
+                    "macs": r.macs,
+                }
+                for r in records(study)
+            ],
+        }
+    close_storage(storage)
+    weights = {
+        str(index.relative_to(folder)): json.loads(index.read_text())["versions"]
+        for part in ("checkpoints", "networks")
+        for index in sorted((folder / part).glob("*.json"))
+    }
+    files = sorted(
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if path.is_file() and not path.name.startswith("study.db")
+    )
+    return {
+        "studies": studies,
+        "weights": weights,
+        "split": run.read("split.json"),
+        "result": run.read("result.json"),
+        "files": files,
+    }
+
+
+def lost(expected: dict[str, Any], found: dict[str, Any]) -> list[str]:
+    """What differs, by name; empty where nothing was lost."""
+    return [
+        f"{name}: {was!r} became {now!r}"
+        for name, (was, now) in differences(expected, found).items()
+    ]

@@ -1,0 +1,128 @@
+"""The command line of hnas with one fault in it: `python -m faults.process FAULT POINT -- ARGS`.
+
+FAULT names one of ACTS, POINT is a `Point` as JSON; `none none` runs it as it is. Checkpoints are
+written after every epoch, so that there are some to be hit in the second that a training takes.
+"""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from faults.points import Point, path_of, strike
+
+DISK = "HNAS_FAULTS_DISK"
+"""Environment variable: the folder where the disk is that `fill` fills."""
+PATIENCE = "HNAS_FAULTS_PATIENCE"
+"""Environment variable: seconds to wait for a storage, instead of what hnas waits."""
+BALLAST = ".ballast"
+"""The file that fills the disk; where it is removed there is room again."""
+
+
+def _kill(*args: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _tear(descriptor: int) -> None:
+    """What a power cut leaves of a file that was not synced yet: half of it."""
+    path = path_of(descriptor)
+    os.truncate(path, os.path.getsize(path) // 2)
+    _kill()
+
+
+def _interrupt(*args: object) -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def _terminate(*args: object) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _fill(*args: object) -> None:
+    """To the last byte."""
+    with open(os.path.join(os.environ[DISK], BALLAST), "wb", buffering=0) as file:
+        for size in (2**20, 2**12, 1):
+            try:
+                while file.write(b"\0" * size):
+                    pass
+            except OSError:
+                continue
+
+
+def _out_of_memory(*args: object) -> None:
+    import torch
+
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+
+def _nan(optimizer: Any) -> None:
+    """In one gradient, as an overflow leaves it."""
+    optimizer.param_groups[0]["params"][0].grad.fill_(float("nan"))
+
+
+def _explode(optimizer: Any) -> None:
+    """All weights times 10^4, as a step that is far too long leaves them."""
+    for group in optimizer.param_groups:
+        for weight in group["params"]:
+            weight.data.mul_(1e4)
+
+
+def _nan_logits(logits: Any, *args: object) -> None:
+    logits.fill_(float("nan"))
+
+
+def _turn_back(*args: object) -> None:
+    """The clock, a second further back at every look: what a bad time server does, and worse."""
+    import studies.stage
+
+    now, looks = time.time(), itertools.count(1)
+    real = datetime.datetime
+
+    class Backwards(real):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return real.fromtimestamp(time.time(), tz)
+
+    time.time = lambda: now - next(looks)
+    studies.stage.datetime = Backwards  # type: ignore[attr-defined]
+
+
+ACTS: dict[str, Callable[..., None]] = {
+    "kill": _kill,
+    "tear": _tear,
+    "interrupt": _interrupt,
+    "terminate": _terminate,
+    "fill": _fill,
+    "out of memory": _out_of_memory,
+    "nan": _nan,
+    "explode": _explode,
+    "nan logits": _nan_logits,
+    "turn back": _turn_back,
+}
+
+
+def main() -> None:
+    fault, point, _, *args = sys.argv[1:]
+    import hnas.training.loop
+    import studies.storage
+    from cli.main import hnas as command
+
+    defaults = hnas.training.loop.train.__kwdefaults__
+    assert defaults is not None
+    defaults["every"] = 0.0
+    if PATIENCE in os.environ:
+        studies.storage.TIMEOUT = int(os.environ[PATIENCE])
+    if fault != "none":
+        strike(Point(**json.loads(point)), ACTS[fault])
+    command(args, prog_name="hnas")
+
+
+if __name__ == "__main__":
+    main()

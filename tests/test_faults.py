@@ -1,0 +1,62 @@
+"""Faults in real searches. Here one of each kind that is quick; `make faults` tries them all."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from faults.cases import CASES, judged
+from faults.lab import Lab
+from faults.points import EXPORT, SEARCH, WRITES
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    return Lab(tmp_path_factory.mktemp("lab"))
+
+
+def test_there_are_enough_points_and_no_two_alike() -> None:
+    points = (*SEARCH, *EXPORT)
+    assert len({point.name for point in points}) == len(points) >= 30
+    phases = {point.phase for point in points}
+    assert {
+        "supernet training",
+        "checkpoint writing",
+        "scoring",
+        "storage transaction",
+        "hand-off",
+        "retraining",
+        "export",
+    } <= phases
+    assert len({point.phase for point in WRITES}) >= 8
+
+
+@pytest.mark.parametrize("phase", ["checkpoint writing", "storage transaction", "hand-off"])
+def test_killed_there_nothing_is_lost(lab: Lab, phase: str) -> None:
+    point = [point for point in SEARCH if point.phase == phase][-1]
+    run = lab.place / phase / "run"
+    ran = lab.hnas(*lab.search(run), fault="kill", point=point)
+    assert judged(lab, run, point.name, ran, -9, "").lost == ()
+
+
+def test_what_is_lost_is_noticed(lab: Lab) -> None:
+    """The judge itself: a run whose winner is another one."""
+    run = lab.copy("lost")
+    result = run / "result.json"
+    result.write_text(result.read_text().replace('"accuracy": 0.', '"accuracy": 0.9', 1))
+    ran = lab.hnas(*lab.search(run))
+    [what] = judged(lab, run, "", ran, 0, "").lost
+    assert what.startswith("result.candidates.0.accuracy: 0.")
+    assert "exit code 0, not 9" in judged(lab, run, "", ran, 9, "").lost[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_every_fault(root: Path, name: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "faults", name], cwd=root, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
