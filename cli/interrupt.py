@@ -23,7 +23,7 @@ def resumable(folder: Path) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
-            f"Interrupted. What is finished is kept in {folder}; continue with: {_same_command()}"
+            f"Interrupted. What is finished is kept in {folder}; continue with: {typed()}"
         ) from None
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -33,7 +33,8 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _same_command() -> str:
+def typed() -> str:
+    """The command line as it was given, its passwords masked."""
     from studies.storage import masked
 
     args = click.get_current_context().meta.get(ARGS, ())

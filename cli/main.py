@@ -28,6 +28,7 @@ COMMANDS = {
         "cli.import_weights:import_weights",
         "Read published weights (GLiT's release, DeiT, ViT) into files of hnas.",
     ),
+    "compare": ("cli.compare:compare", "Compare strategies, or plans, over several seeds."),
     "status": ("cli.status:status", "Show what a run has done and what is next."),
     "analyze": ("cli.analyze:analyze", "Ask a run what the paper reports of its own network."),
     "published": ("cli.published:published", "List published networks on ImageNet, with sources."),

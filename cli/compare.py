@@ -1,0 +1,197 @@
+"""`hnas compare`: strategies and plans beside each other, over several seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.interrupt import resumable, typed
+from cli.options import RUNS, device_option
+from cli.render import cell, table
+from hnas.errors import InputError
+from studies.plan import PRESETS, STRATEGIES, Plan, load_plan, load_preset
+
+if TYPE_CHECKING:
+    from cli.progress import Display
+    from studies.compare import Row, Task
+
+
+@click.command()
+@click.option(
+    "--preset",
+    "presets",
+    multiple=True,
+    metavar="NAME",
+    help=f"One of {', '.join(PRESETS)}; may be given several times [digits].",
+)
+@click.option(
+    "--plan",
+    "files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A plan file; may be given several times.",
+)
+@click.option(
+    "--strategies",
+    default=",".join(STRATEGIES),
+    metavar="A,B",
+    help=f"The first is what the others are compared with [{','.join(STRATEGIES)}].",
+)
+@click.option("--seeds", default="0,1,2", metavar="A,B", help="[0,1,2]")
+@click.option(
+    "--runs",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=RUNS / "compare",
+    metavar="DIR",
+    help=f"Where the runs are kept, each in a folder of its own [{RUNS / 'compare'}].",
+)
+@click.option(
+    "--to",
+    "target",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Where compare.json and compare.svg are written [the folder of the runs].",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    default=1,
+    help="So many searches beside each other, each on one CPU thread [1].",
+)
+@device_option
+def compare(
+    presets: tuple[str, ...],
+    files: tuple[Path, ...],
+    strategies: str,
+    seeds: str,
+    folder: Path,
+    target: Path | None,
+    jobs: int,
+    device: str,
+) -> None:
+    """Compare strategies, or plans, over several seeds.
+
+    Every plan is searched by every strategy from every seed, each in a run of its own; finished
+    runs are read, the same command goes on after an interruption. Shows each winner, then mean and
+    standard deviation (n - 1) over the seeds; compare.json has both, with machine and versions.
+
+    A seed decides the split of the images, so differences are taken seed by seed: to the first
+    strategy of the plan or, where there is one strategy, to the first plan.
+    """
+    from studies.compare import is_finished, rows, tasks, write_files
+
+    plans = _plans(presets or (() if files else ("digits",)), files)
+    names = [name.strip() for name in strategies.split(",")]
+    asked = tasks(plans, names, _numbers(seeds), folder)
+    unfinished = [task for task in asked if not is_finished(task)]
+    click.echo(f"{len(asked)} runs in {folder}, {len(asked) - len(unfinished)} of them finished")
+    if unfinished:
+        with resumable(folder):
+            _search(unfinished, device, jobs)
+    found = rows(asked)
+    _show_each(found)
+    _show_means(found)
+    for path in write_files(found, target or folder, typed()):
+        click.echo(f"Wrote {path}")
+
+
+def _plans(presets: Sequence[str], files: Sequence[Path]) -> dict[str, Plan]:
+    """By name. Raises InputError where two have the same."""
+    named = [(name, load_preset(name)) for name in presets]
+    named += [(file.stem, load_plan(file)) for file in files]
+    names = [name for name, _ in named]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(
+            f"plans are told apart by their names, and {twice[0]!r} is there twice: rename a file"
+        )
+    return dict(named)
+
+
+def _numbers(seeds: str) -> list[int]:
+    try:
+        return [int(seed) for seed in seeds.split(",")]
+    except ValueError:
+        raise InputError(
+            f"--seeds must be whole numbers with commas between, as 0,1,2; got {seeds!r}"
+        ) from None
+
+
+def _search(unfinished: Sequence[Task], device: str, jobs: int) -> None:
+    from cli.progress import display, duration
+    from studies.batch import search_all
+    from studies.compare import outcome
+
+    @contextmanager
+    def shown(task: Task) -> Iterator[Display]:
+        click.echo(f"\n{task.words}: {task.folder}")
+        with display() as watch:
+            yield watch
+
+    for done, task in enumerate(search_all(unfinished, device=device, jobs=jobs, watch=shown), 1):
+        one = outcome(task)
+        took = duration((one.minutes or 0) * 60)
+        click.echo(
+            f"{done}/{len(unfinished)}: {task.words}: test {cell(one.test)}, "
+            f"all-global {cell(one.all_global)}, {took}"
+        )
+
+
+def _show_each(found: Sequence[Row]) -> None:
+    click.echo("\nEach winner:")
+    lines: list[tuple[object, ...]] = []
+    for row in found:
+        for i, one in enumerate(row.outcomes):
+            difference = row.differences[i] if row.reference else None
+            lines.append(
+                (
+                    *(row.plan, row.strategy, f"{one.seed}", one.test, difference),
+                    *(one.held_out, one.score, one.macs, one.params),
+                    *(one.all_global, one.hypervolume, _minutes(one.minutes)),
+                )
+            )
+    table(
+        (
+            *("plan", "strategy", "seed", "test", "difference", "held-out", "best score"),
+            *("MACs", "params", "all-global", "hypervolume", "minutes"),
+        ),
+        lines,
+    )
+
+
+def _show_means(found: Sequence[Row]) -> None:
+    from studies.compare import mean
+
+    seeds = len(found[0].outcomes)
+    click.echo(f"\nMean over {seeds} seed{'s'[: seeds > 1]}, +- standard deviation:")
+    lines: list[tuple[object, ...]] = []
+    for row in found:
+        measures = ("test", "held_out", "score", "all_global")
+        accuracies = [_with_spread(row.values(name)) for name in measures]
+        macs, params = (round(mean(row.values(name)) or 0) for name in ("macs", "params"))
+        sign = _with_spread(row.differences, "+") if row.reference else ""
+        minutes = _minutes(mean(row.values("minutes")))
+        lines.append(
+            (
+                *(row.plan, row.strategy, accuracies[0], sign, *accuracies[1:3]),
+                *(macs, params, accuracies[3], minutes),
+            )
+        )
+    columns = ("plan", "strategy", "test", "difference", "held-out", "best score", "MACs", "params")
+    table((*columns, "all-global", "minutes"), lines)
+
+
+def _with_spread(values: Sequence[float], sign: str = "") -> str:
+    from studies.compare import mean, spread
+
+    deviation = spread(values)
+    middle = format(mean(values) or 0.0, f"{sign}.4f")
+    return middle if deviation is None else f"{middle} +- {deviation:.4f}"
+
+
+def _minutes(minutes: float | None) -> str | None:
+    return None if minutes is None else f"{minutes:.1f}"

@@ -1,0 +1,134 @@
+"""Searching many runs to their end, one after the other or in processes beside each other.
+
+Whatever ends it, every run keeps what it has finished and goes on from there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+
+import torch
+
+from hnas.device import choose
+from hnas.errors import HnasError, StateError
+from studies.compare import SPENT, Task
+from studies.run import Run, begin_run
+from studies.search import Search
+from studies.watch import Watch
+
+
+def search_all(
+    unfinished: Sequence[Task],
+    *,
+    device: str,
+    jobs: int = 1,
+    watch: Callable[[Task], contextlib.AbstractContextManager[Watch]] | None = None,
+) -> Iterator[Task]:
+    """Searches each task's run to its end and gives the task then.
+
+    With `jobs` > 1 so many processes work beside each other, each with one torch thread, and what
+    they do meanwhile is not shown.
+    """
+    if jobs == 1:
+        for task in unfinished:
+            with watch(task) if watch else contextlib.nullcontext(Watch()) as shown:
+                search_one(task, device, shown)
+            yield task
+    else:
+        yield from _in_processes(unfinished, device, jobs)
+
+
+def search_one(task: Task, device: str, watch: Watch) -> None:
+    """Searches a run to its end and notes the time that it took, with what it took before."""
+    run = begin_run(task.folder, task.plan)
+    with run.hold(), _timed(run), contextlib.closing(Search(run, choose(device), watch)) as search:
+        for number in range(1, len(run.stages) + 1):
+            search.stage(number)
+        search.finish()
+
+
+@contextlib.contextmanager
+def _timed(run: Run) -> Iterator[None]:
+    """Adds the time within to the run's; a kill forgets what it interrupts."""
+    before = run.read(SPENT) or {"seconds": 0.0, "cpu_seconds": 0.0}
+    began, cpu = time.monotonic(), time.process_time()
+    try:
+        yield
+    finally:
+        run.write(
+            SPENT,
+            {
+                "seconds": before["seconds"] + time.monotonic() - began,
+                "cpu_seconds": before["cpu_seconds"] + time.process_time() - cpu,
+            },
+        )
+
+
+def _in_processes(unfinished: Sequence[Task], device: str, jobs: int) -> Iterator[Task]:
+    """Spawned, not forked: torch's threads do not survive a fork."""
+    context = multiprocessing.get_context("spawn")
+    waiting = list(unfinished)
+    working: dict[Connection, tuple[Task, SpawnProcess]] = {}
+    try:
+        while waiting or working:
+            while waiting and len(working) < jobs:
+                task = waiting.pop(0)
+                ours, theirs = context.Pipe(duplex=False)
+                process = context.Process(target=_work, args=(task, device, theirs))
+                with _uninterrupted():
+                    process.start()
+                    working[ours] = (task, process)
+                theirs.close()
+            for ready in wait(list(working)):
+                assert isinstance(ready, Connection)
+                task, process = working.pop(ready)
+                _check_done(task, ready, process)
+                yield task
+    finally:
+        # A run survives this as it survives anything.
+        for _, process in working.values():
+            process.kill()
+            process.join()
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Signals wait until its end. In a process that is started within they wait for ever: Ctrl-C,
+    which meets all, is for the one that started it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _work(task: Task, device: str, answer: Connection) -> None:
+    """In a process of its own."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    torch.set_num_threads(1)
+    try:
+        search_one(task, device, Watch())
+        answer.send(None)
+    except HnasError as error:
+        answer.send(error)
+
+
+def _check_done(task: Task, answer: Connection, process: SpawnProcess) -> None:
+    """Raises what the process raised, StateError where it ended without a word."""
+    try:
+        error = answer.recv()
+    except EOFError:
+        process.join()
+        raise StateError(
+            f"the process that searched {task.folder} ended with exit code {process.exitcode}. "
+            "What it has finished is kept: run the same command again"
+        ) from None
+    process.join()
+    if error is not None:
+        raise error

@@ -1,0 +1,254 @@
+"""Searches beside each other: every plan by every strategy from every seed, each a run of its own.
+
+A seed decides the split of the images too, so that outcomes are compared seed by seed: differences
+are paired. Only finished runs are read here; `studies.batch` searches those that are not.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from hnas.differences import differences, listed
+from hnas.errors import InputError, MismatchError, StateError
+from studies.environment import environment
+from studies.figures import COLOURS, MARKERS, panels, save
+from studies.hypervolume import hypervolume
+from studies.plan import Plan, override
+from studies.run import open_run, write
+from studies.status import read_status
+
+SPENT = "spent.json"
+"""What a run has taken so far, beside its result: `seconds` on the clock, `cpu_seconds`."""
+
+
+HOLLOW: dict[str, Any] = {"facecolors": "none", "edgecolors": "#767676"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A run to be compared."""
+
+    name: str
+    """Of its plan."""
+    plan: Plan
+    """With this task's strategy and seed."""
+    folder: Path
+
+    @property
+    def words(self) -> str:
+        search = self.plan.search
+        return f"{self.name}, {search.strategy}, seed {search.seed}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What one run came to. Accuracies are 0 to 1; FLOPs are multiply-accumulates."""
+
+    seed: int
+    run: str
+    """Its folder's name."""
+    test: float
+    """Of the winner, trained alone."""
+    held_out: float
+    """Of the winner, trained alone."""
+    score: float
+    """The highest of the last stage, with inherited weights."""
+    macs: int
+    """Of the winner."""
+    params: int
+    all_global: float
+    """Test accuracy of the all-global network of nearly equal FLOPs."""
+    hypervolume: float
+    """Of the last stage's trials. They are scored with inherited weights: to be compared where two
+    searches share a supernet, as flat and random do."""
+    trials: int
+    """Scored in all stages."""
+    minutes: float | None
+    """On the clock; None where the run was not made by a comparison."""
+
+
+MEASURES = tuple(f.name for f in fields(Outcome) if f.name not in ("seed", "run", "trials"))
+"""What has a mean over seeds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A plan searched by a strategy, over all seeds."""
+
+    plan: str
+    strategy: str
+    outcomes: tuple[Outcome, ...]
+    """By seed, in the order asked for."""
+    reference: str | None
+    """The row whose test accuracies are subtracted, in words; None for the reference itself."""
+    differences: tuple[float, ...]
+    """Of test accuracy to the reference, seed by seed."""
+
+    def values(self, measure: str) -> tuple[float, ...]:
+        """One for each seed. Empty where a run does not know it."""
+        found = [getattr(outcome, measure) for outcome in self.outcomes]
+        return () if None in found else tuple(found)
+
+
+def mean(values: Sequence[float]) -> float | None:
+    """None of no values."""
+    return statistics.fmean(values) if values else None
+
+
+def spread(values: Sequence[float]) -> float | None:
+    """The standard deviation of a sample (n - 1); None of fewer than two values."""
+    return statistics.stdev(values) if len(values) > 1 else None
+
+
+def tasks(
+    plans: Mapping[str, Plan], strategies: Sequence[str], seeds: Sequence[int], folder: Path
+) -> list[Task]:
+    """Every run of the comparison, whole seeds first: what is paired is ready early.
+
+    Raises InputError where something is asked for twice or a strategy is unknown.
+    """
+    for what, asked in (("strategies", strategies), ("seeds", seeds)):
+        if not asked or len(set(asked)) != len(asked):
+            raise InputError(f"{what} must be distinct, at least one, got {list(asked)}")
+    return [
+        Task(
+            name=name,
+            plan=override(plan, strategy=strategy, seed=seed),
+            folder=folder / f"{name}-{strategy}-seed{seed}",
+        )
+        for seed in seeds
+        for name, plan in plans.items()
+        for strategy in strategies
+    ]
+
+
+def is_finished(task: Task) -> bool:
+    """Whether the task's run has its result.
+
+    Raises MismatchError where it has one that was found with another plan.
+    """
+    if not (task.folder / "result.json").exists():
+        return False
+    run = open_run(task.folder)
+    found = differences(asdict(run.plan), asdict(task.plan))
+    if found:
+        raise MismatchError(
+            f"the run {task.folder} was finished with another plan:\n{listed(found)}\n"
+            "Ask for what is stored, or use another --runs"
+        )
+    return read_status(run).finished
+
+
+def outcome(task: Task) -> Outcome:
+    """What a finished run came to. Raises StateError where it is not finished."""
+    run = open_run(task.folder)
+    status = read_status(run)
+    best = status.stages[-1].best
+    if status.result is None or best is None:
+        raise StateError(f"the run {task.folder} has no result to compare yet")
+    winner, plain = status.result.winner, status.result.all_global
+    assert winner.test_accuracy is not None and plain.test_accuracy is not None
+    points = [(record.accuracy, record.macs) for record in status.stages[-1].front]
+    spent = run.read(SPENT)
+    return Outcome(
+        seed=run.plan.search.seed,
+        run=task.folder.name,
+        test=winner.test_accuracy,
+        held_out=winner.accuracy,
+        score=best.accuracy,
+        macs=winner.macs,
+        params=winner.params,
+        all_global=plain.test_accuracy,
+        hypervolume=hypervolume(points, run.plan.budget()),
+        trials=sum(stage.trials for stage in status.stages),
+        minutes=None if spent is None else spent["seconds"] / 60,
+    )
+
+
+def rows(finished: Iterable[Task]) -> list[Row]:
+    """A row for each plan and strategy, in the order of the tasks.
+
+    A row's reference is its plan's first strategy; where there is one strategy, the first plan.
+    """
+    grouped: dict[tuple[str, str], list[Outcome]] = {}
+    for task in finished:
+        grouped.setdefault((task.name, task.plan.search.strategy), []).append(outcome(task))
+    names, strategies = ([*dict.fromkeys(key[i] for key in grouped)] for i in (0, 1))
+
+    def row(name: str, strategy: str, found: Sequence[Outcome]) -> Row:
+        first = (name, strategies[0]) if len(strategies) > 1 else (names[0], strategy)
+        same = first == (name, strategy)
+        pairs = [] if same else zip(found, grouped[first], strict=True)
+        return Row(
+            plan=name,
+            strategy=strategy,
+            outcomes=tuple(found),
+            reference=None if same else ", ".join(first),
+            differences=tuple(one.test - other.test for one, other in pairs),
+        )
+
+    return [row(*key, found) for key, found in grouped.items()]
+
+
+def as_json(found: Sequence[Row], command: str) -> dict[str, Any]:
+    """The comparison as it is written: every outcome, mean and standard deviation over seeds."""
+    return {
+        "command": command,
+        **environment(),
+        "rows": [
+            {
+                **asdict(row),
+                "mean": {name: mean(row.values(name)) for name in MEASURES},
+                "standard_deviation": {name: spread(row.values(name)) for name in MEASURES},
+                "difference": {
+                    "mean": mean(row.differences),
+                    "standard_deviation": spread(row.differences),
+                },
+            }
+            for row in found
+        ],
+    }
+
+
+def write_files(found: Sequence[Row], folder: Path, command: str) -> tuple[Path, Path]:
+    """Writes compare.json and compare.svg. Raises StateError where the folder cannot be written."""
+    table, figure = folder / "compare.json", folder / "compare.svg"
+    write(table, json.dumps(as_json(found, command), indent=1).encode() + b"\n")
+    draw(found, figure)
+    return table, figure
+
+
+def draw(found: Sequence[Row], path: Path) -> None:
+    """Test accuracy of every run as a point, its mean as a bar; the all-global networks hollow."""
+    figure, (axes,) = panels(width=7.0, height=1.4 + 0.6 * len(found))
+    for at, row in enumerate(found):
+        for i, one in enumerate(row.outcomes):
+            y = at + 0.5 * ((i + 0.5) / len(row.outcomes) - 0.5)  # equal values stay apart
+            marker, colour = MARKERS[i % len(MARKERS)], COLOURS[i % len(COLOURS)]
+            seed = f"seed {one.seed}" if at == 0 else None
+            axes.scatter(one.test, y, s=36, color=colour, marker=marker, label=seed, zorder=3)
+            axes.scatter(one.all_global, y, s=36, marker=marker, **HOLLOW)
+        middle = statistics.fmean(row.values("test"))
+        axes.plot([middle, middle], [at - 0.35, at + 0.35], color="black", linewidth=2)
+    axes.plot([], [], color="black", linewidth=2, label="mean")
+    axes.scatter([], [], label="all-global network", **HOLLOW)
+    axes.set_yticks(range(len(found)), [_label(row, found) for row in found])
+    axes.set_ylim(len(found) - 0.5, -0.5)
+    axes.set_xlabel("test accuracy of the winner")
+    figure.legend(loc="outside upper center", ncols=6, frameon=False)
+    save(figure, path)
+
+
+def _label(row: Row, found: Sequence[Row]) -> str:
+    """By what tells the rows apart."""
+    parts = []
+    if len({one.plan for one in found}) > 1:
+        parts.append(row.plan)
+    if len({one.strategy for one in found}) > 1 or not parts:
+        parts.append(row.strategy)
+    return ", ".join(parts)
