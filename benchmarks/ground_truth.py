@@ -21,7 +21,6 @@ import itertools
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -165,7 +164,7 @@ def append(path: Path, row: Row) -> None:
         os.close(file)
 
 
-def begin(path: Path) -> None:
+def begin(path: Path, seeds: str) -> None:
     """Makes the table where there is none; raises SystemExit where it has other settings."""
     asked = json.loads(json.dumps(settings()))
     commit = subprocess.run(
@@ -173,7 +172,7 @@ def begin(path: Path) -> None:
     ).stdout.strip()
     about = {
         "settings": asked,
-        "command": f"python -m benchmarks.ground_truth {' '.join(sys.argv[1:])}",
+        "command": f"python -m benchmarks.ground_truth --seeds {seeds}",
         "commit": commit,
         **machine(torch.get_num_threads()),
     }
@@ -194,10 +193,18 @@ def begin(path: Path) -> None:
 
 
 def missing(path: Path, seeds: Sequence[int]) -> Iterator[tuple[int, tuple[int, ...]]]:
-    """(seed, distribution) of every network that is not in the table yet."""
+    """(seed, distribution) of every network that is not in the table yet.
+
+    In random order, all seeds of a distribution before the next: where the time is not enough,
+    what is complete is a fair sample of the space.
+    """
     _, rows = read(path)
     done = {(row.seed, row.G) for row in rows}
-    return (pair for pair in itertools.product(seeds, distributions()) if pair not in done)
+    everything = distributions()
+    for i in np.random.default_rng(0).permutation(len(everything)).tolist():
+        for seed in seeds:
+            if (seed, everything[i]) not in done:
+                yield seed, everything[i]
 
 
 def main() -> None:
@@ -207,7 +214,7 @@ def main() -> None:
     parser.add_argument("--to", type=Path, default=TABLE, help="the table")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    begin(options.to)
+    begin(options.to, options.seeds)
     for seed, G in missing(options.to, [int(seed) for seed in options.seeds.split(",")]):
         row = train_alone(G, seed)
         append(options.to, row)

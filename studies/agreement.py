@@ -1,0 +1,180 @@
+"""How well one measurement of architectures ranks them as another does: pure functions of numbers.
+
+n architectures, S seeds. `guess` (n,) is what is judged, an inherited score; `alone` (S, n) the
+accuracy of each architecture trained alone, a row a seed. A measurement with one value for all
+ranks nothing: its correlations are nan.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+Numbers: TypeAlias = NDArray[np.float64]
+
+DRAWS = 1000
+"""Bootstrap samples of an interval."""
+REFERENCE_SEEDS = 4
+"""One seed against the mean of at least three others."""
+TOP = 0.25
+"""Share of the architectures, the best by standalone accuracy, that `tau_top` is taken among."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A statistic and its 95% interval: bootstrap over architectures, percentiles."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Regret:
+    """What a pick costs against the best, in accuracy (0 to 1)."""
+
+    value: float
+    """Mean over the seeds: accuracy of the best by the other seeds, less that of the pick. Neither
+    was chosen on the seed that judges it; so it may be negative."""
+    standard_error: float
+    """Of that mean, over the seeds."""
+    better: float
+    """Share of the architectures whose mean accuracy is above the pick's: 0 is the best."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """How a guess ranks architectures, beside how one standalone training ranks them."""
+
+    architectures: int
+    seeds: int
+    tau: Estimate
+    """Kendall's tau-b with the mean standalone accuracy (Kendall 1945: ties count for neither)."""
+    spearman: Estimate
+    pearson: Estimate
+    tau_top: Estimate
+    """tau among the top quarter by standalone accuracy."""
+    tau_others: Estimate | None
+    """tau of the guess with the mean of all seeds but one, averaged over the one left out: what
+    `reference` is compared with. None with fewer than REFERENCE_SEEDS seeds, as both below."""
+    reference: Estimate | None
+    """tau of one standalone seed with the mean of the others, averaged over the one: as high as a
+    guess can be expected to come that costs a whole training."""
+    difference: Estimate | None
+    """`tau_others` less `reference`, on the same samples."""
+    regret: Regret | None
+    """Of the pick; None with one seed."""
+
+
+def kendall(a: Numbers, b: Numbers) -> float:
+    """tau-b, -1 to 1."""
+    return _correlation(lambda: stats.kendalltau(a, b).statistic, a, b)
+
+
+def spearman(a: Numbers, b: Numbers) -> float:
+    """The correlation of ranks, -1 to 1."""
+    return _correlation(lambda: stats.spearmanr(a, b).statistic, a, b)
+
+
+def pearson(a: Numbers, b: Numbers) -> float:
+    """The linear correlation, -1 to 1."""
+    return _correlation(lambda: np.corrcoef(a, b)[0, 1], a, b)
+
+
+def _correlation(of: Callable[[], float], a: Numbers, b: Numbers) -> float:
+    return float(of()) if np.ptp(a) > 0 and np.ptp(b) > 0 else float("nan")
+
+
+def estimate(
+    statistic: Callable[[NDArray[np.intp]], float], n: int, *, seed: int = 0, draws: int = DRAWS
+) -> Estimate:
+    """`statistic(index)` of all n architectures, and its spread over `draws` resamples of them."""
+    rng = np.random.default_rng(seed)
+    drawn = [statistic(rng.integers(n, size=n)) for _ in range(draws)]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
+        low, high = np.nanpercentile(drawn, (2.5, 97.5))
+    return Estimate(value=statistic(np.arange(n)), low=float(low), high=float(high))
+
+
+def tau_top(guess: Numbers, truth: Numbers, share: float = TOP) -> float:
+    """tau among the best `share` by `truth`, at least two."""
+    count = max(2, round(share * len(truth)))
+    best = np.argsort(-truth, kind="stable")[:count]
+    return kendall(guess[best], truth[best])
+
+
+def tau_others(guess: Numbers, alone: Numbers) -> float:
+    """tau of the guess with the mean of the other seeds, averaged over the seed left out."""
+    return float(np.mean([kendall(guess, others) for _, others in _one_and_others(alone)]))
+
+
+def reference(alone: Numbers, guesses: Numbers | None = None) -> float:
+    """tau of one seed with the mean of the others, averaged over the one.
+
+    `guesses` (S, n) is what the one seed gave where a score is measured (other images than those
+    of `alone`); by default the same.
+    """
+    one = alone if guesses is None else guesses
+    return float(np.mean([kendall(one[s], others) for s, others in _one_and_others(alone)]))
+
+
+def _one_and_others(alone: Numbers) -> list[tuple[int, Numbers]]:
+    return [(s, np.delete(alone, s, axis=0).mean(axis=0)) for s in range(len(alone))]
+
+
+def regret(pick: int, alone: Numbers) -> Regret:
+    """Of architecture `pick`; needs two seeds, of which it was not picked."""
+    gaps = [
+        float(alone[s, others.argmax()] - alone[s, pick]) for s, others in _one_and_others(alone)
+    ]
+    mean = alone.mean(axis=0)
+    return Regret(
+        value=float(np.mean(gaps)),
+        standard_error=float(np.std(gaps, ddof=1) / np.sqrt(len(gaps))),
+        better=float(np.mean(mean > mean[pick])),
+    )
+
+
+def agreement(
+    guess: Numbers,
+    alone: Numbers,
+    *,
+    pick: int,
+    guesses: Numbers | None = None,
+    seed: int = 0,
+    draws: int = DRAWS,
+) -> Agreement:
+    """All of it. `pick` is the architecture that a search takes by the guess; `guesses` as in
+    `reference`; `seed` is the bootstrap's."""
+    seeds, n = alone.shape
+    truth = alone.mean(axis=0)
+
+    def of(statistic: Callable[[NDArray[np.intp]], float]) -> Estimate:
+        return estimate(statistic, n, seed=seed, draws=draws)
+
+    def one(index: NDArray[np.intp]) -> float:
+        return reference(alone[:, index], None if guesses is None else guesses[:, index])
+
+    def others(index: NDArray[np.intp]) -> float:
+        return tau_others(guess[index], alone[:, index])
+
+    referable = seeds >= REFERENCE_SEEDS
+    return Agreement(
+        architectures=n,
+        seeds=seeds,
+        tau=of(lambda i: kendall(guess[i], truth[i])),
+        spearman=of(lambda i: spearman(guess[i], truth[i])),
+        pearson=of(lambda i: pearson(guess[i], truth[i])),
+        tau_top=of(lambda i: tau_top(guess[i], truth[i])),
+        tau_others=of(others) if referable else None,
+        reference=of(one) if referable else None,
+        difference=of(lambda i: others(i) - one(i)) if referable else None,
+        regret=regret(pick, alone) if seeds > 1 else None,
+    )
