@@ -23,7 +23,7 @@ import os
 import subprocess
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from benchmarks.common import machine
 from hnas.arch import Arch
 from hnas.data import Data, Images, prepare
 from hnas.glit import Glit
+from hnas.recorded import recorded
 from hnas.rules import AugmentRules, DataRules, TrainingRules
 from hnas.score import evaluate
 from hnas.space import Frame, Space, distribution_space
@@ -105,10 +106,10 @@ def settings() -> dict[str, Any]:
     """What every number of the table depends on, but for the machine."""
     data, kept = images()
     return {
-        "frame": asdict(FRAME),
+        "frame": recorded(FRAME),
         "sizes": {name: getattr(PRESET.stage1, name) for name in ("d_k", "d_z", "E", "K")},
-        "training": asdict(TRAINING),
-        "augment": asdict(AUGMENT),
+        "training": recorded(TRAINING),
+        "augment": recorded(AUGMENT),
         "images": {
             "train": [len(data.train), data.train.fingerprint],
             "score": [len(data.held_out), data.held_out.fingerprint],

@@ -21,6 +21,7 @@ from hnas.errors import HnasError
 COMMANDS = {
     "search": ("cli.search:search", "Search an architecture: both stages, retraining, the test."),
     "retrain": ("cli.search:retrain", "Train the best of a finished search from scratch."),
+    "rank": ("cli.rank:rank", "Measure how far a run's scores can be trusted."),
     "export": ("cli.export:export", "Write a run's network to files of its own."),
     "predict": ("cli.predict:predict", "Tell the classes of image files, with probabilities."),
     "latency": ("cli.latency:latency", "Measure a network beside all-global ones."),

@@ -61,6 +61,7 @@ def retrain(
     frame: Frame | None = None,
     teacher: Teacher | None = None,
     score: float | None = None,
+    repeat: int = 0,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     on_refused: Callable[[str], None] = lambda reason: None,
 ) -> tuple[Retrained, Glit]:
@@ -68,6 +69,7 @@ def retrain(
 
     `split` is the fingerprint of the data's split; `teacher` the one that `rules` name, if any.
     Same rules, same seed: the same weights (CPU).
+    A `repeat` above 0 is the same training from another seed, for judging what was picked by 0.
     """
     frame = frame or run.plan.net
     identity: dict[str, Any] = {
@@ -81,6 +83,8 @@ def retrain(
     if teacher is not None:
         identity["distillation"] = recorded(rules.distillation)
         identity["teacher"] = _weights(teacher)
+    if repeat:
+        identity["repeat"] = repeat
     identity = json.loads(json.dumps(identity))
     key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
     net = _trained(

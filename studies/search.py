@@ -34,6 +34,7 @@ from hnas.space import Space
 from hnas.supernet import Supernet, grow, inherit
 from hnas.training.distillation import Teacher, load_teacher
 from hnas.training.loop import train
+from studies.plan import Retrain
 from studies.retrain import (
     Retrained,
     as_json,
@@ -277,14 +278,17 @@ class Search:
         return [self._retrained(record)[0] for record in best]
 
     def _retrained(self, record: Record) -> tuple[Retrained, Glit]:
-        return self._alone(record.arch, f"trial {record.number}", score=record.accuracy)
+        return self.alone(record.arch, f"trial {record.number}", score=record.accuracy)
 
-    def _alone(self, arch: Arch, what: str, **more: Any) -> tuple[Retrained, Glit]:
+    def alone(
+        self, arch: Arch, what: str, *, rules: Retrain | None = None, **more: Any
+    ) -> tuple[Retrained, Glit]:
+        """Trains one network, called `what` where progress is shown; `more` is `retrain`'s."""
         return retrain(
             self.run,
             self.data,
             self.split.fingerprint,
-            self.plan.retrain,
+            rules or self.plan.retrain,
             arch,
             teacher=self.teacher,
             on_epoch=partial(self.watch.epoch, f"network of {what}"),
@@ -303,8 +307,8 @@ class Search:
         candidates = self.retrain()
         winner = best_retrained(candidates)
         frame = plain_vit(self.plan.net, winner.macs)
-        plain, plain_net = self._alone(frame.all_global(), "all-global", frame=frame)
-        _, winner_net = self._alone(winner.arch, "the winner")
+        plain, plain_net = self.alone(frame.all_global(), "all-global", frame=frame)
+        _, winner_net = self.alone(winner.arch, "the winner")
         net = self.plan.net
         test = test_images(
             self.plan.data, image=net.image, channels=net.channels, split=self.split

@@ -9,7 +9,10 @@ import pytest
 
 from cli.main import COMMANDS
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/export.md", "docs/paper.md")
+DOCUMENTS = (
+    *("README.md", "CONTRIBUTING.md", "CHANGELOG.md"),
+    *("docs/export.md", "docs/paper.md", "docs/ranking.md"),
+)
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

@@ -47,7 +47,7 @@ def run(tmp_path, tiny: Plan) -> Run:
 
 def train_all_global(run: Run) -> tuple[str, Glit]:
     with contextlib.closing(Search(run, CPU)) as search:
-        made, net = search._alone(run.plan.net.all_global(), "all-global")
+        made, net = search.alone(run.plan.net.all_global(), "all-global")
         return made.key, net
 
 

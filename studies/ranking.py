@@ -1,0 +1,242 @@
+"""Whether a run's scores can be trusted: architectures of a stage are trained alone and compared.
+
+Held-out images alone are used, never the test part. The networks are trained by the retraining
+rules from seeds that nothing is picked by, and kept beside the retrained ones: what is trained is
+not trained again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from scipy.stats import qmc
+
+from hnas.arch import Arch
+from hnas.cost import cost, sample_within
+from hnas.device import describe
+from hnas.errors import InputError, MismatchError, StateError
+from hnas.scored import Score
+from hnas.space import Space
+from studies.agreement import DRAWS, Agreement, agreement
+from studies.figures import COLOURS, MARKERS, panels, save
+from studies.scoring import SupernetScorer
+from studies.search import Search
+from studies.stage import Record, front, records
+
+POOL = 1000
+"""Random architectures, some of them equal, that those to train are drawn from."""
+LEAST = 4
+"""Architectures: fewer have no ranking worth an interval."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankRules:
+    """What is trained. Raises InputError where a value breaks its rule."""
+
+    stage: int
+    architectures: int = 30
+    seeds: int = 4
+    """Trainings of each."""
+    epochs: int | None = None
+    """Of each training; None: those of the plan's retraining."""
+
+    def __post_init__(self) -> None:
+        if self.architectures < LEAST:
+            raise InputError(f"architectures must be >= {LEAST}, got {self.architectures}")
+        if self.seeds < 1:
+            raise InputError(f"seeds must be >= 1, got {self.seeds}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranked:
+    """An architecture, scored and trained alone."""
+
+    arch: Arch
+    macs: int
+    elite: bool
+    """On the Pareto front of the stage, rather than drawn."""
+    score: float
+    """With inherited weights, 0 to 1."""
+    accuracies: tuple[float, ...]
+    """Trained alone, a seed each, on the same held-out images."""
+    networks: tuple[str, ...]
+    """Names of their files in the run's networks/, a seed each."""
+
+    @property
+    def accuracy(self) -> float:
+        """Mean over the seeds."""
+        return math.fsum(self.accuracies) / len(self.accuracies)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranking:
+    """What `hnas rank` found."""
+
+    stage: int
+    epochs: int
+    images: int
+    """Held-out images that all was measured on."""
+    ranked: tuple[Ranked, ...]
+    """The search's pick first."""
+    agreement: Agreement
+
+
+def draw(
+    space: Space, found: Sequence[Record], *, count: int, budget: int, seed: int
+) -> list[tuple[Arch, bool]]:
+    """At most `count` architectures of at most `budget` MACs, and whether each is an elite.
+
+    First the elites: the front of `found` from the most accurate on (that one is the search's
+    pick), at most half. Then random ones spread over the MACs, by a van der Corput sequence, so
+    that a larger `count` has all of a smaller one's. Fewer where the space has no more.
+    """
+    elites = [record.arch for record in reversed(front(found))]
+    rng = np.random.default_rng(seed)
+    pool = {sample_within(space, budget, rng) for _ in range(POOL)}.difference(elites)
+    by_macs = sorted(pool, key=lambda arch: (cost(space.frame, arch).macs, arch.key))
+    spread = np.argsort(np.argsort(qmc.Halton(1, scramble=False).random(len(by_macs))[:, 0]))
+    kept = elites[: count // 2]
+    drawn = [by_macs[i] for i in spread[: count - len(kept)]]
+    return [(arch, True) for arch in kept] + [(arch, False) for arch in drawn]
+
+
+def rank(search: Search, rules: RankRules, *, draws: int = DRAWS) -> Ranking:
+    """Trains what is missing, and compares. Hold the run. `draws` are the bootstrap's.
+
+    Writes `ranking-stageN.json` and `.svg` into the run's folder when all is trained.
+    Raises StateError where the stage has no trials, MismatchError where the supernet is not the
+    one that they were scored with.
+    """
+    plan, run, stage = search.plan, search.run, rules.stage
+    run.stage(stage)
+    study = search.study(stage)
+    found = records(study)
+    if not found:
+        raise StateError(
+            f"ranking needs scored trials: stage {stage} of {run.folder} has none. "
+            f"Run: hnas search --stage {stage} --run {run.folder}"
+        )
+    net = search.supernet1 if stage == 1 else search.supernet2
+    scorer = SupernetScorer(net, search.data, plan.score)
+    if scorer.fingerprint != study.user_attrs["scorer"]:
+        raise MismatchError(
+            f"stage {stage} of {run.folder} was scored with other weights or images than the run "
+            "has now, so that its ranking cannot be judged. Restore them, or search anew"
+        )
+    drawn = draw(
+        net.space,
+        found,
+        count=rules.architectures,
+        budget=plan.budget(),
+        seed=run.seed(f"ranking {stage}"),
+    )
+    if len(drawn) < LEAST:
+        raise StateError(
+            f"ranking needs {LEAST} architectures: the space of stage {stage} has {len(drawn)} "
+            "within the budget"
+        )
+    scores = _scores(scorer, [arch for arch, _ in drawn])
+    training = plan.retrain.training
+    training = replace(training, epochs=rules.epochs or training.epochs)
+    ranked = []
+    for i, (arch, is_elite) in enumerate(drawn, 1):
+        networks = [
+            search.alone(
+                arch,
+                f"architecture {i} of {len(drawn)}, seed {repeat} of {rules.seeds}",
+                rules=replace(plan.retrain, training=training),
+                repeat=repeat,
+            )[0]
+            for repeat in range(1, rules.seeds + 1)
+        ]
+        ranked.append(
+            Ranked(
+                arch=arch,
+                macs=networks[0].macs,
+                elite=is_elite,
+                score=scores[arch].accuracy,
+                accuracies=tuple(network.accuracy for network in networks),
+                networks=tuple(network.key for network in networks),
+            )
+        )
+    made = Ranking(
+        stage=stage,
+        epochs=training.epochs,
+        images=len(search.data.held_out),
+        ranked=tuple(ranked),
+        agreement=agreement(
+            np.array([one.score for one in ranked]),
+            np.array([one.accuracies for one in ranked]).T,
+            pick=0,
+            draws=draws,
+        ),
+    )
+    run.write(
+        f"ranking-stage{stage}.json", {**as_json(made), "environment": describe(search.device)}
+    )
+    save(figure(made), run.folder / f"ranking-stage{stage}.svg")
+    return made
+
+
+def _scores(scorer: SupernetScorer, archs: Iterable[Arch]) -> dict[Arch, Score]:
+    """In the order in which they share most."""
+    by_key = sorted(archs, key=lambda arch: arch.key)
+    return dict(zip(by_key, scorer.score(by_key), strict=True))
+
+
+def as_json(ranking: Ranking) -> dict[str, Any]:
+    """As it stands in the run; a correlation that does not exist is null."""
+    value = asdict(ranking)
+    value["ranked"] = [
+        {**one, "arch": ranked.arch.to_dict()}
+        for one, ranked in zip(value["ranked"], ranking.ranked, strict=True)
+    ]
+    made: dict[str, Any] = _finite(value)
+    return made
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def figure(ranking: Ranking) -> Figure:
+    """Inherited score against accuracy alone: the mean, and a line from the worst seed to the
+    best."""
+    drawing, (axes,) = panels()
+    groups = ((False, "drawn by FLOPs"), (True, "on the search's front"))
+    for (is_elite, name), colour, marker in zip(groups, COLOURS, MARKERS, strict=False):
+        group = [one for one in ranking.ranked if one.elite is is_elite]
+        means = np.array([one.accuracy for one in group])
+        spread = np.array(
+            [
+                means - [min(one.accuracies) for one in group],
+                [max(one.accuracies) for one in group] - means,
+            ]
+        )
+        axes.errorbar(
+            [one.score for one in group],
+            means,
+            yerr=spread,
+            fmt=marker,
+            color=colour,
+            elinewidth=0.8,
+            label=name,
+        )
+    tau = ranking.agreement.tau
+    axes.set_title(
+        f"Stage {ranking.stage}: tau-b {tau.value:.2f} ({tau.low:.2f} to {tau.high:.2f})",
+        loc="left",
+    )
+    axes.set_xlabel("score with inherited weights")
+    axes.set_ylabel(f"accuracy trained alone, {ranking.epochs} epochs")
+    axes.legend()
+    return drawing

@@ -1,0 +1,171 @@
+"""Ranking a run: what is drawn, what is trained once, and what a changed supernet says."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hnas.cost import cost
+from hnas.errors import InputError, MismatchError, StateError
+from hnas.score import evaluate
+from hnas.training.loop import Epoch
+from studies.agreement import agreement
+from studies.ranking import Ranking, RankRules, draw, rank
+from studies.run import Run, begin_run, open_run
+from studies.search import Search
+from studies.stage import front, records
+from studies.watch import Watch
+
+CPU = torch.device("cpu")
+RULES = RankRules(stage=1, architectures=6, seeds=2)
+
+
+class Trained(Watch):
+    """The networks that were trained, not read."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+
+    def epoch(self, what: str, epoch: Epoch) -> None:
+        self.names.add(what)
+
+
+def ranked(run: Run, rules: RankRules = RULES, watch: Watch | None = None) -> Ranking:
+    with run.hold(), contextlib.closing(Search(run, CPU, watch)) as search:
+        return rank(search, rules, draws=20)
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory, tiny) -> Run:
+    """A finished stage 1, not to be changed."""
+    run = begin_run(tmp_path_factory.mktemp("runs") / "run", tiny)
+    with run.hold(), contextlib.closing(Search(run, CPU)) as search:
+        search.stage1()
+    return run
+
+
+@pytest.fixture
+def run(searched: Run, tmp_path: Path) -> Run:
+    """A copy to rank; its name is part of its studies' names."""
+    folder = shutil.copytree(searched.folder, tmp_path / "run")
+    return open_run(folder)
+
+
+def test_the_pick_comes_first_then_elites_then_all_of_the_range(searched, tiny) -> None:
+    with contextlib.closing(Search(searched, CPU)) as search:
+        found = records(search.study(1))
+    best = max(found, key=lambda record: (record.accuracy, -record.macs))
+    drawn = draw(tiny.space1(), found, count=30, budget=tiny.budget(), seed=0)
+    assert drawn[0] == (best.arch, True)
+    assert {arch for arch, is_elite in drawn if is_elite} == {r.arch for r in front(found)}
+    assert len({arch for arch, _ in drawn}) == len(drawn) == 30
+    assert max(cost(tiny.net, arch).macs for arch, _ in drawn) <= tiny.budget()
+    everything = draw(tiny.space1(), found, count=99, budget=tiny.budget(), seed=0)
+    assert len(everything) == 64  # 4^3: there are no more
+    # The first four of a sequence that halves the range each time: one a quarter of the costs.
+    others = [arch for arch, is_elite in everything if not is_elite]
+    by_macs = sorted(others, key=lambda arch: (cost(tiny.net, arch).macs, arch.key))
+    quarters = [by_macs.index(arch) * 4 // len(by_macs) for arch in others[:4]]
+    assert sorted(quarters) == [0, 1, 2, 3]
+
+
+def test_more_architectures_are_added_to_those_there_are(searched, tiny) -> None:
+    with contextlib.closing(Search(searched, CPU)) as search:
+        found = records(search.study(1))
+
+    def names(count: int) -> set:
+        return {arch for arch, _ in draw(tiny.space1(), found, count=count, budget=10**9, seed=0)}
+
+    assert names(4) < names(9) < names(20) < names(21)
+
+
+def test_a_ranking_is_what_was_trained(run: Run) -> None:
+    found = ranked(run)
+    assert (found.stage, found.epochs, len(found.ranked)) == (1, 2, 6)
+    with contextlib.closing(Search(run, CPU)) as search:
+        scores = {record.arch: record.accuracy for record in records(search.study(1))}
+        first = found.ranked[0]
+        assert first.score == scores[first.arch]  # scored anew, and the same
+        seen = [search.alone(first.arch, "", repeat=repeat)[1] for repeat in (1, 2)]
+        accuracies = [
+            evaluate(net, search.data.held_out, search.data, batch=512).accuracy for net in seen
+        ]
+        assert found.images == len(search.data.held_out)
+    assert list(first.accuracies) == accuracies
+    assert first.accuracies[0] != first.accuracies[1]  # another seed, other weights
+    assert found.agreement == agreement(
+        np.array([one.score for one in found.ranked]),
+        np.array([one.accuracies for one in found.ranked]).T,
+        pick=0,
+        draws=20,
+    )
+    written = json.loads((run.folder / "ranking-stage1.json").read_text())
+    assert written["ranked"][0]["accuracies"] == accuracies
+    assert written["agreement"]["tau"]["value"] == found.agreement.tau.value
+    assert written["agreement"]["reference"] is None  # two seeds
+    assert "<svg" in (run.folder / "ranking-stage1.svg").read_text()
+
+
+def test_what_is_trained_is_not_trained_again(run: Run) -> None:
+    ranked(run)
+    before = json.loads((run.folder / "ranking-stage1.json").read_text())
+    watch = Trained()
+    ranked(run, watch=watch)
+    assert watch.names == set()
+    assert json.loads((run.folder / "ranking-stage1.json").read_text()) == before
+    more = ranked(run, replace(RULES, architectures=7, seeds=3), watch)
+    assert len(watch.names) == 6 * 1 + 1 * 3
+    assert [one.accuracies[:2] for one in more.ranked if one.arch == more.ranked[0].arch] == [
+        tuple(before["ranked"][0]["accuracies"])
+    ]
+
+
+def test_its_networks_are_not_the_retrained_ones(run: Run) -> None:
+    found = ranked(run)
+    with contextlib.closing(Search(run, CPU)) as search:
+        own, _ = search.alone(found.ranked[0].arch, "")
+    assert own.key not in {key for one in found.ranked for key in one.networks}
+
+
+def test_stage_2_is_ranked_within_its_distribution(run: Run) -> None:
+    with run.hold(), contextlib.closing(Search(run, CPU)) as search:
+        search.stage2()
+        given = search.handoff()
+    found = ranked(run, replace(RULES, stage=2, seeds=1, epochs=1))
+    assert found.epochs == 1
+    for one in found.ranked:
+        assert [block.G for block in one.arch.blocks] == [block.G for block in given.blocks]
+    assert (run.folder / "ranking-stage2.json").exists()
+
+
+def test_a_stage_without_trials_says_what_to_run(tmp_path: Path, tiny) -> None:
+    run = begin_run(tmp_path / "run", tiny)
+    with pytest.raises(StateError, match=r"ranking needs scored trials: .*hnas search --stage 1"):
+        ranked(run)
+
+
+def test_scores_of_another_supernet_are_refused(run: Run) -> None:
+    with contextlib.closing(Search(run, CPU)) as search:
+        scorer = dict(search.study(1).user_attrs["scorer"])
+        search.study(1).set_user_attr("scorer", {**scorer, "supernet": "0" * 16})
+    with pytest.raises(MismatchError, match="scored with other weights or images"):
+        ranked(run)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        ({"architectures": 3}, "architectures must be >= 4, got 3"),
+        ({"seeds": 0}, "seeds must be >= 1, got 0"),
+    ],
+)
+def test_rules_are_checked_at_once(wrong: dict, text: str) -> None:
+    with pytest.raises(InputError, match=text):
+        replace(RULES, **wrong)
