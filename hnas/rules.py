@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from hnas.errors import InputError
 from hnas.recorded import later
+from hnas.sampling import RULES as SUBNETS
 
 
 def _check(holds: bool, name: str, rule: str, value: object) -> None:
@@ -102,7 +103,11 @@ class TrainingRules:
     """Times that an image is drawn in a row, each augmented anew (repeated augmentation,
     1902.05509); an epoch is as long, and sees so many times fewer images."""
 
+    subnets: str = later("uniform")
+    """Of a supernet alone: which ones a step sees, a rule of `hnas.sampling`."""
+
     def __post_init__(self) -> None:
+        _check(self.subnets in SUBNETS, "subnets", f"one of {', '.join(SUBNETS)}", self.subnets)
         _check(self.epochs >= 1, "epochs", ">= 1", self.epochs)
         _check(self.batch >= 2, "batch", ">= 2 (BatchNorm needs two)", self.batch)
         _check(self.lr > 0, "lr", "> 0", self.lr)

@@ -153,6 +153,11 @@ class Retrain:
     def __post_init__(self) -> None:
         if self.top < 1:
             raise InputError(f"top must be >= 1, got {self.top}")
+        if self.training.subnets != "uniform":
+            raise InputError(
+                "training.subnets is of a supernet's training: a network trained alone has none, "
+                f"got {self.training.subnets!r}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,12 +28,11 @@ from hnas.errors import InputError, MismatchError, StateError
 from hnas.export import Network, load
 from hnas.glit import Glit
 from hnas.recorded import recorded
-from hnas.sampling import uniform
 from hnas.score import evaluate
 from hnas.space import Space
 from hnas.supernet import Supernet, grow, inherit
 from hnas.training.distillation import Teacher, load_teacher
-from hnas.training.loop import train
+from hnas.training.supernet import train_supernet
 from studies.plan import Retrain
 from studies.retrain import (
     Retrained,
@@ -126,17 +125,12 @@ class Search:
         seed = self.run.seed(f"supernet {stage}")
         net.to(self.device)
 
-        def forward(images: torch.Tensor, step: int) -> torch.Tensor:
-            logits: torch.Tensor = net(images, uniform(net.space, seed=seed, step=step))
-            return logits
-
-        train(
+        train_supernet(
             net,
             self.data,
             rules,
             self.plan.augment,
             seed=seed,
-            forward=forward,
             path=self.run.supernet(stage),
             identity={
                 "space": _plain(recorded(net.space)),

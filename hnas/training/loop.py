@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,9 @@ from hnas.errors import CheckpointError, StateError
 from hnas.rules import AugmentRules, TrainingRules
 from hnas.training import checkpoint
 
-Forward = Callable[[Tensor, int], Tensor]
-"""(normalised images (B, C, image, image), step) -> logits (B, classes)."""
+Losses = Callable[[Tensor, Tensor, int], Iterator[Tensor]]
+"""(normalised images (B, C, image, image), targets, step) -> the step's losses, each computed when
+it is asked for, so that the graph of the one before is gone."""
 
 Distil = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(loss by the labels, float32 logits (B, classes), images as above) -> the loss to train by."""
@@ -80,13 +81,14 @@ class Trainer:
         self.epoch = 0
 
     def step(self, loss: Tensor, lr: float, clip: float) -> None:
+        """Adds the loss's gradient to what there is, moves the weights along and clears it."""
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if clip:
             nn.utils.clip_grad_norm_(self.model.parameters(), clip)
         self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
         if self.averaged is not None:
             self.averaged.update_parameters(self.model)
 
@@ -120,7 +122,8 @@ def train(
     augmentation: AugmentRules,
     *,
     seed: int,
-    forward: Forward | None = None,
+    losses: Losses | None = None,
+    passes: int = 1,
     distil: Distil | None = None,
     path: Path | None = None,
     identity: Mapping[str, Any] | None = None,
@@ -131,20 +134,22 @@ def train(
     """Trains `model` in place on its device's `data.train` and leaves it in eval mode.
 
     The loss is the cross entropy with the labels (mixed and smoothed as `rules` say), or what
-    `distil` makes of it.
+    `distil` makes of it; or the mean of `losses`, which gives as many as there are `passes`. An
+    epoch has so many times fewer steps: it costs the same, and sees so many times fewer images.
     `path` (without suffix) is the checkpoint to resume from and to write, at most once in `every`
     seconds and at the end. `identity` is what the training depends on; a checkpoint of another one
     raises CheckpointError. `on_refused` is told of each damaged version that was passed over.
     A loss that is not finite raises StateError.
     """
-    call: Forward = forward if forward is not None else lambda images, step: model(images)
+    losses = losses or _supervised(model, rules, distil)
     pixels, labels = data.train.pixels, data.train.labels
     device = pixels.device
     trainer = Trainer(model, rules)
     _resume(trainer, path, identity or {}, on_refused)
-    per_epoch = steps(len(labels), rules.batch)
+    per_epoch = max(1, round(steps(len(labels), rules.batch) / passes))
     total_steps = rules.epochs * per_epoch
     model.train()
+    model.zero_grad(set_to_none=True)
     saved = time.monotonic()
     while trainer.epoch < rules.epochs:
         began, images = time.monotonic(), 0
@@ -152,20 +157,21 @@ def train(
         order = batches(
             len(labels), rules.batch, seed=seed, epoch=trainer.epoch, repeats=rules.repeats
         )
-        for i, index in enumerate(order):
+        for i, index in enumerate(order[:per_epoch]):
             step = trainer.epoch * per_epoch + i
             own = _mixed(seed, step)
             index = index.to(device)
             batch = normalise(augment(pixels[index], augmentation, seed=own), data.mean, data.std)
             batch, targets = mix(batch, labels[index], rules, classes=len(data.classes), seed=own)
-            with seeded(own, device), autocast(device):
-                logits = call(batch, step).float()
-                loss = F.cross_entropy(logits, targets, label_smoothing=rules.label_smoothing)
-                if distil is not None:
-                    loss = distil(loss, logits, batch)
+            computed = losses(batch, targets, step)
+            for number in range(passes):
+                with seeded(own + number, device), autocast(device):
+                    loss = next(computed) / passes
+                total += loss.detach()
+                if number + 1 < passes:
+                    loss.backward()
             trainer.step(loss, learning_rate(rules, step, total_steps), rules.clip)
-            total += loss.detach()
-            images += len(index)
+            images += len(index) * passes
         trainer.epoch += 1
         mean = float(total) / per_epoch
         if not math.isfinite(mean):
@@ -189,6 +195,15 @@ def train(
     if trainer.averaged is not None:
         model.load_state_dict(trainer.averaged.module.state_dict())
     model.eval()
+
+
+def _supervised(model: nn.Module, rules: TrainingRules, distil: Distil | None) -> Losses:
+    def losses(images: Tensor, targets: Tensor, step: int) -> Iterator[Tensor]:
+        logits = model(images).float()
+        loss = F.cross_entropy(logits, targets, label_smoothing=rules.label_smoothing)
+        yield loss if distil is None else distil(loss, logits, images)
+
+    return losses
 
 
 def _resume(

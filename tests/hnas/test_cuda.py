@@ -6,11 +6,10 @@ import torch
 
 from hnas.data import prepare
 from hnas.rules import AugmentRules, DataRules, ScoreRules, TrainingRules
-from hnas.sampling import uniform
 from hnas.score import recalibrate, scores
 from hnas.space import Frame, size_space
 from hnas.supernet import Supernet
-from hnas.training.loop import train
+from hnas.training.supernet import train_supernet
 
 pytestmark = pytest.mark.gpu
 
@@ -26,10 +25,7 @@ def data():
 
 def trained(data, **more) -> Supernet:
     net = Supernet(SPACE).reset(0).to("cuda")
-    train(
-        net, data, RULES, AugmentRules(shift=1, rotate=5), seed=0,
-        forward=lambda images, step: net(images, uniform(SPACE, seed=0, step=step)), **more,
-    )  # fmt: skip
+    train_supernet(net, data, RULES, AugmentRules(shift=1, rotate=5), seed=0, **more)
     return net
 
 

@@ -101,7 +101,8 @@ MISTAKES = {
         "{ epochs = 1 }",
         "{ epochs = 1, zzz = 3 }",
         "stage1.training.zzz is not part of a plan; Known: epochs, batch, lr, warmup, "
-        "weight_decay, label_smoothing, dropout, drop_path, ema, clip, mixup, cutmix, repeats",
+        "weight_decay, label_smoothing, dropout, drop_path, ema, clip, mixup, cutmix, repeats, "
+        "subnets",
     ),
     "missing table": (
         "[retrain]\ntraining = { epochs = 3 }",
@@ -224,6 +225,17 @@ MISTAKES = {
         "{ epochs = 3 }",
         "{ epochs = 3, batch = 4, repeats = 5 }",
         "retrain.training.repeats must be 1 to batch=4, got 5",
+    ),
+    "rule of subnets": (
+        "training = { epochs = 1 }",
+        'training = { epochs = 1, subnets = "all" }',
+        "stage1.training.subnets must be one of uniform, sandwich, fair, near, got 'all'",
+    ),
+    "subnets of one network": (
+        "{ epochs = 3 }",
+        '{ epochs = 3, subnets = "fair" }',
+        "retrain.training.subnets is of a supernet's training: a network trained alone has none, "
+        "got 'fair'",
     ),
     "nothing retrained": ("[retrain]", "[retrain]\ntop = 0", "retrain.top must be >= 1, got 0"),
 }

@@ -1,0 +1,41 @@
+"""Training a supernet: each step's images, seen by the subnets that a rule draws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from hnas.data import Data
+from hnas.rules import AugmentRules, TrainingRules
+from hnas.sampling import RULES
+from hnas.supernet import Supernet
+from hnas.training.loop import train
+
+
+def train_supernet(
+    net: Supernet,
+    data: Data,
+    rules: TrainingRules,
+    augmentation: AugmentRules,
+    *,
+    seed: int,
+    **more: Any,
+) -> None:
+    """Trains `net` in place, its subnets drawn by `rules.subnets`; `more` is `loop.train`'s."""
+    rule = RULES[rules.subnets]
+
+    def losses(images: Tensor, targets: Tensor, step: int) -> Iterator[Tensor]:
+        answer: Tensor | None = None
+        for arch in rule.draw(net.space, seed=seed, step=step):
+            logits = net(images, arch).float()
+            if answer is None:
+                yield F.cross_entropy(logits, targets, label_smoothing=rules.label_smoothing)
+                answer = logits.detach().softmax(dim=-1) if rule.distils else None
+            else:
+                yield F.cross_entropy(logits, answer)
+
+    passes = rule.passes(net.space)
+    train(net, data, rules, augmentation, seed=seed, losses=losses, passes=passes, **more)
