@@ -137,6 +137,49 @@ def test_stage_by_stage_ends_as_all_at_once(
     assert now == was
 
 
+@pytest.mark.parametrize("local", ["conv2d", "attention"])
+def test_another_local_head_from_the_plan_to_onnx(tmp_path: Path, tiny: Path, local: str) -> None:
+    """Both stages, broken off between them or not; the winner is exported and gives its logits."""
+    plan = tmp_path / "plan.toml"
+    text = tiny.read_text().replace("K = 9", "K = 5").replace("K = [5, 9]", "K = [3, 5, 7]")
+    plan.write_text(text.replace("[net]", f'[net]\nlocal = "{local}"'))
+    whole, steps = tmp_path / "whole", tmp_path / "steps"
+    for args in (("--run", whole), ("--run", steps, "--stage", 1), ("--run", steps)):
+        result = search("--plan", plan, *args, "--device", "cpu")
+        assert result.exit_code == 0, result.output
+    written = json.loads((whole / "result.json").read_text())
+    assert written == json.loads((steps / "result.json").read_text())
+    assert written["winner"]["frame"]["local"] == local
+    kernels = {K for _, arch, _ in trials(whole, 2) for K in re.findall(r'"K":(\d+)', arch)}
+    assert kernels <= {"3", "5", "7"} and len(kernels) > 1
+
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs the onnx extra")
+    args = ["export", str(whole), "--to", str(tmp_path / "net"), "--onnx", "--device", "cpu"]
+    assert CliRunner().invoke(hnas, args, catch_exceptions=False).exit_code == 0
+    import torch
+
+    from hnas.export import load
+
+    network = load(tmp_path / "net")
+    assert network.model.frame.local == local
+    images = torch.randn(3, 1, 8, 8)
+    session = onnxruntime.InferenceSession(
+        str(tmp_path / "net.onnx"), providers=["CPUExecutionProvider"]
+    )
+    [logits] = session.run(None, {"images": images.numpy()})
+    with torch.no_grad():
+        wanted = network.model(images)
+    torch.testing.assert_close(torch.from_numpy(logits), wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_a_run_with_another_local_head_is_another_run(copy: Path, tiny: Path) -> None:
+    plan = copy.parent / "plan.toml"
+    text = tiny.read_text().replace("K = 9", "K = 5").replace("K = [5, 9]", "K = [5]")
+    plan.write_text(text.replace("[net]", '[net]\nlocal = "conv2d"'))
+    message = fails(search("--plan", plan, "--run", copy))
+    assert "  net.local: stored 'conv1d', asked 'conv2d'" in message
+
+
 def test_trials_are_added_to_the_stage_asked_for(copy: Path) -> None:
     result = search("--run", copy, "--stage", 1, "--trials", 10, "--device", "cpu")
     assert result.exit_code == 0, result.output

@@ -132,15 +132,15 @@ def test_a_local_head_on_the_grid_written_out(side: int, K: int, E: int) -> None
     assert_same(local(x, block), expected, [x, *weights])
 
 
-@pytest.mark.parametrize("kind", ["conv2d", "attention"])
-def test_without_global_groups_the_class_token_meets_no_patch(kind: str) -> None:
-    """What the module's docstring warns of; the paper's conv1d reaches K // 2 patches."""
-    choice = Choice(G=0, L=3, d_z=1, E=1, K=3)
-    x = normal(1, 17, 12).detach()
-    other = torch.cat((x[:, :1], normal(1, 16, 12, seed=1).detach()), dim=1)
-    for name, meets in ((kind, False), ("conv1d", True)):
-        block = head(4, choice, local=name).eval()
-        assert torch.equal(block(x)[:, 0], block(other)[:, 0]) is not meets
+@pytest.mark.parametrize("kind", LOCALS)
+def test_without_global_groups_only_conv1d_sees_the_image(kind: str) -> None:
+    """What the module's docstring warns of: the class token meets no patch."""
+    frame = Frame(image=8, channels=1, patch=2, classes=5, d=12, M=2, N=3, local=kind)
+    images = normal(3, 1, 8, 8).detach().float()
+    for G, sees in ((0, kind == "conv1d"), (1, True)):
+        choice = Choice.of(G=G, L=3 - G, d_k=12, d_z=1, E=1, K=3)
+        logits = Glit(frame, Arch((choice,) * 2)).reset(0).eval()(images)
+        assert torch.equal(logits, logits[:1].expand_as(logits)) is not sees
 
 
 @pytest.mark.parametrize("kind", LOCALS)

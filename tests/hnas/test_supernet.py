@@ -201,6 +201,9 @@ def test_what_a_supernet_cannot_inherit():
         "  image: stored 12, asked 8",
         "  activation: stored 'gelu', asked 'swish'",
     ]
+    convolved = Glit(replace(frame, local="conv2d"), frame.all_global())
+    with pytest.raises(InputError, match="local: stored 'conv2d', asked 'conv1d'"):
+        inherit(net, convolved)
     wide = Arch((Block(G=3, L=0, d_k=24, d_z=4),) * 2)
     with pytest.raises(InputError, match="not in this supernet's space"):
         inherit(net, Glit(frame, wide))

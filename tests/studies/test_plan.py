@@ -317,6 +317,29 @@ def test_any_value_survives_being_written(
     assert from_toml(to_toml(plan)) == plan
 
 
+def test_a_kernel_that_the_grid_has_no_room_for() -> None:
+    text = MINIMAL.replace("[net]", '[net]\nlocal = "attention"')
+    with pytest.raises(InputError) as caught:
+        from_toml(text)
+    assert str(caught.value) == (
+        "stage1.K must be at most 7 where local = 'attention': it is in patches a side, and in a "
+        "grid of 4 x 4 there are none farther off; got 17"
+    )
+    fits = text.replace("K = 17", "K = 5").replace("K = [9, 17]", "K = [3, 5, 7]")
+    assert from_toml(fits).net.local == "attention"
+    assert from_toml(to_toml(from_toml(fits))) == from_toml(fits)
+
+
+@pytest.mark.parametrize("local", ["conv2d", "attention"])
+def test_the_documents_plans_are_glit_tiny_but_for_the_local_head(root: Path, local: str) -> None:
+    ours, tiny = load_plan(root / f"docs/glit-tiny-{local}.toml"), load_preset("glit-tiny")
+    assert ours.net == dataclasses.replace(tiny.net, local=local)
+    for stage in ("stage1", "stage2"):
+        for size in ("d_k", "d_z", "E"):
+            assert getattr(getattr(ours, stage), size) == getattr(getattr(tiny, stage), size)
+    assert ours.budget() == tiny.budget()
+
+
 def test_every_default_is_written_out() -> None:
     def leaves(value: Any) -> int:
         return sum(map(leaves, value.values())) if isinstance(value, dict) else 1
