@@ -6,22 +6,50 @@ from pathlib import Path
 
 import click
 
+from cli.options import device_option
+from cli.proposal import propose_plan
 from hnas.errors import InputError
 from studies.plan import PRESETS, preset_text
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path), default="plan.toml")
+@click.option("--preset", metavar="NAME", help=f"One of {', '.join(PRESETS)} [digits].")
+@click.option("--data", metavar="NAME|PATH", help="Propose the plan for these images instead.")
 @click.option(
-    "--preset", metavar="NAME", default="digits", help=f"One of {', '.join(PRESETS)} [digits]."
+    "--flops", metavar="MACS", help='With --data: about so many an image, as "50M" [by the rules].'
 )
+@device_option
 @click.option("--force", is_flag=True, help="Replace FILE where it exists.")
-def init(file: Path, preset: str, force: bool) -> None:
+def init(
+    file: Path,
+    preset: str | None,
+    data: str | None,
+    flops: str | None,
+    device: str,
+    force: bool,
+) -> None:
     """Write a plan to edit, out of a preset.
 
-    FILE is plan.toml where it is not given.
+    FILE is plan.toml where it is not given. With --data the plan is the one that
+    `hnas search --data` would begin with on this device, its reasons above it.
+
+    \b
+    Examples:
+      hnas init                          the digits preset, to plan.toml
+      hnas init --data photos mine.toml  a plan for a folder of images
+      hnas search --plan mine.toml       search by it
     """
-    text = preset_text(preset)
+    if preset is not None and data is not None:
+        raise click.UsageError("--preset and --data exclude each other: give one of them.")
+    if flops is not None and data is None:
+        raise click.UsageError("--flops is for --data: without it, edit search.flops in the plan.")
+    if data is not None:
+        text = propose_plan(data, device=device, flops=flops).proposal.toml()
+        origin = f", proposed for {data}"
+    else:
+        text = preset_text(preset or "digits")
+        origin = f" out of the preset {preset or 'digits'}"
     try:
         with file.open("w" if force else "x", encoding="utf-8") as target:
             target.write(text)
@@ -29,4 +57,4 @@ def init(file: Path, preset: str, force: bool) -> None:
         raise InputError(f"{file} exists: give another name, or --force to replace it") from None
     except OSError as error:
         raise InputError(f"{file} cannot be written: {error.strerror}") from None
-    click.echo(f"Wrote {file} out of the preset {preset}.")
+    click.echo(f"Wrote {file}{origin}.")

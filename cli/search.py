@@ -19,6 +19,7 @@ from cli.options import (
     run_option,
     storage_option,
 )
+from cli.proposal import confirmed, propose_plan, show_proposal
 from cli.render import arch_drawing, command, front_table, networks_table, result_tables, short
 from hnas.errors import BudgetError
 from studies.plan import PRESETS, STRATEGIES, Plan, load_preset, override, parse_flops
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
     help="A network that `hnas import` or `hnas export` wrote: stage 1's supernet starts from it "
     "[random weights].",
 )
+@click.option("--yes", is_flag=True, help="Begin with a proposed plan without asking.")
 @device_option
 @storage_option
 def search(
@@ -89,10 +91,14 @@ def search(
     flops: str | None,
     seed: int | None,
     init_from: Path | None,
+    yes: bool,
     device: str,
     storage: str | None,
 ) -> None:
     """Search an architecture: both stages, retraining, the test.
+
+    With --data alone a plan is proposed from what the images are like, and shown with an estimate
+    of time and memory before it begins; on a terminal you are asked. `hnas init --data` writes it.
 
     Strategies: hierarchical searches distributions, then sizes; high-level distributions alone;
     flat the whole space at once by SPOS's evolution; random by chance. The last three are
@@ -100,6 +106,14 @@ def search(
 
     A run that has begun goes on where it stopped, with the plan it began with; what its trials
     depend on cannot be changed. Trials may be added.
+
+    \b
+    Examples:
+      hnas search                                   a first search: digits, in minutes
+      hnas search --data photos                     a folder with one folder a class
+      hnas search --data photos --flops 50M --yes   within a budget, without asking
+      hnas search --plan plan.toml --run runs/mine  a plan of your own
+      hnas search --run runs/mine                   go on with a run
     """
     run = _begin(
         folder or RUNS / _name(preset, file, data, strategy),
@@ -112,6 +126,8 @@ def search(
         flops=flops,
         seed=seed,
         init_from=init_from,
+        yes=yes,
+        device=device,
         storage=storage,
     )
     if not _is_finished(run):
@@ -149,6 +165,8 @@ def _begin(
     flops: str | None,
     seed: int | None,
     init_from: Path | None,
+    yes: bool,
+    device: str,
     storage: str | None,
 ) -> Run:
     """The run in `folder`, made or continued with the options given."""
@@ -156,18 +174,26 @@ def _begin(
     from studies.storage import open_storage
 
     begun = open_run(folder, storage=storage) if (folder / "plan.toml").exists() else None
+    proposed = None
     if preset is not None or file is not None:
         base, _ = read_plan(preset, file)
     elif begun is not None:
         base = begun.plan
+    elif data is None or data in PRESETS:
+        base = load_preset(data or "digits")
     else:
-        base = load_preset(data if data in PRESETS else "digits")
+        proposed = propose_plan(data, device=device, flops=flops)
+        base = proposed.plan
     base = override(base, strategy=strategy)
     plan = _with_trials(_with_options(base, data=data, flops=flops, seed=seed), stage, trials)
     if init_from is not None:
         plan = override(plan, init_from=str(init_from.resolve()))
     if plan.data.source != base.data.source:
         plan = _with_classes(plan, begun)
+    if proposed is not None:
+        show_proposal(proposed, plan)
+        if not (yes or confirmed()):
+            raise click.exceptions.Exit
     if begun is None and storage is not None:
         open_storage(storage, create=True)  # one that does not answer is not kept
     # The plan of a run that another process works on is left alone.
@@ -196,11 +222,10 @@ def _with_classes(plan: Plan, begun: Run | None) -> Plan:
     if begun is not None:
         classes = begun.plan.net.classes
     else:
-        from hnas.data.sources import load
+        from hnas.data import survey
 
-        net = plan.net
-        classes = len(load(plan.data.source, image=net.image, channels=net.channels).classes)
-        if classes != net.classes:
+        classes = survey(plan.data.source).classes
+        if classes != plan.net.classes:
             click.echo(f"{plan.data.source} has {classes} classes: net.classes is {classes}.")
     return replace(plan, net=replace(plan.net, classes=classes))
 

@@ -1,5 +1,6 @@
 """Images: where they come from, how they are split, and how they reach a training step.
 
+    survey      a source by name -> what it is like, counted
     load        a source by name, folder or function -> Source, resized once
     prepare     Source -> Data (training and held-out images) and the Split it was made by
     test_images the only way to the test part: a search holds a Data and so never sees it
@@ -15,12 +16,14 @@ from hnas.data.mix import mix
 from hnas.data.prepare import Data, normalise, prepare, test_images
 from hnas.data.sources import load
 from hnas.data.split import Split, split
+from hnas.data.survey import Survey, survey
 
 __all__ = [
     "Data",
     "Images",
     "Source",
     "Split",
+    "Survey",
     "augment",
     "batches",
     "fit",
@@ -30,5 +33,6 @@ __all__ = [
     "prepare",
     "split",
     "steps",
+    "survey",
     "test_images",
 ]

@@ -20,6 +20,9 @@ from hnas.data.images import Images, Source
 from hnas.errors import InputError
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
+FORMATS = ("JPEG", "PNG")
+GREY = ("1", "L", "LA", "I", "I;16", "I;16B", "F")
+"""Pillow's names for images without colour."""
 
 
 def matches(folder: Path) -> bool:
@@ -32,6 +35,50 @@ def load(folder: Path, *, image: int, channels: int) -> Source:
 
     Raises InputError naming the class that is empty or unknown, or the file that is no image.
     """
+    train, test, classes = _parts(folder)
+
+    def part(path: Path) -> Images:
+        return _part(path, folder, classes, image=image, channels=channels)
+
+    return Source(
+        name=str(folder),
+        train=part(train),
+        test=part(test) if test else None,
+        classes=classes,
+    )
+
+
+def listed(folder: Path) -> tuple[dict[str, list[Path]], bool]:
+    """The training files of each class, and whether there is a test part; nothing is decoded.
+
+    Raises InputError as `load`, for what can be seen without decoding the training part.
+    """
+    train, test, classes = _parts(folder)
+    return {name: _class_files(train / name, folder) for name in classes}, test is not None
+
+
+HEADERS = 200
+"""Most headers that `headers` reads."""
+
+
+def headers(files: list[Path]) -> list[tuple[tuple[int, int], bool]]:
+    """(width, height) in pixels and whether there is colour, of up to HEADERS files, evenly spaced.
+
+    Raises InputError naming the file that is no image.
+    """
+    found = []
+    for i in range(min(len(files), HEADERS)):
+        path = files[i * len(files) // min(len(files), HEADERS)]
+        try:
+            with Image.open(path, formats=FORMATS) as file:
+                found.append((file.size, file.mode not in GREY))
+        except Exception as error:
+            raise _unreadable(path, error) from error
+    return found
+
+
+def _parts(folder: Path) -> tuple[Path, Path | None, tuple[str, ...]]:
+    """The folders of the training and the test part, and the classes."""
     train = folder / "train"
     divided = train.is_dir() and bool(_folders(train, folder))
     classes = tuple(path.name for path in _folders(train if divided else folder, folder))
@@ -42,22 +89,17 @@ def load(folder: Path, *, image: int, channels: int) -> Source:
         )
     tests = [folder / name for name in ("test", "val")] if divided else []
     test = next((path for path in tests if path.is_dir()), None)
+    return train if divided else folder, test, classes
 
-    def part(path: Path) -> Images:
-        return _part(path, folder, classes, image=image, channels=channels)
 
-    return Source(
-        name=str(folder),
-        train=part(train if divided else folder),
-        test=part(test) if test else None,
-        classes=classes,
-    )
+def _unreadable(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path}: not a readable JPEG or PNG image: {error}")
 
 
 def decode(path: Path, *, image: int, channels: int) -> torch.Tensor:
     """One JPEG or PNG -> uint8 (channels, image, image). Raises InputError naming the file."""
     try:
-        with Image.open(path, formats=("JPEG", "PNG")) as file:
+        with Image.open(path, formats=FORMATS) as file:
             # A large JPEG is decoded at a half, a quarter or an eighth, never below twice `image`.
             file.draft(None, (2 * image, 2 * image))
             upright = ImageOps.exif_transpose(file)
@@ -69,7 +111,7 @@ def decode(path: Path, *, image: int, channels: int) -> torch.Tensor:
             pixels = np.array(fitted)
     # Decoders of broken files raise whatever they stumble over.
     except Exception as error:
-        raise InputError(f"{path}: not a readable JPEG or PNG image: {error}") from error
+        raise _unreadable(path, error) from error
     return torch.from_numpy(pixels).view(image, image, channels).permute(2, 0, 1)
 
 
@@ -87,6 +129,13 @@ def _files(path: Path, root: Path) -> list[Path]:
     return [inside(p, root) for p in sorted(found)]
 
 
+def _class_files(folder: Path, root: Path) -> list[Path]:
+    files = _files(folder, root)
+    if not files:
+        raise InputError(f"{folder}: a class needs images ({', '.join(SUFFIXES)}), got none")
+    return files
+
+
 def _part(path: Path, root: Path, classes: tuple[str, ...], *, image: int, channels: int) -> Images:
     paths: list[Path] = []
     labels: list[int] = []
@@ -96,9 +145,7 @@ def _part(path: Path, root: Path, classes: tuple[str, ...], *, image: int, chann
                 f"{folder}: class {folder.name!r} is unknown, the training part has "
                 f"{', '.join(classes)}"
             )
-        files = _files(folder, root)
-        if not files:
-            raise InputError(f"{folder}: a class needs images ({', '.join(SUFFIXES)}), got none")
+        files = _class_files(folder, root)
         paths += files
         labels += [classes.index(folder.name)] * len(files)
     pixels = torch.empty((len(paths), channels, image, image), dtype=torch.uint8)

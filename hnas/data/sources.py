@@ -29,7 +29,7 @@ def load(source: str, *, image: int, channels: int, root: Path | None = None) ->
             f"images must be of at least 1 pixel and of 1 or 3 channels, "
             f"got image={image}, channels={channels}"
         )
-    found = _load(source, root, image=image, channels=channels)
+    found = read(source, root, image=image, channels=channels)
 
     def fitted(images: Images) -> Images:
         pixels = fit(images.pixels.cpu(), image=image, channels=channels)
@@ -56,12 +56,25 @@ def _roots(root: Path | None) -> list[Path]:
     return [*([Path(named)] if named else []), Path("data")]
 
 
-def _load(source: str, root: Path | None, *, image: int, channels: int) -> Source:
-    if source == DIGITS:
-        return _digits()
+def class_folders(source: str, root: Path | None = None) -> Path | None:
+    """The folder of a source that has one folder a class; None where it is of another kind."""
+    folder = None if source == DIGITS else _place(source, root)
+    if folder is None or idx.matches(folder) or cifar.matches(folder):
+        return None
+    return folder if folders.matches(folder) else None
+
+
+def _place(source: str, root: Path | None) -> Path | None:
     bare = source not in (".", "..") and Path(source).name == source
     places = [*(path / source for path in _roots(root) if bare), Path(os.path.expanduser(source))]
-    folder = next((path for path in places if os.path.isdir(path)), None)
+    return next((path for path in places if os.path.isdir(path)), None)
+
+
+def read(source: str, root: Path | None, *, image: int, channels: int) -> Source:
+    """As `load`, but only class folders are resized: they are as they are read."""
+    if source == DIGITS:
+        return _digits()
+    folder = _place(source, root)
     if folder:
         return _folder(folder, image=image, channels=channels)
     if functions.PATTERN.fullmatch(source):

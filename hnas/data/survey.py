@@ -1,0 +1,70 @@
+"""What a data source is like, as far as a plan depends on it: no image is decoded or resized."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from hnas.data import folders
+from hnas.data.images import Source
+from hnas.data.sources import class_folders, read
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """A data source, counted."""
+
+    images: int
+    """Of the training part."""
+    fewest: int
+    """Of them in the smallest class."""
+    classes: int
+    side: int
+    """Pixels of an image's shorter side; the median."""
+    channels: int
+    """3 where there is colour, else 1."""
+    own_test: bool
+    """Whether the source has a test part of its own."""
+
+
+def survey(source: str, *, root: Path | None = None) -> Survey:
+    """Counts what `hnas.data.load` would load under the same name.
+
+    Of class folders the files are listed and some headers read; other sources are loaded as they
+    are. Raises InputError where `load` would, apart from images that cannot be decoded.
+    """
+    folder = class_folders(source, root)
+    if folder is not None:
+        return _folders(folder)
+    return _source(read(source, root, image=1, channels=1))
+
+
+def _folders(folder: Path) -> Survey:
+    train, test = folders.listed(folder)
+    sizes, colours = zip(
+        *folders.headers([file for files in train.values() for file in files]), strict=True
+    )
+    return Survey(
+        images=sum(map(len, train.values())),
+        fewest=min(map(len, train.values())),
+        classes=len(train),
+        side=round(statistics.median(map(min, sizes))),
+        channels=3 if any(colours) else 1,
+        own_test=test,
+    )
+
+
+def _source(source: Source) -> Survey:
+    counts = torch.bincount(source.train.labels, minlength=len(source.classes))
+    pixels = source.train.pixels
+    return Survey(
+        images=len(source.train),
+        fewest=int(counts.min()),
+        classes=len(source.classes),
+        side=min(pixels.shape[2:]),
+        channels=pixels.shape[1],
+        own_test=source.test is not None,
+    )

@@ -1,0 +1,169 @@
+"""How long a plan will take and how much memory, from a few steps of it on the device.
+
+The steps are the search's own (`hnas.training.loop.train`, `hnas.score.scores`) on random images,
+so nothing is read or kept. Augmentation, optimiser and scoring are in it; reading the images,
+checkpoints and the studies' storage are not.
+"""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import nn
+
+from hnas.arch import Arch
+from hnas.cost import sample_within
+from hnas.data import Data, Images, steps
+from hnas.data.survey import Survey
+from hnas.glit import Glit
+from hnas.rules import AugmentRules, TrainingRules
+from hnas.sampling import uniform
+from hnas.score import scores
+from hnas.supernet import Supernet
+from hnas.training.loop import Epoch, Forward, train
+from studies.plan import Plan
+from studies.proposal import parts
+from studies.strategies import stages
+
+STEPS = 3
+"""Training steps that are timed, after one that is not."""
+SCORED = 2
+"""Architectures that are scored to be timed."""
+HELD_OUT = 256
+"""Most held-out images that they are scored on: more take in proportion longer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """One step of a search."""
+
+    what: str
+    work: str
+    """How much there is to do, in words."""
+    seconds: float
+    memory: int
+    """Most bytes by then: of the process on a CPU, of tensors on a GPU."""
+
+
+def estimate(plan: Plan, survey: Survey, device: torch.device) -> Iterator[Estimate]:
+    """Every step of the search that takes time, timed as it is asked for."""
+    trained, held = parts(survey, plan.data)
+    taken = min(survey.images, plan.data.limit or survey.images)
+    rng = np.random.default_rng(0)
+    data = _random(plan, min(max(s.training.batch for s in stages(plan)), trained), held, device)
+    images = taken * plan.net.channels * plan.net.image**2
+    distribution: Arch | None = None
+    for number, stage in enumerate(stages(plan), 1):
+        space = stage.space(distribution)
+        net = Supernet(space, dropout=stage.training.dropout).reset(0).to(device)
+        rules = stage.training
+        per_step = _step(net, data, rules, plan.augment, _forward(net))
+        epochs = rules.epochs
+        yield Estimate(
+            what=f"supernet of stage {number}",
+            work=f"{epochs:,} epochs of {trained:,} images",
+            seconds=per_step * epochs * steps(trained, rules.batch),
+            memory=memory(device) + images,
+        )
+        archs = [sample_within(space, plan.budget(), rng) for _ in range(SCORED)]
+        per_trial = _trial(net, archs, data, plan, held)
+        yield Estimate(
+            what=f"stage {number}",
+            work=f"{stage.trials:,} trials on {_scored(plan, held):,} images",
+            seconds=per_trial * stage.trials,
+            memory=memory(device) + images,
+        )
+        distribution = archs[0] if distribution is None else distribution
+    retrain = plan.retrain
+    alone = Glit(plan.net, plan.net.all_global()).reset(0).to(device)
+    per_step = _step(alone, data, retrain.training, retrain.augment, None)
+    networks = retrain.top + 1
+    yield Estimate(
+        what="retraining",
+        work=f"{networks} networks, {retrain.training.epochs:,} epochs each",
+        seconds=per_step
+        * networks
+        * retrain.training.epochs
+        * steps(trained, retrain.training.batch),
+        memory=memory(device) + images,
+    )
+
+
+def memory(device: torch.device) -> int:
+    """Most bytes so far: of this process on a CPU, of tensors on a GPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def _random(plan: Plan, batch: int, held: int, device: torch.device) -> Data:
+    """Random images: one batch to train on, some to score on."""
+    net = plan.net
+    generator = torch.Generator().manual_seed(0)
+
+    def images(n: int) -> Images:
+        shape = (n, net.channels, net.image, net.image)
+        return Images(
+            pixels=torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator),
+            labels=torch.arange(n) % net.classes,
+        )
+
+    return Data(
+        train=images(max(batch, 2)),
+        held_out=images(min(_scored(plan, held), HELD_OUT)),
+        classes=tuple(map(str, range(net.classes))),
+        mean=torch.full((net.channels,), 0.5),
+        std=torch.full((net.channels,), 0.3),
+    ).to(device)
+
+
+def _scored(plan: Plan, held: int) -> int:
+    return min(plan.score.held_out or held, held)
+
+
+def _forward(net: Supernet) -> Forward:
+    def forward(images: torch.Tensor, step: int) -> torch.Tensor:
+        logits: torch.Tensor = net(images, uniform(net.space, seed=0, step=step))
+        return logits
+
+    return forward
+
+
+def _step(
+    net: nn.Module,
+    data: Data,
+    rules: TrainingRules,
+    augment: AugmentRules,
+    forward: Forward | None,
+) -> float:
+    """Seconds of one training step, the median; each epoch of one batch is one step."""
+    batch = min(rules.batch, len(data.train))
+    one = replace(data, train=data.train.take(torch.arange(batch)))
+    rates: list[float] = []
+
+    def timed(epoch: Epoch) -> None:
+        rates.append(epoch.images_per_second)
+
+    short = replace(rules, epochs=1 + STEPS)
+    train(net, one, short, augment, seed=0, forward=forward, on_epoch=timed)
+    return statistics.median(batch / rate for rate in rates[1:])
+
+
+def _trial(net: Supernet, archs: list[Arch], data: Data, plan: Plan, held: int) -> float:
+    """Seconds of one trial, on all the images that it will be scored on."""
+    seconds = []
+    began = time.perf_counter()
+    for _ in scores(net, archs, data, plan.score):
+        seconds.append(time.perf_counter() - began)
+        began = time.perf_counter()
+    measured = min(plan.score.recalibration, len(data.train)) + len(data.held_out)
+    asked = plan.score.recalibration + _scored(plan, held)
+    return statistics.median(seconds) * asked / measured

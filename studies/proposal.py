@@ -1,0 +1,227 @@
+"""A plan proposed from what the images are like: a place to start, by rules that are written here.
+
+Tokens cost most, so the image and its patches come first; few images train few weights, so width
+and depth follow their number; epochs are so many that a supernet sees a fixed number of images.
+Everything can be changed in the plan. The rules are pure: same survey, same plan.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from hnas.cost import plain_vit
+from hnas.data.survey import Survey
+from hnas.rules import AugmentRules, DataRules, ScoreRules, TrainingRules
+from hnas.space import Frame
+from studies.plan import Plan, Retrain, Search, Stage1, Stage2, to_toml
+
+N = 3
+"""Head groups a block, as in the paper."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Means:
+    """What a kind of device affords."""
+
+    side: int
+    """Most pixels a side of an image."""
+    grid: int
+    """Most patches a side."""
+    limit: int
+    """Most training images; 0 takes all."""
+    scored: int
+    """Most held-out images that an architecture is scored on; 0 takes all."""
+    width: int
+    """Most token width."""
+    blocks: int
+    seen: int
+    """Images that a supernet sees in one training, repeats counted."""
+    trials: int
+    population: int
+
+
+MEANS = {
+    "cpu": Means(
+        side=64,
+        grid=8,
+        limit=10_000,
+        scored=1_000,
+        width=96,
+        blocks=6,
+        seen=200_000,
+        trials=200,
+        population=20,
+    ),
+    "cuda": Means(
+        side=224,
+        grid=14,
+        limit=0,
+        scored=0,
+        width=192,
+        blocks=12,
+        seen=20_000_000,
+        trials=1000,
+        population=50,
+    ),
+}
+"""By `torch.device.type`."""
+
+SIZES = ((2_000, 48, 6), (20_000, 96, 6), (100_000, 144, 8), (math.inf, 192, 12))
+"""Up to so many training images: token width and blocks. The presets' and GLiT-Tiny's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """A plan, and why it is what it is."""
+
+    plan: Plan
+    reasons: tuple[tuple[str, str], ...]
+    """(keys and values, reason) in the order of the plan."""
+
+    def toml(self) -> str:
+        """The plan as a file, with the reasons above it."""
+        words = (f"# {what}: {why}\n" for what, why in self.reasons)
+        return "".join(words) + "\n" + to_toml(self.plan)
+
+
+def propose(survey: Survey, source: str, *, device: str, flops: int | None = None) -> Proposal:
+    """A plan for the images of `source` on a kind of device (a key of MEANS).
+
+    With `flops` the all-global network's multiply-accumulates are about as many.
+    Raises BudgetError where nothing fits `flops`.
+    """
+    means = MEANS[device]
+    data = DataRules(source=source, limit=means.limit if survey.images > means.limit else 0)
+    trained, _ = parts(survey, data)
+    image, patch = grid(survey.side, means)
+    width, blocks = size(trained, survey.classes, means)
+    frame = Frame(
+        image=image,
+        channels=survey.channels,
+        patch=patch,
+        classes=survey.classes,
+        d=width,
+        M=blocks,
+        N=N,
+    )
+    if flops is not None:
+        unit = 2 * N  # so that stage 2's d / 2 divides among the groups too
+        width = max(unit, plain_vit(frame, flops).d // unit * unit)
+        frame = replace(frame, d=width)
+    T = frame.T
+    kernel, kernels = kernels_for(T)
+    batch = min(128, 2 ** int(math.log2(max(2, trained / 8))))
+    epochs = min(300, max(10, round(means.seen / trained)))
+    augment = AugmentRules(shift=max(1, image // 14), flip=survey.channels == 3)
+    training = TrainingRules(epochs=epochs, batch=batch, lr=2e-3 if width < 192 else 1e-3)
+    plan = Plan(
+        data=data,
+        net=frame,
+        augment=augment,
+        stage1=Stage1(
+            d_k=width,
+            K=kernel,
+            trials=means.trials,
+            population=means.population,
+            training=training,
+        ),
+        stage2=Stage2(
+            d_k=(width // 2, width, 2 * width),
+            d_z=(2, 4, 6),
+            E=(1, 2, 4),
+            K=kernels,
+            trials=means.trials,
+            population=means.population,
+            training=training,
+        ),
+        score=ScoreRules(recalibration=min(256, trained), held_out=means.scored),
+        search=Search(flops=flops),
+        retrain=Retrain(training=training, augment=augment),
+    )
+    colour = "colour" if survey.channels == 3 else "grey"
+    reasons = (
+        (
+            f"data {source}",
+            f"{survey.images:,} training images of {survey.classes} classes, {survey.side} pixels "
+            f"a side, {colour}; {'a test part of its own' if survey.own_test else 'no test part'}",
+        ),
+        (
+            f"data.limit {data.limit or 'none'}",
+            f"a search on {device} takes at most {means.limit:,} images"
+            if means.limit
+            else f"a search on {device} takes all images",
+        ),
+        (
+            f"net.image {image}, patch {patch}",
+            f"{T} tokens; on {device} at most {means.side} pixels and {means.grid} patches a side, "
+            "never larger than the images are",
+        ),
+        (
+            f"net.d {width}, M {blocks}",
+            f"{trained:,} images to train on"
+            if flops is None
+            else f"the all-global network has about the {flops:,} MACs asked for",
+        ),
+        (
+            f"stage1.K {kernel}, stage2.K {', '.join(map(str, kernels))}",
+            f"the paper's 17, 31, 45 as far as {T} tokens reach",
+        ),
+        (
+            f"epochs {epochs}, batch {batch}",
+            f"each training sees about {epochs * trained:,} images; on {device} "
+            f"{means.seen:,} are aimed at, in 10 to 300 epochs",
+        ),
+        (
+            f"augment shift {augment.shift}, flip {'yes' if augment.flip else 'no'}",
+            "a fourteenth of the side; only colour images are taken to be themselves when mirrored",
+        ),
+    )
+    return Proposal(plan=plan, reasons=reasons)
+
+
+def parts(survey: Survey, data: DataRules) -> tuple[int, int]:
+    """About how many images are trained on, and how many are held out to score on."""
+    taken = min(survey.images, data.limit or survey.images)
+    left = taken if survey.own_test else taken * (1 - data.test)
+    held_out = max(1, round(left * data.held_out))
+    return max(2, round(left) - held_out), held_out
+
+
+def grid(side: int, means: Means) -> tuple[int, int]:
+    """(image, patch) in pixels: no larger than the images are, and as many patches a side as the
+    device affords and the image divides into."""
+    image = min(side, means.side)
+    unit = next(
+        unit
+        for unit, least in ((means.grid, 8 * means.grid), (8, 32), (4, 12), (2, 2), (1, 1))
+        if image >= least
+    )
+    image -= image % unit
+    patch = next(
+        patch
+        for patch in range(1, image + 1)
+        if image % patch == 0 and image // patch <= means.grid and (patch > 1 or image < 8)
+    )
+    return image, patch
+
+
+def size(trained: int, classes: int, means: Means) -> tuple[int, int]:
+    """(token width, blocks) for so many images to train on; many classes need width to be told
+    apart in."""
+    width, blocks = next((d, M) for most, d, M in SIZES if trained <= most)
+    needed = 48 if classes <= 20 else 96 if classes <= 200 else 192
+    return min(max(width, needed), means.width), min(blocks, means.blocks)
+
+
+def kernels_for(T: int) -> tuple[int, tuple[int, ...]]:
+    """(stage 1's kernel, stage 2's candidates), odd, no more than the tokens reach."""
+
+    def odd(value: float) -> int:
+        whole = math.ceil(value)
+        return whole if whole % 2 else whole + 1 if whole < T else whole - 1
+
+    if T >= 45:
+        return 31, (17, 31, 45)
+    candidates = tuple(sorted({max(1, odd(T / 4)), max(1, odd(T / 2)), max(1, odd(T))}))
+    return candidates[-1], candidates

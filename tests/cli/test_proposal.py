@@ -1,0 +1,161 @@
+"""`hnas search --data` and `hnas init --data`: a plan for images of one's own, shown and asked."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from cli.main import hnas
+from hnas.data import folders
+from studies.plan import load_plan
+from studies.run import open_run
+
+
+def invoke(*args: object) -> Result:
+    return CliRunner().invoke(hnas, [*map(str, args)], catch_exceptions=False)
+
+
+@pytest.fixture
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder `photos` of two classes, in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    for name, colour in (("dark", 40), ("light", 200)):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i in range(12):
+            Image.new("L", (10, 8), colour + i).save(tmp_path / "photos" / name / f"{i}.png")
+    return tmp_path / "photos"
+
+
+SHORT = ("--stage", 1, "--trials", 2, "--device", "cpu")
+
+
+def test_a_plan_is_shown_with_what_it_takes_and_begun(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("studies.proposal.MEANS", _quick())
+    read: list[Path] = []
+    decode = folders.decode
+    monkeypatch.setattr(folders, "decode", lambda p, **how: read.append(p) or decode(p, **how))
+    result = invoke("search", "--data", "photos", *SHORT)
+    assert result.exit_code == 0, result.output
+    shown = result.stdout.splitlines()
+    assert shown[0] == "A plan proposed for photos:"
+    assert shown[1].split() == ["what", "why"]
+    assert "24 training images of 2 classes, 8 pixels a side, grey; no test part" in shown[2]
+    assert any(line.startswith("net.image 8, patch 2 ") for line in shown)
+    (head,) = (i for i, line in enumerate(shown) if line.startswith("step "))
+    assert shown[head].split() == ["step", "work", "time", "memory"]
+    steps = [line.split("  ")[0] for line in shown[head + 1 : head + 6]]
+    assert steps == [
+        "supernet of stage 1",
+        "stage 1",
+        "supernet of stage 2",
+        "stage 2",
+        "retraining",
+    ]
+    assert "2 trials on 4 images" in shown[head + 2]
+    assert shown[head + 6].endswith(
+        "To change the plan: hnas init --data photos plan.toml, then hnas search --plan plan.toml"
+    )
+    assert shown[head + 7].startswith("runs/photos: photos, at most ")
+    assert "Begin?" not in result.output
+    plan = open_run(Path("runs/photos")).plan
+    assert (plan.net.classes, plan.stage1.trials, plan.stage2.trials) == (2, 2, 200)
+    assert len(read) == len(set(read)) == 24  # each image is read once
+
+    again = invoke("search", "--data", "photos", *SHORT)
+    assert again.stdout.startswith("Stage 1 of runs/photos is finished")
+
+
+def test_init_writes_what_search_would_begin_with(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("studies.proposal.MEANS", _quick())
+    result = invoke("init", "--data", "photos", "--device", "cpu", "mine.toml")
+    assert (result.exit_code, result.stdout) == (0, "Wrote mine.toml, proposed for photos.\n")
+    assert invoke("search", "--data", "photos", *SHORT).exit_code == 0
+    begun, written = open_run(Path("runs/photos")).plan, load_plan(Path("mine.toml"))
+    assert begun.net == written.net and begun.stage2 == written.stage2
+    assert Path("mine.toml").read_text().startswith("# data photos: 24 training images of 2 ")
+
+
+def _quick() -> object:
+    from dataclasses import replace
+
+    from studies.proposal import MEANS
+
+    return {"cpu": replace(MEANS["cpu"], seen=200)}
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (
+            ["init", "--data", "photos", "--preset", "digits"],
+            "--preset and --data exclude each other: give one of them.",
+        ),
+        (
+            ["init", "--flops", "1M"],
+            "--flops is for --data: without it, edit search.flops in the plan.",
+        ),
+        (
+            ["init", "--data", "photos", "--flops", "much"],
+            "--flops must be a whole number of multiply-accumulates >= 1, or text with K, M, G or "
+            'T behind the number, such as "250M" or "1.3G"; got \'much\'',
+        ),
+    ],
+)
+def test_a_wrong_option(photos: Path, args: list[str], message: str) -> None:
+    result = invoke(*args)
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1] == f"Error: {message}"
+    assert not Path("plan.toml").exists()
+
+
+@pytest.mark.parametrize("command", ["init", "search"])
+def test_a_budget_that_nothing_fits(photos: Path, command: str) -> None:
+    result = invoke(command, "--data", "photos", "--flops", "1K", "--device", "cpu")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: --flops 1K: stage1: no architecture of the space fits")
+    assert [path.name for path in Path().iterdir()] == ["photos"]
+
+
+def test_images_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = invoke("search", "--data", "phtoos", "--device", "cpu")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: data source 'phtoos' is unknown: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_at_a_terminal_it_asks(root: Path, photos: Path) -> None:
+    """A real terminal, and a person who says no."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cli.main", "search", "--data", "photos", "--device", "cpu"],
+        env={**os.environ, "PYTHONPATH": str(root), "TERM": "dumb"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    os.write(ours, b"n\n")
+    said = b"".join(iter(lambda: _read(ours), b"")).replace(b"\r", b"")
+    os.close(ours)
+    assert process.wait(timeout=60) == 0
+    assert b"Begin? [Y/n]: " in said and said.endswith(b"Nothing was begun.\n")
+    assert not Path("runs").exists()
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 4096)
+    except OSError:  # the other end is closed
+        return b""

@@ -1,0 +1,89 @@
+"""An estimate is measured on the plan's own networks, and grows with what there is to do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from hnas.data import Survey
+from studies.estimate import Estimate, estimate, memory
+from studies.plan import Plan, override
+from studies.proposal import propose
+
+SURVEY = Survey(images=400, fewest=40, classes=10, side=8, channels=1, own_test=False)
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    plan = propose(SURVEY, "digits", device="cpu").plan
+    net = replace(plan.net, M=2, d=12)
+    s1, s2 = replace(plan.stage1, d_k=12), replace(plan.stage2, d_k=(6, 12))
+    return replace(plan, net=net, stage1=s1, stage2=s2)
+
+
+def by_step(plan: Plan, survey: Survey = SURVEY) -> dict[str, Estimate]:
+    return {each.what: each for each in estimate(plan, survey, CPU)}
+
+
+def test_every_step_that_takes_time_is_there(plan: Plan) -> None:
+    found = by_step(plan)
+    assert list(found) == [
+        "supernet of stage 1",
+        "stage 1",
+        "supernet of stage 2",
+        "stage 2",
+        "retraining",
+    ]
+    assert all(0 < each.seconds < 3600 for each in found.values())
+    assert found["stage 1"].work == "200 trials on 64 images"
+    assert found["retraining"].work == "6 networks, 300 epochs each"
+    sizes = [each.memory for each in found.values()]
+    assert sizes == sorted(sizes) and sizes[0] > 10**7
+    assert list(by_step(override(plan, strategy="random"))) == [
+        "supernet of stage 1",
+        "stage 1",
+        "retraining",
+    ]
+
+
+def test_it_grows_with_the_work(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a step and a trial of one second each, the rest is arithmetic."""
+    monkeypatch.setattr("studies.estimate._step", lambda *args: 1.0)
+    monkeypatch.setattr("studies.estimate._trial", lambda *args: 1.0)
+    few = by_step(override(plan, trials=10, epochs=3))
+    assert few["supernet of stage 1"].seconds == 3 * (256 // 32)
+    assert few["stage 1"].seconds == 10
+    assert few["retraining"].seconds == 6 * 3 * 8
+    more = by_step(override(plan, trials=10, epochs=3), replace(SURVEY, images=800))
+    assert more["supernet of stage 1"].seconds == 3 * (512 // 32)
+
+
+def test_more_held_out_images_than_are_timed_take_in_proportion(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("studies.estimate.HELD_OUT", 8)
+    seen: list[int] = []
+
+    def scores(net, archs, data, rules):
+        seen.append(len(data.held_out))
+        yield from archs
+
+    monkeypatch.setattr("studies.estimate.scores", scores)
+    ticks = iter(range(1000))
+    monkeypatch.setattr("time.perf_counter", lambda: float(next(ticks)))
+    found = by_step(override(plan, trials=1))
+    assert seen == [8, 8]
+    recalibration = min(plan.score.recalibration, plan.stage1.training.batch)
+    assert found["stage 1"].seconds == pytest.approx(
+        (plan.score.recalibration + 64) / (recalibration + 8)
+    )
+
+
+def test_memory_is_this_processes() -> None:
+    before = memory(CPU)
+    held = torch.ones(60_000_000)  # 240 MB
+    assert before > 10**7
+    assert memory(CPU) >= max(before, held.numel() * 4)

@@ -1,0 +1,137 @@
+"""The rules by which a plan is proposed: every survey gives a plan that can be built."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hnas.cost import cost
+from hnas.data import Survey, split
+from hnas.errors import BudgetError
+from hnas.rules import DataRules
+from studies.plan import from_toml, load_preset
+from studies.proposal import MEANS, grid, kernels_for, parts, propose, size
+
+PHOTOS = Survey(images=3000, fewest=200, classes=5, side=224, channels=3, own_test=False)
+
+
+@st.composite
+def surveys(draw: st.DrawFn) -> Survey:
+    classes = draw(st.integers(2, 1000))
+    fewest = draw(st.integers(2, 2000))
+    return Survey(
+        images=draw(st.integers(fewest * classes, 3_000_000)),
+        fewest=fewest,
+        classes=classes,
+        side=draw(st.integers(1, 4000)),
+        channels=draw(st.sampled_from((1, 3))),
+        own_test=draw(st.booleans()),
+    )
+
+
+@given(surveys(), st.sampled_from(sorted(MEANS)))
+def test_every_survey_gives_a_plan_that_holds(survey: Survey, device: str) -> None:
+    proposal = propose(survey, "photos", device=device)
+    plan, net = proposal.plan, proposal.plan.net
+    assert (net.classes, net.channels) == (survey.classes, survey.channels)
+    assert net.image <= survey.side and net.image // net.patch <= MEANS[device].grid
+    assert plan.stage1.K <= net.T and max(plan.stage2.K) <= max(net.T, 45)
+    assert plan.stage1.training.batch <= max(2, parts(survey, plan.data)[0])
+    assert plan.budget() == cost(net, net.all_global()).macs
+    assert propose(survey, "photos", device=device) == proposal
+
+
+@given(surveys(), st.sampled_from(sorted(MEANS)))
+def test_it_is_written_as_a_plan_with_its_reasons(survey: Survey, device: str) -> None:
+    proposal = propose(survey, "photos", device=device)
+    text = proposal.toml()
+    assert from_toml(text) == proposal.plan
+    comments = [line for line in text.splitlines() if line.startswith("# ")]
+    assert len(comments) == len(proposal.reasons)
+    assert f"{survey.images:,} training images of {survey.classes} classes" in comments[0]
+
+
+@given(st.integers(2_000_000, 2_000_000_000), st.sampled_from(sorted(MEANS)))
+def test_a_budget_decides_on_the_width(flops: int, device: str) -> None:
+    plan = propose(PHOTOS, "photos", device=device, flops=flops).plan
+    assert plan.budget() == flops
+    wider = replace(plan.net, d=plan.net.d + 12)
+    assert cost(wider, wider.all_global()).macs > flops
+    assert plan.net.d % 6 == 0
+
+
+def test_a_budget_that_nothing_fits() -> None:
+    with pytest.raises(BudgetError, match=r"no architecture of the space fits --flops 1,000"):
+        propose(PHOTOS, "photos", device="cpu", flops=1000)
+
+
+@pytest.mark.parametrize("name", ["digits", "cifar10"])
+def test_the_presets_frames_are_what_the_rules_say(name: str) -> None:
+    """The rules extend what was measured, and must not contradict it."""
+    preset = load_preset(name).net
+    side, images = {"digits": (8, 1797), "cifar10": (32, 10_000)}[name]
+    survey = Survey(
+        images=images,
+        fewest=100,
+        classes=10,
+        side=side,
+        channels=preset.channels,
+        own_test=name != "digits",
+    )
+    assert propose(survey, name, device="cpu").plan.net == preset
+
+
+@pytest.mark.parametrize(
+    ("side", "cpu", "cuda"),
+    [
+        (1, (1, 1), (1, 1)),
+        (8, (8, 2), (8, 2)),
+        (28, (28, 4), (28, 2)),
+        (32, (32, 4), (32, 4)),
+        (52, (48, 6), (48, 4)),
+        (500, (64, 8), (224, 16)),
+    ],
+)
+def test_image_and_patch(side: int, cpu: tuple[int, int], cuda: tuple[int, int]) -> None:
+    assert (grid(side, MEANS["cpu"]), grid(side, MEANS["cuda"])) == (cpu, cuda)
+
+
+@pytest.mark.parametrize(
+    ("trained", "classes", "expected"),
+    [
+        (500, 10, (48, 6)),
+        (500, 100, (96, 6)),
+        (10_000, 10, (96, 6)),
+        (50_000, 10, (144, 8)),
+        (1_000_000, 1000, (192, 12)),
+    ],
+)
+def test_width_and_blocks_on_a_gpu(trained: int, classes: int, expected: tuple[int, int]) -> None:
+    assert size(trained, classes, MEANS["cuda"]) == expected
+    cpu = size(trained, classes, MEANS["cpu"])
+    assert cpu == (min(expected[0], 96), 6)
+
+
+@given(st.integers(1, 500))
+def test_kernels_are_odd_and_within_reach(T: int) -> None:
+    kernel, kernels = kernels_for(T)
+    assert kernel in (*kernels, 31) and len(set(kernels)) == len(kernels)
+    assert all(k % 2 == 1 and 1 <= k <= max(T, 1) for k in (kernel, *kernels))
+
+
+def test_what_is_held_out_is_not_trained_on() -> None:
+    assert parts(PHOTOS, DataRules(held_out=0.5, test=0.5)) == (750, 750)
+    assert parts(PHOTOS, DataRules(held_out=0.2, test=0.5, limit=100)) == (40, 10)
+    assert parts(replace(PHOTOS, own_test=True), DataRules(held_out=0.5)) == (1500, 1500)
+
+
+@pytest.mark.parametrize("own_test", [True, False])
+def test_the_parts_are_about_those_of_the_split(own_test: bool) -> None:
+    labels, rules = np.arange(3000) % 5, DataRules(held_out=0.3, test=0.1, limit=1000)
+    made = split(labels, rules, own_test=own_test, seed=0)
+    found = parts(replace(PHOTOS, own_test=own_test), rules)
+    assert found == (len(made.train), len(made.held_out))
