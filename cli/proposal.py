@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.progress import duration
 from cli.render import command, table
 from hnas.errors import BudgetError
 from studies.plan import Plan, parse_flops
@@ -53,6 +52,7 @@ def propose_plan(source: str, *, device: str, flops: str | None) -> Proposed:
 def show_proposal(proposed: Proposed, plan: Plan) -> None:
     """Prints why the plan is what it is, and how long `plan` (it, with what the user chose) will
     take and how much memory, from a few steps of it."""
+    from cli.progress import duration
     from studies.estimate import estimate
 
     click.echo(f"A plan proposed for {proposed.source}:")
