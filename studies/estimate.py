@@ -1,8 +1,8 @@
 """How long a plan will take and how much memory, from a few steps of it on the device.
 
-The steps are the search's own (`hnas.training.loop.train`, `hnas.score.scores`) on random images,
-so nothing is read or kept. Augmentation, optimiser and scoring are in it; reading the images,
-checkpoints and the studies' storage are not.
+The steps are the search's own (`hnas.training`, `hnas.score.scores`) on random images, so nothing
+is read or kept. Augmentation, optimiser and scoring are in it; reading the images, checkpoints and
+the studies' storage are not.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,10 +24,10 @@ from hnas.data import Data, Images, steps
 from hnas.data.survey import Survey
 from hnas.glit import Glit
 from hnas.rules import AugmentRules, TrainingRules
-from hnas.sampling import uniform
 from hnas.score import scores
 from hnas.supernet import Supernet
-from hnas.training.loop import Epoch, Forward, train
+from hnas.training.loop import Epoch, train
+from hnas.training.supernet import train_supernet
 from studies.plan import Plan
 from studies.proposal import parts
 from studies.strategies import stages
@@ -64,12 +64,11 @@ def estimate(plan: Plan, survey: Survey, device: torch.device) -> Iterator[Estim
         space = stage.space(distribution)
         net = Supernet(space, dropout=stage.training.dropout).reset(0).to(device)
         rules = stage.training
-        per_step = _step(net, data, rules, plan.augment, _forward(net))
-        epochs = rules.epochs
+        per_image = _per_image(train_supernet, net, data, rules, plan.augment)
         yield Estimate(
             what=f"supernet of stage {number}",
-            work=f"{epochs:,} epochs of {trained:,} images",
-            seconds=per_step * epochs * steps(trained, rules.batch),
+            work=f"{rules.epochs:,} epochs of {trained:,} images",
+            seconds=per_image * _seen(trained, rules),
             memory=memory(device) + images,
         )
         archs = [sample_within(space, plan.budget(), rng) for _ in range(SCORED)]
@@ -83,15 +82,12 @@ def estimate(plan: Plan, survey: Survey, device: torch.device) -> Iterator[Estim
         distribution = archs[0] if distribution is None else distribution
     retrain = plan.retrain
     alone = Glit(plan.net, plan.net.all_global()).reset(0).to(device)
-    per_step = _step(alone, data, retrain.training, retrain.augment, None)
+    per_image = _per_image(train, alone, data, retrain.training, retrain.augment)
     networks = retrain.top + 1
     yield Estimate(
         what="retraining",
         work=f"{networks} networks, {retrain.training.epochs:,} epochs each",
-        seconds=per_step
-        * networks
-        * retrain.training.epochs
-        * steps(trained, retrain.training.batch),
+        seconds=per_image * networks * _seen(trained, retrain.training),
         memory=memory(device) + images,
     )
 
@@ -129,32 +125,27 @@ def _scored(plan: Plan, held: int) -> int:
     return min(plan.score.held_out or held, held)
 
 
-def _forward(net: Supernet) -> Forward:
-    def forward(images: torch.Tensor, step: int) -> torch.Tensor:
-        logits: torch.Tensor = net(images, uniform(net.space, seed=0, step=step))
-        return logits
-
-    return forward
-
-
-def _step(
+def _per_image(
+    training: Callable[..., None],
     net: nn.Module,
     data: Data,
     rules: TrainingRules,
     augment: AugmentRules,
-    forward: Forward | None,
 ) -> float:
-    """Seconds of one training step, the median; each epoch of one batch is one step."""
-    batch = min(rules.batch, len(data.train))
-    one = replace(data, train=data.train.take(torch.arange(batch)))
+    """Seconds of training on one image, the median over STEPS; an epoch of one batch is a step."""
+    one = replace(data, train=data.train.take(torch.arange(min(rules.batch, len(data.train)))))
     rates: list[float] = []
 
     def timed(epoch: Epoch) -> None:
         rates.append(epoch.images_per_second)
 
-    short = replace(rules, epochs=1 + STEPS)
-    train(net, one, short, augment, seed=0, forward=forward, on_epoch=timed)
-    return statistics.median(batch / rate for rate in rates[1:])
+    training(net, one, replace(rules, epochs=1 + STEPS), augment, seed=0, on_epoch=timed)
+    return 1 / statistics.median(rates[1:])
+
+
+def _seen(trained: int, rules: TrainingRules) -> int:
+    """Images of a whole training; where a step shows them to several subnets it has fewer."""
+    return rules.epochs * steps(trained, rules.batch) * min(rules.batch, trained)
 
 
 def _trial(net: Supernet, archs: list[Arch], data: Data, plan: Plan, held: int) -> float:

@@ -50,15 +50,15 @@ def test_every_step_that_takes_time_is_there(plan: Plan) -> None:
 
 
 def test_it_grows_with_the_work(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a step and a trial of one second each, the rest is arithmetic."""
-    monkeypatch.setattr("studies.estimate._step", lambda *args: 1.0)
+    """With a second for an image and for a trial, the rest is arithmetic."""
+    monkeypatch.setattr("studies.estimate._per_image", lambda *args: 1.0)
     monkeypatch.setattr("studies.estimate._trial", lambda *args: 1.0)
     few = by_step(override(plan, trials=10, epochs=3))
-    assert few["supernet of stage 1"].seconds == 3 * (256 // 32)
+    assert few["supernet of stage 1"].seconds == 3 * 256
     assert few["stage 1"].seconds == 10
-    assert few["retraining"].seconds == 6 * 3 * 8
+    assert few["retraining"].seconds == 6 * 3 * 256
     more = by_step(override(plan, trials=10, epochs=3), replace(SURVEY, images=800))
-    assert more["supernet of stage 1"].seconds == 3 * (512 // 32)
+    assert more["supernet of stage 1"].seconds == 3 * 512
 
 
 def test_more_held_out_images_than_are_timed_take_in_proportion(
