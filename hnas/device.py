@@ -39,6 +39,14 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
         yield
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory, the GPU's or this machine's, could not be had."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    # The CPU's allocator has no error of its own.
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+
+
 def describe(device: torch.device) -> dict[str, str]:
     """What results depend on, to be recorded beside them."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"

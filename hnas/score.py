@@ -2,14 +2,15 @@
 
 A population is scored as a tree: architectures that agree on blocks 1..i share the activations
 after block i, and the statistics measured there, exactly. Memory: one activation a level, that is
-(M + 1) x images x T x d numbers.
+(M + 1) x images x T x d numbers; where that is not to be had, `Room` says what is done without.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -17,10 +18,11 @@ from torch import Tensor, nn
 
 from hnas.arch import Arch
 from hnas.data import Data, Images, normalise
-from hnas.device import autocast
+from hnas.device import autocast, is_out_of_memory
+from hnas.errors import StateError
 from hnas.rules import ScoreRules
 from hnas.scored import Score
-from hnas.supernet import Statistics, Supernet
+from hnas.supernet import Norm, Statistics, Supernet
 
 
 def select(data: Data, rules: ScoreRules) -> tuple[Tensor, Images]:
@@ -39,39 +41,140 @@ def _spaced(n: int, count: int) -> Tensor:
     return torch.arange(count) * n // count
 
 
+@dataclass(kw_only=True)
+class Room:
+    """How much memory scoring takes: less from the moment that it has run out.
+
+    One object for all calls of `scores` by one study, so that it runs out once.
+    """
+
+    batch: int
+    """Held-out images at a time."""
+    shares: bool = True
+    """Whether the held-out activations that architectures share are kept."""
+    note: Callable[[str], None] = lambda text: None
+    """Is told, in a sentence, what is done without."""
+
+    def shrink(self) -> None:
+        """Keeps nothing, then halves the batch. Raises StateError where one image is too much."""
+        if self.shares:
+            self.shares = False
+            self.note(
+                "scoring ran out of memory: it goes on without keeping what architectures share, "
+                "more slowly, with the same scores"
+            )
+        elif self.batch > 1:
+            self.batch //= 2
+            self.note(
+                f"scoring ran out of memory: it goes on with {self.batch} held-out images at a "
+                "time; scores may differ from others in the last digits"
+            )
+        else:
+            raise StateError(
+                "scoring runs out of memory with one held-out image at a time: use a device with "
+                "more memory or a smaller net; what was stored before is kept"
+            )
+
+
 @torch.inference_mode()
-def scores(net: Supernet, archs: Sequence[Arch], data: Data, rules: ScoreRules) -> Iterator[Score]:
+def scores(
+    net: Supernet,
+    archs: Sequence[Arch],
+    data: Data,
+    rules: ScoreRules,
+    room: Room | None = None,
+) -> Iterator[Score]:
     """The score of each architecture, in the order given; sorted by `Arch.key` they share most.
 
     `net` and `data` are on one device. The result does not depend on which architectures are scored
-    together. Raises InputError where one is not of the supernet's space.
+    together, and on the batch only by rounding.
+    Raises InputError where an architecture is not of the supernet's space, StateError where the
+    recalibration batch or one held-out image does not fit in memory.
     """
     for arch in archs:
         net.check(arch)
     net.eval()
-    device = data.held_out.pixels.device
+    room = room or Room(batch=rules.batch)
     pixels, held_out = select(data, rules)
-    with autocast(device):
-        recalibration = net.tokens(normalise(pixels, data.mean, data.std))
-        chunks = [
-            net.tokens(normalise(chunk, data.mean, data.std))
-            for chunk in held_out.pixels.split(rules.batch)
-        ]
-    levels = [(recalibration, chunks)]
-    previous: Arch | None = None
+    tree: _Tree | None = None
     for arch in archs:
         began = time.perf_counter()
-        del levels[_agree(previous, arch) + 1 :]
-        with autocast(device):
-            for i in range(len(levels) - 1, len(arch.blocks)):
-                block, choice = net.blocks[i], arch.blocks[i]
-                statistics = Statistics()
-                x, chunks = levels[i]
-                x = block(x, choice, statistics.measure)
-                levels.append((x, [block(c, choice, statistics.apply) for c in chunks]))
-            logits = torch.cat([net.logits(chunk) for chunk in levels[-1][1]]).float()
-        previous = arch
+        logits = None
+        while logits is None:
+            try:
+                if tree is None or not room.shares:
+                    tree = _Tree(net, data, pixels, held_out.pixels, room)
+                logits = tree.logits(arch)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+            if logits is None:  # here, where the error no longer holds what is to be freed
+                tree = None
+                room.shrink()
         yield _score(logits, held_out.labels, began)
+
+
+class _Tree:
+    """What the blocks of the last architecture made of the images, for one that begins alike."""
+
+    def __init__(
+        self, net: Supernet, data: Data, pixels: Tensor, held_out: Tensor, room: Room
+    ) -> None:
+        self.net, self.data, self.shares = net, data, room.shares
+        self.previous: Arch | None = None
+        self.statistics: list[Statistics] = []
+        self.pixels, self.chunks = pixels, held_out.split(room.batch)
+        self.recalibration: list[Tensor] = []
+        self.held_out: list[list[Tensor]] = [[] for _ in self.chunks]
+
+    def logits(self, arch: Arch) -> Tensor:
+        """Of the held-out images: float32 (images, classes)."""
+        same = _agree(self.previous, arch)
+        self.previous = arch
+        del self.statistics[same:]
+        for levels in (self.recalibration, *self.held_out):
+            del levels[same + 1 :]
+        with autocast(self.pixels.device):
+            self._measure(arch)
+            return torch.cat([self._chunk(arch, i) for i in range(len(self.chunks))]).float()
+
+    def _measure(self, arch: Arch) -> None:
+        new = [Statistics() for _ in arch.blocks[len(self.statistics) :]]
+        self.statistics += new
+        try:
+            self._deepen(arch, self.pixels, self.recalibration, [s.measure for s in new])
+        except (RuntimeError, MemoryError) as error:
+            if self.shares or not is_out_of_memory(error):
+                raise
+            raise StateError(
+                f"the {len(self.pixels)} images of the recalibration batch do not fit in memory, "
+                "and BatchNorm is measured on them at once: lower score.recalibration in the plan "
+                "(another --run: its scores are others)"
+            ) from None
+
+    def _chunk(self, arch: Arch, i: int) -> Tensor:
+        levels = self.held_out[i] if self.shares else []
+        norms = [s.apply for s in self.statistics[max(len(levels) - 1, 0) :]]
+        return self.net.logits(self._deepen(arch, self.chunks[i], levels, norms))
+
+    def _deepen(
+        self, arch: Arch, pixels: Tensor, levels: list[Tensor], norms: Sequence[Norm]
+    ) -> Tensor:
+        """Through the blocks that `levels` has not seen, each with its norm: the last activation.
+
+        `levels` has the tokens and the activation after each block so far; all new ones are put
+        there where they are to be shared.
+        """
+        if not levels:
+            levels.append(self.net.tokens(normalise(pixels, self.data.mean, self.data.std)))
+        first = len(arch.blocks) - len(norms)
+        for i, norm in enumerate(norms, first):
+            x = self.net.blocks[i](levels[-1], arch.blocks[i], norm)
+            if self.shares:
+                levels.append(x)
+            else:
+                levels[:] = [x]
+        return levels[-1]
 
 
 def _agree(a: Arch | None, b: Arch) -> int:

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from torch import Tensor
 
 from hnas.arch import Arch
 from hnas.data import Data
 from hnas.rules import ScoreRules
-from hnas.score import scores, select
+from hnas.score import Room, scores, select
 from hnas.scored import Score
 from hnas.supernet import Supernet
 
 
 class SupernetScorer:
-    """A `studies.stage.Scorer`: nothing is trained, every weight is the supernet's."""
+    """A `studies.stage.Scorer`: nothing is trained, every weight is the supernet's.
 
-    def __init__(self, net: Supernet, data: Data, rules: ScoreRules) -> None:
+    `note` is told, in a sentence, of what is done without where memory runs out.
+    """
+
+    def __init__(
+        self,
+        net: Supernet,
+        data: Data,
+        rules: ScoreRules,
+        note: Callable[[str], None] = lambda text: None,
+    ) -> None:
         self._net, self._data, self._rules = net, data, rules
+        self._room = Room(batch=rules.batch, note=note)
         recalibration, held_out = select(data, rules)
         self.fingerprint = {
             "supernet": weights_hash(net.state_dict()),
@@ -29,7 +39,7 @@ class SupernetScorer:
         }
 
     def score(self, archs: Sequence[Arch]) -> Iterator[Score]:
-        return scores(self._net, archs, self._data, self._rules)
+        return scores(self._net, archs, self._data, self._rules, self._room)
 
 
 def weights_hash(tensors: Mapping[str, Tensor]) -> str:

@@ -190,7 +190,10 @@ class Search:
             study,
             space,
             SupernetScorer(
-                self.supernet1 if number == 1 else self.supernet2, self.data, self.plan.score
+                self.supernet1 if number == 1 else self.supernet2,
+                self.data,
+                self.plan.score,
+                self.watch.note,
             ),
             SearchRules(
                 trials=asked.trials, population=asked.population, seed=self.plan.search.seed

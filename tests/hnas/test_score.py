@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from hnas.data import Data, Images, normalise
-from hnas.errors import InputError
+from hnas.errors import InputError, StateError
 from hnas.rules import ScoreRules
-from hnas.score import evaluate, recalibrate, scores, select
+from hnas.score import Room, evaluate, recalibrate, scores, select
 from hnas.space import LOCALS, Frame, distribution_space, size_space
 from hnas.supernet import Supernet
 
@@ -127,3 +127,102 @@ def test_selected_images_are_evenly_spaced():
     assert torch.equal(held_out.labels, d.held_out.labels[::5])
     _, everything = select(d, ScoreRules(recalibration=10))
     assert len(everything) == 25
+
+
+# Memory that runs out
+
+
+def little_memory(net: Supernet, most: int, error: Exception) -> None:
+    """A device on which no block takes more than `most` images at once."""
+
+    def refuse(module: nn.Module, args: tuple) -> None:
+        if len(args[0]) > most:
+            raise error
+
+    net.blocks[2].register_forward_pre_hook(refuse)
+
+
+def allocator_error() -> RuntimeError:
+    """The CPU's own: asked for more than there is."""
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**60, dtype=torch.uint8)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory"), allocator_error(), MemoryError()]
+)
+def test_where_memory_runs_out_the_batch_is_halved_once_for_all(error):
+    net, d, rules = supernet(), data(), ScoreRules(recalibration=6, batch=25)
+    population = archs(net, 6)
+    expected = list(scores(net, population, d, rules))
+    little_memory(net, 7, error)
+    notes = []
+    room = Room(batch=rules.batch, note=notes.append)
+    for part in (population[:4], population[4:]):  # as the generations of one study
+        for arch, score in zip(part, scores(net, part, d, rules, room), strict=True):
+            it = expected[population.index(arch)]
+            assert (score.accuracy, score.images) == (it.accuracy, it.images)
+            assert score.loss == pytest.approx(it.loss, rel=1e-6)
+    assert room.batch == 6
+    assert len(notes) == 3 and "without keeping what architectures share" in notes[0]
+    assert "it goes on with 6 held-out images at a time" in notes[2]
+
+
+def test_without_what_they_share_the_scores_are_the_same_to_the_bit():
+    net, d = supernet(), data()
+    population = archs(net, 6)
+    expected = [(s.accuracy, s.loss) for s in scores(net, population, d, RULES)]
+    room = Room(batch=RULES.batch, shares=False)
+    found = [(s.accuracy, s.loss) for s in scores(net, population, d, RULES, room)]
+    assert found == expected
+
+
+def test_what_is_shared_is_let_go_before_the_batch_is_halved():
+    """Memory for one architecture is there, not for all that they share."""
+    net, d = supernet(), data()
+    population = archs(net, 4)
+    expected = [s.loss for s in scores(net, population, d, RULES)]
+    calls = itertools.count()
+
+    def refuse(*_: object) -> None:
+        if next(calls) == 5:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    net.blocks[3].register_forward_pre_hook(refuse)
+    notes = []
+    room = Room(batch=RULES.batch, note=notes.append)
+    assert [s.loss for s in scores(net, population, d, RULES, room)] == expected
+    assert (room.shares, room.batch, len(notes)) == (False, RULES.batch, 1)
+
+
+def test_a_recalibration_batch_that_does_not_fit_says_what_to_lower():
+    net, d = supernet(), data()
+    little_memory(net, 15, torch.OutOfMemoryError("CUDA out of memory"))
+    with pytest.raises(StateError) as caught:
+        next(scores(net, archs(net, 1), d, RULES))
+    assert str(caught.value).startswith(
+        "the 16 images of the recalibration batch do not fit in memory, and BatchNorm is measured "
+        "on them at once: lower score.recalibration in the plan"
+    )
+
+
+def test_one_image_that_does_not_fit_is_an_error():
+    net, d, rules = supernet(), data(), ScoreRules(recalibration=2, batch=2)
+    room = Room(batch=1, shares=False)
+    fails = torch.OutOfMemoryError("CUDA out of memory")
+
+    def refuse(module: nn.Module, args: tuple) -> None:
+        if len(args[0]) == 1:
+            raise fails
+
+    net.blocks[0].register_forward_pre_hook(refuse)
+    with pytest.raises(StateError, match="with one held-out image at a time: use a device with"):
+        next(scores(net, archs(net, 1), d, rules, room))
+
+
+def test_another_error_is_not_taken_for_it():
+    net, d = supernet(), data()
+    little_memory(net, 1, RuntimeError("shapes do not fit"))
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        next(scores(net, archs(net, 1), d, RULES))
