@@ -9,6 +9,7 @@ machine does meets both alike; the lowest and the highest ratio of a pair tell h
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -18,7 +19,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 
@@ -111,9 +112,16 @@ def machine(threads: int) -> dict[str, object]:
         "load": round(os.getloadavg()[0], 2),
         "threads": threads,
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in packages},
+        "versions": {name: _version(name) for name in packages},
         "date": datetime.now(UTC).isoformat(timespec="minutes"),
     }
+
+
+def _version(package: str) -> str | None:
+    """None where it is not installed."""
+    with contextlib.suppress(PackageNotFoundError):
+        return version(package)
+    return None
 
 
 def _cpu_model() -> str:
@@ -129,8 +137,13 @@ def _cpu_model() -> str:
 
 
 def write(path: Path, rows: Iterable[Row], threads: int, command: str) -> None:
-    about = {**machine(threads), "command": command}
-    about["rows"] = [{**asdict(row), "reached": row.reached} for row in rows]
+    """Comparisons, with where and when they were measured."""
+    write_rows(path, [{**asdict(row), "reached": row.reached} for row in rows], threads, command)
+
+
+def write_rows(path: Path, rows: list[dict[str, object]], threads: int, command: str) -> None:
+    """Rows of any kind, with where and when they were measured."""
+    about = {**machine(threads), "command": command, "rows": rows}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(about, indent=1) + "\n")
 
