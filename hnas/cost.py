@@ -112,6 +112,7 @@ def _extreme(space: Space, pick: Callable[..., Block]) -> Arch:
     return Arch(tuple(pick(choices, key=macs) for choices in space.choices))
 
 
+@lru_cache(maxsize=256)
 def cheapest(space: Space) -> Arch:
     """The architecture with the fewest MACs (blocks cost independently of each other)."""
     return _extreme(space, min)
