@@ -32,6 +32,7 @@ COMMANDS = {
     "compare": ("cli.compare:compare", "Compare strategies, or plans, over several seeds."),
     "status": ("cli.status:status", "Show what a run has done and what is next."),
     "analyze": ("cli.analyze:analyze", "Ask a run what the paper reports of its own network."),
+    "report": ("cli.report:report", "Write what a run has found as one HTML file."),
     "published": ("cli.published:published", "List published networks on ImageNet, with sources."),
     "dashboard": ("cli.dashboard:dashboard", "Show a run's studies in the browser."),
     "init": ("cli.init:init", "Write a plan to edit, out of a preset."),

@@ -35,7 +35,7 @@ TREES = 16
 """Of fANOVA's forest: with 64, Optuna's own number, the shares on digits differ by 0.02 at most."""
 LEAST = 20
 """Fewer trials say nothing: PED-ANOVA's best tenth would be one trial."""
-SHUFFLED = 60
+SHUFFLED = 100
 """At least so many importances under shuffled scores say what chance gives."""
 
 

@@ -97,7 +97,7 @@ def read_status(run: Run) -> Status:
     first = studies.get(1)
     handoff = first.user_attrs.get("handoff") if first else None
     indices = sorted(path.name for path in (run.folder / "networks").glob("*.json"))
-    trained = [_epochs(run, f"networks/{name}") for name in indices]
+    trained = [trained_epochs(run, f"networks/{name}") for name in indices]
     return Status(
         stages=tuple(
             _stage(run, number, asked, studies.get(number))
@@ -161,7 +161,7 @@ def read_studies(run: Run) -> dict[int, Snapshot]:
 def _stage(run: Run, stage: int, asked: Stage, study: Snapshot | None) -> StageStatus:
     found = study.records if study else ()
     return StageStatus(
-        epochs=_epochs(run, f"checkpoints/supernet{stage}.json"),
+        epochs=trained_epochs(run, f"checkpoints/supernet{stage}.json"),
         epochs_asked=asked.training.epochs,
         trials=len(found),
         trials_asked=asked.trials,
@@ -170,7 +170,7 @@ def _stage(run: Run, stage: int, asked: Stage, study: Snapshot | None) -> StageS
     )
 
 
-def _epochs(run: Run, index: str) -> int:
+def trained_epochs(run: Run, index: str) -> int:
     """How far the checkpoint with this index (see hnas.training.checkpoint) goes."""
     value = run.read(index)
     try:

@@ -41,7 +41,7 @@ def test_every_module_and_preset_is_inside(root: Path, wheel: list[str]) -> None
     wanted = {
         path.relative_to(root).as_posix()
         for floor in FLOORS
-        for pattern in ("*.py", "*.toml")
+        for pattern in ("*.py", "*.toml", "*.jinja")
         for path in (root / floor).rglob(pattern)
     }
     assert "studies/presets/digits.toml" in wanted

@@ -18,6 +18,11 @@ STAGE1 = distribution_space(FRAME, d_k=12, d_z=2, E=1, K=5)
 WHOLE = size_space(FRAME, None, d_k=(6, 12), d_z=(2, 4), E=(1, 2), K=(3, 5))
 
 
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("studies.importances.SHUFFLED", 60)
+
+
 def scored(space: Space, score: Callable[[Arch], float], trials: int = 60) -> list[Record]:
     rng = np.random.default_rng(0)
     archs = [space.sample(rng) for _ in range(trials)]

@@ -5,43 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from fake_runs import search
 
 from hnas.errors import StateError
-from studies.fake import FakeScorer
 from studies.findings import find
 from studies.plan import Plan, override
-from studies.run import Run, begin_run
+from studies.run import begin_run
 from studies.searched import read_searched
-from studies.stage import SearchRules, run_stage
+from studies.stage import best_by_score
 from studies.storage import close_storage, open_storage, open_study
-
-
-def search(run: Run, *stages: int) -> None:
-    """The trials of a search without its networks."""
-    storage = open_storage(run.storage, create=True)
-    distribution = None
-    for number, stage in enumerate(run.stages, 1):
-        study = open_study(storage, run.study_name(number), create=True)
-        if number in stages:
-            found = run_stage(
-                study,
-                stage.space(distribution),
-                FakeScorer(frame=run.plan.net),
-                SearchRules(trials=12, population=5, seed=run.plan.search.seed),
-                budget=run.plan.budget(),
-                proposer=stage.proposer,
-            )
-            distribution = found.records[0].arch
-    close_storage(storage)
 
 
 def test_a_study_says_what_was_searched_and_found(tmp_path: Path, tiny: Plan) -> None:
     run = begin_run(tmp_path / "run", tiny)
-    search(run, 1, 2)
+    handed_over = best_by_score(search(run, 1, 2)[0].records, 1)[0].arch
     first, second = read_searched(run)
     assert (first.stage, second.stage) == ("stage1", "stage2")
     assert first.space == tiny.space1()
-    assert second.space == tiny.space2(first.records[0].arch)
+    assert second.space == tiny.space2(handed_over)
     assert (first.budget, first.population) == (tiny.budget(), 5)
     assert [record.number for record in first.records] == list(range(12))
     assert all(record.arch in second.space for record in second.records)

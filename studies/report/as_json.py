@@ -1,0 +1,70 @@
+"""A report as JSON: every number of the page, and all trials on the fronts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from hnas.arch import Arch
+from studies.report.gather import Report
+from studies.stage import front
+from studies.status import Tested
+from studies.storage import Record
+
+
+def as_json(report: Report) -> str:
+    """One object; what is not there yet is null or empty."""
+    status, result, answer = report.status, report.status.result, report.answer
+    value = {
+        "run": report.run,
+        "folder": report.folder,
+        "strategy": report.plan.search.strategy,
+        "budget_macs": report.plan.budget(),
+        "answer": answer
+        and {
+            "test_images": answer.test_images,
+            "winner": _tested(answer.winner),
+            "all_global": _tested(answer.all_global),
+            "winner_accuracy": asdict(answer.winner_accuracy),
+            "all_global_accuracy": asdict(answer.all_global_accuracy),
+            "difference": asdict(answer.difference),
+        },
+        "candidates": [_tested(network) for network in result.candidates] if result else [],
+        "handoff": status.handoff and status.handoff.to_dict(),
+        "studies": [
+            {
+                "stage": searched.stage,
+                "trials": len(searched.records),
+                "front": [_trial(record) for record in front(searched.records)],
+            }
+            for searched in report.studies
+        ],
+        "findings": [asdict(found) for found in (*report.findings, report.paper)],
+        "rankings": [asdict(found) for found in report.rankings],
+        "published": [
+            {
+                "name": network.name,
+                "top1": network.top1,
+                "params": network.params,
+                "flops": network.flops,
+                "source": network.source,
+            }
+            for network in report.published
+        ],
+        "costs": [asdict(cost) for cost in report.costs],
+        "environment": dict(report.environment),
+        "commands": list(report.commands),
+        "plan": report.toml,
+        "missing": list(report.missing),
+    }
+    return json.dumps(value, indent=1) + "\n"
+
+
+def _tested(network: Tested) -> dict[str, Any]:
+    return {**asdict(network), "arch": network.arch.to_dict()}
+
+
+def _trial(record: Record) -> dict[str, Any]:
+    arch: Arch = record.arch
+    return {**asdict(record), "arch": arch.to_dict()}

@@ -1,0 +1,299 @@
+"""Everything a report says of a run, gathered once; the renderers only write it down.
+
+Read from the run's files and studies, which may belong to a search that goes on; knows no torch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from scipy.stats import binomtest
+
+from hnas import __version__
+from hnas.arch import Arch
+from hnas.cost import block_cost, shared_cost
+from hnas.errors import StateError
+from hnas.space import Frame
+from studies.findings import CONFIDENCE, Findings, find
+from studies.plan import Plan, to_toml
+from studies.published import Published, published, published_findings
+from studies.run import Run
+from studies.searched import Searched, read_searched
+from studies.status import Result, Status, Tested, read_status, trained_epochs
+from studies.storage import masked
+
+IMAGENET = 1000
+"""Classes: networks for as many are set beside what others published on ImageNet."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """A measured value and where it lies with CONFIDENCE."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """The winner beside the all-global network of nearly equal cost."""
+
+    winner: Tested
+    all_global: Tested
+    test_images: int
+    winner_accuracy: Interval
+    """On the test images, 0 to 1 (Wilson)."""
+    all_global_accuracy: Interval
+    difference: Interval
+    """Winner less all-global (Newcombe 1998, method 10: two Wilson intervals). It takes the two for
+    independent; on the same images that is wider than need be."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """The network that is drawn: the winner, or the best so far."""
+
+    title: str
+    frame: Frame
+    arch: Arch
+    macs: tuple[int, ...]
+    """Of each block, and last of what all networks of the frame share."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranking:
+    """How scores with inherited weights rank networks as training alone does (`hnas rank`)."""
+
+    stage: int
+    networks: int
+    seeds: int
+    epochs: int
+    tau: Interval
+    """Kendall's tau-b, -1 to 1."""
+    points: tuple[tuple[float, float], ...]
+    """Each network's score, and its accuracy alone (mean of the seeds)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What a step of the search has spent so far."""
+
+    step: str
+    trained: int
+    """Images that went through training, each as often as it did."""
+    scored: int
+    """Networks scored with inherited weights."""
+    images: int
+    """Images these were scored on."""
+    seconds: float | None
+    """Wall time of scoring; that of training is not recorded."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """A run as it stands."""
+
+    run: str
+    folder: str
+    plan: Plan
+    status: Status
+    answer: Answer | None
+    picture: Picture | None
+    studies: tuple[Searched, ...]
+    findings: tuple[Findings, ...]
+    paper: Findings
+    """The published GLiT-Tiny by the same measures."""
+    rankings: tuple[Ranking, ...]
+    published: tuple[Published, ...]
+    """Empty where the data is not like ImageNet."""
+    costs: tuple[Cost, ...]
+    environment: Mapping[str, str]
+    """Versions and device."""
+    toml: str
+    """The plan as a file."""
+    commands: tuple[str, ...]
+    """How to repeat it, given that file as plan.toml."""
+    missing: tuple[str, ...]
+    """What is not there yet, in sentences."""
+
+
+def gather(run: Run, *, seed: int = 0) -> Report:
+    """The report on a run. Raises StateError where a file is damaged, StorageError.
+
+    `seed` is that of the random networks which findings are compared with.
+    """
+    status, studies = read_status(run), read_searched(run)
+    found = [find(searched, seed=seed) for searched in studies]
+    rankings = tuple(
+        ranking for stage in range(1, len(run.stages) + 1) if (ranking := read_ranking(run, stage))
+    )
+    about = run.read("run.json") or {}
+    environment = {"hnas": __version__, **about.get("environment", {})}
+    return Report(
+        run=run.name,
+        folder=str(run.folder),
+        plan=run.plan,
+        status=status,
+        answer=answer(status.result) if status.result else None,
+        picture=_picture(run.plan, status),
+        studies=studies,
+        findings=tuple(findings for findings in found if findings is not None),
+        paper=published_findings(),
+        rankings=rankings,
+        published=published() if run.plan.net.classes == IMAGENET else (),
+        costs=_costs(run, status, studies),
+        environment={
+            **environment,
+            # A report is passed on: where the folder is on this machine is nobody's business.
+            "storage": masked(run.storage) if about.get("storage") else "study.db in the run",
+        },
+        toml=to_toml(run.plan).strip(),
+        commands=(
+            f"hnas search --plan plan.toml --run runs/{run.name}",
+            f"hnas export runs/{run.name} --to {run.name}",
+        ),
+        missing=tuple(_missing(run, status)),
+    )
+
+
+def answer(result: Result) -> Answer:
+    """The result with its intervals."""
+    ours, plain = (
+        _accuracy(network, result.test_images) for network in (result.winner, result.all_global)
+    )
+    return Answer(
+        winner=result.winner,
+        all_global=result.all_global,
+        test_images=result.test_images,
+        winner_accuracy=ours,
+        all_global_accuracy=plain,
+        difference=Interval(
+            value=ours.value - plain.value,
+            low=ours.value
+            - plain.value
+            - math.hypot(ours.value - ours.low, plain.high - plain.value),
+            high=ours.value
+            - plain.value
+            + math.hypot(ours.high - ours.value, plain.value - plain.low),
+        ),
+    )
+
+
+def _accuracy(network: Tested, images: int) -> Interval:
+    assert network.test_accuracy is not None  # both have met the test set
+    right = round(network.test_accuracy * images)
+    found = binomtest(right, images).proportion_ci(CONFIDENCE, method="wilson")
+    return Interval(value=right / images, low=float(found.low), high=float(found.high))
+
+
+def _picture(plan: Plan, status: Status) -> Picture | None:
+    if status.result is not None:
+        title, arch = "The winner", status.result.winner.arch
+    else:
+        best = [(i, stage.best) for i, stage in enumerate(status.stages, 1) if stage.best]
+        if not best:
+            return None
+        number, record = best[-1]
+        assert record is not None
+        title, arch = f"The best so far, trial {record.number} of stage {number}", record.arch
+    macs = (
+        *(block_cost(plan.net, block).macs for block in arch.blocks),
+        shared_cost(plan.net).macs,
+    )
+    return Picture(title=title, frame=plan.net, arch=arch, macs=macs)
+
+
+def read_ranking(run: Run, stage: int) -> Ranking | None:
+    """What `hnas rank` wrote for a stage; None where it has not. Raises StateError."""
+    value = run.read(f"ranking-stage{stage}.json")
+    if value is None:
+        return None
+    try:
+        ranked, found = value["ranked"], value["agreement"]
+        tau = {name: float(found["tau"][name]) for name in ("value", "low", "high")}
+        return Ranking(
+            stage=stage,
+            networks=len(ranked),
+            seeds=int(found["seeds"]),
+            epochs=int(value["epochs"]),
+            tau=Interval(**tau),
+            points=tuple(
+                (float(one["score"]), math.fsum(one["accuracies"]) / len(one["accuracies"]))
+                for one in ranked
+            ),
+        )
+    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        raise StateError(
+            f"{run.folder / f'ranking-stage{stage}.json'} is no ranking "
+            f"({type(error).__name__}: {error}). Delete it, or make it anew: hnas rank"
+        ) from None
+
+
+def _costs(run: Run, status: Status, studies: tuple[Searched, ...]) -> tuple[Cost, ...]:
+    """Step by step. Training is counted from checkpoints, scoring from trials."""
+    split = run.read("split.json")
+    if split is None:
+        return ()
+    try:
+        train, held_out = len(split["train"]), len(split["held_out"])
+    except (KeyError, TypeError) as error:
+        raise StateError(
+            f"{run.folder / 'split.json'} is no split of images ({type(error).__name__}: {error}). "
+            "Restore it, or use another --run"
+        ) from None
+    on = min(run.plan.score.held_out or held_out, held_out)
+    done = {searched.stage: searched for searched in studies}
+    costs = []
+    for stage, asked in zip(status.stages, run.stages, strict=True):
+        records = done[asked.name].records if asked.name in done else ()
+        costs.append(
+            Cost(
+                step=f"supernet of {asked.name}",
+                trained=stage.epochs * train,
+                scored=0,
+                images=0,
+                seconds=None,
+            )
+        )
+        costs.append(
+            Cost(
+                step=f"trials of {asked.name}",
+                trained=0,
+                scored=len(records),
+                images=len(records) * on,
+                seconds=math.fsum(record.seconds for record in records),
+            )
+        )
+    indices = sorted(path.name for path in (run.folder / "networks").glob("*.json"))
+    costs.append(
+        Cost(
+            step=f"{len(indices)} networks alone",
+            trained=sum(trained_epochs(run, f"networks/{name}") for name in indices) * train,
+            scored=0,
+            images=0,
+            seconds=None,
+        )
+    )
+    return tuple(costs)
+
+
+def _missing(run: Run, status: Status) -> list[str]:
+    sentences = []
+    for number, stage in enumerate(status.stages, 1):
+        if stage.epochs < stage.epochs_asked:
+            sentences.append(
+                f"The supernet of stage {number} has {stage.epochs} of {stage.epochs_asked} epochs."
+            )
+        if not stage.finished:
+            sentences.append(f"Stage {number} has {stage.trials} of {stage.trials_asked} trials.")
+    if status.result is None:
+        sentences.append(
+            "No network has met the test set: what is best so far is best by its score with "
+            "inherited weights."
+        )
+    if not status.finished:
+        sentences.append(f"To go on: hnas search --run {run.folder}")
+    return sentences

@@ -1,0 +1,237 @@
+"""The pictures of a report. They work in black and white: shapes, dashes and hatches differ."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import EngFormatter
+
+from hnas.arch import Block
+from studies.figures import COLOURS, MARKERS, panels
+from studies.findings_figure import GREY, depth_panel, importances_panel, shares_panel
+from studies.hypervolume import Point, hypervolume, pareto
+from studies.report.gather import Picture, Ranking, Report
+from studies.searched import Searched
+
+GLOBAL, LOCAL, FFN = "#a8d0ec", "#f6c79b", "#e4e4e4"
+"""Pale, so that what is written on them can be read."""
+STEPS = 200
+"""Most points of a curve of hypervolume."""
+PER_ROW = 6
+"""Blocks in a row of the drawing of a network: more would be too small to read on paper."""
+
+
+def network(picture: Picture) -> Figure:
+    """Block by block: its groups, and the FFN as wide as its expansion."""
+    arch = picture.arch
+    rows = -(-len(arch.blocks) // PER_ROW)
+    figure, axes = panels(rows, 1, width=9, height=0.5 + rows * (0.42 * picture.frame.N + 1.1))
+    widest = max(block.d_z for block in arch.blocks)
+    for row, axis in enumerate(axes):
+        axis.set_axis_off()
+        axis.set(xlim=(-0.05, PER_ROW), ylim=(-1.25, picture.frame.N + 0.45))
+        first = row * PER_ROW
+        for i, block in enumerate(arch.blocks[first : first + PER_ROW]):
+            _block(axis, i, first + i, block, picture, widest)
+    figure.legend(
+        handles=[
+            Patch(facecolor=GLOBAL, edgecolor="black", label="global group (attention)"),
+            Patch(
+                facecolor=LOCAL, edgecolor="black", hatch="//", label="local group (convolution)"
+            ),
+            Patch(facecolor=FFN, edgecolor="black", label="FFN"),
+        ],
+        loc="outside lower center",
+        ncols=3,
+        frameon=False,
+    )
+    return figure
+
+
+def _block(
+    axis: Axes, column: int, number: int, block: Block, picture: Picture, widest: int
+) -> None:
+    left, width, N = column + 0.04, 0.88, picture.frame.N
+    for group in range(N):
+        is_global = group < block.G
+        axis.add_patch(
+            Rectangle(
+                (left, N - 1 - group),
+                width,
+                0.92,
+                facecolor=GLOBAL if is_global else LOCAL,
+                edgecolor="black",
+                linewidth=0.8,
+                hatch=None if is_global else "//",
+                alpha=1.0,
+            )
+        )
+        text = f"$d_k$ {block.d_k}" if is_global else f"K {block.K}, E {block.E}"
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.85}
+        middle, height = left + width / 2, N - 1 - group + 0.46
+        axis.text(middle, height, text, ha="center", va="center", fontsize=8, bbox=box)
+    ffn = width * block.d_z / widest
+    axis.add_patch(
+        Rectangle(
+            (left + (width - ffn) / 2, -0.7),
+            ffn,
+            0.6,
+            facecolor=FFN,
+            edgecolor="black",
+            linewidth=0.8,
+        )
+    )
+    middle = left + width / 2
+    axis.text(middle, -0.4, f"$d_z$ {block.d_z}", ha="center", va="center", fontsize=8)
+    share = picture.macs[number] / sum(picture.macs)
+    axis.text(middle, N + 0.08, f"block {number + 1}", ha="center", fontsize=9, weight="bold")
+    axis.text(middle, -1.1, f"{share:.0%} of MACs", ha="center", fontsize=8)
+
+
+def fronts(report: Report) -> Figure:
+    """Every trial of every study, their fronts, and the retrained networks."""
+    figure, (axis,) = panels(width=9, height=4.6)
+    for i, searched in enumerate(report.studies):
+        colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
+        points = _points(searched)
+        macs, scores = [m for _, m in points], [a for a, _ in points]
+        axis.scatter(macs, scores, s=14, marker=marker, color=colour, alpha=0.3, linewidths=0)
+        best = [points[j] for j in pareto(points)]
+        axis.plot(
+            [m for _, m in best],
+            [a for a, _ in best],
+            drawstyle="steps-post",
+            linestyle=("-", "--", "-.", ":")[i % 4],
+            marker=marker,
+            color=colour,
+            label=f"{searched.stage}: trials (pale) and front, inherited weights",
+        )
+    if result := report.status.result:
+        axis.scatter(
+            [network.macs for network in result.candidates],
+            [network.accuracy for network in result.candidates],
+            s=48,
+            marker="D",
+            facecolors="none",
+            edgecolors="black",
+            label="retrained alone",
+        )
+        axis.scatter(
+            [result.winner.macs], [result.winner.accuracy], s=150, marker="*", color="black",
+            label="the winner, alone",
+        )  # fmt: skip
+        axis.scatter(
+            [result.all_global.macs],
+            [result.all_global.accuracy],
+            s=60,
+            marker="x",
+            color="black",
+            label="all-global, alone",
+        )
+    budget = report.plan.budget()
+    axis.axvline(budget, color=GREY, linestyle=":", label=f"budget, {budget:,} MACs")
+    axis.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axis.set(xlabel="multiply-accumulates of one image", ylabel="held-out accuracy")
+    axis.legend(fontsize="small", loc="lower right")
+    return figure
+
+
+def history(searched: Searched) -> Figure:
+    """Scores by trial with the best so far, and the hypervolume as it grows."""
+    figure, (scores, volume) = panels(1, 2, width=9, height=3.2)
+    points = _points(searched)
+    accuracies = [accuracy for accuracy, _ in points]
+    trials = range(1, len(points) + 1)
+    scores.scatter(trials, accuracies, s=10, color=COLOURS[0], alpha=0.5, label="a trial")
+    best = list(itertools.accumulate(accuracies, max))
+    scores.plot(trials, best, color=COLOURS[1], label="the best so far")
+    scores.set(xlabel="trials", ylabel="score", title=f"{searched.stage}: scores")
+    scores.legend(fontsize="small", loc="lower right")
+    ends, volumes = _volumes(points, searched.budget)
+    volume.plot(ends, volumes, color=COLOURS[2])
+    volume.set(xlabel="trials", ylabel="share of the area", title=f"{searched.stage}: hypervolume")
+    return figure
+
+
+def _points(searched: Searched) -> list[Point]:
+    return [(record.accuracy, record.macs) for record in searched.records]
+
+
+def _volumes(points: Sequence[Point], budget: int) -> tuple[list[int], list[float]]:
+    """The hypervolume after so many trials, at STEPS places at most."""
+    step = -(-len(points) // STEPS)
+    ends = [*range(step, len(points), step), len(points)]
+    front: list[Point] = []
+    volumes, begin = [], 0
+    for end in ends:
+        known = [*front, *points[begin:end]]
+        front, begin = [known[i] for i in pareto(known)], end
+        volumes.append(hypervolume(front, budget))
+    return ends, volumes
+
+
+def common(report: Report) -> Figure:
+    """Where local and global stand, and what elites have in common."""
+    rows = sum(len(found.kinds) + len(found.kernels) for found in report.findings)
+    figure, (depth, shares) = panels(1, 2, width=9, height=max(3.4, 1.2 + 0.32 * rows))
+    depth_panel(depth, report.findings)
+    shares_panel(shares, report.findings, report.paper)
+    return figure
+
+
+def importance(report: Report) -> Figure:
+    """The most important parameters of each study that has enough trials."""
+    ranked = [found for found in report.findings if found.importances]
+    figure, axes = panels(1, max(len(ranked), 2), width=9, height=3.4)
+    for axis, found in zip(axes, ranked, strict=False):
+        assert found.importances is not None
+        importances_panel(axis, found.of, found.importances)
+    for axis in axes[len(ranked) :]:
+        axis.set_axis_off()
+    return figure
+
+
+def ranking(found: Ranking) -> Figure:
+    """Score with inherited weights against accuracy alone."""
+    figure, (axis,) = panels(width=5.5, height=3.6)
+    axis.scatter([x for x, _ in found.points], [y for _, y in found.points], color=COLOURS[0])
+    axis.set(xlabel="score, inherited weights", ylabel=f"accuracy alone, {found.epochs} epochs")
+    axis.set_title(f"Stage {found.stage}: Kendall's tau {found.tau.value:.2f}")
+    return figure
+
+
+def among_published(report: Report) -> Figure:
+    """The winner among networks that others published on ImageNet."""
+    figure, (axis,) = panels(width=9, height=5)
+    families = list(dict.fromkeys(network.family for network in report.published))
+    for i, family in enumerate(families):
+        members = [network for network in report.published if network.family == family]
+        axis.plot(
+            [network.macs for network in members],
+            [network.top1 for network in members],
+            marker=MARKERS[i % len(MARKERS)],
+            color=COLOURS[i % len(COLOURS)],
+            linestyle="--" if i % 2 else "-",
+            linewidth=0.8,
+            label=family,
+        )
+    if found := report.answer:
+        top1 = found.winner_accuracy
+        axis.errorbar(
+            found.winner.macs,
+            100 * top1.value,
+            yerr=[[100 * (top1.value - top1.low)], [100 * (top1.high - top1.value)]],
+            fmt="*",
+            markersize=14,
+            color="black",
+            label="the winner",  # a run's name could hold what matplotlib takes for mathematics
+        )
+    axis.set_xscale("log")
+    axis.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axis.set(xlabel="multiply-accumulates of one image", ylabel="top-1 on ImageNet, percent")
+    axis.legend(fontsize="small", ncols=2, loc="lower right")
+    return figure

@@ -1,0 +1,145 @@
+"""`hnas report`: the file is written, and a real browser shows it with nothing from elsewhere."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli.main import hnas
+
+
+def invoke(*args: object) -> Result:
+    return CliRunner().invoke(hnas, ["report", *map(str, args)], catch_exceptions=False)
+
+
+@pytest.fixture(scope="module")
+def folder(finished: tuple[Path, Result], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of a finished run; its name is part of its studies' names."""
+    copy = tmp_path_factory.mktemp("report") / finished[0].name
+    return Path(shutil.copytree(finished[0], copy))
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path) -> Path:
+    result = invoke(folder)
+    assert result.exit_code == 0, result.output
+    file = folder / "report.html"
+    assert result.stdout == f"Wrote {file} ({file.stat().st_size:,} bytes)\n"
+    return file
+
+
+def test_it_is_written_into_the_run(page: Path, folder: Path) -> None:
+    result = json.loads((folder / "result.json").read_text())
+    assert f"{result['winner']['macs']:,} MACs" in page.read_text("utf-8")
+
+
+def test_other_formats_and_places(folder: Path, tmp_path: Path) -> None:
+    assert invoke(folder, "--format", "json", "--to", tmp_path / "r.json").exit_code == 0
+    value = json.loads((tmp_path / "r.json").read_text("utf-8"))
+    result = json.loads((folder / "result.json").read_text())
+    assert value["answer"]["winner"]["macs"] == result["winner"]["macs"]
+    assert invoke(folder, "--format", "md").exit_code == 0
+    assert (folder / "report.md").read_text("utf-8").startswith("# Search finished\n")
+
+
+def test_a_run_that_has_only_a_plan(tmp_path: Path, tiny: Path) -> None:
+    shutil.copy(tiny, tmp_path / "plan.toml")
+    assert invoke(tmp_path).exit_code == 0
+    assert "No answer yet" in (tmp_path / "report.html").read_text("utf-8")
+
+
+def test_a_place_that_cannot_be_written_is_told(folder: Path, tmp_path: Path) -> None:
+    result = invoke(folder, "--format", "json", "--to", tmp_path / "none" / "r.json")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: ") and "No such file or directory" in result.stderr
+
+
+# In a browser
+
+
+def _browser() -> str | None:
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next((path for name in names if (path := shutil.which(name))), None)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A real, headless Chromium that keeps what its console and network did."""
+    binary, driver = _browser(), shutil.which("chromedriver")
+    if binary is None or driver is None:
+        pytest.skip("needs chromium and chromedriver (.ci/run installs both)")
+    webdriver = pytest.importorskip("selenium.webdriver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = binary
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    service = webdriver.ChromeService(driver)
+    chromium = webdriver.Chrome(options=options, service=service)
+    yield chromium
+    chromium.quit()
+
+
+def requested(browser: Any) -> list[str]:
+    """What has been fetched since this was asked last."""
+    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    return [
+        event["params"]["request"]["url"]
+        for event in events
+        if event["method"] == "Network.requestWillBeSent"
+    ]
+
+
+@pytest.fixture
+def opened(browser: Any, page: Path) -> Any:
+    browser.set_window_size(1200, 900)
+    requested(browser)
+    browser.get(page.as_uri())
+    return browser
+
+
+def test_it_opens_without_errors_and_fetches_nothing(opened: Any, page: Path) -> None:
+    assert requested(opened) == [page.as_uri()]
+    assert opened.get_log("browser") == []
+
+
+def test_headings_tables_and_pictures_are_to_be_seen(opened: Any) -> None:
+    assert opened.title == "Search finished"
+    headings = [heading.text for heading in opened.find_elements("tag name", "h2")]
+    assert headings[:3] == ["The answer", "The winner", "Accuracy against cost"]
+    pictures = opened.find_elements("tag name", "svg")
+    assert len(pictures) >= 4
+    for seen in (*pictures, *opened.find_elements("tag name", "table")):
+        assert seen.is_displayed()
+        assert seen.size["width"] > 100 and seen.size["height"] > 30
+
+
+def test_a_link_leads_to_its_section(opened: Any) -> None:
+    opened.find_element("link text", "What it cost").click()
+    top = opened.execute_script(
+        "return [...document.querySelectorAll('h2')].find(h => h.textContent === 'What it cost')"
+        ".getBoundingClientRect().top"
+    )
+    assert 0 <= top < 900
+
+
+@pytest.mark.parametrize("width", [1200, 500])
+def test_nothing_is_wider_than_the_window(opened: Any, width: int) -> None:
+    opened.set_window_size(width, 900)
+    assert opened.execute_script(
+        "return document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+    )
+
+
+def test_it_prints(opened: Any) -> None:
+    pdf = opened.print_page()  # base64
+    assert len(pdf) > 20_000
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    assert not opened.find_element("tag name", "nav").is_displayed()
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})

@@ -1,0 +1,88 @@
+"""Runs without networks, in milliseconds: studies as a search leaves them, and a result."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+
+from hnas.arch import Arch
+from hnas.cost import cost, plain_vit
+from hnas.space import Frame
+from studies.fake import FakeScorer
+from studies.report.gather import Report, gather
+from studies.run import Run
+from studies.stage import SearchRules, StageResult, best_by_score, run_stage
+from studies.storage import close_storage, open_storage, open_study
+
+IMAGES = 200
+"""Of the test."""
+
+
+def search(run: Run, *stages: int, trials: int = 12) -> list[StageResult]:
+    """The trials of these stages; the studies of all are made."""
+    storage = open_storage(run.storage, create=True)
+    distribution, results = None, []
+    for number, stage in enumerate(run.stages, 1):
+        study = open_study(storage, run.study_name(number), create=True)
+        if number in stages:
+            found = run_stage(
+                study,
+                stage.space(distribution),
+                FakeScorer(frame=run.plan.net),
+                SearchRules(trials=trials, population=5, seed=run.plan.search.seed),
+                budget=run.plan.budget(),
+                proposer=stage.proposer,
+            )
+            distribution = best_by_score(found.records, 1)[0].arch
+            results.append(found)
+    close_storage(storage)
+    return results
+
+
+def finish(run: Run, *, winner: float = 0.9, all_global: float = 0.8, trials: int = 25) -> None:
+    """All stages, a split, and a result with these accuracies on IMAGES test images."""
+    best = best_by_score(search(run, *range(1, len(run.stages) + 1), trials=trials)[-1].records, 2)
+    net = run.plan.net
+    candidates = [_network(net, r.arch, score=r.accuracy, accuracy=0.9) for r in best]
+    plain = plain_vit(net, candidates[0]["macs"])
+    run.write(
+        "result.json",
+        {
+            "test_images": IMAGES,
+            "candidates": candidates,
+            "winner": {**candidates[0], "test_accuracy": winner},
+            "all_global": {
+                **_network(plain, plain.all_global(), score=None, accuracy=0.8),
+                "test_accuracy": all_global,
+            },
+        },
+    )
+    for stage, asked in enumerate(run.stages, 1):
+        index = {"versions": [{"meta": {"epoch": asked.training.epochs}}]}
+        run.write(f"checkpoints/supernet{stage}.json", index)
+    split = {"train": list(range(100)), "held_out": list(range(100, 140)), "test": None}
+    run.write("split.json", {**split, "labels": "0"})
+
+
+def report(run: Run) -> Report:
+    """The run's report, with a rough guess of what importance chance gives: that takes longest."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("studies.importances.SHUFFLED", 5)
+        return gather(run)
+
+
+def _network(frame: Frame, arch: Arch, *, score: float | None, accuracy: float) -> dict[str, Any]:
+    spent = cost(frame, arch)
+    return {
+        "key": "0",
+        "frame": asdict(frame),
+        "arch": arch.to_dict(),
+        "macs": spent.macs,
+        "params": spent.params,
+        "accuracy": accuracy,
+        "loss": 1.0,
+        "epochs": 1,
+        "score": score,
+    }

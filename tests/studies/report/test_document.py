@@ -1,0 +1,108 @@
+"""What is said: the answer first, only what is so, and nothing twice."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import fake_runs
+import pytest
+
+from studies.plan import Plan, load_preset, override
+from studies.report.document import Section, document, drawn
+from studies.report.gather import Interval, Ranking, Report, answer, gather
+from studies.run import Run, begin_run
+
+
+def sections(report: Report) -> dict[str, Section]:
+    return {section.title: section for section in document(report).sections}
+
+
+def test_a_finished_search_in_its_order(report: Report) -> None:
+    assert list(sections(report)) == [
+        "The answer",
+        "The winner",
+        "Accuracy against cost",
+        "The search",
+        "What the score depends on",
+        "What the best have in common",
+        "Whether scores can be trusted",
+        "What it cost",
+        "How to repeat it",
+    ]
+
+
+def test_the_answer_is_the_result_s(report: Report) -> None:
+    found, result = sections(report)["The answer"], report.status.result
+    assert result is not None
+    assert found.text[0] == (
+        "The winner is right on 90.0% (95% interval 85.1 to 93.4) of 200 test images, with "
+        f"{result.winner.macs:,} MACs and {result.winner.params:,} parameters."
+    )
+    assert found.text[2] == "The winner is 10.0 points better (95% interval +3.0 to +17.0)."
+    (table,) = found.tables
+    assert table.rows[0][:4] == ("winner", drawn(result.winner.arch), "0.9000", "0.8506 to 0.9343")
+
+
+@pytest.mark.parametrize(
+    ("winner", "words"),
+    [
+        (0.81, "1.0 points better (95% interval -6.8 to +8.8): that many test images do not tell"),
+        (0.6, "20.0 points worse (95% interval -28.5 to -11.1)."),
+    ],
+)
+def test_a_result_that_is_no_success_is_said(report: Report, winner: float, words: str) -> None:
+    result = report.status.result
+    assert result is not None
+    measured = dataclasses.replace(result.winner, test_accuracy=winner)
+    found = answer(dataclasses.replace(result, winner=measured))
+    assert words in sections(dataclasses.replace(report, answer=found))["The answer"].text[2]
+
+
+def test_every_table_has_as_many_cells_as_columns(report: Report, begun: Report) -> None:
+    for one in (report, begun):
+        for section in document(one).sections:
+            for table in section.tables:
+                assert {len(row) for row in table.rows} == {len(table.columns)}, section.title
+
+
+def test_a_search_that_has_begun_says_what_is_missing_first(begun: Report) -> None:
+    first = document(begun).sections[0]
+    assert first.title == "No answer yet"
+    assert first.text == begun.missing
+    assert "too few trials" in sections(begun)["What the score depends on"].text[0]
+
+
+def test_only_a_plan(tmp_path: Path, tiny: Plan) -> None:
+    titles = list(sections(gather(begin_run(tmp_path / "run", tiny))))
+    assert titles == ["No answer yet", "Whether scores can be trusted", "How to repeat it"]
+
+
+def test_imagenet_stands_among_published_networks(tmp_path: Path) -> None:
+    found = sections(gather(begin_run(tmp_path / "run", load_preset("glit-tiny"))))
+    (table,) = found["Among published networks"].tables
+    assert ("DeiT-Ti", "72.2", "5.7M", "1.26G", "224") in table.rows
+
+
+def test_a_ranking_is_put_in_words(report: Report) -> None:
+    assert "Not measured" in sections(report)["Whether scores can be trusted"].text[0]
+    measured = Ranking(
+        stage=2,
+        networks=30,
+        seeds=4,
+        epochs=80,
+        tau=Interval(value=0.61, low=0.4, high=0.75),
+        points=((0.9, 0.91), (0.8, 0.85)),
+    )
+    found = sections(dataclasses.replace(report, rankings=(measured,)))
+    section = found["Whether scores can be trusted"]
+    assert "Kendall's tau 0.61 (95% interval 0.40 to 0.75;" in section.text[0]
+    assert len(section.drawings) == 1
+
+
+def test_a_strategy_of_one_stage(tmp_path: Path, tiny: Plan) -> None:
+    run: Run = begin_run(tmp_path / "run", override(tiny, strategy="flat"))
+    fake_runs.finish(run)
+    found = sections(fake_runs.report(run))
+    assert found["Accuracy against cost"].text[0].startswith("flat: ")
+    assert any("PED-ANOVA" in note for note in found["What the score depends on"].notes)
