@@ -164,6 +164,7 @@ def answer(result: Result) -> Answer:
     ours, plain = (
         _accuracy(network, result.test_images) for network in (result.winner, result.all_global)
     )
+    gap = ours.value - plain.value
     return Answer(
         winner=result.winner,
         all_global=result.all_global,
@@ -171,13 +172,9 @@ def answer(result: Result) -> Answer:
         winner_accuracy=ours,
         all_global_accuracy=plain,
         difference=Interval(
-            value=ours.value - plain.value,
-            low=ours.value
-            - plain.value
-            - math.hypot(ours.value - ours.low, plain.high - plain.value),
-            high=ours.value
-            - plain.value
-            + math.hypot(ours.high - ours.value, plain.value - plain.low),
+            value=gap,
+            low=gap - math.hypot(ours.value - ours.low, plain.high - plain.value),
+            high=gap + math.hypot(ours.high - ours.value, plain.value - plain.low),
         ),
     )
 
