@@ -5,10 +5,13 @@ import pytest
 import torch
 
 from hnas.data import prepare
-from hnas.rules import AugmentRules, DataRules, ScoreRules, TrainingRules
+from hnas.glit import Glit
+from hnas.rules import AugmentRules, DataRules, DistillationRules, ScoreRules, TrainingRules
 from hnas.score import recalibrate, scores
 from hnas.space import Frame, size_space
 from hnas.supernet import Supernet
+from hnas.training.distillation import distilled
+from hnas.training.loop import train
 from hnas.training.supernet import train_supernet
 
 pytestmark = pytest.mark.gpu
@@ -41,6 +44,30 @@ def test_a_supernet_learns_in_bf16_and_resumes(data, tmp_path):
     again = []
     trained(data, path=tmp_path / "net", on_epoch=again.append)
     assert not again
+
+
+def test_the_whole_recipe_trains_and_resumes(data, tmp_path):
+    """Mixed, repeated and strongly augmented images, and a teacher, all on the device."""
+    net = Glit(FRAME, FRAME.all_global()).reset(0).to(data.mean.device)
+    teacher = Glit(FRAME, FRAME.all_global()).reset(1).to(data.mean.device).eval()
+    rules = TrainingRules(
+        epochs=3, batch=128, lr=3e-3, label_smoothing=0.1, mixup=0.8, cutmix=1.0, repeats=3,
+        ema=0.9, drop_path=0.1,
+    )  # fmt: skip
+    strong = AugmentRules(crop=0.3, flip=True, randaugment=9.0, erase=0.25, erase_noise=True)
+
+    def distil(loss, logits, images):
+        with torch.no_grad():
+            taught = teacher(images).float()
+        return distilled(loss, logits, taught, DistillationRules(rule="soft", weight=0.1))
+
+    losses = []
+    for _ in range(2):  # the second time there is nothing left to train
+        train(
+            net, data, rules, strong, seed=0, distil=distil, path=tmp_path / "net",
+            on_epoch=lambda event: losses.append(event.loss),
+        )  # fmt: skip
+    assert len(losses) == 3 and losses[-1] < losses[0]
 
 
 def test_a_subnet_is_its_standalone_network(net, data):
