@@ -13,7 +13,7 @@ from hnas.errors import CheckpointError, MismatchError, StateError
 from hnas.export import Network, save
 from hnas.glit import Glit
 from hnas.rules import DistillationRules
-from hnas.training.checkpoint import load as load_checkpoint
+from hnas.training import checkpoint
 from studies.plan import Plan
 from studies.retrain import network_of
 from studies.run import Run, begin_run
@@ -111,7 +111,7 @@ def test_the_teacher_is_part_of_what_a_network_is_and_of_no_checkpoint(
     alone, plain = train_all_global(run)
     assert alone == KEY != key and not same(net, plain)
     tensors = [
-        load_checkpoint(taught.folder / "networks" / name).tensors.keys() for name in (key, alone)
+        checkpoint.load(taught.folder / "networks" / name).tensors.keys() for name in (key, alone)
     ]
     assert tensors[0] == tensors[1]
     write_teacher(taught, seed=4)
@@ -127,9 +127,9 @@ def test_a_finished_network_needs_its_teacher_no_more(taught: Run) -> None:
 
 def test_an_unfinished_network_needs_the_very_same_teacher(taught: Run) -> None:
     key, _ = train_all_global(taught)
-    index = taught.read(f"networks/{key}.json")
-    index["versions"][0]["meta"]["epoch"] = 1
-    taught.write(f"networks/{key}.json", index)
+    path = taught.folder / "networks" / key
+    done = checkpoint.load(path)
+    checkpoint.save(path, done.tensors, {**done.meta, "epoch": 1})
     write_teacher(taught, seed=4)
     with pytest.raises(MismatchError, match=rf"not the one that networks/{key}.json was trained"):
         read_again(taught, key)
