@@ -100,12 +100,26 @@ def _glyphs(ascii_only: bool | None) -> dict[str, str]:
     return ASCII_GLYPHS if ascii_only else GLYPHS
 
 
-def front_table(records: Iterable[Record]) -> None:
-    """Prints trials, the most accurate first (the cheaper one first where they tie)."""
+def front_table(records: Iterable[Record], images: int) -> None:
+    """Prints trials, the most accurate first (the cheaper one first where they tie), with the
+    standard error of a score on so many images and a = where one ties with the best."""
+    from studies.status import is_tie, standard_error
+
     ranked = sorted(records, key=lambda record: (-record.accuracy, record.macs, record.number))
     table(
-        ("trial", "score", "MACs", "params", f"blocks ({legend()})"),
-        [(f"{r.number}", r.accuracy, r.macs, r.params, arch_drawing(r.arch)) for r in ranked],
+        ("trial", "score", "+-", "ties", "MACs", "params", f"blocks ({legend()})"),
+        [
+            (
+                f"{r.number}",
+                r.accuracy,
+                standard_error(r.accuracy, images),
+                "=" if is_tie(r.accuracy, ranked[0].accuracy, images) else "-",
+                r.macs,
+                r.params,
+                arch_drawing(r.arch),
+            )
+            for r in ranked
+        ],
     )
 
 

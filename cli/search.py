@@ -261,7 +261,7 @@ def _search_all(run: Run, device: str) -> None:
             click.echo(f"\nHanded over to stage {number}: {arch_drawing(distribution)}\n")
         with watch:
             found = search.stage(number)
-        _show_front(number, front(found.records), len(found.records))
+        _show_front(run, number, front(found.records), len(found.records))
     if (run.folder / "result.json").exists():
         click.echo("The result stays: test images are met once. For another one use a new --run.")
     with watch:
@@ -279,20 +279,23 @@ def _search_stage(run: Run, device: str, stage: int) -> None:
     before = read_status(run).stages[stage - 1]
     if before.finished:
         click.echo(f"Stage {stage} of {run.folder} is finished, nothing is left to do.")
-        _show_front(stage, before.front, before.trials)
+        _show_front(run, stage, before.front, before.trials)
     else:
         search, watch = _start(run, device)
         with watch:
             found = search.stage(stage)
-        _show_front(stage, front(found.records), len(found.records))
+        _show_front(run, stage, front(found.records), len(found.records))
     more = ("--stage", stage + 1) if stage < len(run.stages) else ()
     _show_next("search", *more, "--run", run.folder)
 
 
-def _show_front(stage: int, front: Iterable[Record], trials: int) -> None:
-    front = list(front)
+def _show_front(run: Run, stage: int, front: Iterable[Record], trials: int) -> None:
+    from studies.status import scoring_images
+
+    front, images = list(front), scoring_images(run)
     click.echo(f"\nStage {stage}: {len(front)} of {trials:,} trials are on the Pareto front:")
-    front_table(front)
+    front_table(front, images)
+    click.echo(f"\n= cannot be told from the best at 95%, on {images:,} held-out images.")
 
 
 def _show_result(run: Run) -> None:

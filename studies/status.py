@@ -148,6 +148,22 @@ def standard_error(accuracy: float, images: int) -> float:
     return math.sqrt(accuracy * (1 - accuracy) / images)
 
 
+def is_tie(a: float, b: float, images: int) -> bool:
+    """Whether two accuracies on the same images cannot be told apart at 95%.
+
+    The error of the difference is that of independent samples, which is the most it can be: two
+    networks mostly miss the same images.
+    """
+    error = math.hypot(standard_error(a, images), standard_error(b, images))
+    return abs(a - b) <= 1.96 * error
+
+
+def scoring_images(run: Run) -> int:
+    """Held-out images that the run's trials are scored on; 0 where they are not split yet."""
+    images = len((run.read("split.json") or {"held_out": ()})["held_out"])
+    return min(run.plan.score.held_out or images, images)
+
+
 def read_studies(run: Run) -> dict[int, Snapshot]:
     """The studies of a run that exist, by stage. Raises StorageError."""
     own = (run.read("run.json") or {}).get("storage") is None

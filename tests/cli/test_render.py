@@ -106,11 +106,11 @@ def test_the_output_s_encoding_decides_on_the_glyphs(root: Path, encoding: str, 
 def test_a_front_shows_the_best_first_and_the_cheaper_of_equals(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    front_table([record(0, 0.5, 10), record(1, 0.9, 3000), record(2, 0.9, 2000)])
+    front_table([record(0, 0.5, 10), record(1, 0.9, 3000), record(2, 0.9, 2000)], images=100)
     head, *rows = capsys.readouterr().out.splitlines()
-    assert head.split()[:4] == ["trial", "score", "MACs", "params"]
+    assert head.split()[:6] == ["trial", "score", "+-", "ties", "MACs", "params"]
     assert [row.split() for row in rows] == [
-        ["2", "0.9000", "2,000", "1,000", arch_drawing(ARCH)],
-        ["1", "0.9000", "3,000", "1,000", arch_drawing(ARCH)],
-        ["0", "0.5000", "10", "1,000", arch_drawing(ARCH)],
+        ["2", "0.9000", "0.0300", "=", "2,000", "1,000", arch_drawing(ARCH)],
+        ["1", "0.9000", "0.0300", "=", "3,000", "1,000", arch_drawing(ARCH)],
+        ["0", "0.5000", "0.0500", "-", "10", "1,000", arch_drawing(ARCH)],
     ]

@@ -1,0 +1,36 @@
+"""How far scores can be told apart, and on how many images."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from studies.plan import Plan
+from studies.run import begin_run
+from studies.search import Search
+from studies.status import is_tie, scoring_images, standard_error
+
+
+def test_equal_networks_tie_and_much_better_ones_do_not() -> None:
+    rng = np.random.default_rng(0)
+    images = 400
+    equal = rng.binomial(images, 0.9, size=(2000, 2)) / images
+    assert np.mean([is_tie(a, b, images) for a, b in equal]) > 0.94
+    other = np.stack([equal[:, 0], rng.binomial(images, 0.8, size=2000) / images], axis=1)
+    assert np.mean([is_tie(a, b, images) for a, b in other]) < 0.05
+    assert is_tie(1.0, 1.0, 10) and not is_tie(0.9, 0.8, 10**6)
+    assert np.isclose(standard_error(0.9, images), np.std(equal[:, 0]), rtol=0.1)
+
+
+def test_the_images_that_trials_are_scored_on(tmp_path: Path, tiny: Plan) -> None:
+    run = begin_run(tmp_path / "run", tiny)
+    assert scoring_images(run) == 0
+    with contextlib.closing(Search(run, torch.device("cpu"))) as search:
+        held_out = len(search.data.held_out)
+    assert scoring_images(run) == held_out
+    limited = replace(run, plan=replace(tiny, score=replace(tiny.score, held_out=7)))
+    assert scoring_images(limited) == 7
