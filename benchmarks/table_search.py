@@ -1,0 +1,119 @@
+"""How fast does a search find the best of a small space whose answers are all known?
+
+    python -m benchmarks.table_search [--repeats 20] [--json FILE]
+
+The space and its answers are the ground truth (`benchmarks.ground_truth`): 256 distributions, each
+trained alone. A search is told the mean accuracy over the seeds, without noise. Prints the
+hypervolume (accuracy up, MACs down) per number of scored trials as a share of the true front's,
+mean over the repeats, for each way to propose.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import optuna
+
+from benchmarks.common import machine
+from benchmarks.ground_truth import FRAME, SPACE, TABLE, Row, arch_of, read
+from hnas.arch import Arch
+from hnas.cost import cost
+from hnas.scored import Score
+from studies.evolution import NSGA2
+from studies.hypervolume import hypervolume
+from studies.proposer import Proposer
+from studies.random_search import RANDOM
+from studies.spos import SPOS
+from studies.stage import SearchRules, run_stage
+from studies.storage import Record, open_study, quiet
+
+PROPOSERS = (NSGA2, SPOS, RANDOM)
+BUDGET = cost(FRAME, FRAME.all_global()).macs
+TRIALS = (16, 32, 48, 64, 96, 128)
+POPULATION = 16
+
+
+class TableScorer:
+    """A `studies.stage.Scorer` that looks up what each network reached when it was trained alone.
+
+    `value` is the column it tells, its mean over the rows' seeds.
+    """
+
+    def __init__(self, rows: Iterable[Row], value: str = "accuracy") -> None:
+        found: dict[Arch, list[Row]] = defaultdict(list)
+        for row in rows:
+            found[arch_of(row.G)].append(row)
+        self.accuracy = {
+            arch: float(np.mean([getattr(row, value) for row in those]))
+            for arch, those in found.items()
+        }
+        self.fingerprint = {"scorer": "table", "value": value}
+
+    def score(self, archs: Sequence[Arch]) -> Iterator[Score]:
+        for arch in archs:
+            accuracy = self.accuracy[arch]
+            yield Score(accuracy=accuracy, loss=1 - accuracy, images=1, seconds=0.0)
+
+
+def search(scorer: TableScorer, proposer: Proposer, *, trials: int, seed: int) -> list[Record]:
+    """The trials of a stage 1 on the table, in their order."""
+    with quiet():
+        study = open_study(optuna.storages.InMemoryStorage(), "table", create=True)
+    rules = SearchRules(trials=trials, population=POPULATION, seed=seed)
+    result = run_stage(study, SPACE, scorer, rules, budget=BUDGET, proposer=proposer)
+    return list(result.records)
+
+
+def true_hypervolume(scorer: TableScorer) -> float:
+    """Of all networks: no search can have more."""
+    points = [(acc, cost(FRAME, arch).macs) for arch, acc in scorer.accuracy.items()]
+    return hypervolume(points, BUDGET)
+
+
+def shares(scorer: TableScorer, proposer: Proposer, *, seed: int) -> list[float]:
+    """Hypervolume after each of TRIALS, as a share of the true front's."""
+    found = search(scorer, proposer, trials=TRIALS[-1], seed=seed)
+    points = [(record.accuracy, record.macs) for record in found]
+    whole = true_hypervolume(scorer)
+    return [hypervolume(points[:trials], BUDGET) / whole for trials in TRIALS]
+
+
+def main() -> None:
+    assert __doc__
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=20)
+    parser.add_argument("--json", type=Path, default=TABLE.with_name("table_search_digits.json"))
+    options = parser.parse_args()
+    scorer = TableScorer(read()[1])
+    found = {
+        proposer.name: np.array(
+            [shares(scorer, proposer, seed=seed) for seed in range(options.repeats)]
+        )
+        for proposer in PROPOSERS
+    }
+    print(f"{'trials':>6}  " + "  ".join(f"{name:>22}" for name in found))
+    for i, trials in enumerate(TRIALS):
+        cells = (
+            f"{v.mean():.4f} ({v.min():.4f}-{v.max():.4f})"
+            for v in (f[:, i] for f in found.values())
+        )
+        print(f"{trials:6}  " + "  ".join(cells))
+    about = {
+        **machine(1),
+        "command": "python -m benchmarks.table_search",
+        "repeats": options.repeats,
+        "population": POPULATION,
+        "trials": TRIALS,
+        "true hypervolume": true_hypervolume(scorer),
+        "shares": {name: values.round(5).tolist() for name, values in found.items()},
+    }
+    options.json.write_text(json.dumps(about) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""The ground truth, and what searches find in it: samplers and hand-offs on real answers."""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+
+from benchmarks.ground_truth import (
+    FRAME,
+    Row,
+    append,
+    arch_of,
+    distribution,
+    distributions,
+    missing,
+    read,
+)
+from benchmarks.table_search import BUDGET, PROPOSERS, TRIALS, TableScorer, search, shares
+from hnas.cost import cost
+from studies.agreement import reference, regret
+from studies.evolution import NSGA2
+from studies.random_search import RANDOM
+from studies.stage import best_by_score, front
+
+ABOUT, ROWS = read()
+SEEDS = sorted({row.seed for row in ROWS})
+COMPLETE = [s for s in SEEDS if sum(row.seed == s for row in ROWS) == 256]
+"""Seeds of which every distribution has been trained."""
+
+
+def column(name: str, seeds: list[int] = COMPLETE) -> np.ndarray:
+    """(seeds, 256) in the order of `distributions`."""
+    found = {(row.seed, row.G): getattr(row, name) for row in ROWS}
+    return np.array([[found[seed, G] for G in distributions()] for seed in seeds])
+
+
+@pytest.fixture(scope="module")
+def scorer() -> TableScorer:
+    return TableScorer(row for row in ROWS if row.seed in COMPLETE)
+
+
+def test_every_network_is_there_from_two_seeds_at_least() -> None:
+    assert len(COMPLETE) >= 2
+    assert len({(row.seed, row.G) for row in ROWS}) == len(ROWS)
+    assert {G for G in distributions()} == {row.G for row in ROWS}
+    assert {"settings", "command", "commit", "cpu", "cores", "versions", "date"} <= set(ABOUT)
+    assert 0.5 < min(row.accuracy for row in ROWS) < max(row.accuracy for row in ROWS) < 1
+
+
+def test_a_distribution_and_its_architecture_are_one() -> None:
+    assert [distribution(arch_of(G)) for G in distributions()] == distributions()
+
+
+def test_seeds_agree_far_beyond_chance_and_not_wholly() -> None:
+    tau = reference(column("accuracy"))
+    assert 0.15 < tau < 0.95
+    shuffled = np.random.default_rng(0).permuted(column("accuracy"), axis=1)
+    assert abs(reference(shuffled)) < 0.1
+
+
+@pytest.mark.parametrize("proposer", PROPOSERS, ids=lambda proposer: proposer.name)
+def test_a_search_through_everything_finds_the_true_front(scorer, proposer) -> None:
+    fitting = [arch for arch in scorer.accuracy if cost(FRAME, arch).macs <= BUDGET]
+    found = search(scorer, proposer, trials=len(fitting), seed=0)
+    assert {record.arch for record in found} == set(fitting)
+    best = max(scorer.accuracy[arch] for arch in fitting)
+    assert front(found)[-1].accuracy == best
+
+
+def test_nsga2_is_nearer_to_the_true_front_than_chance_at_every_number_of_trials(scorer) -> None:
+    nsga2, chance = (
+        np.mean([shares(scorer, proposer, seed=seed) for seed in range(8)], axis=0)
+        for proposer in (NSGA2, RANDOM)
+    )
+    assert (nsga2[1:] > chance[1:]).all()
+    assert nsga2[TRIALS.index(64)] > 0.98
+    assert (nsga2 <= 1 + 1e-12).all() and (np.diff(nsga2) >= 0).all()
+
+
+def test_retraining_the_top_few_hands_over_a_better_one_than_the_score_alone() -> None:
+    """Scored by one seed's training, retrained by another's, judged by the rest."""
+    accuracy, scores = column("accuracy"), column("score_accuracy")
+    by_score, by_retraining = [], []
+    for s, r in itertools.permutations(range(len(COMPLETE)), 2):
+        scored = TableScorer(row for row in ROWS if row.seed == COMPLETE[s])
+        found = search(scored, NSGA2, trials=128, seed=s)
+        top = [distributions().index(distribution(one.arch)) for one in best_by_score(found, 5)]
+        by_score.append(top[0])
+        by_retraining.append(max(top, key=lambda i: scores[r, i]))
+    lost = [
+        np.mean([regret(i, accuracy).value for i in picks]) for picks in (by_score, by_retraining)
+    ]
+    assert lost[1] <= lost[0] + 0.002
+    assert lost[0] < 0.02
+
+
+def test_a_killed_table_goes_on_where_it_was(tmp_path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text(f"# {json.dumps({'settings': {}})}\n{','.join(Row.__dataclass_fields__)}\n")
+    assert len(missing(path, [0, 1])) == 512
+    assert len({G for _, G in missing(path, [0, 1])[:64]}) == 32  # all seeds of one, then the next
+    for row in ROWS[:3]:
+        append(path, row)
+    append(path, ROWS[0])  # two processes that met
+    assert read(path)[1] == sorted(ROWS[:3], key=lambda row: (row.seed, row.G))
+    left = missing(path, [ROWS[0].seed])
+    assert len(left) == 253
+    assert not {row.G for row in ROWS[:3]} & {G for _, G in left}
