@@ -1,0 +1,179 @@
+"""What does searching in two stages cost, against the whole space at once? And what does a third
+pass win back?
+
+    python -m benchmarks.hierarchy [--supernets 3] [--repeats 10]
+
+The space: M = 2 blocks of the digits preset, its distributions and two candidates of every size,
+1,936 architectures. One supernet of all of them scores every one, exhaustively, on the images that
+a search may score on and, for judging, on others (`benchmarks.ground_truth`'s). Searches then look
+scores up, within the all-global network's FLOPs, with equal numbers of trials:
+
+joint         NSGA-II on everything
+hierarchical  distributions at fixed sizes, then the sizes of the best one
+refined       the same with half of the trials, then NSGA-II on everything from what it found
+
+Prints what each one's pick loses against the joint best: in score, and on the other images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from benchmarks.common import machine
+from benchmarks.ground_truth import PRESET, TABLE, images
+from hnas.arch import Arch
+from hnas.cost import cost
+from hnas.rules import AugmentRules, ScoreRules, TrainingRules
+from hnas.score import scores
+from hnas.space import Frame, Space, distribution_space, size_space
+from hnas.supernet import Supernet
+from hnas.training.supernet import train_supernet
+from studies.evolution import NSGA2
+from studies.stage import best_by_score
+from studies.storage import Record
+
+REPORT = TABLE.with_name("hierarchy_digits.json")
+FRAME: Frame = replace(PRESET.net, M=2)
+FIXED = {"d_k": 48, "d_z": 4, "E": 1, "K": 17}
+CANDIDATES = {"d_k": (24, 48), "d_z": (2, 4), "E": (1, 2), "K": (5, 17)}
+JOINT: Space = size_space(FRAME, None, **CANDIDATES)
+FIRST: Space = distribution_space(FRAME, **FIXED)
+BUDGET = cost(FRAME, FRAME.all_global()).macs
+TRAINING: TrainingRules = replace(PRESET.stage1.training, batch=64, epochs=250)
+"""The epochs that the preset's two stages have together."""
+POPULATION = 16
+TRIALS = (64, 128, 256)
+
+Scores = Mapping[Arch, float]
+
+
+def everything() -> list[Arch]:
+    """All architectures within the budget, in order."""
+    archs = (Arch(blocks) for blocks in itertools.product(*JOINT.choices))
+    return [arch for arch in archs if cost(FRAME, arch).macs <= BUDGET]
+
+
+def scored(seed: int) -> tuple[Scores, Scores]:
+    """By one supernet: on the images that a search scores on, and on those that judge."""
+    data, kept = images()
+    weights, order = np.random.SeedSequence((seed, 2)).generate_state(2).tolist()
+    net = Supernet(JOINT).reset(weights)
+    train_supernet(net, data, TRAINING, AugmentRules(), seed=order)
+    archs = everything()
+    found = []
+    for held_out in (data.held_out, kept):
+        on = scores(net, archs, replace(data, held_out=held_out), ScoreRules(batch=1024))
+        found.append({arch: one.accuracy for arch, one in zip(archs, on, strict=True)})
+    return found[0], found[1]
+
+
+def evolve(
+    space: Space, score: Scores, *, trials: int, seed: int, start: Sequence[Record] = ()
+) -> list[Record]:
+    """NSGA-II by looking up, from random architectures or from `start`, which costs no trials."""
+    parents, found = NSGA2.elites(space, list(start), POPULATION), list[Record]()
+    seen = {record.arch for record in start}
+    for generation in itertools.count(1 if start else 0):
+        archs = NSGA2.propose(
+            space, seed=seed, generation=generation, parents=parents, population=POPULATION,
+            budget=BUDGET, seen=seen, count=min(POPULATION, trials - len(found)),
+        )  # fmt: skip
+        if not archs:
+            return found
+        members = [
+            Record(
+                number=len(found) + i, generation=generation, arch=arch, accuracy=score[arch],
+                loss=0.0, macs=cost(FRAME, arch).macs, params=0, seconds=0.0,
+            )
+            for i, arch in enumerate(archs)
+        ]  # fmt: skip
+        found += members
+        seen |= set(archs)
+        parents = NSGA2.elites(space, [*parents, *members], POPULATION)
+    raise AssertionError("unreachable")
+
+
+def hierarchical(score: Scores, *, trials: int, seed: int) -> list[Record]:
+    """Stage 1 with half of the trials at most, stage 2 with what is left."""
+    first = evolve(FIRST, score, trials=trials // 2, seed=seed)
+    (best,) = best_by_score(first, 1)
+    second = size_space(FRAME, best.arch, **CANDIDATES)
+    return [best, *evolve(second, score, trials=trials - len(first), seed=seed)]
+
+
+def refined(score: Scores, *, trials: int, seed: int) -> list[Record]:
+    """Half of the trials as above, half on the whole space from there."""
+    before = hierarchical(score, trials=trials // 2, seed=seed)
+    return [*before, *evolve(JOINT, score, trials=trials - len(before), seed=seed, start=before)]
+
+
+def joint(score: Scores, *, trials: int, seed: int) -> list[Record]:
+    return evolve(JOINT, score, trials=trials, seed=seed)
+
+
+WAYS = {"joint": joint, "hierarchical": hierarchical, "refined": refined}
+
+
+def lost(score: Scores, judge: Scores, found: Sequence[Record]) -> tuple[float, float]:
+    """What the pick is below the pick of an exhaustive joint search: by score, by the judge."""
+    best = min(score, key=lambda arch: (-score[arch], cost(FRAME, arch).macs, arch.key))
+    (pick,) = best_by_score(found, 1)
+    return score[best] - score[pick.arch], judge[best] - judge[pick.arch]
+
+
+def main() -> None:
+    assert __doc__
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--supernets", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=10, help="searches of each")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    tables = [scored(seed) for seed in range(options.supernets)]
+    rows = []
+    # Enough for stage 1 and then stage 2 to see everything: what only the hierarchy costs.
+    for trials in (*TRIALS, 2 * len(tables[0][0])):
+        for way, searched in WAYS.items():
+            if trials > TRIALS[-1] and way != "hierarchical":
+                continue
+            found = np.array(
+                [
+                    [
+                        lost(score, judge, searched(score, trials=trials, seed=seed))
+                        for seed in range(options.repeats if trials <= TRIALS[-1] else 1)
+                    ]
+                    for score, judge in tables
+                ]
+            )
+            by_supernet = found.mean(axis=1)
+            rows.append(
+                {
+                    "trials": trials,
+                    "way": way,
+                    "score": by_supernet[:, 0].tolist(),
+                    "other images": by_supernet[:, 1].tolist(),
+                }
+            )
+            print(
+                f"{trials:5} trials  {way:13} loses in score {by_supernet[:, 0].mean():7.4f} "
+                f"{by_supernet[:, 0].round(4).tolist()}, on other images "
+                f"{by_supernet[:, 1].mean():7.4f} {by_supernet[:, 1].round(4).tolist()}",
+                flush=True,
+            )
+    made = {
+        **machine(1),
+        "command": "python -m benchmarks.hierarchy",
+        "architectures": len(tables[0][0]),
+        "rows": rows,
+    }
+    REPORT.write_text(json.dumps(made, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,233 @@
+"""Does a supernet rank as training alone does? Every rule of subnets, against the ground truth.
+
+    python -m benchmarks.ranking [--rules uniform,fair] [--supernets 3]
+
+What is missing of `benchmarks.inherited` is trained and scored first. Then every supernet's scores
+are compared with the table of `benchmarks.ground_truth`, beside what one training alone says; the
+first rule's also where they were scored in other ways: fewer images, or by loss.
+Prints the tables of docs/ranking.md, writes results/ranking_digits.json and docs/ranking.svg.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from benchmarks.common import machine
+from benchmarks.ground_truth import FRAME, TABLE, arch_of, distributions, read
+from benchmarks.inherited import USUAL, WAYS, Scored, collect
+from hnas.cost import cost
+from hnas.sampling import RULES
+from studies.agreement import Agreement, Estimate, Numbers, agreement, estimate, kendall
+from studies.figures import COLOURS, MARKERS, panels, save
+
+REPORT = TABLE.with_name("ranking_digits.json")
+FIGURE = TABLE.parents[2] / "docs" / "ranking.svg"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Truth:
+    """The table as arrays: seeds in rows, distributions in columns."""
+
+    index: tuple[int, ...]
+    """Which of `distributions()` the columns are."""
+    seeds: tuple[int, ...]
+    accuracy: Numbers
+    """On the table's own images."""
+    score_accuracy: Numbers
+    """On the images that a search scores on."""
+
+
+def truth(seeds: Sequence[int]) -> Truth:
+    """Of the distributions that have been trained from all of these seeds."""
+    found = {(row.seed, row.G): row for row in read()[1]}
+    everything = distributions()
+    index = tuple(i for i, G in enumerate(everything) if all((seed, G) in found for seed in seeds))
+    rows = [[found[seed, everything[i]] for i in index] for seed in seeds]
+    return Truth(
+        index=index,
+        seeds=tuple(seeds),
+        accuracy=np.array([[row.accuracy for row in line] for line in rows]),
+        score_accuracy=np.array([[row.score_accuracy for row in line] for line in rows]),
+    )
+
+
+def pick(guess: Sequence[float]) -> int:
+    """What a search takes: the highest score; of equal ones the cheaper, then the earlier."""
+    macs = [cost(FRAME, arch_of(G)).macs for G in distributions()]
+    return min(range(len(guess)), key=lambda i: (-guess[i], macs[i], i))
+
+
+def mean_tau(guesses: Iterable[Sequence[float]], of: Truth) -> Estimate:
+    """tau-b with the mean accuracy, averaged over supernets; resampled are the architectures."""
+    columns = [np.array(guess)[list(of.index)] for guess in guesses]
+    mean = of.accuracy.mean(axis=0)
+    return estimate(
+        lambda i: float(np.mean([kendall(one[i], mean[i]) for one in columns])), len(mean)
+    )
+
+
+def mean_difference(guesses: Sequence[Scored], others: Sequence[Scored], of: Truth) -> Estimate:
+    """tau-b of one rule's scores less another's, averaged over supernets."""
+    pairs = [
+        (np.array(a.accuracy)[list(of.index)], np.array(b.accuracy)[list(of.index)])
+        for a, b in zip(guesses, others, strict=True)
+    ]
+    mean = of.accuracy.mean(axis=0)
+    return estimate(
+        lambda i: float(
+            np.mean([kendall(a[i], mean[i]) - kendall(b[i], mean[i]) for a, b in pairs])
+        ),
+        len(mean),
+    )
+
+
+def judged(one: Scored, of: Truth) -> Agreement:
+    """One supernet's scores."""
+    columns = list(of.index)
+    guess = np.array(one.accuracy)[columns]
+    taken = pick(one.accuracy)
+    return agreement(
+        guess,
+        of.accuracy,
+        pick=columns.index(taken) if taken in columns else int(guess.argmax()),
+        guesses=of.score_accuracy,
+    )
+
+
+def compare_rules(
+    found: Sequence[Scored], rules: Sequence[str], all_seeds: Truth, most: Truth
+) -> dict[str, Any]:
+    """For each rule its taus: over everything, and beside the reference where there are four
+    seeds."""
+    by_rule = {
+        rule: [one for one in found if one.rule == rule and one.way == USUAL] for rule in rules
+    }
+    first = by_rule[rules[0]]
+    return {
+        rule: {
+            "tau": asdict(mean_tau((one.accuracy for one in those), most)),
+            "less the first": asdict(mean_difference(those, first, most)),
+            "supernets": [
+                {
+                    "seed": one.seed,
+                    "pick": "".join(map(str, distributions()[pick(one.accuracy)])),
+                    "over all": asdict(judged(one, most)),
+                    "beside the reference": asdict(judged(one, all_seeds)),
+                }
+                for one in those
+            ],
+        }
+        for rule, those in by_rule.items()
+    }
+
+
+def compare_ways(found: Sequence[Scored], rule: str, most: Truth) -> list[dict[str, Any]]:
+    """How a rule's supernets are scored: images, and accuracy or loss."""
+    made = []
+    for way, value in itertools.product(WAYS, ("accuracy", "loss")):
+        those = [one for one in found if one.rule == rule and one.way == way]
+        sign = 1 if value == "accuracy" else -1
+        guesses = [[sign * number for number in getattr(one, value)] for one in those]
+        made.append(
+            {
+                "recalibration": way[0],
+                "held-out": way[1],
+                "by": value,
+                "tau": asdict(mean_tau(guesses, most)),
+            }
+        )
+    return made
+
+
+def show(made: dict[str, Any]) -> None:
+    """The tables of docs/ranking.md."""
+
+    def words(one: dict[str, float]) -> str:
+        return f"{one['value']:6.3f} ({one['low']:.3f} to {one['high']:.3f})"
+
+    print(f"tau-b over all distributions, mean of the rule's supernets and seeds {made['seeds']}:")
+    for rule, one in made["rules"].items():
+        print(f"{rule:9} {words(one['tau'])}  less the first: {words(one['less the first'])}")
+    print(f"each supernet, and beside the reference on {made['reference on']} distributions:")
+    for rule, one in made["rules"].items():
+        for supernet in one["supernets"]:
+            over, beside = supernet["over all"], supernet["beside the reference"]
+            cells = [
+                f"{rule:9} {supernet['seed']}",
+                f"tau {over['tau']['value']:.3f}",
+                f"top quarter {over['tau_top']['value']:6.3f}",
+                f"pick {supernet['pick']}",
+                f"regret {over['regret']['value']:7.4f} +- {over['regret']['standard_error']:.4f}",
+                f"better {over['regret']['better']:6.1%}",
+            ]
+            if beside["difference"] is not None:
+                names = ("tau_others", "reference", "difference")
+                cells += [f"{name} {words(beside[name])}" for name in names]
+            print("  ".join(cells))
+    print("ways to score:")
+    for way in made["ways"]:
+        print(
+            f"{way['recalibration']:4} recalibration, {way['held-out']:4} held-out, by "
+            f"{way['by']:8}  {words(way['tau'])}"
+        )
+
+
+def figure(found: Sequence[Scored], rules: Sequence[str], most: Truth) -> Figure:
+    """A scatter plot a rule: the first supernet's scores against accuracy alone."""
+    drawing, axes = panels(1, len(rules), width=3.2 * len(rules), height=3.4)
+    mean = most.accuracy.mean(axis=0)
+    locals_ = np.array([sum(distributions()[i]) for i in most.index])
+    for ax, rule in zip(axes, rules, strict=True):
+        one = next(one for one in found if (one.rule, one.seed, one.way) == (rule, 0, USUAL))
+        guess = np.array(one.accuracy)[list(most.index)]
+        for low, high, colour, marker in zip((0, 4, 8), (3, 7, 12), COLOURS, MARKERS, strict=False):
+            inside = (low <= locals_) & (locals_ <= high)
+            ax.scatter(
+                guess[inside], mean[inside], s=9, color=colour, marker=marker,
+                label=f"{low} to {high} of 12 groups global",
+            )  # fmt: skip
+        ax.set_title(f"{rule}: tau-b {kendall(guess, mean):.2f}", loc="left")
+        ax.set_xlabel("score with inherited weights")
+    axes[0].set_ylabel(f"accuracy trained alone, mean of {len(most.seeds)}")
+    axes[0].legend(fontsize=7)
+    return drawing
+
+
+def main() -> None:
+    assert __doc__
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rules", default=",".join(RULES), help=f"[{','.join(RULES)}]")
+    parser.add_argument("--supernets", type=int, default=3, help="of each rule [3]")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    rules = options.rules.split(",")
+    found = collect(rules, options.supernets)
+    counts = Counter(row.seed for row in read()[1])
+    seeds = sorted(counts)
+    all_seeds = truth(seeds)
+    most = truth([seed for seed in seeds if counts[seed] == len(distributions())])
+    made = {
+        **machine(1),
+        "command": "python -m benchmarks.ranking",
+        "seeds": most.seeds,
+        "reference on": len(all_seeds.index),
+        "rules": compare_rules(found, rules, all_seeds, most),
+        "ways": compare_ways(found, rules[0], most),
+    }
+    REPORT.write_text(json.dumps(made, indent=1) + "\n")
+    show(made)
+    save(figure(found, rules, most), FIGURE)
+
+
+if __name__ == "__main__":
+    main()
