@@ -14,11 +14,13 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
-from faults.lab import Lab, Ran
+from faults.lab import ROOT, Lab, Ran, environment
 from faults.outcome import lost, outcome
 from faults.points import EXPORT, SEARCH, SYNC, WRITES, Point
 from faults.process import BALLAST, DISK, PATIENCE
@@ -295,10 +297,14 @@ def _noted(out: str) -> str:
 
 @case("CUDA out of memory (raised where CUDA would)")
 def _memory(lab: Lab) -> Iterator[Try]:
-    for i, point in enumerate(_at("supernet training", "scoring", "retraining")):
+    for i, point in enumerate(_at("supernet training", "retraining")):
         run = lab.place / f"memory {i}" / "run"
         ran = lab.hnas(*lab.search(run), fault="out of memory", point=point)
-        yield judged(lab, run, point.name, ran, 2, "memory of .* is not enough")
+        yield judged(lab, run, point.name, ran, 2, "the memory of the device is not enough")
+    point = Point(phase="scoring", target="hnas.score:_Tree.logits", nth=3)
+    run = lab.place / "memory scoring" / "run"
+    ran = lab.hnas(*lab.search(run), fault="out of memory", point=point)
+    yield judged(lab, run, point.name, ran, 0, "")
 
 
 @case("NaN in a gradient")
@@ -370,15 +376,26 @@ def _twice(lab: Lab) -> Iterator[Try]:
     yield Try(where="while stage 1 is searched", lost=tuple(wrong), message=second.message)
 
 
-@case("a reader that holds the study open")
-def _reader(lab: Lab) -> Iterator[Try]:
-    run = lab.place / "reader" / "run"
-    ran = lab.hnas(*lab.search(run), fault="kill", point=_at("hand-off")[0])
-    with closing(sqlite3.connect(run / "study.db", isolation_level=None)) as reader:
-        reader.execute("BEGIN")
-        [(before,)] = reader.execute("SELECT count(*) FROM trials")
-        ran = lab.hnas(*lab.search(run), **{PATIENCE: "1"})
-        [(still,)] = reader.execute("SELECT count(*) FROM trials")
-    found = judged(lab, run, "all through stage 2", ran, 0, "")
-    wrong = [] if before == still else [f"it saw {before} trials, then {still}"]
+@case("readers at work: status, dashboard")
+def _readers(lab: Lab) -> Iterator[Try]:
+    run = lab.place / "readers" / "run"
+    lab.hnas(*lab.search(run), fault="kill", point=_at("hand-off")[0])
+    wrong = []
+    with subprocess.Popen(
+        lab.command("dashboard", "--run", run, "--port", 0),
+        cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True,
+    ) as dashboard:  # fmt: skip
+        assert dashboard.stdout is not None
+        address = dashboard.stdout.readline().split("/dashboard")[0]
+        search = lab.start(*lab.search(run))
+        reads = 0
+        while search.poll() is None:
+            for number in (1, 2):
+                with suppress(HTTPError), urlopen(f"{address}/api/studies/{number}") as answer:
+                    answer.read()
+                    reads += 1
+            wrong += told(lab.hnas("status", "--run", run), 0, "")
+        out, err = search.communicate()
+        dashboard.kill()
+    found = judged(lab, run, f"{reads} reads", Ran(code=search.returncode, out=out, err=err), 0, "")
     yield Try(where=found.where, lost=(*found.lost, *wrong), message=found.message)

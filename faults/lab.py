@@ -84,13 +84,13 @@ class Lab:
         self.plan.write_text(PLAN)
 
     def hnas(
-        self, *args: object, fault: str = "none", point: Point | None = None, **environment: str
+        self, *args: object, fault: str = "none", point: Point | None = None, **more: str
     ) -> Ran:
         """A command of hnas, with a fault at a point."""
         ran = subprocess.run(
             self.command(*args, fault=fault, point=point),
             cwd=ROOT,
-            env=_environment(**environment),
+            env=environment(**more),
             capture_output=True,
             text=True,
         )
@@ -101,7 +101,7 @@ class Lab:
         return subprocess.Popen(
             self.command(*args),
             cwd=ROOT,
-            env=_environment(),
+            env=environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -132,5 +132,6 @@ class Lab:
         return Path(shutil.copytree(self.unbroken, self.place / name / "run"))
 
 
-def _environment(**more: str) -> dict[str, str]:
+def environment(**more: str) -> dict[str, str]:
+    """Of a process of the lab."""
     return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **more}

@@ -7,6 +7,7 @@ written after every epoch, so that there are some to be hit in the second that a
 from __future__ import annotations
 
 import datetime
+import inspect
 import itertools
 import json
 import os
@@ -114,7 +115,7 @@ def main() -> None:
     import studies.storage
     from cli.main import hnas as command
 
-    defaults = hnas.training.loop.train.__kwdefaults__
+    defaults = inspect.unwrap(hnas.training.loop.train).__kwdefaults__  # type: ignore[attr-defined]
     assert defaults is not None
     defaults["every"] = 0.0
     if PATIENCE in os.environ:

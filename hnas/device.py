@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import torch
 
-from hnas.errors import InputError
+from hnas.errors import InputError, StateError
 
 NAMES = ("auto", "cpu", "cuda")
 
@@ -45,6 +45,20 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     # The CPU's allocator has no error of its own.
     return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+
+
+@contextlib.contextmanager
+def fits_memory(advice: str) -> Iterator[None]:
+    """Turns running out of memory within it into a StateError that ends with `advice`."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        reason = str(error).split(". ")[0] or "no more can be had"
+        raise StateError(
+            f"the memory of the device is not enough: {reason}. What is finished is kept. {advice}"
+        ) from None
 
 
 def describe(device: torch.device) -> dict[str, str]:

@@ -9,10 +9,11 @@ import itertools
 import json
 import math
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from queue import Queue, SimpleQueue
 from types import TracebackType
@@ -246,7 +247,7 @@ def _scored(scorer: Scorer, archs: Sequence[Arch]) -> Iterator[_Finished]:
         return
     scores = iter(scorer.score(archs))
     for i, arch in enumerate(archs):
-        started = datetime.now()
+        started, clock = datetime.now(), time.monotonic()
         score = next(scores, None)
         if score is None:
             raise StateError(f"a scorer gives one score an architecture: {i} came for {len(archs)}")
@@ -256,7 +257,9 @@ def _scored(scorer: Scorer, archs: Sequence[Arch]) -> Iterator[_Finished]:
                 f"accuracy={score.accuracy}, loss={score.loss} for {arch.to_json()}. The weights "
                 "it inherits have diverged: train the supernet again, with a smaller lr"
             )
-        yield _Finished(arch=arch, score=score, started=started, completed=datetime.now())
+        # A clock that is set back meanwhile must not let a trial end before it began.
+        spent = timedelta(seconds=time.monotonic() - clock)
+        yield _Finished(arch=arch, score=score, started=started, completed=started + spent)
 
 
 def _record(space: Space, number: int, generation: int, finished: _Finished) -> Record:

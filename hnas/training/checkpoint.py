@@ -53,15 +53,26 @@ def save(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> 
         older = [v for v in _versions(path) if v["file"] != file.name]
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(file, data)
-        versions = [version, *older[: KEPT - 1]]
-        index = json.dumps({"versions": versions}, indent=1).encode()
-        write_atomic(path.with_name(path.name + ".json"), index)
+        _write_index(path, [version, *older[: KEPT - 1]])
         tidy(path)
     except OSError as error:
         raise CheckpointError(
             f"checkpoint {path.name} could not be written to {path.parent}: {error.strerror}. "
             "Nothing finished before is lost; free or unlock the folder and run again"
         ) from None
+
+
+def drop(path: Path) -> bool:
+    """Takes the newest version of checkpoint `path` back, where there is one before it to use.
+
+    Raises CheckpointError, OSError.
+    """
+    versions = _versions(path)
+    if len(versions) < 2:
+        return False
+    _write_index(path, versions[1:])
+    tidy(path)
+    return True
 
 
 def tidy(path: Path) -> None:
@@ -110,6 +121,11 @@ def load(path: Path) -> Checkpoint | None:
             f"Delete {path.name}.json there to start this part again"
         )
     return None
+
+
+def _write_index(path: Path, versions: list[dict[str, Any]]) -> None:
+    text = json.dumps({"versions": versions}, indent=1)
+    write_atomic(path.with_name(path.name + ".json"), text.encode())
 
 
 def _meta_digest(meta: Mapping[str, Any]) -> str:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hnas.data import Data, augment, batches, mix, normalise, steps
-from hnas.device import autocast, seeded
+from hnas.device import autocast, fits_memory, seeded
 from hnas.differences import differences, listed
 from hnas.errors import CheckpointError, StateError
 from hnas.rules import AugmentRules, TrainingRules
@@ -31,6 +31,10 @@ it is asked for, so that the graph of the one before is gone."""
 
 Distil = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(loss by the labels, float32 logits (B, classes), images as above) -> the loss to train by."""
+
+
+EXPLODED = 20
+"""A loss of so many times what guessing costs, ln(classes), is no training any more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +119,7 @@ class Trainer:
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
+@fits_memory("Give its table of the plan a smaller batch, in another --run")
 def train(
     model: nn.Module,
     data: Data,
@@ -139,7 +144,7 @@ def train(
     `path` (without suffix) is the checkpoint to resume from and to write, at most once in `every`
     seconds and at the end. `identity` is what the training depends on; a checkpoint of another one
     raises CheckpointError. `on_refused` is told of each damaged version that was passed over.
-    A loss that is not finite raises StateError.
+    A loss that explodes or weights that are not finite raise StateError, and are never kept.
     """
     losses = losses or _supervised(model, rules, distil)
     pixels, labels = data.train.pixels, data.train.labels
@@ -147,13 +152,14 @@ def train(
     trainer = Trainer(model, rules)
     _resume(trainer, path, identity or {}, on_refused)
     per_epoch = max(1, round(steps(len(labels), rules.batch) / passes))
+    kept = trainer.epoch
     total_steps = rules.epochs * per_epoch
     model.train()
     model.zero_grad(set_to_none=True)
     saved = time.monotonic()
     while trainer.epoch < rules.epochs:
         began, images = time.monotonic(), 0
-        total = torch.zeros((), device=device)
+        total = first = torch.zeros((), device=device)
         order = batches(
             len(labels), rules.batch, seed=seed, epoch=trainer.epoch, repeats=rules.repeats
         )
@@ -171,19 +177,21 @@ def train(
                 if number + 1 < passes:
                     loss.backward()
             trainer.step(loss, learning_rate(rules, step, total_steps), rules.clip)
+            first = total.clone() if i == 0 else first
             images += len(index) * passes
         trainer.epoch += 1
         mean = float(total) / per_epoch
-        if not math.isfinite(mean):
-            raise StateError(
-                f"training diverged: the loss of epoch {trainer.epoch} is {mean}. "
-                f"The checkpoint before is kept; lower lr (now {rules.lr}) or raise warmup"
-            )
+        limit = EXPLODED * math.log(max(len(data.classes), 2))
+        if fault := _diverged(trainer, mean, limit):
+            # Weights that were bad before the epoch's first step were saved as they were.
+            if path is not None and not float(first) <= limit and checkpoint.drop(path):
+                kept = 0
+            raise StateError(_advice(fault, rules, kept))
         now = time.monotonic()
         if path is not None and (now - saved > every or trainer.epoch == rules.epochs):
             meta = {"epoch": trainer.epoch, "identity": dict(identity or {})}
             checkpoint.save(path, trainer.state(), meta)
-            saved = now
+            saved, kept = now, trainer.epoch
         on_epoch(
             Epoch(
                 epoch=trainer.epoch,
@@ -204,6 +212,25 @@ def _supervised(model: nn.Module, rules: TrainingRules, distil: Distil | None) -
         yield loss if distil is None else distil(loss, logits, images)
 
     return losses
+
+
+def _diverged(trainer: Trainer, loss: float, limit: float) -> str | None:
+    """What is wrong with a training after an epoch of this mean loss; None where nothing is."""
+    if not loss <= limit:
+        return f"the loss of epoch {trainer.epoch} is {loss:.4g}, the most is {limit:.4g}"
+    for name, tensor in trainer.state().items():
+        if not bool(tensor.isfinite().all()):
+            return f"after epoch {trainer.epoch} {name} has numbers that are not finite"
+    return None
+
+
+def _advice(fault: str, rules: TrainingRules, kept: int) -> str:
+    before = f"The checkpoint of epoch {kept} is kept" if kept else "The checkpoint before is kept"
+    return (
+        f"training diverged: {fault}. {before}, and the same command goes on from there. If it "
+        f"happens again, begin another --run with a lower lr (now {rules.lr}) or a longer warmup "
+        f"(now {rules.warmup})"
+    )
 
 
 def _resume(

@@ -1,4 +1,5 @@
 import contextlib
+import itertools
 import math
 from dataclasses import replace
 
@@ -8,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from hnas.arch import Arch
-from hnas.data import batches, normalise, prepare
+from hnas.data import batches, normalise, prepare, steps
 from hnas.errors import CheckpointError, StateError
 from hnas.glit import Glit
 from hnas.rules import AugmentRules, DataRules, DistillationRules, TrainingRules
@@ -216,3 +217,41 @@ def test_only_matrices_and_kernels_decay():
 def test_stochastic_depth_rises_with_depth():
     blocks = network().blocks
     assert [b.drop_path.p for b in blocks] == [0.0, RULES.drop_path]
+
+
+@pytest.mark.parametrize("fault", ["nan", "explodes"])
+def test_bad_weights_are_never_kept(data, tmp_path, fault, monkeypatch):
+    """The last gradient of epoch 2 is bad: its loss was still good. The same command goes on."""
+    rules = TrainingRules(epochs=3, batch=64, ema=0.5)
+    whole = network()
+    train(whole, data, rules, SHIFT, seed=1)
+    path, step, calls = tmp_path / "net", torch.optim.AdamW.step, itertools.count(1)
+    last = 2 * steps(len(data.train), rules.batch)
+
+    def bad(optimizer, *args):
+        step(optimizer, *args)
+        if next(calls) == last:
+            for weight in optimizer.param_groups[0]["params"]:
+                weight.data.mul_(math.nan if fault == "nan" else 1e4)
+
+    net = network()
+    with monkeypatch.context() as patch, pytest.raises(StateError, match="diverged: ") as error:
+        patch.setattr(torch.optim.AdamW, "step", bad)
+        train(net, data, rules, SHIFT, seed=1, path=path, every=0)
+    said = str(error.value)
+    assert ("after epoch 2 model/" in said) == (fault == "nan")
+    assert ("the loss of epoch 3 is " in said) == (fault == "explodes")
+    assert "The checkpoint " in said and "is kept, and the same command goes on" in said
+    net = network()
+    train(net, data, rules, SHIFT, seed=1, path=path, every=0)
+    for name, weight in whole.state_dict().items():
+        assert torch.equal(weight, net.state_dict()[name])
+
+
+def test_out_of_memory_is_told_with_what_to_do(data, monkeypatch):
+    def full(*args):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has")
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", full)
+    with pytest.raises(StateError, match=r"^the memory .*: CUDA out of memory\. .*smaller batch"):
+        train(network(), data, TrainingRules(epochs=1, batch=64), SHIFT, seed=1)
