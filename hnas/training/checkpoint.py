@@ -62,17 +62,11 @@ def save(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> 
         ) from None
 
 
-def drop(path: Path) -> bool:
-    """Takes the newest version of checkpoint `path` back, where there is one before it to use.
-
-    Raises CheckpointError, OSError.
-    """
-    versions = _versions(path)
-    if len(versions) < 2:
-        return False
-    _write_index(path, versions[1:])
-    tidy(path)
-    return True
+def drop(path: Path) -> None:
+    """Takes the newest version of checkpoint `path` back. Raises CheckpointError, OSError."""
+    if versions := _versions(path):
+        _write_index(path, versions[1:])
+        tidy(path)
 
 
 def tidy(path: Path) -> None:

@@ -184,9 +184,10 @@ def train(
         limit = EXPLODED * math.log(max(len(data.classes), 2))
         if fault := _diverged(trainer, mean, limit):
             # Weights that were bad before the epoch's first step were saved as they were.
-            if path is not None and not float(first) <= limit and checkpoint.drop(path):
-                kept = 0
-            raise StateError(_advice(fault, rules, kept))
+            spoilt = limit < float(first) < math.inf
+            if path is not None and spoilt:
+                checkpoint.drop(path)
+            raise StateError(_advice(fault, rules, None if spoilt else kept))
         now = time.monotonic()
         if path is not None and (now - saved > every or trainer.epoch == rules.epochs):
             meta = {"epoch": trainer.epoch, "identity": dict(identity or {})}
@@ -224,8 +225,12 @@ def _diverged(trainer: Trainer, loss: float, limit: float) -> str | None:
     return None
 
 
-def _advice(fault: str, rules: TrainingRules, kept: int) -> str:
-    before = f"The checkpoint of epoch {kept} is kept" if kept else "The checkpoint before is kept"
+def _advice(fault: str, rules: TrainingRules, kept: int | None) -> str:
+    """`kept` is the epoch of the checkpoint to go on from; None where that was bad already."""
+    if kept is None:
+        before = "What was saved last was bad already: it is dropped, the one before kept"
+    else:
+        before = f"The checkpoint of epoch {kept} is kept" if kept else "Nothing was saved yet"
     return (
         f"training diverged: {fault}. {before}, and the same command goes on from there. If it "
         f"happens again, begin another --run with a lower lr (now {rules.lr}) or a longer warmup "

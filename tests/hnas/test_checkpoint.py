@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hnas.errors import CheckpointError
-from hnas.training.checkpoint import load, save
+from hnas.training.checkpoint import drop, load, save
 
 
 def weights(value: float) -> dict[str, torch.Tensor]:
@@ -25,6 +25,17 @@ def test_the_newest_version_comes_back(tmp_path):
     assert found.tensors["step"] == 7
     names = sorted(p.name for p in path.parent.iterdir())
     assert len(names) == 3 and "net.json" in names  # two versions are kept
+
+
+def test_versions_can_be_taken_back_to_the_first(tmp_path):
+    path = tmp_path / "net"
+    drop(path)
+    for epoch in (1, 2):
+        save(path, weights(epoch), {"epoch": epoch})
+    drop(path)
+    assert load(path).meta == {"epoch": 1}
+    drop(path)
+    assert load(path) is None and [p.name for p in tmp_path.iterdir()] == ["net.json"]
 
 
 def test_versions_that_no_index_names_are_removed(tmp_path):
