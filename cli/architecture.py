@@ -66,6 +66,11 @@ def cost(plan: Plan, origin: str, value: str, convention: str, as_json: bool) ->
 
     By --convention glit a local head's first pointwise convolution counts once, though its GLU
     doubles it; by thop, which is run, attention's products count nothing and norms 4 a number.
+
+    \b
+    Examples:
+      hnas cost --arch all-global
+      hnas cost --preset glit-tiny --arch docs/glit-tiny.json --convention glit
     """
     frame = plan.net
     arch = read_arch(value, frame, origin)
@@ -121,6 +126,11 @@ def space(plan: Plan, origin: str, as_json: bool) -> None:
 
     For stage 1 and for the whole space: the paper's count of index tuples, how many of them are
     distinct architectures, and the fewest and most multiply-accumulates of one image.
+
+    \b
+    Examples:
+      hnas space
+      hnas space --preset glit-tiny --json
     """
     counts = {"stage1": _counts(plan.space1()), "whole": _counts(plan.space2())}
     if as_json:

@@ -19,6 +19,11 @@ def dashboard(folder: Path | None, port: int, host: str, storage: str | None) ->
 
     Serves optuna-dashboard until Ctrl-C, on this machine alone: it asks for no password. With
     --storage and no --run all studies of that storage are shown.
+
+    \b
+    Examples:
+      hnas dashboard --run runs/digits
+      ssh -L 8080:127.0.0.1:8080 HOST    and it is there on your machine too
     """
     from studies.dashboard import dashboard as bound
     from studies.dashboard import link_stages

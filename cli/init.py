@@ -6,15 +6,15 @@ from pathlib import Path
 
 import click
 
-from cli.options import device_option
+from cli.options import device_option, preset_option
 from cli.proposal import propose_plan
 from hnas.errors import InputError
-from studies.plan import PRESETS, preset_text
+from studies.plan import preset_text
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path), default="plan.toml")
-@click.option("--preset", metavar="NAME", help=f"One of {', '.join(PRESETS)} [digits].")
+@preset_option
 @click.option("--data", metavar="NAME|PATH", help="Propose the plan for these images instead.")
 @click.option(
     "--flops", metavar="MACS", help='With --data: about so many an image, as "50M" [by the rules].'

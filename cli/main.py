@@ -33,8 +33,12 @@ COMMANDS = {
     "status": ("cli.status:status", "Show what a run has done and what is next."),
     "analyze": ("cli.analyze:analyze", "Ask a run what the paper reports of its own network."),
     "report": ("cli.report:report", "Write what a run has found as one HTML file."),
-    "published": ("cli.published:published", "List published networks on ImageNet, with sources."),
+    "published": (
+        "cli.published:published",
+        "List published networks on ImageNet, each number with its source.",
+    ),
     "dashboard": ("cli.dashboard:dashboard", "Show a run's studies in the browser."),
+    "doctor": ("cli.doctor:doctor", "Check that this machine can search."),
     "init": ("cli.init:init", "Write a plan to edit, out of a preset."),
     "cost": ("cli.architecture:cost", "Count what an architecture costs."),
     "space": ("cli.architecture:space", "Count the architectures of a search."),

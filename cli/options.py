@@ -36,10 +36,22 @@ storage_option = click.option(
 )
 
 
+def _presets(ctx: click.Context, param: click.Parameter, begun: str) -> list[str]:
+    return [name for name in PRESETS if name.startswith(begun)]
+
+
+preset_option = click.option(
+    "--preset",
+    metavar="NAME",
+    help=f"One of {', '.join(PRESETS)} [digits].",
+    shell_complete=_presets,
+)
+
+
 def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds --preset and --plan; the command is given the `plan: Plan` and its `origin: str`."""
 
-    @click.option("--preset", metavar="NAME", help=f"One of {', '.join(PRESETS)} [digits].")
+    @preset_option
     @click.option(
         "--plan", "file", type=click.Path(path_type=Path), help="A plan file, see `hnas init`."
     )

@@ -15,6 +15,7 @@ from cli.options import (
     RUNS,
     device_option,
     find_run,
+    preset_option,
     read_plan,
     run_option,
     storage_option,
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="The run's folder, continued where it has begun [runs/NAME of the preset, plan or data].",
 )
-@click.option("--preset", metavar="NAME", help=f"One of {', '.join(PRESETS)} [digits].")
+@preset_option
 @click.option(
     "--plan", "file", type=click.Path(path_type=Path), help="A plan file, see `hnas init`."
 )
@@ -109,11 +110,11 @@ def search(
 
     \b
     Examples:
-      hnas search                                   a first search: digits, in minutes
-      hnas search --data photos                     a folder with one folder a class
-      hnas search --data photos --flops 50M --yes   within a budget, without asking
-      hnas search --plan plan.toml --run runs/mine  a plan of your own
-      hnas search --run runs/mine                   go on with a run
+      hnas search                              a first search: digits, in minutes
+      hnas search --data photos                a folder with one folder a class
+      hnas search --data photos --flops 50M    the same, within a budget
+      hnas search --plan plan.toml             a plan of your own
+      hnas search --run runs/digits            go on with a run
     """
     run = _begin(
         folder or RUNS / _name(preset, file, data, strategy),
@@ -328,6 +329,10 @@ def retrain(
     What is trained already is not trained again. Before the final test --top and --epochs are kept
     in the run's plan, so that `hnas search` goes on with these networks; after it they hold for
     this command alone.
+
+    \b
+    Examples:
+      hnas retrain --run runs/digits --top 10 --epochs 200
     """
     from studies.run import begin_run, open_run
 

@@ -116,3 +116,29 @@ def test_as_a_process(root: Path) -> None:
     assert (ran.returncode, ran.stdout) == (2, "")
     assert ran.stderr.startswith("Error: there is no preset 'nothing'; Known: digits,")
     assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("hnas sea", {"search"}),
+        ("hnas search --see", {"--seed"}),
+        ("hnas search --preset glit", {"glit-tiny", "glit-small", "glit-base"}),
+        ("hnas latency --dev", {"--device"}),
+    ],
+)
+def test_a_shell_completes_commands_options_and_presets(words: str, offered: set[str]) -> None:
+    env = {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" ")), **COMPLETE}
+    result = CliRunner().invoke(hnas, [], prog_name="hnas", env=env)
+    assert result.exit_code == 0
+    assert {line.split(",")[1] for line in result.stdout.splitlines()} == offered
+
+
+COMPLETE = {"_HNAS_COMPLETE": "bash_complete"}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_is_no_wider_than_a_terminal(name: str) -> None:
+    result = CliRunner().invoke(hnas, [name, "--help"], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert max(map(len, result.stdout.splitlines())) <= 80

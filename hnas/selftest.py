@@ -1,0 +1,90 @@
+"""Whether hnas works on this machine, in seconds: a small supernet is trained, scored and cut."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from hnas.data import normalise, prepare
+from hnas.device import autocast
+from hnas.rules import AugmentRules, DataRules, ScoreRules, TrainingRules
+from hnas.score import recalibrate, scores
+from hnas.space import Frame, size_space
+from hnas.supernet import Supernet
+from hnas.training.loop import Epoch
+from hnas.training.supernet import train_supernet
+
+FRAME = Frame(image=8, channels=1, patch=4, classes=10, d=48, M=3, N=3)
+EPOCHS = 8
+TOLERANCE = {"cpu": 0.0, "cuda": 2e-2}
+"""Largest difference of a logit that is none: every width is a multiple of 16, so none at all on a
+CPU; matrix products are in bf16 on a GPU."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelfTest:
+    """What came out."""
+
+    seconds: float
+    first_loss: float
+    """Mean over the first epoch, in nats."""
+    last_loss: float
+    accuracy: float
+    """Of one subnet with inherited weights, on held-out digits, 0 to 1."""
+    difference: float
+    """Largest difference of a logit between the subnet and its standalone network."""
+    tolerance: float
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong, in words; empty where nothing is."""
+        found = []
+        if not self.last_loss < self.first_loss:
+            found.append(
+                f"training did not learn: loss {self.first_loss:.3f} to {self.last_loss:.3f}"
+            )
+        if not self.accuracy > 2 / FRAME.classes:
+            found.append(f"a trained subnet is no better than chance: accuracy {self.accuracy:.3f}")
+        if not self.difference <= self.tolerance:
+            found.append(
+                f"a subnet and its standalone network differ by {self.difference:.3g}, "
+                f"more than {self.tolerance:.3g}"
+            )
+        return tuple(found)
+
+
+def self_test(device: torch.device) -> SelfTest:
+    """Digits, three blocks: trains a supernet for EPOCHS, scores a subnet, compares it with its
+    standalone network."""
+    began = time.perf_counter()
+    data, _ = prepare(DataRules(), image=FRAME.image, channels=FRAME.channels, seed=0)
+    data = data.to(device)
+    space = size_space(FRAME, None, d_k=(48,), d_z=(2,), E=(1,), K=(3, 5))
+    net = Supernet(space).reset(0).to(device)
+    losses: list[float] = []
+
+    def told(epoch: Epoch) -> None:
+        losses.append(epoch.loss)
+
+    training = TrainingRules(epochs=EPOCHS, batch=64, lr=3e-3)
+    train_supernet(net, data, training, AugmentRules(), seed=0, on_epoch=told)
+    arch = space.sample(np.random.default_rng(3))
+    rules = ScoreRules(recalibration=128)
+    (score,) = scores(net, [arch], data, rules)
+    statistics = recalibrate(net, arch, data, rules)
+    alone = net.extract(arch, statistics).eval()
+    images = normalise(data.held_out.pixels[:64], data.mean, data.std)
+    with torch.inference_mode(), autocast(device):
+        theirs = net(images, arch, [each.apply for each in statistics])
+        difference = float((alone(images) - theirs).abs().max())
+    return SelfTest(
+        seconds=time.perf_counter() - began,
+        first_loss=losses[0],
+        last_loss=losses[-1],
+        accuracy=score.accuracy,
+        difference=difference,
+        tolerance=TOLERANCE[device.type],
+    )

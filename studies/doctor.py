@@ -1,0 +1,137 @@
+"""Whether this machine can search: what is installed, where it computes and stores, and a try."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import optuna
+import torch
+
+from hnas import __version__
+from hnas.data.sources import known
+from hnas.device import choose
+from hnas.errors import HnasError, StateError
+from hnas.selftest import self_test
+from studies.storage import close_storage, masked, open_storage, open_study
+
+PACKAGES = ("torch", "optuna", "optuna-dashboard", "SQLAlchemy", "numpy", "kornia", "Pillow")
+EXTRAS = {"onnx": "onnxscript", "postgres": "psycopg"}
+"""What `pip install 'hnas[EXTRA]'` brings, by one of its packages."""
+ROOM = 2**30
+"""Fewer free bytes than these are told as a problem: checkpoints need room."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    fine: bool
+    words: str
+    """What was found; where it is not fine, what to do too."""
+
+
+def examine(device: str, folder: Path, storage: str | None) -> Iterator[Check]:
+    """Every check in turn; one that fails does not keep the others from being made.
+
+    `folder` is where runs are kept, `storage` a study storage's URL, or None for SQLite there.
+    """
+    checks: dict[str, Callable[[], str]] = {
+        "versions": _versions,
+        "extras": _extras,
+        "device": lambda: _device(device),
+        "data": lambda: f"known by name: {', '.join(known())}",
+        "disk": lambda: _disk(folder),
+        "storage": lambda: _storage(folder, storage),
+        "self-test": lambda: _self_test(device),
+    }
+    for name, check in checks.items():
+        try:
+            yield Check(name=name, fine=True, words=check())
+        except (HnasError, OSError) as error:
+            yield Check(name=name, fine=False, words=str(error))
+
+
+def _versions() -> str:
+    found = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    return f"hnas {__version__}, Python {platform.python_version()}, {found}"
+
+
+def _extras() -> str:
+    return ", ".join(f"{extra} {_installed(package)}" for extra, package in EXTRAS.items())
+
+
+def _installed(package: str) -> str:
+    try:
+        return f"({package} {version(package)})"
+    except PackageNotFoundError:
+        return "is not installed"
+
+
+def _device(name: str) -> str:
+    device = choose(name)
+    if device.type == "cuda":
+        about = torch.cuda.get_device_properties(device)
+        return f"{about.name}, {about.total_memory / 2**30:.0f} GiB"
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return (
+        f"CPU, {os.cpu_count()} cores, {torch.get_num_threads()} threads, "
+        f"{memory / 2**30:.0f} GiB; CUDA {'is there' if torch.cuda.is_available() else 'is not'}"
+    )
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest above it that is there."""
+    return next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
+
+
+def _disk(folder: Path) -> str:
+    place = _existing(folder)
+    free = shutil.disk_usage(place).free
+    if free < ROOM:
+        raise StateError(
+            f"{free / 2**30:.1f} GiB are free in {place.absolute()}, checkpoints may need more: "
+            "make room, or give --run a folder elsewhere"
+        )
+    return f"{free / 2**30:.1f} GiB free in {place.absolute()}"
+
+
+def _storage(folder: Path, storage: str | None) -> str:
+    """Makes a study where runs are kept and deletes it; of a storage that is given it is only
+    asked what studies it has."""
+    if storage is not None:
+        backend = open_storage(storage)
+        try:
+            count = len(optuna.get_all_study_names(backend))
+        finally:
+            close_storage(backend)
+        return f"{masked(storage)} answers, studies in it: {count}"
+    place = _existing(folder)
+    with TemporaryDirectory(prefix=".hnas-doctor-", dir=place) as temporary:
+        backend = open_storage(f"sqlite:///{Path(temporary) / 'study.db'}", create=True)
+        try:
+            open_study(backend, "doctor", create=True).set_user_attr("works", True)
+        finally:
+            close_storage(backend)
+    return f"SQLite works in {place.absolute()}"
+
+
+def _self_test(device: str) -> str:
+    found = self_test(choose(device))
+    if found.problems:
+        raise StateError(
+            f"{'; '.join(found.problems)}. This installation of PyTorch cannot be trusted with a "
+            "search: report it with the versions above"
+        )
+    return (
+        f"a small supernet was trained (loss {found.first_loss:.2f} to {found.last_loss:.2f}) and "
+        f"scored ({found.accuracy:.2f} of digits), its subnet is its standalone network "
+        f"(difference {found.difference:.1g}); {found.seconds:.1f} s"
+    )
