@@ -32,7 +32,7 @@ COMMANDS = {
     "compare": ("cli.compare:compare", "Compare strategies, or plans, over several seeds."),
     "status": ("cli.status:status", "Show what a run has done and what is next."),
     "analyze": ("cli.analyze:analyze", "Ask a run what the paper reports of its own network."),
-    "report": ("cli.report:report", "Write what a run has found as one HTML file."),
+    "report": ("cli.report:report", "Write what a run has found as one file."),
     "published": (
         "cli.published:published",
         "List published networks on ImageNet, each number with its source.",
