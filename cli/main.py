@@ -37,6 +37,10 @@ COMMANDS = {
         "cli.published:published",
         "List published networks on ImageNet, each number with its source.",
     ),
+    "reproduce": (
+        "cli.reproduce:reproduce",
+        "Score a run's winner and a sample of its trials again.",
+    ),
     "dashboard": ("cli.dashboard:dashboard", "Show a run's studies in the browser."),
     "doctor": ("cli.doctor:doctor", "Check that this machine can search."),
     "init": ("cli.init:init", "Write a plan to edit, out of a preset."),

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from hnas import __version__
 
 PACKAGES = ("torch", "numpy", "optuna")
 
@@ -22,6 +27,31 @@ def environment() -> dict[str, Any]:
         "versions": {name: version(name) for name in PACKAGES},
         "date": datetime.now(UTC).isoformat(timespec="minutes"),
     }
+
+
+def versions() -> dict[str, str]:
+    """What a run's values depend on beside torch and the device; of hnas the commit, if any."""
+    return {
+        "python": platform.python_version(),
+        "hnas": _source(),
+        **{name: version(name) for name in PACKAGES if name != "torch"},
+    }
+
+
+def changed(was: Mapping[str, str], now: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """What differs, by name, as (was, is); what was not written down then is left out."""
+    return {name: (was[name], now[name]) for name in now if was.get(name, now[name]) != now[name]}
+
+
+def _source() -> str:
+    """The version of hnas, with the commit where it runs from a checkout."""
+    root = Path(__file__).parents[1]
+    if (root / ".git").exists():
+        asked = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
+        with suppress(OSError, subprocess.SubprocessError):
+            told = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True)
+            return f"{__version__} ({told.stdout.strip()})"
+    return __version__
 
 
 def _processor() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -21,10 +22,13 @@ from hnas.rules import AugmentRules, DistillationRules, TrainingRules
 from hnas.score import evaluate
 from hnas.space import Frame
 from hnas.training.distillation import Teacher, distilled, load_teacher
-from hnas.training.loop import Epoch, train
+from hnas.training.loop import Epoch, load_trained, train
 from studies.plan import Retrain
 from studies.run import Run
 from studies.scoring import weights_hash
+
+KEY = re.compile(r"[0-9a-f]{12}")
+"""What the files of a network are called."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,15 +123,7 @@ def network_of(
     A teacher is asked for only where there is something left to train. Raises StateError where the
     checkpoint's index is not usable, MismatchError where the teacher is needed and another.
     """
-    index = run.read(f"networks/{key}.json")
-    try:
-        identity = index["versions"][0]["meta"]["identity"]
-        _parsed(identity)
-    except (TypeError, KeyError, IndexError, InputError) as error:
-        raise StateError(
-            f"the run {run.folder} has no usable networks/{key}.json ({type(error).__name__}). "
-            "Restore it, or delete result.json to retrain"
-        ) from None
+    identity = _identity(run, key)
 
     def teacher() -> Teacher | None:
         if "teacher" not in identity:
@@ -142,6 +138,34 @@ def network_of(
         return found
 
     return _trained(run, data, key, identity, teacher, on_epoch=on_epoch, on_refused=on_refused)
+
+
+def stored_network(run: Run, key: str) -> Glit:
+    """A network of the run that is trained, read alone: on CPU, in eval mode, nothing is written.
+
+    Raises StateError, CheckpointError.
+    """
+    frame, arch, rules = _parsed(_identity(run, key))
+    net = Glit(frame, arch)
+    load_trained(net, run.folder / "networks" / key, rules.training.epochs)
+    return net
+
+
+def _identity(run: Run, key: str) -> dict[str, Any]:
+    """What a network was made from. Raises StateError where its checkpoint does not say it."""
+    try:
+        if not KEY.fullmatch(key):  # it is part of a path, and comes from a file
+            raise InputError(f"the key of a network is 12 hexadecimal digits, got {key!r}")
+        identity: dict[str, Any] = run.read(f"networks/{key}.json")["versions"][0]["meta"][
+            "identity"
+        ]
+        _parsed(identity)
+        return identity
+    except (TypeError, KeyError, IndexError, InputError) as error:
+        raise StateError(
+            f"the run {run.folder} has no usable networks/{key}.json ({type(error).__name__}). "
+            "Restore it, or delete result.json to retrain"
+        ) from None
 
 
 def _weights(teacher: Teacher) -> str:

@@ -33,6 +33,7 @@ from hnas.space import Space
 from hnas.supernet import Supernet, grow, inherit
 from hnas.training.distillation import Teacher, load_teacher
 from hnas.training.supernet import train_supernet
+from studies.environment import changed, versions
 from studies.plan import Retrain
 from studies.retrain import (
     Retrained,
@@ -86,15 +87,12 @@ class Search:
 
     def _record_environment(self) -> None:
         about = self.run.read("run.json") or {}
-        now = describe(self.device)
-        was = about.get("environment")
-        if was is None:
-            self.run.write("run.json", {**about, "environment": now})
-        elif was != now:
-            changes = ", ".join(
-                f"{k} {was.get(k)} -> {now[k]}" for k in now if was.get(k) != now[k]
-            )
-            self.watch.note(f"not the machine it began on ({changes}): last digits may differ")
+        here = {**describe(self.device), **versions()}
+        if about.get("environment") is None:
+            self.run.write("run.json", {**about, "environment": here})
+        elif found := changed(about["environment"], here):
+            changes = ", ".join(f"{name} {was} -> {now}" for name, (was, now) in found.items())
+            self.watch.note(f"not what it began with ({changes}): last digits may differ")
 
     @property
     def data(self) -> Data:

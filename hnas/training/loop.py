@@ -206,6 +206,28 @@ def train(
     model.eval()
 
 
+def load_trained(model: nn.Module, path: Path, epochs: int) -> None:
+    """Gives `model` the weights that a training of so many epochs ended with, in eval mode.
+
+    Nothing is written. Raises StateError where it has not ended, CheckpointError.
+    """
+    found = checkpoint.load(path)
+    done = found.meta.get("epoch") if found is not None else 0
+    if found is None or done != epochs:
+        raise StateError(
+            f"the training of {path.name} in {path.parent} has not ended: {done} of {epochs} "
+            "epochs are kept. Finish it: hnas search --run with the same folder"
+        )
+    prefixes = ("averaged/module.", "model/")
+    prefix = prefixes[not any(name.startswith(prefixes[0]) for name in found.tensors)]
+    weights = {k[len(prefix) :]: v for k, v in found.tensors.items() if k.startswith(prefix)}
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise CheckpointError(f"checkpoint {path} does not fit the network: {error}") from None
+    model.eval()
+
+
 def _supervised(model: nn.Module, rules: TrainingRules, distil: Distil | None) -> Losses:
     def losses(images: Tensor, targets: Tensor, step: int) -> Iterator[Tensor]:
         logits = model(images).float()

@@ -1,0 +1,147 @@
+"""Whether a run's values can be had again from what the run holds: measured anew and compared.
+
+The supernets and networks are read from the run, never trained; the images are split again from the
+plan. Nothing of the run is written, and its test images are not read: they are met once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from hnas.arch import Arch
+from hnas.data import Data, Split, prepare
+from hnas.device import describe
+from hnas.errors import MismatchError, StateError
+from hnas.score import evaluate
+from hnas.scored import Score
+from hnas.supernet import Supernet
+from hnas.training.loop import load_trained
+from studies.environment import changed, versions
+from studies.retrain import stored_network
+from studies.run import Run
+from studies.scoring import SupernetScorer
+from studies.searched import Searched, read_searched
+from studies.status import read_studies
+from studies.storage import Record
+
+ACCURACY, LOSS = 0.01, 0.01
+"""What accuracy (absolute) and loss (relative) may differ by on another machine or other versions,
+whose last digits are others. On the same ones, nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Value:
+    """One value of a run, as it is stored and as it is now."""
+
+    what: str
+    stored: float
+    now: float
+    holds: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reproduction:
+    """What `hnas reproduce` found."""
+
+    values: tuple[Value, ...]
+    changes: Mapping[str, tuple[str, str]]
+    """What the run was made on and what this is, where they differ, by name."""
+
+    @property
+    def holds(self) -> bool:
+        return all(value.holds for value in self.values)
+
+
+def reproduce(run: Run, device: torch.device, *, sample: int) -> Reproduction:
+    """Scores the winner and `sample` trials of each study again, and measures the winner alone.
+
+    Raises StateError where there is nothing to score or a checkpoint is missing, MismatchError
+    where images or weights are not those that the run was made with.
+    """
+    data = _same_images(run).to(device)
+    changes = changed((run.read("run.json") or {}).get("environment") or {}, origin(device))
+    exact = not changes
+    values: list[Value] = []
+    result = run.read("result.json") or {}
+    winner = result.get("winner")
+    found = read_searched(run)
+    if not found:
+        raise StateError(
+            f"there is nothing to score again: {run.folder} has no finished trials. "
+            f"Run: hnas search --run {run.folder}"
+        )
+    for searched in found:
+        arch = Arch.from_dict(winner["arch"]) if winner and searched is found[-1] else None
+        chosen = _chosen(run, searched, arch, sample)
+        scorer = _scorer(run, searched, data)
+        for record, score in zip(chosen, scorer.score([r.arch for r in chosen]), strict=True):
+            name = "the winner" if record.arch == arch else f"trial {record.number}"
+            values += _compared(f"{searched.stage}, {name}, score", record, score, exact)
+    for name in ("winner", "all_global"):
+        if network := result.get(name):
+            model = stored_network(run, network["key"]).to(device)
+            score = evaluate(model, data.held_out, data, batch=run.plan.score.batch)
+            what = f"{name.replace('_', '-')} alone, held-out"
+            values += _compared(what, network, score, exact)
+    return Reproduction(values=tuple(values), changes=changes)
+
+
+def origin(device: torch.device) -> dict[str, str]:
+    """What a run's values depend on: device, threads and versions."""
+    return {**describe(device), **versions()}
+
+
+def _same_images(run: Run) -> Data:
+    net = run.plan.net
+    data, split = prepare(
+        run.plan.data, image=net.image, channels=net.channels, seed=run.plan.search.seed
+    )
+    recorded = run.read("split.json")
+    if recorded is None or Split.from_dict(recorded).fingerprint != split.fingerprint:
+        raise MismatchError(
+            f"the images of {run.plan.data.source!r} are not those that {run.folder} was made "
+            "with: its split.json has other indices or labels. Restore them"
+        )
+    return data
+
+
+def _chosen(run: Run, searched: Searched, winner: Arch | None, sample: int) -> list[Record]:
+    """The winner, then trials drawn by the plan's seed, in the order that they are scored in."""
+    rng = np.random.default_rng(run.seed(f"reproduce {searched.stage}"))
+    count = min(sample, len(searched.records))
+    drawn = {int(i) for i in rng.choice(len(searched.records), size=count, replace=False)}
+    kept = [r for i, r in enumerate(searched.records) if i in drawn or r.arch == winner]
+    return sorted(kept, key=lambda record: record.arch.key)
+
+
+def _scorer(run: Run, searched: Searched, data: Data) -> SupernetScorer:
+    number = next(i for i, s in enumerate(run.stages, 1) if s.name == searched.stage)
+    net = Supernet(searched.space)
+    load_trained(net, run.supernet(number), run.stage(number).training.epochs)
+    scorer = SupernetScorer(net.to(data.mean.device), data, run.plan.score)
+    study = read_studies(run)[number]
+    differ = [k for k, v in study.user_attrs["scorer"].items() if scorer.fingerprint.get(k) != v]
+    if differ:
+        raise MismatchError(
+            f"{searched.stage} of {run.folder} was scored with other values than the run has now, "
+            f"of: {', '.join(differ)}. Restore what was changed"
+        )
+    return scorer
+
+
+def _compared(
+    what: str, stored: Record | Mapping[str, Any], score: Score, exact: bool
+) -> Iterator[Value]:
+    for name, most in (("accuracy", ACCURACY), ("loss", LOSS)):
+        was = stored[name] if isinstance(stored, Mapping) else getattr(stored, name)
+        now = getattr(score, name)
+        if exact:
+            holds = was == now
+        else:
+            holds = abs(was - now) <= most * (1 if name == "accuracy" else abs(was))
+        yield Value(what=f"{what} {name}", stored=was, now=now, holds=holds)
