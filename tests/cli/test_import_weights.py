@@ -38,7 +38,10 @@ def test_glit_tiny(tmp_path: Path, name: str) -> None:
     result = imported(file, "--to", tmp_path / "w")
     assert result.exit_code == 0, result.output
     drawn, *rows, first, second = result.stdout.splitlines()
-    assert drawn == ("■□◧■□◧■◧□■□■   ■ global  ◧ mixed  □ local   (224 x 224 pixels, 3 x 1 heads)")
+    assert drawn == (
+        "■□◧■□◧■◧□■□■   ■ global  ◧ mixed  □ local   (224 x 224 pixels, 3 x 1 heads, "
+        "local head conv1d)"
+    )
     assert rows[-1].split() == ["total", "1,472,873,280", "7,264,456"]
     assert first.startswith(f"Wrote {tmp_path / 'w.safetensors'} (")
     assert second.startswith(f"Wrote {tmp_path / 'w.json'} (")
