@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet -c constraints.txt
 
-.PHONY: search test slow gpu lint bench faults constraints
+.PHONY: search test slow gpu lint bench gpu-bench faults constraints
 .DELETE_ON_ERROR:
 
 search: $(VENV)/.hnas  ## a first search: distributions on digits
@@ -24,11 +24,17 @@ lint: $(VENV)/.hnas-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.hnas-dev  ## how fast it is: benchmarks/results/cpu.json; see docs/performance.md
+bench: $(VENV)/.hnas-dev  ## how fast it is, in benchmarks/results; see docs/performance.md
 	$(BIN)/python -m benchmarks.cpu
+	$(BIN)/python -m benchmarks.memory --json benchmarks/results/memory.json
+	$(BIN)/python -m benchmarks.scaling --json benchmarks/results/scaling.json
+	$(BIN)/python -m benchmarks.profile_search --json benchmarks/results/profile_search.json
 
 faults: $(VENV)/.hnas-dev  ## kills and other faults in real searches: docs/reliability.md
 	$(BIN)/python -m faults
+
+gpu-bench: $(VENV)/.hnas-dev  ## the same of a GPU, in under ten minutes: benchmarks/results/gpu.json
+	$(BIN)/python -m benchmarks.gpu
 
 # Pins what is installed now; a local build such as torch 2.13.0+cpu counts as its release.
 constraints: $(VENV)/.hnas-dev

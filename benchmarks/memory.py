@@ -43,8 +43,9 @@ class Peak:
     whole: bool
     """Whether that is what the plan asks."""
     megabytes: float | None
-    """Of 10^6 bytes; None where it did not fit."""
+    """Of 10^6 bytes; None where it could not be measured."""
     reason: str = ""
+    """Why not: most often no room."""
 
 
 def space_of(plan: Plan) -> Space:
@@ -153,7 +154,7 @@ def measure(presets: tuple[str, ...], device: str, threads: int) -> list[Peak]:
 
 
 def line(row: Peak) -> str:
-    found = "did not fit" if row.megabytes is None else f"{row.megabytes:9,.0f} MB"
+    found = "not measured" if row.megabytes is None else f"{row.megabytes:9,.0f} MB"
     asked = "as planned" if row.whole else "fewer than planned"
     return f"{row.name:24} {row.images:>16} images  {found:>12}  {asked} {row.reason}".rstrip()
 

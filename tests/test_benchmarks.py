@@ -45,3 +45,56 @@ def test_all_are_run_by_the_one_command(root):
         [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
     )
     assert tuple(ran.stdout.split()) == SCRIPTS
+
+
+def run(root, tmp_path, script, *arguments):
+    """What it printed, and the JSON that it wrote."""
+    written = tmp_path / "rows.json"
+    command = [sys.executable, "-m", f"benchmarks.{script}", "--quick", "--threads", "1"]
+    ran = subprocess.run(
+        [*command, "--json", str(written), *arguments], cwd=root, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    found = json.loads(written.read_text())
+    assert {"cpu", "cores", "threads", "versions", "date", "command"} <= set(found)
+    return ran.stdout, found["rows"]
+
+
+def test_growth_is_measured_along_every_axis(root, tmp_path):
+    printed, rows = run(root, tmp_path, "scaling")
+    assert [row["axis"] for row in rows] == ["trials before", "M", "held-out images"]
+    assert printed.count("grows with the power") == 3
+    for row in rows:
+        assert len(row["points"]) == 2 and all(ms > 0 for ms in row["points"].values())
+
+
+def test_a_profile_adds_up(root, tmp_path):
+    _, rows = run(root, tmp_path, "profile_search")
+    assert {row["part"] for row in rows} == {"training", "before", "after"}
+    for part in ("before", "after"):
+        shares = {row["what"]: row["share"] for row in rows if row["part"] == part}
+        shares.pop("storing (beside the others)", None)
+        assert sum(shares.values()) == pytest.approx(1)
+        assert shares["recalibration"] > 0 and shares["held-out images"] > 0
+        assert shares["rest"] >= 0
+
+
+def test_memory_is_measured_in_a_process_of_its_own(root, tmp_path):
+    _, rows = run(root, tmp_path, "memory")
+    assert [row["name"] for row in rows] == ["digits, step", "digits, scoring"]
+    assert all(row["whole"] and 5 < row["megabytes"] < 2000 for row in rows)
+
+
+def test_the_gpu_benchmark_can_be_tried_without_one(root, tmp_path):
+    """Every row is there or says why not."""
+    printed, rows = run(root, tmp_path, "gpu", "--device", "cpu")
+    device, *rows = rows
+    assert device["device"] == "cpu" and device["gpu"] is None and device["quick"]
+    skipped = {row["name"]: row["skipped"] for row in rows if "skipped" in row}
+    assert all(f"{name} " in printed and reason in printed for name, reason in skipped.items())
+    measured = {row["name"] for row in rows} - skipped.keys()
+    for part in ("FFT", "Toeplitz", "scoring digits", "supernet step", "memory", "whole search"):
+        assert any(part in name for name in measured), (part, skipped)
+    assert [reason for name, reason in skipped.items() if "waits" in name] == [
+        "RuntimeError: needs CUDA"
+    ]

@@ -1,0 +1,82 @@
+"""The depthwise convolution of tokens as Triton kernels; imported only where there is Triton.
+
+x (B, T, C) contiguous, weight (C, 1, K). A program takes 64 channels; accumulates in float32.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+CHANNELS, TOKENS = 64, 32
+
+
+@triton.jit
+def _forward(x, w, y, T, C, K: tl.constexpr, TB: tl.constexpr, CB: tl.constexpr):
+    b, t0, c0 = tl.program_id(0), tl.program_id(1) * TB, tl.program_id(2) * CB
+    t, c = t0 + tl.arange(0, TB), c0 + tl.arange(0, CB)
+    inside = c < C
+    total = tl.zeros((TB, CB), dtype=tl.float32)
+    for k in range(K):
+        s = t + k - K // 2
+        mask = (s >= 0)[:, None] & (s < T)[:, None] & inside[None, :]
+        tokens = tl.load(x + (b * T + s[:, None]) * C + c[None, :], mask=mask, other=0.0)
+        weights = tl.load(w + c * K + k, mask=inside, other=0.0)
+        total += tokens.to(tl.float32) * weights.to(tl.float32)[None, :]
+    mask = (t < T)[:, None] & inside[None, :]
+    tl.store(y + (b * T + t[:, None]) * C + c[None, :], total.to(y.dtype.element_ty), mask=mask)
+
+
+@triton.jit
+def _weight_gradient(x, g, dw, B, T, C, K: tl.constexpr, TB: tl.constexpr, CB: tl.constexpr):
+    k, c0, part = tl.program_id(0), tl.program_id(1) * CB, tl.program_id(2)
+    c = c0 + tl.arange(0, CB)
+    inside = c < C
+    total = tl.zeros((TB, CB), dtype=tl.float32)
+    for b in range(part, B, tl.num_programs(2)):
+        for t0 in range(0, T, TB):
+            t = t0 + tl.arange(0, TB)
+            s = t + k - K // 2
+            there = (t < T)[:, None] & inside[None, :]
+            mask = there & (s >= 0)[:, None] & (s < T)[:, None]
+            tokens = tl.load(x + (b * T + s[:, None]) * C + c[None, :], mask=mask, other=0.0)
+            gradient = tl.load(g + (b * T + t[:, None]) * C + c[None, :], mask=there, other=0.0)
+            total += tokens.to(tl.float32) * gradient.to(tl.float32)
+    tl.atomic_add(dw + c * K + k, tl.sum(total, axis=0), mask=inside)
+
+
+def _convolved(x: Tensor, weight: Tensor) -> Tensor:
+    B, T, C = x.shape
+    y = torch.empty_like(x)
+    grid = (B, triton.cdiv(T, TOKENS), triton.cdiv(C, CHANNELS))
+    _forward[grid](x, weight, y, T, C, K=weight.shape[-1], TB=TOKENS, CB=CHANNELS)
+    return y
+
+
+class _Convolve(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        x, weight = x.contiguous(), weight.contiguous()
+        ctx.save_for_backward(x, weight)
+        return _convolved(x, weight) + bias
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x, weight = ctx.saved_tensors
+        gradient = gradient.contiguous()
+        B, T, C = x.shape
+        K = weight.shape[-1]
+        dw = torch.zeros(weight.shape, device=x.device, dtype=torch.float32)
+        grid = (K, triton.cdiv(C, CHANNELS), 8)
+        _weight_gradient[grid](x, gradient, dw, B, T, C, K=K, TB=TOKENS, CB=CHANNELS)
+        dx = _convolved(gradient, weight.flip(-1).contiguous())
+        return dx, dw.to(weight.dtype), gradient.sum((0, 1))
+
+
+def convolve(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    result: Tensor = _Convolve.apply(x, weight, bias)
+    return result

@@ -1,0 +1,137 @@
+"""How a trial's time grows: with the trials before it, with the blocks M and with held-out images.
+
+    python -m benchmarks.scaling [--quick] [--threads 1] [--json FILE]
+
+Trials are scored by a fake, so that what is left is the search's own: proposing and storing, in CPU
+time. M and images are scored by a supernet (d = 48, 17 tokens), a generation of 20 of a stage 1,
+recalibration included, in wall time: the median of runs that take turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import optuna
+
+from benchmarks.common import seconds, write_rows
+from benchmarks.scoring import generations, images
+from benchmarks.search import BUDGET, FRAME, POPULATION, files, spaces, study
+from hnas.arch import Arch
+from hnas.rules import ScoreRules
+from hnas.score import scores
+from hnas.scored import Score
+from hnas.space import Frame, distribution_space
+from hnas.supernet import Supernet
+from studies.fake import FakeScorer
+from studies.plan import load_preset
+from studies.stage import SearchRules, run_stage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Growth:
+    """A trial's time along one axis."""
+
+    axis: str
+    unit: str
+    points: dict[int, float]
+    """By the axis's value: milliseconds a trial."""
+
+    @property
+    def exponent(self) -> float:
+        """The slope of log(time) over log(value), by least squares: 0 flat, 1 linear."""
+        logs = [(math.log(x), math.log(y)) for x, y in self.points.items()]
+        x0, y0 = (statistics.mean(axis) for axis in zip(*logs, strict=True))
+        return sum((x - x0) * (y - y0) for x, y in logs) / sum((x - x0) ** 2 for x, _ in logs)
+
+
+class Stamped:
+    """A fake scorer that notes the CPU time at which each generation is given to it."""
+
+    def __init__(self) -> None:
+        self.fake = FakeScorer(frame=FRAME)
+        self.fingerprint = self.fake.fingerprint
+        self.at: list[float] = []
+
+    def score(self, archs: Sequence[Arch]) -> Iterator[Score]:
+        self.at.append(time.process_time())
+        return self.fake.score(archs)
+
+
+def trials(quick: bool) -> Growth:
+    """From one generation's begin to the last one's: proposing, telling and storing."""
+    (_, space), *_ = spaces().items()
+    points = {}
+    with tempfile.TemporaryDirectory(prefix="hnas-bench-") as folder:
+        urls = files(folder)
+        for have in (50, 100) if quick else (100, 1000, 3000, 10_000):
+            scorer = Stamped()
+            rules = SearchRules(
+                trials=have + (2 if quick else 4) * POPULATION, population=POPULATION
+            )
+            with study(next(urls), space, have) as mine:
+                run_stage(mine, space, scorer, rules, budget=BUDGET)
+            between = POPULATION * (len(scorer.at) - 1)
+            points[have] = (scorer.at[-1] - scorer.at[0]) / between * 1000
+    return Growth(axis="trials before", unit="ms CPU a trial", points=points)
+
+
+def scored(frame: Frame, held_out: int) -> Callable[[], list[object]]:
+    """Scores one generation."""
+    space = distribution_space(frame, d_k=48, d_z=4, E=1, K=17)
+    archs: list[Arch] = next(generations(space, trials=20, population=20))
+    net = Supernet(space).reset(0)
+    data = images(frame, train=256, held_out=held_out)
+    return lambda: list(scores(net, archs, data, ScoreRules()))
+
+
+def along(axis: str, works: dict[int, Callable[[], list[object]]], repeats: int) -> Growth:
+    times: dict[int, list[float]] = {value: [] for value in works}
+    for work in works.values():
+        work()
+    for _ in range(repeats):
+        for value, work in works.items():
+            times[value].append(seconds(work) / 20)
+    points = {value: statistics.median(found) * 1000 for value, found in times.items()}
+    return Growth(axis=axis, unit="ms a trial", points=points)
+
+
+def measure(quick: bool) -> list[Growth]:
+    frame, repeats = load_preset("digits").net, 1 if quick else 5
+    blocks = (2, 3) if quick else (3, 6, 12, 24)
+    counts = (16, 32) if quick else (500, 1000, 2000, 4000, 8000)
+    small = 16 if quick else 1000
+    return [
+        trials(quick),
+        along("M", {M: scored(replace(frame, M=M), small) for M in blocks}, repeats),
+        along("held-out images", {n: scored(frame, n) for n in counts}, repeats),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="tiny sizes: does it run at all?")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--json", type=Path, help="write the rows there")
+    options = parser.parse_args()
+    import torch
+
+    torch.set_num_threads(options.threads)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    rows = measure(options.quick)
+    for row in rows:
+        cells = "  ".join(f"{x:,}: {y:.2f}" for x, y in row.points.items())
+        print(f"{row.axis:16} {row.unit:15} {cells}  (grows with the power {row.exponent:.2f})")
+    if options.json:
+        found = [{**asdict(row), "exponent": row.exponent} for row in rows]
+        write_rows(options.json, found, options.threads, "python -m benchmarks.scaling")
+
+
+if __name__ == "__main__":
+    main()
