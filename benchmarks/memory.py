@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -104,9 +105,6 @@ def scoring(plan: Plan, rules: ScoreRules, held_out: int, device: str) -> None:
 
 def _peak(work: str, arguments: tuple[Any, ...], device: str, threads: int) -> float:
     """In megabytes; runs in a process of its own."""
-    import resource
-    import sys
-
     import torch
 
     torch.set_num_threads(threads)
@@ -114,8 +112,20 @@ def _peak(work: str, arguments: tuple[Any, ...], device: str, threads: int) -> f
         {"step": training_step, "scoring": scoring}[work](*arguments, device)
     if device == "cuda":
         return torch.cuda.max_memory_allocated() / 1e6
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+    return _resident() / 1e6
+
+
+def _resident() -> int:
+    """The largest resident size of this process so far, in bytes."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        # Not ru_maxrss: a process inherits that of the one that started it.
+        found = re.search(r"^VmHWM:\s+(\d+) kB$", status.read_text(), re.MULTILINE)
+        assert found is not None
+        return 1024 * int(found[1])
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
 
 
 def peak(work: str, arguments: tuple[Any, ...], device: str, threads: int) -> float:
