@@ -183,16 +183,12 @@ class Search:
         asked, space = self.run.stage(number), self._space(number)
         check_budget(space, self.plan.budget())
         _ = self.teacher  # needed last, but hours later is too late to tell that it is missing
+        net = self.supernet1 if number == 1 else self.supernet2
         study = self.study(number)
         result = run_stage(
             study,
             space,
-            SupernetScorer(
-                self.supernet1 if number == 1 else self.supernet2,
-                self.data,
-                self.plan.score,
-                self.watch.note,
-            ),
+            SupernetScorer(net, self.data, self.plan.score, self.watch.note),
             SearchRules(
                 trials=asked.trials, population=asked.population, seed=self.plan.search.seed
             ),
