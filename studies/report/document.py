@@ -15,7 +15,7 @@ from hnas.arch import FIELDS, Arch
 from studies.figures import svg
 from studies.findings import LEVEL, Findings, Order, Share
 from studies.report import pictures
-from studies.report.gather import Answer, Interval, Report
+from studies.report.gather import Answer, Interval, Ranking, Report
 from studies.stage import front
 from studies.status import Tested
 from studies.storage import Record
@@ -380,13 +380,7 @@ def _share(share: Share) -> tuple[str, ...]:
 def _ranking(report: Report) -> Section:
     return Section(
         title="Whether scores can be trusted",
-        text=tuple(
-            f"Stage {found.stage}: {found.networks} networks, each trained alone {found.seeds} "
-            f"times for {found.epochs} epochs, are ranked by their scores with Kendall's tau "
-            f"{found.tau.value:.2f} (95% interval {found.tau.low:.2f} to {found.tau.high:.2f}; "
-            "1 is the same order, 0 is chance)."
-            for found in report.rankings
-        )
+        text=tuple(map(_tau, report.rankings))
         or ("Not measured in this run: hnas rank trains networks alone and compares.",),
         drawings=tuple(
             Drawing(
@@ -395,6 +389,19 @@ def _ranking(report: Report) -> Section:
             )
             for found in report.rankings
         ),
+    )
+
+
+def _tau(found: Ranking) -> str:
+    asked = (
+        f"Stage {found.stage}: {found.networks} networks, each trained alone {found.seeds} times "
+        f"for {found.epochs} epochs,"
+    )
+    if found.tau is None:
+        return f"{asked} cannot be ranked: all scores or all accuracies are the same."
+    return (
+        f"{asked} are ranked by their scores with Kendall's tau {found.tau.value:.2f} (95% "
+        f"interval {found.tau.low:.2f} to {found.tau.high:.2f}; 1 is the same order, 0 is chance)."
     )
 
 

@@ -71,8 +71,8 @@ class Ranking:
     networks: int
     seeds: int
     epochs: int
-    tau: Interval
-    """Kendall's tau-b, -1 to 1."""
+    tau: Interval | None
+    """Kendall's tau-b, -1 to 1; None where all scores or all accuracies are one."""
     points: tuple[tuple[float, float], ...]
     """Each network's score, and its accuracy alone (mean of the seeds)."""
 
@@ -153,6 +153,7 @@ def gather(run: Run, *, seed: int = 0) -> Report:
         toml=to_toml(run.plan).strip(),
         commands=(
             f"hnas search --plan plan.toml --run runs/{run.name}",
+            f"hnas reproduce runs/{run.name}",
             f"hnas export runs/{run.name} --to {run.name}",
         ),
         missing=tuple(_missing(run, status)),
@@ -210,13 +211,14 @@ def read_ranking(run: Run, stage: int) -> Ranking | None:
         return None
     try:
         ranked, found = value["ranked"], value["agreement"]
-        tau = {name: float(found["tau"][name]) for name in ("value", "low", "high")}
+        tau = {name: found["tau"][name] for name in ("value", "low", "high")}
+        known = None not in tau.values()
         return Ranking(
             stage=stage,
             networks=len(ranked),
             seeds=int(found["seeds"]),
             epochs=int(value["epochs"]),
-            tau=Interval(**tau),
+            tau=Interval(**{name: float(tau[name]) for name in tau}) if known else None,
             points=tuple(
                 (float(one["score"]), math.fsum(one["accuracies"]) / len(one["accuracies"]))
                 for one in ranked

@@ -200,7 +200,8 @@ def ranking(found: Ranking) -> Figure:
     figure, (axis,) = panels(width=5.5, height=3.6)
     axis.scatter([x for x, _ in found.points], [y for _, y in found.points], color=COLOURS[0])
     axis.set(xlabel="score, inherited weights", ylabel=f"accuracy alone, {found.epochs} epochs")
-    axis.set_title(f"Stage {found.stage}: Kendall's tau {found.tau.value:.2f}")
+    if found.tau is not None:
+        axis.set_title(f"Stage {found.stage}: Kendall's tau {found.tau.value:.2f}")
     return figure
 
 

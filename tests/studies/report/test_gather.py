@@ -11,6 +11,7 @@ import pytest
 
 from hnas.errors import StateError
 from studies.plan import Plan, from_toml, load_preset, to_toml
+from studies.report.document import _tau
 from studies.report.gather import Interval, Report, answer, gather, read_ranking
 from studies.run import Run, begin_run
 from studies.status import read_result
@@ -139,6 +140,14 @@ def test_a_ranking_is_read_where_there_is_one(begun_run: Run) -> None:
     assert (found.stage, found.networks, found.seeds, found.epochs) == (1, 2, 2, 7)
     assert found.tau == Interval(value=0.5, low=0.1, high=0.8)
     assert found.points == ((0.5, pytest.approx(0.7)), (0.4, 0.5))
+
+
+def test_a_ranking_that_cannot_be_told(begun_run: Run) -> None:
+    tau = {"value": None, "low": None, "high": None}
+    ranking(begun_run.folder, {**RANKING, "agreement": {"seeds": 2, "tau": tau}})
+    found = read_ranking(begun_run, 1)
+    assert found is not None and found.tau is None
+    assert "cannot be ranked" in _tau(found)
 
 
 @pytest.mark.parametrize("value", [[], {}, {**RANKING, "agreement": {"tau": None}}])
