@@ -1,6 +1,6 @@
 """Where the time of a search goes: a real stage 1 of the digits preset, 200 trials, on SQLite.
 
-    python -m benchmarks.profile_search [--quick] [--threads 1] [--json FILE]
+    python -m benchmarks.profile_search [--quick] [--epochs N] [--threads 1] [--json FILE]
 
 `before` is the same supernet and images in the loop that Optuna's documentation shows: `ask`, score
 that architecture alone, `tell`. What is named is timed around its function, in wall time; `rest` is
@@ -103,9 +103,9 @@ def before(clock: Clock, study: optuna.Study, search: Search, scorer: SupernetSc
         clock.rest(time.perf_counter() - began)
 
 
-def measure(quick: bool) -> dict[str, dict[str, float]]:
+def measure(quick: bool, epochs: int | None = None) -> dict[str, dict[str, float]]:
     """Seconds of the supernet's training and of both ways to search it."""
-    plan = load_preset("digits")
+    plan = override(load_preset("digits"), epochs=epochs)
     if quick:
         plan = override(plan, epochs=1, trials=10)
     asked = plan.stage1
@@ -129,6 +129,9 @@ def measure(quick: bool) -> dict[str, dict[str, float]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="tiny sizes: does it run at all?")
+    parser.add_argument(
+        "--epochs", type=int, help="of the supernet; a trial takes as long whatever they are [150]"
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path, help="write the rows there")
     options = parser.parse_args()
@@ -136,7 +139,7 @@ def main() -> None:
 
     torch.set_num_threads(options.threads)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    found = measure(options.quick)
+    found = measure(options.quick, options.epochs)
     rows: list[dict[str, object]] = []
     for part, spent in found.items():
         whole = sum(s for what, s in spent.items() if what != BESIDE)
@@ -144,7 +147,9 @@ def main() -> None:
             rows.append({"part": part, "what": what, "seconds": seconds, "share": seconds / whole})
             print(f"{part:9} {what:28} {seconds:8.2f} s  {seconds / whole:6.1%}")
     if options.json:
-        write_rows(options.json, rows, options.threads, "python -m benchmarks.profile_search")
+        command = "python -m benchmarks.profile_search"
+        command += f" --epochs {options.epochs}" if options.epochs else ""
+        write_rows(options.json, rows, options.threads, command)
 
 
 if __name__ == "__main__":
