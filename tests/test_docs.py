@@ -11,7 +11,7 @@ from cli.main import COMMANDS
 
 DOCUMENTS = (
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md"),
-    *("docs/export.md", "docs/paper.md", "docs/ranking.md"),
+    *("docs/api.md", "docs/export.md", "docs/paper.md", "docs/ranking.md"),
 )
 
 

@@ -138,7 +138,7 @@ def gather(run: Run, *, seed: int = 0) -> Report:
         plan=run.plan,
         status=status,
         answer=answer(status.result) if status.result else None,
-        picture=_picture(run.plan, status),
+        picture=picture_of(run.plan, status),
         studies=studies,
         findings=tuple(findings for findings in found if findings is not None),
         paper=published_findings(),
@@ -187,7 +187,7 @@ def _accuracy(network: Tested, images: int) -> Interval:
     return Interval(value=right / images, low=float(found.low), high=float(found.high))
 
 
-def _picture(plan: Plan, status: Status) -> Picture | None:
+def picture_of(plan: Plan, status: Status) -> Picture | None:
     if status.result is not None:
         title, arch = "The winner", status.result.winner.arch
     else:

@@ -1,0 +1,150 @@
+"""hnas from Python: the same runs as the command line's, and a notebook that runs."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hnas.errors import InputError, MismatchError, StateError
+from hnas.export import load
+from studies.api import Found, open_run, search
+from studies.plan import Plan, load_preset, override
+from studies.watch import Watch
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    """Both stages and retraining in two seconds."""
+    plan = override(load_preset("digits"), trials=6, epochs=1)
+    net = replace(plan.net, M=2, d=12)
+    s1 = replace(plan.stage1, d_k=12, population=3)
+    s2 = replace(plan.stage2, d_k=(6, 12), population=3)
+    return replace(plan, net=net, stage1=s1, stage2=s2, retrain=replace(plan.retrain, top=2))
+
+
+@pytest.fixture(scope="module")
+def found(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Found:
+    return search(plan=plan, run=tmp_path_factory.mktemp("runs") / "mine", device="cpu")
+
+
+def test_a_search_ends_with_its_answer(found: Found, plan: Plan) -> None:
+    assert found.plan == plan and found.status.finished
+    assert found.result is not None and found.result.winner.test_accuracy is not None
+    assert [len(found.trials(stage)) for stage in (1, 2)] == [6, 6]
+    assert found.front(2) == found.status.stages[1].front
+    assert len(found.study(1).trials) == 6
+
+
+def test_the_same_again_computes_nothing(found: Found, plan: Plan) -> None:
+    class Loud(Watch):
+        def trial(self, stage: int, event: object) -> None:
+            raise AssertionError("a trial was scored")
+
+    before = (found.run.folder / "result.json").read_bytes()
+    again = search(plan=plan, run=found.run.folder, device="cpu", watch=Loud())
+    assert again == found == open_run(found.run.folder)
+    assert search(run=found.run.folder, device="cpu", watch=Loud()) == found
+    assert (found.run.folder / "result.json").read_bytes() == before
+
+
+def test_stage_by_stage_ends_as_all_at_once(found: Found, plan: Plan, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    first = search(plan=plan, run=folder, stage=1, device="cpu")
+    assert [len(first.trials(stage)) for stage in (1, 2)] == [6, 0]
+    assert first.result is None
+    text = repr(first)
+    assert text.startswith(f"Found({folder}, not finished: stage 1, best of 6 trials 0.")
+    assert text.endswith("MACs)")
+    with pytest.raises(StateError, match="has no result yet"):
+        first.network(device="cpu")
+    last = search(run=folder, device="cpu")
+    timeless = [[replace(r, seconds=0) for r in each.trials(2)] for each in (last, found)]
+    assert timeless[0] == timeless[1] and last.result == found.result
+
+
+def test_the_winner_is_taken_away(found: Found, tmp_path: Path) -> None:
+    files = found.export(tmp_path / "net", device="cpu")
+    assert [path.name for path in files] == ["net.safetensors", "net.json", "net.py"]
+    assert found.result is not None
+    assert load(tmp_path / "net").model.arch == found.result.winner.arch
+    assert found.network("cpu").classes == tuple("0123456789")
+
+
+def test_it_shows_itself(found: Found) -> None:
+    page = found._repr_html_()
+    assert re.search(r"<td>winner</td><td>0\.\d{4} \(test\)</td>", page)
+    assert "<p>The winner</p><svg" in page and page.endswith("</svg>\n")
+    assert repr(found).startswith(f"Found({found.run.folder}, finished: winner 0.")
+
+
+def test_a_name_is_no_markup(plan: Plan, tmp_path: Path) -> None:
+    begun = search(plan=plan, run=tmp_path / "<b>", stage=1, device="cpu")
+    assert "&lt;b&gt;</b><table>" in begun._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"preset": "digits", "plan": "x"}, "search takes one of preset and plan, got both"),
+        ({"preset": "digit"}, "there is no preset 'digit'; did you mean 'digits'?"),
+        ({"plan": load_preset("digits")}, "search with a Plan needs run=, the folder"),
+        ({"data": "nowhere"}, "data source 'nowhere' is unknown"),
+    ],
+)
+def test_a_mistake_makes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=re.escape(message)):
+        search(**asked, device="cpu")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_plan_is_refused(found: Found) -> None:
+    with pytest.raises(MismatchError, match=r"search\.seed"):
+        search(run=found.run.folder, seed=7, device="cpu")
+
+
+def test_a_plan_is_proposed_for_data_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    begun = search(data="digits", epochs=1, trials=2, stage=1, device="cpu")
+    assert begun.run.folder == Path("runs/digits")
+    assert begun.plan.net == load_preset("digits").net
+
+
+def test_the_notebook_runs(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its code cells one after the other, without the weight of a real kernel."""
+    monkeypatch.chdir(tmp_path)
+    book = json.loads((root / "docs/example.ipynb").read_text("utf-8"))
+    cells = ["".join(c["source"]) for c in book["cells"] if c["cell_type"] == "code"]
+    assert all(c.get("outputs", []) == [] for c in book["cells"])
+    names: dict[str, Any] = {"__name__": "__main__"}
+    for cell in cells:
+        exec(compile(cell, "docs/example.ipynb", "exec"), names)
+    assert "<svg" in names["found"]._repr_html_()
+    assert (tmp_path / "digits_net.py").exists()
+    shown = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("8 trials, [") for line in shown)
+    assert shown[-1].startswith("digit 0 [(")
+
+
+def test_the_examples_of_the_document_run(
+    root: Path, tmp_path: Path, found: Found, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("studies.api.search", lambda **asked: found)
+    monkeypatch.setattr("studies.api.open_run", lambda folder: found)
+    text = (root / "docs/api.md").read_text("utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        exec(block, {})
+    for name in re.findall(r"`found\.(\w+)", text):
+        assert hasattr(found, name)
