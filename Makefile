@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet -c constraints.txt
 
-.PHONY: search test slow gpu lint bench gpu-bench faults constraints
+.PHONY: search test slow gpu lint bench gpu-bench faults constraints reference
 .DELETE_ON_ERROR:
 
 search: $(VENV)/.hnas  ## a first search: distributions on digits
@@ -35,6 +35,9 @@ faults: $(VENV)/.hnas-dev  ## kills and other faults in real searches: docs/reli
 
 gpu-bench: $(VENV)/.hnas-dev  ## the same of a GPU, in under ten minutes: benchmarks/results/gpu.json
 	$(BIN)/python -m benchmarks.gpu
+
+reference: $(VENV)/.hnas  ## docs/cli.md, the help of every command
+	$(BIN)/python -m cli.reference > docs/cli.md
 
 # Pins what is installed now; a local build such as torch 2.13.0+cpu counts as its release.
 constraints: $(VENV)/.hnas-dev

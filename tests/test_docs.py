@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli.main import COMMANDS
+from hnas import __version__
 
 DOCUMENTS = (
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md"),
@@ -36,3 +37,17 @@ def test_commands_exist(root: Path, name: str) -> None:
 def test_the_readme_names_every_command(root: Path) -> None:
     text = (root / "README.md").read_text("utf-8")
     assert {name for name in COMMANDS if f"`hnas {name}" not in text} == set()
+
+
+def test_files_that_contributing_names_are_there(root: Path) -> None:
+    """By their path, or as the table does by their name within `tests`."""
+    text = (root / "CONTRIBUTING.md").read_text("utf-8")
+    named = re.findall(r"`([\w./]+\.(?:py|md|toml|txt))`", text)
+    missing = [n for n in named if not (root / n).exists() and not list(root.glob(f"tests/**/{n}"))]
+    assert len(named) > 20 and missing == []
+
+
+def test_the_citation_is_of_this_version(root: Path) -> None:
+    text = (root / "CITATION.cff").read_text("utf-8")
+    assert f"\nversion: {__version__}\n" in text
+    assert "https://arxiv.org/abs/2107.02960" in text
