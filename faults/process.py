@@ -10,6 +10,7 @@ training takes.
 from __future__ import annotations
 
 import datetime
+import importlib
 import inspect
 import itertools
 import json
@@ -20,11 +21,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import optuna_dashboard
 import torch
 
 import hnas.training.loop
-import studies.search
 import studies.stage
 import studies.storage
 from cli.main import hnas as command
@@ -131,6 +130,8 @@ def run(fault: str, point: Mapping[str, Any] | None, args: Sequence[str]) -> Non
 def serve() -> None:
     """Runs what stdin asks for, a JSON line each, in a process of its own each, and tells how it
     ended. Each is forked off this one, which has imported everything: that takes longest."""
+    for name in ("cli.export", "cli.search", "cli.status", "studies.search"):
+        importlib.import_module(name)
     for line in sys.stdin:
         asked = json.loads(line)
         process = os.fork()
