@@ -22,6 +22,7 @@ import json
 import os
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -153,6 +154,12 @@ def read(path: Path = TABLE) -> tuple[dict[str, Any], list[Row]]:
     # Two processes that meet may both have trained one network, to the same numbers.
     once = {(row.seed, row.G): row for row in rows}
     return json.loads(head.removeprefix("# ")), [once[pair] for pair in sorted(once)]
+
+
+def complete(rows: Sequence[Row]) -> list[int]:
+    """The seeds that every distribution has been trained from."""
+    counts = Counter(row.seed for row in rows)
+    return sorted(seed for seed, count in counts.items() if count == len(distributions()))
 
 
 def append(path: Path, row: Row) -> None:

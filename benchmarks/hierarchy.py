@@ -168,7 +168,8 @@ def main() -> None:
             )
     made = {
         **machine(1),
-        "command": "python -m benchmarks.hierarchy",
+        "command": f"python -m benchmarks.hierarchy --supernets {options.supernets} "
+        f"--repeats {options.repeats}",
         "architectures": len(tables[0][0]),
         "rows": rows,
     }

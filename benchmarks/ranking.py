@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -23,7 +22,7 @@ import torch
 from matplotlib.figure import Figure
 
 from benchmarks.common import machine
-from benchmarks.ground_truth import FRAME, TABLE, arch_of, distributions, read
+from benchmarks.ground_truth import FRAME, TABLE, arch_of, complete, distributions, read
 from benchmarks.inherited import USUAL, WAYS, Scored, collect
 from hnas.cost import cost
 from hnas.sampling import RULES
@@ -61,9 +60,12 @@ def truth(seeds: Sequence[int]) -> Truth:
     )
 
 
-def pick(guess: Sequence[float]) -> int:
-    """What a search takes: the highest score; of equal ones the cheaper, then the earlier."""
-    macs = [cost(FRAME, arch_of(G)).macs for G in distributions()]
+def pick(guess: Sequence[float], index: Sequence[int] | None = None) -> int:
+    """What a search takes: the highest score; of equal ones the cheaper, then the earlier. `index`
+    says which of `distributions()` the scores are of, all by default."""
+    everything = distributions()
+    named = [everything[i] for i in index or range(len(everything))]
+    macs = [cost(FRAME, arch_of(G)).macs for G in named]
     return min(range(len(guess)), key=lambda i: (-guess[i], macs[i], i))
 
 
@@ -116,6 +118,10 @@ def compare_rules(
     return {
         rule: {
             "tau": asdict(mean_tau((one.accuracy for one in those), most)),
+            "tau of the mean score": asdict(
+                mean_tau([np.mean([one.accuracy for one in those], axis=0).tolist()], most)
+            ),
+            "better, top five retrained": [retrained_better(one, most) for one in those],
             "less the first": asdict(mean_difference(those, first, most)),
             "supernets": [
                 {
@@ -131,6 +137,32 @@ def compare_rules(
     }
 
 
+def one_training(of: Truth) -> dict[str, Any]:
+    """What a search would pick by one training of each, judged by the other seeds: the mean over
+    the one, and its picks."""
+    picks, better = [], []
+    for s in range(len(of.seeds)):
+        others = np.delete(of.accuracy, s, axis=0).mean(axis=0)
+        taken = pick([float(one) for one in of.score_accuracy[s]], of.index)
+        picks.append("".join(map(str, distributions()[of.index[taken]])))
+        better.append(float(np.mean(others > others[taken])))
+    return {"picks": picks, "better": better}
+
+
+def retrained_better(one: Scored, of: Truth, top: int = 5) -> float:
+    """Where the best `top` by score are trained and the best of those is taken (the hand-off's rule
+    `retrained`): the share of distributions that are better by the other seeds, averaged over the
+    seed that they are trained from."""
+    guess = np.array(one.accuracy)[list(of.index)]
+    best = np.argsort(-guess, kind="stable")[:top]
+    better = []
+    for s in range(len(of.seeds)):
+        others = np.delete(of.accuracy, s, axis=0).mean(axis=0)
+        taken = best[of.score_accuracy[s, best].argmax()]
+        better.append(float(np.mean(others > others[taken])))
+    return float(np.mean(better))
+
+
 def compare_ways(found: Sequence[Scored], rule: str, most: Truth) -> list[dict[str, Any]]:
     """How a rule's supernets are scored: images, and accuracy or loss."""
     made = []
@@ -138,12 +170,15 @@ def compare_ways(found: Sequence[Scored], rule: str, most: Truth) -> list[dict[s
         those = [one for one in found if one.rule == rule and one.way == way]
         sign = 1 if value == "accuracy" else -1
         guesses = [[sign * number for number in getattr(one, value)] for one in those]
+        mean = most.accuracy.mean(axis=0)
+        better = [float(np.mean(mean > mean[pick(guess)])) for guess in guesses]
         made.append(
             {
                 "recalibration": way[0],
                 "held-out": way[1],
                 "by": value,
                 "tau": asdict(mean_tau(guesses, most)),
+                "better": better,
             }
         )
     return made
@@ -157,7 +192,11 @@ def show(made: dict[str, Any]) -> None:
 
     print(f"tau-b over all distributions, mean of the rule's supernets and seeds {made['seeds']}:")
     for rule, one in made["rules"].items():
-        print(f"{rule:9} {words(one['tau'])}  less the first: {words(one['less the first'])}")
+        print(
+            f"{rule:9} {words(one['tau'])}  less the first: {words(one['less the first'])}  "
+            f"of the mean score: {words(one['tau of the mean score'])}  "
+            f"better, top five retrained: {np.mean(one['better, top five retrained']):.1%}"
+        )
     print(f"each supernet, and beside the reference on {made['reference on']} distributions:")
     for rule, one in made["rules"].items():
         for supernet in one["supernets"]:
@@ -174,11 +213,13 @@ def show(made: dict[str, Any]) -> None:
                 names = ("tau_others", "reference", "difference")
                 cells += [f"{name} {words(beside[name])}" for name in names]
             print("  ".join(cells))
+    one = made["one training"]
+    print(f"one training's picks {one['picks']}, better: {np.mean(one['better']):.1%}")
     print("ways to score:")
     for way in made["ways"]:
         print(
             f"{way['recalibration']:4} recalibration, {way['held-out']:4} held-out, by "
-            f"{way['by']:8}  {words(way['tau'])}"
+            f"{way['by']:8}  {words(way['tau'])}  better {np.mean(way['better']):6.1%}"
         )
 
 
@@ -212,16 +253,15 @@ def main() -> None:
     torch.set_num_threads(1)
     rules = options.rules.split(",")
     found = collect(rules, options.supernets)
-    counts = Counter(row.seed for row in read()[1])
-    seeds = sorted(counts)
-    all_seeds = truth(seeds)
-    most = truth([seed for seed in seeds if counts[seed] == len(distributions())])
+    _, rows = read()
+    all_seeds, most = truth(sorted({row.seed for row in rows})), truth(complete(rows))
     made = {
         **machine(1),
         "command": "python -m benchmarks.ranking",
         "seeds": most.seeds,
         "reference on": len(all_seeds.index),
         "rules": compare_rules(found, rules, all_seeds, most),
+        "one training": one_training(all_seeds),
         "ways": compare_ways(found, rules[0], most),
     }
     REPORT.write_text(json.dumps(made, indent=1) + "\n")

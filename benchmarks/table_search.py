@@ -20,7 +20,7 @@ import numpy as np
 import optuna
 
 from benchmarks.common import machine
-from benchmarks.ground_truth import FRAME, SPACE, TABLE, Row, arch_of, read
+from benchmarks.ground_truth import FRAME, SPACE, TABLE, Row, arch_of, complete, read
 from hnas.arch import Arch
 from hnas.cost import cost
 from hnas.scored import Score
@@ -89,7 +89,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--json", type=Path, default=TABLE.with_name("table_search_digits.json"))
     options = parser.parse_args()
-    scorer = TableScorer(read()[1])
+    _, rows = read()
+    scorer = TableScorer(row for row in rows if row.seed in complete(rows))
     found = {
         proposer.name: np.array(
             [shares(scorer, proposer, seed=seed) for seed in range(options.repeats)]

@@ -79,17 +79,6 @@ if TYPE_CHECKING:
     "[random weights].",
 )
 @click.option("--yes", is_flag=True, help="Begin with a proposed plan without asking.")
-@click.option(
-    "--skip-bad-images",
-    is_flag=True,
-    help="Leave out and count files of class folders that cannot be decoded [an error].",
-)
-@click.option(
-    "--rescore",
-    is_flag=True,
-    help="Where scores would not be comparable (another [score] in the plan, other weights), score "
-    "a stage anew in a study of its own; the one before is kept.",
-)
 @device_option
 @storage_option
 def search(
@@ -104,8 +93,6 @@ def search(
     seed: int | None,
     init_from: Path | None,
     yes: bool,
-    skip_bad_images: bool,
-    rescore: bool,
     device: str,
     storage: str | None,
 ) -> None:
@@ -141,17 +128,15 @@ def search(
         seed=seed,
         init_from=init_from,
         yes=yes,
-        skip_bad_images=skip_bad_images,
-        rescore=rescore,
         device=device,
         storage=storage,
     )
-    if rescore or not _is_finished(run):
+    if not _is_finished(run):
         with resumable(run.folder), run.hold():
             if stage is None:
-                _search_all(run, device, rescore)
+                _search_all(run, device)
             else:
-                _search_stage(run, device, stage, rescore)
+                _search_stage(run, device, stage)
     elif stage is None:
         click.echo(f"{run.folder} is finished, nothing is left to do.")
         _show_result(run)
@@ -182,8 +167,6 @@ def _begin(
     seed: int | None,
     init_from: Path | None,
     yes: bool,
-    skip_bad_images: bool,
-    rescore: bool,
     device: str,
     storage: str | None,
 ) -> Run:
@@ -202,7 +185,7 @@ def _begin(
     else:
         proposed = propose_plan(data, device=device, flops=flops)
         base = proposed.plan
-    base = override(base, strategy=strategy, skip_bad_images=skip_bad_images or None)
+    base = override(base, strategy=strategy)
     plan = _with_trials(_with_options(base, data=data, flops=flops, seed=seed), stage, trials)
     if init_from is not None:
         plan = override(plan, init_from=str(init_from.resolve()))
@@ -216,7 +199,7 @@ def _begin(
         open_storage(storage, create=True)  # one that does not answer is not kept
     # The plan of a run that another process works on is left alone.
     with begun.hold() if begun is not None and begun.plan != plan else nullcontext():
-        return begin_run(folder, plan, storage=storage, rescore=rescore)
+        return begin_run(folder, plan, storage=storage)
 
 
 def _with_options(base: Plan, *, data: str | None, flops: str | None, seed: int | None) -> Plan:
@@ -255,7 +238,7 @@ def _is_finished(run: Run) -> bool:
     return (run.folder / "result.json").exists() and read_status(run).finished
 
 
-def _start(run: Run, device: str, rescore: bool = False) -> tuple[Search, Display]:
+def _start(run: Run, device: str) -> tuple[Search, Display]:
     from cli.progress import display
     from hnas.device import choose
     from studies.search import Search
@@ -265,13 +248,13 @@ def _start(run: Run, device: str, rescore: bool = False) -> tuple[Search, Displa
         f"{run.folder}: {run.plan.data.source}, at most {short(run.plan.budget())} MACs an image, "
         f"on {chosen}, {run.plan.search.strategy} search"
     )
-    return Search(run, chosen, watch, rescore=rescore), watch
+    return Search(run, chosen, watch), watch
 
 
-def _search_all(run: Run, device: str, rescore: bool) -> None:
+def _search_all(run: Run, device: str) -> None:
     from studies.stage import front
 
-    search, watch = _start(run, device, rescore)
+    search, watch = _start(run, device)
     for number in range(1, len(run.stages) + 1):
         if number > 1:
             with watch:
@@ -287,7 +270,7 @@ def _search_all(run: Run, device: str, rescore: bool) -> None:
     _show_result(run)
 
 
-def _search_stage(run: Run, device: str, stage: int, rescore: bool = False) -> None:
+def _search_stage(run: Run, device: str, stage: int) -> None:
     from studies.stage import front
     from studies.status import read_status
     from studies.storage import open_storage
@@ -295,11 +278,11 @@ def _search_stage(run: Run, device: str, stage: int, rescore: bool = False) -> N
     run.stage(stage)  # told before a storage is made
     open_storage(run.storage, create=True)
     before = read_status(run).stages[stage - 1]
-    if before.finished and not rescore:
+    if before.finished:
         click.echo(f"Stage {stage} of {run.folder} is finished, nothing is left to do.")
         _show_front(run, stage, before.front, before.trials)
     else:
-        search, watch = _start(run, device, rescore)
+        search, watch = _start(run, device)
         with watch:
             found = search.stage(stage)
         _show_front(run, stage, front(found.records), len(found.records))

@@ -7,7 +7,6 @@ import platform
 import sys
 import tempfile
 import time
-from contextlib import closing
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -25,10 +24,8 @@ def main() -> int:
     began = time.monotonic()
     failed = 0
     rows: list[tuple[str, ...]] = []
-    with (
-        tempfile.TemporaryDirectory(prefix="hnas-faults-") as place,
-        closing(Lab(Path(place))) as lab,
-    ):
+    with tempfile.TemporaryDirectory(prefix="hnas-faults-") as place:
+        lab = Lab(Path(place))
         for name in chosen:
             tries: list[Try] = []
             try:

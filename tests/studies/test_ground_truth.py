@@ -13,22 +13,23 @@ from benchmarks.ground_truth import (
     Row,
     append,
     arch_of,
+    complete,
     distribution,
     distributions,
     missing,
     read,
 )
+from benchmarks.inherited import USUAL, inherited
+from benchmarks.ranking import REPORT, truth
 from benchmarks.table_search import BUDGET, PROPOSERS, TRIALS, TableScorer, search, shares
 from hnas.cost import cost
-from studies.agreement import reference, regret
+from studies.agreement import kendall, reference, regret
 from studies.evolution import NSGA2
 from studies.random_search import RANDOM
 from studies.stage import best_by_score, front
 
 ABOUT, ROWS = read()
-SEEDS = sorted({row.seed for row in ROWS})
-COMPLETE = [s for s in SEEDS if sum(row.seed == s for row in ROWS) == 256]
-"""Seeds of which every distribution has been trained."""
+COMPLETE = complete(ROWS)
 
 
 def column(name: str, seeds: list[int] = COMPLETE) -> np.ndarray:
@@ -109,3 +110,19 @@ def test_a_killed_table_goes_on_where_it_was(tmp_path) -> None:
     left = missing(path, [ROWS[0].seed])
     assert len(left) == 253
     assert not {row.G for row in ROWS[:3]} & {G for _, G in left}
+
+
+def test_the_report_is_what_the_table_and_the_scores_give(root) -> None:
+    report = json.loads(REPORT.read_text())
+    page = (root / "docs" / "ranking.md").read_text("utf-8")
+    of = truth(report["seeds"])
+    assert len(of.index) == 256 and list(of.seeds) == COMPLETE
+    for rule, one in report["rules"].items():
+        taus = [
+            kendall(np.array(scored.accuracy), of.accuracy.mean(axis=0))
+            for scored in inherited()
+            if (scored.rule, scored.way) == (rule, USUAL)
+        ]
+        assert len(taus) == 3
+        assert one["tau"]["value"] == pytest.approx(np.mean(taus))
+        assert f"{one['tau']['value']:.3f} ({one['tau']['low']:.3f} to" in page
