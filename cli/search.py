@@ -79,6 +79,17 @@ if TYPE_CHECKING:
     "[random weights].",
 )
 @click.option("--yes", is_flag=True, help="Begin with a proposed plan without asking.")
+@click.option(
+    "--skip-bad-images",
+    is_flag=True,
+    help="Leave out and count files of class folders that cannot be decoded [an error].",
+)
+@click.option(
+    "--rescore",
+    is_flag=True,
+    help="Where scores would not be comparable (another [score] in the plan, other weights), score "
+    "a stage anew in a study of its own; the one before is kept.",
+)
 @device_option
 @storage_option
 def search(
@@ -93,6 +104,8 @@ def search(
     seed: int | None,
     init_from: Path | None,
     yes: bool,
+    skip_bad_images: bool,
+    rescore: bool,
     device: str,
     storage: str | None,
 ) -> None:
@@ -128,15 +141,17 @@ def search(
         seed=seed,
         init_from=init_from,
         yes=yes,
+        skip_bad_images=skip_bad_images,
+        rescore=rescore,
         device=device,
         storage=storage,
     )
-    if not _is_finished(run):
+    if rescore or not _is_finished(run):
         with resumable(run.folder), run.hold():
             if stage is None:
-                _search_all(run, device)
+                _search_all(run, device, rescore)
             else:
-                _search_stage(run, device, stage)
+                _search_stage(run, device, stage, rescore)
     elif stage is None:
         click.echo(f"{run.folder} is finished, nothing is left to do.")
         _show_result(run)
@@ -167,6 +182,8 @@ def _begin(
     seed: int | None,
     init_from: Path | None,
     yes: bool,
+    skip_bad_images: bool,
+    rescore: bool,
     device: str,
     storage: str | None,
 ) -> Run:
@@ -185,7 +202,7 @@ def _begin(
     else:
         proposed = propose_plan(data, device=device, flops=flops)
         base = proposed.plan
-    base = override(base, strategy=strategy)
+    base = override(base, strategy=strategy, skip_bad_images=skip_bad_images or None)
     plan = _with_trials(_with_options(base, data=data, flops=flops, seed=seed), stage, trials)
     if init_from is not None:
         plan = override(plan, init_from=str(init_from.resolve()))
@@ -199,7 +216,7 @@ def _begin(
         open_storage(storage, create=True)  # one that does not answer is not kept
     # The plan of a run that another process works on is left alone.
     with begun.hold() if begun is not None and begun.plan != plan else nullcontext():
-        return begin_run(folder, plan, storage=storage)
+        return begin_run(folder, plan, storage=storage, rescore=rescore)
 
 
 def _with_options(base: Plan, *, data: str | None, flops: str | None, seed: int | None) -> Plan:
@@ -238,7 +255,7 @@ def _is_finished(run: Run) -> bool:
     return (run.folder / "result.json").exists() and read_status(run).finished
 
 
-def _start(run: Run, device: str) -> tuple[Search, Display]:
+def _start(run: Run, device: str, rescore: bool = False) -> tuple[Search, Display]:
     from cli.progress import display
     from hnas.device import choose
     from studies.search import Search
@@ -248,13 +265,13 @@ def _start(run: Run, device: str) -> tuple[Search, Display]:
         f"{run.folder}: {run.plan.data.source}, at most {short(run.plan.budget())} MACs an image, "
         f"on {chosen}, {run.plan.search.strategy} search"
     )
-    return Search(run, chosen, watch), watch
+    return Search(run, chosen, watch, rescore=rescore), watch
 
 
-def _search_all(run: Run, device: str) -> None:
+def _search_all(run: Run, device: str, rescore: bool) -> None:
     from studies.stage import front
 
-    search, watch = _start(run, device)
+    search, watch = _start(run, device, rescore)
     for number in range(1, len(run.stages) + 1):
         if number > 1:
             with watch:
@@ -270,7 +287,7 @@ def _search_all(run: Run, device: str) -> None:
     _show_result(run)
 
 
-def _search_stage(run: Run, device: str, stage: int) -> None:
+def _search_stage(run: Run, device: str, stage: int, rescore: bool = False) -> None:
     from studies.stage import front
     from studies.status import read_status
     from studies.storage import open_storage
@@ -278,11 +295,11 @@ def _search_stage(run: Run, device: str, stage: int) -> None:
     run.stage(stage)  # told before a storage is made
     open_storage(run.storage, create=True)
     before = read_status(run).stages[stage - 1]
-    if before.finished:
+    if before.finished and not rescore:
         click.echo(f"Stage {stage} of {run.folder} is finished, nothing is left to do.")
         _show_front(run, stage, before.front, before.trials)
     else:
-        search, watch = _start(run, device)
+        search, watch = _start(run, device, rescore)
         with watch:
             found = search.stage(stage)
         _show_front(run, stage, front(found.records), len(found.records))

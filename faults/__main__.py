@@ -7,6 +7,7 @@ import platform
 import sys
 import tempfile
 import time
+from contextlib import closing
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -24,8 +25,10 @@ def main() -> int:
     began = time.monotonic()
     failed = 0
     rows: list[tuple[str, ...]] = []
-    with tempfile.TemporaryDirectory(prefix="hnas-faults-") as place:
-        lab = Lab(Path(place))
+    with (
+        tempfile.TemporaryDirectory(prefix="hnas-faults-") as place,
+        closing(Lab(Path(place))) as lab,
+    ):
         for name in chosen:
             tries: list[Try] = []
             try:

@@ -86,18 +86,39 @@ class Lab:
     def hnas(
         self, *args: object, fault: str = "none", point: Point | None = None, **more: str
     ) -> Ran:
-        """A command of hnas, with a fault at a point."""
-        ran = subprocess.run(
-            self.command(*args, fault=fault, point=point),
+        """A command of hnas, in a process of its own, with a fault at a point."""
+        out, err = self.place / "out", self.place / "err"
+        asked = {
+            "args": [str(arg) for arg in args],
+            "fault": fault,
+            "point": point and asdict(point),
+            "environment": more,
+            "out": str(out),
+            "err": str(err),
+        }
+        assert self._server.stdin is not None and self._server.stdout is not None
+        self._server.stdin.write(json.dumps(asked) + "\n")
+        self._server.stdin.flush()
+        code = int(self._server.stdout.readline())
+        return Ran(code=code, out=out.read_text(), err=err.read_text())
+
+    @cached_property
+    def _server(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "faults.process", "serve"],
             cwd=ROOT,
-            env=environment(**more),
-            capture_output=True,
+            env=environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             text=True,
         )
-        return Ran(code=ran.returncode, out=ran.stdout, err=ran.stderr)
+
+    def close(self) -> None:
+        if "_server" in self.__dict__:
+            self._server.communicate()
 
     def start(self, *args: object) -> subprocess.Popen[str]:
-        """The same, not waited for."""
+        """A command without a fault, not waited for."""
         return subprocess.Popen(
             self.command(*args),
             cwd=ROOT,
@@ -107,9 +128,8 @@ class Lab:
             text=True,
         )
 
-    def command(self, *args: object, fault: str = "none", point: Point | None = None) -> list[str]:
-        at = json.dumps(asdict(point)) if point else "none"
-        return [sys.executable, "-m", "faults.process", fault, at, "--", *map(str, args)]
+    def command(self, *args: object) -> list[str]:
+        return [sys.executable, "-m", "faults.process", *map(str, args)]
 
     def search(self, run: Path, *more: object) -> tuple[object, ...]:
         """The arguments of a whole search of the plan."""

@@ -1,12 +1,16 @@
-"""The command line of hnas with one fault in it: `python -m faults.process FAULT POINT -- ARGS`.
+"""The command line of hnas with one fault in it, in a process of its own.
 
-FAULT names one of ACTS, POINT is a `Point` as JSON; `none none` runs it as it is. Checkpoints are
-written after every epoch, so that there are some to be hit in the second that a training takes.
+    python -m faults.process ARGS     without a fault
+    python -m faults.process serve    as often as it is asked for on stdin
+
+Checkpoints are written after every epoch, so that there are some to be hit in the second that a
+training takes.
 """
 
 from __future__ import annotations
 
 import datetime
+import importlib
 import inspect
 import itertools
 import json
@@ -14,9 +18,15 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import torch
+
+import hnas.training.loop
+import studies.stage
+import studies.storage
+from cli.main import hnas as command
 from faults.points import Point, path_of, strike
 
 DISK = "HNAS_FAULTS_DISK"
@@ -58,8 +68,6 @@ def _fill(*args: object) -> None:
 
 
 def _out_of_memory(*args: object) -> None:
-    import torch
-
     raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
 
 
@@ -81,8 +89,6 @@ def _nan_logits(logits: Any, *args: object) -> None:
 
 def _turn_back(*args: object) -> None:
     """The clock, a second further back at every look: what a bad time server does, and worse."""
-    import studies.stage
-
     now, looks = time.time(), itertools.count(1)
     real = datetime.datetime
 
@@ -109,21 +115,37 @@ ACTS: dict[str, Callable[..., None]] = {
 }
 
 
-def main() -> None:
-    fault, point, _, *args = sys.argv[1:]
-    import hnas.training.loop
-    import studies.storage
-    from cli.main import hnas as command
-
+def run(fault: str, point: Mapping[str, Any] | None, args: Sequence[str]) -> None:
+    """A command of hnas in this process, with a fault at a point; ends the process."""
     defaults = inspect.unwrap(hnas.training.loop.train).__kwdefaults__  # type: ignore[attr-defined]
     assert defaults is not None
     defaults["every"] = 0.0
     if PATIENCE in os.environ:
         studies.storage.TIMEOUT = int(os.environ[PATIENCE])
-    if fault != "none":
-        strike(Point(**json.loads(point)), ACTS[fault])
-    command(args, prog_name="hnas")
+    if point is not None:
+        strike(Point(**point), ACTS[fault])
+    command([*args], prog_name="hnas")
+
+
+def serve() -> None:
+    """Runs what stdin asks for, a JSON line each, in a process of its own each, and tells how it
+    ended. Each is forked off this one, which has imported everything: that takes longest."""
+    for name in ("cli.export", "cli.search", "cli.status", "studies.search"):
+        importlib.import_module(name)
+    for line in sys.stdin:
+        asked = json.loads(line)
+        process = os.fork()
+        if process == 0:
+            for descriptor, name in ((0, os.devnull), (1, asked["out"]), (2, asked["err"])):
+                os.dup2(os.open(name, os.O_RDWR | os.O_CREAT | os.O_TRUNC), descriptor)
+            os.environ.update(asked["environment"])
+            run(asked["fault"], asked["point"], asked["args"])
+        _, status = os.waitpid(process, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:] == ["serve"]:
+        serve()
+    else:
+        run("none", None, sys.argv[1:])

@@ -31,6 +31,9 @@ class DataRules:
     limit: int = 0
     """At most so many images are taken from the source's training part, the same share of every
     class; 0 takes all."""
+    skip_bad_images: bool = later(False)
+    """Files of class folders that cannot be decoded are left out and counted, rather than told as a
+    mistake."""
 
     def __post_init__(self) -> None:
         _check(bool(self.source), "source", "a name or a path", self.source)

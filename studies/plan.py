@@ -213,6 +213,7 @@ def override(
     plan: Plan,
     *,
     data: str | None = None,
+    skip_bad_images: bool | None = None,
     flops: int | str | None = None,
     seed: int | None = None,
     trials: int | None = None,
@@ -232,7 +233,7 @@ def override(
     macs = None if flops is None else parse_flops(flops)
     return replace(
         plan,
-        data=replace(plan.data, **given(source=data)),
+        data=replace(plan.data, **given(source=data, skip_bad_images=skip_bad_images)),
         search=replace(plan.search, **given(flops=macs, seed=seed, strategy=strategy)),
         stage1=replace(
             s1, training=training(s1.training), **given(trials=trials, init_from=init_from)

@@ -120,7 +120,8 @@ def _chosen(run: Run, searched: Searched, winner: Arch | None, sample: int) -> l
 
 
 def _scorer(run: Run, searched: Searched, data: Data) -> SupernetScorer:
-    number = next(i for i, s in enumerate(run.stages, 1) if s.name == searched.stage)
+    names = [run.study_name(i).removeprefix(f"{run.name}-") for i in range(1, len(run.stages) + 1)]
+    number = names.index(searched.stage) + 1
     net = Supernet(searched.space)
     load_trained(net, run.supernet(number), run.stage(number).training.epochs)
     scorer = SupernetScorer(net.to(data.mean.device), data, run.plan.score)

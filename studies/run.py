@@ -30,6 +30,8 @@ from studies.strategies import Stage, stages
 
 MAY_CHANGE = ("stage1.trials", "stage2.trials", "retrain")
 """What a plan may change in a run that has begun: nothing that finished trials depend on."""
+RESCORE = "score."
+"""What it may change besides where trials are to be scored anew."""
 
 
 def write(path: Path, data: bytes) -> None:
@@ -54,6 +56,8 @@ class Run:
     """The study storage's URL."""
     name: str
     """What its studies are called; kept when the folder is moved."""
+    rescored: tuple[int, ...] = ()
+    """How often each stage has been scored anew, in a study of its own every time; none: never."""
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -71,11 +75,26 @@ class Run:
         return self.stages[number - 1]
 
     def study_name(self, stage: int) -> str:
-        return f"{self.name}-{self.stage(stage).name}"
+        return f"{self.name}-{self.stage(stage).name}{self._suffix(stage)}"
 
     def supernet(self, stage: int) -> Path:
-        """The checkpoint of a stage's supernet, without suffix."""
-        return self.folder / "checkpoints" / f"supernet{stage}"
+        """The checkpoint of a stage's supernet, without suffix.
+
+        Stage 2's grows out of what stage 1 handed over, so that each rescoring of that has its own.
+        """
+        of = self._suffix(1) if stage > 1 else ""
+        return self.folder / "checkpoints" / f"supernet{stage}{of}"
+
+    def _suffix(self, stage: int) -> str:
+        times = self.rescored[stage - 1] if len(self.rescored) >= stage else 0
+        return f"-rescored{times}" if times else ""
+
+    def rescore(self, stage: int) -> Run:
+        """From now on a new study of the stage is the run's; the one before is kept beside it."""
+        times = [*self.rescored, *(0 for _ in self.stages)][: len(self.stages)]
+        times[stage - 1] += 1
+        self.write("run.json", {**(self.read("run.json") or {}), "rescored": times})
+        return replace(self, rescored=tuple(times))
 
     def seed(self, purpose: str) -> int:
         """A seed of its own for everything that draws, from the plan's."""
@@ -139,11 +158,19 @@ def open_run(folder: Path, *, storage: str | None = None) -> Run:
             f"the run {folder} keeps its studies in {kept}: give that --storage"
             + (", with its password" if "***" in kept else "")
         )
-    return replace(run, storage=storage or kept, name=about.get("name", run.name))
+    return replace(
+        run,
+        storage=storage or kept,
+        name=about.get("name", run.name),
+        rescored=_counts(folder, about.get("rescored", [])),
+    )
 
 
-def begin_run(folder: Path, plan: Plan, *, storage: str | None = None) -> Run:
-    """The run of a plan: made where there is none, else continued.
+def begin_run(
+    folder: Path, plan: Plan, *, storage: str | None = None, rescore: bool = False
+) -> Run:
+    """The run of a plan: made where there is none, else continued; with `rescore` its trials may be
+    scored by another rule.
 
     Raises MismatchError, naming every difference, where the run has begun with another plan.
     """
@@ -156,17 +183,25 @@ def begin_run(folder: Path, plan: Plan, *, storage: str | None = None) -> Run:
     found = {
         name: both
         for name, both in differences(asdict(begun.plan), asdict(plan)).items()
-        if not name.startswith(MAY_CHANGE)
+        if not name.startswith((*MAY_CHANGE, RESCORE) if rescore else MAY_CHANGE)
     }
     # Before the images are split nothing depends on the plan: a mistake in it can be mended.
     if found and (folder / "split.json").exists():
+        new = ", or --rescore for a new study" if all(n.startswith(RESCORE) for n in found) else ""
         raise MismatchError(
             f"the run {folder} was begun with another plan, and its trials depend on these:\n"
-            f"{listed(found)}\nAsk for what is stored, or use another --run"
+            f"{listed(found)}\nAsk for what is stored, or use another --run{new}"
         )
     if begun.plan != plan:
         write(folder / "plan.toml", to_toml(plan).encode())
     return replace(begun, plan=plan)
+
+
+def _counts(folder: Path, value: object) -> tuple[int, ...]:
+    """They become part of names of files, and come from one."""
+    if isinstance(value, list) and all(type(n) is int and 0 <= n < 10**6 for n in value):
+        return tuple(value)
+    raise StateError(f"'rescored' in {folder / 'run.json'} must be a list of counts, got {value!r}")
 
 
 def _own_storage(folder: Path) -> str:

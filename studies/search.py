@@ -55,8 +55,13 @@ HANDOFF = "handoff"
 class Search:
     """The steps of one run on one device. Hold the run (`run.hold()`) while calling them."""
 
-    def __init__(self, run: Run, device: torch.device, watch: Watch | None = None) -> None:
+    def __init__(
+        self, run: Run, device: torch.device, watch: Watch | None = None, *, rescore: bool = False
+    ) -> None:
+        """With `rescore` a study that may not go on (other weights, images or rule of scoring) is
+        kept, and its stage scored in a new one."""
         self.run, self.plan = run, run.plan
+        self.rescore = rescore
         self.device = device
         self.watch = watch or Watch()
 
@@ -82,6 +87,9 @@ class Search:
                 f"{self.run.folder} was begun with: its split.json has other indices or labels. "
                 "Restore them, or use another --run"
             )
+        if data.skipped:
+            shown = ", ".join(data.skipped[:3]) + (", ..." if len(data.skipped) > 3 else "")
+            self.watch.note(f"left out {len(data.skipped)} files that are no images: {shown}")
         self._record_environment()
         return data.to(self.device), split
 
@@ -184,18 +192,27 @@ class Search:
         check_budget(space, self.plan.budget())
         _ = self.teacher  # needed last, but hours later is too late to tell that it is missing
         net = self.supernet1 if number == 1 else self.supernet2
-        study = self.study(number)
-        result = run_stage(
-            study,
-            space,
-            SupernetScorer(net, self.data, self.plan.score, self.watch.note),
-            SearchRules(
+        search = partial(
+            run_stage,
+            space=space,
+            scorer=SupernetScorer(net, self.data, self.plan.score, self.watch.note),
+            rules=SearchRules(
                 trials=asked.trials, population=asked.population, seed=self.plan.search.seed
             ),
             budget=self.plan.budget(),
             proposer=asked.proposer,
             on_trial=partial(self.watch.trial, number),
         )
+        study = self.study(number)
+        try:
+            result = search(study)
+        except MismatchError as error:
+            if not self.rescore:
+                raise
+            self.run = self.run.rescore(number)
+            self.watch.note(f"{error}. Scored anew in the study {self.run.study_name(number)!r}")
+            study = self.study(number)
+            result = search(study)
         if result.exhausted:
             study.set_user_attr("exhausted", True)
             self.watch.note(

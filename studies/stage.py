@@ -363,5 +363,5 @@ def _check_same(study: optuna.Study, asked: dict[str, Any], *, new: bool) -> Non
         raise MismatchError(
             f"the trials of the study {study.study_name!r} cannot be compared with the ones asked "
             f"for, these must be the same:\n{listed(found)}\n"
-            "Ask for what is stored, or start a study of another name"
+            "Ask for what is stored, or for a new study beside this one: hnas search --rescore"
         )

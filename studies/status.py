@@ -177,7 +177,7 @@ def read_studies(run: Run) -> dict[int, Snapshot]:
 def _stage(run: Run, stage: int, asked: Stage, study: Snapshot | None) -> StageStatus:
     found = study.records if study else ()
     return StageStatus(
-        epochs=trained_epochs(run, f"checkpoints/supernet{stage}.json"),
+        epochs=trained_epochs(run, f"checkpoints/{run.supernet(stage).name}.json"),
         epochs_asked=asked.training.epochs,
         trials=len(found),
         trials_asked=asked.trials,

@@ -7,14 +7,17 @@ trials are written and read by `studies.tables`, which is several times faster.
 from __future__ import annotations
 
 import re
+import sqlite3
+import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial, wraps
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 import optuna
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
@@ -23,13 +26,21 @@ from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import create_engine
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+    SQLAlchemyError,
+)
 
 from hnas.arch import Arch
 from hnas.errors import InputError, MismatchError, StorageError
 from hnas.space import Space
 from studies.encoding import distributions, encode
-from studies.tables import Row, backend, finished, insert_trial, stored
+from studies.tables import Row, backend, finished, has_trial, insert_trial, stored
+
+T = TypeVar("T")
 
 DIRECTIONS: Final[list[Literal["maximize", "minimize"]]] = ["maximize", "minimize"]
 METRICS = ["held-out accuracy", "FLOPs (MACs)"]
@@ -39,6 +50,8 @@ CONSTRAINTS = "constraints"
 """The list form: optuna-dashboard reads no other, Optuna reads both."""
 TIMEOUT = 30
 """Seconds to wait for SQLite's lock or a server's connection."""
+PATIENCE = 60.0
+"""Seconds in which a storage that was open and does not answer is asked again."""
 CONNECT_TIMEOUT = {
     "postgresql",
     "postgresql+psycopg",
@@ -117,7 +130,7 @@ def open_storage(url: str, *, create: bool = False) -> RDBStorage:
     # RDBStorage fills in a template: braces are meant as they are.
     text = target.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
     with _using(url, target):
-        return RDBStorage(text, engine_kwargs=_settings(target), skip_table_creation=not create)
+        return _Patient(text, engine_kwargs=_settings(target), skip_table_creation=not create)
 
 
 def snapshots(url: str, names: Sequence[str]) -> dict[str, Snapshot]:
@@ -166,6 +179,48 @@ def _using(url: str, target: URL) -> Iterator[None]:
             f"{target.drivername!r}: {_reason(error)}. Install it (for PostgreSQL: "
             "pip install 'psycopg[binary]'), or use sqlite:///study.db"
         ) from None
+
+
+def patiently(ask: Callable[[], T]) -> T:
+    """What `ask` answers. Where the database is away or locked it is asked again, after half a
+    second and then ever less often, for PATIENCE seconds; then what it raises is raised.
+
+    What is asked may have been done although no answer came: it must bear being asked twice.
+    """
+    until, wait = time.monotonic() + PATIENCE, 0.5
+    while True:
+        try:
+            return ask()
+        except (DBAPIError, StorageInternalError) as error:
+            if not _is_away(error) or time.monotonic() + wait > until:
+                raise
+        time.sleep(wait)
+        wait = min(2 * wait, 8.0)
+
+
+def _is_away(error: BaseException) -> bool:
+    """Whether it may be another matter in a while: a lock of SQLite, a server that is gone."""
+    if isinstance(error, StorageInternalError) and error.__cause__:
+        error = error.__cause__
+    if not isinstance(error, (OperationalError, InterfaceError)):
+        return False
+    return "locked" in str(error.orig) or not isinstance(error.orig, sqlite3.Error)
+
+
+class _Patient(RDBStorage):
+    """Optuna's storage, whose methods, but for those that add trials, are called `patiently`."""
+
+
+def _patient(method: Callable[..., T]) -> Callable[..., T]:
+    @wraps(method)
+    def called(self: RDBStorage, *args: Any, **named: Any) -> T:
+        return patiently(lambda: method(self, *args, **named))
+
+    return called
+
+
+for _name in BaseStorage.__abstractmethods__ - {"create_new_trial"}:
+    setattr(_Patient, _name, _patient(getattr(RDBStorage, _name)))
 
 
 def close_storage(storage: RDBStorage) -> None:
@@ -272,12 +327,13 @@ def write_trial(
 
     The storage numbers it; times are naive local ones, as Optuna's own. Raises StorageError.
     """
+    arch = record.arch.to_json()
     trial = optuna.trial.create_trial(
         values=[record.accuracy, record.macs],
         params=encode(space, record.arch),
         distributions=distributions(space),
         user_attrs={
-            "arch": record.arch.to_json(),
+            "arch": arch,
             "macs": record.macs,
             "params": record.params,
             "loss": record.loss,
@@ -291,10 +347,19 @@ def write_trial(
     trial.datetime_start, trial.datetime_complete = started, completed
     asked = f"trial {record.number} of the study {study.study_name!r} cannot be stored"
     with storage_errors(asked):
-        if (database := backend(study)) is not None:
-            insert_trial(database, study._study_id, trial)
-        else:
+        if (database := backend(study)) is None:
             study.add_trial(trial)
+            return
+        asked_before = False
+
+        def insert() -> None:
+            nonlocal asked_before
+            # No architecture is stored twice: it tells whether the answer alone was lost.
+            if not (asked_before and has_trial(database, study._study_id, arch=arch)):
+                asked_before = True
+                insert_trial(database, study._study_id, trial)
+
+        patiently(insert)
 
 
 def records(study: optuna.Study) -> list[Record]:
@@ -306,7 +371,7 @@ def records(study: optuna.Study) -> list[Record]:
     trials: Sequence[Row | FrozenTrial]
     with storage_errors(asked):
         if (database := backend(study)) is not None:
-            trials = finished(database, study._study_id)
+            trials = patiently(partial(finished, database, study._study_id))
         else:
             trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     return list(_records(trials))

@@ -91,6 +91,17 @@ def insert_trial(storage: RDBStorage, study_id: int, trial: FrozenTrial) -> None
             _insert(connection, model, rows)
 
 
+def has_trial(storage: RDBStorage, study_id: int, **attrs: Any) -> bool:
+    """Whether a study has a trial with these user attributes."""
+    trials, kept = models.TrialModel, models.TrialUserAttributeModel
+    query = select(trials.trial_id).where(trials.study_id == study_id)
+    for key, value in attrs.items():
+        same = select(kept.trial_id).where(kept.key == key, kept.value_json == json.dumps(value))
+        query = query.where(trials.trial_id.in_(same))
+    with storage.engine.connect() as connection:
+        return connection.execute(query).first() is not None
+
+
 def _params(its: dict[str, int], trial: FrozenTrial) -> list[dict[str, Any]]:
     return [
         {

@@ -30,21 +30,24 @@ def matches(folder: Path) -> bool:
     return bool(_folders(folder, folder))
 
 
-def load(folder: Path, *, image: int, channels: int) -> Source:
+def load(folder: Path, *, image: int, channels: int, skip_bad: bool = False) -> Source:
     """Every image decoded, turned upright by its EXIF, centre-cropped and resized.
 
-    Raises InputError naming the class that is empty or unknown, or the file that is no image.
+    With `skip_bad` files that are no images are left out and named in the Source. Raises InputError
+    naming the class that is empty or unknown, or the file that is no image.
     """
     train, test, classes = _parts(folder)
+    skipped: list[str] | None = [] if skip_bad else None
 
     def part(path: Path) -> Images:
-        return _part(path, folder, classes, image=image, channels=channels)
+        return _part(path, folder, classes, skipped, image=image, channels=channels)
 
     return Source(
         name=str(folder),
         train=part(train),
         test=part(test) if test else None,
         classes=classes,
+        skipped=tuple(skipped or ()),
     )
 
 
@@ -136,7 +139,16 @@ def _class_files(folder: Path, root: Path) -> list[Path]:
     return files
 
 
-def _part(path: Path, root: Path, classes: tuple[str, ...], *, image: int, channels: int) -> Images:
+def _part(
+    path: Path,
+    root: Path,
+    classes: tuple[str, ...],
+    skipped: list[str] | None,
+    *,
+    image: int,
+    channels: int,
+) -> Images:
+    """What cannot be decoded is added to `skipped`; where that is None it is an InputError."""
     paths: list[Path] = []
     labels: list[int] = []
     for folder in _folders(path, root):
@@ -153,6 +165,15 @@ def _part(path: Path, root: Path, classes: tuple[str, ...], *, image: int, chann
         # Odd metadata is no reason to stop, a picture that is a decompression bomb is.
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
+        kept = []
         for i, file in enumerate(paths):
-            pixels[i] = decode(file, image=image, channels=channels)
-    return Images(pixels=pixels, labels=torch.tensor(labels, dtype=torch.int64))
+            try:
+                pixels[i] = decode(file, image=image, channels=channels)
+                kept.append(i)
+            except InputError as error:
+                if skipped is None:
+                    raise InputError(
+                        f"{error}. Remove it, or leave such files out: --skip-bad-images"
+                    ) from error
+                skipped.append(str(file))
+    return Images(pixels=pixels[kept], labels=torch.tensor(labels, dtype=torch.int64)[kept])

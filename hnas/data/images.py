@@ -73,6 +73,8 @@ class Source:
     test: Images | None
     """The source's own test part; None where it has none."""
     classes: tuple[str, ...]
+    skipped: tuple[str, ...] = ()
+    """Files that were left out because they could not be decoded."""
 
     def __post_init__(self) -> None:
         k = len(self.classes)

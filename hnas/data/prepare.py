@@ -26,6 +26,8 @@ class Data:
     """float32 (C,): of the training images, in units of 0 to 1."""
     std: torch.Tensor
     """float32 (C,): of the training images, in units of 0 to 1."""
+    skipped: tuple[str, ...] = ()
+    """Files that were left out because they could not be decoded."""
 
     def to(self, device: torch.device | str) -> Data:
         return Data(
@@ -34,6 +36,7 @@ class Data:
             classes=self.classes,
             mean=self.mean.to(device),
             std=self.std.to(device),
+            skipped=self.skipped,
         )
 
 
@@ -45,7 +48,7 @@ def prepare(
 
     Raises InputError where the source is malformed or too small to split.
     """
-    source = load(rules.source, image=image, channels=channels, root=root)
+    source = _load(rules, image, channels, root)
     labels = source.train.labels.numpy()
     own_test = source.test is not None
     made = split(labels, rules, own_test=own_test, seed=seed, classes=source.classes)
@@ -57,8 +60,19 @@ def prepare(
         classes=source.classes,
         mean=mean,
         std=std,
+        skipped=source.skipped,
     )
     return data, made
+
+
+def _load(rules: DataRules, image: int, channels: int, root: Path | None) -> Source:
+    return load(
+        rules.source,
+        image=image,
+        channels=channels,
+        root=root,
+        skip_bad=rules.skip_bad_images,
+    )
 
 
 def test_images(
@@ -68,7 +82,7 @@ def test_images(
 
     Raises MismatchError where the source is not the one that was split.
     """
-    source: Source = load(rules.source, image=image, channels=channels, root=root)
+    source = _load(rules, image, channels, root)
     split.check(source.train.labels.numpy())
     if source.test is not None and split.test is None:
         return source.test

@@ -15,12 +15,15 @@ from hnas.errors import InputError
 DIGITS = "digits"
 
 
-def load(source: str, *, image: int, channels: int, root: Path | None = None) -> Source:
+def load(
+    source: str, *, image: int, channels: int, root: Path | None = None, skip_bad: bool = False
+) -> Source:
     """The images of a source, `channels` x `image` x `image`.
 
     `source` is `digits` (scikit-learn's 1,797 of 8 x 8), a folder (IDX, CIFAR binary or class
     folders, told apart by what is in it), the bare name of a folder in `root` (by default
-    $HNAS_DATA, then ./data), or `module:function`.
+    $HNAS_DATA, then ./data), or `module:function`. With `skip_bad` files of class folders that are
+    no images are left out.
 
     Raises InputError, naming the file, the rule and the value, where anything is malformed.
     """
@@ -29,7 +32,7 @@ def load(source: str, *, image: int, channels: int, root: Path | None = None) ->
             f"images must be of at least 1 pixel and of 1 or 3 channels, "
             f"got image={image}, channels={channels}"
         )
-    found = read(source, root, image=image, channels=channels)
+    found = read(source, root, image=image, channels=channels, skip_bad=skip_bad)
 
     def fitted(images: Images) -> Images:
         pixels = fit(images.pixels.cpu(), image=image, channels=channels)
@@ -40,6 +43,7 @@ def load(source: str, *, image: int, channels: int, root: Path | None = None) ->
         train=fitted(found.train),
         test=None if found.test is None else fitted(found.test),
         classes=found.classes,
+        skipped=found.skipped,
     )
 
 
@@ -70,13 +74,15 @@ def _place(source: str, root: Path | None) -> Path | None:
     return next((path for path in places if os.path.isdir(path)), None)
 
 
-def read(source: str, root: Path | None, *, image: int, channels: int) -> Source:
+def read(
+    source: str, root: Path | None, *, image: int, channels: int, skip_bad: bool = False
+) -> Source:
     """As `load`, but only class folders are resized: they are as they are read."""
     if source == DIGITS:
         return _digits()
     folder = _place(source, root)
     if folder:
-        return _folder(folder, image=image, channels=channels)
+        return _folder(folder, image=image, channels=channels, skip_bad=skip_bad)
     if functions.PATTERN.fullmatch(source):
         return functions.load(source)
     names = known(root)
@@ -89,7 +95,7 @@ def read(source: str, root: Path | None, *, image: int, channels: int) -> Source
     )
 
 
-def _folder(folder: Path, *, image: int, channels: int) -> Source:
+def _folder(folder: Path, *, image: int, channels: int, skip_bad: bool) -> Source:
     try:
         if idx.matches(folder) and cifar.matches(folder):
             raise InputError(f"{folder}: holds IDX and CIFAR files; keep one data set a folder")
@@ -98,7 +104,7 @@ def _folder(folder: Path, *, image: int, channels: int) -> Source:
         if cifar.matches(folder):
             return cifar.load(folder)
         if folders.matches(folder):
-            return folders.load(folder, image=image, channels=channels)
+            return folders.load(folder, image=image, channels=channels, skip_bad=skip_bad)
         names = sorted(path.name for path in folder.iterdir())
     except OSError as error:
         raise InputError(f"{folder}: cannot be read: {error}") from error

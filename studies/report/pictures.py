@@ -233,6 +233,7 @@ def among_published(report: Report) -> Figure:
         )
     axis.set_xscale("log")
     axis.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axis.xaxis.set_minor_formatter(EngFormatter(sep=""))
     axis.set(xlabel="multiply-accumulates of one image", ylabel="top-1 on ImageNet, percent")
     axis.legend(fontsize="small", ncols=2, loc="lower right")
     return figure

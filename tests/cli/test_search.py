@@ -425,6 +425,37 @@ def test_a_study_of_another_budget(copy: Path) -> None:
     assert re.search(r"\n  budget: stored 73\d{3}, asked 70000\n", message)
 
 
+def test_another_rule_of_scoring_takes_a_new_study_beside_the_old_one(copy: Path) -> None:
+    plan = copy.parent / "other.toml"
+    plan.write_text((copy / "plan.toml").read_text().replace("= 16\n", "= 12\n"))
+    args = ("--run", copy, "--plan", plan, "--device", "cpu")
+    message = fails(search(*args))
+    assert "\n  score.recalibration: stored 16, asked 12\n" in message
+    assert message.endswith(
+        "Ask for what is stored, or use another --run, or --rescore for a new study"
+    )
+    old = [trials(copy, stage) for stage in (1, 2)]
+    result = search(*args, "--rescore")
+    assert result.exit_code == 0, result.output
+    said = " ".join(result.stdout.split())
+    assert "Scored anew in the study 'finished-stage1-rescored1'" in said
+    assert "Scored anew in the study 'finished-stage2-rescored1'" in said
+    assert "scorer.recalibration images: stored " in said
+    assert len(trials(copy, 1)) == len(old[0]) and trials(copy, 1) != old[0]
+    storage = open_storage(open_run(copy).storage)
+    for stage in (1, 2):  # kept as they were
+        study = open_study(storage, f"finished-stage{stage}")
+        kept = [(r.number, r.arch.to_json(), r.accuracy) for r in records(study)]
+        assert kept == old[stage - 1]
+    # From now on the new ones are the run's, and the same command does nothing again.
+    again = search(*args, "--rescore")
+    assert again.exit_code == 0 and "Scored anew" not in again.stdout
+    assert open_run(copy).rescored == (1, 1)
+    ran = CliRunner().invoke(hnas, ["reproduce", str(copy), "--sample", "2", "--device", "cpu"])
+    assert ran.exit_code == 0, ran.output
+    assert "stage1-rescored1, trial " in ran.stdout
+
+
 def test_a_supernet_of_another_space(copy: Path) -> None:
     (copy / "result.json").unlink()
     plan = copy / "plan.toml"

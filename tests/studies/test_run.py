@@ -125,3 +125,11 @@ def test_seeds_differ_by_purpose_and_by_the_plans_seed(tmp_path, tiny):
     runs = [Run(tmp_path, override(tiny, seed=seed), "", "a") for seed in (0, 1)]
     seeds = {run.seed(purpose) for run in runs for purpose in ("a", "b", "c")}
     assert len(seeds) == 6
+
+
+@pytest.mark.parametrize("value", ["../..", [1.5], ["1"], [-1], {"1": 1}])
+def test_counts_of_rescorings_cannot_lead_anywhere(tmp_path, tiny, value):
+    run = begin_run(tmp_path / "a", tiny)
+    run.write("run.json", {**run.read("run.json"), "rescored": value})
+    with pytest.raises(StateError, match=r"'rescored' in .*run.json must be a list of counts"):
+        open_run(tmp_path / "a")

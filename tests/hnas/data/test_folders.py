@@ -125,6 +125,28 @@ def test_an_undecodable_image_is_named(pets: Path, content: bytes | str) -> None
         load(str(pets), image=8, channels=3)
 
 
+def test_undecodable_images_can_be_left_out_and_are_counted(pets: Path) -> None:
+    whole = load(str(pets), image=8, channels=3)
+    bad = [pets / "train" / "cat" / "0.jpg", pets / "val" / "dog" / "0.jpg"]
+    for path in bad:
+        path.write_bytes(b"no image")
+    with pytest.raises(InputError, match=r"leave such files out: --skip-bad-images$"):
+        load(str(pets), image=8, channels=3)
+    rest = load(str(pets), image=8, channels=3, skip_bad=True)
+    assert rest.skipped == tuple(map(str, bad)) and whole.skipped == ()
+    assert whole.test is not None and rest.test is not None
+    assert (len(rest.train), len(rest.test)) == (len(whole.train) - 1, len(whole.test) - 1)
+    assert torch.equal(rest.train.pixels, whole.train.pixels[1:])  # those that are left, in order
+    assert torch.equal(rest.train.labels, whole.train.labels[1:])
+
+
+def test_a_class_of_bad_images_alone_is_an_error_all_the_same(pets: Path) -> None:
+    for path in (pets / "train" / "cat").iterdir():
+        path.write_bytes(b"no image")
+    with pytest.raises(InputError, match=r"every class needs a training image.*'cat'"):
+        load(str(pets), image=8, channels=3, skip_bad=True)
+
+
 def test_a_picture_that_is_a_bomb(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     with pytest.raises(InputError, match=r"0\.jpg: not a readable .* exceeds limit"):
