@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.interrupt import resumable, typed
-from cli.options import RUNS, device_option
+from cli.options import RUNS, check_code, code_option, device_option
 from cli.render import cell, table
 from hnas.errors import InputError
 from studies.plan import PRESETS, STRATEGIES, Plan, load_plan, load_preset
@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     default=1,
     help="So many searches beside each other, each on one CPU thread [1].",
 )
+@code_option
 @device_option
 def compare(
     presets: tuple[str, ...],
@@ -72,6 +73,7 @@ def compare(
     folder: Path,
     target: Path | None,
     jobs: int,
+    allow_code: bool,
     device: str,
 ) -> None:
     """Compare strategies, or plans, over several seeds.
@@ -86,6 +88,8 @@ def compare(
     from studies.compare import is_finished, rows, tasks, write_files
 
     plans = _plans(presets or (() if files else ("digits",)), files)
+    for name, plan in plans.items():
+        check_code(plan, f"plan {name}", allow_code)
     names = [name.strip() for name in strategies.split(",")]
     asked = tasks(plans, names, _numbers(seeds), folder)
     unfinished = [task for task in asked if not is_finished(task)]

@@ -13,6 +13,8 @@ import click
 from cli.interrupt import resumable
 from cli.options import (
     RUNS,
+    check_code,
+    code_option,
     device_option,
     find_run,
     preset_option,
@@ -90,6 +92,7 @@ if TYPE_CHECKING:
     help="Where scores would not be comparable (another [score] in the plan, other weights), score "
     "a stage anew in a study of its own; the one before is kept.",
 )
+@code_option
 @device_option
 @storage_option
 def search(
@@ -106,6 +109,7 @@ def search(
     yes: bool,
     skip_bad_images: bool,
     rescore: bool,
+    allow_code: bool,
     device: str,
     storage: str | None,
 ) -> None:
@@ -143,6 +147,7 @@ def search(
         yes=yes,
         skip_bad_images=skip_bad_images,
         rescore=rescore,
+        allow_code=allow_code,
         device=device,
         storage=storage,
     )
@@ -184,6 +189,7 @@ def _begin(
     yes: bool,
     skip_bad_images: bool,
     rescore: bool,
+    allow_code: bool,
     device: str,
     storage: str | None,
 ) -> Run:
@@ -194,7 +200,9 @@ def _begin(
     begun = open_run(folder, storage=storage) if (folder / "plan.toml").exists() else None
     proposed = None
     if preset is not None or file is not None:
-        base, _ = read_plan(preset, file)
+        base, origin = read_plan(preset, file)
+        # Code that --data names was asked for by whoever typed it.
+        check_code(base if data is None else override(base, data="digits"), origin, allow_code)
     elif begun is not None:
         base = begun.plan
     elif data is None or data in PRESETS:

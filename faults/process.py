@@ -122,6 +122,7 @@ def run(fault: str, point: Mapping[str, Any] | None, args: Sequence[str]) -> Non
     defaults["every"] = 0.0
     if PATIENCE in os.environ:
         studies.storage.TIMEOUT = int(os.environ[PATIENCE])
+        studies.storage.PATIENCE = float(os.environ[PATIENCE])
     if point is not None:
         strike(Point(**point), ACTS[fault])
     command([*args], prog_name="hnas")

@@ -105,27 +105,28 @@ def load(path: Path) -> Network:
         value = json.loads(described.read_bytes())
         if value["format"] != FORMAT:
             raise InputError(f"its format must be {FORMAT!r}, got {value['format']!r}")
-        model = Glit(Frame(**value["frame"]), Arch.from_dict(value["arch"]))
-        network = Network(
-            model=model,
-            classes=tuple(map(str, value["classes"])),
-            mean=tuple(map(float, value["mean"])),
-            std=tuple(map(float, value["std"])),
-        )
+        frame, arch = Frame(**value["frame"]), Arch.from_dict(value["arch"])
+        with torch.device("meta"):  # nothing is allocated before all shapes are known to fit
+            sketch = Glit(frame, arch)
+        classes = tuple(map(str, value["classes"]))
+        mean, std = (tuple(map(float, value[name])) for name in ("mean", "std"))
     except OSError as error:
         raise CheckpointError(f"{described} cannot be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, RecursionError, InputError) as error:
+    # Torch tells sizes beyond its integers by RuntimeError or OverflowError.
+    except (ValueError, KeyError, TypeError, RuntimeError, OverflowError, InputError) as error:
         raise CheckpointError(f"{described} does not describe a network: {error}") from None
     try:
-        model.load_state_dict(safetensors.torch.load(weights.read_bytes()))
+        tensors = safetensors.torch.load(weights.read_bytes())
+        sketch.load_state_dict(tensors, assign=True)
+        model = Glit(frame, arch)
+        model.load_state_dict(tensors)
     except OSError as error:
         raise CheckpointError(f"{weights} cannot be read: {error.strerror}") from None
     except (SafetensorError, RuntimeError) as error:
         raise CheckpointError(
             f"{weights} does not hold the weights of the network: {error}"
         ) from None
-    model.eval()
-    return network
+    return Network(model=model.eval(), classes=classes, mean=mean, std=std)
 
 
 def save_pt2(network: Network, path: Path) -> Path:

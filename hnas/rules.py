@@ -5,11 +5,15 @@ One record is one table of a plan; each raises InputError at once where a value 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from hnas.errors import InputError
 from hnas.recorded import later
 from hnas.sampling import RULES as SUBNETS
+
+CODE = re.compile(r"([A-Za-z_][\w.]*):([A-Za-z_]\w*)")
+"""How a value names code of the user's own: `module:function`."""
 
 
 def _check(holds: bool, name: str, rule: str, value: object) -> None:

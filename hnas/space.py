@@ -14,6 +14,8 @@ from hnas.errors import InputError
 from hnas.recorded import later
 
 ACTIVATIONS = ("swish", "gelu")
+MOST = {"M": 1024, "N": 64}
+"""More is a slip of the pen: every block, and every way to divide its groups, is listed."""
 LOCALS = ("conv1d", "conv2d", "attention")
 
 
@@ -47,6 +49,8 @@ class Frame:
             value = getattr(self, name)
             if type(value) is not int or value < 1:
                 raise InputError(f"{name} must be a whole number >= 1, got {value!r}")
+            if value > MOST.get(name, value):
+                raise InputError(f"{name} must be at most {MOST[name]}, got {value}")
         if self.image % self.patch:
             raise InputError(f"patch must divide image={self.image}, got patch={self.patch}")
         if self.d % self.N:

@@ -21,7 +21,7 @@ from typing import Any, get_type_hints
 from hnas.arch import Arch
 from hnas.cost import check_budget, cost
 from hnas.errors import BudgetError, InputError
-from hnas.rules import AugmentRules, DataRules, DistillationRules, ScoreRules, TrainingRules
+from hnas.rules import CODE, AugmentRules, DataRules, DistillationRules, ScoreRules, TrainingRules
 from hnas.space import Frame, Space, distribution_space, size_space
 
 PRESETS = ("digits", "fashion-mnist", "cifar10", "glit-tiny", "glit-small", "glit-base")
@@ -241,6 +241,15 @@ def override(
         stage2=replace(s2, training=training(s2.training), **given(trials=trials)),
         retrain=replace(retrain, training=training(retrain.training)),
     )
+
+
+def code(plan: Plan) -> list[str]:
+    """What of a plan names code that would be run, as `data.source = 'module:function'`."""
+    named = {
+        "data.source": plan.data.source,
+        "retrain.distillation.teacher": plan.retrain.distillation.teacher,
+    }
+    return [f"{name} = {value!r}" for name, value in named.items() if CODE.fullmatch(value)]
 
 
 def load_plan(path: Path) -> Plan:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +14,8 @@ import torch
 
 from hnas.data.images import CHANNELS, Images, Source
 from hnas.errors import InputError
+from hnas.rules import CODE
 
-PATTERN = re.compile(r"([A-Za-z_][\w.]*):([A-Za-z_]\w*)")
 RETURNS = (
     "a hnas.data.Source or (train_images, train_labels[, test_images, test_labels]) "
     "with images as uint8 arrays NCHW, NHWC or NHW"
@@ -29,7 +28,7 @@ def call(name: str) -> Any:
 
     Raises InputError where it is missing or raises.
     """
-    found = PATTERN.fullmatch(name)
+    found = CODE.fullmatch(name)
     if not found:
         raise InputError(f"a function is named as module:function, got {name!r}")
     module_name, function_name = found.groups()

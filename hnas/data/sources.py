@@ -11,6 +11,7 @@ import torch
 from hnas.data import cifar, folders, functions, idx
 from hnas.data.images import CHANNELS, Images, Source, fit
 from hnas.errors import InputError
+from hnas.rules import CODE
 
 DIGITS = "digits"
 
@@ -83,7 +84,7 @@ def read(
     folder = _place(source, root)
     if folder:
         return _folder(folder, image=image, channels=channels, skip_bad=skip_bad)
-    if functions.PATTERN.fullmatch(source):
+    if CODE.fullmatch(source):
         return functions.load(source)
     names = known(root)
     close = difflib.get_close_matches(source, names, n=1)

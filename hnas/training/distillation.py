@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from hnas import export
 from hnas.data import Data, functions
 from hnas.errors import InputError
-from hnas.rules import DistillationRules
+from hnas.rules import CODE, DistillationRules
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -44,7 +44,7 @@ def load_teacher(name: str, data: Data) -> Teacher:
     Raises InputError where it does not give logits of the data's classes for images of its size,
     CheckpointError where the file cannot be read.
     """
-    found = functions.call(name) if functions.PATTERN.fullmatch(name) else export.load(Path(name))
+    found = functions.call(name) if CODE.fullmatch(name) else export.load(Path(name))
     device = data.mean.device
     mean, std = data.mean, data.std
     if isinstance(found, export.Network):

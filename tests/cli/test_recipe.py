@@ -95,10 +95,35 @@ def test_a_teacher_that_cannot_teach_is_told_before_anything_is_trained(
     tmp_path: Path, plan: Path, teacher: Path
 ) -> None:
     plan.write_text(plan.read_text().replace(str(teacher), "nobody:knows"))
-    result = invoke("search", "--plan", plan, "--run", tmp_path / "run", "--device", "cpu")
+    args = ("search", "--plan", plan, "--run", tmp_path / "run", "--device", "cpu")
+    result = invoke(*args, "--allow-code")
     assert result.exit_code == 2
     assert result.stderr == (
         f"Error: nobody:knows: there is no module 'nobody' in {Path.cwd()} or among the installed "
         "ones\n"
     )
     assert "epoch" not in result.stdout
+
+
+def test_a_plan_file_runs_no_code_unasked(
+    tmp_path: Path, plan: Path, teacher: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "surprise.py").write_text(
+        f"import pathlib; pathlib.Path({str(tmp_path / 'ran')!r}).touch()"
+    )
+    args = ("--plan", plan, "--device", "cpu")
+    plan.write_text(plan.read_text().replace(str(teacher), "surprise:teacher"))
+    for command in ("search", "compare"):
+        result = invoke(command, *args)
+        assert result.exit_code == 2
+        assert result.stderr.startswith(
+            f"Error: plan {plan if command == 'search' else plan.stem} "
+        )
+        assert (
+            "asks for code to be run: retrain.distillation.teacher = 'surprise:teacher'. A plan "
+            "file is not trusted with that. Look at the code, then give --allow-code\n"
+        ) in result.stderr
+    assert not (tmp_path / "ran").exists() and not (tmp_path / "runs").exists()
+    assert "surprise:teacher: surprise" in invoke("search", *args, "--allow-code").stderr
+    assert (tmp_path / "ran").exists()

@@ -1,4 +1,5 @@
 import json
+import resource
 from dataclasses import replace
 
 import pytest
@@ -75,6 +76,31 @@ def test_any_weights_give_a_network_or_one_of_our_errors(tmp_path, data):
     (tmp_path / "net.safetensors").write_bytes(data)
     with pytest.raises(CheckpointError, match="does not hold the weights"):
         load(tmp_path / "net")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@given(
+    st.sampled_from(("image", "patch", "channels", "classes", "d", "M", "N", "heads")),
+    st.one_of(st.integers(-(2**70), 2**70), st.integers(1, 10**7), st.none(), st.text(max_size=3)),
+)
+def test_any_size_that_a_file_claims_takes_no_memory_and_is_one_of_our_errors(
+    tmp_path, name, value
+):
+    """Only what the weights' own file has is allocated: sizes up to 2^70 take no time."""
+    save(network(), tmp_path / "net")
+    described = json.loads((tmp_path / "net.json").read_text())
+    if described["frame"][name] == value:
+        return
+    described["frame"][name] = value
+    (tmp_path / "net.json").write_text(json.dumps(described))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    try:
+        found = load(tmp_path / "net")
+    except CheckpointError:
+        pass
+    else:  # it has no weights of its own
+        assert name == "heads" and found.model.frame.heads == value
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 100 * 1024  # kB
 
 
 def test_weights_of_another_arch_are_refused(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -495,3 +496,26 @@ def test_flops_that_are_no_number_are_told(value: object) -> None:
         "--flops must be a whole number of multiply-accumulates >= 1, or text with K, M, G or T "
         f'behind the number, such as "250M" or "1.3G"; got {value!r}'
     )
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_of_a_plan_are_one_of_our_errors(tmp_path_factory, data: bytes) -> None:
+    path = tmp_path_factory.mktemp("plans") / "plan.toml"
+    path.write_bytes(data)
+    with pytest.raises(InputError):  # no short text is a whole plan
+        load_plan(path)
+
+
+@given(st.data())
+def test_any_value_in_a_preset_gives_a_plan_or_one_of_our_errors(data: st.DataObject) -> None:
+    """In bounded time and memory: whatever number is written anywhere."""
+    lines = preset_text("digits").splitlines()
+    at = data.draw(st.sampled_from([i for i, line in enumerate(lines) if " = " in line]))
+    number = st.one_of(st.integers(-(2**70), 2**70), st.integers(1, 5000), st.floats())
+    value = data.draw(st.one_of(number, st.lists(st.integers(0, 2**40), max_size=8), st.text()))
+    lines[at] = f"{lines[at].split(' = ')[0]} = {json.dumps(value)}"
+    try:
+        plan = from_toml("\n".join(lines))
+    except InputError:
+        return
+    assert from_toml(to_toml(plan)) == plan
