@@ -67,16 +67,20 @@ HEADERS = 200
 def headers(files: list[Path]) -> list[tuple[tuple[int, int], bool]]:
     """(width, height) in pixels and whether there is colour, of up to HEADERS files, evenly spaced.
 
-    Raises InputError naming the file that is no image.
+    One that is no image is left out: whether it may be is for `load` to say. Raises InputError
+    naming the last of them where there is no other.
     """
     found = []
+    broken: InputError | None = None
     for i in range(min(len(files), HEADERS)):
         path = files[i * len(files) // min(len(files), HEADERS)]
         try:
             with Image.open(path, formats=FORMATS) as file:
                 found.append((file.size, file.mode not in GREY))
         except Exception as error:
-            raise _unreadable(path, error) from error
+            broken = _unreadable(path, error)
+    if broken is not None and not found:
+        raise broken
     return found
 
 

@@ -45,10 +45,18 @@ def test_it_decodes_nothing(tmp_path: Path) -> None:
         load(str(tmp_path), image=8, channels=1)
 
 
-def test_a_file_that_is_no_image_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_no_image_is_for_load_to_tell(tmp_path: Path) -> None:
     for name in "ab":
         pictures(tmp_path / name, 2)
     (tmp_path / "b" / "0.png").write_bytes(b"text")
+    assert survey(str(tmp_path)).images == 4
+    assert len(load(str(tmp_path), image=8, channels=1, skip_bad=True).train) == 3
+
+
+def test_where_nothing_is_an_image_one_is_named(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "0.png").write_bytes(b"text")
     with pytest.raises(InputError, match=r"b/0\.png: not a readable JPEG or PNG image"):
         survey(str(tmp_path))
 
