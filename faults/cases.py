@@ -26,7 +26,6 @@ from faults.points import EXPORT, SEARCH, SYNC, WRITES, Point
 from faults.process import BALLAST, DISK, PATIENCE
 
 DISK_BYTES = 4 * 2**20
-FILES = ("winner.safetensors", "winner.json")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,17 +103,20 @@ for _phase in dict.fromkeys(point.phase for point in SEARCH):
 
 @case("SIGKILL: export")
 def _killed_export(lab: Lab) -> Iterator[Try]:
-    good = _exported(lab, lab.place / "good")
+    good = _exported(lab)
     for i, point in enumerate(EXPORT):
         folder = lab.place / f"export {i}"
         yield _export(lab, folder, point, "kill", -9, "", good)
 
 
-def _exported(lab: Lab, folder: Path) -> dict[str, bytes]:
-    folder.mkdir()
-    ran = lab.hnas("export", lab.unbroken, "--to", folder / "winner", "--device", "cpu")
-    assert ran.code == 0, ran.err
-    return {name: (folder / name).read_bytes() for name in FILES}
+def _exported(lab: Lab) -> dict[str, bytes]:
+    """The files of an export that nothing happened to."""
+    folder = lab.place / "good"
+    if not folder.exists():
+        folder.mkdir()
+        ran = lab.hnas("export", lab.unbroken, "--to", folder / "winner", "--device", "cpu")
+        assert ran.code == 0, ran.err
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def _export(
@@ -131,7 +133,7 @@ def _export(
     args = ("export", lab.unbroken, "--to", folder / "winner", "--device", "cpu")
     first = lab.hnas(*args, fault=fault, point=point, **environment)
     wrong = told(first, code, message)
-    for name in FILES:
+    for name in good:
         if (folder / name).exists() and (folder / name).read_bytes() != good[name]:
             wrong.append(f"{name} is there and not whole")
     (folder / BALLAST).unlink(missing_ok=True)
@@ -188,7 +190,7 @@ def _full(lab: Lab) -> Iterator[Try]:
             ran = lab.hnas(*lab.search(run), fault="fill", point=point, **{DISK: str(disk)})
             (disk / BALLAST).unlink()
             yield judged(lab, run, point.name, ran, 2, "No space left|disk is full|disk I/O error")
-    good = {name: (lab.place / "good" / name).read_bytes() for name in FILES}
+    good = _exported(lab)
     for point in EXPORT[1:4:2]:
         with _disk(lab, f"full {point.match}") as disk:
             at = Point(

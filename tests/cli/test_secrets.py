@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,9 +22,16 @@ def invoke(*args: object) -> Result:
     return CliRunner().invoke(hnas, [*map(str, args)], catch_exceptions=False)
 
 
-# A command leaves its connections to the end of its process; here that is one for all of them.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.fixture
+def connections_left_over() -> Iterator[None]:
+    """A command leaves its connections to the end of its process; here that is one for all."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        yield
+        gc.collect()
+
+
+@pytest.mark.usefixtures("connections_left_over")
 def test_a_password_is_nowhere(tmp_path: Path, tiny: Path) -> None:
     import psycopg
 
