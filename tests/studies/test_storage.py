@@ -223,7 +223,7 @@ def test_a_servers_error_is_told_without_the_password(monkeypatch):
         error = OSError("connection refused\nIs the server running?")
         raise sqlalchemy.exc.OperationalError("connect to bob:hush", {}, error)
 
-    monkeypatch.setattr("studies.storage.RDBStorage", refuse)
+    monkeypatch.setattr("studies.storage.RDBStorage.__init__", refuse)
     with pytest.raises(StorageError) as caught:
         open_storage("postgresql://bob:hush@localhost:1/hnas")
     assert str(caught.value) == (
