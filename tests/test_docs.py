@@ -12,7 +12,14 @@ from hnas import __version__
 
 DOCUMENTS = (
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md"),
-    *("docs/api.md", "docs/export.md", "docs/paper.md", "docs/ranking.md", "docs/reliability.md"),
+    *(
+        "docs/api.md",
+        "docs/export.md",
+        "docs/tutorial.md",
+        "docs/paper.md",
+        "docs/ranking.md",
+        "docs/reliability.md",
+    ),
 )
 
 
