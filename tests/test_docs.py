@@ -17,6 +17,7 @@ DOCUMENTS = (
         "docs/export.md",
         "docs/tutorial.md",
         "docs/paper.md",
+        "docs/performance.md",
         "docs/ranking.md",
         "docs/reliability.md",
     ),
