@@ -73,7 +73,7 @@ SEARCH: tuple[Point, ...] = (
     *_each("storage transaction", COMMIT, "", (2, BEFORE), (9, BEFORE), (14, BEFORE), (18, AFTER)),
     *_each("hand-off", ATTRIBUTE, "handoff", (1, BEFORE), (1, AFTER), (2, AFTER)),
     *_each("retraining", STEP, "", (12, BEFORE), (16, AFTER), (20, BEFORE)),
-    *_each("retraining", SYNC, "networks", (2, BEFORE)),
+    *_each("retraining", SYNC, "networks/.*safetensors", (2, BEFORE)),
     *_each("retraining", REPLACE, "networks", (1, AFTER), (4, BEFORE)),
     *_each("the test", "studies.search:test_images", "", (1, BEFORE), (1, AFTER)),
     *_each("the test", REPLACE, "result.json", (1, BEFORE), (1, AFTER)),
