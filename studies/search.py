@@ -45,7 +45,7 @@ from studies.retrain import (
 from studies.run import Run
 from studies.scoring import SupernetScorer, weights_hash
 from studies.stage import Record, SearchRules, StageResult, best_by_score, records, run_stage
-from studies.storage import close_storage, open_storage, open_study
+from studies.storage import close_storage, open_storage, open_study, storage_errors
 from studies.watch import Watch
 
 HANDOFF = "handoff"
@@ -214,7 +214,8 @@ class Search:
             study = self.study(number)
             result = search(study)
         if result.exhausted:
-            study.set_user_attr("exhausted", True)
+            with storage_errors(f"that {study.study_name!r} is exhausted cannot be stored"):
+                study.set_user_attr("exhausted", True)
             self.watch.note(
                 f"stage {number} has scored every architecture it found within the budget: "
                 f"{len(result.records)} of {asked.trials} trials"
@@ -235,7 +236,7 @@ class Search:
     def handoff(self) -> Arch:
         """The distribution that stage 2 keeps, chosen once and recorded in both studies.
 
-        Raises StateError where stage 1 is not finished.
+        Raises StateError where stage 1 is not finished, StorageError where it cannot be recorded.
         """
         first = self.study(1)
         if HANDOFF in first.user_attrs:
@@ -264,8 +265,9 @@ class Search:
         record = {"rule": rules.rule, "trial": chosen.number, "arch": chosen.arch.to_dict()}
         record |= measured
         # The second study first: stage 1's attribute is what says that it is done.
-        second.set_user_attr(HANDOFF, {**record, "from": first.study_name})
-        first.set_user_attr(HANDOFF, {**record, "to": second.study_name})
+        with storage_errors(f"the hand-off of {first.study_name!r} cannot be stored"):
+            second.set_user_attr(HANDOFF, {**record, "from": first.study_name})
+            first.set_user_attr(HANDOFF, {**record, "to": second.study_name})
         return chosen.arch
 
     def retrain(self) -> list[Retrained]:

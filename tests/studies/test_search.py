@@ -15,17 +15,19 @@ from dataclasses import replace
 import optuna
 import pytest
 import torch
+from optuna.exceptions import StorageInternalError
+from sqlalchemy.exc import OperationalError
 
 from hnas import data as images
 from hnas.cost import cost, plain_vit
-from hnas.errors import CheckpointError, InputError, MismatchError, StateError
+from hnas.errors import CheckpointError, InputError, MismatchError, StateError, StorageError
 from hnas.export import Network, load, save
 from hnas.glit import Glit
 from hnas.score import evaluate
 from studies.plan import override, to_toml
 from studies.run import Run, begin_run
 from studies.search import HANDOFF, Search
-from studies.stage import records
+from studies.stage import best_by_score, records
 from studies.watch import Watch
 
 CPU = torch.device("cpu")
@@ -85,6 +87,23 @@ def test_the_handoff_stands_in_both_studies_and_links_them(finished):
     one, two = (search.study(s).user_attrs[HANDOFF] for s in (1, 2))
     assert one["to"] == "tiny-stage2" and two["from"] == "tiny-stage1"
     assert one["trial"] == two["trial"] and one["arch"] == two["arch"] and one["rule"] == "score"
+
+
+def test_a_handoff_that_cannot_be_stored_is_told_and_made_again(tmp_path, tiny, monkeypatch):
+    run = begin_run(tmp_path / "tiny", tiny)
+
+    def full(*_: object) -> None:
+        cause = OperationalError("INSERT", {}, Exception("database or disk is full"))
+        raise StorageInternalError("An exception is raised during the commit.") from cause
+
+    with run.hold(), contextlib.closing(Search(run, CPU)) as search:
+        search.stage1()
+        with monkeypatch.context() as patched:
+            patched.setattr(optuna.Study, "set_user_attr", full)
+            with pytest.raises(StorageError, match=r"hand-off of .* stored: database or disk is"):
+                search.handoff()
+        assert HANDOFF not in search.study(1).user_attrs
+        assert search.handoff() == best_by_score(records(search.study(1)), 1)[0].arch
 
 
 def test_the_result_is_the_best_retrained_beside_a_plain_network_of_equal_flops(finished, tiny):
