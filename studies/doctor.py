@@ -83,7 +83,7 @@ def _device(name: str) -> str:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return (
         f"CPU, {os.cpu_count()} cores, {torch.get_num_threads()} threads, "
-        f"{memory / 2**30:.0f} GiB; CUDA {'is there' if torch.cuda.is_available() else 'is not'}"
+        f"{memory / 2**30:.0f} GiB; {'CUDA' if torch.cuda.is_available() else 'no CUDA'}"
     )
 
 
