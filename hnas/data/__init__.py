@@ -4,13 +4,14 @@
     load        a source by name, folder or function -> Source, resized once
     prepare     Source -> Data (training and held-out images) and the Split it was made by
     test_images the only way to the test part: a search holds a Data and so never sees it
-    batches     which images a step takes;  augment, normalise, mix  what happens to them
+    batches     which images a step takes;  fetch  taking them
+    augment, normalise, mix  what happens to them
 
 Everything is a pure function of its arguments; nothing is cached.
 """
 
 from hnas.data.augment import augment
-from hnas.data.batches import batches, steps
+from hnas.data.batches import batches, fetch, steps
 from hnas.data.images import Images, Source, fit
 from hnas.data.mix import mix
 from hnas.data.prepare import Data, normalise, prepare, test_images
@@ -26,6 +27,7 @@ __all__ = [
     "Survey",
     "augment",
     "batches",
+    "fetch",
     "fit",
     "load",
     "mix",

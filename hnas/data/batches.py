@@ -1,6 +1,8 @@
-"""Which images each training step takes."""
+"""Which images each training step takes, and taking them."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -32,3 +34,9 @@ def batches(n: int, batch: int, *, seed: int, epoch: int, repeats: int = 1) -> l
     size = min(n, batch)
     order = torch.from_numpy(stream.permutation(n)).repeat_interleave(repeats)
     return list(order[: steps(n, batch) * size].view(-1, size))
+
+
+def fetch(pixels: torch.Tensor, order: Sequence[torch.Tensor]) -> Iterator[torch.Tensor]:
+    """The pixels of each index (B,) of `order` in turn, on the device that they are kept on."""
+    for index in order:
+        yield pixels[index.to(pixels.device)]

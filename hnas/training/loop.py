@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from hnas.data import Data, augment, batches, mix, normalise, steps
+from hnas.data import Data, augment, batches, fetch, mix, normalise, steps
 from hnas.device import autocast, fits_memory, seeded
 from hnas.differences import differences, listed
 from hnas.errors import CheckpointError, StateError
@@ -162,12 +162,12 @@ def train(
         total = first = torch.zeros((), device=device)
         order = batches(
             len(labels), rules.batch, seed=seed, epoch=trainer.epoch, repeats=rules.repeats
-        )
-        for i, index in enumerate(order[:per_epoch]):
+        )[:per_epoch]
+        for i, (index, taken) in enumerate(zip(order, fetch(pixels, order), strict=True)):
             step = trainer.epoch * per_epoch + i
             own = _mixed(seed, step)
             index = index.to(device)
-            batch = normalise(augment(pixels[index], augmentation, seed=own), data.mean, data.std)
+            batch = normalise(augment(taken, augmentation, seed=own), data.mean, data.std)
             batch, targets = mix(batch, labels[index], rules, classes=len(data.classes), seed=own)
             computed = losses(batch, targets, step)
             for number in range(passes):

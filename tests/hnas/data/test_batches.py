@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hnas.data import batches, steps
+from hnas.data import batches, fetch, steps
 from hnas.errors import InputError
 
 
@@ -68,3 +68,11 @@ def test_one_image_is_no_batch(n: int, batch: int) -> None:
     message = f"a batch needs at least 2 images, got batch={batch} of {n} images"
     with pytest.raises(InputError, match=message):
         batches(n, batch, seed=0, epoch=0)
+
+
+def test_fetch_gives_the_pixels_of_each_batch_in_turn() -> None:
+    pixels = torch.randint(256, (20, 1, 3, 3), dtype=torch.uint8)
+    order = batches(20, 8, seed=0, epoch=0)
+    fetched = list(fetch(pixels, order))
+    assert len(fetched) == len(order) == 2
+    assert all(torch.equal(f, pixels[i]) for f, i in zip(fetched, order, strict=True))
