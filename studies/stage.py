@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from queue import Queue, SimpleQueue
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import optuna
 
@@ -48,8 +48,6 @@ __all__ = [
 BACKLOG = 8
 """Finished trials that may wait for the storage before scoring waits for it."""
 
-_Stored = tuple[Record, Score]
-
 
 @dataclass(frozen=True, kw_only=True)
 class SearchRules:
@@ -79,6 +77,27 @@ class Scorer(Protocol):
         """One Score for each of `archs`, in their order."""
 
 
+class Scoring(Protocol):
+    """Where the architectures of a generation get their scores and are stored; used as a context
+    around a whole stage."""
+
+    def scored(self, generation: int, archs: Sequence[Arch]) -> Iterator[Record]:
+        """A record for each of `archs`, in any order, each as soon as there is its score."""
+
+    def stored(self) -> Iterator[Record]:
+        """What has been stored since the last call, without waiting. When the context has been left
+        without an error: all the rest."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrialEvent:
     """A trial has been scored and stored: it survives whatever comes."""
@@ -87,7 +106,6 @@ class TrialEvent:
     """Of the trial in its study, from 0."""
     generation: int
     arch: Arch
-    score: Score
     macs: int
     best_accuracy: float
     """The highest of the study so far."""
@@ -133,8 +151,11 @@ def run_stage(
     budget: int,
     proposer: Proposer = NSGA2,
     on_trial: Callable[[TrialEvent], None] | None = None,
+    scoring: Callable[[optuna.Study, Space, Scorer, int], Scoring] | None = None,
 ) -> StageResult:
     """Searches `space` for accurate architectures of at most `budget` MACs until `rules.trials`.
+
+    `scoring`, made from study, space, scorer and budget, is where `scorer` works: by default here.
 
     A study that was broken off goes on where it was and ends as if it had not been; a finished one
     goes on where more trials are asked. Whatever ends a run, finished trials are stored first.
@@ -148,14 +169,13 @@ def run_stage(
     generations: dict[int, list[Record]] = defaultdict(list)
     for record in known:
         generations[record.generation].append(record)
-    numbers = itertools.count(study._storage.get_n_trials(study._study_id))
     progress = _Progress(known, rules.trials, budget, on_trial)
     scored_before = {record.arch for record in known}
     parents: list[Record] = []
     seen: set[Arch] = set()
     exhausted = False
 
-    with _Writer() as writer:
+    with (scoring or _Here)(study, space, scorer, budget) as place:
         for generation in itertools.count():
             room = min(rules.population, rules.trials - len(seen))
             if exhausted or room <= 0:
@@ -177,14 +197,12 @@ def run_stage(
                 missing = list(itertools.islice(new, room - len(members)))
                 exhausted = len(members) + len(missing) < room
             # By their first blocks: a scorer may share what architectures begin with.
-            for finished in _scored(scorer, sorted(missing, key=lambda arch: arch.key)):
-                record = _record(space, next(numbers), generation, finished)
+            for record in place.scored(generation, sorted(missing, key=lambda arch: arch.key)):
                 members.append(record)
-                writer.put(partial(_store, study, space, budget, record, finished))
-                progress.tell(writer.stored())
+                progress.tell(place.stored())
             seen.update(member.arch for member in members)
             parents = proposer.elites(space, [*parents, *members], rules.population)
-    progress.tell(writer.stored())
+    progress.tell(place.stored())
     return StageResult(
         records=tuple(progress.records),
         scored=len(progress.records) - len(known),
@@ -208,20 +226,19 @@ class _Progress:
         self._budget = budget
         self._on_trial = on_trial
 
-    def tell(self, stored: Iterable[_Stored]) -> None:
-        for record, score in stored:
+    def tell(self, stored: Iterable[Record]) -> None:
+        for record in stored:
             self.records.append(record)
             self._front = front([*self._front, record])
             if self._on_trial is not None:
-                self._on_trial(self._event(record, score))
+                self._on_trial(self._event(record))
 
-    def _event(self, record: Record, score: Score) -> TrialEvent:
+    def _event(self, record: Record) -> TrialEvent:
         points = [(best.accuracy, best.macs) for best in self._front]
         return TrialEvent(
             number=record.number,
             generation=record.generation,
             arch=record.arch,
-            score=score,
             macs=record.macs,
             best_accuracy=self._front[-1].accuracy,
             best_macs=self._front[-1].macs,
@@ -276,14 +293,6 @@ def _record(space: Space, number: int, generation: int, finished: _Finished) -> 
     )
 
 
-def _store(
-    study: optuna.Study, space: Space, budget: int, record: Record, finished: _Finished
-) -> _Stored:
-    started, completed = finished.started, finished.completed
-    write_trial(study, space, record, budget=budget, started=started, completed=completed)
-    return record, finished.score
-
-
 class _Writer:
     """One thread that stores finished trials in order while the next is scored.
 
@@ -292,8 +301,8 @@ class _Writer:
     """
 
     def __init__(self) -> None:
-        self._waiting: Queue[Callable[[], _Stored] | None] = Queue(maxsize=BACKLOG)
-        self._stored: SimpleQueue[_Stored] = SimpleQueue()
+        self._waiting: Queue[Callable[[], Record] | None] = Queue(maxsize=BACKLOG)
+        self._stored: SimpleQueue[Record] = SimpleQueue()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="hnas-writer")
 
@@ -305,18 +314,18 @@ class _Writer:
                 except BaseException as failure:
                     self._failure = failure
 
-    def put(self, write: Callable[[], _Stored]) -> None:
+    def put(self, write: Callable[[], Record]) -> None:
         """Waits where BACKLOG trials are waiting. Raises what went wrong with an earlier one."""
         if self._failure is not None:
             raise self._failure
         self._waiting.put(write)
 
-    def stored(self) -> Iterator[_Stored]:
+    def stored(self) -> Iterator[Record]:
         """What has been stored since the last call, without waiting."""
         while not self._stored.empty():
             yield self._stored.get()
 
-    def __enter__(self) -> _Writer:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -330,6 +339,32 @@ class _Writer:
         self._thread.join()
         if self._failure is not None and self._failure is not error:
             raise self._failure
+
+
+class _Here(_Writer):
+    """Scores in this process, and stores each trial while the next is scored."""
+
+    def __init__(self, study: optuna.Study, space: Space, scorer: Scorer, budget: int) -> None:
+        super().__init__()
+        self._study, self._space, self._scorer, self._budget = study, space, scorer, budget
+        self._numbers = itertools.count(study._storage.get_n_trials(study._study_id))
+
+    def scored(self, generation: int, archs: Sequence[Arch]) -> Iterator[Record]:
+        for finished in _scored(self._scorer, archs):
+            record = _record(self._space, next(self._numbers), generation, finished)
+            self.put(partial(self._store, record, finished))
+            yield record
+
+    def _store(self, record: Record, finished: _Finished) -> Record:
+        write_trial(
+            self._study,
+            self._space,
+            record,
+            budget=self._budget,
+            started=finished.started,
+            completed=finished.completed,
+        )
+        return record
 
 
 def _conditions(

@@ -10,7 +10,7 @@ import re
 import sqlite3
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -314,6 +314,19 @@ def _check_directions(name: str, found: list[str]) -> None:
         )
 
 
+def waiting_trial(
+    space: Space, arch: Arch, *, generation: int, macs: int, params: int, budget: int
+) -> FrozenTrial:
+    """An architecture as a trial that has no score yet."""
+    return optuna.trial.create_trial(
+        state=TrialState.WAITING,
+        params=encode(space, arch),
+        distributions=distributions(space),
+        user_attrs={"arch": arch.to_json(), "macs": macs, "params": params},
+        system_attrs={GENERATION: generation, CONSTRAINTS: [float(macs - budget)]},
+    )
+
+
 def write_trial(
     study: optuna.Study,
     space: Space,
@@ -327,30 +340,23 @@ def write_trial(
 
     The storage numbers it; times are naive local ones, as Optuna's own. Raises StorageError.
     """
-    arch = record.arch.to_json()
-    trial = optuna.trial.create_trial(
-        values=[record.accuracy, record.macs],
-        params=encode(space, record.arch),
-        distributions=distributions(space),
-        user_attrs={
-            "arch": arch,
-            "macs": record.macs,
-            "params": record.params,
-            "loss": record.loss,
-            "seconds": record.seconds,
-        },
-        system_attrs={
-            GENERATION: record.generation,
-            CONSTRAINTS: [float(record.macs - budget)],
-        },
+    trial = waiting_trial(
+        space,
+        record.arch,
+        generation=record.generation,
+        macs=record.macs,
+        params=record.params,
+        budget=budget,
     )
+    trial.state, trial.values = TrialState.COMPLETE, [record.accuracy, record.macs]
+    trial.user_attrs |= {"loss": record.loss, "seconds": record.seconds}
     trial.datetime_start, trial.datetime_complete = started, completed
     asked = f"trial {record.number} of the study {study.study_name!r} cannot be stored"
     with storage_errors(asked):
         if (database := backend(study)) is None:
             study.add_trial(trial)
             return
-        asked_before = False
+        asked_before, arch = False, record.arch.to_json()
 
         def insert() -> None:
             nonlocal asked_before
@@ -362,8 +368,9 @@ def write_trial(
         patiently(insert)
 
 
-def records(study: optuna.Study) -> list[Record]:
-    """The finished trials that `write_trial` stored, by number; trials of others are not ours.
+def records(study: optuna.Study, trial_ids: Collection[int] | None = None) -> list[Record]:
+    """The finished trials of hnas, by number; trials of others are not ours. With `trial_ids`, of a
+    database, only those among them.
 
     Raises StorageError.
     """
@@ -371,7 +378,7 @@ def records(study: optuna.Study) -> list[Record]:
     trials: Sequence[Row | FrozenTrial]
     with storage_errors(asked):
         if (database := backend(study)) is not None:
-            trials = patiently(partial(finished, database, study._study_id))
+            trials = patiently(partial(finished, database, study._study_id, trial_ids))
         else:
             trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     return list(_records(trials))

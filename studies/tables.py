@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,16 @@ from optuna.distributions import distribution_to_json
 from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import ColumnElement, Connection, Engine, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    bindparam,
+    func,
+    insert,
+    select,
+    update,
+)
 
 
 @dataclass(kw_only=True)
@@ -50,14 +59,28 @@ def backend(study: optuna.Study) -> RDBStorage | None:
 
 def insert_trial(storage: RDBStorage, study_id: int, trial: FrozenTrial) -> None:
     """Stores a finished trial with finite values, in one transaction, numbered by the storage."""
-    trials, studies = models.TrialModel, models.StudyModel
     with storage.engine.begin() as connection:
-        # Where several write, one after the other: numbers are counted.
-        connection.execute(
-            select(studies.study_id).where(studies.study_id == study_id).with_for_update()
-        )
+        lock_study(connection, study_id)
+        insert_trials(connection, study_id, [trial])
+
+
+def lock_study(connection: Connection, study_id: int) -> None:
+    """Where several write, one after the other: numbers are counted."""
+    studies = models.StudyModel
+    connection.execute(
+        select(studies.study_id).where(studies.study_id == study_id).with_for_update()
+    )
+
+
+def insert_trials(
+    connection: Connection, study_id: int, trials: Sequence[FrozenTrial]
+) -> list[int]:
+    """The ids of new trials in a locked study; they get the next numbers, in their order."""
+    model = models.TrialModel
+    ids: list[int] = []
+    for trial in trials:
         made = connection.execute(
-            insert(trials).values(
+            insert(model).values(
                 study_id=study_id,
                 state=trial.state,
                 datetime_start=trial.datetime_start,
@@ -65,30 +88,23 @@ def insert_trial(storage: RDBStorage, study_id: int, trial: FrozenTrial) -> None
             )
         )
         assert made.inserted_primary_key is not None
-        its = {"trial_id": made.inserted_primary_key[0]}
-        before = select(func.count()).where(
-            trials.study_id == study_id, trials.trial_id < its["trial_id"]
-        )
-        number = connection.scalar(before)
+        ids.append(made.inserted_primary_key[0])
+    if ids:
+        before = select(func.count()).where(model.study_id == study_id, model.trial_id < ids[0])
+        first = connection.scalar(before) or 0
         connection.execute(
-            update(trials).where(trials.trial_id == its["trial_id"]).values(number=number)
+            update(model).where(model.trial_id == bindparam("its")).values(number=bindparam("n")),
+            [{"its": trial_id, "n": number} for number, trial_id in enumerate(ids, first)],
         )
-        _insert(connection, models.TrialParamModel, _params(its, trial))
-        finite = models.TrialValueModel.TrialValueType.FINITE
-        _insert(
-            connection,
-            models.TrialValueModel,
-            [
-                {**its, "objective": i, "value": value, "value_type": finite}
-                for i, value in enumerate(trial.values)
-            ],
-        )
-        for model, attrs in (
-            (models.TrialUserAttributeModel, trial.user_attrs),
-            (models.TrialSystemAttributeModel, trial.system_attrs),
-        ):
-            rows = [{**its, "key": key, "value_json": json.dumps(v)} for key, v in attrs.items()]
-            _insert(connection, model, rows)
+    for table, rows in (
+        (models.TrialParamModel, _params),
+        (models.TrialValueModel, _values),
+        (models.TrialUserAttributeModel, lambda trial: _attrs(trial.user_attrs)),
+        (models.TrialSystemAttributeModel, lambda trial: _attrs(trial.system_attrs)),
+    ):
+        its = zip(ids, trials, strict=True)
+        _insert(connection, table, [{"trial_id": i, **row} for i, t in its for row in rows(t)])
+    return ids
 
 
 def has_trial(storage: RDBStorage, study_id: int, **attrs: Any) -> bool:
@@ -102,10 +118,9 @@ def has_trial(storage: RDBStorage, study_id: int, **attrs: Any) -> bool:
         return connection.execute(query).first() is not None
 
 
-def _params(its: dict[str, int], trial: FrozenTrial) -> list[dict[str, Any]]:
+def _params(trial: FrozenTrial) -> list[dict[str, Any]]:
     return [
         {
-            **its,
             "param_name": name,
             "param_value": trial.distributions[name].to_internal_repr(value),
             "distribution_json": distribution_to_json(trial.distributions[name]),
@@ -114,15 +129,29 @@ def _params(its: dict[str, int], trial: FrozenTrial) -> list[dict[str, Any]]:
     ]
 
 
+def _values(trial: FrozenTrial) -> list[dict[str, Any]]:
+    finite = models.TrialValueModel.TrialValueType.FINITE
+    return [
+        {"objective": i, "value": value, "value_type": finite}
+        for i, value in enumerate(trial.values or ())
+    ]
+
+
+def _attrs(attrs: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{"key": key, "value_json": json.dumps(value)} for key, value in attrs.items()]
+
+
 def _insert(connection: Connection, model: Any, rows: list[dict[str, Any]]) -> None:
     if rows:
         connection.execute(insert(model), rows)
 
 
-def finished(storage: RDBStorage, study_id: int) -> list[Row]:
-    """The COMPLETE trials of a study, by number."""
+def finished(
+    storage: RDBStorage, study_id: int, trial_ids: Collection[int] | None = None
+) -> list[Row]:
+    """The COMPLETE trials of a study, or those among `trial_ids`, by number."""
     with storage.engine.connect() as connection:
-        return _finished(connection, study_id)
+        return _finished(connection, study_id, trial_ids)
 
 
 def stored(engine: Engine, names: Sequence[str]) -> dict[str, Stored]:
@@ -164,9 +193,15 @@ def _columns(model: Any) -> Any:
     return model.__table__.c
 
 
-def _finished(connection: Connection, study_id: int) -> list[Row]:
+def _finished(
+    connection: Connection, study_id: int, trial_ids: Collection[int] | None = None
+) -> list[Row]:
     trials, values = _columns(models.TrialModel), _columns(models.TrialValueModel)
-    of_study = (trials.study_id == study_id, trials.state == TrialState.COMPLETE)
+    of_study: tuple[ColumnElement[bool], ...] = (
+        trials.study_id == study_id,
+        trials.state == TrialState.COMPLETE,
+        *(() if trial_ids is None else (trials.trial_id.in_(trial_ids),)),
+    )
     found = connection.execute(
         select(trials.trial_id, trials.number).where(*of_study).order_by(trials.number)
     )

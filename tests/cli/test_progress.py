@@ -9,7 +9,6 @@ from rich.console import Console
 
 from cli.progress import Bars, Display, Lines, display, duration
 from hnas.arch import Arch, Block
-from hnas.scored import Score
 from hnas.training.loop import Epoch
 from studies.stage import TrialEvent
 
@@ -33,7 +32,6 @@ def trial(done: int) -> TrialEvent:
         number=done - 1,
         generation=3,
         arch=Arch((Block(G=3, L=0, d_k=48, d_z=4),)),
-        score=Score(accuracy=0.4, loss=1.0, images=10, seconds=0.1),
         macs=1_000_000,
         best_accuracy=0.5,
         best_macs=1_655_408,
