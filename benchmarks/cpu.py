@@ -16,6 +16,7 @@ from pathlib import Path
 from benchmarks.common import Row, table, write
 
 SCRIPTS = (
+    "linear",
     "local_head",
     "supernet_step",
     "augmentation",

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from hnas import arch as archs
 from hnas import layout
+from hnas.linear import Linear
 from hnas.locality import CONVOLUTIONS, window
 from hnas.space import Frame
 
@@ -59,18 +60,17 @@ class Parts(Protocol):
 def attention(x: Tensor, parts: Parts) -> Tensor:
     """Self-attention among the global channels: (B, T, Cg) -> (B, T, Cg), scale h^-1/2."""
     B, T, _ = x.shape
-    # Flattened first: two dimensions keep the channel slice a view inside the matrix product.
-    qkv = parts.qkv(x.flatten(0, 1)).view(B, T, 3, parts.sizes["H"], parts.sizes["h"])
-    return parts.proj(attend(qkv)).view(B, T, -1)
+    qkv = parts.qkv(x).view(B, T, 3, parts.sizes["H"], parts.sizes["h"])
+    return parts.proj(attend(qkv))
 
 
 def attend(qkv: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Attention's two products: (B, T, 3, H, h) -> (B T, H h). `mask` (T, T), booleans, says which
+    """Attention's two products: (B, T, 3, H, h) -> (B, T, H h). `mask` (T, T), booleans, says which
     token (row) sees which (column)."""
     B, T, _, H, h = qkv.shape
     q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
     y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-    return y.transpose(1, 2).reshape(B * T, H * h)
+    return y.transpose(1, 2).reshape(B, T, H * h)
 
 
 def local(x: Tensor, parts: Parts) -> Tensor:
@@ -81,14 +81,14 @@ def local(x: Tensor, parts: Parts) -> Tensor:
     """
     B, T, _ = x.shape
     s = parts.sizes
-    y = parts.expand(x.flatten(0, 1))
+    y = parts.expand(x)
     if parts.frame.local == "attention":
         mask = window(parts.frame.side, s["K"], x.device)
         y = attend(y.view(B, T, 3, s["Hl"], s["hl"]), mask)
     else:
-        y = parts.depthwise(F.glu(y, dim=-1).view(B, T, -1))
-        y = F.silu(parts.norm(y.flatten(0, 1)))
-    return parts.project(parts.dropout(y)).view(B, T, -1)
+        y = parts.depthwise(F.glu(y, dim=-1))
+        y = F.silu(parts.norm(y.flatten(0, 1))).view(B, T, -1)
+    return parts.project(parts.dropout(y))
 
 
 def mix(x: Tensor, parts: Parts) -> Tensor:
@@ -144,21 +144,21 @@ class Block(nn.Module):
         self.norm1 = nn.LayerNorm(d, eps=1e-6)
         if Cg:
             inner = s["H"] * s["h"]
-            self.qkv = nn.Linear(Cg, 3 * inner)
-            self.proj = nn.Linear(inner, Cg)
+            self.qkv = Linear(Cg, 3 * inner)
+            self.proj = Linear(inner, Cg)
         if Cl:
             inner, K = s["E"] * Cl, s["K"]
             if frame.local == "attention":
-                self.expand = nn.Linear(Cl, 3 * inner)
+                self.expand = Linear(Cl, 3 * inner)
             else:
-                self.expand = nn.Linear(Cl, 2 * inner)
+                self.expand = Linear(Cl, 2 * inner)
                 convolution = CONVOLUTIONS[frame.local]
                 self.depthwise = convolution(inner, inner, K, padding=K // 2, groups=inner)
                 self.norm = nn.BatchNorm1d(inner)
-            self.project = nn.Linear(inner, Cl)
+            self.project = Linear(inner, Cl)
         self.norm2 = nn.LayerNorm(d, eps=1e-6)
-        self.fc1 = nn.Linear(d, m)
-        self.fc2 = nn.Linear(m, d)
+        self.fc1 = Linear(d, m)
+        self.fc2 = Linear(m, d)
 
     def forward(self, x: Tensor) -> Tensor:
         return forward(x, self, self.drop_path)

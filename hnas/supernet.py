@@ -21,6 +21,7 @@ from hnas.arch import Arch, Block
 from hnas.differences import differences, listed
 from hnas.errors import InputError
 from hnas.glit import Glit, Trunk
+from hnas.linear import linear
 from hnas.locality import DEPTHWISE
 from hnas.slicing import cut, overlap, subnet
 from hnas.space import BlockSpace, Frame, Space
@@ -90,7 +91,7 @@ class Subnet:
 
 
 def _linear(weights: dict[str, Tensor], name: str) -> blocks.Map:
-    return partial(F.linear, weight=weights[f"{name}.weight"], bias=weights[f"{name}.bias"])
+    return partial(linear, weight=weights[f"{name}.weight"], bias=weights[f"{name}.bias"])
 
 
 def _layer_norm(d: tuple[int], weight: Tensor, bias: Tensor) -> blocks.Map:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from hnas.arch import Arch
 from hnas.glit import Glit
+from hnas.linear import Linear
 from hnas.locality import TokenConv1d
 from hnas.space import Frame
 
@@ -44,6 +45,9 @@ class Textbook(Glit):
     def __init__(self, frame: Frame, arch: Arch) -> None:
         super().__init__(frame, arch)
         for block in self.blocks:
+            for name, part in list(block.named_children()):
+                if isinstance(part, Linear):
+                    block.add_module(name, nn.Linear(part.in_features, part.out_features))
             conv = getattr(block, "depthwise", None)
             if conv is None:
                 continue

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 SCRIPTS = (
+    "linear",
     "local_head",
     "supernet_step",
     "augmentation",

@@ -18,6 +18,7 @@ from hnas.conventions import CONVENTIONS, macs, macs_by_part
 from hnas.cost import cost
 from hnas.errors import InputError
 from hnas.glit import Glit
+from hnas.linear import Linear
 from hnas.locality import PatchConv2d, TokenConv1d
 from hnas.textbook import Textbook
 
@@ -88,6 +89,7 @@ def block(m: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
 RULES = {
     nn.LayerNorm: free,
     nn.BatchNorm1d: free,
+    Linear: convolved,
     TokenConv1d: convolved,
     PatchConv2d: convolved_patches,
     Block: block,

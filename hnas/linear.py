@@ -1,0 +1,46 @@
+"""Linear maps of tokens, by the library that is faster for their size.
+
+On a CPU PyTorch gives a matrix product to MKL and a convolution to oneDNN. On an AMD processor MKL
+runs at less than half of oneDNN's speed; a convolution with a 1 x 1 kernel is the same map, and
+costs more to begin. `benchmarks.linear` measures where it pays.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LARGE = 2**23
+"""Multiply-accumulates from which on a convolution pays."""
+IMAGES = 16
+"""Fewer are not given to oneDNN by PyTorch on one thread."""
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """x (B, T, inputs), weight (outputs, inputs), bias (outputs,) -> (B, T, outputs).
+
+    `torch.nn.functional.linear` but for rounding. The choice depends on sizes alone, so that equal
+    sizes give equal bits.
+    """
+    B, T, _ = x.shape
+    if (
+        not torch.compiler.is_compiling()  # first: a traced batch has no size to compare
+        and x.device.type == "cpu"
+        and x.dtype == torch.float32
+        and B >= IMAGES
+        and B * T * weight.numel() >= LARGE
+        and torch.backends.mkldnn.is_available()
+    ):
+        # Tokens are in memory a channels-last image of height 1.
+        image = x.transpose(1, 2).unsqueeze(2)
+        return F.conv2d(image, weight[:, :, None, None], bias).squeeze(2).transpose(1, 2)
+    # Flattened: two dimensions keep a slice of channels a view inside the matrix product.
+    return F.linear(x.flatten(0, 1), weight, bias).view(B, T, -1)
+
+
+class Linear(nn.Linear):
+    """nn.Linear's weights, applied to tokens (B, T, inputs) by `linear`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return linear(input, self.weight, self.bias)
