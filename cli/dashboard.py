@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
 
 from cli.options import find_run, run_option, storage_option
+from hnas.errors import HnasError
 
 
 @click.command()
@@ -17,22 +19,31 @@ from cli.options import find_run, run_option, storage_option
 def dashboard(folder: Path | None, port: int, host: str, storage: str | None) -> None:
     """Show a run's studies in the browser.
 
-    Serves optuna-dashboard until Ctrl-C, on this machine alone: it asks for no password. With
-    --storage and no --run all studies of that storage are shown.
+    Serves optuna-dashboard until Ctrl-C, on this machine alone: it asks for no password. A study's
+    page ends with figures of hnas: the fronts of all stages, the hypervolume, the global groups of
+    each block. Studies, and trials on the front of a finished stage, have a note; these trials a
+    drawing too. While a search goes on they are brought up to it every half minute or so.
+
+    With --storage and no --run all studies of that storage are shown, with what they have.
 
     \b
     Examples:
       hnas dashboard --run runs/digits
       ssh -L 8080:127.0.0.1:8080 HOST    and it is there on your machine too
     """
-    from studies.dashboard import dashboard as bound
-    from studies.dashboard import link_stages
+    from studies.dashboard.annotate import annotate, artifacts
+    from studies.dashboard.server import dashboard as bound
     from studies.run import open_run
 
+    files, refresh = None, None
     if storage is None or folder is not None:
         run = open_run(find_run(folder), storage=storage)
-        storage = run.storage
-        link_stages(run)
-    with bound(storage, host=host, port=port) as server:
+        storage, files, refresh = run.storage, artifacts(run), partial(annotate, run)
+    with bound(storage, artifacts=files, refresh=refresh, host=host, port=port) as server:
+        if refresh is not None:
+            try:
+                refresh()
+            except HnasError as error:
+                click.echo(f"Figures and notes are shown as they are: {error}", err=True)
         click.echo(f"http://{host}:{server.server_port}/dashboard  (Ctrl-C ends it)")
         server.serve_forever()

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 
 Point = tuple[float, int]
 """Accuracy (0 to 1) and MACs."""
+STEPS = 200
+"""Most points of a curve of hypervolume."""
 
 
 def pareto(points: Sequence[Point]) -> list[int]:
@@ -32,3 +34,16 @@ def hypervolume(points: Sequence[Point], budget: int) -> float:
     ends = [macs for _, macs in front[1:]] + [budget]
     strips = (accuracy * (end - macs) for (accuracy, macs), end in zip(front, ends, strict=True))
     return math.fsum(strips) / budget if front else 0.0
+
+
+def growth(points: Sequence[Point], budget: int) -> tuple[list[int], list[float]]:
+    """Numbers of trials, STEPS at most and the last of them all, and the hypervolume after each."""
+    step = max(-(-len(points) // STEPS), 1)
+    ends = [*range(step, len(points), step), len(points)] if points else []
+    front: list[Point] = []
+    volumes, begin = [], 0
+    for end in ends:
+        known = [*front, *points[begin:end]]
+        front, begin = [known[i] for i in pareto(known)], end
+        volumes.append(hypervolume(front, budget))
+    return ends, volumes

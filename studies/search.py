@@ -220,7 +220,17 @@ class Search:
                 f"stage {number} has scored every architecture it found within the budget: "
                 f"{len(result.records)} of {asked.trials} trials"
             )
+        self._annotate()
         return result
+
+    def _annotate(self) -> None:
+        """For the dashboard; a search does not fail for it."""
+        try:
+            from studies.dashboard.annotate import annotate
+
+            annotate(self.run)
+        except Exception as error:  # whatever it is: `hnas dashboard` makes it again, and tells
+            self.watch.note(f"figures and notes for the dashboard could not be written: {error}")
 
     def _space(self, number: int) -> Space:
         return self.run.stage(number).space(self.handoff() if number > 1 else None)
@@ -335,6 +345,7 @@ class Search:
             found = evaluate(model, test, self.data, batch=self.plan.score.batch)
             result[name] = {**as_json(network), "test_accuracy": found.accuracy}
         self.run.write("result.json", result)
+        self._annotate()
         return result
 
     def winner(self) -> Network:

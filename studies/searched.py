@@ -35,10 +35,11 @@ def read_searched(run: Run) -> tuple[Searched, ...]:
     not say what it searches, StorageError.
     """
     studies = read_studies(run).values()
-    return tuple(_searched(run, study) for study in studies if study.records)
+    return tuple(searched(run, study) for study in studies if study.records)
 
 
-def _searched(run: Run, study: Snapshot) -> Searched:
+def searched(run: Run, study: Snapshot) -> Searched:
+    """A study of the run. Raises StateError where it does not say what it searches."""
     attrs = study.user_attrs
     try:
         return Searched(

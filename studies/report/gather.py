@@ -197,11 +197,13 @@ def picture_of(plan: Plan, status: Status) -> Picture | None:
         number, record = best[-1]
         assert record is not None
         title, arch = f"The best so far, trial {record.number} of stage {number}", record.arch
-    macs = (
-        *(block_cost(plan.net, block).macs for block in arch.blocks),
-        shared_cost(plan.net).macs,
-    )
-    return Picture(title=title, frame=plan.net, arch=arch, macs=macs)
+    return picture(title, plan.net, arch)
+
+
+def picture(title: str, frame: Frame, arch: Arch) -> Picture:
+    """Of any network."""
+    macs = (*(block_cost(frame, block).macs for block in arch.blocks), shared_cost(frame).macs)
+    return Picture(title=title, frame=frame, arch=arch, macs=macs)
 
 
 def read_ranking(run: Run, stage: int) -> Ranking | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,14 +12,12 @@ from matplotlib.ticker import EngFormatter
 from hnas.arch import Block
 from studies.figures import COLOURS, MARKERS, panels
 from studies.findings_figure import GREY, depth_panel, importances_panel, shares_panel
-from studies.hypervolume import Point, hypervolume, pareto
+from studies.hypervolume import Point, growth, pareto
 from studies.report.gather import Picture, Ranking, Report
 from studies.searched import Searched
 
 GLOBAL, LOCAL, FFN = "#a8d0ec", "#f6c79b", "#e4e4e4"
 """Pale, so that what is written on them can be read."""
-STEPS = 200
-"""Most points of a curve of hypervolume."""
 PER_ROW = 6
 """Blocks in a row of the drawing of a network: more would be too small to read on paper."""
 
@@ -151,7 +148,7 @@ def history(searched: Searched) -> Figure:
     scores.plot(trials, best, color=COLOURS[1], label="the best so far")
     scores.set(xlabel="trials", ylabel="score", title=f"{searched.stage}: scores")
     scores.legend(fontsize="small", loc="lower right")
-    ends, volumes = _volumes(points, searched.budget)
+    ends, volumes = growth(points, searched.budget)
     volume.plot(ends, volumes, color=COLOURS[2])
     volume.set(xlabel="trials", ylabel="share of the area", title=f"{searched.stage}: hypervolume")
     return figure
@@ -159,19 +156,6 @@ def history(searched: Searched) -> Figure:
 
 def _points(searched: Searched) -> list[Point]:
     return [(record.accuracy, record.macs) for record in searched.records]
-
-
-def _volumes(points: Sequence[Point], budget: int) -> tuple[list[int], list[float]]:
-    """The hypervolume after so many trials, at STEPS places at most."""
-    step = -(-len(points) // STEPS)
-    ends = [*range(step, len(points), step), len(points)]
-    front: list[Point] = []
-    volumes, begin = [], 0
-    for end in ends:
-        known = [*front, *points[begin:end]]
-        front, begin = [known[i] for i in pareto(known)], end
-        volumes.append(hypervolume(front, budget))
-    return ends, volumes
 
 
 def common(report: Report) -> Figure:

@@ -1,4 +1,4 @@
-"""`hnas dashboard`: what is served, to whom, and the links between the stages."""
+"""`hnas dashboard`: what is served, to whom, and how it looks in a real browser."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
+from browser import chromium
 from click.testing import CliRunner, Result
 
 from cli.main import hnas
-from hnas.errors import StorageError
-from studies.dashboard import dashboard, link_stages
-from studies.run import open_run
-from studies.storage import open_storage
+from studies.dashboard.annotate import artifacts
+from studies.dashboard.server import dashboard
+from studies.run import Run, open_run
+from studies.stage import front
+from studies.storage import open_storage, open_study
 
 
 def invoke(*args: object) -> Result:
@@ -33,9 +35,9 @@ def copy(tmp_path: Path, finished: tuple[Path, Result]) -> Path:
 
 
 @contextmanager
-def served(url: str) -> Iterator[str]:
+def served(run: Run) -> Iterator[str]:
     """The address of a dashboard that answers."""
-    with dashboard(url, port=0) as server:
+    with dashboard(run.storage, artifacts=artifacts(run), port=0) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
@@ -50,16 +52,16 @@ def fetched(address: str) -> Any:
         return json.load(answer)
 
 
-def test_it_shows_both_studies_and_links_them(copy: Path) -> None:
-    run = open_run(copy)
-    link_stages(run)
-    with served(run.storage) as address:
+def test_it_shows_both_studies_and_links_them(finished: tuple[Path, Result]) -> None:
+    """The search has annotated them."""
+    with served(open_run(finished[0])) as address:
         studies = fetched(f"{address}/api/studies")["study_summaries"]
         ids = {study["study_name"]: study["study_id"] for study in studies}
         assert set(ids) == {"finished-stage1", "finished-stage2"}
         for stage, other, trials in ((1, 2, 8), (2, 1, 6)):
             study = fetched(f"{address}/api/studies/{ids[f'finished-stage{stage}']}")
             assert len(study["trials"]) == trials
+            assert study["objective_names"] == ["held-out accuracy", "FLOPs (MACs)"]
             name = f"finished-stage{other}"
             link = f"[stage {other}, `{name}`](/dashboard/studies/{ids[name]})"
             assert link in study["note"]["body"]
@@ -67,15 +69,60 @@ def test_it_shows_both_studies_and_links_them(copy: Path) -> None:
             assert page.status == 200
 
 
-def test_a_note_is_put_once(copy: Path) -> None:
-    run = open_run(copy)
-    storage = open_storage(run.storage)
-    number = storage.get_study_id_from_name(run.study_name(1))
-    link_stages(run)
-    noted = storage.get_study_system_attrs(number)
-    link_stages(run)
-    assert storage.get_study_system_attrs(number) == noted
-    assert noted["dashboard:note_ver"] == 1
+def test_figures_notes_and_drawings_are_served(finished: tuple[Path, Result]) -> None:
+    run = open_run(finished[0])
+    with served(run) as address:
+        study = fetched(f"{address}/api/studies/2")
+        figures = {
+            one["id"]: json.loads(one["graph_object"]) for one in study["plotly_graph_objects"]
+        }
+        assert set(figures) == {"fronts", "hypervolume"}
+        shown = {trial["number"]: trial for trial in study["trials"]}
+        elites = {
+            record.number for record in front(open_study(open_storage(run.storage), study["name"]))
+        }
+        assert {n for n, trial in shown.items() if trial["note"]["body"]} == elites
+        for number in elites:
+            (drawing,) = shown[number]["artifacts"]
+            url = f"{address}/artifacts/2/{shown[number]['trial_id']}/{drawing['artifact_id']}"
+            with urlopen(url, timeout=20) as picture:
+                assert picture.headers["Content-Type"] == "image/svg+xml"
+                assert picture.read().startswith(b"<svg")
+
+
+def test_it_brings_up_a_run_of_before(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one whose folder was moved without its drawings."""
+    monkeypatch.setattr("socketserver.BaseServer.serve_forever", lambda server: None)
+    shutil.rmtree(artifacts(open_run(copy)))
+    result = invoke("--run", copy, "--port", 0)
+    assert result.exit_code == 0 and result.stderr == ""
+    assert list(artifacts(open_run(copy)).iterdir())
+
+
+def test_what_cannot_be_brought_up_is_told_and_the_rest_shown(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("socketserver.BaseServer.serve_forever", lambda server: None)
+    (copy / "result.json").write_text("torn")
+    result = invoke("--run", copy, "--port", 0)
+    assert result.exit_code == 0
+    assert result.stderr.startswith("Figures and notes are shown as they are: ")
+    assert "result.json cannot be read as JSON" in result.stderr
+    assert result.stdout.startswith("http://127.0.0.1:")
+
+
+def test_a_search_does_not_fail_for_it(
+    tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(run: Run) -> None:
+        raise ZeroDivisionError("of a figure")
+
+    monkeypatch.setattr("studies.dashboard.annotate.annotate", fails)
+    args = ("search", "--plan", tiny, "--run", tmp_path / "run", "--stage", 1, "--device", "cpu")
+    result = CliRunner().invoke(hnas, [*map(str, args)], catch_exceptions=False)
+    assert result.exit_code == 0
+    told = " ".join(result.output.split())
+    assert "figures and notes for the dashboard could not be written: of a figure" in told
 
 
 def test_the_address_is_printed_and_ctrl_c_ends_it(
@@ -121,6 +168,98 @@ def test_a_storage_alone(tmp_path: Path) -> None:
 
 def test_a_run_that_has_not_begun_its_studies(tmp_path: Path, tiny: Path) -> None:
     shutil.copy(tiny, tmp_path / "plan.toml")
-    with pytest.raises(StorageError, match="there is no study storage"):
-        link_stages(open_run(tmp_path))
+    result = invoke("--run", tmp_path, "--port", 0)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: there is no study storage")
     assert [path.name for path in tmp_path.iterdir()] == ["plan.toml"]
+
+
+# In a browser
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as driver:
+        driver.set_window_size(1400, 1250)
+        yield driver
+
+
+@pytest.fixture(scope="module")
+def address(finished: tuple[Path, Result]) -> Iterator[str]:
+    with served(open_run(finished[0])) as address:
+        yield address
+
+
+def seen(browser: Any, css: str, text: str = "") -> Any:
+    """The first element that is shown, of this text; waited for."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    def there(driver: Any) -> Any:
+        for element in driver.find_elements("css selector", css):
+            if text in element.text and element.is_displayed():
+                return element
+        return None
+
+    return WebDriverWait(browser, 20).until(there, f"no {css} with {text!r}")
+
+
+def complaints(browser: Any) -> list[str]:
+    """Of the console, since this was asked last."""
+    return [entry["message"] for entry in browser.get_log("browser")]
+
+
+def test_the_studies_are_listed(browser: Any, address: str) -> None:
+    browser.get(f"{address}/dashboard")
+    for name in ("finished-stage1", "finished-stage2"):
+        assert seen(browser, "a", name)
+    assert complaints(browser) == []
+
+
+@pytest.mark.parametrize("study", [1, 2])
+def test_the_front_and_our_figures_are_drawn(browser: Any, address: str, study: int) -> None:
+    browser.get(f"{address}/dashboard/studies/{study}")
+    assert seen(browser, "h6", "Pareto Front") and seen(browser, "h6", "Study User Attributes")
+    titles = ["Accuracy against FLOPs, all stages", f"Hypervolume of stage {study}"]
+    if study == 1:
+        titles.append("Global groups of each block, stage 1")
+    for title in titles:
+        assert seen(browser, ".js-plotly-plot .gtitle", title)
+    points = "#graph-pareto-front .scatterlayer .points path"
+    assert len(browser.find_elements("css selector", points)) == {1: 8, 2: 6}[study], "all trials"
+    # The objectives' names, on the axes' menus.
+    assert seen(browser, "body", "held-out accuracy") and seen(browser, "body", "FLOPs (MACs)")
+    ours = browser.execute_script(
+        "return [...document.querySelectorAll('[id^=\"user-defined-plot:\"]')].map(plot => "
+        "[plot.id.split(':')[1], plot.data.length, plot.querySelectorAll('.trace, .hm').length])"
+    )
+    assert {name for name, _, _ in ours} == {"fronts", "hypervolume"} | (
+        {"global-groups"} if study == 1 else set()
+    )
+    assert all(drawn >= data >= 1 for _, data, drawn in ours)
+    assert complaints(browser) == []
+
+
+def test_an_elite_has_its_note_and_its_drawing(browser: Any, address: str) -> None:
+    study = fetched(f"{address}/api/studies/2")
+    elite = next(trial for trial in study["trials"] if trial["note"]["body"])
+    browser.get(f"{address}/dashboard/studies/2/trials?numbers={elite['number']}")
+    assert seen(browser, "h2", f"rial {elite['number']}, on the front of stage 2")
+    assert seen(browser, "table th", "of the MACs")
+    assert seen(browser, "p, span, div", "architecture.svg")
+    for picture in (
+        seen(browser, "img[alt*='◧'], img[alt*='■'], img[alt*='□']"),
+        seen(browser, "img[alt='architecture.svg']"),
+    ):
+        width = browser.execute_script("return arguments[0].naturalWidth", picture)
+        assert elite["artifacts"][0]["artifact_id"] in picture.get_attribute("src")
+        assert width > 100, "it was loaded and is a picture"
+    assert complaints(browser) == []
+
+
+def test_a_note_leads_to_the_other_stage(browser: Any, address: str) -> None:
+    browser.get(f"{address}/dashboard/studies/1/note")
+    assert seen(browser, "h2", "Stage 1 of the hierarchical search finished")
+    seen(browser, "a", "stage 2, finished-stage2").click()
+    assert seen(browser, "h6", "Pareto Front")
+    assert browser.current_url == f"{address}/dashboard/studies/2"
+    assert complaints(browser) == []

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browser import chromium
 from click.testing import CliRunner, Result
 
 from cli.main import hnas
@@ -63,27 +64,10 @@ def test_a_place_that_cannot_be_written_is_told(folder: Path, tmp_path: Path) ->
 # In a browser
 
 
-def _browser() -> str | None:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    return next((path for name in names if (path := shutil.which(name))), None)
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A real, headless Chromium that keeps what its console and network did."""
-    binary, driver = _browser(), shutil.which("chromedriver")
-    if binary is None or driver is None:
-        pytest.skip("needs chromium and chromedriver (.ci/run installs both)")
-    webdriver = pytest.importorskip("selenium.webdriver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = binary
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    service = webdriver.ChromeService(driver)
-    chromium = webdriver.Chrome(options=options, service=service)
-    yield chromium
-    chromium.quit()
+    with chromium() as driver:
+        yield driver
 
 
 def requested(browser: Any) -> list[str]:

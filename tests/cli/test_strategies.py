@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from cli.main import hnas
 from hnas.export import load
-from studies.dashboard import link_stages
+from studies.dashboard.annotate import annotate
 from studies.run import open_run
 from studies.storage import open_storage
 
@@ -64,16 +63,15 @@ def test_status(flat: tuple[Path, Result]) -> None:
     assert "stage 2" not in text
 
 
-def test_the_dashboards_note_has_no_link(flat: tuple[Path, Result], tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(flat[0], tmp_path / "run"))
-    run = open_run(folder)
-    link_stages(run)
+def test_the_dashboards_note_has_no_link(flat: tuple[Path, Result]) -> None:
+    run = open_run(flat[0])
+    annotate(run)
     storage = open_storage(run.storage)
     attrs = storage.get_study_system_attrs(storage.get_study_id_from_name("run-flat"))
     note = "".join(str(text) for key, text in attrs.items() if key.startswith("dashboard:note_str"))
-    assert note.startswith("## Stage 1 of the flat search `run`")
+    assert "\n## Stage 1 of the flat search `run`\n" in f"\n{note}"
     assert "all at once, by SPOS's evolution." in note
-    assert "other stage" not in note
+    assert "Stages:" not in note
 
 
 def test_retrain_and_export(flat: tuple[Path, Result], tmp_path: Path) -> None:

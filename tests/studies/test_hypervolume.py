@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna._hypervolume import compute_hypervolume
 
-from studies.hypervolume import hypervolume, pareto
+from studies.hypervolume import STEPS, growth, hypervolume, pareto
 
 BUDGET = 1000
 POINTS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, BUDGET)), max_size=30)
@@ -40,3 +40,13 @@ def test_what_is_over_the_budget_adds_nothing():
 def test_the_best_there_could_be_is_1_and_nothing_is_0():
     assert hypervolume([(1.0, 0)], BUDGET) == 1
     assert hypervolume([], BUDGET) == 0
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 401])
+def test_it_grows_as_trials_come(count):
+    rng = np.random.default_rng(0)
+    points = [(float(rng.random()), int(rng.integers(1, 90))) for _ in range(count)]
+    ends, volumes = growth(points, 100)
+    assert ends[-1:] == [count][:count] and len(ends) <= STEPS
+    for end, volume in zip(ends, volumes, strict=True):
+        assert volume == pytest.approx(hypervolume(points[:end], 100))

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import re
 
-import numpy as np
-import pytest
 from matplotlib.figure import Figure
 
 from studies.figures import svg
-from studies.hypervolume import hypervolume
 from studies.report import pictures
 from studies.report.gather import Report
 
@@ -35,16 +32,6 @@ def test_a_front_shows_the_budget_and_who_was_retrained(report: Report) -> None:
 
 def test_a_front_of_a_search_that_has_begun(begun: Report) -> None:
     assert "retrained alone" not in texts(pictures.fronts(begun))
-
-
-@pytest.mark.parametrize("count", [1, 7, 401])
-def test_the_hypervolume_is_the_study_s(count: int) -> None:
-    rng = np.random.default_rng(0)
-    points = [(float(rng.random()), int(rng.integers(1, 90))) for _ in range(count)]
-    ends, volumes = pictures._volumes(points, 100)
-    assert ends[-1] == count and len(ends) <= pictures.STEPS
-    for end, volume in zip(ends, volumes, strict=True):
-        assert volume == pytest.approx(hypervolume(points[:end], 100))
 
 
 def test_history_is_drawn_of_every_study(report: Report) -> None:

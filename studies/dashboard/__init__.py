@@ -1,0 +1,1 @@
+"""A run in optuna-dashboard: what its studies carry for it, and serving it."""

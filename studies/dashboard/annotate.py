@@ -1,0 +1,152 @@
+"""What a run's studies carry for the dashboard: figures, notes, and drawings of elites.
+
+All of it follows from the stored trials and can be made again. It is kept where optuna-dashboard
+keeps what a person adds in the browser, in a study's system attributes, so that the stock dashboard
+shows it; a finished trial is not touched. Drawings are files of the run:
+
+    optuna-dashboard sqlite:///runs/digits/study.db --artifact-dir runs/digits/artifacts
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from optuna.storages import RDBStorage
+from optuna_dashboard import save_plotly_graph_object  # type: ignore[import-untyped]
+from optuna_dashboard._custom_plot_data import (  # type: ignore[import-untyped]
+    get_plotly_graph_objects,
+)
+from optuna_dashboard._note import (  # type: ignore[import-untyped]
+    get_note_from_system_attrs,
+    save_note_with_version,
+)
+
+from hnas.errors import StateError
+from studies.dashboard.figures import Figure, figures
+from studies.dashboard.notes import elite_note, study_note
+from studies.dashboard.shown import Shown, ShownRun, read_shown
+from studies.figures import svg
+from studies.published import published
+from studies.report.gather import IMAGENET, Picture, picture
+from studies.report.pictures import network
+from studies.run import Run, write
+from studies.storage import close_storage, open_storage, open_study, storage_errors
+
+OURS = 1
+"""The version of notes that hnas writes. Who edits one in the browser makes it 2: it is theirs."""
+DRAWING = "architecture.svg"
+"""What the drawing of an elite is called."""
+ATTACHED = "dashboard:artifacts:"
+"""How the attributes of a study begin that say which files its trials have:
+`dashboard:artifacts:TRIAL_ID:ARTIFACT_ID`. Optuna's own place, in the trial, is closed when a trial
+is finished."""
+
+
+def artifacts(run: Run) -> Path:
+    """The folder of the run's drawings, an Optuna `FileSystemArtifactStore`."""
+    return run.folder / "artifacts"
+
+
+def annotate(run: Run) -> None:
+    """Brings figures, notes and drawings up to the trials; nothing is written that is there.
+
+    Elites get theirs once their stage is finished. Where another process is at it, it is left to
+    that. Raises StateError where a file cannot be written, StorageError.
+    """
+    storage = open_storage(run.storage)
+    try:
+        with FileLock(run.folder / ".annotations.lock", timeout=0):
+            shown = read_shown(run, storage)
+            for stage in shown.stages:
+                with storage_errors(f"figures and notes of {stage.name!r} cannot be stored"):
+                    _Annotations(run, storage, stage).bring_up(shown)
+    except Timeout:
+        pass
+    except OSError as error:
+        raise StateError(f"{run.folder} cannot be written: {error.strerror}") from None
+    finally:
+        close_storage(storage)
+
+
+class _Annotations:
+    """Of one study."""
+
+    def __init__(self, run: Run, storage: RDBStorage, stage: Shown) -> None:
+        self.run, self.storage, self.stage = run, storage, stage
+        self.attrs: dict[str, Any] = storage.get_study_system_attrs(stage.study_id)
+
+    def bring_up(self, shown: ShownRun) -> None:
+        others = published() if self.run.plan.net.classes == IMAGENET else ()
+        for name, figure in figures(shown, self.stage, others).items():
+            self._figure(name, figure)
+        self._note(None, study_note(shown, self.stage))
+        if self.stage.finished:
+            self._elites(shown)
+
+    def _figure(self, name: str, figure: Figure) -> None:
+        written = _Json(figure)
+        if get_plotly_graph_objects(self.attrs).get(name) != written.to_json():
+            study = open_study(self.storage, self.stage.name)
+            save_plotly_graph_object(study, written, graph_object_id=name)
+
+    def _note(self, trial_id: int | None, text: str) -> None:
+        note = get_note_from_system_attrs(self.attrs, trial_id)
+        if note["version"] <= OURS and note["body"] != text:
+            save_note_with_version(self.storage, self.stage.study_id, trial_id, OURS, text)
+
+    def _elites(self, shown: ShownRun) -> None:
+        before = self._attached()
+        for record in self.stage.front:
+            trial_id = self.storage.get_trial_id_from_study_id_trial_number(
+                self.stage.study_id, record.number
+            )
+            drawn = picture("", self.run.plan.net, record.arch)
+            drawing = self._draw(drawn)
+            if before.pop(trial_id, None) != drawing:
+                about = {
+                    "artifact_id": drawing,
+                    "filename": DRAWING,
+                    "mimetype": "image/svg+xml",
+                    "encoding": None,
+                }
+                self._set(f"{ATTACHED}{trial_id}:{drawing}", json.dumps(about))
+            address = f"/artifacts/{self.stage.study_id}/{trial_id}/{drawing}"
+            self._note(trial_id, elite_note(shown, self.stage, record, drawn, address))
+        for trial_id, drawing in before.items():  # no longer on the front
+            self._set(f"{ATTACHED}{trial_id}:{drawing}", json.dumps(None))
+            self._note(trial_id, "")
+
+    def _attached(self) -> dict[int, str]:
+        """The drawings that are there, by trial."""
+        found = {}
+        for key, value in self.attrs.items():
+            if key.startswith(ATTACHED) and (about := json.loads(value)):
+                trial_id, drawing = key.removeprefix(ATTACHED).split(":")
+                if about["filename"] == DRAWING:
+                    found[int(trial_id)] = drawing
+        return found
+
+    def _draw(self, drawn: Picture) -> str:
+        """The artifact's id, by what is drawn: the same network is drawn once."""
+        name = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{drawn.frame} {drawn.arch.to_json()}"))
+        path = artifacts(self.run) / name
+        if not path.exists():
+            write(path, svg(network(drawn)).encode())
+        return name
+
+    def _set(self, key: str, value: str) -> None:
+        self.storage.set_study_system_attr(self.stage.study_id, key, value)
+
+
+class _Json:
+    """A figure as `save_plotly_graph_object` takes it."""
+
+    def __init__(self, figure: Figure) -> None:
+        self._text = json.dumps(figure, separators=(",", ":"), ensure_ascii=False)
+
+    def to_json(self) -> str:
+        return self._text

@@ -1,0 +1,222 @@
+"""The figures that hnas adds to the dashboard, as plotly's JSON: the dashboard brings plotly.js.
+
+plotly's Python package would write the same text; tests hold every figure to its schema.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from hnas.arch import Arch
+from studies.dashboard.shown import Shown, ShownRun
+from studies.figures import COLOURS
+from studies.hypervolume import growth
+from studies.published import Published
+from studies.report.document import GLYPHS
+from studies.searched import Searched
+from studies.status import Tested
+
+Figure = dict[str, Any]
+"""`data` and `layout`, https://plotly.com/javascript/reference."""
+
+DASHES = ("solid", "dash", "dashdot", "dot")
+SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x")
+"""Of plotly, in the order of `studies.figures.MARKERS`."""
+BESIDE = ("GLiT", "DeiT", "AutoFormer")
+"""Families of published networks that a front on ImageNet is set beside."""
+LOCAL_TO_GLOBAL = [[0, "#FDE3C8"], [0.5, "#9DB4C6"], [1, "#004C7A"]]
+"""Ever darker: the order can be seen without colours."""
+GREY = "#666666"
+
+
+def figures(shown: ShownRun, stage: Shown, published: Iterable[Published]) -> dict[str, Figure]:
+    """Those of one stage's page, by an id; none where it has no trials."""
+    if stage.searched is None:
+        return {}
+    made = {
+        "fronts": fronts(shown, published),
+        "hypervolume": hypervolume_growth(stage.searched, stage.number),
+    }
+    if any(len(block.G) > 1 for block in stage.searched.space.blocks):
+        made["global-groups"] = global_groups(stage.searched, stage.number)
+    return made
+
+
+def fronts(shown: ShownRun, published: Iterable[Published] = ()) -> Figure:
+    """Accuracy against MACs: the front of every stage, the retrained networks, the published."""
+    traces: list[Figure] = []
+    for i, stage in enumerate(one for one in shown.stages if one.searched):
+        traces.append(
+            {
+                "name": f"stage {stage.number}: front, inherited weights",
+                "x": [record.macs for record in stage.front],
+                "y": [record.accuracy for record in stage.front],
+                "text": [f"trial {r.number}: {glyphs(r.arch)}" for r in stage.front],
+                "mode": "lines+markers",
+                "line": {"shape": "hv", "color": COLOURS[i % 7], "dash": DASHES[i % 4]},
+                "marker": {"symbol": SYMBOLS[i % 7], "size": 9},
+            }
+        )
+    if shown.result is not None:
+        traces += _retrained(shown.result.candidates, shown.result.winner, shown.result.all_global)
+    beside = _published(published)
+    traces += beside
+    budget = shown.run.plan.budget()
+    top = max(max(trace["y"]) for trace in traces)
+    bottom = min(min(trace["y"]) for trace in traces)
+    macs = [budget, *(one for trace in traces for one in trace["x"])]
+    traces.append(
+        {
+            "name": f"budget, {budget:,} MACs",
+            "x": [budget, budget],
+            "y": [bottom, top],
+            "mode": "lines",
+            "line": {"color": GREY, "dash": "dot", "width": 1},
+        }
+    )
+    for trace in traces:
+        trace["type"] = "scatter"
+        trace["hovertemplate"] = (
+            "%{text}<br>" if "text" in trace else ""
+        ) + "%{y:.4f} at %{x:,} MACs<extra></extra>"
+    layout = _layout(
+        "Accuracy against FLOPs, all stages",
+        x="multiply-accumulates of one image",
+        y="accuracy on held-out images",
+    )
+    layout["xaxis"]["tickformat"] = "~s"
+    layout["xaxis"]["range"] = _around(macs)
+    if beside:
+        layout["xaxis"] |= {"type": "log", "dtick": "D2"}
+        layout["xaxis"]["range"] = _around([math.log10(one) for one in macs])
+        layout["yaxis"]["title"]["text"] += "; published: ImageNet, validation images"
+    return {"data": traces, "layout": layout}
+
+
+def _around(values: Sequence[float]) -> list[float]:
+    """A little more than what they reach over."""
+    low, high = min(values), max(values)
+    margin = 0.04 * (high - low)
+    return [low - margin, high + margin]
+
+
+def _retrained(candidates: Sequence[Tested], winner: Tested, plain: Tested) -> list[Figure]:
+    rows = (
+        ("retrained alone", candidates, {"symbol": "diamond-open", "size": 11}),
+        ("the winner, alone", [winner], {"symbol": "star", "size": 15}),
+        ("all-global, alone", [plain], {"symbol": "x-thin", "size": 9, "line": {"width": 2}}),
+    )
+    return [
+        {
+            "name": name,
+            "x": [network.macs for network in networks],
+            "y": [network.accuracy for network in networks],
+            "text": [glyphs(network.arch) for network in networks],
+            "mode": "markers",
+            "marker": {"color": "#000000", **marker},
+        }
+        for name, networks, marker in rows
+    ]
+
+
+def _published(networks: Iterable[Published]) -> list[Figure]:
+    traces: list[Figure] = []
+    for i, family in enumerate(BESIDE, 2):
+        members = [network for network in networks if network.family == family]
+        if members:
+            traces.append(
+                {
+                    "name": f"{family}, published",
+                    "x": [network.macs for network in members],
+                    "y": [network.top1 / 100 for network in members],
+                    "text": [network.name for network in members],
+                    "mode": "lines+markers",
+                    "line": {"color": COLOURS[i % 7], "width": 1, "dash": DASHES[i % 4]},
+                    "marker": {"symbol": SYMBOLS[i], "size": 7},
+                }
+            )
+    return traces
+
+
+def hypervolume_growth(searched: Searched, stage: int) -> Figure:
+    """The hypervolume after every trial, or at some hundred places."""
+    points = [(record.accuracy, record.macs) for record in searched.records]
+    ends, volumes = growth(points, searched.budget)
+    trace = {
+        "type": "scatter",
+        "x": ends,
+        "y": [round(volume, 6) for volume in volumes],
+        "mode": "lines",
+        "line": {"shape": "hv", "color": COLOURS[2]},
+        "hovertemplate": "%{y:.4f} after %{x:,} trials<extra></extra>",
+    }
+    layout = _layout(
+        f"Hypervolume of stage {stage}",
+        x="trials",
+        y="share of accuracy 0 to 1 x MACs 0 to budget",
+    )
+    return {"data": [trace], "layout": layout}
+
+
+def global_groups(searched: Searched, stage: int) -> Figure:
+    """Block by block and generation by generation, what share of the groups was global."""
+    generations: dict[int, list[Arch]] = defaultdict(list)
+    for record in searched.records:
+        generations[record.generation].append(record.arch)
+    ordered, blocks = sorted(generations), range(searched.space.frame.M)
+    trace = {
+        "type": "heatmap",
+        "x": ordered,
+        "y": [block + 1 for block in blocks],
+        "z": [
+            [_global_share(generations[generation], block) for generation in ordered]
+            for block in blocks
+        ],
+        "zmin": 0,
+        "zmax": 1,
+        "xgap": 1,
+        "ygap": 1,
+        "colorscale": LOCAL_TO_GLOBAL,
+        "colorbar": {
+            "title": {"text": "share of<br>global groups"},
+            "tickformat": ".0%",
+            "outlinewidth": 0,
+        },
+        "hovertemplate": "block %{y}, generation %{x}: %{z:.0%} global<extra></extra>",
+    }
+    layout = _layout(
+        f"Global groups of each block, stage {stage}",
+        x=f"generation, of {searched.population} trials",
+        y="block",
+    )
+    layout["yaxis"] |= {"autorange": "reversed", "dtick": 1, "showgrid": False}
+    layout["xaxis"] |= {"showgrid": False}
+    return {"data": [trace], "layout": layout}
+
+
+def _global_share(archs: Sequence[Arch], block: int) -> float:
+    shares = [
+        arch.blocks[block].G / (arch.blocks[block].G + arch.blocks[block].L) for arch in archs
+    ]
+    return round(math.fsum(shares) / len(shares), 3)
+
+
+def glyphs(arch: Arch) -> str:
+    """One a block, first to last: ■ global, ◧ mixed, □ local."""
+    return "".join(GLYPHS[block.kind] for block in arch.blocks)
+
+
+def _layout(title: str, *, x: str, y: str) -> Figure:
+    axis = {"gridcolor": "#E5E5E5", "linecolor": GREY, "zeroline": False, "automargin": True}
+    return {
+        "title": {"text": title, "x": 0.02, "font": {"size": 17}},
+        "xaxis": {**axis, "title": {"text": x}},
+        "yaxis": {**axis, "title": {"text": y}},
+        "legend": {"orientation": "h", "y": -0.22, "yanchor": "top"},
+        "margin": {"t": 60, "r": 30},
+        "font": {"family": "Roboto, Helvetica, Arial, sans-serif"},
+        "plot_bgcolor": "#FFFFFF",
+    }

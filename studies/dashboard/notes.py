@@ -1,0 +1,168 @@
+"""What is written beside studies and elites in the dashboard, in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from hnas.arch import FIELDS
+from studies.dashboard.figures import glyphs
+from studies.dashboard.shown import Shown, ShownRun
+from studies.report.document import LEGEND
+from studies.report.gather import Picture
+from studies.status import is_tie, standard_error
+from studies.storage import Record
+
+SHOWN = 20
+"""Most trials of a front that a study's note lists, the most accurate."""
+MARKS = {"l": ":---", "r": "---:"}
+UP = {"maximize": "up", "minimize": "down"}
+
+
+def study_note(shown: ShownRun, stage: Shown) -> str:
+    """Of a stage's study: what is searched, how far it is, its front, and links."""
+    plan = shown.run.plan
+    values = ", ".join(f"{name} ({UP[direction]})" for name, direction in stage.objectives)
+    paragraphs = [
+        f"## Stage {stage.number} of the {plan.search.strategy} search `{shown.run.name}`",
+        *_stages(shown, stage),
+        stage.stage.about,
+        f"Values: {values}. Accuracy is measured with weights inherited from the supernet; FLOPs "
+        f"are multiply-accumulates (MACs) of one image, at most {plan.budget():,}.",
+        " ".join(
+            [
+                f"{stage.trials:,} of {stage.stage.trials:,} trials are done.",
+                *_handed_over(shown, stage),
+            ]
+        ),
+    ]
+    if stage.front:
+        paragraphs += _front(stage)
+    return "\n\n".join(paragraphs) + "\n"
+
+
+def _stages(shown: ShownRun, stage: Shown) -> Iterator[str]:
+    """All of the search, linked, where there are several."""
+    if len(shown.stages) > 1:
+        links = (f"**{_name(one)}**" if one is stage else _link(one) for one in shown.stages)
+        yield "Stages: " + " → ".join(links)
+
+
+def _name(stage: Shown) -> str:
+    return f"stage {stage.number}, `{stage.name}`"
+
+
+def _link(stage: Shown) -> str:
+    return f"[{_name(stage)}]({stage.address})"
+
+
+def _trial(stage: Shown, number: int) -> str:
+    return f"[trial {number}]({stage.trial_address(number)})"
+
+
+def _handed_over(shown: ShownRun, stage: Shown) -> Iterator[str]:
+    """From which trial to which stage, where the study says so."""
+    handoff = stage.attrs.get("handoff", {})
+    for other in shown.stages:
+        if other.name == handoff.get("to"):
+            trial = _trial(stage, handoff["trial"])
+            yield f"Stage {other.number} goes on from {trial}."
+        elif other.name == handoff.get("from"):
+            trial = _trial(other, handoff["trial"])
+            yield f"It goes on from {trial} of stage {other.number}."
+
+
+def _front(stage: Shown) -> Iterator[str]:
+    best = stage.front[::-1][:SHOWN]
+    more = f", the {SHOWN} most accurate of them here" if len(stage.front) > SHOWN else ""
+    yield f"### [The front]({stage.address}/trials?best=true): {len(stage.front)} trials{more}"
+    yield _table(
+        {"trial": "r", "accuracy": "r", "MACs": "r", "parameters": "r", "blocks": "l"},
+        (
+            (
+                f"[{record.number}]({stage.trial_address(record.number)})",
+                f"{record.accuracy:.4f}",
+                f"{record.macs:,}",
+                f"{record.params:,}",
+                glyphs(record.arch),
+            )
+            for record in best
+        ),
+    )
+    yield LEGEND
+
+
+def elite_note(
+    shown: ShownRun, stage: Shown, record: Record, picture: Picture, drawing: str
+) -> str:
+    """Of a trial on the front; `drawing` is the address of its picture."""
+    points = (
+        _score(shown, stage, record),
+        f"**{record.macs:,} MACs**, {record.macs / shown.run.plan.budget():.0%} of the budget; "
+        f"{record.params:,} parameters",
+        *_alone(shown, record),
+        *_origin(shown, stage, record),
+    )
+    paragraphs = [
+        f"## {'The winner: trial' if shown.is_winner(record) else 'Trial'} {record.number}, "
+        f"on the front of stage {stage.number}",
+        *_stages(shown, stage),
+        f"![{glyphs(record.arch)}]({drawing})",
+        "\n".join(f"- {point}" for point in points),
+        _blocks(picture),
+        f"The whole front: [{len(stage.front)} trials]({stage.address}/trials?best=true).",
+    ]
+    return "\n\n".join(paragraphs) + "\n"
+
+
+# Short lines: a trial's page is as wide as its longest attribute, and lines are not broken before.
+
+
+def _score(shown: ShownRun, stage: Shown, record: Record) -> str:
+    score = f"**{record.accuracy:.4f}**"
+    if shown.images:
+        error = standard_error(record.accuracy, shown.images)
+        score += f" ± {error:.4f} on {shown.images:,} held-out images, inherited weights"
+        best = stage.front[-1]
+        if record is not best and is_tie(record.accuracy, best.accuracy, shown.images):
+            score += f"; a tie with the best, {_trial(stage, best.number)}, at 95%"
+    return score
+
+
+def _alone(shown: ShownRun, record: Record) -> Iterator[str]:
+    accuracy = shown.trained(record)
+    if accuracy is not None:
+        yield f"trained alone: {accuracy:.4f} on held-out images"
+    if shown.is_winner(record):
+        assert shown.result is not None
+        winner, images = shown.result.winner, shown.result.test_images
+        yield f"the winner of the search: {winner.test_accuracy:.4f} on {images:,} test images"
+
+
+def _origin(shown: ShownRun, stage: Shown, record: Record) -> Iterator[str]:
+    handoff = stage.attrs.get("handoff", {})
+    for other in shown.stages:
+        if other.name == handoff.get("from"):
+            trial = _trial(other, handoff["trial"])
+            yield f"its global and local groups are those of {trial} of stage {other.number}"
+        elif other.name == handoff.get("to") and handoff.get("trial") == record.number:
+            yield f"stage {other.number} goes on from it"
+
+
+def _blocks(picture: Picture) -> str:
+    total = sum(picture.macs)
+    rows = []
+    for number, block in enumerate(picture.arch.blocks, 1):
+        sizes = [getattr(block, name) for name in FIELDS]
+        share = f"{picture.macs[number - 1] / total:.0%}"
+        texts = ["" if size is None else str(size) for size in sizes]
+        rows.append((str(number), block.kind, *texts, share))
+    heads = {"block": "r", "kind": "l"} | {f"`{name}`": "r" for name in FIELDS}
+    return _table({**heads, "of the MACs": "r"}, rows)
+
+
+def _table(heads: Mapping[str, str], rows: Iterable[Iterable[str]]) -> str:
+    """The columns' heads and which way they are aligned (l, r). The dashboard sets no space between
+    columns: an em space is."""
+    marks = "|".join(MARKS[way] for way in heads.values())
+    head, *body = ("|".join(f" \u2003{cell} " for cell in line) for line in (heads, *rows))
+    return "\n".join(f"|{line}|" for line in (head, marks, *body))

@@ -1,0 +1,102 @@
+"""optuna-dashboard served from this process: its own command line is slower."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterable
+from ipaddress import ip_address
+from pathlib import Path
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from optuna.artifacts import FileSystemArtifactStore
+from optuna_dashboard import wsgi  # type: ignore[import-untyped]
+
+from hnas.errors import HnasError, InputError
+from studies.storage import open_storage
+
+Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
+"""Of WSGI."""
+PAUSE = 30.0
+"""Least seconds between two refreshments."""
+SHARE = 0.02
+"""Most of the time that refreshing may take."""
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """A person at the browser needs no log of their requests."""
+
+
+def dashboard(
+    url: str,
+    *,
+    artifacts: Path | None = None,
+    refresh: Callable[[], None] | None = None,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+) -> WSGIServer:
+    """A server of the dashboard, bound and not yet serving (`serve_forever`); port 0: any free one.
+
+    `artifacts` is the folder of the studies' files; `refresh` is called now and then while a study
+    is looked at, and may fail. Raises InputError where `host` is not this machine alone or the port
+    cannot be had, StorageError where the storage cannot be read.
+    """
+    _check_loopback(host)
+    store = FileSystemArtifactStore(artifacts) if artifacts else None
+    application: Application = wsgi(open_storage(url), store)
+    if refresh is not None:
+        application = Refreshed(application, refresh)
+    try:
+        return make_server(host, port, application, server_class=_Server, handler_class=_Quiet)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"--port {port} cannot be used on {host}: {reason}. Choose another"
+        ) from None
+
+
+class Refreshed:
+    """An application that has `refresh` called when a page asks for a study: beside the answer, so
+    that nobody waits, and with pauses, so that a search that goes on meanwhile is not slowed."""
+
+    def __init__(self, application: Application, refresh: Callable[[], None]) -> None:
+        self._application, self._refresh = application, refresh
+        self._turn = threading.Lock()
+        self._next = time.monotonic() + PAUSE
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        asks = environ["PATH_INFO"].startswith("/api/studies/")
+        if asks and time.monotonic() >= self._next and self._turn.acquire(blocking=False):
+            threading.Thread(target=self._work, daemon=True).start()
+        return self._application(environ, start_response)
+
+    def _work(self) -> None:
+        begun = time.monotonic()
+        try:
+            with contextlib.suppress(HnasError):  # what is there is shown
+                self._refresh()
+        finally:
+            spent = time.monotonic() - begun
+            self._next = time.monotonic() + max(PAUSE, spent / SHARE)
+            self._turn.release()
+
+
+def _check_loopback(host: str) -> None:
+    try:
+        loopback = host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise InputError(
+            f"--host must be this machine's own, 127.0.0.1 or localhost, got {host!r}: the "
+            "dashboard asks for no password, and who reaches it can delete studies. From another "
+            "machine use a tunnel: ssh -L 8080:127.0.0.1:8080 HOST"
+        )

@@ -1,0 +1,103 @@
+"""What the dashboard tells of a run, read once: its studies with what was found in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.storages import RDBStorage
+
+from studies.run import Run
+from studies.searched import Searched, searched
+from studies.stage import front
+from studies.status import Result, read_result, read_studies, scoring_images
+from studies.storage import Record, Snapshot, open_study, storage_errors
+from studies.strategies import Stage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """A stage's study."""
+
+    number: int
+    """Of the stage, from 1."""
+    name: str
+    """Of the study."""
+    study_id: int
+    objectives: tuple[tuple[str, str], ...]
+    """(name, `maximize` or `minimize`) of each."""
+    stage: Stage
+    attrs: Mapping[str, Any]
+    """The study's user attributes."""
+    searched: Searched | None
+    """None where no trial is finished."""
+    front: tuple[Record, ...]
+    """The elites: trials that no other dominates, by rising MACs."""
+
+    @property
+    def trials(self) -> int:
+        return len(self.searched.records) if self.searched else 0
+
+    @property
+    def finished(self) -> bool:
+        """Whether its elites will stay the elites."""
+        return bool(self.attrs.get("exhausted")) or self.trials >= self.stage.trials
+
+    @property
+    def address(self) -> str:
+        """Of its page, as the dashboard's own."""
+        return f"/dashboard/studies/{self.study_id}"
+
+    def trial_address(self, trial: int) -> str:
+        """Of the page of a trial, by its number."""
+        return f"{self.address}/trials?numbers={trial}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownRun:
+    """A run as it stands."""
+
+    run: Run
+    stages: tuple[Shown, ...]
+    """Those that have a study, in their order."""
+    images: int
+    """Held-out images that trials are scored on."""
+    result: Result | None
+
+    def trained(self, record: Record) -> float | None:
+        """Held-out accuracy of a trial's network trained alone, 0 to 1; None where it is not."""
+        candidates = self.result.candidates if self.result else ()
+        return next((n.accuracy for n in candidates if n.arch == record.arch), None)
+
+    def is_winner(self, record: Record) -> bool:
+        return self.result is not None and self.result.winner.arch == record.arch
+
+
+def read_shown(run: Run, storage: RDBStorage) -> ShownRun:
+    """The run as it stands; `storage` is its own. Raises StateError, StorageError."""
+    return ShownRun(
+        run=run,
+        stages=tuple(
+            _shown(run, storage, number, study) for number, study in read_studies(run).items()
+        ),
+        images=scoring_images(run),
+        result=read_result(run),
+    )
+
+
+def _shown(run: Run, storage: RDBStorage, number: int, snapshot: Snapshot) -> Shown:
+    study = open_study(storage, snapshot.name)
+    with storage_errors(f"the objectives of {snapshot.name!r} cannot be read"):
+        directions = [direction.name.lower() for direction in study.directions]
+        names = study.metric_names or [f"objective {i}" for i in range(len(directions))]
+    return Shown(
+        number=number,
+        name=snapshot.name,
+        study_id=study._study_id,
+        objectives=tuple(zip(names, directions, strict=True)),
+        stage=run.stage(number),
+        attrs=snapshot.user_attrs,
+        searched=searched(run, snapshot) if snapshot.records else None,
+        front=tuple(front(snapshot.records)),
+    )

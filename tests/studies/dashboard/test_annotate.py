@@ -1,0 +1,230 @@
+"""What studies carry for the dashboard: where it is, and that nothing else is touched."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import fake_runs
+import optuna
+import pytest
+from filelock import FileLock
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial
+from optuna_dashboard import save_note
+from optuna_dashboard._note import get_note_from_system_attrs
+
+from hnas.errors import StateError, StorageError
+from studies.dashboard.annotate import ATTACHED, annotate, artifacts
+from studies.plan import Plan, override
+from studies.run import Run, begin_run
+from studies.stage import front
+from studies.storage import Record, close_storage, open_storage, open_study
+
+
+@contextmanager
+def opened(run: Run, stage: int) -> Iterator[optuna.Study]:
+    storage = open_storage(run.storage)
+    yield open_study(storage, run.study_name(stage))
+    close_storage(storage)
+
+
+def trials_of(run: Run, stage: int) -> list[FrozenTrial]:
+    with opened(run, stage) as study:
+        return study.trials
+
+
+def elites_of(run: Run, stage: int) -> list[Record]:
+    with opened(run, stage) as study:
+        return front(study)
+
+
+def attrs_of(run: Run, stage: int) -> dict[str, Any]:
+    with opened(run, stage) as study:
+        return study._storage.get_study_system_attrs(study._study_id)
+
+
+def note_of(run: Run, stage: int, trial: int | None = None) -> str:
+    """Of the study, or of a trial by its number."""
+    number = None if trial is None else trials_of(run, stage)[trial]._trial_id
+    note = get_note_from_system_attrs(attrs_of(run, stage), number)
+    return str(note["body"])
+
+
+def drawn(run: Run, stage: int) -> dict[int, str]:
+    """The drawings, by the number of their trial."""
+    numbers = {trial._trial_id: trial.number for trial in trials_of(run, stage)}
+    found = {}
+    for key, value in attrs_of(run, stage).items():
+        if key.startswith(ATTACHED) and json.loads(value):
+            trial_id, name = key.removeprefix(ATTACHED).split(":")
+            found[numbers[int(trial_id)]] = name
+    return found
+
+
+def noted(run: Run, stage: int) -> set[int]:
+    """The numbers of trials that have a note."""
+    attrs = attrs_of(run, stage)
+    return {
+        trial.number
+        for trial in trials_of(run, stage)
+        if get_note_from_system_attrs(attrs, trial._trial_id)["body"]
+    }
+
+
+def test_elites_alone_have_a_note_and_a_drawing(run: Run) -> None:
+    annotate(run)
+    for stage in (1, 2):
+        elites = {record.number for record in elites_of(run, stage)}
+        assert 1 <= len(elites) < 12
+        assert noted(run, stage) == set(drawn(run, stage)) == elites
+        for number, name in drawn(run, stage).items():
+            assert (artifacts(run) / name).read_text("utf-8").startswith("<svg")
+            assert f"/{name})" in note_of(run, stage, number)
+
+
+def test_notes_tell_and_link(run: Run) -> None:
+    annotate(run)
+    with opened(run, 1) as first, opened(run, 2) as second:
+        handed = first.user_attrs["handoff"]["trial"]
+        one, two = (f"/dashboard/studies/{study._study_id}" for study in (first, second))
+    assert f"[stage 2, `found-stage2`]({two})" in note_of(run, 1)
+    trial = f"[trial {handed}]({one}/trials?numbers={handed})"
+    assert f"Stage 2 goes on from {trial}." in note_of(run, 1)
+    assert "12 of 11 trials are done." in note_of(run, 2)
+    assert "held-out accuracy (up), FLOPs (MACs) (down)" in note_of(run, 2)
+    best = elites_of(run, 2)[-1]
+    text = note_of(run, 2, best.number)
+    assert text.startswith(f"## The winner: trial {best.number}, on the front of stage 2\n")
+    assert f"its global and local groups are those of {trial} of stage 1" in text
+    assert f"**{best.accuracy:.4f}** ± " in text and f"**{best.macs:,} MACs**" in text
+    assert "the winner of the search: 0.9000 on 200 test images" in text
+    assert len([line for line in text.splitlines() if line.startswith("|")]) == 2 + 3
+    assert "stage 2 goes on from it" in note_of(run, 1, handed)
+
+
+def test_a_second_time_nothing_is_written(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    annotate(run)
+    files = {path: path.stat().st_mtime_ns for path in artifacts(run).iterdir()}
+    before = [attrs_of(run, stage) for stage in (1, 2)]
+
+    def refused(*_: Any) -> None:
+        raise AssertionError("written again")
+
+    monkeypatch.setattr("studies.storage._Patient.set_study_system_attr", refused)
+    annotate(run)
+    assert [attrs_of(run, stage) for stage in (1, 2)] == before
+    assert {path: path.stat().st_mtime_ns for path in artifacts(run).iterdir()} == files
+
+
+def test_trials_and_attributes_stay_as_they_were(run: Run) -> None:
+    def stored() -> list[Any]:
+        found = []
+        for stage in (1, 2):
+            with opened(run, stage) as study:
+                found.append((study.trials, study.user_attrs, study.metric_names))
+        return found
+
+    before = stored()
+    annotate(run)
+    assert stored() == before
+    stock = optuna.load_study(storage=run.storage, study_name=run.study_name(1))
+    assert {t.number for t in stock.best_trials} >= set(drawn(run, 1))
+
+
+def test_what_a_person_wrote_is_theirs(run: Run) -> None:
+    annotate(run)
+    for text in ("mine", ""):
+        with opened(run, 1) as study:
+            save_note(study, text)
+        annotate(run)
+        assert note_of(run, 1) == text
+
+
+def test_a_note_follows_the_trials(tmp_path: Path, tiny: Plan) -> None:
+    run = begin_run(tmp_path / "grown", override(tiny, strategy="flat"))
+    fake_runs.search(run, 1, trials=23)
+    annotate(run)
+    before = set(drawn(run, 1))
+    fake_runs.search(run, 1, trials=60)
+    annotate(run)
+    elites = {record.number for record in elites_of(run, 1)}
+    assert before - elites and elites - before, "otherwise it shows nothing"
+    assert set(drawn(run, 1)) == noted(run, 1) == elites
+    assert "60 of 23 trials" in note_of(run, 1)
+
+
+def test_a_stage_that_goes_on_has_figures_and_no_elites(tmp_path: Path, tiny: Plan) -> None:
+    run = begin_run(tmp_path / "begun", tiny)
+    fake_runs.search(run, 1, trials=7)
+    annotate(run)
+    assert any(key.startswith("dashboard:plot_data:fronts:") for key in attrs_of(run, 1))
+    assert "7 of 12 trials" in note_of(run, 1) and "### [The front]" in note_of(run, 1)
+    assert not drawn(run, 1) and not noted(run, 1)
+    assert "0 of 11 trials" in note_of(run, 2)
+
+
+@pytest.mark.parametrize("strategy", ["high-level", "flat", "random"])
+def test_a_search_of_one_stage_has_it_too(tmp_path: Path, tiny: Plan, strategy: str) -> None:
+    run = begin_run(tmp_path / "alone", override(tiny, strategy=strategy))
+    fake_runs.search(run, 1, trials=23)
+    annotate(run)
+    assert set(drawn(run, 1)) == {record.number for record in elites_of(run, 1)}
+    assert f"## Stage 1 of the {strategy} search `alone`" in note_of(run, 1)
+    assert "Stages:" not in note_of(run, 1)
+
+
+def test_a_rescored_study_has_its_own(run: Run) -> None:
+    annotate(run)
+    old = attrs_of(run, 1)
+    again = run.rescore(1)
+    fake_runs.search(again, 1, trials=12)
+    annotate(again)
+    assert "found-stage1-rescored1" in note_of(again, 2)
+    assert drawn(again, 1) and attrs_of(run, 1) == old
+
+
+def test_where_another_is_at_it_it_is_left_to_that(run: Run) -> None:
+    with FileLock(run.folder / ".annotations.lock"):
+        annotate(run)
+    assert not drawn(run, 1) and note_of(run, 1) == ""
+
+
+def test_it_is_kept_in_postgresql(tmp_path: Path, tiny: Plan, database: str) -> None:
+    run = begin_run(tmp_path / "served", tiny, storage=database)
+    fake_runs.search(run, 1, 2, trials=12)
+    annotate(run)
+    assert set(drawn(run, 1)) == {record.number for record in elites_of(run, 1)}
+    assert "served-stage2" in note_of(run, 1)
+
+
+def test_a_drawing_that_is_gone_is_drawn_again(run: Run) -> None:
+    annotate(run)
+    (name, *_) = drawn(run, 1).values()
+    (artifacts(run) / name).unlink()
+    annotate(run)
+    assert (artifacts(run) / name).exists()
+
+
+def test_a_folder_that_cannot_be_written_is_told(run: Run) -> None:
+    artifacts(run).write_text("a file")
+    with pytest.raises(StateError, match="cannot be written"):
+        annotate(run)
+
+
+def test_a_run_that_has_not_begun_its_studies(tmp_path: Path, tiny: Plan) -> None:
+    run = begin_run(tmp_path / "planned", tiny)
+    with pytest.raises(StorageError, match="there is no study storage"):
+        annotate(run)
+    assert sorted(path.name for path in run.folder.iterdir()) == ["plan.toml", "run.json"]
+
+
+def test_connections_are_closed(run: Run, storage: RDBStorage) -> None:
+    annotate(run)
+    close_storage(storage)
+    Path(run.folder / "study.db").rename(run.folder / "moved.db")
+    with pytest.raises(StorageError, match="there is no study storage"):
+        annotate(run)

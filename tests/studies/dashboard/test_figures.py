@@ -1,0 +1,133 @@
+"""Figures: plotly takes them, and they show what was found."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import fake_runs
+import pytest
+from optuna.storages import RDBStorage
+
+from studies.dashboard.figures import figures, fronts, global_groups, hypervolume_growth
+from studies.dashboard.shown import ShownRun, read_shown
+from studies.hypervolume import hypervolume
+from studies.plan import Plan, load_preset, override
+from studies.published import published
+from studies.run import Run, begin_run
+from studies.stage import front
+from studies.storage import open_storage
+
+
+@pytest.fixture
+def shown(run: Run, storage: RDBStorage) -> ShownRun:
+    return read_shown(run, storage)
+
+
+def named(figure: dict[str, Any], start: str) -> dict[str, Any]:
+    """The one trace whose name begins so."""
+    (trace,) = (one for one in figure["data"] if one["name"].startswith(start))
+    return trace  # type: ignore[no-any-return]
+
+
+def test_plotly_takes_them_all(shown: ShownRun) -> None:
+    """It refuses a property or a value that plotly.js does not know."""
+    plotly = pytest.importorskip("plotly.graph_objects")
+    first, second = shown.stages
+    made = figures(shown, first, published())
+    assert set(made) == {"fronts", "hypervolume", "global-groups"}
+    for figure in (*made.values(), *figures(shown, second, ()).values()):
+        assert plotly.Figure(figure).to_plotly_json()["data"]
+    with pytest.raises(ValueError, match="Invalid property"):
+        plotly.Figure({"data": [{"type": "scatter", "shape": "hv"}]})
+
+
+def test_where_groups_are_fixed_they_are_not_drawn(shown: ShownRun) -> None:
+    assert set(figures(shown, shown.stages[1], ())) == {"fronts", "hypervolume"}
+
+
+def test_the_fronts_of_all_stages_are_drawn(shown: ShownRun) -> None:
+    figure = fronts(shown)
+    for stage in shown.stages:
+        trace = named(figure, f"stage {stage.number}: front")
+        assert stage.searched is not None
+        best = front(stage.searched.records)
+        assert list(zip(trace["x"], trace["y"], strict=True)) == [
+            (record.macs, record.accuracy) for record in best
+        ]
+        assert trace["text"][0].startswith(f"trial {best[0].number}: ")
+    looks = [(t["line"]["dash"], t["marker"]["symbol"]) for t in figure["data"][:2]]
+    assert len(set(looks)) == 2
+
+
+def test_the_answer_and_the_budget_are_drawn(shown: ShownRun) -> None:
+    assert shown.result is not None
+    figure = fronts(shown)
+    assert named(figure, "retrained")["x"] == [one.macs for one in shown.result.candidates]
+    assert named(figure, "the winner")["y"] == [shown.result.winner.accuracy]
+    assert named(figure, "all-global")["x"] == [shown.result.all_global.macs]
+    budget = shown.run.plan.budget()
+    assert named(figure, "budget")["x"] == [budget, budget]
+    low, high = figure["layout"]["xaxis"]["range"]
+    assert all(low < macs < high for trace in figure["data"] for macs in trace["x"])
+
+
+def test_a_search_that_goes_on_has_no_answer(tmp_path: Path, tiny: Plan) -> None:
+    run = begin_run(tmp_path / "begun", tiny)
+    fake_runs.search(run, 1, trials=3)
+    shown = read_shown(run, open_storage(run.storage))
+    assert [trace["name"][:7] for trace in fronts(shown)["data"]] == ["stage 1", "budget,"]
+    assert figures(shown, shown.stages[1], ()) == {}
+
+
+def test_published_networks_stand_beside_a_front_on_imagenet(tmp_path: Path) -> None:
+    plan = override(load_preset("glit-tiny"), trials=6)
+    run = begin_run(tmp_path / "imagenet", plan)
+    fake_runs.search(run, 1, trials=6)
+    figure = fronts(read_shown(run, open_storage(run.storage)), published())
+    for family in ("GLiT", "DeiT", "AutoFormer"):
+        trace = named(figure, f"{family}, published")
+        members = {one.name: one for one in published() if one.family == family}
+        assert set(trace["text"]) == set(members) and len(members) >= 3
+        for name, macs, accuracy in zip(trace["text"], trace["x"], trace["y"], strict=True):
+            assert (macs, accuracy) == (members[name].macs, members[name].top1 / 100)
+    assert figure["layout"]["xaxis"]["type"] == "log"
+    low, high = figure["layout"]["xaxis"]["range"]
+    assert all(low < math.log10(x) < high for trace in figure["data"] for x in trace["x"])
+
+
+def test_the_hypervolume_is_that_of_the_trials_so_far(shown: ShownRun) -> None:
+    searched = shown.stages[0].searched
+    assert searched is not None
+    (trace,) = hypervolume_growth(searched, 1)["data"]
+    points = [(record.accuracy, record.macs) for record in searched.records]
+    assert trace["x"] == list(range(1, len(points) + 1))
+    for trials, volume in zip(trace["x"], trace["y"], strict=True):
+        assert volume == pytest.approx(hypervolume(points[:trials], searched.budget), abs=1e-6)
+
+
+def test_the_share_of_global_groups_is_that_of_each_generation(shown: ShownRun) -> None:
+    searched = shown.stages[0].searched
+    assert searched is not None
+    (trace,) = global_groups(searched, 1)["data"]
+    assert len(trace["y"]) == searched.space.frame.M and len(trace["x"]) > 1
+    for block, row in zip(trace["y"], trace["z"], strict=True):
+        for generation, share in zip(trace["x"], row, strict=True):
+            groups = [
+                record.arch.blocks[block - 1].G / searched.space.frame.N
+                for record in searched.records
+                if record.generation == generation
+            ]
+            assert share == pytest.approx(sum(groups) / len(groups), abs=1e-3)
+
+
+def test_a_large_search_has_small_figures(shown: ShownRun) -> None:
+    """They are read with the study, again and again."""
+    searched = shown.stages[0].searched
+    assert searched is not None
+    many = [replace(searched.records[i % 12], number=i, generation=i // 50) for i in range(10_000)]
+    large = replace(searched, records=tuple(many), population=50)
+    assert len(str(hypervolume_growth(large, 1))) < 10_000
+    assert len(str(global_groups(large, 1))) < 10_000
