@@ -58,7 +58,7 @@ def curve(points: list[Point], generation: int, budget: int) -> list[float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path)
-    parser.add_argument("--stage", type=int, choices=(1, 2), default=2)
+    parser.add_argument("--stage", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--json", type=Path)
@@ -68,13 +68,12 @@ def main() -> None:
     device = choose(options.device)
     with contextlib.closing(Search(run, device)) as search:
         found = records(search.study(options.stage))
-        net = search.supernet1 if options.stage == 1 else search.supernet2
+        net = search.supernet(options.stage)
         scorer = SupernetScorer(net, search.data, run.plan.score)
         if scorer.fingerprint != search.study(options.stage).user_attrs["scorer"]:
             raise SystemExit("the run's supernet is not the one that its study was scored with")
-    rules = run.plan.stage1 if options.stage == 1 else run.plan.stage2
-    budget = run.plan.budget()
-    searched = curve([(r.accuracy, r.macs) for r in found], rules.population, budget)
+    population, budget = run.stage(options.stage).population, run.plan.budget()
+    searched = curve([(r.accuracy, r.macs) for r in found], population, budget)
     drawn = []
     for seed in range(options.repeats):
         archs = sorted(random_archs(net.space, budget, len(found), seed), key=lambda a: a.key)
@@ -82,14 +81,14 @@ def main() -> None:
         # In the order in which they were drawn, not in that of scoring.
         order = random_archs(net.space, budget, len(found), seed)
         points = [(scored[a].accuracy, cost(net.space.frame, a).macs) for a in order]
-        drawn.append(curve(points, rules.population, budget))
+        drawn.append(curve(points, population, budget))
 
     print(f"stage {options.stage} of {run.folder}: {len(found)} trials, budget {budget:,} MACs")
     print(f"{'trials':>6}  {'NSGA-II':>8}  {'random':>8}  {'lowest':>8}  {'highest':>8}")
     rows = []
     for i, value in enumerate(searched):
         others = [repeat[i] for repeat in drawn]
-        trials = min((i + 1) * rules.population, len(found))
+        trials = min((i + 1) * population, len(found))
         rows.append([trials, value, statistics.mean(others), min(others), max(others)])
         print(f"{trials:6}  " + "  ".join(f"{number:8.4f}" for number in rows[-1][1:]))
     if options.json:

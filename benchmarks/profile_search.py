@@ -115,7 +115,7 @@ def measure(quick: bool, epochs: int | None = None) -> dict[str, dict[str, float
         training = Clock()
         clocks = {"before": Clock(), "after": Clock()}
         training.timed("images", lambda: search.data)()
-        net = training.timed("supernet", lambda: search.supernet1)()
+        net = training.timed("supernet", lambda: search.supernet(1))()
         scorer = SupernetScorer(net, search.data, plan.score)
         storage = open_storage(f"sqlite:///{folder}/before.db", create=True)
         study = open_study(storage, "before", create=True)

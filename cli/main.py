@@ -19,7 +19,7 @@ from hnas import __version__
 from hnas.errors import HnasError
 
 COMMANDS = {
-    "search": ("cli.search:search", "Search an architecture: both stages, retraining, the test."),
+    "search": ("cli.search:search", "Search an architecture: all stages, retraining, the test."),
     "retrain": ("cli.search:retrain", "Train the best of a finished search from scratch."),
     "rank": ("cli.rank:rank", "Measure how far a run's scores can be trusted."),
     "export": ("cli.export:export", "Write a run's network to files of its own."),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @run_option
-@click.option("--stage", type=click.IntRange(1, 2), default=1, help="Whose scores [1].")
+@click.option("--stage", type=click.IntRange(1, 3), default=1, help="Whose scores [1].")
 @click.option("--n", "count", type=click.IntRange(4), default=30, help="Architectures [30].")
 @click.option("--seeds", type=click.IntRange(1), default=4, help="Trainings of each [4].")
 @click.option("--epochs", type=click.IntRange(1), help="Of each training [the plan's].")

@@ -25,7 +25,15 @@ from cli.options import (
 from cli.proposal import confirmed, propose_plan, show_proposal
 from cli.render import arch_drawing, command, front_table, networks_table, result_tables, short
 from hnas.errors import BudgetError
-from studies.plan import PRESETS, STRATEGIES, Plan, load_preset, override, parse_flops
+from studies.plan import (
+    PRESETS,
+    STRATEGIES,
+    Plan,
+    load_preset,
+    override,
+    parse_flops,
+    refined,
+)
 
 if TYPE_CHECKING:
     from cli.progress import Display
@@ -37,7 +45,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.option(
     "--stage",
-    type=click.IntRange(1, 2),
+    type=click.IntRange(1, 3),
     help="Only this stage [all, then retraining and the final test].",
 )
 @click.option(
@@ -61,6 +69,12 @@ if TYPE_CHECKING:
     "--strategy",
     metavar="NAME",
     help=f"One of {', '.join(STRATEGIES)}; all but the first have one stage [the plan's].",
+)
+@click.option(
+    "--refine",
+    is_flag=True,
+    help="A third stage: the whole space, from stage 2's front, with half of stage 2's trials and "
+    "epochs [the plan's].",
 )
 @click.option(
     "--trials", type=click.IntRange(1), help="Architectures scored in each stage [the plan's]."
@@ -102,6 +116,7 @@ def search(
     file: Path | None,
     data: str | None,
     strategy: str | None,
+    refine: bool,
     trials: int | None,
     flops: str | None,
     seed: int | None,
@@ -113,14 +128,14 @@ def search(
     device: str,
     storage: str | None,
 ) -> None:
-    """Search an architecture: both stages, retraining, the test.
+    """Search an architecture: all stages, retraining, the test.
 
     With --data alone a plan is proposed from what the images are like, and shown with an estimate
     of time and memory before it begins; on a terminal you are asked. `hnas init --data` writes it.
 
     Strategies: hierarchical searches distributions, then sizes; high-level distributions alone;
     flat the whole space at once by SPOS's evolution; random by chance. The last three are
-    baselines: their one stage is given the epochs and trials of both.
+    baselines: their one stage is given the epochs and trials of all others.
 
     A run that has begun goes on where it stopped, with the plan it began with; what its trials
     depend on cannot be changed. Trials may be added.
@@ -134,11 +149,12 @@ def search(
       hnas search --run runs/digits            go on with a run
     """
     run = _begin(
-        folder or RUNS / _name(preset, file, data, strategy),
+        folder or RUNS / _name(preset, file, data, strategy, refine),
         preset=preset,
         file=file,
         data=data,
         strategy=strategy,
+        refine=refine,
         stage=stage,
         trials=trials,
         flops=flops,
@@ -164,9 +180,12 @@ def search(
         _search_stage(run, device, stage)
 
 
-def _name(preset: str | None, file: Path | None, data: str | None, strategy: str | None) -> str:
-    """What the run's folder is called where none is given; a baseline has its own."""
+def _name(
+    preset: str | None, file: Path | None, data: str | None, strategy: str | None, refine: bool
+) -> str:
+    """What the run's folder is called where none is given; another way to search has its own."""
     end = "" if strategy in (None, STRATEGIES[0]) else f"-{strategy}"
+    end += "-refined" if refine else ""
     if preset is not None:
         return preset + end
     if file is not None:
@@ -181,6 +200,7 @@ def _begin(
     file: Path | None,
     data: str | None,
     strategy: str | None,
+    refine: bool,
     stage: int | None,
     trials: int | None,
     flops: str | None,
@@ -211,6 +231,8 @@ def _begin(
         proposed = propose_plan(data, device=device, flops=flops)
         base = proposed.plan
     base = override(base, strategy=strategy, skip_bad_images=skip_bad_images or None)
+    if refine:
+        base = refined(base)
     plan = _with_trials(_with_options(base, data=data, flops=flops, seed=seed), stage, trials)
     if init_from is not None:
         plan = override(plan, init_from=str(init_from.resolve()))
@@ -238,9 +260,10 @@ def _with_options(base: Plan, *, data: str | None, flops: str | None, seed: int 
 def _with_trials(plan: Plan, stage: int | None, trials: int | None) -> Plan:
     if trials is None or stage is None:
         return override(plan, trials=trials)
-    if stage == 1:
-        return replace(plan, stage1=replace(plan.stage1, trials=trials))
-    return replace(plan, stage2=replace(plan.stage2, trials=trials))
+    if stage == 3 and not plan.refine.trials:
+        return plan  # which has no such stage: told where it is asked for
+    name = ("stage1", "stage2", "refine")[stage - 1]
+    return replace(plan, **{name: replace(getattr(plan, name), trials=trials)})
 
 
 def _with_classes(plan: Plan, begun: Run | None) -> Plan:
@@ -283,8 +306,12 @@ def _search_all(run: Run, device: str, rescore: bool) -> None:
     for number in range(1, len(run.stages) + 1):
         if number > 1:
             with watch:
-                distribution = search.handoff()
-            click.echo(f"\nHanded over to stage {number}: {arch_drawing(distribution)}\n")
+                start, distribution = search.start(number), search.handoff()
+            front_of = (
+                f"the front of stage {number - 1}, {len(start)} network{'s'[: len(start) > 1]}"
+            )
+            given = front_of if start else arch_drawing(distribution)
+            click.echo(f"\nHanded over to stage {number}: {given}\n")
         with watch:
             found = search.stage(number)
         _show_front(run, number, front(found.records), len(found.records))

@@ -183,15 +183,30 @@ class Supernet(Trunk):
         return net.to(self.cls_token.device)
 
 
-def grow(old: Supernet, space: Space, *, seed: int, dropout: float = 0.0) -> Supernet:
+def grow(
+    old: Supernet,
+    space: Space,
+    *,
+    seed: int,
+    dropout: float = 0.0,
+    before: Sequence[Supernet] = (),
+) -> Supernet:
     """A supernet for another `space` of the frame: what both have is copied, the rest initialised.
 
-    Every architecture of both spaces computes what it computed before, bit for bit.
+    Every architecture of both spaces computes what it computed before, bit for bit. What `old` has
+    not is copied from those `before` it, from the last that has it.
     Raises InputError where the frames differ.
     """
-    if old.frame != space.frame:
-        raise InputError(f"a supernet grows within its frame {old.frame}, got {space.frame}")
     new = Supernet(space, dropout=dropout).reset(seed)
+    for source in (*before, old):
+        if source.frame != space.frame:
+            raise InputError(f"a supernet grows within its frame {source.frame}, got {space.frame}")
+        _copy_common(source, new)
+    return new
+
+
+def _copy_common(old: Supernet, new: Supernet) -> None:
+    """The weights that both have, from `old` into `new`."""
     state = {k: v for k, v in old.state_dict().items() if not k.startswith("blocks.")}
     new.load_state_dict(state, strict=False)
     with torch.no_grad():
@@ -203,7 +218,6 @@ def grow(old: Supernet, space: Space, *, seed: int, dropout: float = 0.0) -> Sup
                 cut(target.get_parameter(name), tensor, target.sizes, common).copy_(
                     cut(source.get_parameter(name), tensor, source.sizes, common)
                 )
-    return new
 
 
 def inherit(net: Supernet, source: Glit) -> None:

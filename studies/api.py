@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from hnas.errors import InputError
 from studies import run as runs
-from studies.plan import Plan, load_plan, load_preset, override
+from studies.plan import Plan, load_plan, load_preset, override, refined
 from studies.run import Run
 from studies.stage import front
 from studies.status import Result, Status, read_result, read_status, read_studies
@@ -145,6 +145,7 @@ def search(
     run: str | Path | None = None,
     stage: int | None = None,
     strategy: str | None = None,
+    refine: bool = False,
     trials: int | None = None,
     epochs: int | None = None,
     flops: int | str | None = None,
@@ -158,8 +159,8 @@ def search(
     One of `preset`, `plan` (a Plan or a file) and `data` says what is searched; with `data` alone a
     plan is proposed (`studies.proposal`); with none of them it is the preset `digits`, or the plan
     of the run in `run`. The others replace what the plan says: `trials` of each stage, `epochs` of
-    each training. With `stage` (counted from 1) that stage alone is searched. `watch` is told
-    what happens; by default nobody is.
+    each training; `refine` adds a third stage (`studies.plan.refined`). With `stage` (counted from
+    1) that stage alone is searched. `watch` is told what happens; by default nobody is.
 
     Raises InputError for what cannot be searched, MismatchError where the run has begun with
     another plan, BusyError where another process has it.
@@ -181,7 +182,7 @@ def search(
     else:
         base = load_preset("digits")
     asked = override(
-        base,
+        refined(override(base, strategy=strategy)) if refine else base,
         data=data,
         flops=flops,
         seed=seed,

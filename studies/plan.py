@@ -107,6 +107,29 @@ class Stage2:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Refine:
+    """A third stage, which searches the whole space from stage 2's front; by default there is none.
+
+    Its population and how its supernet is trained besides are stage 2's.
+    """
+
+    trials: int = 0
+    """Architectures scored, the front among them; 0: no third stage."""
+    epochs: int = 0
+    """Of the supernet's training, before it scores."""
+
+    def __post_init__(self) -> None:
+        for name in ("trials", "epochs"):
+            if getattr(self, name) < 0:
+                raise InputError(f"{name} must be >= 0, got {getattr(self, name)}")
+        if (self.trials == 0) != (self.epochs == 0):
+            raise InputError(
+                "trials and epochs must both be 0 (no third stage) or both >= 1, got "
+                f"{self.trials} and {self.epochs}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Search:
     """What all stages keep to."""
 
@@ -171,6 +194,7 @@ class Plan:
     """Of the supernet's training images."""
     stage1: Stage1
     stage2: Stage2
+    refine: Refine = Refine()
     score: ScoreRules = ScoreRules()
     search: Search = Search()
     handoff: Handoff = Handoff()
@@ -221,7 +245,7 @@ def override(
     init_from: str | None = None,
     strategy: str | None = None,
 ) -> Plan:
-    """The plan with some values replaced; `trials` of both stages, `epochs` of all trainings."""
+    """The plan with some values replaced; `trials` of each stage, `epochs` of all trainings."""
 
     def training(rules: TrainingRules) -> TrainingRules:
         return rules if epochs is None else replace(rules, epochs=epochs)
@@ -229,7 +253,7 @@ def override(
     def given(**values: Any) -> dict[str, Any]:
         return {name: value for name, value in values.items() if value is not None}
 
-    s1, s2, retrain = plan.stage1, plan.stage2, plan.retrain
+    s1, s2, refine, retrain = plan.stage1, plan.stage2, plan.refine, plan.retrain
     macs = None if flops is None else parse_flops(flops)
     return replace(
         plan,
@@ -239,7 +263,35 @@ def override(
             s1, training=training(s1.training), **given(trials=trials, init_from=init_from)
         ),
         stage2=replace(s2, training=training(s2.training), **given(trials=trials)),
+        refine=replace(refine, **given(trials=trials, epochs=epochs)) if refine.trials else refine,
         retrain=replace(retrain, training=training(retrain.training)),
+    )
+
+
+def refined(plan: Plan) -> Plan:
+    """With a third stage, which is given half of stage 2's trials and epochs: no more in all. A
+    plan that has one stays as it is.
+
+    Raises InputError where the strategy has no stage 2, or it has too little to be halved.
+    """
+    if plan.refine.trials:
+        return plan
+    if plan.search.strategy != STRATEGIES[0]:
+        raise InputError(
+            f"a third stage is of the strategy {STRATEGIES[0]!r}, got {plan.search.strategy!r}"
+        )
+    second = plan.stage2
+    trials, epochs = second.trials // 2, second.training.epochs // 2
+    if not (trials and epochs):
+        raise InputError(
+            "a third stage takes half of stage2.trials and of stage2.training.epochs, which must "
+            f"both be >= 2, got {second.trials} and {second.training.epochs}"
+        )
+    training = replace(second.training, epochs=second.training.epochs - epochs)
+    return replace(
+        plan,
+        stage2=replace(second, trials=second.trials - trials, training=training),
+        refine=Refine(trials=trials, epochs=epochs),
     )
 
 

@@ -1,14 +1,15 @@
 """What proposes the next generation of a study, as a pair of pure functions.
 
-A generation depends on the seed, its number and the trials of earlier generations, on nothing else:
-a search that was broken off proposes what it would have proposed. `studies.stage` runs any of them.
+A generation depends on the seed, its number, the trials of earlier generations and what the search
+starts from, on nothing else: one that was broken off proposes what it would have proposed.
+`studies.stage` runs any of them.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from hnas.arch import Arch
@@ -50,6 +51,40 @@ class Proposer:
     elites: Callable[[Space, Sequence[Record], int], list[Record]]
     """Of the last generation and its parents, those that the next is made from; the number is the
     population. The order of the records does not matter."""
+    start: tuple[Arch, ...] = ()
+    """What generation 0 begins with; kept with a study too."""
+
+
+def starting_from(start: Sequence[Arch], proposer: Proposer) -> Proposer:
+    """The same, but generation 0 begins with `start`, as far as it fits the budget and the
+    population; the rest of it is what `proposer` would begin with."""
+
+    def propose(
+        space: Space,
+        *,
+        seed: int,
+        generation: int,
+        parents: Sequence[Record],
+        population: int,
+        budget: int,
+        seen: Set[Arch],
+        count: int,
+    ) -> list[Arch]:
+        known = start if generation == 0 else ()
+        first = new_within(space, known, budget=budget, seen=seen, count=count)
+        rest = proposer.propose(
+            space,
+            seed=seed,
+            generation=generation,
+            parents=parents,
+            population=population,
+            budget=budget,
+            seen={*seen, *first},
+            count=count - len(first),
+        )
+        return [*first, *rest]
+
+    return replace(proposer, propose=propose, start=tuple(start))
 
 
 def new_within(

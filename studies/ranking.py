@@ -121,7 +121,7 @@ def rank(search: Search, rules: RankRules, *, draws: int = DRAWS) -> Ranking:
             f"ranking needs scored trials: stage {stage} of {run.folder} has none. "
             f"Run: hnas search --stage {stage} --run {run.folder}"
         )
-    net = search.supernet1 if stage == 1 else search.supernet2
+    net = search.supernet(stage)
     scorer = SupernetScorer(net, search.data, plan.score)
     if scorer.fingerprint != study.user_attrs["scorer"]:
         raise MismatchError(

@@ -28,7 +28,7 @@ from studies.plan import Plan, load_plan, to_toml
 from studies.storage import masked
 from studies.strategies import Stage, stages
 
-MAY_CHANGE = ("stage1.trials", "stage2.trials", "retrain")
+MAY_CHANGE = ("stage1.trials", "stage2.trials", "refine.trials", "retrain")
 """What a plan may change in a run that has begun: nothing that finished trials depend on."""
 RESCORE = "score."
 """What it may change besides where trials are to be scored anew."""
@@ -80,7 +80,7 @@ class Run:
     def supernet(self, stage: int) -> Path:
         """The checkpoint of a stage's supernet, without suffix.
 
-        Stage 2's grows out of what stage 1 handed over, so that each rescoring of that has its own.
+        Later ones grow out of what stage 1 handed over, so that each rescoring of that has its own.
         """
         of = self._suffix(1) if stage > 1 else ""
         return self.folder / "checkpoints" / f"supernet{stage}{of}"

@@ -3,6 +3,8 @@
 stage 1     a supernet of the distributions is trained, then searched
 hand-off    one distribution is chosen
 stage 2     the supernet is grown to that distribution's sizes, trained on, then searched
+stage 3     where the plan refines: grown to the whole space, trained on, then searched from the
+            front of stage 2
 retraining  the best few, from scratch, and an all-global network of nearly equal FLOPs
 the end     the best of them and the all-global one meet the test set, once
 
@@ -35,6 +37,7 @@ from hnas.training.distillation import Teacher, load_teacher
 from hnas.training.supernet import train_supernet
 from studies.environment import changed, versions
 from studies.plan import Retrain
+from studies.proposer import starting_from
 from studies.retrain import (
     Retrained,
     as_json,
@@ -44,12 +47,23 @@ from studies.retrain import (
 )
 from studies.run import Run
 from studies.scoring import SupernetScorer, weights_hash
-from studies.stage import Record, SearchRules, StageResult, best_by_score, records, run_stage
+from studies.stage import (
+    Record,
+    SearchRules,
+    StageResult,
+    best_by_score,
+    front,
+    records,
+    run_stage,
+)
 from studies.storage import close_storage, open_storage, open_study, storage_errors
 from studies.watch import Watch
 
 HANDOFF = "handoff"
 """Attribute of both studies: what was handed over, and the other study's name."""
+FRONT = "front"
+"""Attribute of a study whose front the next began with: its architectures, and that study's name.
+"""
 
 
 class Search:
@@ -64,6 +78,7 @@ class Search:
         self.rescore = rescore
         self.device = device
         self.watch = watch or Watch()
+        self._supernets: dict[int, Supernet] = {}
 
     # What the steps work on
 
@@ -154,25 +169,22 @@ class Search:
     def _refused(self, reason: str) -> None:
         self.watch.note(f"passed over a damaged checkpoint: {reason}")
 
-    @cached_property
-    def supernet1(self) -> Supernet:
-        """Trained for what stage 1 searches."""
-        net = Supernet(self._space(1), dropout=self.run.stage(1).training.dropout)
-        net.reset(self.run.seed("supernet 1 weights"))
-        if self.plan.stage1.init_from:
-            inherit(net, load(Path(self.plan.stage1.init_from)).model)
-        return self._trained(net, 1)
+    def supernet(self, stage: int) -> Supernet:
+        """A stage's: grown out of those before it to what the stage searches, and trained on."""
+        if stage not in self._supernets:
+            before = [self.supernet(earlier) for earlier in range(1, stage)]
+            self._supernets[stage] = self._trained(self._grown(before, stage), stage)
+        return self._supernets[stage]
 
-    @cached_property
-    def supernet2(self) -> Supernet:
-        """Grown out of stage 1's to the sizes of the chosen distribution, and trained on."""
-        net = grow(
-            self.supernet1,
-            self._space(2),
-            seed=self.run.seed("supernet 2 weights"),
-            dropout=self.run.stage(2).training.dropout,
-        )
-        return self._trained(net, 2)
+    def _grown(self, before: list[Supernet], stage: int) -> Supernet:
+        asked, space = self.run.stage(stage), self._space(stage)
+        seed, dropout = self.run.seed(f"supernet {stage} weights"), asked.training.dropout
+        if before:
+            return grow(before[-1], space, seed=seed, dropout=dropout, before=before[:-1])
+        net = Supernet(space, dropout=dropout).reset(seed)
+        if asked.init_from:
+            inherit(net, load(Path(asked.init_from)).model)
+        return net
 
     @cached_property
     def teacher(self) -> Teacher | None:
@@ -191,7 +203,7 @@ class Search:
         asked, space = self.run.stage(number), self._space(number)
         check_budget(space, self.plan.budget())
         _ = self.teacher  # needed last, but hours later is too late to tell that it is missing
-        net = self.supernet1 if number == 1 else self.supernet2
+        net = self.supernet(number)
         search = partial(
             run_stage,
             space=space,
@@ -200,7 +212,7 @@ class Search:
                 trials=asked.trials, population=asked.population, seed=self.plan.search.seed
             ),
             budget=self.plan.budget(),
-            proposer=asked.proposer,
+            proposer=starting_from(self.start(number), asked.proposer),
             on_trial=partial(self.watch.trial, number),
         )
         study = self.study(number)
@@ -235,13 +247,16 @@ class Search:
     def _space(self, number: int) -> Space:
         return self.run.stage(number).space(self.handoff() if number > 1 else None)
 
-    def stage1(self) -> StageResult:
-        """Stage 1: of the hierarchical strategy (G, L) of every block."""
-        return self.stage(1)
-
-    def stage2(self) -> StageResult:
-        """Stage 2 of the hierarchical strategy: the sizes of every block."""
-        return self.stage(2)
+    def _finished(self, number: int, what: str) -> list[Record]:
+        """The trials of a stage, for `what` needs them all. Raises StateError where some miss."""
+        study, asked = self.study(number), self.run.stage(number).trials
+        found = records(study)
+        if len(found) < asked and not study.user_attrs.get("exhausted"):
+            raise StateError(
+                f"{what} needs a finished stage {number}: {study.study_name!r} has {len(found)} of "
+                f"{asked} trials. Run: hnas search --stage {number} --run {self.run.folder}"
+            )
+        return found
 
     def handoff(self) -> Arch:
         """The distribution that stage 2 keeps, chosen once and recorded in both studies.
@@ -251,13 +266,7 @@ class Search:
         first = self.study(1)
         if HANDOFF in first.user_attrs:
             return Arch.from_dict(first.user_attrs[HANDOFF]["arch"])
-        found = records(first)
-        if len(found) < self.plan.stage1.trials and not first.user_attrs.get("exhausted"):
-            raise StateError(
-                f"stage 2 needs a finished stage 1: {first.study_name!r} has {len(found)} of "
-                f"{self.plan.stage1.trials} trials. Run: hnas search --stage 1 --run "
-                f"{self.run.folder}"
-            )
+        found = self._finished(1, "stage 2")
         rules = self.plan.handoff
         best = best_by_score(found, rules.top)
         chosen = best[0]
@@ -280,20 +289,34 @@ class Search:
             first.set_user_attr(HANDOFF, {**record, "to": second.study_name})
         return chosen.arch
 
+    def start(self, number: int) -> tuple[Arch, ...]:
+        """What a stage's first generation begins with: the front of the stage before, best score
+        first, or nothing. Chosen once and recorded in that stage's study; of a front larger than a
+        generation as many as one has, those that the proposer would keep.
+
+        Raises StateError where that stage is not finished, StorageError where it cannot be
+        recorded.
+        """
+        asked = self.run.stage(number)
+        if not asked.from_front:
+            return ()
+        before = self.study(number - 1)
+        if FRONT in before.user_attrs:
+            return tuple(map(Arch.from_dict, before.user_attrs[FRONT]["archs"]))
+        found = front(self._finished(number - 1, f"stage {number}"))
+        kept = asked.proposer.elites(self._space(number), found, asked.population)
+        chosen = tuple(record.arch for record in best_by_score(kept, asked.population))
+        archs = [arch.to_dict() for arch in chosen]
+        with storage_errors(f"the front of {before.study_name!r} cannot be stored"):
+            before.set_user_attr(FRONT, {"archs": archs, "to": self.run.study_name(number)})
+        return chosen
+
     def retrain(self) -> list[Retrained]:
         """Trains the last stage's best from scratch, best score first.
 
         Raises StateError where that stage is not finished.
         """
-        last = len(self.run.stages)
-        study, asked = self.study(last), self.run.stage(last).trials
-        found = records(study)
-        if len(found) < asked and not study.user_attrs.get("exhausted"):
-            raise StateError(
-                f"retraining needs a finished stage {last}: it has {len(found)} of "
-                f"{asked} trials. Run: hnas search --stage {last} --run "
-                f"{self.run.folder}"
-            )
+        found = self._finished(len(self.run.stages), "retraining")
         best = best_by_score(found, self.plan.retrain.top)
         return [self._retrained(record)[0] for record in best]
 

@@ -379,6 +379,8 @@ def _conditions(
         "population": rules.population,
         "proposer": proposer.name,
     }
+    if proposer.start:
+        conditions["start"] = [arch.to_dict() for arch in proposer.start]
     same: dict[str, Any] = json.loads(json.dumps(conditions))
     return same
 

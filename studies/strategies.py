@@ -1,12 +1,13 @@
 """The ways to search one plan: GLiT's own and the baselines of its ablations (2107.02960).
 
-hierarchical  GLiT's: distributions of global and local groups, then the sizes of the chosen one
+hierarchical  GLiT's: distributions of global and local groups, then the sizes of the chosen one;
+              where the plan refines, then the whole space, from the front that was found
 high-level    distributions alone, at stage 1's sizes: what choosing sizes adds
 flat          the whole space at once, by SPOS's evolution: what searching in two steps adds
 random        the whole space at once, by chance
 
-All are given the same: a search of one stage trains its supernet for the epochs that the plan's two
-stages have together and scores as many trials as both, within the same FLOPs budget; how its
+All are given the same: a search of one stage trains its supernet for the epochs that the plan's
+stages have together and scores as many trials as they do, within the same FLOPs budget; how its
 supernet is trained besides, and its population, are stage 1's. Retraining and the final test follow
 in the same way.
 """
@@ -33,6 +34,10 @@ SIZES = (
     "The sizes of every block, `d_k`, `d_z`, `E` and `K`; the distribution of global and local "
     "groups is the one that stage 1 handed over."
 )
+REFINED = (
+    "Every block's global groups `G` and its sizes, `d_k`, `d_z`, `E` and `K`, all at once, from "
+    "the front of stage 2 on. The supernet is another, so that scores are not those of stage 2."
+)
 WHOLE = (
     "Every block's global groups `G` and its sizes, `d_k`, `d_z`, `E` and `K`, all at once, {how}."
 )
@@ -48,31 +53,45 @@ class Stage:
     """What is searched, in Markdown."""
     space: Callable[[Arch | None], Space]
     """From the distribution that was handed over; the first stage is given None."""
+    from_front: bool = False
+    """Whether generation 0 begins with the front of the stage before, scored anew."""
     proposer: Proposer
     trials: int
     population: int
     training: TrainingRules
-    """Of the supernet."""
+    """Of the supernet. It has the weights of the supernets before it, of the last that has them."""
+    init_from: str = ""
+    """A network's files that the supernet starts from; empty: random weights."""
 
 
 def stages(plan: Plan) -> tuple[Stage, ...]:
-    """The stages of the plan's strategy, in their order: one, or two with a hand-off between."""
+    """The stages of the plan's strategy, in their order, with a hand-off between the first two."""
     return _STRATEGIES[plan.search.strategy](plan)
 
 
 def _hierarchical(plan: Plan) -> tuple[Stage, ...]:
-    return (
-        _first(plan, "stage1", DISTRIBUTIONS, NSGA2, lambda _: plan.space1()),
-        Stage(
-            name="stage2",
-            about=SIZES,
-            space=plan.space2,
-            proposer=NSGA2,
-            trials=plan.stage2.trials,
-            population=plan.stage2.population,
-            training=plan.stage2.training,
-        ),
+    first = _first(plan, "stage1", DISTRIBUTIONS, NSGA2, lambda _: plan.space1())
+    second = Stage(
+        name="stage2",
+        about=SIZES,
+        space=plan.space2,
+        proposer=NSGA2,
+        trials=plan.stage2.trials,
+        population=plan.stage2.population,
+        training=plan.stage2.training,
     )
+    if not plan.refine.trials:
+        return first, second
+    third = replace(
+        second,
+        name="stage3",
+        about=REFINED,
+        space=lambda _: plan.space2(),
+        from_front=True,
+        trials=plan.refine.trials,
+        training=replace(second.training, epochs=plan.refine.epochs),
+    )
+    return first, second, third
 
 
 def _high_level(plan: Plan) -> tuple[Stage, ...]:
@@ -99,17 +118,19 @@ def _first(
         trials=plan.stage1.trials,
         population=plan.stage1.population,
         training=plan.stage1.training,
+        init_from=plan.stage1.init_from,
     )
 
 
 def _alone(
     plan: Plan, name: str, about: str, proposer: Proposer, space: Callable[[Arch | None], Space]
 ) -> Stage:
-    """The only stage: it has what two have together."""
-    epochs = plan.stage1.training.epochs + plan.stage2.training.epochs
+    """The only stage: it has what those of the hierarchical strategy have together."""
+    others = _hierarchical(plan)
+    epochs = sum(stage.training.epochs for stage in others)
     return replace(
         _first(plan, name, about, proposer, space),
-        trials=plan.stage1.trials + plan.stage2.trials,
+        trials=sum(stage.trials for stage in others),
         training=replace(plan.stage1.training, epochs=epochs),
     )
 

@@ -314,7 +314,7 @@ def test_an_interrupted_search_says_how_to_go_on_and_does(
         ),
         (["--plan", "x.toml"], "the plan x.toml cannot be read: No such file or directory"),
         (["--trails", "3"], "No such option '--trails'. Did you mean '--trials'?"),
-        (["--stage", "3"], "Invalid value for '--stage': 3 is not in the range 1<=x<=2."),
+        (["--stage", "4"], "Invalid value for '--stage': 4 is not in the range 1<=x<=3."),
         (["--trials", "0"], "Invalid value for '--trials': 0 is not in the range x>=1."),
         (["--seed", "-1"], "Invalid value for '--seed': -1 is not in the range 0<=x<=4294967295."),
         (
@@ -372,6 +372,39 @@ def test_a_server_that_does_not_answer(tmp_path: Path, tiny: Path) -> None:
         "the study storage postgresql://me:***@127.0.0.1:9/studies cannot be used: "
     )
     assert "secret" not in result.output
+
+
+def test_refining_adds_a_third_stage(tmp_path: Path, tiny: Path) -> None:
+    plan, folder = tmp_path / "plan.toml", tmp_path / "run"
+    plan.write_text(tiny.read_text().replace("{epochs = 1,", "{epochs = 2,"))
+    args = ("--plan", plan, "--refine", "--run", folder, "--device", "cpu")
+    for stage in (1, 2):
+        assert search(*args, "--stage", stage).exit_code == 0
+    result = search(*args, "--stage", 3)
+    assert "\nStage 3: " in result.stdout and " of 3 trials are on " in result.stdout
+    assert [len(trials(folder, stage)) for stage in (1, 2, 3)] == [8, 3, 3]
+    whole = search("--run", folder, "--device", "cpu")
+    assert "\nHanded over to stage 3: the front of stage 2, " in whole.stdout
+    assert search(*args).stdout.startswith(f"{folder} is finished, nothing is left to do.")
+    shown = json.loads(CliRunner().invoke(hnas, ["status", "--run", str(folder), "--json"]).stdout)
+    assert [stage["trials_asked"] for stage in shown["stages"]] == [8, 3, 3]
+    assert [stage["epochs"] for stage in shown["stages"]] == [2, 1, 1]
+    studies = json.loads(CliRunner().invoke(hnas, ["analyze", str(folder), "--json"]).stdout)[
+        "studies"
+    ]
+    assert [study["trials"] for study in studies] == [8, 3, 3]
+    more = search("--run", folder, "--stage", 3, "--trials", 5, "--device", "cpu")
+    assert " of 5 trials are on " in more.stdout and len(trials(folder, 3)) == 5
+    message = fails(search("--plan", plan, "--run", folder))
+    assert "\n  refine.epochs: stored 1, asked 0\n" in message
+
+
+def test_without_refining_there_is_no_stage_3(tmp_path: Path, tiny: Path) -> None:
+    folder = tmp_path / "run"
+    message = fails(search("--plan", tiny, "--run", folder, "--stage", 3, "--trials", 9))
+    assert message.startswith(f"the search of {folder} has no stage 3: its strategy ")
+    message = fails(search("--plan", tiny, "--run", folder, "--refine", "--strategy", "flat"))
+    assert message == "a third stage is of the strategy 'hierarchical', got 'flat'"
 
 
 def test_stage_2_before_stage_1(tmp_path: Path, tiny: Path) -> None:

@@ -11,7 +11,7 @@ from hnas import layout
 from hnas.arch import Arch, Block
 from hnas.errors import InputError
 from hnas.glit import Glit
-from hnas.slicing import cut
+from hnas.slicing import cut, overlap
 from hnas.space import Frame, distribution_space, size_space
 from hnas.supernet import Statistics, Supernet, grow, inherit
 
@@ -88,6 +88,28 @@ def test_a_grown_supernet_computes_what_it_computed_before(frame, data):
     new = grow(old, second, seed=2).eval()
     with torch.no_grad():
         assert torch.equal(old(images(frame), arch), new(images(frame), arch))
+
+
+@settings(deadline=None)
+@given(frames(), st.data())
+def test_what_the_last_supernet_has_not_comes_from_those_before(frame, data):
+    d = frame.d
+    [K] = kernels(frame, 5)
+    first = distribution_space(frame, d_k=d, d_z=4, E=1, K=K)
+    arch = data.draw(archs(first))
+    sizes = {"d_k": (d // 2, d, 2 * d), "d_z": (2, 4, 6), "E": (1, 2), "K": kernels(frame, 3, 5, 9)}
+    one = Supernet(first).reset(1).eval()
+    two = Supernet(size_space(frame, arch, **sizes)).reset(2).eval()
+    three = grow(two, size_space(frame, None, **sizes), seed=3, before=[one]).eval()
+    with torch.no_grad():
+        assert torch.equal(two(images(frame), arch), three(images(frame), arch))
+    for new, old, left in zip(three.blocks, one.blocks, two.blocks, strict=True):
+        for name in old.tensors.keys() - left.tensors.keys():
+            tensor, common = new.tensors[name], overlap(new.sizes, old.sizes)
+            assert torch.equal(
+                cut(new.get_parameter(name), tensor, new.sizes, common),
+                cut(old.get_parameter(name), tensor, old.sizes, common),
+            )
 
 
 def test_growing_initialises_the_rest_from_its_seed():

@@ -47,7 +47,7 @@ def searched(tmp_path_factory, tiny) -> Run:
     """A finished stage 1, not to be changed."""
     run = begin_run(tmp_path_factory.mktemp("runs") / "run", tiny)
     with run.hold(), contextlib.closing(Search(run, CPU)) as search:
-        search.stage1()
+        search.stage(1)
     return run
 
 
@@ -136,7 +136,7 @@ def test_its_networks_are_not_the_retrained_ones(run: Run) -> None:
 
 def test_stage_2_is_ranked_within_its_distribution(run: Run) -> None:
     with run.hold(), contextlib.closing(Search(run, CPU)) as search:
-        search.stage2()
+        search.stage(2)
         given = search.handoff()
     found = ranked(run, replace(RULES, stage=2, seeds=1, epochs=1))
     assert found.epochs == 1

@@ -146,5 +146,5 @@ def test_a_teacher_that_is_missing_is_told_before_anything_is_trained(taught: Ru
         contextlib.closing(Search(taught, CPU)) as search,
         pytest.raises(CheckpointError, match=r"teacher\.json cannot be read: No such file"),
     ):
-        search.stage1()
+        search.stage(1)
     assert not (taught.folder / "checkpoints").exists()

@@ -35,8 +35,8 @@ CPU = torch.device("cpu")
 
 def whole(run: Run, watch: Watch | None = None) -> dict:
     with run.hold(), contextlib.closing(Search(run, CPU, watch)) as search:
-        search.stage1()
-        search.stage2()
+        search.stage(1)
+        search.stage(2)
         search.retrain()
         return search.finish()
 
@@ -97,7 +97,7 @@ def test_a_handoff_that_cannot_be_stored_is_told_and_made_again(tmp_path, tiny, 
         raise StorageInternalError("An exception is raised during the commit.") from cause
 
     with run.hold(), contextlib.closing(Search(run, CPU)) as search:
-        search.stage1()
+        search.stage(1)
         with monkeypatch.context() as patched:
             patched.setattr(optuna.Study, "set_user_attr", full)
             with pytest.raises(StorageError, match=r"hand-off of .* stored: database or disk is"):
@@ -150,7 +150,7 @@ def test_the_test_images_are_read_once_and_only_at_the_end(tmp_path, tiny, monke
     monkeypatch.setattr(studies.search, "test_images", counted)
     run = begin_run(tmp_path / "tiny", tiny)
     search = Search(run, CPU)
-    search.stage1(), search.stage2(), search.retrain()
+    search.stage(1), search.stage(2), search.retrain()
     assert not reads
     search.finish(), search.finish(), Search(run, CPU).finish()
     assert len(reads) == 1
@@ -207,7 +207,7 @@ run = begin_run(Path(sys.argv[2]), load_plan(Path(sys.argv[1])))
 with run.hold():
     search = Search(run, torch.device("cpu"))
     print("begun", flush=True)
-    search.stage1(); search.stage2(); search.retrain(); search.finish()
+    search.stage(1); search.stage(2); search.retrain(); search.finish()
 """
 
 
@@ -253,7 +253,7 @@ def test_the_papers_rule_hands_over_the_best_retrained(tmp_path, tiny):
     plan = replace(tiny, handoff=replace(tiny.handoff, rule="retrained", top=3))
     run = begin_run(tmp_path / "tiny", plan)
     search = Search(run, CPU)
-    search.stage1()
+    search.stage(1)
     given = search.handoff()
     attribute = search.study(1).user_attrs[HANDOFF]
     retrained = attribute["retrained"]
@@ -265,7 +265,7 @@ def test_the_papers_rule_hands_over_the_best_retrained(tmp_path, tiny):
 def test_stage_2_says_that_stage_1_is_not_finished(tmp_path, tiny):
     search = Search(begin_run(tmp_path / "tiny", tiny), CPU)
     with pytest.raises(StateError, match=r"has 0 of 12 trials. Run: hnas search --stage 1 --run"):
-        search.stage2()
+        search.stage(2)
     with pytest.raises(StateError, match=r"retraining needs a finished stage 2"):
         search.retrain()
     with pytest.raises(StateError, match=r"no result yet. Finish it"):
@@ -275,12 +275,12 @@ def test_stage_2_says_that_stage_1_is_not_finished(tmp_path, tiny):
 def test_scores_of_another_supernet_are_refused(tmp_path, tiny, finished):
     run = begin_run(tmp_path / "tiny", tiny)
     search = Search(run, CPU)
-    search.stage1()
+    search.stage(1)
     again = Search(run, CPU)
     with torch.no_grad():
-        again.supernet1.head.bias += 1
+        again.supernet(1).head.bias += 1
     with pytest.raises(MismatchError, match=r"scorer.supernet: stored '\w+', asked '\w+'"):
-        again.stage1()
+        again.stage(1)
 
 
 def test_a_damaged_supernet_is_trained_on_from_the_version_before(tmp_path, tiny, finished):
@@ -315,7 +315,7 @@ def test_other_images_are_refused(tmp_path, tiny):
 def test_the_number_of_classes_must_fit(tmp_path, tiny):
     plan = replace(tiny, net=replace(tiny.net, classes=7))
     with pytest.raises(InputError, match=r"net.classes must be .* 10 in 'digits', got 7"):
-        Search(begin_run(tmp_path / "tiny", plan), CPU).stage1()
+        Search(begin_run(tmp_path / "tiny", plan), CPU).stage(1)
 
 
 def test_the_winner_can_be_taken_away(finished, tmp_path):
@@ -345,9 +345,9 @@ def test_a_supernet_can_start_from_a_network_that_was_brought_in(tmp_path, tiny)
     stage1 = replace(tiny.stage1, training=slow, init_from=str(tmp_path / "vit"))
     run = begin_run(tmp_path / "run", replace(tiny, stage1=stage1))
     search = Search(run, CPU)
-    net, x = search.supernet1, search.data.held_out.pixels / 255
+    net, x = search.supernet(1), search.data.held_out.pixels / 255
     with torch.no_grad():
         torch.testing.assert_close(net(x, arch), source(x), rtol=1e-3, atol=1e-3)
     save(Network(model=source.reset(8), classes=("a",), mean=(0.0,), std=(1.0,)), tmp_path / "vit")
     with pytest.raises(CheckpointError, match="initial weights: stored"):
-        _ = Search(run, CPU).supernet1
+        _ = Search(run, CPU).supernet(1)

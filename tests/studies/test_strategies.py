@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import optuna
@@ -17,17 +18,22 @@ import pytest
 import torch
 
 from hnas.cost import cost
-from hnas.errors import InputError, MismatchError
-from studies.plan import STRATEGIES, Plan, from_toml, override, to_toml
+from hnas.errors import InputError, MismatchError, StateError
+from studies.plan import STRATEGIES, Plan, from_toml, override, refined, to_toml
 from studies.run import Run, begin_run, open_run
-from studies.search import Search
-from studies.stage import records
+from studies.search import FRONT, Search
+from studies.stage import front, records
 from studies.status import read_status
 from studies.strategies import stages
 from studies.watch import Watch
 
 CPU = torch.device("cpu")
 BASELINES = STRATEGIES[1:]
+
+
+def plan_of(tiny: Plan, way: str) -> Plan:
+    """By a strategy, or the hierarchical one refined."""
+    return refined(tiny) if way == "refined" else override(tiny, strategy=way)
 
 
 def whole(run: Run, watch: Watch | None = None) -> None:
@@ -40,19 +46,21 @@ def whole(run: Run, watch: Watch | None = None) -> None:
 def outcome(run: Run) -> tuple:
     """What must not depend on how often the run was broken off."""
     with contextlib.closing(Search(run, CPU)) as search:
-        found = records(search.study(1))
-    trials = [(r.number, r.generation, r.arch, r.accuracy, r.loss) for r in found]
+        trials = [
+            [(r.number, r.generation, r.arch, r.accuracy, r.loss) for r in records(search.study(i))]
+            for i in range(1, len(run.stages) + 1)
+        ]
     return trials, run.read("result.json")
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, tiny: Plan) -> Callable[[str], Run]:
-    """A finished run of a strategy, made once."""
+    """A finished run of a strategy, or refined, made once."""
     folder, made = tmp_path_factory.mktemp("runs"), {}
 
     def run(strategy: str) -> Run:
         if strategy not in made:
-            made[strategy] = begin_run(folder / "tiny", override(tiny, strategy=strategy))
+            made[strategy] = begin_run(folder / "tiny", plan_of(tiny, strategy))
             whole(made[strategy])
             made[strategy].folder.rename(folder / strategy)
             made[strategy] = open_run(folder / strategy)
@@ -167,13 +175,13 @@ class BreaksOff(Watch):
         self._tick()
 
 
-@pytest.mark.parametrize("strategy", BASELINES)
+@pytest.mark.parametrize("strategy", [*BASELINES, "refined"])
 def test_broken_off_it_ends_as_the_unbroken_one(
     finished: Callable[[str], Run], tmp_path: Path, tiny: Plan, strategy: str
 ) -> None:
-    run = begin_run(tmp_path / "tiny", override(tiny, strategy=strategy))
+    run = begin_run(tmp_path / "tiny", plan_of(tiny, strategy))
     breaks = 0
-    for n in (2, 4, 1, 7, 3, 9, 6, 2, 100):
+    for n in (2, 4, 1, 7, 3, 9, 6, 2, 3, 1, 1, 2, 100):
         try:
             whole(run, BreaksOff(n))
             break
@@ -195,15 +203,22 @@ run = begin_run(Path(sys.argv[2]), load_plan(Path(sys.argv[1])))
 with run.hold():
     search = Search(run, torch.device("cpu"))
     print("begun", flush=True)
-    search.stage(1); search.finish()
+    for number in range(1, len(run.stages) + 1):
+        search.stage(number)
+    search.finish()
 """
 
 
-def test_a_flat_search_survives_kill_9(
-    finished: Callable[[str], Run], tmp_path: Path, tiny: Plan, root: Path
+@pytest.mark.parametrize("strategy", ["flat", "refined"])
+def test_the_last_stage_survives_kill_9(
+    finished: Callable[[str], Run], tmp_path: Path, tiny: Plan, root: Path, strategy: str
 ) -> None:
+    run = begin_run(tmp_path / "tiny", plan_of(tiny, strategy))
+    with run.hold(), contextlib.closing(Search(run, CPU)) as search:
+        for number in range(1, len(run.stages)):
+            search.stage(number)
     plan = tmp_path / "plan.toml"
-    plan.write_text(to_toml(override(tiny, strategy="flat")))
+    plan.write_text(to_toml(plan_of(tiny, strategy)))
     command = [sys.executable, "-c", PROGRAM, str(plan), str(tmp_path / "tiny")]
     rng = random.Random(0)
     kills = 0
@@ -218,7 +233,92 @@ def test_a_flat_search_survives_kill_9(
         if process.returncode == 0:
             break
     assert process.returncode == 0 and kills >= 2
-    assert outcome(open_run(tmp_path / "tiny")) == outcome(finished("flat"))
+    assert outcome(open_run(tmp_path / "tiny")) == outcome(finished(strategy))
+
+
+# Refined
+
+
+def study(run: Run, stage: int) -> optuna.Study:
+    return optuna.load_study(study_name=run.study_name(stage), storage=run.storage)
+
+
+def test_a_third_stage_takes_half_of_the_second(tiny: Plan) -> None:
+    first, second, third = stages(refined(tiny))
+    assert (second.trials, third.trials) == (6, 5)
+    assert (second.training.epochs, third.training.epochs) == (1, 1)
+    assert sum(stage.trials for stage in (first, second, third)) == 23
+    assert third.name == "stage3" and third.space(None) == tiny.space2(None)
+    assert asdict(third.training) == asdict(second.training)
+    assert third.population == second.population
+    assert refined(refined(tiny)) == refined(tiny)
+
+
+@pytest.mark.parametrize("strategy", BASELINES)
+def test_a_search_of_one_stage_has_what_three_have(tiny: Plan, strategy: str) -> None:
+    flat, other = (stages(override(plan, strategy=strategy)) for plan in (tiny, refined(tiny)))
+    assert [(s.trials, s.training) for s in flat] == [(s.trials, s.training) for s in other]
+
+
+def test_what_cannot_be_refined_is_told(tiny: Plan) -> None:
+    with pytest.raises(InputError, match="of the strategy 'hierarchical', got 'flat'"):
+        refined(override(tiny, strategy="flat"))
+    with pytest.raises(InputError, match=r"must both be >= 2, got 11 and 1$"):
+        refined(override(tiny, epochs=1))
+
+
+def test_stage_3_begins_with_the_front_of_stage_2(finished: Callable[[str], Run]) -> None:
+    run = finished("refined")
+    found, before = records(study(run, 3)), front(study(run, 2))
+    begun = {r.arch for r in found if r.generation == 0}
+    assert {r.arch for r in before} < begun
+    assert len(found) == len({r.arch for r in found}) == 5
+    for record in found:
+        assert record.arch in run.plan.space2(None)
+        assert cost(run.plan.net, record.arch).macs == record.macs <= run.plan.budget()
+    given = study(run, 2).user_attrs[FRONT]
+    assert given["to"] == study(run, 3).study_name
+    assert given["archs"] == study(run, 3).user_attrs["start"]
+    assert len({study(run, i).user_attrs["scorer"]["supernet"] for i in (1, 2, 3)}) == 3
+    result = read_status(run).result
+    assert result is not None and {c.arch for c in result.candidates} <= {r.arch for r in found}
+
+
+def test_a_front_stays_the_start_when_trials_are_added(
+    finished: Callable[[str], Run], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(finished("refined").folder, tmp_path / "copy"))
+    plan = open_run(folder).plan
+    second, third = replace(plan.stage2, trials=12), replace(plan.refine, trials=9)
+    run = begin_run(folder, replace(plan, stage2=second, refine=third))
+    started = study(run, 3).user_attrs["start"]
+    whole(run)
+    assert [len(records(study(run, i))) for i in (1, 2, 3)] == [12, 12, 9]
+    assert study(run, 3).user_attrs["start"] == started
+
+
+def test_scored_anew_it_begins_with_the_front_that_was_scored_anew(
+    finished: Callable[[str], Run], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(finished("refined").folder, tmp_path / "copy"))
+    plan = open_run(folder).plan
+    plan = replace(plan, score=replace(plan.score, recalibration=64))
+    run = begin_run(folder, plan, rescore=True)
+    with run.hold(), contextlib.closing(Search(run, CPU, rescore=True)) as search:
+        for number in (1, 2, 3):
+            search.stage(number)
+        run = search.run
+    assert run.study_name(3) == "tiny-stage3-rescored1"
+    begun = {r.arch for r in records(study(run, 3)) if r.generation == 0}
+    assert begun >= {r.arch for r in front(study(run, 2))}
+
+
+def test_stage_3_needs_a_finished_stage_2(tmp_path: Path, tiny: Plan) -> None:
+    run = begin_run(tmp_path / "tiny", refined(tiny))
+    with contextlib.closing(Search(run, CPU)) as search:
+        search.stage(1)
+        with pytest.raises(StateError, match=r"^stage 3 needs a finished stage 2: .* 0 of 6 tri"):
+            search.stage(3)
 
 
 # Another strategy
@@ -238,7 +338,7 @@ def test_another_strategy_is_refused_where_a_run_has_begun(
 def test_there_is_no_stage_2_of_one_stage(finished: Callable[[str], Run]) -> None:
     run = finished("flat")
     with pytest.raises(InputError) as caught:
-        Search(run, CPU).stage2()
+        Search(run, CPU).stage(2)
     assert str(caught.value) == (
         f"the search of {run.folder} has no stage 2: its strategy 'flat' has 1. "
         "Leave --stage out, or begin another --run"
