@@ -44,6 +44,7 @@ COMMANDS = {
     "dashboard": ("cli.dashboard:dashboard", "Show a run's studies in the browser."),
     "doctor": ("cli.doctor:doctor", "Check that this machine can search."),
     "init": ("cli.init:init", "Write a plan to edit, out of a preset."),
+    "data": ("cli.data:data", "Pack images that are too many for memory, and look at a pack."),
     "cost": ("cli.architecture:cost", "Count what an architecture costs."),
     "space": ("cli.architecture:space", "Count the architectures of a search."),
 }

@@ -29,8 +29,16 @@ def reference() -> str:
 def _section(group: click.Context, name: str) -> str:
     module, attribute = COMMANDS[name][0].split(":")
     command: click.Command = getattr(import_module(module), attribute)
-    help_text = command.get_help(click.Context(command, parent=group, info_name=name))
-    return f"\n## hnas {name}\n\n```text\n{help_text}\n```\n"
+    context = click.Context(command, parent=group, info_name=name)
+    parts = [f"\n## hnas {name}\n", _help(command, context)]
+    for inner, below in (command.commands if isinstance(command, click.Group) else {}).items():
+        parts.append(f"\n### hnas {name} {inner}\n")
+        parts.append(_help(below, click.Context(below, parent=context, info_name=inner)))
+    return "".join(parts)
+
+
+def _help(command: click.Command, context: click.Context) -> str:
+    return f"\n```text\n{command.get_help(context)}\n```\n"
 
 
 if __name__ == "__main__":

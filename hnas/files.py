@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 TEMPORARY = re.compile(r"\..+\.(\d+)\.tmp")
 """How a file is called until it is whole: by its own name and the process that writes it."""
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Replaces a file by a synced temporary one: at any instant it is the old or the new.
+    """Replaces a file: at any instant it is the old or the new. Raises OSError as `replacing`."""
+    with replacing(path) as file:
+        file.write(data)
 
-    Raises OSError where the folder cannot be written; the old file is untouched then.
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A temporary file to write to, which is synced and takes the place of `path` in the end.
+
+    Raises OSError where the folder cannot be written; the old file is untouched then, as it is
+    where anything is raised within.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     remove_abandoned(path.parent.glob(f".{glob.escape(path.name)}.*.tmp"))
     try:
         with temporary.open("wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

@@ -10,14 +10,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hnas.arch import Arch
-from hnas.data import Data, Images, normalise
+from hnas.data import Data, Images, fetch, normalise
 from hnas.device import autocast, is_out_of_memory
 from hnas.errors import StateError
 from hnas.rules import ScoreRules
@@ -32,7 +32,8 @@ def select(data: Data, rules: ScoreRules) -> tuple[Tensor, Images]:
     """
     measured = _spaced(len(data.train), rules.recalibration)
     held_out = _spaced(len(data.held_out), rules.held_out)
-    return data.train.take(measured).pixels, data.held_out.take(held_out)
+    recalibration, scored = data.train.take(measured), data.held_out.take(held_out)
+    return recalibration.tensor(), replace(scored, pixels=scored.tensor())
 
 
 def _spaced(n: int, count: int) -> Tensor:
@@ -103,7 +104,7 @@ def scores(
         while logits is None:
             try:
                 if tree is None or not room.shares:
-                    tree = _Tree(net, data, pixels, held_out.pixels, room)
+                    tree = _Tree(net, data, pixels, held_out.tensor(), room)
                 logits = tree.logits(arch)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
@@ -215,8 +216,9 @@ def evaluate(model: nn.Module, images: Images, data: Data, *, batch: int) -> Sco
     model.eval()
     began = time.perf_counter()
     device = images.pixels.device
+    order = torch.arange(len(images)).split(batch)
     with autocast(device):
         logits = torch.cat(
-            [model(normalise(c, data.mean, data.std)) for c in images.pixels.split(batch)]
+            [model(normalise(c, data.mean, data.std)) for c in fetch(images.pixels, order)]
         ).float()
     return _score(logits, images.labels, began)

@@ -76,7 +76,7 @@ def self_test(device: torch.device) -> SelfTest:
     (score,) = scores(net, [arch], data, rules)
     statistics = recalibrate(net, arch, data, rules)
     alone = net.extract(arch, statistics).eval()
-    images = normalise(data.held_out.pixels[:64], data.mean, data.std)
+    images = normalise(data.held_out.tensor()[:64], data.mean, data.std)
     with torch.inference_mode(), autocast(device):
         theirs = net(images, arch, [each.apply for each in statistics])
         difference = float((alone(images) - theirs).abs().max())

@@ -58,7 +58,9 @@ def estimate(plan: Plan, survey: Survey, device: torch.device) -> Iterator[Estim
     taken = min(survey.images, plan.data.limit or survey.images)
     rng = np.random.default_rng(0)
     data = _random(plan, min(max(s.training.batch for s in stages(plan)), trained), held, device)
-    images = taken * plan.net.channels * plan.net.image**2
+    # Those of a pack are not in memory, but for the ones that are scored on.
+    resident = min(taken, _scored(plan, held)) if survey.packed else taken
+    images = resident * plan.net.channels * plan.net.image**2
     distribution: Arch | None = None
     for number, stage in enumerate(stages(plan), 1):
         space = stage.space(distribution)

@@ -94,7 +94,7 @@ def propose(survey: Survey, source: str, *, device: str, flops: int | None = Non
     means = MEANS[device]
     data = DataRules(source=source, limit=means.limit if survey.images > means.limit else 0)
     trained, _ = parts(survey, data)
-    image, patch = grid(survey.side, means)
+    image, patch = grid(survey.side, means, packed=survey.packed)
     width, blocks = size(trained, survey.classes, means)
     frame = Frame(
         image=image,
@@ -154,8 +154,10 @@ def propose(survey: Survey, source: str, *, device: str, flops: int | None = Non
         ),
         (
             f"net.image {image}, patch {patch}",
-            f"{T} tokens; on {device} at most {means.side} pixels and {means.grid} patches a side, "
-            "never larger than the images are",
+            f"{T} tokens; the images are packed at this size"
+            if survey.packed
+            else f"{T} tokens; on {device} at most {means.side} pixels and {means.grid} patches a "
+            "side, never larger than the images are",
         ),
         (
             f"net.d {width}, M {blocks}",
@@ -188,9 +190,13 @@ def parts(survey: Survey, data: DataRules) -> tuple[int, int]:
     return max(2, round(left) - held_out), held_out
 
 
-def grid(side: int, means: Means) -> tuple[int, int]:
+def grid(side: int, means: Means, *, packed: bool = False) -> tuple[int, int]:
     """(image, patch) in pixels: no larger than the images are, and as many patches a side as the
-    device affords and the image divides into."""
+    device affords and the image divides into. Images of a pack have the side that they have."""
+    if packed:
+        return side, next(
+            p for p in range(1, side + 1) if side % p == 0 and side // p <= means.grid
+        )
     image = min(side, means.side)
     unit = next(
         unit

@@ -25,7 +25,7 @@ from optuna.storages import RDBStorage
 from hnas.arch import Arch
 from hnas.cost import check_budget, plain_vit
 from hnas.data import Data, Split, prepare, test_images
-from hnas.device import describe
+from hnas.device import describe, fits_memory
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.export import Network, load
 from hnas.glit import Glit
@@ -106,7 +106,8 @@ class Search:
             shown = ", ".join(data.skipped[:3]) + (", ..." if len(data.skipped) > 3 else "")
             self.watch.note(f"left out {len(data.skipped)} files that are no images: {shown}")
         self._record_environment()
-        return data.to(self.device), split
+        with fits_memory("Pack class folders: hnas data pack; then give --data PACK"):
+            return data.to(self.device), split
 
     def _record_environment(self) -> None:
         about = self.run.read("run.json") or {}

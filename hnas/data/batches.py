@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
 
+from hnas.data.stored import Stored
 from hnas.errors import InputError
 
 
@@ -36,7 +37,11 @@ def batches(n: int, batch: int, *, seed: int, epoch: int, repeats: int = 1) -> l
     return list(order[: steps(n, batch) * size].view(-1, size))
 
 
-def fetch(pixels: torch.Tensor, order: Sequence[torch.Tensor]) -> Iterator[torch.Tensor]:
-    """The pixels of each index (B,) of `order` in turn, on the device that they are kept on."""
+def fetch(pixels: torch.Tensor | Stored, order: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
+    """The pixels of each index (B,) of `order` in turn, on their device; of stored ones the next
+    are read while one is used."""
+    if isinstance(pixels, Stored):
+        yield from pixels.fetch(order)
+        return
     for index in order:
         yield pixels[index.to(pixels.device)]

@@ -63,7 +63,7 @@ def load(folder: Path) -> Source:
     names = _names(find(folder, kind.meta))
     parts = {path: _images(path, content, kind, names) for path, content in contents.items()}
     images = Images(
-        pixels=torch.cat([parts[path].pixels for path in train]),
+        pixels=torch.cat([parts[path].tensor() for path in train]),
         labels=torch.cat([parts[path].labels for path in train]),
     )
     return Source(

@@ -8,7 +8,11 @@ Classes and files are in sorted order; hidden ones and other files are left alon
 
 from __future__ import annotations
 
+import contextlib
+import os
 import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -36,18 +40,55 @@ def load(folder: Path, *, image: int, channels: int, skip_bad: bool = False) -> 
     With `skip_bad` files that are no images are left out and named in the Source. Raises InputError
     naming the class that is empty or unknown, or the file that is no image.
     """
-    train, test, classes = _parts(folder)
+    found = listing(folder)
     skipped: list[str] | None = [] if skip_bad else None
 
-    def part(path: Path) -> Images:
-        return _part(path, folder, classes, skipped, image=image, channels=channels)
+    _check_memory(folder, len(found.train) + len(found.test or []), channels * image**2)
+
+    def part(files: list[Labelled]) -> Images:
+        return _images(files, skipped, image=image, channels=channels)
 
     return Source(
         name=str(folder),
-        train=part(train),
-        test=part(test) if test else None,
-        classes=classes,
+        train=part(found.train),
+        test=None if found.test is None else part(found.test),
+        classes=found.classes,
         skipped=tuple(skipped or ()),
+    )
+
+
+def _check_memory(folder: Path, images: int, size: int) -> None:
+    """Raises InputError where so many images of `size` bytes cannot be in memory."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if images * size > memory:
+        raise InputError(
+            f"{folder}: {images:,} images take {images * size / 1e9:,.1f} GB decoded, this machine "
+            f"has {memory / 1e9:,.1f} GB of memory. Decode them once, into files that are read "
+            f"while training: hnas data pack {folder} --to PACK; then give --data PACK"
+        )
+
+
+Labelled = tuple[str, int]
+"""A file, and the number of its class."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """The files of a folder, in the order that their images have."""
+
+    classes: tuple[str, ...]
+    train: list[Labelled]
+    test: list[Labelled] | None
+    """None where there is no test part."""
+
+
+def listing(folder: Path) -> Listing:
+    """All files; none is opened. Raises InputError naming the class that is empty or unknown."""
+    train, test, classes = _parts(folder)
+    return Listing(
+        classes=classes,
+        train=_labelled(train, folder, classes),
+        test=None if test is None else _labelled(test, folder, classes),
     )
 
 
@@ -122,18 +163,47 @@ def decode(path: Path, *, image: int, channels: int) -> torch.Tensor:
     return torch.from_numpy(pixels).view(image, image, channels).permute(2, 0, 1)
 
 
+def decode_or_skip(
+    path: str, skipped: list[str] | None, *, image: int, channels: int
+) -> torch.Tensor | None:
+    """As `decode`; what cannot be decoded is added to `skipped`, and where that is None it is an
+    InputError that says what to do."""
+    try:
+        return decode(Path(path), image=image, channels=channels)
+    except InputError as error:
+        if skipped is None:
+            raise InputError(
+                f"{error}. Remove it, or leave such files out: --skip-bad-images"
+            ) from error
+        skipped.append(path)
+        return None
+
+
+@contextlib.contextmanager
+def tolerant() -> Iterator[None]:
+    """Odd metadata is no reason to stop, a picture that is a decompression bomb is."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
 def _folders(path: Path, root: Path) -> list[Path]:
     found = (p for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
     return [inside(p, root) for p in sorted(found)]
 
 
 def _files(path: Path, root: Path) -> list[Path]:
-    found = (
-        p
-        for p in path.iterdir()
-        if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and p.is_file()
-    )
-    return [inside(p, root) for p in sorted(found)]
+    """Of a folder that is inside `root` itself: only a link can lead out of it."""
+    with os.scandir(path) as entries:
+        found = sorted(
+            (entry.name, entry.is_symlink())
+            for entry in entries
+            if entry.name.lower().endswith(SUFFIXES)
+            and not entry.name.startswith(".")
+            and entry.is_file()
+        )
+    return [inside(path / name, root) if link else path / name for name, link in found]
 
 
 def _class_files(folder: Path, root: Path) -> list[Path]:
@@ -143,41 +213,31 @@ def _class_files(folder: Path, root: Path) -> list[Path]:
     return files
 
 
-def _part(
-    path: Path,
-    root: Path,
-    classes: tuple[str, ...],
-    skipped: list[str] | None,
-    *,
-    image: int,
-    channels: int,
-) -> Images:
-    """What cannot be decoded is added to `skipped`; where that is None it is an InputError."""
-    paths: list[Path] = []
-    labels: list[int] = []
+def _labelled(path: Path, root: Path, classes: tuple[str, ...]) -> list[Labelled]:
+    numbers = {name: number for number, name in enumerate(classes)}
+    found: list[Labelled] = []
     for folder in _folders(path, root):
-        if folder.name not in classes:
+        if folder.name not in numbers:
             raise InputError(
                 f"{folder}: class {folder.name!r} is unknown, the training part has "
                 f"{', '.join(classes)}"
             )
         files = _class_files(folder, root)
-        paths += files
-        labels += [classes.index(folder.name)] * len(files)
-    pixels = torch.empty((len(paths), channels, image, image), dtype=torch.uint8)
-    with warnings.catch_warnings():
-        # Odd metadata is no reason to stop, a picture that is a decompression bomb is.
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        kept = []
-        for i, file in enumerate(paths):
-            try:
-                pixels[i] = decode(file, image=image, channels=channels)
+        found += [(str(file), numbers[folder.name]) for file in files]
+    return found
+
+
+def _images(
+    files: list[Labelled], skipped: list[str] | None, *, image: int, channels: int
+) -> Images:
+    pixels = torch.empty((len(files), channels, image, image), dtype=torch.uint8)
+    kept = []
+    with tolerant():
+        for i, (path, _) in enumerate(files):
+            decoded = decode_or_skip(path, skipped, image=image, channels=channels)
+            if decoded is not None:
+                pixels[i] = decoded
                 kept.append(i)
-            except InputError as error:
-                if skipped is None:
-                    raise InputError(
-                        f"{error}. Remove it, or leave such files out: --skip-bad-images"
-                    ) from error
-                skipped.append(str(file))
-    return Images(pixels=pixels[kept], labels=torch.tensor(labels, dtype=torch.int64)[kept])
+    labels = torch.tensor([label for _, label in files], dtype=torch.int64)
+    whole = len(kept) == len(files)  # then no copy is made
+    return Images(pixels=pixels if whole else pixels[kept], labels=labels[kept])

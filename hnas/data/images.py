@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
+from hnas.data.stored import Stored
 from hnas.errors import InputError
 
 CHANNELS = (1, 3)
@@ -20,10 +21,10 @@ LUMA = (19595, 38470, 7471)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Images:
-    """Labelled images. Raises InputError where the two tensors do not belong together."""
+    """Labelled images. Raises InputError where pixels and labels do not belong together."""
 
-    pixels: torch.Tensor
-    """uint8 (n, C, H, W), 0 to 255."""
+    pixels: torch.Tensor | Stored
+    """uint8 (n, C, H, W), 0 to 255: in memory, or in files."""
     labels: torch.Tensor
     """int64 (n,), an index into the source's classes."""
 
@@ -44,9 +45,17 @@ class Images:
         return len(self.labels)
 
     def take(self, index: torch.Tensor) -> Images:
-        """The images of an int64 index (k,), in its order."""
+        """The images of an int64 index (k,), in its order; stored ones stay in their files."""
         index = index.to(self.labels.device)
-        return Images(pixels=self.pixels[index], labels=self.labels[index])
+        stored = isinstance(self.pixels, Stored)
+        pixels = self.pixels.take(index) if stored else self.pixels[index]
+        return Images(pixels=pixels, labels=self.labels[index])
+
+    def tensor(self) -> torch.Tensor:
+        """All pixels in memory: uint8 (n, C, H, W). Stored ones are read."""
+        if isinstance(self.pixels, Stored):
+            return self.pixels[torch.arange(len(self))]
+        return self.pixels
 
     def to(self, device: torch.device | str) -> Images:
         return Images(pixels=self.pixels.to(device), labels=self.labels.to(device))
@@ -55,7 +64,7 @@ class Images:
     def fingerprint(self) -> str:
         """Short sha256 of shape, pixels and labels: two sets of images are the same or not."""
         digest = hashlib.sha256(str(tuple(self.pixels.shape)).encode())
-        for tensor in (self.pixels, self.labels):
+        for tensor in (self.tensor(), self.labels):
             digest.update(tensor.flatten().cpu().numpy().data)
         return digest.hexdigest()[:16]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 from hnas.data.images import Images, Source
 from hnas.data.sources import load
 from hnas.data.split import Split, split
+from hnas.data.stored import Stored
 from hnas.errors import MismatchError
 from hnas.rules import DataRules
 
@@ -95,21 +97,28 @@ def test_images(
     )
 
 
-def statistics(pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def statistics(pixels: torch.Tensor | Stored) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and standard deviation of every channel, in units of 0 to 1: two float32 (C,).
 
-    From counts of the 256 values, hence exact and the same whatever the thread count. A channel
-    of one value gets the deviation 1, so that it can be divided by.
+    From whole numbers, hence exact and the same whatever the thread count. A channel of one value
+    gets the deviation 1, so that it can be divided by.
     """
-    values = torch.arange(256, dtype=torch.float64) / 255
+    count, sums, squares = pixels.moments() if isinstance(pixels, Stored) else moments(pixels)
     means, stds = [], []
-    for channel in pixels.unbind(dim=1):
-        share = torch.bincount(channel.flatten(), minlength=256).double() / channel.numel()
-        mean = (share * values).sum()
-        variance = (share * (values - mean) ** 2).sum()
-        means.append(mean)
-        stds.append(variance.sqrt() if share.max() < 1 else torch.ones_like(mean))
-    return torch.stack(means).float(), torch.stack(stds).float()
+    for total, square in zip(sums, squares, strict=True):
+        means.append(total / (255 * count))
+        variance = count * square - total**2  # of whole values, times count squared
+        stds.append(math.sqrt(variance / (255 * count) ** 2) if variance else 1.0)
+    return torch.tensor(means, dtype=torch.float32), torch.tensor(stds, dtype=torch.float32)
+
+
+def moments(pixels: torch.Tensor) -> tuple[int, list[int], list[int]]:
+    """As `Stored.moments`, of uint8 (n, C, H, W): from counts of the 256 values."""
+    values = torch.arange(256)
+    counts = [torch.bincount(c.flatten(), minlength=256).cpu() for c in pixels.unbind(dim=1)]
+    sums = [int((count * values).sum()) for count in counts]
+    squares = [int((count * values**2).sum()) for count in counts]
+    return pixels[:, 0].numel(), sums, squares
 
 
 def normalise(pixels: torch.Tensor, mean: torch.Tensor, std: torch.Tensor) -> torch.Tensor:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import torch
 
-from hnas.data import cifar, folders, functions, idx
+from hnas.data import cifar, folders, functions, idx, pack
 from hnas.data.images import CHANNELS, Images, Source, fit
+from hnas.data.stored import Stored
 from hnas.errors import InputError
 from hnas.rules import CODE
 
@@ -21,10 +22,10 @@ def load(
 ) -> Source:
     """The images of a source, `channels` x `image` x `image`.
 
-    `source` is `digits` (scikit-learn's 1,797 of 8 x 8), a folder (IDX, CIFAR binary or class
-    folders, told apart by what is in it), the bare name of a folder in `root` (by default
-    $HNAS_DATA, then ./data), or `module:function`. With `skip_bad` files of class folders that are
-    no images are left out.
+    `source` is `digits` (scikit-learn's 1,797 of 8 x 8), a folder (IDX, CIFAR binary, class folders
+    or a pack, told apart by what is in it), the bare name of a folder in `root` (by default
+    $HNAS_DATA, then ./data), or `module:function`. A pack's images stay in their files. With
+    `skip_bad` files of class folders that are no images are left out.
 
     Raises InputError, naming the file, the rule and the value, where anything is malformed.
     """
@@ -36,6 +37,9 @@ def load(
     found = read(source, root, image=image, channels=channels, skip_bad=skip_bad)
 
     def fitted(images: Images) -> Images:
+        if isinstance(images.pixels, Stored):
+            _check_packed(found.name, images.pixels, image=image, channels=channels)
+            return images
         pixels = fit(images.pixels.cpu(), image=image, channels=channels)
         return Images(pixels=pixels, labels=images.labels.cpu())
 
@@ -46,6 +50,16 @@ def load(
         classes=found.classes,
         skipped=found.skipped,
     )
+
+
+def _check_packed(name: str, pixels: Stored, *, image: int, channels: int) -> None:
+    found, asked = pixels.image, (channels, image, image)
+    if found != asked:
+        raise InputError(
+            f"{name}: the pack has images of {found[1]} pixels a side and {found[0]} channels, "
+            f"asked for are {image} and {channels}. Change net.image and net.channels in the plan, "
+            f"or pack again: hnas data pack --image {image} --channels {channels}"
+        )
 
 
 def known(root: Path | None = None) -> list[str]:
@@ -64,7 +78,7 @@ def _roots(root: Path | None) -> list[Path]:
 def class_folders(source: str, root: Path | None = None) -> Path | None:
     """The folder of a source that has one folder a class; None where it is of another kind."""
     folder = None if source == DIGITS else _place(source, root)
-    if folder is None or idx.matches(folder) or cifar.matches(folder):
+    if folder is None or any(kind.matches(folder) for kind in (pack, idx, cifar)):
         return None
     return folder if folders.matches(folder) else None
 
@@ -98,6 +112,8 @@ def read(
 
 def _folder(folder: Path, *, image: int, channels: int, skip_bad: bool) -> Source:
     try:
+        if pack.matches(folder):
+            return pack.open_pack(folder).source()
         if idx.matches(folder) and cifar.matches(folder):
             raise InputError(f"{folder}: holds IDX and CIFAR files; keep one data set a folder")
         if idx.matches(folder):
@@ -111,7 +127,8 @@ def _folder(folder: Path, *, image: int, channels: int, skip_bad: bool) -> Sourc
         raise InputError(f"{folder}: cannot be read: {error}") from error
     raise InputError(
         f"{folder}: a data folder holds IDX files (train-images-idx3-ubyte, ...), CIFAR files "
-        "(data_batch_1.bin or train.bin, ...) or one folder of JPEG or PNG files a class, "
+        "(data_batch_1.bin or train.bin, ...), what hnas data pack wrote or one folder of JPEG or "
+        "PNG files a class, "
         f"got {', '.join(names[:5]) or 'nothing'}"
     )
 

@@ -11,6 +11,7 @@ import torch
 from hnas.data import folders
 from hnas.data.images import Source
 from hnas.data.sources import class_folders, read
+from hnas.data.stored import Stored
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,8 @@ class Survey:
     """3 where there is colour, else 1."""
     own_test: bool
     """Whether the source has a test part of its own."""
+    packed: bool = False
+    """Whether it is a pack: its images are of this side and no other, and stay in their files."""
 
 
 def survey(source: str, *, root: Path | None = None) -> Survey:
@@ -67,4 +70,5 @@ def _source(source: Source) -> Survey:
         side=min(pixels.shape[2:]),
         channels=pixels.shape[1],
         own_test=source.test is not None,
+        packed=isinstance(pixels, Stored),
     )

@@ -82,6 +82,16 @@ def test_more_held_out_images_than_are_timed_take_in_proportion(
     )
 
 
+def test_images_of_a_pack_are_not_in_memory(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("studies.estimate.memory", lambda device: 0)
+    many = replace(SURVEY, images=1_000_000)
+    plan = override(plan, epochs=1)
+    plan = replace(plan, score=replace(plan.score, held_out=100))
+    of_a_folder = by_step(plan, many)["stage 1"].memory
+    assert of_a_folder == 1_000_000 * 64
+    assert by_step(plan, replace(many, packed=True))["stage 1"].memory == 100 * 64
+
+
 def test_memory_is_this_processes() -> None:
     before = memory(CPU)
     held = torch.ones(60_000_000)  # 240 MB

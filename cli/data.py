@@ -1,0 +1,198 @@
+"""`hnas data`: image folders that are too large for memory, packed into files."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.interrupt import resumable
+from cli.render import command, table
+from hnas.errors import InputError
+
+if TYPE_CHECKING:
+    from hnas.data.pack import Pack
+    from hnas.data.packing import Packed
+
+PACK = click.argument("folder", metavar="PACK", type=click.Path(path_type=Path, file_okay=False))
+
+
+@click.group()
+def data() -> None:
+    """Pack images that are too many for memory, and look at a pack.
+
+    A search holds its images in memory, decoded: ImageNet at 224 pixels would take 200 GB. A pack
+    is the same images decoded once into files, which are read while training, a batch ahead of the
+    device: `hnas search --data PACK`. docs/imagenet.md goes from ImageNet to a network.
+    """
+
+
+@data.command("pack")
+@click.argument("source", metavar="FOLDER")
+@click.option(
+    "--to",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="PACK",
+    help="The folder of the pack: new, empty, or one that was begun.",
+)
+@click.option("--image", type=click.IntRange(1), default=224, help="Pixels a side [224].")
+@click.option(
+    "--channels",
+    type=click.Choice(["1", "3"]),
+    help="1 is grey, 3 colour [3 where there is colour].",
+)
+@click.option(
+    "--processes", type=click.IntRange(1), help="That decode at the same time [one a core]."
+)
+@click.option(
+    "--skip-bad-images", is_flag=True, help="Leave out and count what cannot be decoded [an error]."
+)
+def pack_command(
+    source: str,
+    to: Path,
+    image: int,
+    channels: str | None,
+    processes: int | None,
+    skip_bad_images: bool,
+) -> None:
+    """Decode a folder of class folders into a pack.
+
+    FOLDER is a path or the name of a folder in $HNAS_DATA or ./data; train and test (or val) stay
+    apart. The pixels are those that `hnas search --data FOLDER` has at that size, cropped to the
+    centre and resized. The pack takes images x channels x side x side bytes; that the disk has
+    them is looked at first. What a broken off packing had finished is kept: give the same command
+    again. It may be moved when it is finished.
+
+    \b
+    Examples:
+      hnas data pack imagenet --to imagenet-224
+      hnas data pack photos --to photos-64 --image 64 --skip-bad-images
+    """
+    from hnas.data import survey
+    from hnas.data.packing import pack
+    from hnas.data.sources import class_folders
+
+    folder = class_folders(source)
+    if folder is None:
+        raise InputError(
+            f"only a folder of one folder of JPEG or PNG files a class is packed, {source!r} is "
+            "none; other data is small: give it to hnas search as it is"
+        )
+    progress = _Progress()
+    with resumable(to), progress.watch:
+        pack(
+            folder,
+            to,
+            image=image,
+            channels=int(channels) if channels else survey(source).channels,
+            skip_bad=skip_bad_images,
+            processes=processes or _cores(),
+            on_shard=progress.tell,
+        )
+    for name in progress.skipped:
+        click.echo(f"left out, no image: {name}")
+    if progress.kept:
+        click.echo(f"{progress.kept} shards were there already.")
+    _show(to)
+    click.echo(f"\nnext: {command('search', '--data', to)}")
+
+
+class _Progress:
+    """What is told of a packing: a line or a bar while it goes on, and what it came to."""
+
+    def __init__(self) -> None:
+        from cli.progress import display
+
+        self.watch = display()
+        self.kept = self.made = self.images = 0
+        self.skipped: list[str] = []
+        self._began = time.monotonic()
+
+    def tell(self, packed: Packed) -> None:
+        from cli.progress import Step
+
+        self.skipped += packed.skipped
+        if packed.kept:
+            self.kept += 1
+            return
+        self.made += 1
+        self.images += packed.images
+        spent = max(time.monotonic() - self._began, 1e-9)
+        self.watch.draw(
+            Step(
+                what="packing",
+                unit="shard",
+                done=packed.done,
+                total=packed.shards,
+                words=f"{self.images / spent:,.0f} images/s",
+                eta=spent / self.made * (packed.shards - packed.done),
+            )
+        )
+
+
+def _cores() -> int:
+    """That this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@data.command()
+@PACK
+def info(folder: Path) -> None:
+    """Tell what a pack holds.
+
+    \b
+    Examples:
+      hnas data info imagenet-224
+    """
+    _show(folder)
+
+
+def _show(folder: Path) -> None:
+    from hnas.data.pack import about
+    from hnas.data.prepare import statistics
+
+    found = _open(folder)
+    mean, std = (
+        ", ".join(f"{value:.4f}" for value in values.tolist())
+        for values in statistics(found.images("train").pixels)
+    )
+    rows = {**about(found), "mean of the training part": mean, "deviation": std}
+    table((str(folder), ""), rows.items())
+
+
+def _open(folder: Path) -> Pack:
+    from hnas.data.pack import matches, open_pack
+
+    if not matches(folder):
+        raise InputError(f"{folder} is no pack: it has no pack.json. Make one: hnas data pack")
+    return open_pack(folder)
+
+
+@data.command()
+@PACK
+@click.pass_context
+def check(ctx: click.Context, folder: Path) -> None:
+    """Read a pack through, and hold every file against its checksum.
+
+    The exit code is 1 where one does not hold.
+
+    \b
+    Examples:
+      hnas data check imagenet-224
+    """
+    from hnas.data.pack import check as checked
+
+    names = [name for name, holds in checked(_open(folder)) if not holds]
+    for name in names:
+        click.echo(f"{folder / name}: its pixels are not those that were written")
+    if names:
+        click.echo("Restore them; or delete them and run hnas data pack again as it was begun.")
+    else:
+        click.echo("Every shard holds.")
+    ctx.exit(1 if names else 0)

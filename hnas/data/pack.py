@@ -1,0 +1,255 @@
+"""A pack: the images of class folders, decoded once, as files that are read while training.
+
+pack.json        how they were decoded, the classes, and every shard with its sha256
+train-00000.u8   a shard: uint8 (C, H, W) of one image after the other, nothing else
+train-00000.json its images: file names, labels, sums; what was left out
+test-00000.u8    of the test part, where there is one
+
+A pack may be moved and copied. Its files are of one kind, so that a program of one's own can read
+them: `numpy.memmap("train-00000.u8", "uint8").reshape(-1, C, H, W)`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from hnas.data.images import CHANNELS, Images, Source
+from hnas.data.stored import Rows, Stored
+from hnas.errors import StateError
+
+FORMAT = "hnas pack 1"
+INDEX = "pack.json"
+PARTS = ("train", "test")
+ARRAYS = ("labels", "sums", "squares")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """What a shard's own file says of it."""
+
+    request: str
+    """sha256 of what it was made from: files with their sizes and labels, size of the images."""
+    sha256: str
+    """Of the pixels."""
+    decoder: str
+    """The library that decoded, and its version."""
+    names: tuple[str, ...]
+    """The files in the source's folder, one for each image."""
+    labels: Rows
+    """(images,)"""
+    sums: Rows
+    """(images, C): of each image's values."""
+    squares: Rows
+    """(images, C): of each image's squared values."""
+    skipped: tuple[str, ...]
+    """Files that were left out because they could not be decoded."""
+
+    def to_json(self) -> bytes:
+        arrays = {name: getattr(self, name).tolist() for name in ARRAYS}
+        return json.dumps({**vars(self), **arrays}).encode() + b"\n"
+
+    @classmethod
+    def from_json(cls, data: bytes, path: Path, channels: int) -> Shard:
+        """The inverse of `to_json`. Raises StateError naming the file."""
+        try:
+            value = json.loads(data)
+            n = len(value["names"])
+            arrays = {
+                "labels": np.array(value["labels"], dtype=np.int64).reshape(n),
+                "sums": np.array(value["sums"], dtype=np.int64).reshape(n, channels),
+                "squares": np.array(value["squares"], dtype=np.int64).reshape(n, channels),
+            }
+            lists = {name: tuple(value[name]) for name in ("names", "skipped")}
+            return cls(**{**value, **arrays, **lists})
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+            raise StateError(f"{path}: {_not_whole(error)}") from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Index:
+    """pack.json."""
+
+    source: str
+    """The folder that was packed, as it was named."""
+    image: int
+    """Pixels a side."""
+    channels: int
+    classes: tuple[str, ...]
+    files: str
+    """sha256 of the names of all files that were to be packed."""
+    shards: Mapping[str, list[dict[str, str]]] | None = None
+    """Of each part, the sha256 of each shard's `pixels` and `record`; None until it is finished."""
+
+    def to_json(self) -> bytes:
+        return json.dumps({"format": FORMAT, **asdict(self)}, indent=1).encode() + b"\n"
+
+
+def matches(folder: Path) -> bool:
+    """Whether it holds a pack, finished or not."""
+    return (folder / INDEX).is_file()
+
+
+def read_index(folder: Path) -> Index:
+    """Of a pack, finished or not. Raises StateError where there is none that can be read."""
+    path = folder / INDEX
+    try:
+        value = json.loads(path.read_bytes())
+        if value["format"] != FORMAT:
+            raise ValueError(f"its format is {value['format']!r}, known is {FORMAT!r}")
+        del value["format"]
+        index = Index(**{**value, "classes": tuple(value["classes"])})
+        if type(index.image) is not int or index.image < 1 or index.channels not in CHANNELS:
+            raise ValueError(f"image={index.image}, channels={index.channels}")
+        if index.shards is not None:
+            for part in PARTS:
+                assert all({*shard} == {"pixels", "record"} for shard in index.shards[part])
+        return index
+    except (OSError, ValueError, TypeError, KeyError, AssertionError, RecursionError) as error:
+        raise StateError(f"{path}: {_not_whole(error)}") from None
+
+
+def _not_whole(error: Exception) -> str:
+    return (
+        f"is not what hnas data pack wrote ({type(error).__name__}: {error}). Restore it, or pack "
+        "the images again in another folder"
+    )
+
+
+def shard_name(part: str, number: int) -> str:
+    """Of a shard's files, without suffix."""
+    return f"{part}-{number:05}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pack:
+    """A finished pack, without its pixels."""
+
+    folder: Path
+    index: Index
+    shards: Mapping[str, tuple[Shard, ...]]
+    """By part; the test part has none where the source had no test part."""
+
+    @property
+    def bytes_an_image(self) -> int:
+        return self.index.channels * self.index.image**2
+
+    def images(self, part: str) -> Images:
+        """The images of a part, left in their files."""
+        shards = self.shards[part]
+        counts = [len(shard.labels) for shard in shards]
+        labels, sums, squares = (
+            np.concatenate([getattr(shard, name) for shard in shards]) for name in ARRAYS
+        )
+        pixels = Stored(
+            files=tuple(self.folder / f"{shard_name(part, i)}.u8" for i in range(len(shards))),
+            starts=np.cumsum([0, *counts]),
+            image=(self.index.channels, self.index.image, self.index.image),
+            sums=sums,
+            squares=squares,
+            rows=np.arange(len(labels)),
+            device=torch.device("cpu"),
+        )
+        return Images(pixels=pixels, labels=torch.from_numpy(labels))
+
+    def source(self) -> Source:
+        """As a data source. Raises InputError where a class has no image."""
+        return Source(
+            name=str(self.folder),
+            train=self.images("train"),
+            test=self.images("test") if self.shards["test"] else None,
+            classes=self.index.classes,
+            skipped=tuple(name for part in PARTS for s in self.shards[part] for name in s.skipped),
+        )
+
+
+def open_pack(folder: Path) -> Pack:
+    """A finished pack: its records are read and held against pack.json, its files' sizes looked at;
+    whether the pixels are whole is for `check` to say.
+
+    Raises StateError naming the file that is missing, torn or another, or that it is not finished.
+    """
+    index = read_index(folder)
+    if index.shards is None:
+        raise StateError(
+            f"the pack {folder} is not finished. Finish it: hnas data pack, as it was begun"
+        )
+    shards = {
+        part: tuple(
+            _open_shard(folder, shard_name(part, i), record["record"], index)
+            for i, record in enumerate(index.shards[part])
+        )
+        for part in PARTS
+    }
+    return Pack(folder=folder, index=index, shards=shards)
+
+
+def _open_shard(folder: Path, name: str, sha256: str, index: Index) -> Shard:
+    path, pixels = folder / f"{name}.json", folder / f"{name}.u8"
+    try:
+        data = path.read_bytes()
+        size = os.stat(pixels).st_size
+    except OSError as error:
+        raise StateError(f"{error.filename}: {error.strerror}. {_mend(folder)}") from None
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise StateError(f"{path}: is not the one that {INDEX} names. {_mend(folder)}")
+    # A million names would be a hundred megabytes, and nothing that trains asks for them.
+    shard = replace(Shard.from_json(data, path, index.channels), names=())
+    expected = len(shard.labels) * index.channels * index.image**2
+    if size != expected:
+        raise StateError(
+            f"{pixels}: {len(shard.labels):,} images are {expected:,} bytes, it has {size:,}. "
+            f"{_mend(folder)}"
+        )
+    return shard
+
+
+def _mend(folder: Path) -> str:
+    return (
+        "Restore it, or run hnas data pack again as it was begun: what is missing in "
+        f"{folder} or of another size is made anew"
+    )
+
+
+def check(pack: Pack) -> Iterator[tuple[str, bool]]:
+    """Every shard's file by name, and whether its pixels are those that were written."""
+
+    def same(part: str, number: int) -> tuple[str, bool]:
+        path = pack.folder / f"{shard_name(part, number)}.u8"
+        try:
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise StateError(f"{path} cannot be read: {error.strerror}") from None
+        return path.name, found == pack.shards[part][number].sha256
+
+    every = [(part, i) for part in PARTS for i in range(len(pack.shards[part]))]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield from pool.map(same, *zip(*every, strict=True))
+
+
+def about(pack: Pack) -> dict[str, Any]:
+    """What `hnas data info` tells."""
+    counts = {part: sum(len(s.labels) for s in pack.shards[part]) for part in PARTS}
+    shards = [shard for part in PARTS for shard in pack.shards[part]]
+    return {
+        "source": pack.index.source,
+        "image": pack.index.image,
+        "channels": pack.index.channels,
+        "classes": len(pack.index.classes),
+        "train": counts["train"],
+        "test": counts["test"],
+        "left out": sum(len(shard.skipped) for shard in shards),
+        "shards": len(shards),
+        "bytes": sum(counts.values()) * pack.bytes_an_image,
+        "decoder": ", ".join(sorted({shard.decoder for shard in shards})),
+    }

@@ -1,0 +1,175 @@
+"""`hnas data`: a folder is packed, looked at, checked, and searched as the folder itself is."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from studies.run import open_run
+from studies.status import read_studies
+from tests.cli.conftest import invoke
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three classes, 30 grey pictures each to train on and 5 to test on, 10 x 12 pixels."""
+    folder = tmp_path_factory.mktemp("photos") / "photos"
+    rng = np.random.default_rng(0)
+    for part, n in (("train", 30), ("val", 5)):
+        for number, name in enumerate(("bee", "fox", "owl")):
+            (folder / part / name).mkdir(parents=True)
+            for i in range(n):
+                noise = rng.integers(0, 120, (10, 12), dtype=np.uint8) + 60 * number
+                Image.fromarray(noise.astype(np.uint8)).save(folder / part / name / f"{i:02}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def packed(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    to = tmp_path_factory.mktemp("packs") / "photos-8"
+    result = invoke("data", "pack", photos, "--to", to, "--image", 8, "--processes", 1)
+    assert result.exit_code == 0, result.output
+    assert "packing: shard 2/2, " in result.stdout
+    assert result.stdout.endswith(f"\nnext: hnas search --data {to}\n")
+    return to
+
+
+def test_what_a_pack_holds(photos: Path, packed: Path) -> None:
+    told = invoke("data", "info", packed).stdout
+    rows = {line[:25].strip(): line[25:].strip() for line in told.splitlines()[1:]}
+    assert rows["source"].endswith(str(photos)[-20:]) and rows["channels"] == "1"
+    assert (rows["train"], rows["test"], rows["left out"]) == ("90", "15", "0")
+    assert rows["bytes"] == f"{105 * 64:,}" and rows["shards"] == "2"
+
+
+def test_packing_again_finds_everything_there(photos: Path, packed: Path) -> None:
+    again = invoke("data", "pack", photos, "--to", packed, "--image", 8, "--processes", 1)
+    assert again.exit_code == 0 and "2 shards were there already." in again.stdout
+    other = invoke("data", "pack", photos, "--to", packed, "--image", 9)
+    assert other.exit_code == 2
+    assert "was begun with images of 8 pixels a side, now asked for are 9" in other.stderr
+
+
+def test_a_flipped_bit_is_told(photos: Path, tmp_path: Path) -> None:
+    to = tmp_path / "pack"
+    invoke("data", "pack", photos, "--to", to, "--image", 8, "--processes", 1)
+    assert invoke("data", "check", to).stdout == "Every shard holds.\n"
+    shard = to / "train-00000.u8"
+    data = bytearray(shard.read_bytes())
+    data[100] ^= 128
+    shard.write_bytes(data)
+    checked = invoke("data", "check", to)
+    assert checked.exit_code == 1
+    assert checked.stdout.startswith(f"{shard}: its pixels are not those that were written\n")
+    shard.unlink()
+    invoke("data", "pack", photos, "--to", to, "--image", 8, "--processes", 1)
+    assert invoke("data", "check", to).exit_code == 0
+
+
+def test_bad_images_are_listed(photos: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "photos" / "train" / "bee"
+    for name in ("bee", "fox"):
+        (bad.parent / name).mkdir(parents=True)
+        Image.new("L", (9, 9)).save(bad.parent / name / "0.png")
+    (bad / "1.png").write_bytes(b"text")
+    args = ("data", "pack", tmp_path / "photos", "--to", tmp_path / "pack", "--image", 8)
+    assert "1.png: not a readable JPEG or PNG image" in invoke(*args, "--processes", 1).stderr
+    left_out = invoke(*args, "--processes", 1, "--skip-bad-images")
+    assert left_out.exit_code == 0
+    assert "left out, no image: train/bee/1.png\n" in left_out.stdout
+
+
+@pytest.mark.parametrize("name", ["info", "check"])
+def test_a_folder_that_is_no_pack(photos: Path, name: str) -> None:
+    result = invoke("data", name, photos)
+    assert result.exit_code == 2
+    assert f"{photos} is no pack: it has no pack.json. Make one: hnas data pack" in result.stderr
+
+
+def test_only_class_folders_are_packed(tmp_path: Path) -> None:
+    result = invoke("data", "pack", "digits", "--to", tmp_path / "pack")
+    assert result.exit_code == 2 and "'digits' is none" in result.stderr
+
+
+def outcome(folder: Path) -> dict[str, Any]:
+    """What a run has come to, but for its times."""
+    run = open_run(folder)
+    result = run.read("result.json")
+    studies = read_studies(run)
+    return {
+        "result": {k: result[k] for k in ("winner", "all_global", "candidates", "test_images")},
+        "split": run.read("split.json"),
+        "trials": {
+            number: [(r.arch.key, r.accuracy, r.loss) for r in study.records]
+            for number, study in studies.items()
+        },
+        "scorers": {number: study.user_attrs["scorer"] for number, study in studies.items()},
+    }
+
+
+def test_a_search_of_a_pack_is_that_of_the_folder(
+    photos: Path, packed: Path, tiny: Path, tmp_path: Path
+) -> None:
+    """Trials, weights and test, bit for bit."""
+    for data in (photos, packed):
+        args = ("--plan", tiny, "--data", data, "--device", "cpu", "--run", tmp_path / data.name)
+        result = invoke("search", *args)
+        assert result.exit_code == 0, result.output
+    one, two = (outcome(tmp_path / data.name) for data in (photos, packed))
+    assert json.dumps(one) == json.dumps(two)
+    assert len(one["trials"][1]) == 8 and one["result"]["test_images"] == 15
+
+
+def test_a_moved_pack_and_its_run_go_on(
+    photos: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    invoke("data", "pack", photos, "--to", here / "p", "--image", 8, "--processes", 1)
+    monkeypatch.setenv("HNAS_DATA", str(here))
+    args = ("search", "--plan", tiny, "--data", "p", "--device", "cpu", "--run", tmp_path / "run")
+    assert invoke(*args, "--stage", 1).exit_code == 0
+    here.rename(there)
+    missing = invoke("search", "--run", tmp_path / "run", "--device", "cpu")
+    assert missing.exit_code == 2 and "data source 'p' is unknown" in missing.stderr
+    monkeypatch.setenv("HNAS_DATA", str(there))
+    done = invoke("search", "--run", tmp_path / "run", "--device", "cpu")
+    assert done.exit_code == 0, done.output
+    exported = invoke("export", tmp_path / "run", "--to", tmp_path / "net", "--device", "cpu")
+    assert exported.exit_code == 0, exported.output
+
+
+def test_a_pack_of_another_size_than_the_plans(packed: Path, tiny: Path, tmp_path: Path) -> None:
+    plan = tmp_path / "plan.toml"
+    plan.write_text(tiny.read_text().replace("image = 8", "image = 6"))
+    result = invoke("search", "--plan", plan, "--data", packed, "--run", tmp_path / "run")
+    assert result.exit_code == 2
+    assert "the pack has images of 8 pixels a side and 1 channels" in result.stderr
+
+
+def test_ctrl_c_tells_how_to_go_on(photos: Path, tmp_path: Path, root: Path) -> None:
+    to = tmp_path / "pack"
+    args = ["data", "pack", str(photos), "--to", str(to), "--image", "1500", "--processes", "2"]
+    command = [sys.executable, "-m", "cli.main", *args]
+    with subprocess.Popen(
+        command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        while running.poll() is None and not list(to.glob(".*.u8.*.tmp")):
+            time.sleep(0.01)
+        running.send_signal(signal.SIGINT)
+        _, err = running.communicate(timeout=30)
+    assert running.returncode == 130, err
+    assert err.strip() == (
+        f"Interrupted. What is finished is kept in {to}; continue with: hnas {' '.join(args)}"
+    )
+    assert [path.name for path in to.glob(".*")] == []
+    assert os.listdir(to) == ["pack.json"]

@@ -1,0 +1,417 @@
+"""A pack is what the folder is, whatever happens while it is made."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from hnas.data import load, prepare, survey
+from hnas.data.pack import check, open_pack
+from hnas.data.packing import Packed, pack
+from hnas.errors import HnasError, InputError, StateError
+from hnas.rules import DataRules
+
+SIDE, CHANNELS = 8, 3
+BYTES = CHANNELS * SIDE**2
+
+
+def packed(
+    folder: Path,
+    to: Path,
+    *,
+    image: int = SIDE,
+    channels: int = CHANNELS,
+    skip_bad: bool = False,
+    processes: int = 1,
+    images_a_shard: int = 2,
+) -> list[Packed]:
+    """Packs in shards of few images; what was told of each."""
+    told: list[Packed] = []
+    size = images_a_shard * channels * image**2
+    pack(
+        folder,
+        to,
+        image=image,
+        channels=channels,
+        skip_bad=skip_bad,
+        processes=processes,
+        shard_bytes=size,
+        on_shard=told.append,
+    )
+    return told
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+@pytest.mark.parametrize("images_a_shard", [1, 2, 5, 100])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_pixels_are_the_folders_bit_for_bit(
+    pets: Path, tmp_path: Path, channels: int, images_a_shard: int
+) -> None:
+    to = tmp_path / "pack"
+    packed(pets, to, channels=channels, images_a_shard=images_a_shard)
+    one, two = (load(str(path), image=SIDE, channels=channels) for path in (pets, to))
+    assert one.classes == two.classes and one.skipped == two.skipped == ()
+    assert one.test is not None and two.test is not None
+    for a, b in ((one.train, two.train), (one.test, two.test)):
+        assert torch.equal(a.tensor(), b.tensor()) and torch.equal(a.labels, b.labels)
+        assert a.fingerprint == b.fingerprint
+
+
+def test_a_folder_without_a_test_part(pets: Path, tmp_path: Path) -> None:
+    packed(pets / "train", tmp_path / "pack")
+    source = load(str(tmp_path / "pack"), image=SIDE, channels=CHANNELS)
+    assert source.test is None and len(source.train) == 6
+
+
+def test_real_images_split_and_normalised_as_the_folders(shared: Path, tmp_path: Path) -> None:
+    folder, to = shared / "imagefolder-caltech101-20", tmp_path / "pack"
+    packed(folder, to, image=32, images_a_shard=150)
+    (a, split_a), (b, split_b) = (
+        prepare(DataRules(source=str(path), limit=500), image=32, channels=3, seed=1)
+        for path in (folder, to)
+    )
+    assert split_a.fingerprint == split_b.fingerprint
+    assert torch.equal(a.mean, b.mean) and torch.equal(a.std, b.std)
+    assert a.train.fingerprint == b.train.fingerprint
+    assert a.held_out.fingerprint == b.held_out.fingerprint
+
+
+def test_many_processes_write_the_same_bytes(pets: Path, tmp_path: Path) -> None:
+    packed(pets, tmp_path / "one")
+    told = packed(pets, tmp_path / "two", processes=2)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    assert sorted(p.done for p in told) == [1, 2, 3, 4] and {p.shards for p in told} == {4}
+
+
+def test_what_is_there_is_kept_and_what_is_torn_made_anew(pets: Path, tmp_path: Path) -> None:
+    to = tmp_path / "pack"
+    packed(pets, to)
+    whole = contents(to)
+    assert [p.kept for p in packed(pets, to)] == [True] * 4
+    torn = to / "train-00001.u8"
+    torn.write_bytes(torn.read_bytes()[:-1])
+    (to / "train-00002.u8").unlink()
+    (to / "test-00000.json").write_bytes(b"{")
+    (to / f".train-00000.u8.{2**22 + 1}.tmp").write_bytes(b"of a process that is gone")
+    assert [p.kept for p in packed(pets, to)] == [True, False, False, False]
+    assert contents(to) == whole
+
+
+def test_another_content_of_a_file_is_packed_again(
+    pets: Path, tmp_path: Path, write_image: Callable[..., Path]
+) -> None:
+    to = tmp_path / "pack"
+    packed(pets, to)
+    array = np.full((40, 40, 3), 99, dtype=np.uint8)
+    write_image(pets / "train" / "cat" / "2.Png", array)
+    assert [p.kept for p in packed(pets, to)] == [True, False, True, True]
+    folder = load(str(pets), image=SIDE, channels=CHANNELS)
+    assert torch.equal(load(str(to), image=SIDE, channels=3).train.tensor(), folder.train.tensor())
+
+
+def test_bad_images_are_named_or_left_out(pets: Path, tmp_path: Path) -> None:
+    to = tmp_path / "pack"
+    for name in ("train/cat/0.jpg", "val/dog/0.jpg"):
+        (pets / name).write_bytes(b"no image")
+    message = f"{pets / 'train/cat/0.jpg'}: not a readable JPEG or PNG image"
+    for processes in (1, 2):
+        with pytest.raises(InputError, match=re.escape(message)) as raised:
+            packed(pets / "train", tmp_path / f"none{processes}", processes=processes)
+        assert str(raised.value).endswith("leave such files out: --skip-bad-images")
+    told = packed(pets, to, skip_bad=True)
+    assert [p.skipped for p in told] == [("train/cat/0.jpg",), (), (), ("val/dog/0.jpg",)]
+    one = load(str(pets), image=SIDE, channels=CHANNELS, skip_bad=True)
+    two = load(str(to), image=SIDE, channels=CHANNELS)  # they are left out for good
+    assert torch.equal(one.train.tensor(), two.train.tensor())
+    assert torch.equal(one.train.labels, two.train.labels)
+    assert two.skipped == ("train/cat/0.jpg", "val/dog/0.jpg")
+    with pytest.raises(InputError, match="not a readable"):
+        packed(pets, to)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"image": 9}, "was begun with images of 8 pixels a side, now asked for are 9"),
+        ({"channels": 1}, "was begun with images of 3 channels, now asked for are 1"),
+    ],
+)
+def test_a_pack_of_another_kind_is_refused(
+    pets: Path, tmp_path: Path, changed: dict[str, int], message: str
+) -> None:
+    packed(pets, tmp_path / "pack")
+    before = contents(tmp_path / "pack")
+    with pytest.raises(InputError, match=re.escape(message)):
+        packed(pets, tmp_path / "pack", **changed)
+    assert contents(tmp_path / "pack") == before
+
+
+def test_a_pack_of_other_files_is_refused(pets: Path, tmp_path: Path) -> None:
+    packed(pets, tmp_path / "pack")
+    (pets / "train" / "cat" / "0.jpg").rename(pets / "train" / "cat" / "00.jpg")
+    with pytest.raises(InputError, match="was begun with files whose names have the sha256"):
+        packed(pets, tmp_path / "pack")
+
+
+def test_places_that_are_no_place_for_a_pack(pets: Path, tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    with pytest.raises(InputError, match="is no pack and not empty"):
+        packed(pets, tmp_path / "full")
+    with pytest.raises(InputError, match="must not lie in the folder that is packed"):
+        packed(pets, pets / "pack")
+    for name in ("cat", "dog"):
+        shutil.rmtree(pets / "val" / name)
+    with pytest.raises(InputError, match="the test part needs images, got none"):
+        packed(pets, tmp_path / "pack")
+    assert not (tmp_path / "pack").exists()
+
+
+@contextlib.contextmanager
+def small_disk(place: Path, size: int) -> Iterator[Path]:
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("needs root, to mount a small disk")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    """a, b: 30 JPEGs of noise each, 64 pixels a side: 12,288 bytes decoded."""
+    rng = np.random.default_rng(0)
+    for name in "ab":
+        (tmp_path / "many" / name).mkdir(parents=True)
+        for i in range(30):
+            noise = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+            Image.fromarray(noise).save(tmp_path / "many" / name / f"{i}.jpg")
+    return tmp_path / "many"
+
+
+def test_a_disk_that_is_too_small_is_told_before(many: Path, tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 500_000) as disk:
+        with pytest.raises(StateError, match=r"take 0\.00 GB .*free\. Free some, choose another"):
+            packed(many, disk / "pack", image=64, images_a_shard=8)
+        assert list((disk / "pack").glob("*.u8")) == []
+
+
+def test_a_disk_that_fills_up_loses_nothing(many: Path, tmp_path: Path) -> None:
+    packed(many, tmp_path / "whole", image=64, images_a_shard=8)
+    with small_disk(tmp_path / "disk", 1_000_000) as disk:
+        ballast = disk / "ballast"
+
+        def fill(told: Packed) -> None:
+            free = shutil.disk_usage(disk).free
+            if told.done == 2:  # another program, meanwhile
+                ballast.write_bytes(bytes(free - 50_000))
+
+        with pytest.raises(StateError, match=r"No space left .* kept; free some space and run"):
+            pack(
+                many,
+                disk / "pack",
+                image=64,
+                channels=3,
+                shard_bytes=8 * 3 * 64 * 64,
+                on_shard=fill,
+            )
+        assert sorted(p.name for p in (disk / "pack").glob("*.u8")) == [
+            "train-00000.u8",
+            "train-00001.u8",
+        ]
+        assert list((disk / "pack").glob(".*")) == []  # nothing half done takes up the disk
+        ballast.unlink()
+        assert [p.kept for p in packed(many, disk / "pack", image=64, images_a_shard=8)] == [
+            *[True] * 2,
+            *[False] * 6,
+        ]
+        assert contents(disk / "pack") == contents(tmp_path / "whole")
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from hnas.data.packing import pack
+if __name__ == "__main__":
+    pack(Path(sys.argv[1]), Path(sys.argv[2]), image=64, channels=3, processes=int(sys.argv[3]),
+         shard_bytes=8 * 3 * 64 * 64)
+"""
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_killed_packing_goes_on_to_the_same_bytes(
+    many: Path, tmp_path: Path, root: Path, processes: int
+) -> None:
+    """kill -9 while a later shard is written."""
+    packed(many, tmp_path / "whole", image=64, images_a_shard=8)
+    script, to = tmp_path / "killed.py", tmp_path / "pack"
+    script.write_text(KILLED)
+    command = [sys.executable, str(script), str(many), str(to), str(processes)]
+    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(root)}) as running:
+        while running.poll() is None and not list(to.glob("train-*.json")):
+            time.sleep(0.0005)
+        running.kill()
+    assert running.returncode == -signal.SIGKILL
+    _wait_until_still(to)
+    with pytest.raises(StateError, match=r"is not finished\. Finish it: hnas data pack"):
+        open_pack(to)
+    finished = len(list(to.glob("train-*.json")))
+    told = packed(many, to, image=64, images_a_shard=8)
+    assert sum(p.kept for p in told) == finished >= 1
+    assert contents(to) == contents(tmp_path / "whole")
+
+
+def _wait_until_still(to: Path) -> None:
+    """Until the processes of a killed parent have ended too: nothing is written any more."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        pids = {int(p.name.split(".")[-2]) for p in to.glob(".*.tmp")}
+        if not any(map(_runs, pids)):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"still running: {pids}")
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except OSError:
+        return False
+
+
+def test_a_pack_that_is_not_finished_cannot_be_loaded(pets: Path, tmp_path: Path) -> None:
+    def stop(told: Packed) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pack(pets, tmp_path / "pack", image=SIDE, channels=3, processes=2, on_shard=stop)
+    with pytest.raises(StateError, match="is not finished"):
+        load(str(tmp_path / "pack"), image=SIDE, channels=3)
+
+
+def test_a_flipped_bit_is_found_and_named(pets: Path, tmp_path: Path) -> None:
+    to = tmp_path / "pack"
+    packed(pets, to)
+    assert dict(check(open_pack(to))) == {
+        name: True for name in sorted(contents(to)) if name.endswith(".u8")
+    }
+    path = to / "train-00001.u8"
+    data = bytearray(path.read_bytes())
+    data[17] ^= 1
+    path.write_bytes(data)
+    assert [name for name, holds in check(open_pack(to)) if not holds] == ["train-00001.u8"]
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "name", "message"),
+    [
+        (Path.unlink, "train-00001.u8", r"No such file .*is made anew"),
+        (_cut, "train-00001.u8", "2 images are 384 bytes, it has 383"),
+        (_cut, "train-00001.json", "is not the one that pack.json names"),
+        (_cut, "pack.json", None),
+    ],
+)
+def test_a_pack_that_is_not_whole_is_told(
+    pets: Path, tmp_path: Path, spoil: Callable[[Path], object], name: str, message: str | None
+) -> None:
+    to = tmp_path / "pack"
+    packed(pets, to)
+    spoil(to / name)
+    if message is None:  # a newline at the end is nothing lost
+        assert len(load(str(to), image=SIDE, channels=3).train) == 6
+        _cut(to / name)
+        message = "pack.json: is not what hnas data pack wrote"
+    with pytest.raises(StateError, match=f"{name}.*{message}|{message}"):
+        load(str(to), image=SIDE, channels=3)
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        "[]",
+        '{"format": "another"}',
+        '{"format": "hnas pack 1"}',
+        '{"format": "hnas pack 1", "source": "", "image": "8", "channels": 3, "classes": [],'
+        ' "files": "", "shards": null}',
+        '{"format": "hnas pack 1", "source": "", "image": 8, "channels": 3, "classes": [],'
+        ' "files": "", "shards": {"train": ["../x"], "test": []}}',
+    ],
+)
+def test_an_index_that_is_something_else(tmp_path: Path, index: str) -> None:
+    (tmp_path / "pack.json").write_text(index)
+    with pytest.raises(StateError, match="is not what hnas data pack wrote"):
+        load(str(tmp_path), image=SIDE, channels=3)
+
+
+def test_a_pack_may_be_moved(pets: Path, tmp_path: Path) -> None:
+    packed(pets, tmp_path / "pack")
+    before = load(str(tmp_path / "pack"), image=SIDE, channels=3).train.tensor()
+    moved = (tmp_path / "pack").rename(tmp_path / "moved")
+    shutil.rmtree(pets)
+    again = load("moved", image=SIDE, channels=3, root=moved.parent)
+    assert torch.equal(again.train.tensor(), before)
+
+
+def test_images_of_another_size_are_refused(pets: Path, tmp_path: Path) -> None:
+    packed(pets, tmp_path / "pack")
+    message = (
+        "the pack has images of 8 pixels a side and 3 channels, asked for are 16 and 1. Change "
+        "net.image and net.channels in the plan, or pack again: hnas data pack --image 16"
+    )
+    with pytest.raises(InputError, match=re.escape(message)):
+        load(str(tmp_path / "pack"), image=16, channels=1)
+
+
+def test_a_survey_of_a_pack(pets: Path, tmp_path: Path) -> None:
+    packed(pets, tmp_path / "pack", image=9)
+    found = survey(str(tmp_path / "pack"))
+    assert (found.images, found.fewest, found.classes, found.channels) == (6, 3, 2, 3)
+    assert found.packed and found.side == 9 and found.own_test
+
+
+def test_a_process_that_is_killed_is_told(
+    many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the system does where memory runs out."""
+
+    def kill(told: Packed) -> None:
+        import multiprocessing
+
+        for process in multiprocessing.active_children():
+            assert process.pid is not None
+            os.kill(process.pid, signal.SIGKILL)
+
+    with pytest.raises(HnasError, match=r"was killed, by lack of memory perhaps\. The shards"):
+        pack(
+            many,
+            tmp_path / "pack",
+            image=64,
+            channels=3,
+            processes=2,
+            shard_bytes=4 * 3 * 64 * 64,
+            on_shard=kill,
+        )
