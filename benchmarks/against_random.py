@@ -2,7 +2,7 @@
 
     python benchmarks/against_random.py runs/digits [--stage 2] [--repeats 5] [--json FILE]
 
-Takes a finished stage of a run and scores as many random architectures within the same budget with
+Takes a finished stage of a run and scores as many random architectures within the same limits with
 the same supernet, images and recalibration. Prints a row a generation: the hypervolume of the
 run's study, and mean, lowest and highest of the random searches.
 """
@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 
 from hnas.arch import Arch
-from hnas.cost import cost, sample_within
 from hnas.device import choose, describe
 from hnas.space import Space
+from studies.costs import Costs, minimised
 from studies.hypervolume import hypervolume
 from studies.run import open_run
 from studies.scoring import SupernetScorer
@@ -33,26 +33,26 @@ from studies.stage import records
 Point = tuple[float, int]
 
 
-def random_archs(space: Space, budget: int, count: int, seed: int) -> list[Arch]:
-    """Distinct, uniform within the budget; only where that finds too few, drawn towards it."""
+def random_archs(space: Space, costs: Costs, count: int, seed: int) -> list[Arch]:
+    """Distinct, uniform within the limits; only where that finds too few, drawn towards it."""
     rng = np.random.default_rng(seed)
     found: dict[Arch, None] = {}
     for _ in range(100 * count):
         arch = space.sample(rng)
-        if cost(space.frame, arch).macs <= budget:
+        if costs.allow(arch):
             found[arch] = None
         if len(found) == count:
             break
     while len(found) < min(count, space.distinct):
-        found[sample_within(space, budget, rng)] = None
+        found[costs.sample(space, rng)] = None
     return list(found)
 
 
-def curve(points: list[Point], generation: int, budget: int) -> list[float]:
+def curve(points: list[Point], generation: int, bounds: tuple[int, ...]) -> list[float]:
     """Hypervolume after each full generation, and after the last trial."""
     ends = [*range(generation, len(points), generation), len(points)]
     prefixes = list(accumulate(([p] for p in points), lambda a, b: a + b))
-    return [hypervolume(prefixes[end - 1], budget) for end in ends]
+    return [hypervolume(prefixes[end - 1], *bounds) for end in ends]
 
 
 def main() -> None:
@@ -72,18 +72,18 @@ def main() -> None:
         scorer = SupernetScorer(net, search.data, run.plan.score)
         if scorer.fingerprint != search.study(options.stage).user_attrs["scorer"]:
             raise SystemExit("the run's supernet is not the one that its study was scored with")
-    population, budget = run.stage(options.stage).population, run.plan.budget()
-    searched = curve([(r.accuracy, r.macs) for r in found], population, budget)
+    population, costs = run.stage(options.stage).population, search.costs
+    searched = curve([costs.point(r) for r in found], population, costs.bounds)
     drawn = []
     for seed in range(options.repeats):
-        archs = sorted(random_archs(net.space, budget, len(found), seed), key=lambda a: a.key)
+        archs = sorted(random_archs(net.space, costs, len(found), seed), key=lambda a: a.key)
         scored = dict(zip(archs, scorer.score(archs), strict=True))
         # In the order in which they were drawn, not in that of scoring.
-        order = random_archs(net.space, budget, len(found), seed)
-        points = [(scored[a].accuracy, cost(net.space.frame, a).macs) for a in order]
-        drawn.append(curve(points, population, budget))
+        order = random_archs(net.space, costs, len(found), seed)
+        points = [(scored[a].accuracy, *minimised(costs.spent(a), costs.objective)) for a in order]
+        drawn.append(curve(points, population, costs.bounds))
 
-    print(f"stage {options.stage} of {run.folder}: {len(found)} trials, budget {budget:,} MACs")
+    print(f"stage {options.stage} of {run.folder}: {len(found)} trials, {costs.words()}")
     print(f"{'trials':>6}  {'NSGA-II':>8}  {'random':>8}  {'lowest':>8}  {'highest':>8}")
     rows = []
     for i, value in enumerate(searched):

@@ -35,6 +35,7 @@ from hnas.score import scores
 from hnas.space import Frame, Space, distribution_space, size_space
 from hnas.supernet import Supernet
 from hnas.training.supernet import train_supernet
+from studies.costs import Costs
 from studies.evolution import NSGA2
 from studies.stage import best_by_score
 from studies.storage import Record
@@ -46,6 +47,7 @@ CANDIDATES = {"d_k": (24, 48), "d_z": (2, 4), "E": (1, 2), "K": (5, 17)}
 JOINT: Space = size_space(FRAME, None, **CANDIDATES)
 FIRST: Space = distribution_space(FRAME, **FIXED)
 BUDGET = cost(FRAME, FRAME.all_global()).macs
+COSTS = Costs(frame=FRAME, flops=BUDGET)
 TRAINING: TrainingRules = replace(PRESET.stage1.training, batch=64, epochs=250)
 """The epochs that the preset's two stages have together."""
 POPULATION = 16
@@ -57,7 +59,7 @@ Scores = Mapping[Arch, float]
 def everything() -> list[Arch]:
     """All architectures within the budget, in order."""
     archs = (Arch(blocks) for blocks in itertools.product(*JOINT.choices))
-    return [arch for arch in archs if cost(FRAME, arch).macs <= BUDGET]
+    return [arch for arch in archs if COSTS.allow(arch)]
 
 
 def scored(seed: int) -> tuple[Scores, Scores]:
@@ -78,12 +80,12 @@ def evolve(
     space: Space, score: Scores, *, trials: int, seed: int, start: Sequence[Record] = ()
 ) -> list[Record]:
     """NSGA-II by looking up, from random architectures or from `start`, which costs no trials."""
-    parents, found = NSGA2.elites(space, list(start), POPULATION), list[Record]()
+    parents, found = NSGA2.elites(space, COSTS, list(start), POPULATION), list[Record]()
     seen = {record.arch for record in start}
     for generation in itertools.count(1 if start else 0):
         archs = NSGA2.propose(
             space, seed=seed, generation=generation, parents=parents, population=POPULATION,
-            budget=BUDGET, seen=seen, count=min(POPULATION, trials - len(found)),
+            costs=COSTS, seen=seen, count=min(POPULATION, trials - len(found)),
         )  # fmt: skip
         if not archs:
             return found
@@ -96,7 +98,7 @@ def evolve(
         ]  # fmt: skip
         found += members
         seen |= set(archs)
-        parents = NSGA2.elites(space, [*parents, *members], POPULATION)
+        parents = NSGA2.elites(space, COSTS, [*parents, *members], POPULATION)
     raise AssertionError("unreachable")
 
 

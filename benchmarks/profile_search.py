@@ -82,7 +82,7 @@ def after(clock: Clock, search: Search, scorer: SupernetScorer, rules: SearchRul
         began = time.perf_counter()
         run_stage(
             search.study(1), search.plan.space1(), scorer, rules,
-            budget=search.plan.budget(), proposer=proposer,
+            costs=search.costs, proposer=proposer,
         )  # fmt: skip
         clock.rest(time.perf_counter() - began)
 

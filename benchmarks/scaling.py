@@ -22,7 +22,7 @@ import optuna
 
 from benchmarks.common import seconds, write_rows
 from benchmarks.scoring import generations, images
-from benchmarks.search import BUDGET, FRAME, POPULATION, files, spaces, study
+from benchmarks.search import COSTS, FRAME, POPULATION, files, spaces, study
 from hnas.arch import Arch
 from hnas.rules import ScoreRules
 from hnas.score import scores
@@ -76,7 +76,7 @@ def trials(quick: bool) -> Growth:
                 trials=have + (2 if quick else 4) * POPULATION, population=POPULATION
             )
             with study(next(urls), space, have) as mine:
-                run_stage(mine, space, scorer, rules, budget=BUDGET)
+                run_stage(mine, space, scorer, rules, costs=COSTS)
             between = POPULATION * (len(scorer.at) - 1)
             points[have] = (scorer.at[-1] - scorer.at[0]) / between * 1000
     return Growth(axis="trials before", unit="ms CPU a trial", points=points)

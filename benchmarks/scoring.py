@@ -18,6 +18,7 @@ from hnas.score import evaluate, scores, select
 from hnas.scored import Score
 from hnas.space import Frame, Space, distribution_space
 from hnas.supernet import Supernet
+from studies.costs import Costs
 from studies.evolution import elites, propose
 from studies.fake import FakeScorer
 from studies.plan import load_preset
@@ -27,7 +28,7 @@ from studies.storage import Record
 def generations(space: Space, *, trials: int, population: int) -> Iterator[list[Arch]]:
     """A stage 1 within the all-global network's budget, its accuracies made up but smooth."""
     frame = space.frame
-    budget = cost(frame, frame.all_global()).macs
+    costs = Costs(frame=frame, flops=cost(frame, frame.all_global()).macs)
     scorer = FakeScorer(frame=frame)
     parents: list[Record] = []
     seen: set[Arch] = set()
@@ -35,7 +36,7 @@ def generations(space: Space, *, trials: int, population: int) -> Iterator[list[
         generation = len(seen) // population
         archs = propose(
             space, seed=0, generation=generation, parents=parents, population=population,
-            budget=budget, seen=seen, count=min(population, trials - len(seen)),
+            costs=costs, seen=seen, count=min(population, trials - len(seen)),
         )  # fmt: skip
         yield sorted(archs, key=lambda arch: arch.key)
         members = [
@@ -46,7 +47,7 @@ def generations(space: Space, *, trials: int, population: int) -> Iterator[list[
             for i, (arch, score) in enumerate(zip(archs, scorer.score(archs), strict=True))
         ]  # fmt: skip
         seen.update(archs)
-        parents = elites(space, [*parents, *members], population)
+        parents = elites(space, costs, [*parents, *members], population)
 
 
 def images(frame: Frame, *, train: int, held_out: int) -> Data:

@@ -23,6 +23,7 @@ from benchmarks.common import Row, compare, main
 from hnas.arch import Arch
 from hnas.cost import cost
 from hnas.space import Frame, Space, distribution_space, size_space
+from studies.costs import Costs
 from studies.encoding import distributions
 from studies.evolution import NSGA2
 from studies.fake import FakeScorer
@@ -32,6 +33,7 @@ from studies.storage import Record, close_storage, open_storage, open_study, wri
 POPULATION = 50
 FRAME = Frame(image=224, channels=3, patch=16, classes=1000, d=192, M=12, N=3)
 BUDGET = cost(FRAME, FRAME.all_global()).macs
+COSTS = Costs(frame=FRAME, flops=BUDGET)
 SLEEP = 0.05
 
 
@@ -51,7 +53,7 @@ def fill(study: optuna.Study, space: Space, trials: int) -> None:
     """Random distinct architectures within the budget, scored, in full generations."""
     scorer, rng = FakeScorer(frame=FRAME), np.random.default_rng(0)
     rules = SearchRules(trials=trials or 1, population=POPULATION)
-    for name, value in _conditions(space, scorer, rules, BUDGET, NSGA2).items():
+    for name, value in _conditions(space, scorer, rules, COSTS, NSGA2).items():
         study.set_user_attr(name, value)
     distinct: set[Arch] = set()
     now = datetime.now()
@@ -67,7 +69,7 @@ def fill(study: optuna.Study, space: Space, trials: int) -> None:
             seconds=SLEEP,
         )  # fmt: skip
         distinct.add(arch)
-        write_trial(study, space, record, budget=BUDGET, started=now, completed=now)
+        write_trial(study, space, record, costs=COSTS, started=now, completed=now)
 
 
 @contextmanager
@@ -92,7 +94,7 @@ def searched(study: optuna.Study, space: Space, trials: int) -> tuple[float, flo
     began = time.perf_counter()
     run_stage(
         study, space, FakeScorer(frame=FRAME, sleep=SLEEP),
-        SearchRules(trials=trials, population=POPULATION), budget=BUDGET, on_trial=on_trial,
+        SearchRules(trials=trials, population=POPULATION), costs=COSTS, on_trial=on_trial,
     )  # fmt: skip
     (wall, cpu), (last_wall, last_cpu) = clock[0], clock[-1]
     n = len(clock) - 1

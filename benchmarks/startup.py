@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmarks.common import Row, alternate, compare, main
 from hnas.cost import cost
+from studies.costs import Costs
 from studies.fake import FakeScorer
 from studies.plan import load_preset
 from studies.run import begin_run
@@ -32,7 +33,7 @@ def searched(folder: Path, trials: int) -> None:
         plan.space1(),
         FakeScorer(frame=frame),
         SearchRules(trials=trials, population=20),
-        budget=cost(frame, frame.all_global()).macs,
+        costs=Costs(frame=frame, flops=cost(frame, frame.all_global()).macs),
     )
     close_storage(storage)
 

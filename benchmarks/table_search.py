@@ -24,6 +24,7 @@ from benchmarks.ground_truth import FRAME, SPACE, TABLE, Row, arch_of, complete,
 from hnas.arch import Arch
 from hnas.cost import cost
 from hnas.scored import Score
+from studies.costs import Costs
 from studies.evolution import NSGA2
 from studies.hypervolume import hypervolume
 from studies.proposer import Proposer
@@ -34,6 +35,7 @@ from studies.storage import Record, open_study, quiet
 
 PROPOSERS = (NSGA2, SPOS, RANDOM)
 BUDGET = cost(FRAME, FRAME.all_global()).macs
+COSTS = Costs(frame=FRAME, flops=BUDGET)
 TRIALS = (16, 32, 48, 64, 96, 128)
 POPULATION = 16
 
@@ -65,7 +67,7 @@ def search(scorer: TableScorer, proposer: Proposer, *, trials: int, seed: int) -
     with quiet():
         study = open_study(optuna.storages.InMemoryStorage(), "table", create=True)
     rules = SearchRules(trials=trials, population=POPULATION, seed=seed)
-    result = run_stage(study, SPACE, scorer, rules, budget=BUDGET, proposer=proposer)
+    result = run_stage(study, SPACE, scorer, rules, costs=COSTS, proposer=proposer)
     return list(result.records)
 
 

@@ -25,6 +25,7 @@ from cli.options import (
 from cli.proposal import confirmed, propose_plan, show_proposal
 from cli.render import arch_drawing, command, front_table, networks_table, result_tables, short
 from hnas.errors import BudgetError
+from studies.costs import OBJECTIVES
 from studies.plan import (
     PRESETS,
     STRATEGIES,
@@ -32,6 +33,7 @@ from studies.plan import (
     load_preset,
     override,
     parse_flops,
+    parse_latency,
     refined,
 )
 
@@ -80,9 +82,22 @@ if TYPE_CHECKING:
     "--trials", type=click.IntRange(1), help="Architectures scored in each stage [the plan's]."
 )
 @click.option(
+    "--objective",
+    metavar="NAME",
+    help=f"What is minimised beside errors: {', '.join(OBJECTIVES)}. Latency is one pass on "
+    "--device, by a table that is measured once [the plan's, flops].",
+)
+@click.option(
     "--flops",
     metavar="MACS",
-    help='Most multiply-accumulates of one image, as "1.3G" [those of the all-global network].',
+    help='Most multiply-accumulates of one image, as "1.3G" [those of the all-global network; any '
+    "where latency alone is minimised].",
+)
+@click.option(
+    "--latency",
+    metavar="TIME",
+    help='Longest pass, as "2.5ms" [that of the all-global network, or if it is more the mean of '
+    "stage 1's; any where FLOPs alone are minimised].",
 )
 @click.option(
     "--seed", type=click.IntRange(0, 2**32 - 1), help="Of everything that draws [the plan's]."
@@ -118,7 +133,9 @@ def search(
     strategy: str | None,
     refine: bool,
     trials: int | None,
+    objective: str | None,
     flops: str | None,
+    latency: str | None,
     seed: int | None,
     init_from: Path | None,
     yes: bool,
@@ -149,7 +166,7 @@ def search(
       hnas search --run runs/digits            go on with a run
     """
     run = _begin(
-        folder or RUNS / _name(preset, file, data, strategy, refine),
+        folder or RUNS / _name(preset, file, data, strategy, refine, objective),
         preset=preset,
         file=file,
         data=data,
@@ -157,7 +174,9 @@ def search(
         refine=refine,
         stage=stage,
         trials=trials,
+        objective=objective,
         flops=flops,
+        latency=latency,
         seed=seed,
         init_from=init_from,
         yes=yes,
@@ -181,11 +200,17 @@ def search(
 
 
 def _name(
-    preset: str | None, file: Path | None, data: str | None, strategy: str | None, refine: bool
+    preset: str | None,
+    file: Path | None,
+    data: str | None,
+    strategy: str | None,
+    refine: bool,
+    objective: str | None,
 ) -> str:
     """What the run's folder is called where none is given; another way to search has its own."""
     end = "" if strategy in (None, STRATEGIES[0]) else f"-{strategy}"
     end += "-refined" if refine else ""
+    end += "" if objective in (None, "flops") else f"-{objective}"
     if preset is not None:
         return preset + end
     if file is not None:
@@ -203,7 +228,9 @@ def _begin(
     refine: bool,
     stage: int | None,
     trials: int | None,
+    objective: str | None,
     flops: str | None,
+    latency: str | None,
     seed: int | None,
     init_from: Path | None,
     yes: bool,
@@ -233,7 +260,10 @@ def _begin(
     base = override(base, strategy=strategy, skip_bad_images=skip_bad_images or None)
     if refine:
         base = refined(base)
-    plan = _with_trials(_with_options(base, data=data, flops=flops, seed=seed), stage, trials)
+    asked = _with_options(
+        base, data=data, objective=objective, flops=flops, latency=latency, seed=seed
+    )
+    plan = _with_trials(asked, stage, trials)
     if init_from is not None:
         plan = override(plan, init_from=str(init_from.resolve()))
     if plan.data.source != base.data.source:
@@ -249,10 +279,21 @@ def _begin(
         return begin_run(folder, plan, storage=storage, rescore=rescore)
 
 
-def _with_options(base: Plan, *, data: str | None, flops: str | None, seed: int | None) -> Plan:
+def _with_options(
+    base: Plan,
+    *,
+    data: str | None,
+    objective: str | None,
+    flops: str | None,
+    latency: str | None,
+    seed: int | None,
+) -> Plan:
     macs = None if flops is None else parse_flops(flops, "--flops")
+    longest = None if latency is None else parse_latency(latency, "--latency")
     try:
-        return override(base, data=data, flops=macs, seed=seed)
+        return override(
+            base, data=data, objective=objective, flops=macs, latency=longest, seed=seed
+        )
     except BudgetError as error:
         raise BudgetError(f"--flops {flops}: {error}") from None
 
@@ -289,12 +330,13 @@ def _is_finished(run: Run) -> bool:
 def _start(run: Run, device: str, rescore: bool = False) -> tuple[Search, Display]:
     from cli.progress import display
     from hnas.device import choose
+    from studies.latencies import read_costs
     from studies.search import Search
 
     chosen, watch = choose(device), display()
     click.echo(
-        f"{run.folder}: {run.plan.data.source}, at most {short(run.plan.budget())} MACs an image, "
-        f"on {chosen}, {run.plan.search.strategy} search"
+        f"{run.folder}: {run.plan.data.source}, {read_costs(run).words(short)}, on {chosen}, "
+        f"{run.plan.search.strategy} search"
     )
     return Search(run, chosen, watch, rescore=rescore), watch
 

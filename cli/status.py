@@ -51,8 +51,10 @@ def _next(run: Run, found: Status) -> str:
 
 
 def _show(run: Run, found: Status) -> None:
+    from studies.latencies import read_costs
+
     click.echo(
-        f"{run.folder}: {run.plan.data.source}, at most {run.plan.budget():,} MACs an image, "
+        f"{run.folder}: {run.plan.data.source}, {read_costs(run).words()}, "
         f"{run.plan.search.strategy} search"
     )
     rows: list[tuple[object, ...]] = []

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from hnas import layout
 from hnas.arch import Arch, Block
-from hnas.errors import BudgetError
 from hnas.space import Frame, Space
 
 
@@ -121,40 +120,6 @@ def cheapest(space: Space) -> Arch:
 def dearest(space: Space) -> Arch:
     """The architecture with the most MACs."""
     return _extreme(space, max)
-
-
-def check_budget(space: Space, budget: int) -> None:
-    """Raises BudgetError, naming the smallest and largest possible, where nothing fits."""
-    least = cost(space.frame, cheapest(space)).macs
-    if least > budget:
-        most = cost(space.frame, dearest(space)).macs
-        raise BudgetError(
-            f"no architecture of the space fits --flops {budget:,} (multiply-accumulates): "
-            f"the smallest needs {least:,}, the largest {most:,}. Raise --flops to at least {least}"
-        )
-
-
-def sample_within(space: Space, budget: int, rng: np.random.Generator) -> Arch:
-    """A random architecture of at most `budget` MACs, in bounded time.
-
-    Uniform where that fits; else random blocks are made cheaper until it does.
-    Raises BudgetError where nothing fits.
-    """
-    check_budget(space, budget)
-    blocks = list(space.sample(rng).blocks)
-    macs = [block_cost(space.frame, block).macs for block in blocks]
-    shared = shared_cost(space.frame).macs
-    for i in rng.permutation(len(blocks)):
-        if shared + sum(macs) <= budget:
-            break
-        cheaper = [
-            choice
-            for choice in space.choices[i]
-            if block_cost(space.frame, choice).macs <= macs[i] - (shared + sum(macs) - budget)
-        ] or [min(space.choices[i], key=lambda choice: block_cost(space.frame, choice).macs)]
-        blocks[i] = cheaper[rng.integers(len(cheaper))]
-        macs[i] = block_cost(space.frame, blocks[i]).macs
-    return Arch(tuple(blocks))
 
 
 def plain_vit(frame: Frame, macs: int) -> Frame:

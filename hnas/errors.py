@@ -2,7 +2,7 @@
 
 HnasError               the command line prints it as one message and exits with 2
 ├── InputError          an option, a plan, an architecture or a data set that breaks a rule
-│   └── BudgetError     no architecture of the space fits the FLOPs budget
+│   └── BudgetError     no architecture of the space fits the FLOPs or latency asked for
 └── StateError          what is on disk does not fit what was asked
     ├── CheckpointError a file of weights that is torn, tampered with or of another network
     ├── StorageError    a study storage that does not answer or cannot be written
@@ -22,7 +22,7 @@ class InputError(HnasError):
 
 
 class BudgetError(InputError):
-    """No architecture of the space fits the FLOPs budget."""
+    """No architecture of the space fits the FLOPs or latency asked for."""
 
 
 class StateError(HnasError):

@@ -66,8 +66,8 @@ class Found:
         return tuple(study.records) if study else ()
 
     def front(self, stage: int) -> tuple[Record, ...]:
-        """Those that no other dominates, by rising MACs."""
-        return tuple(front(self.trials(stage)))
+        """Those that no other dominates, by rising costs."""
+        return tuple(front(self.trials(stage), self.plan.search.objective))
 
     def study(self, stage: int) -> optuna.Study:
         """A stage's study, for Optuna's own tools. Raises StorageError where there is none yet."""
@@ -149,6 +149,8 @@ def search(
     trials: int | None = None,
     epochs: int | None = None,
     flops: int | str | None = None,
+    objective: str | None = None,
+    latency: str | None = None,
     seed: int | None = None,
     device: str = "auto",
     storage: str | None = None,
@@ -185,6 +187,8 @@ def search(
         refined(override(base, strategy=strategy)) if refine else base,
         data=data,
         flops=flops,
+        objective=objective,
+        latency=latency,
         seed=seed,
         trials=trials,
         epochs=epochs,

@@ -18,6 +18,7 @@ from hnas.errors import InputError, MismatchError, StateError
 from studies.environment import environment
 from studies.figures import COLOURS, MARKERS, panels, save
 from studies.hypervolume import hypervolume
+from studies.latencies import read_costs
 from studies.plan import Plan, override
 from studies.run import open_run, write
 from studies.status import read_status
@@ -62,10 +63,10 @@ class Outcome:
     """Of the winner."""
     params: int
     all_global: float
-    """Test accuracy of the all-global network of nearly equal FLOPs."""
+    """Test accuracy of the all-global network of nearly equal cost."""
     hypervolume: float
     """Of the last stage's trials. They are scored with inherited weights: to be compared where two
-    searches share a supernet, as flat and random do."""
+    searches share a supernet, as flat and random do, and are for the same objective."""
     trials: int
     """Scored in all stages."""
     minutes: float | None
@@ -153,7 +154,8 @@ def outcome(task: Task) -> Outcome:
         raise StateError(f"the run {task.folder} has no result to compare yet")
     winner, plain = status.result.winner, status.result.all_global
     assert winner.test_accuracy is not None and plain.test_accuracy is not None
-    points = [(record.accuracy, record.macs) for record in status.stages[-1].front]
+    costs = read_costs(run)
+    points = [costs.point(record) for record in status.stages[-1].front]
     spent = run.read(SPENT)
     return Outcome(
         seed=run.plan.search.seed,
@@ -164,7 +166,7 @@ def outcome(task: Task) -> Outcome:
         macs=winner.macs,
         params=winner.params,
         all_global=plain.test_accuracy,
-        hypervolume=hypervolume(points, run.plan.budget()),
+        hypervolume=hypervolume(points, *costs.bounds),
         trials=sum(stage.trials for stage in status.stages),
         minutes=None if spent is None else spent["seconds"] / 60,
     )

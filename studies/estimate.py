@@ -19,7 +19,6 @@ import torch
 from torch import nn
 
 from hnas.arch import Arch
-from hnas.cost import sample_within
 from hnas.data import Data, Images, steps
 from hnas.data.survey import Survey
 from hnas.glit import Glit
@@ -73,7 +72,7 @@ def estimate(plan: Plan, survey: Survey, device: torch.device) -> Iterator[Estim
             seconds=per_image * _seen(trained, rules),
             memory=memory(device) + images,
         )
-        archs = [sample_within(space, plan.budget(), rng) for _ in range(SCORED)]
+        archs = [plan.costs().sample(space, rng) for _ in range(SCORED)]
         per_trial = _trial(net, archs, data, plan, held)
         yield Estimate(
             what=f"stage {number}",

@@ -16,11 +16,12 @@ import optuna
 from optuna.samplers import NSGAIISampler
 
 from hnas.arch import Arch
-from hnas.cost import check_budget, sample_within
+from hnas.limits import sample_within
 from hnas.space import Space
+from studies.costs import Costs
 from studies.encoding import decode, distributions, encode
 from studies.proposer import Proposer, new_within
-from studies.storage import DIRECTIONS, GENERATION, Record, quiet
+from studies.storage import GENERATION, Record, directions, quiet
 
 TRIES = 10
 """Asks, then random draws, per member of the population before a generation is left smaller."""
@@ -35,11 +36,11 @@ def propose(
     generation: int,
     parents: Sequence[Record],
     population: int,
-    budget: int,
+    costs: Costs,
     seen: Set[Arch],
     count: int,
 ) -> list[Arch]:
-    """At most `count` new architectures of at most `budget` MACs: children of `parents`.
+    """At most `count` new architectures that `costs` allow: children of `parents`.
 
     `parents` are the `population` elites of the earlier generations; with fewer, as in generation
     0, the children are random. `seen` is every architecture of earlier generations. Fewer, possibly
@@ -48,17 +49,17 @@ def propose(
 
     Raises BudgetError where nothing fits.
     """
-    check_budget(space, budget)
+    costs.check(space)
     rng = np.random.default_rng([seed, generation])
     sampler_seed = int(rng.integers(2**32))
     candidates = itertools.chain(
-        _children(space, parents, population, sampler_seed),
-        others(space, budget, TRIES * population, rng),
+        _children(space, costs, parents, population, sampler_seed),
+        others(space, costs, TRIES * population, rng),
     )
-    return new_within(space, candidates, budget=budget, seen=seen, count=count)
+    return new_within(candidates, costs=costs, seen=seen, count=count)
 
 
-def elites(space: Space, pool: Sequence[Record], population: int) -> list[Record]:
+def elites(space: Space, costs: Costs, pool: Sequence[Record], population: int) -> list[Record]:
     """The `population` trials of `pool` that become parents: by front, then by crowding distance.
 
     `pool` is the last generation and its parents. Its order does not matter.
@@ -66,7 +67,7 @@ def elites(space: Space, pool: Sequence[Record], population: int) -> list[Record
     if len(pool) <= population:
         return _ordered(pool)
     sampler = NSGAIISampler(population_size=population, seed=0)
-    study = _study(space, pool, sampler)
+    study = _study(space, costs, pool, sampler)
     # The first trial of generation 1 makes the sampler select (and keep) its parents.
     study.ask(distributions(space))
     kept = {trial.number for trial in sampler.get_parent_population(study, 1)}
@@ -78,15 +79,17 @@ def _ordered(pool: Sequence[Record]) -> list[Record]:
     return sorted(pool, key=lambda record: record.arch.key)
 
 
-def _study(space: Space, pool: Sequence[Record], sampler: NSGAIISampler) -> optuna.Study:
+def _study(
+    space: Space, costs: Costs, pool: Sequence[Record], sampler: NSGAIISampler
+) -> optuna.Study:
     """A study in memory with `pool`, ordered, as generation 0."""
     with quiet():
-        study = optuna.create_study(directions=DIRECTIONS, sampler=sampler)
+        study = optuna.create_study(directions=directions(costs.objective), sampler=sampler)
     free = distributions(space)
     for record in _ordered(pool):
         study.add_trial(
             optuna.trial.create_trial(
-                values=[record.accuracy, record.macs],
+                values=costs.values(record),
                 params=encode(space, record.arch),
                 distributions=free,
                 system_attrs={GENERATION: 0},
@@ -96,23 +99,24 @@ def _study(space: Space, pool: Sequence[Record], sampler: NSGAIISampler) -> optu
 
 
 def _children(
-    space: Space, parents: Sequence[Record], population: int, seed: int
+    space: Space, costs: Costs, parents: Sequence[Record], population: int, seed: int
 ) -> Iterator[Arch]:
     """What the sampler answers, TRIES times the population at most."""
     free = distributions(space)
-    study = _study(space, parents, NSGAIISampler(population_size=population, seed=seed))
+    sampler = NSGAIISampler(population_size=population, seed=seed)
+    study = _study(space, costs, parents, sampler)
     for _ in range(TRIES * population):
         yield decode(space, study.ask(free).params)
 
 
-def others(space: Space, budget: int, draws: int, rng: np.random.Generator) -> Iterator[Arch]:
+def others(space: Space, costs: Costs, draws: int, rng: np.random.Generator) -> Iterator[Arch]:
     """What is left of a small space, in random order, or random architectures of a large one."""
     if space.distinct <= ENUMERABLE:
         everything = [Arch(blocks) for blocks in itertools.product(*space.choices)]
         yield from (everything[i] for i in rng.permutation(len(everything)))
     else:
-        yield from (sample_within(space, budget, rng) for _ in range(draws))
+        yield from (sample_within(space, costs.limits, rng) for _ in range(draws))
 
 
 NSGA2 = Proposer(name="nsga2", propose=propose, elites=elites)
-"""More accurate and cheaper, both at once."""
+"""More accurate and cheaper, all at once."""

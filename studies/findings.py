@@ -5,7 +5,7 @@
 - The order of local and global. Theirs alternates with depth, as a stacked hourglass does.
 
 A share is a finding only where it differs from chance: from as many networks drawn from the same
-space within the same budget; for kernels, from the same distributions with other sizes. Elites are
+space within the same limits; for kernels, from the same distributions with other sizes. Elites are
 relatives (one search bred them), so that a trait may be common to them by descent: the interval and
 the p, which take networks for independent, say too much, and another seed is the better test. The
 order is tested by moving the blocks of all elites alike to other depths, which relatives do not
@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest, rankdata
 
 from hnas.arch import Arch
-from hnas.cost import sample_within
 from hnas.errors import InputError
 from hnas.space import Space
+from studies.costs import Costs
 from studies.importances import Importances, importances
 from studies.searched import Searched
 from studies.stage import best_by_score, front
@@ -132,10 +132,10 @@ def find(
     chosen: Sequence[Record]
     match rule:
         case "top":
-            chosen = best_by_score(records, searched.population)
+            chosen = best_by_score(records, searched.population, searched.costs.objective)
             words = f"the {len(chosen)} of highest score"
         case "front":
-            chosen = front(records)
+            chosen = front(records, searched.costs.objective)
             words = f"the {len(chosen)} on the Pareto front"
         case "retrained":
             chosen = [record for record in records if record.arch in retrained]
@@ -148,7 +148,7 @@ def find(
         searched.stage,
         [record.arch for record in chosen],
         searched.space,
-        searched.budget,
+        searched.costs,
         elites=words,
         trials=len(records),
         importance=importances(searched.space, records, seed=seed),
@@ -160,16 +160,16 @@ def describe(
     of: str,
     archs: Sequence[Arch],
     space: Space,
-    budget: int,
+    costs: Costs,
     *,
     elites: str,
     trials: int = 0,
     importance: Importances | None = None,
     seed: int = 0,
 ) -> Findings:
-    """The findings on networks of a space of at most `budget` MACs."""
+    """The findings on networks of a space; chance is what else `costs` allow."""
     rng = np.random.default_rng(seed)
-    drawn = [sample_within(space, budget, rng) for _ in range(DRAWS)]
+    drawn = [costs.sample(space, rng) for _ in range(DRAWS)]
     sets = rng.integers(DRAWS, size=(DRAWS, len(archs)))
     is_free = any(len(block.G) > 1 for block in space.blocks)
     kernels = sorted({K for block in space.blocks for K in block.K})
@@ -184,7 +184,7 @@ def describe(
             _share(kind, _counts(archs, "kind", kind), _counts(drawn, "kind", kind)[sets])
             for kind in (KINDS if is_free else ())
         ),
-        kernels=_kernels(archs, space, budget, kernels, rng) if kernels_differ else (),
+        kernels=_kernels(archs, space, costs, kernels, rng) if kernels_differ else (),
         depth=tuple(_global_shares(archs).mean(0).tolist()),
         depth_chance=tuple(_global_shares(drawn).mean(0).tolist()),
         order=order(archs, rng) if is_free else None,
@@ -195,7 +195,7 @@ def describe(
 def _kernels(
     archs: Sequence[Arch],
     space: Space,
-    budget: int,
+    costs: Costs,
     kernels: Sequence[int],
     rng: np.random.Generator,
 ) -> tuple[Share, ...]:
@@ -208,7 +208,7 @@ def _kernels(
             for choices, block in zip(space.blocks, arch.blocks, strict=True)
         )
         same = replace(space, blocks=tuple(blocks))
-        drawn.append([sample_within(same, budget, rng) for _ in range(each)])
+        drawn.append([costs.sample(same, rng) for _ in range(each)])
     sets = rng.integers(each, size=(DRAWS, len(archs)))
     shares = []
     for K in kernels:

@@ -1,42 +1,63 @@
-"""How good a set of trials is, as one number: the hypervolume of accuracy (up) and MACs (down).
+"""How good a set of trials is, as one number: the hypervolume of accuracy (up) and costs (down).
 
-Zitzler and Thiele, "Multiobjective Optimization Using Evolutionary Algorithms" (PPSN 1998). In two
-dimensions it is the area of a staircase: sorting finds it.
+Zitzler and Thiele, "Multiobjective Optimization Using Evolutionary Algorithms" (PPSN 1998). With
+one cost it is the area of a staircase: sorting finds it. With two Optuna knows how.
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_right, insort
 from collections.abc import Sequence
 
-Point = tuple[float, int]
-"""Accuracy (0 to 1) and MACs."""
+import numpy as np
+from optuna._hypervolume import compute_hypervolume
+
+Point = tuple[float, ...]
+"""Accuracy (0 to 1), then one cost or two: MACs, nanoseconds."""
 STEPS = 200
 """Most points of a curve of hypervolume."""
 
 
 def pareto(points: Sequence[Point]) -> list[int]:
-    """Indices of the points that no other dominates, by rising MACs. Of equal points the first."""
-    by_macs = sorted(range(len(points)), key=lambda i: (points[i][1], -points[i][0], i))
-    best = -math.inf
+    """Indices of the points that no other dominates, by rising costs. Of equal points the first."""
+    by_costs = sorted(range(len(points)), key=lambda i: (points[i][1:], -points[i][0], i))
+    best: list[tuple[float, int]] = []  # of the front so far, by falling accuracy
     front = []
-    for i in by_macs:
-        if points[i][0] > best:
-            best = points[i][0]
+    for i in by_costs:
+        accuracy = points[i][0]
+        # None that comes later costs less of everything: those before decide.
+        as_accurate = best[: bisect_right(best, (-accuracy, len(points)))]
+        if not any(_no_dearer(points[j], points[i]) for _, j in as_accurate):
             front.append(i)
+            insort(best, (-accuracy, i))
     return front
 
 
-def hypervolume(points: Sequence[Point], budget: int) -> float:
-    """The share, 0 to 1, of the area accuracy 0..1 x MACs 0..budget that the points dominate."""
-    within = [point for point in points if point[1] < budget and point[0] > 0]
+def _no_dearer(one: Point, other: Point) -> bool:
+    return all(a <= b for a, b in zip(one[1:], other[1:], strict=True))
+
+
+def hypervolume(points: Sequence[Point], *bounds: int) -> float:
+    """The share, 0 to 1, of accuracy 0..1 x each cost 0..its bound that the points dominate."""
+    within = [
+        point
+        for point in points
+        if point[0] > 0 and all(c < most for c, most in zip(point[1:], bounds, strict=True))
+    ]
     front = [within[i] for i in pareto(within)]
+    if not front:
+        return 0.0
+    if len(bounds) > 1:
+        losses = np.array(front) / (-1, *bounds)
+        return float(compute_hypervolume(losses, np.array([0.0, *(1.0 for _ in bounds)])))
+    (budget,) = bounds
     ends = [macs for _, macs in front[1:]] + [budget]
     strips = (accuracy * (end - macs) for (accuracy, macs), end in zip(front, ends, strict=True))
-    return math.fsum(strips) / budget if front else 0.0
+    return math.fsum(strips) / budget
 
 
-def growth(points: Sequence[Point], budget: int) -> tuple[list[int], list[float]]:
+def growth(points: Sequence[Point], *bounds: int) -> tuple[list[int], list[float]]:
     """Numbers of trials, STEPS at most and the last of them all, and the hypervolume after each."""
     step = max(-(-len(points) // STEPS), 1)
     ends = [*range(step, len(points), step), len(points)] if points else []
@@ -45,5 +66,5 @@ def growth(points: Sequence[Point], budget: int) -> tuple[list[int], list[float]
     for end in ends:
         known = [*front, *points[begin:end]]
         front, begin = [known[i] for i in pareto(known)], end
-        volumes.append(hypervolume(front, budget))
+        volumes.append(hypervolume(front, *bounds))
     return ends, volumes

@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from hnas.arch import Arch
-from hnas.cost import check_budget, cost
+from hnas.cost import cost
 from hnas.errors import BudgetError, InputError
+from hnas.latency_table import LatencyTable, milliseconds
 from hnas.rules import CODE, AugmentRules, DataRules, DistillationRules, ScoreRules, TrainingRules
 from hnas.space import Frame, Space, distribution_space, size_space
+from studies.costs import OBJECTIVES, Costs
 
 PRESETS = ("digits", "fashion-mnist", "cifar10", "glit-tiny", "glit-small", "glit-base")
 """The plans that come with hnas."""
@@ -32,6 +34,7 @@ STRATEGIES = ("hierarchical", "high-level", "flat", "random")
 """The ways to search: see `studies.strategies`."""
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_NANOSECONDS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9}
 _SIZES = ("d_k", "d_z", "E", "K")
 
 
@@ -50,6 +53,27 @@ def parse_flops(value: object, name: str = "flops") -> int:
         f"{name} must be a whole number of multiply-accumulates >= 1, or text with K, M, G or T "
         f'behind the number, such as "250M" or "1.3G"; got {value!r}'
     )
+
+
+def parse_latency(value: object, name: str = "latency") -> str:
+    """A time such as "2.5ms", in milliseconds; empty text stays: the plan's default.
+
+    Raises InputError, calling the value `name`, for anything that is not a time of 1 ns or more.
+    """
+    text = value.replace(" ", "").lower() if isinstance(value, str) else "none"
+    found = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,18})?)(ns|us|ms|s)", text)
+    if found and (spent := round(Fraction(found[1]) * _NANOSECONDS[found[2]])):
+        return milliseconds(spent)
+    if not text:
+        return text
+    raise InputError(
+        f'{name} must be a time with its unit, ns, us, ms or s, such as "2.5ms"; got {value!r}'
+    )
+
+
+def nanoseconds(latency: str) -> int:
+    """Of a time as `parse_latency` gives it."""
+    return round(Fraction(latency.removesuffix("ms")) * _NANOSECONDS["ms"])
 
 
 def _check_trials(trials: int, population: int) -> None:
@@ -136,10 +160,25 @@ class Search:
     strategy: str = "hierarchical"
     """One of STRATEGIES."""
     flops: int | None = field(default=None, metadata={"read": parse_flops})
-    """Most multiply-accumulates of one image; None: as many as the all-global network."""
+    """Most multiply-accumulates of one image; None: as many as the all-global network where FLOPs
+    are minimised, any where they are not."""
     seed: int = 0
+    objective: str = "flops"
+    """What is minimised while accuracy is maximised: one of `studies.costs.OBJECTIVES`."""
+    latency: str = field(default="", metadata={"read": parse_latency})
+    """Longest time of one batch on the device that searches, as "2.5ms"; empty: that of the
+    all-global network, or if it is more the mean of stage 1's, where latency is minimised, any
+    where it is not."""
+    latency_batch: int = 1
+    """Images at a time, wherever latency is measured."""
 
     def __post_init__(self) -> None:
+        if self.objective not in OBJECTIVES:
+            raise InputError(
+                f"objective {self.objective!r} is unknown; {_choices(self.objective, OBJECTIVES)}"
+            )
+        if self.latency_batch < 1:
+            raise InputError(f"latency_batch must be >= 1, got {self.latency_batch}")
         if self.strategy not in STRATEGIES:
             raise InputError(
                 f"strategy {self.strategy!r} is unknown; {_choices(self.strategy, STRATEGIES)}"
@@ -203,7 +242,7 @@ class Plan:
     def __post_init__(self) -> None:
         for stage, make in (("stage1", self.space1), ("stage2", self.space2)):
             try:
-                check_budget(make(), self.budget())
+                self.costs().check(make())
             except BudgetError as error:
                 raise BudgetError(f"{stage}: {error}") from None
             except InputError as error:
@@ -226,11 +265,41 @@ class Plan:
         s = self.stage2
         return size_space(self.net, distribution, d_k=s.d_k, d_z=s.d_z, E=s.E, K=s.K)
 
-    def budget(self) -> int:
-        """Most multiply-accumulates of one image."""
+    def budget(self) -> int | None:
+        """Most multiply-accumulates of one image; None: any."""
         if self.search.flops is not None:
             return self.search.flops
+        if "macs" not in OBJECTIVES[self.search.objective]:
+            return None
         return cost(self.net, self.net.all_global()).macs
+
+    @property
+    def needs_latency(self) -> bool:
+        """Whether the search needs a latency table."""
+        return bool(self.search.latency) or "latency" in OBJECTIVES[self.search.objective]
+
+    def costs(self, table: LatencyTable | None = None) -> Costs:
+        """What the search minimises, and its limits; without the table, where it needs one, those
+        on FLOPs alone."""
+        latency = None
+        if table is not None:
+            asked = self.search.latency
+            latency = nanoseconds(asked) if asked else self._usual_latency(table)
+        return Costs(
+            frame=self.net,
+            objective=self.search.objective,
+            flops=self.budget(),
+            latency=latency,
+            table=table,
+        )
+
+    def _usual_latency(self, table: LatencyTable) -> int:
+        """That of the all-global network, or, where it is more, the mean of stage 1's networks.
+
+        With few tokens nothing is as fast as all-global: within its latency is nothing else.
+        """
+        means = (sum(map(table.block, row)) // len(row) for row in self.space1().choices)
+        return max(table.of(self.net.all_global()), table.shared + sum(means))
 
 
 def override(
@@ -244,6 +313,8 @@ def override(
     epochs: int | None = None,
     init_from: str | None = None,
     strategy: str | None = None,
+    objective: str | None = None,
+    latency: str | None = None,
 ) -> Plan:
     """The plan with some values replaced; `trials` of each stage, `epochs` of all trainings."""
 
@@ -255,10 +326,14 @@ def override(
 
     s1, s2, refine, retrain = plan.stage1, plan.stage2, plan.refine, plan.retrain
     macs = None if flops is None else parse_flops(flops)
+    longest = None if latency is None else parse_latency(latency)
     return replace(
         plan,
         data=replace(plan.data, **given(source=data, skip_bad_images=skip_bad_images)),
-        search=replace(plan.search, **given(flops=macs, seed=seed, strategy=strategy)),
+        search=replace(
+            plan.search,
+            **given(flops=macs, seed=seed, strategy=strategy, objective=objective, latency=longest),
+        ),
         stage1=replace(
             s1, training=training(s1.training), **given(trials=trials, init_from=init_from)
         ),

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from hnas.arch import Arch
-from hnas.cost import cost
 from hnas.space import Space
+from studies.costs import Costs
 from studies.storage import Record
 
 
@@ -29,12 +29,12 @@ class Propose(Protocol):
         generation: int,
         parents: Sequence[Record],
         population: int,
-        budget: int,
+        costs: Costs,
         seen: Set[Arch],
         count: int,
     ) -> list[Arch]:
-        """At most `count` architectures that are not `seen` (those of earlier generations), of at
-        most `budget` MACs. A smaller `count` gives the first of the same list; fewer, possibly
+        """At most `count` architectures that are not `seen` (those of earlier generations) and
+        that `costs` allow. A smaller `count` gives the first of the same list; fewer, possibly
         none, come back where no more are found. `parents` are what `elites` kept.
 
         Raises BudgetError where nothing fits.
@@ -48,7 +48,7 @@ class Proposer:
     name: str
     """Kept with a study: it goes on with the proposer that it began with."""
     propose: Propose
-    elites: Callable[[Space, Sequence[Record], int], list[Record]]
+    elites: Callable[[Space, Costs, Sequence[Record], int], list[Record]]
     """Of the last generation and its parents, those that the next is made from; the number is the
     population. The order of the records does not matter."""
     start: tuple[Arch, ...] = ()
@@ -56,8 +56,8 @@ class Proposer:
 
 
 def starting_from(start: Sequence[Arch], proposer: Proposer) -> Proposer:
-    """The same, but generation 0 begins with `start`, as far as it fits the budget and the
-    population; the rest of it is what `proposer` would begin with."""
+    """The same, but generation 0 begins with `start`, as far as `costs` and the population
+    allow; the rest of it is what `proposer` would begin with."""
 
     def propose(
         space: Space,
@@ -66,19 +66,19 @@ def starting_from(start: Sequence[Arch], proposer: Proposer) -> Proposer:
         generation: int,
         parents: Sequence[Record],
         population: int,
-        budget: int,
+        costs: Costs,
         seen: Set[Arch],
         count: int,
     ) -> list[Arch]:
         known = start if generation == 0 else ()
-        first = new_within(space, known, budget=budget, seen=seen, count=count)
+        first = new_within(known, costs=costs, seen=seen, count=count)
         rest = proposer.propose(
             space,
             seed=seed,
             generation=generation,
             parents=parents,
             population=population,
-            budget=budget,
+            costs=costs,
             seen={*seen, *first},
             count=count - len(first),
         )
@@ -87,19 +87,17 @@ def starting_from(start: Sequence[Arch], proposer: Proposer) -> Proposer:
     return replace(proposer, propose=propose, start=tuple(start))
 
 
-def new_within(
-    space: Space, archs: Iterable[Arch], *, budget: int, seen: Set[Arch], count: int
-) -> list[Arch]:
-    """The first `count` of `archs` that fit the budget, none of them `seen` and none twice.
+def new_within(archs: Iterable[Arch], *, costs: Costs, seen: Set[Arch], count: int) -> list[Arch]:
+    """The first `count` of `archs` that `costs` allow, none of them `seen` and none twice.
 
     Draws no more of `archs` than it needs.
     """
-    return list(itertools.islice(_new(space, archs, budget, seen), count))
+    return list(itertools.islice(_new(archs, costs, seen), count))
 
 
-def _new(space: Space, archs: Iterable[Arch], budget: int, seen: Set[Arch]) -> Iterator[Arch]:
+def _new(archs: Iterable[Arch], costs: Costs, seen: Set[Arch]) -> Iterator[Arch]:
     given: set[Arch] = set()
     for arch in archs:
-        if cost(space.frame, arch).macs <= budget and arch not in seen and arch not in given:
+        if arch not in seen and arch not in given and costs.allow(arch):
             given.add(arch)
             yield arch

@@ -10,6 +10,7 @@ from importlib import resources
 from hnas.arch import Arch
 from hnas.cost import Cost, cost
 from hnas.space import Frame
+from studies.costs import Costs
 from studies.findings import Findings, describe
 from studies.plan import load_preset, parse_flops
 
@@ -77,4 +78,5 @@ def published_findings() -> Findings:
     (found,) = (network for network in published() if network.name == FOUND)
     assert found.arch is not None and found.exact is not None
     space = load_preset("glit-tiny").space2()
-    return describe(FOUND, [found.arch], space, found.exact.macs, elites="the published network")
+    costs = Costs(frame=space.frame, flops=found.exact.macs)
+    return describe(FOUND, [found.arch], space, costs, elites="the published network")

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence, Set
 import numpy as np
 
 from hnas.arch import Arch
-from hnas.cost import check_budget
 from hnas.space import Space
+from studies.costs import Costs
 from studies.evolution import TRIES, others
 from studies.proposer import Proposer, new_within
 from studies.storage import Record
@@ -22,26 +22,26 @@ def propose(
     generation: int,
     parents: Sequence[Record],
     population: int,
-    budget: int,
+    costs: Costs,
     seen: Set[Arch],
     count: int,
 ) -> list[Arch]:
     """New architectures by chance, whatever was found before: `studies.proposer.Propose`."""
-    check_budget(space, budget)
+    costs.check(space)
     rng = np.random.default_rng([seed, generation])
-    drawn = draws(space, budget, population, rng)
-    return new_within(space, drawn, budget=budget, seen=seen, count=count)
+    drawn = draws(space, costs, population, rng)
+    return new_within(drawn, costs=costs, seen=seen, count=count)
 
 
-def draws(space: Space, budget: int, population: int, rng: np.random.Generator) -> Iterator[Arch]:
+def draws(space: Space, costs: Costs, population: int, rng: np.random.Generator) -> Iterator[Arch]:
     """Random architectures: first TRIES times the population as they come, so that those within
-    the budget are as likely as each other's draws; then as many drawn towards the budget, for
-    where hardly any is within it."""
+    the limits are as likely as each other's draws; then as many drawn towards them, for
+    where hardly any is within them."""
     tries = TRIES * population
     return itertools.chain(
-        (space.sample(rng) for _ in range(tries)), others(space, budget, tries, rng)
+        (space.sample(rng) for _ in range(tries)), others(space, costs, tries, rng)
     )
 
 
-RANDOM = Proposer(name="random", propose=propose, elites=lambda space, pool, population: [])
+RANDOM = Proposer(name="random", propose=propose, elites=lambda *_: [])
 """Chance alone."""

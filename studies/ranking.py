@@ -17,16 +17,17 @@ from matplotlib.figure import Figure
 from scipy.stats import qmc
 
 from hnas.arch import Arch
-from hnas.cost import cost, sample_within
+from hnas.cost import cost
 from hnas.device import describe
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.scored import Score
 from hnas.space import Space
 from studies.agreement import DRAWS, Agreement, agreement
+from studies.costs import Costs
 from studies.figures import COLOURS, MARKERS, panels, save
 from studies.scoring import SupernetScorer
 from studies.search import Search
-from studies.stage import Record, front, records
+from studies.stage import Record, best_by_score, front, records
 
 POOL = 1000
 """Random architectures, some of them equal, that those to train are drawn from."""
@@ -87,17 +88,18 @@ class Ranking:
 
 
 def draw(
-    space: Space, found: Sequence[Record], *, count: int, budget: int, seed: int
+    space: Space, found: Sequence[Record], *, count: int, costs: Costs, seed: int
 ) -> list[tuple[Arch, bool]]:
-    """At most `count` architectures of at most `budget` MACs, and whether each is an elite.
+    """At most `count` architectures that `costs` allow, and whether each is an elite.
 
     First the elites: the front of `found` from the most accurate on (that one is the search's
     pick), at most half. Then random ones spread over the MACs, by a van der Corput sequence, so
     that a larger `count` has all of a smaller one's. Fewer where the space has no more.
     """
-    elites = [record.arch for record in reversed(front(found))]
+    best = front(found, costs.objective)
+    elites = [record.arch for record in best_by_score(best, len(best), costs.objective)]
     rng = np.random.default_rng(seed)
-    pool = {sample_within(space, budget, rng) for _ in range(POOL)}.difference(elites)
+    pool = {costs.sample(space, rng) for _ in range(POOL)}.difference(elites)
     by_macs = sorted(pool, key=lambda arch: (cost(space.frame, arch).macs, arch.key))
     spread = np.argsort(np.argsort(qmc.Halton(1, scramble=False).random(len(by_macs))[:, 0]))
     kept = elites[: count // 2]
@@ -132,13 +134,13 @@ def rank(search: Search, rules: RankRules, *, draws: int = DRAWS) -> Ranking:
         net.space,
         found,
         count=rules.architectures,
-        budget=plan.budget(),
+        costs=search.costs,
         seed=run.seed(f"ranking {stage}"),
     )
     if len(drawn) < LEAST:
         raise StateError(
             f"ranking needs {LEAST} architectures: the space of stage {stage} has {len(drawn)} "
-            "within the budget"
+            "within the limits"
         )
     scores = _scores(scorer, [arch for arch, _ in drawn])
     training = plan.retrain.training

@@ -5,7 +5,7 @@ hand-off    one distribution is chosen
 stage 2     the supernet is grown to that distribution's sizes, trained on, then searched
 stage 3     where the plan refines: grown to the whole space, trained on, then searched from the
             front of stage 2
-retraining  the best few, from scratch, and an all-global network of nearly equal FLOPs
+retraining  the best few, from scratch, and an all-global network of nearly equal cost
 the end     the best of them and the all-global one meet the test set, once
 
 That is the hierarchical strategy; in others (`studies.strategies`) stage 1 has another space and is
@@ -14,6 +14,7 @@ the last.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -23,19 +24,23 @@ import torch
 from optuna.storages import RDBStorage
 
 from hnas.arch import Arch
-from hnas.cost import check_budget, plain_vit
+from hnas.block_latency import measure
+from hnas.cost import plain_vit
 from hnas.data import Data, Split, prepare, test_images
 from hnas.device import describe, fits_memory
-from hnas.errors import InputError, MismatchError, StateError
+from hnas.errors import BudgetError, InputError, MismatchError, StateError
 from hnas.export import Network, load
 from hnas.glit import Glit
+from hnas.latency_table import LatencyTable
 from hnas.recorded import recorded
 from hnas.score import evaluate
-from hnas.space import Space
+from hnas.space import Frame, Space
 from hnas.supernet import Supernet, grow, inherit
 from hnas.training.distillation import Teacher, load_teacher
 from hnas.training.supernet import train_supernet
-from studies.environment import changed, versions
+from studies.costs import OBJECTIVES, Costs
+from studies.environment import changed, environment, versions
+from studies.latencies import FILE, Measured, networks, read_measured
 from studies.plan import Retrain
 from studies.proposer import starting_from
 from studies.retrain import (
@@ -138,7 +143,59 @@ class Search:
 
     def study(self, stage: int) -> optuna.Study:
         """A stage's study, made where there is none."""
-        return open_study(self._storage, self.run.study_name(stage), create=True)
+        return open_study(
+            self._storage,
+            self.run.study_name(stage),
+            create=True,
+            objective=self.plan.search.objective,
+        )
+
+    # What architectures cost
+
+    @cached_property
+    def costs(self) -> Costs:
+        """What is minimised and what is allowed. Where latency matters, a table of it is measured
+        on this device once, and kept. Raises BudgetError where a stage is left with nothing."""
+        costs = self.plan.costs(self._latencies() if self.plan.needs_latency else None)
+        for number, stage in enumerate(self.run.stages, 1):
+            try:
+                costs.check(stage.space(None))
+            except BudgetError as error:
+                raise BudgetError(f"stage {number}: {error}") from None
+        return costs
+
+    def _latencies(self) -> LatencyTable:
+        spaces = [stage.space(None) for stage in self.run.stages]
+        blocks = {block for space in spaces for choices in space.choices for block in choices}
+        blocks.update(self.plan.net.all_global().blocks)
+        frame, batch = _plain(recorded(self.plan.net)), self.plan.search.latency_batch
+        here = {**environment(), **describe(self.device)}
+        kept = read_measured(self.run)
+        if (
+            kept
+            and (kept.frame, kept.table.batch) == (frame, batch)
+            and blocks <= {*kept.table.blocks}
+        ):
+            if other := kept.elsewhere(here):
+                self.watch.note(f"latencies stay those that were measured elsewhere: {other}")
+            return kept.table
+        if kept and self.run.read("split.json") is not None:
+            raise StateError(
+                f"{self.run.folder / FILE} was measured for other networks than the run's: restore "
+                "the one that its trials were searched with, or use another --run"
+            )
+        self.watch.note(f"measuring the latencies of {len(blocks)} blocks, once")
+        table = measure(
+            self.plan.net,
+            blocks,
+            networks(spaces, self.run.seed("latency")),
+            self.device,
+            batch=batch,
+        )
+        measured = Measured(table=table, frame=frame, environment=here)
+        self.run.write(FILE, measured.to_dict())
+        self.watch.note(measured.words)
+        return table
 
     # Supernets
 
@@ -202,7 +259,7 @@ class Search:
         InputError where the strategy has no such stage or the plan's teacher is not usable.
         """
         asked, space = self.run.stage(number), self._space(number)
-        check_budget(space, self.plan.budget())
+        self.costs.check(space)
         _ = self.teacher  # needed last, but hours later is too late to tell that it is missing
         net = self.supernet(number)
         search = partial(
@@ -212,7 +269,7 @@ class Search:
             rules=SearchRules(
                 trials=asked.trials, population=asked.population, seed=self.plan.search.seed
             ),
-            budget=self.plan.budget(),
+            costs=self.costs,
             proposer=starting_from(self.start(number), asked.proposer),
             on_trial=partial(self.watch.trial, number),
         )
@@ -230,7 +287,7 @@ class Search:
             with storage_errors(f"that {study.study_name!r} is exhausted cannot be stored"):
                 study.set_user_attr("exhausted", True)
             self.watch.note(
-                f"stage {number} has scored every architecture it found within the budget: "
+                f"stage {number} has scored every architecture it found within the limits: "
                 f"{len(result.records)} of {asked.trials} trials"
             )
         self._annotate()
@@ -269,7 +326,7 @@ class Search:
             return Arch.from_dict(first.user_attrs[HANDOFF]["arch"])
         found = self._finished(1, "stage 2")
         rules = self.plan.handoff
-        best = best_by_score(found, rules.top)
+        best = best_by_score(found, rules.top, self.plan.search.objective)
         chosen = best[0]
         measured: dict[str, Any] = {}
         if rules.rule == "retrained":
@@ -304,9 +361,11 @@ class Search:
         before = self.study(number - 1)
         if FRONT in before.user_attrs:
             return tuple(map(Arch.from_dict, before.user_attrs[FRONT]["archs"]))
-        found = front(self._finished(number - 1, f"stage {number}"))
-        kept = asked.proposer.elites(self._space(number), found, asked.population)
-        chosen = tuple(record.arch for record in best_by_score(kept, asked.population))
+        objective = self.plan.search.objective
+        found = front(self._finished(number - 1, f"stage {number}"), objective)
+        kept = asked.proposer.elites(self._space(number), self.costs, found, asked.population)
+        best = best_by_score(kept, asked.population, objective)
+        chosen = tuple(record.arch for record in best)
         archs = [arch.to_dict() for arch in chosen]
         with storage_errors(f"the front of {before.study_name!r} cannot be stored"):
             before.set_user_attr(FRONT, {"archs": archs, "to": self.run.study_name(number)})
@@ -318,7 +377,7 @@ class Search:
         Raises StateError where that stage is not finished.
         """
         found = self._finished(len(self.run.stages), "retraining")
-        best = best_by_score(found, self.plan.retrain.top)
+        best = best_by_score(found, self.plan.retrain.top, self.plan.search.objective)
         return [self._retrained(record)[0] for record in best]
 
     def _retrained(self, record: Record) -> tuple[Retrained, Glit]:
@@ -350,7 +409,7 @@ class Search:
             return done
         candidates = self.retrain()
         winner = best_retrained(candidates)
-        frame = plain_vit(self.plan.net, winner.macs)
+        frame = self._plain_frame(winner)
         plain, plain_net = self.alone(frame.all_global(), "all-global", frame=frame)
         _, winner_net = self.alone(winner.arch, "the winner")
         net = self.plan.net
@@ -360,17 +419,46 @@ class Search:
         result: dict[str, Any] = {
             "test_images": len(test),
             "environment": describe(self.device),
-            "candidates": [as_json(candidate) for candidate in candidates],
+            "candidates": [
+                {**as_json(one), **self._latency(one.frame, one.arch)} for one in candidates
+            ],
         }
         for name, network, model in (
             ("winner", winner, winner_net),
             ("all_global", plain, plain_net),
         ):
             found = evaluate(model, test, self.data, batch=self.plan.score.batch)
-            result[name] = {**as_json(network), "test_accuracy": found.accuracy}
+            result[name] = {
+                **as_json(network),
+                **self._latency(network.frame, network.arch),
+                "test_accuracy": found.accuracy,
+            }
         self.run.write("result.json", result)
         self._annotate()
         return result
+
+    def _plain_frame(self, winner: Retrained) -> Frame:
+        """Of the all-global network that the winner is compared with: alike in what is minimised.
+
+        Of nearly its FLOPs; the widest measured that takes no longer; where both are minimised the
+        narrower of the two.
+        """
+        table, minimised = self.costs.table, OBJECTIVES[self.plan.search.objective]
+        frames = []
+        if "macs" in minimised:
+            frames.append(plain_vit(self.plan.net, winner.macs))
+        if "latency" in minimised and table is not None:
+            frames.append(replace(self.plan.net, d=table.widest(table.of(winner.arch))))
+        return min(frames, key=lambda frame: frame.d)
+
+    def _latency(self, frame: Frame, arch: Arch) -> dict[str, int]:
+        """Nanoseconds of a batch by the table, where there is one that knows the network."""
+        table = self.costs.table
+        if table is None:
+            return {}
+        if frame == self.plan.net:
+            return {"latency_ns": table.of(arch)}
+        return {"latency_ns": table.plain[frame.d]} if frame.d in table.plain else {}
 
     def winner(self) -> Network:
         """The winner's trained network. Raises StateError where the search is not finished."""

@@ -8,6 +8,8 @@ from typing import Any
 
 from hnas.errors import InputError, StateError
 from hnas.space import BlockSpace, Frame, Space
+from studies.costs import Costs
+from studies.latencies import FILE, read_measured
 from studies.run import Run
 from studies.status import read_studies
 from studies.storage import Record, Snapshot
@@ -20,8 +22,8 @@ class Searched:
     stage: str
     """What the study is called behind the run's name: `stage1`, `stage2`."""
     space: Space
-    budget: int
-    """Most multiply-accumulates of one image."""
+    costs: Costs
+    """What was minimised, and what was allowed."""
     population: int
     """Trials a generation."""
     records: tuple[Record, ...]
@@ -42,10 +44,11 @@ def searched(run: Run, study: Snapshot) -> Searched:
     """A study of the run. Raises StateError where it does not say what it searches."""
     attrs = study.user_attrs
     try:
+        space = _space(attrs["space"])
         return Searched(
             stage=study.name.removeprefix(f"{run.name}-"),
-            space=_space(attrs["space"]),
-            budget=int(attrs["budget"]),
+            space=space,
+            costs=_costs(run, space, attrs),
             population=int(attrs["population"]),
             records=study.records,
         )
@@ -55,6 +58,23 @@ def searched(run: Run, study: Snapshot) -> Searched:
             f"({type(error).__name__}: {error}): its attributes `space`, `budget` and "
             "`population` were written by another version, or were deleted. Restore them"
         ) from None
+
+
+def _costs(run: Run, space: Space, attrs: Mapping[str, Any]) -> Costs:
+    """As the study was begun with; its table is the run's."""
+    table = None
+    if attrs.get("latency_table") is not None:
+        measured = read_measured(run)
+        if measured is None or measured.table.digest != attrs["latency_table"]:
+            raise InputError(f"{FILE} is not the table that it was searched with")
+        table = measured.table
+    return Costs(
+        frame=space.frame,
+        objective=attrs.get("objective", "flops"),
+        flops=None if attrs["budget"] is None else int(attrs["budget"]),
+        latency=attrs.get("latency_bound"),
+        table=table,
+    )
 
 
 def _space(value: Mapping[str, Any]) -> Space:

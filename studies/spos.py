@@ -1,7 +1,7 @@
 """SPOS's evolution (Guo et al., "Single Path One-Shot", 1904.00420, algorithm 1): one criterion.
 
 The parents are the most accurate architectures found so far. A generation is half crossover, half
-mutation, within the FLOPs limit; what either does not find in bounded tries is random, and so is
+mutation, within the limits; what either does not find in bounded tries is random, and so is
 the first generation. With a population of 50 these are SPOS's own numbers: 10 parents, 25 children
 by crossover, 25 by mutation, each gene at probability 0.1; other populations keep the shares.
 
@@ -17,8 +17,8 @@ from collections.abc import Iterator, Sequence, Set
 import numpy as np
 
 from hnas.arch import Arch, Block
-from hnas.cost import check_budget
 from hnas.space import Space
+from studies.costs import Costs
 from studies.encoding import SIZES
 from studies.evolution import TRIES
 from studies.proposer import Proposer, new_within
@@ -41,29 +41,28 @@ def propose(
     generation: int,
     parents: Sequence[Record],
     population: int,
-    budget: int,
+    costs: Costs,
     seen: Set[Arch],
     count: int,
 ) -> list[Arch]:
     """Crossed, then mutated, then random architectures: `studies.proposer.Propose`."""
-    check_budget(space, budget)
+    costs.check(space)
     rng = np.random.default_rng([seed, generation])
     best = [parent.arch for parent in _best(parents, population)]
     half = population // 2
     found: list[Arch] = []
     for children in (_crossed, _mutated):
         found += new_within(
-            space,
             (children(space, best, rng) for _ in range(TRIES * half if best else 0)),
-            budget=budget,
+            costs=costs,
             seen={*seen, *found},
             count=half,
         )
-    candidates = itertools.chain(found, draws(space, budget, population, rng))
-    return new_within(space, candidates, budget=budget, seen=seen, count=count)
+    candidates = itertools.chain(found, draws(space, costs, population, rng))
+    return new_within(candidates, costs=costs, seen=seen, count=count)
 
 
-def elites(space: Space, pool: Sequence[Record], population: int) -> list[Record]:
+def elites(space: Space, costs: Costs, pool: Sequence[Record], population: int) -> list[Record]:
     """The most accurate of `pool`, as many as become parents; of equal ones the earlier."""
     return _best(pool, population)
 

@@ -22,12 +22,12 @@ from typing import Any, Protocol, Self
 import optuna
 
 from hnas.arch import Arch
-from hnas.cost import check_budget, cost
 from hnas.differences import differences, listed
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.recorded import recorded
 from hnas.scored import Score
 from hnas.space import Space
+from studies.costs import Costs, minimised, point
 from studies.evolution import NSGA2
 from studies.hypervolume import hypervolume, pareto
 from studies.proposer import Proposer
@@ -117,6 +117,8 @@ class TrialEvent:
     """Trials the study has with this one."""
     trials: int
     """Trials it shall have."""
+    best_latency: int | None = None
+    """Nanoseconds of a batch that the best takes; None where the search has no latencies."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,15 +133,15 @@ class StageResult:
     """No further architecture within the budget was found: fewer trials than asked."""
 
 
-def front(source: optuna.Study | Iterable[Record]) -> list[Record]:
-    """The trials that no other dominates, by rising MACs. Of equal ones the first."""
+def front(source: optuna.Study | Iterable[Record], objective: str = "flops") -> list[Record]:
+    """The trials that no other dominates, by rising costs. Of equal ones the first."""
     found = records(source) if isinstance(source, optuna.Study) else list(source)
-    return [found[i] for i in pareto([(record.accuracy, record.macs) for record in found])]
+    return [found[i] for i in pareto([point(record, objective) for record in found])]
 
 
-def best_by_score(records: Iterable[Record], top: int) -> list[Record]:
+def best_by_score(records: Iterable[Record], top: int, objective: str = "flops") -> list[Record]:
     """The `top` trials of highest score; of equal scores the cheaper, then the earlier, first."""
-    return sorted(records, key=lambda r: (-r.accuracy, r.macs, r.number))[:top]
+    return sorted(records, key=lambda r: (-r.accuracy, minimised(r, objective), r.number))[:top]
 
 
 def run_stage(
@@ -148,14 +150,14 @@ def run_stage(
     scorer: Scorer,
     rules: SearchRules,
     *,
-    budget: int,
+    costs: Costs,
     proposer: Proposer = NSGA2,
     on_trial: Callable[[TrialEvent], None] | None = None,
-    scoring: Callable[[optuna.Study, Space, Scorer, int], Scoring] | None = None,
+    scoring: Callable[[optuna.Study, Space, Scorer, Costs], Scoring] | None = None,
 ) -> StageResult:
-    """Searches `space` for accurate architectures of at most `budget` MACs until `rules.trials`.
+    """Searches `space` for accurate architectures that cost little until `rules.trials`.
 
-    `scoring`, made from study, space, scorer and budget, is where `scorer` works: by default here.
+    `scoring`, made from study, space, scorer and costs, is where `scorer` works: by default here.
 
     A study that was broken off goes on where it was and ends as if it had not been; a finished one
     goes on where more trials are asked. Whatever ends a run, finished trials are stored first.
@@ -163,19 +165,19 @@ def run_stage(
     Raises BudgetError where nothing fits, MismatchError where the study's scores are of another
     kind, StateError where a score is no number, StorageError.
     """
-    check_budget(space, budget)
+    costs.check(space)
     known = records(study)
-    _check_same(study, _conditions(space, scorer, rules, budget, proposer), new=not known)
+    _check_same(study, _conditions(space, scorer, rules, costs, proposer), new=not known)
     generations: dict[int, list[Record]] = defaultdict(list)
     for record in known:
         generations[record.generation].append(record)
-    progress = _Progress(known, rules.trials, budget, on_trial)
+    progress = _Progress(known, rules.trials, costs, on_trial)
     scored_before = {record.arch for record in known}
     parents: list[Record] = []
     seen: set[Arch] = set()
     exhausted = False
 
-    with (scoring or _Here)(study, space, scorer, budget) as place:
+    with (scoring or _Here)(study, space, scorer, costs) as place:
         for generation in itertools.count():
             room = min(rules.population, rules.trials - len(seen))
             if exhausted or room <= 0:
@@ -189,7 +191,7 @@ def run_stage(
                     generation=generation,
                     parents=parents,
                     population=rules.population,
-                    budget=budget,
+                    costs=costs,
                     seen=seen,
                     count=room,
                 )
@@ -201,7 +203,7 @@ def run_stage(
                 members.append(record)
                 progress.tell(place.stored())
             seen.update(member.arch for member in members)
-            parents = proposer.elites(space, [*parents, *members], rules.population)
+            parents = proposer.elites(space, costs, [*parents, *members], rules.population)
     progress.tell(place.stored())
     return StageResult(
         records=tuple(progress.records),
@@ -217,32 +219,34 @@ class _Progress:
         self,
         known: Sequence[Record],
         trials: int,
-        budget: int,
+        costs: Costs,
         on_trial: Callable[[TrialEvent], None] | None,
     ) -> None:
         self.records = list(known)
-        self._front = front(known)
+        self._front = front(known, costs.objective)
         self._trials = trials
-        self._budget = budget
+        self._costs = costs
         self._on_trial = on_trial
 
     def tell(self, stored: Iterable[Record]) -> None:
         for record in stored:
             self.records.append(record)
-            self._front = front([*self._front, record])
+            self._front = front([*self._front, record], self._costs.objective)
             if self._on_trial is not None:
                 self._on_trial(self._event(record))
 
     def _event(self, record: Record) -> TrialEvent:
-        points = [(best.accuracy, best.macs) for best in self._front]
+        points = [self._costs.point(member) for member in self._front]
+        best = best_by_score(self._front, 1, self._costs.objective)[0]
         return TrialEvent(
             number=record.number,
             generation=record.generation,
             arch=record.arch,
             macs=record.macs,
-            best_accuracy=self._front[-1].accuracy,
-            best_macs=self._front[-1].macs,
-            hypervolume=hypervolume(points, self._budget),
+            best_accuracy=best.accuracy,
+            best_macs=best.macs,
+            best_latency=best.latency,
+            hypervolume=hypervolume(points, *self._costs.bounds),
             done=len(self.records),
             trials=self._trials,
         )
@@ -279,8 +283,8 @@ def _scored(scorer: Scorer, archs: Sequence[Arch]) -> Iterator[_Finished]:
         yield _Finished(arch=arch, score=score, started=started, completed=started + spent)
 
 
-def _record(space: Space, number: int, generation: int, finished: _Finished) -> Record:
-    spent = cost(space.frame, finished.arch)
+def _record(costs: Costs, number: int, generation: int, finished: _Finished) -> Record:
+    spent = costs.spent(finished.arch)
     return Record(
         number=number,
         generation=generation,
@@ -290,6 +294,7 @@ def _record(space: Space, number: int, generation: int, finished: _Finished) -> 
         macs=spent.macs,
         params=spent.params,
         seconds=finished.score.seconds,
+        latency=spent.latency,
     )
 
 
@@ -344,14 +349,14 @@ class _Writer:
 class _Here(_Writer):
     """Scores in this process, and stores each trial while the next is scored."""
 
-    def __init__(self, study: optuna.Study, space: Space, scorer: Scorer, budget: int) -> None:
+    def __init__(self, study: optuna.Study, space: Space, scorer: Scorer, costs: Costs) -> None:
         super().__init__()
-        self._study, self._space, self._scorer, self._budget = study, space, scorer, budget
+        self._study, self._space, self._scorer, self._costs = study, space, scorer, costs
         self._numbers = itertools.count(study._storage.get_n_trials(study._study_id))
 
     def scored(self, generation: int, archs: Sequence[Arch]) -> Iterator[Record]:
         for finished in _scored(self._scorer, archs):
-            record = _record(self._space, next(self._numbers), generation, finished)
+            record = _record(self._costs, next(self._numbers), generation, finished)
             self.put(partial(self._store, record, finished))
             yield record
 
@@ -360,7 +365,7 @@ class _Here(_Writer):
             self._study,
             self._space,
             record,
-            budget=self._budget,
+            costs=self._costs,
             started=finished.started,
             completed=finished.completed,
         )
@@ -368,13 +373,13 @@ class _Here(_Writer):
 
 
 def _conditions(
-    space: Space, scorer: Scorer, rules: SearchRules, budget: int, proposer: Proposer
+    space: Space, scorer: Scorer, rules: SearchRules, costs: Costs, proposer: Proposer
 ) -> dict[str, Any]:
     """What the trials of one study have in common, as JSON gives it back."""
     conditions = {
         "space": recorded(space),
         "scorer": dict(scorer.fingerprint),
-        "budget": budget,
+        **costs.conditions(),
         "seed": rules.seed,
         "population": rules.population,
         "proposer": proposer.name,
@@ -394,7 +399,8 @@ def _check_same(study: optuna.Study, asked: dict[str, Any], *, new: bool) -> Non
                 study.set_user_attr(name, value)
     if new:
         return
-    stored = {"proposer": NSGA2.name, **stored}  # the only one when it was not written down
+    # The only ones when it was not written down.
+    stored = {"proposer": NSGA2.name, "objective": "flops", **stored}
     found = differences({name: stored.get(name) for name in asked}, asked)
     if found:
         raise MismatchError(

@@ -29,14 +29,14 @@ class StageStatus:
     """Scored and stored."""
     trials_asked: int
     exhausted: bool
-    """Everything within the budget has been scored: there are no more trials to be had."""
+    """Everything within the limits has been scored: there are no more trials to be had."""
     front: tuple[Record, ...]
-    """The trials that no other dominates, by rising MACs."""
+    """The trials that no other dominates, by rising costs."""
 
     @property
     def best(self) -> Record | None:
         """The highest score, the cheapest of equals; None without trials."""
-        return self.front[-1] if self.front else None
+        return max(self.front, key=lambda record: record.accuracy, default=None)
 
     @property
     def finished(self) -> bool:
@@ -60,6 +60,8 @@ class Tested:
     """0 to 1; only the winner and the all-global network have met the test set."""
     standard_error: float | None = None
     """Of the test accuracy (binomial)."""
+    latency: int | None = None
+    """Nanoseconds of a batch by the run's table; None where it has none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +71,7 @@ class Result:
     test_images: int
     winner: Tested
     all_global: Tested
-    """Trained the same way, at nearly equal MACs."""
+    """Trained the same way, at nearly equal MACs, or as fast where the search is for latency."""
     candidates: tuple[Tested, ...]
     """All that were retrained, best score first."""
 
@@ -140,6 +142,7 @@ def _tested(value: Mapping[str, Any], images: int) -> Tested:
         accuracy=float(value["accuracy"]),
         test_accuracy=accuracy,
         standard_error=None if accuracy is None else standard_error(accuracy, images),
+        latency=value.get("latency_ns"),
     )
 
 
@@ -182,7 +185,7 @@ def _stage(run: Run, stage: int, asked: Stage, study: Snapshot | None) -> StageS
         trials=len(found),
         trials_asked=asked.trials,
         exhausted=bool(study and study.user_attrs.get("exhausted")),
-        front=tuple(front(found)),
+        front=tuple(front(found, run.plan.search.objective)),
     )
 
 

@@ -10,14 +10,14 @@ import re
 import sqlite3
 import time
 import warnings
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial, wraps
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import optuna
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
@@ -37,13 +37,12 @@ from sqlalchemy.exc import (
 from hnas.arch import Arch
 from hnas.errors import InputError, MismatchError, StorageError
 from hnas.space import Space
+from studies.costs import OBJECTIVES, Costs, Priced, metrics
 from studies.encoding import distributions, encode
 from studies.tables import Row, backend, finished, has_trial, insert_trial, stored
 
 T = TypeVar("T")
 
-DIRECTIONS: Final[list[Literal["maximize", "minimize"]]] = ["maximize", "minimize"]
-METRICS = ["held-out accuracy", "FLOPs (MACs)"]
 GENERATION = "NSGAIISampler:generation"
 """Where Optuna's sampler keeps a trial's generation."""
 CONSTRAINTS = "constraints"
@@ -87,6 +86,8 @@ class Record:
     params: int
     seconds: float
     """Wall time that scoring took."""
+    latency: int | None = None
+    """Nanoseconds of a batch by the latency table; None where the search has none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +98,12 @@ class Snapshot:
     user_attrs: dict[str, Any]
     records: tuple[Record, ...]
     """The trials that `write_trial` stored, by number."""
+
+
+def directions(objective: str) -> list[Literal["maximize", "minimize"]]:
+    """Of a study's values: accuracy up, costs down."""
+    down: list[Literal["maximize", "minimize"]] = ["minimize"] * len(OBJECTIVES[objective])
+    return ["maximize", *down]
 
 
 @contextmanager
@@ -148,7 +155,7 @@ def snapshots(url: str, names: Sequence[str]) -> dict[str, Snapshot]:
         finally:
             engine.dispose()
     for name, study in found.items():
-        _check_directions(name, study.directions)
+        _check_directions(name, study.directions, OBJECTIVES)
     return {
         name: Snapshot(name=name, user_attrs=study.user_attrs, records=_records(study.trials))
         for name, study in found.items()
@@ -279,10 +286,12 @@ def study_names(storage: BaseStorage) -> list[str]:
         return sorted(optuna.get_all_study_names(storage))
 
 
-def open_study(storage: BaseStorage, name: str, *, create: bool = False) -> optuna.Study:
-    """The study of that name; with `create` it is made where it does not exist.
+def open_study(
+    storage: BaseStorage, name: str, *, create: bool = False, objective: str = "flops"
+) -> optuna.Study:
+    """The study of that name; with `create` it is made, for the objective, where there is none.
 
-    Its sampler is NSGA-II (Optuna's default for two objectives is not). Raises InputError where
+    Its sampler is NSGA-II (Optuna's default for several objectives is not). Raises InputError where
     there is no such study, MismatchError where it has other objectives, StorageError.
     """
     asked = f"the study {name!r} cannot be opened"
@@ -292,7 +301,7 @@ def open_study(storage: BaseStorage, name: str, *, create: bool = False) -> optu
             study = optuna.create_study(
                 storage=storage,
                 study_name=name,
-                directions=DIRECTIONS,
+                directions=directions(objective),
                 sampler=sampler,
                 load_if_exists=True,
             )
@@ -300,30 +309,37 @@ def open_study(storage: BaseStorage, name: str, *, create: bool = False) -> optu
             study = optuna.load_study(storage=storage, study_name=name, sampler=sampler)
         else:
             raise InputError(f"there is no study {name!r}; the storage has {names}")
-        _check_directions(name, [direction.name.lower() for direction in study.directions])
-        if create and study.metric_names != METRICS:
-            study.set_metric_names(METRICS)
+        found = [direction.name.lower() for direction in study.directions]
+        _check_directions(name, found, [objective] if create else OBJECTIVES)
+        if create and study.metric_names is None:
+            study.set_metric_names(metrics(objective))
         return study
 
 
-def _check_directions(name: str, found: list[str]) -> None:
-    if found != DIRECTIONS:
-        raise MismatchError(
-            f"the study {name!r} must {' and '.join(DIRECTIONS)} {' and '.join(METRICS)}, "
-            f"found {found}. Choose another name"
+def _check_directions(name: str, found: list[str], objectives: Iterable[str]) -> None:
+    if found not in [directions(objective) for objective in objectives]:
+        known = " or ".join(
+            f"maximize {' and minimize '.join(metrics(objective))}" for objective in objectives
         )
+        raise MismatchError(f"the study {name!r} must {known}, found {found}. Choose another name")
 
 
 def waiting_trial(
-    space: Space, arch: Arch, *, generation: int, macs: int, params: int, budget: int
+    space: Space, arch: Arch, *, generation: int, spent: Priced, costs: Costs
 ) -> FrozenTrial:
-    """An architecture as a trial that has no score yet."""
+    """An architecture as a trial that has no score yet; what it costs is `spent`."""
+    latency = {} if spent.latency is None else {"latency_ns": spent.latency}
     return optuna.trial.create_trial(
         state=TrialState.WAITING,
         params=encode(space, arch),
         distributions=distributions(space),
-        user_attrs={"arch": arch.to_json(), "macs": macs, "params": params},
-        system_attrs={GENERATION: generation, CONSTRAINTS: [float(macs - budget)]},
+        user_attrs={
+            "arch": arch.to_json(),
+            "macs": spent.macs,
+            "params": spent.params,
+            **latency,
+        },
+        system_attrs={GENERATION: generation, CONSTRAINTS: costs.excess(spent)},
     )
 
 
@@ -332,7 +348,7 @@ def write_trial(
     space: Space,
     record: Record,
     *,
-    budget: int,
+    costs: Costs,
     started: datetime,
     completed: datetime,
 ) -> None:
@@ -341,14 +357,9 @@ def write_trial(
     The storage numbers it; times are naive local ones, as Optuna's own. Raises StorageError.
     """
     trial = waiting_trial(
-        space,
-        record.arch,
-        generation=record.generation,
-        macs=record.macs,
-        params=record.params,
-        budget=budget,
+        space, record.arch, generation=record.generation, spent=record, costs=costs
     )
-    trial.state, trial.values = TrialState.COMPLETE, [record.accuracy, record.macs]
+    trial.state, trial.values = TrialState.COMPLETE, costs.values(record)
     trial.user_attrs |= {"loss": record.loss, "seconds": record.seconds}
     trial.datetime_start, trial.datetime_complete = started, completed
     asked = f"trial {record.number} of the study {study.study_name!r} cannot be stored"
@@ -399,4 +410,5 @@ def _record(trial: Row | FrozenTrial) -> Record:
         macs=attrs["macs"],
         params=attrs["params"],
         seconds=attrs["seconds"],
+        latency=attrs.get("latency_ns"),
     )

@@ -11,6 +11,7 @@ from hnas.arch import Arch
 from hnas.cost import cost, plain_vit
 from hnas.space import Frame
 from studies.fake import FakeScorer
+from studies.latencies import read_costs
 from studies.report.gather import Report, gather
 from studies.run import Run
 from studies.stage import SearchRules, StageResult, best_by_score, run_stage
@@ -25,14 +26,16 @@ def search(run: Run, *stages: int, trials: int = 12) -> list[StageResult]:
     storage = open_storage(run.storage, create=True)
     distribution, results = None, []
     for number, stage in enumerate(run.stages, 1):
-        study = open_study(storage, run.study_name(number), create=True)
+        study = open_study(
+            storage, run.study_name(number), create=True, objective=run.plan.search.objective
+        )
         if number in stages:
             found = run_stage(
                 study,
                 stage.space(distribution),
                 FakeScorer(frame=run.plan.net),
                 SearchRules(trials=trials, population=5, seed=run.plan.search.seed),
-                budget=run.plan.budget(),
+                costs=read_costs(run),
                 proposer=stage.proposer,
             )
             distribution = best_by_score(found.records, 1)[0].arch

@@ -64,19 +64,20 @@ def fronts(shown: ShownRun, published: Iterable[Published] = ()) -> Figure:
         traces += _retrained(shown.result.candidates, shown.result.winner, shown.result.all_global)
     beside = _published(published)
     traces += beside
-    budget = shown.run.plan.budget()
-    top = max(max(trace["y"]) for trace in traces)
-    bottom = min(min(trace["y"]) for trace in traces)
-    macs = [budget, *(one for trace in traces for one in trace["x"])]
-    traces.append(
-        {
-            "name": f"budget, {budget:,} MACs",
-            "x": [budget, budget],
-            "y": [bottom, top],
-            "mode": "lines",
-            "line": {"color": GREY, "dash": "dot", "width": 1},
-        }
-    )
+    macs = [one for trace in traces for one in trace["x"]]
+    if (budget := shown.run.plan.budget()) is not None:
+        top = max(max(trace["y"]) for trace in traces)
+        bottom = min(min(trace["y"]) for trace in traces)
+        macs.append(budget)
+        traces.append(
+            {
+                "name": f"budget, {budget:,} MACs",
+                "x": [budget, budget],
+                "y": [bottom, top],
+                "mode": "lines",
+                "line": {"color": GREY, "dash": "dot", "width": 1},
+            }
+        )
     for trace in traces:
         trace["type"] = "scatter"
         trace["hovertemplate"] = (
@@ -143,8 +144,8 @@ def _published(networks: Iterable[Published]) -> list[Figure]:
 
 def hypervolume_growth(searched: Searched, stage: int) -> Figure:
     """The hypervolume after every trial, or at some hundred places."""
-    points = [(record.accuracy, record.macs) for record in searched.records]
-    ends, volumes = growth(points, searched.budget)
+    costs = searched.costs
+    ends, volumes = growth([costs.point(record) for record in searched.records], *costs.bounds)
     trace = {
         "type": "scatter",
         "x": ends,

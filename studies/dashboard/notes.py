@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from hnas.arch import FIELDS
 from studies.dashboard.figures import glyphs
 from studies.dashboard.shown import Shown, ShownRun
+from studies.latencies import read_costs
 from studies.report.document import LEGEND
 from studies.report.gather import Picture
 from studies.status import is_tie, standard_error
@@ -27,7 +28,8 @@ def study_note(shown: ShownRun, stage: Shown) -> str:
         *_stages(shown, stage),
         stage.stage.about,
         f"Values: {values}. Accuracy is measured with weights inherited from the supernet; FLOPs "
-        f"are multiply-accumulates (MACs) of one image, at most {plan.budget():,}.",
+        "are multiply-accumulates (MACs) of one image. Allowed is "
+        f"{read_costs(shown.run).words()}.",
         " ".join(
             [
                 f"{stage.trials:,} of {stage.stage.trials:,} trials are done.",
@@ -72,7 +74,7 @@ def _handed_over(shown: ShownRun, stage: Shown) -> Iterator[str]:
 
 
 def _front(stage: Shown) -> Iterator[str]:
-    best = stage.front[::-1][:SHOWN]
+    best = stage.best[:SHOWN]
     more = f", the {SHOWN} most accurate of them here" if len(stage.front) > SHOWN else ""
     yield f"### [The front]({stage.address}/trials?best=true): {len(stage.front)} trials{more}"
     yield _table(
@@ -97,8 +99,7 @@ def elite_note(
     """Of a trial on the front; `drawing` is the address of its picture."""
     points = (
         _score(shown, stage, record),
-        f"**{record.macs:,} MACs**, {record.macs / shown.run.plan.budget():.0%} of the budget; "
-        f"{record.params:,} parameters",
+        f"**{record.macs:,} MACs**{_of_budget(shown, record)}; {record.params:,} parameters",
         *_alone(shown, record),
         *_origin(shown, stage, record),
     )
@@ -122,10 +123,15 @@ def _score(shown: ShownRun, stage: Shown, record: Record) -> str:
     if shown.images:
         error = standard_error(record.accuracy, shown.images)
         score += f" ± {error:.4f} on {shown.images:,} held-out images, inherited weights"
-        best = stage.front[-1]
+        best = stage.best[0]
         if record is not best and is_tie(record.accuracy, best.accuracy, shown.images):
             score += f"; a tie with the best, {_trial(stage, best.number)}, at 95%"
     return score
+
+
+def _of_budget(shown: ShownRun, record: Record) -> str:
+    budget = shown.run.plan.budget()
+    return "" if budget is None else f", {record.macs / budget:.0%} of the budget"
 
 
 def _alone(shown: ShownRun, record: Record) -> Iterator[str]:

@@ -33,7 +33,12 @@ class Shown:
     searched: Searched | None
     """None where no trial is finished."""
     front: tuple[Record, ...]
-    """The elites: trials that no other dominates, by rising MACs."""
+    """The elites: trials that no other dominates, by rising costs."""
+
+    @property
+    def best(self) -> list[Record]:
+        """The elites, the most accurate first."""
+        return sorted(self.front, key=lambda record: -record.accuracy)
 
     @property
     def trials(self) -> int:
@@ -99,5 +104,5 @@ def _shown(run: Run, storage: RDBStorage, number: int, snapshot: Snapshot) -> Sh
         stage=run.stage(number),
         attrs=snapshot.user_attrs,
         searched=searched(run, snapshot) if snapshot.records else None,
-        front=tuple(front(snapshot.records)),
+        front=tuple(front(snapshot.records, run.plan.search.objective)),
     )

@@ -12,7 +12,7 @@ from matplotlib.ticker import EngFormatter
 from hnas.arch import Block
 from studies.figures import COLOURS, MARKERS, panels
 from studies.findings_figure import GREY, depth_panel, importances_panel, shares_panel
-from studies.hypervolume import Point, growth, pareto
+from studies.hypervolume import growth, pareto
 from studies.report.gather import Picture, Ranking, Report
 from studies.searched import Searched
 
@@ -129,8 +129,8 @@ def fronts(report: Report) -> Figure:
             color="black",
             label="all-global, alone",
         )
-    budget = report.plan.budget()
-    axis.axvline(budget, color=GREY, linestyle=":", label=f"budget, {budget:,} MACs")
+    if (budget := report.plan.budget()) is not None:
+        axis.axvline(budget, color=GREY, linestyle=":", label=f"budget, {budget:,} MACs")
     axis.xaxis.set_major_formatter(EngFormatter(sep=""))
     axis.set(xlabel="multiply-accumulates of one image", ylabel="held-out accuracy")
     axis.legend(fontsize="small", loc="lower right")
@@ -148,13 +148,14 @@ def history(searched: Searched) -> Figure:
     scores.plot(trials, best, color=COLOURS[1], label="the best so far")
     scores.set(xlabel="trials", ylabel="score", title=f"{searched.stage}: scores")
     scores.legend(fontsize="small", loc="lower right")
-    ends, volumes = growth(points, searched.budget)
+    costs = searched.costs
+    ends, volumes = growth([costs.point(one) for one in searched.records], *costs.bounds)
     volume.plot(ends, volumes, color=COLOURS[2])
     volume.set(xlabel="trials", ylabel="share of the area", title=f"{searched.stage}: hypervolume")
     return figure
 
 
-def _points(searched: Searched) -> list[Point]:
+def _points(searched: Searched) -> list[tuple[float, int]]:
     return [(record.accuracy, record.macs) for record in searched.records]
 
 

@@ -1,6 +1,5 @@
 import dataclasses
 import itertools
-import math
 import random
 import statistics
 
@@ -8,9 +7,11 @@ import numpy as np
 import optuna
 import pytest
 
-from hnas.cost import cheapest, cost, sample_within
+from hnas.cost import cheapest, cost
 from hnas.errors import BudgetError
+from hnas.limits import sample_within
 from hnas.space import Frame, distribution_space, size_space
+from studies.costs import Costs
 from studies.evolution import TRIES, elites, propose
 from studies.fake import FakeScorer
 from studies.hypervolume import hypervolume, pareto
@@ -18,6 +19,7 @@ from studies.storage import Record
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=12, N=3)
 BUDGET = cost(FRAME, FRAME.all_global()).macs
+COSTS = Costs(frame=FRAME, flops=BUDGET)
 STAGE_1 = distribution_space(FRAME, d_k=192, d_z=4, E=1, K=31)
 STAGE_2 = size_space(
     FRAME,
@@ -49,9 +51,7 @@ def scored(space, archs):
 
 
 def ask(space, **changes):
-    asked = dict(
-        seed=0, generation=0, parents=[], population=20, budget=BUDGET, seen=set(), count=20
-    )
+    asked = dict(seed=0, generation=0, parents=[], population=20, costs=COSTS, seen=set(), count=20)
     return propose(space, **{**asked, **changes})
 
 
@@ -111,7 +111,7 @@ def test_quality_rises_and_beats_random_at_equal_trials(space):
             seen.update(archs)
             found += members
             volumes.append(volume(found))
-            parents = elites(space, [*parents, *members], population)
+            parents = elites(space, COSTS, [*parents, *members], population)
         rng = np.random.default_rng(seed)
         draws = (space.sample(rng) for _ in itertools.count())
         fitting = (arch for arch in draws if cost(FRAME, arch).macs <= BUDGET)
@@ -128,9 +128,9 @@ def volume(found):
 
 def test_elites_are_the_best_by_front():
     pool = scored(STAGE_1, ask(STAGE_1, population=60, count=60))
-    kept = elites(STAGE_1, pool, 20)
+    kept = elites(STAGE_1, COSTS, pool, 20)
     assert len(kept) == 20
-    assert elites(STAGE_1, pool[::-1], 20) == kept
+    assert elites(STAGE_1, COSTS, pool[::-1], 20) == kept
     left, front_of = list(pool), {}
     for rank in range(len(pool)):
         for record in [left[i] for i in pareto([(r.accuracy, r.macs) for r in left])]:
@@ -143,15 +143,15 @@ def test_elites_are_the_best_by_front():
 
 def test_few_trials_are_all_elites():
     pool = scored(SMALL, ask(SMALL, population=5, count=5))
-    assert sorted(elites(SMALL, pool, 5), key=lambda r: r.number) == pool
+    assert sorted(elites(SMALL, COSTS, pool, 5), key=lambda r: r.number) == pool
 
 
 def test_a_small_space_is_searched_to_its_end():
-    budget = math.inf
-    found = ask(SMALL, budget=budget, count=100)
+    free = Costs(frame=SMALL.frame)
+    found = ask(SMALL, costs=free, count=100)
     assert len(set(found)) == len(found) == SMALL.distinct == 64
-    assert ask(SMALL, budget=budget, seen=set(found)) == []
-    assert ask(SMALL, budget=budget, seen=set(found[1:])) == found[:1]
+    assert ask(SMALL, costs=free, seen=set(found)) == []
+    assert ask(SMALL, costs=free, seen=set(found[1:])) == found[:1]
 
 
 def test_in_a_large_space_with_hardly_any_room_the_search_ends(monkeypatch):
@@ -163,14 +163,14 @@ def test_in_a_large_space_with_hardly_any_room_the_search_ends(monkeypatch):
         return sample_within(*arguments)
 
     monkeypatch.setattr("studies.evolution.sample_within", counted)
-    found = ask(STAGE_2, budget=cost(FRAME, least).macs, population=4)
+    found = ask(STAGE_2, costs=Costs(frame=FRAME, flops=cost(FRAME, least).macs), population=4)
     assert found == [least]
     assert len(drawn) == TRIES * 4
 
 
 def test_a_budget_that_nothing_fits_is_refused_before_anything_is_asked():
     with pytest.raises(BudgetError, match="no architecture of the space fits --flops 1,000"):
-        ask(STAGE_1, budget=1000)
+        ask(STAGE_1, costs=Costs(frame=FRAME, flops=1000))
 
 
 def test_a_space_of_one_architecture():
@@ -182,6 +182,6 @@ def test_a_space_of_one_architecture():
 def test_optuna_stays_silent_and_as_it_was(capfd):
     before = optuna.logging.get_verbosity()
     pool = scored(SMALL, ask(SMALL))
-    elites(SMALL, pool, 5)
+    elites(SMALL, COSTS, pool, 5)
     assert capfd.readouterr() == ("", "")
     assert optuna.logging.get_verbosity() == before

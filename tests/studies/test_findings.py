@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from strategies import archs, spaces
 
 from hnas.arch import Arch, Block
-from hnas.cost import cost, dearest, sample_within
+from hnas.cost import cost, dearest
 from hnas.errors import InputError
 from hnas.space import Frame, Space, distribution_space, size_space
+from studies.costs import Costs
 from studies.findings import LEVEL, Findings, Share, describe, find, order
 from studies.published import published_findings
 from studies.searched import Searched
@@ -22,7 +23,7 @@ from studies.storage import Record
 FRAME = Frame(image=8, channels=1, patch=2, classes=10, d=12, M=6, N=3)
 STAGE1 = distribution_space(FRAME, d_k=12, d_z=2, E=1, K=5)
 WHOLE = size_space(FRAME, None, d_k=(6, 12), d_z=(2, 4), E=(1, 2), K=(3, 5, 9))
-FREE = cost(FRAME, dearest(WHOLE)).macs
+FREE = Costs(frame=FRAME, flops=cost(FRAME, dearest(WHOLE)).macs)
 
 
 def network(*G: int, K: int = 5) -> Arch:
@@ -57,7 +58,7 @@ def test_the_published_network_has_what_the_paper_reports() -> None:
 def test_counts_add_up_and_intervals_hold_their_shares(data: st.DataObject) -> None:
     space = data.draw(spaces())
     chosen = data.draw(st.lists(archs(space), min_size=1, max_size=5))
-    findings = describe("any", chosen, space, cost(space.frame, dearest(space)).macs, elites="")
+    findings = describe("any", chosen, space, Costs(frame=space.frame), elites="")
     for group in (findings.kinds, findings.kernels):
         for share in group:
             assert share.low - 1e-9 <= share.share <= share.high + 1e-9
@@ -82,7 +83,7 @@ def test_random_networks_seldom_differ_from_chance() -> None:
     verdicts = [
         share.verdict
         for seed in range(12)
-        for share in found([sample_within(STAGE1, FREE, rng) for _ in range(8)], seed=seed).kinds
+        for share in found([FREE.sample(STAGE1, rng) for _ in range(8)], seed=seed).kinds
     ]
     assert len(verdicts) == 36
     assert sum(verdict != "chance" for verdict in verdicts) <= 5  # 36 x 0.05 = 1.8 on average
@@ -90,7 +91,7 @@ def test_random_networks_seldom_differ_from_chance() -> None:
 
 def test_the_budget_is_part_of_chance() -> None:
     """Where only cheap networks fit, cheap ones are no finding."""
-    tight = cost(FRAME, network(0, 0, 0, 0, 0, 0)).macs
+    tight = Costs(frame=FRAME, flops=cost(FRAME, network(0, 0, 0, 0, 0, 0)).macs)
     space = size_space(FRAME, network(0, 0, 0, 0, 0, 0), d_k=(12,), d_z=(2,), E=(1, 2), K=(5, 9))
     chosen = [network(0, 0, 0, 0, 0, 0)]
     free = describe("free", chosen, space, FREE, elites="")
@@ -158,7 +159,7 @@ def record(number: int, accuracy: float, macs: int, arch: Arch) -> Record:
 SEARCHED = Searched(
     stage="stage1",
     space=STAGE1,
-    budget=FREE,
+    costs=FREE,
     population=2,
     records=(
         record(0, 0.9, 10, network(3, 3, 3, 3, 3, 3)),

@@ -6,8 +6,8 @@ import re
 
 import numpy as np
 
-from hnas.cost import cost, dearest
 from hnas.space import Frame, Space, distribution_space, size_space
+from studies.costs import Costs
 from studies.figures import svg
 from studies.findings import Findings, describe
 from studies.findings_figure import SHOWN, figure
@@ -21,8 +21,8 @@ STAGE2 = size_space(FRAME, ARCH, d_k=(6, 12), d_z=(2,), E=(1,), K=(5, 9))
 
 
 def findings(of: str, space: Space, importance: Importances | None) -> Findings:
-    most = cost(FRAME, dearest(space)).macs
-    return describe(of, [ARCH], space, most, elites="one", importance=importance)
+    free = Costs(frame=FRAME)
+    return describe(of, [ARCH], space, free, elites="one", importance=importance)
 
 
 def texts(*found: Findings) -> list[str]:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 import studies.storage
 from hnas.errors import StorageError
 from hnas.space import Frame, distribution_space
+from studies.costs import Costs
 from studies.fake import FakeScorer
 from studies.stage import SearchRules, run_stage
 from studies.storage import close_storage, open_storage, open_study, patiently, records
@@ -20,14 +21,14 @@ from studies.storage import close_storage, open_storage, open_study, patiently, 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=6, N=3)
 SPACE = distribution_space(FRAME, d_k=192, d_z=4, E=1, K=31)
 RULES = SearchRules(trials=16, population=8, seed=3)
-BUDGET = 10**9
+COSTS = Costs(frame=FRAME, flops=10**9)
 
 
 def search(url, on_trial=None):
     storage = open_storage(url, create=True)
     study = open_study(storage, "s", create=True)
     try:
-        run_stage(study, SPACE, FakeScorer(frame=FRAME), RULES, budget=BUDGET, on_trial=on_trial)
+        run_stage(study, SPACE, FakeScorer(frame=FRAME), RULES, costs=COSTS, on_trial=on_trial)
         return [dataclasses.replace(record, seconds=0.0) for record in records(study)]
     finally:
         close_storage(storage)

@@ -8,6 +8,7 @@ import pytest
 from hnas.arch import Arch
 from hnas.cost import cost
 from hnas.space import Space
+from studies.costs import Costs
 from studies.evolution import NSGA2
 from studies.plan import Plan
 from studies.proposer import Proposer, starting_from
@@ -34,8 +35,8 @@ def proposed(
     proposer: Proposer, space: Space, budget: int, *, generation: int = 0, count: int = 6
 ) -> list[Arch]:
     return proposer.propose(
-        space, seed=1, generation=generation, parents=[], population=6, budget=budget, seen=set(),
-        count=count,
+        space, seed=1, generation=generation, parents=[], population=6,
+        costs=Costs(frame=space.frame, flops=budget), seen=set(), count=count,
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from strategies import spaces
 
 from hnas.cost import cheapest, cost, dearest
 from hnas.space import Frame, Space, distribution_space
+from studies.costs import Costs
 from studies.random_search import RANDOM, propose
 
 FRAME = Frame(image=8, channels=1, patch=4, classes=10, d=12, M=2, N=3)
@@ -18,7 +19,7 @@ SMALL = distribution_space(FRAME, d_k=12, d_z=4, E=1, K=3)
 
 def ask(space: Space, budget: int, **changes: object) -> list:
     asked = dict(seed=0, generation=0, parents=[], population=10, seen=set(), count=10)
-    return propose(space, budget=budget, **{**asked, **changes})
+    return propose(space, costs=Costs(frame=space.frame, flops=budget), **{**asked, **changes})
 
 
 @given(st.data())
@@ -48,5 +49,5 @@ def everything() -> list:
 
 
 def test_nothing_is_learned() -> None:
-    assert RANDOM.elites(SMALL, [], 5) == []
+    assert RANDOM.elites(SMALL, Costs(frame=FRAME), [], 5) == []
     assert len(everything()) == SMALL.distinct == 16

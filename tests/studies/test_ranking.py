@@ -17,6 +17,7 @@ from hnas.errors import InputError, MismatchError, StateError
 from hnas.score import evaluate
 from hnas.training.loop import Epoch
 from studies.agreement import agreement
+from studies.costs import Costs
 from studies.ranking import Ranking, RankRules, draw, rank
 from studies.run import Run, begin_run, open_run
 from studies.search import Search
@@ -62,12 +63,12 @@ def test_the_pick_comes_first_then_elites_then_all_of_the_range(searched, tiny) 
     with contextlib.closing(Search(searched, CPU)) as search:
         found = records(search.study(1))
     best = max(found, key=lambda record: (record.accuracy, -record.macs))
-    drawn = draw(tiny.space1(), found, count=30, budget=tiny.budget(), seed=0)
+    drawn = draw(tiny.space1(), found, count=30, costs=tiny.costs(), seed=0)
     assert drawn[0] == (best.arch, True)
     assert {arch for arch, is_elite in drawn if is_elite} == {r.arch for r in front(found)}
     assert len({arch for arch, _ in drawn}) == len(drawn) == 30
     assert max(cost(tiny.net, arch).macs for arch, _ in drawn) <= tiny.budget()
-    everything = draw(tiny.space1(), found, count=99, budget=tiny.budget(), seed=0)
+    everything = draw(tiny.space1(), found, count=99, costs=tiny.costs(), seed=0)
     assert len(everything) == 64  # 4^3: there are no more
     # The first four of a sequence that halves the range each time: one a quarter of the costs.
     others = [arch for arch, is_elite in everything if not is_elite]
@@ -81,7 +82,12 @@ def test_more_architectures_are_added_to_those_there_are(searched, tiny) -> None
         found = records(search.study(1))
 
     def names(count: int) -> set:
-        return {arch for arch, _ in draw(tiny.space1(), found, count=count, budget=10**9, seed=0)}
+        return {
+            arch
+            for arch, _ in draw(
+                tiny.space1(), found, count=count, costs=Costs(frame=tiny.net, flops=10**9), seed=0
+            )
+        }
 
     assert names(4) < names(9) < names(20) < names(21)
 

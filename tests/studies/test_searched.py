@@ -23,7 +23,7 @@ def test_a_study_says_what_was_searched_and_found(tmp_path: Path, tiny: Plan) ->
     assert (first.stage, second.stage) == ("stage1", "stage2")
     assert first.space == tiny.space1()
     assert second.space == tiny.space2(handed_over)
-    assert (first.budget, first.population) == (tiny.budget(), 5)
+    assert (first.costs.flops, first.population) == (tiny.budget(), 5)
     assert [record.number for record in first.records] == list(range(12))
     assert all(record.arch in second.space for record in second.records)
 

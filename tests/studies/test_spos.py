@@ -16,6 +16,7 @@ from hnas.arch import Arch
 from hnas.cost import cheapest, cost, dearest
 from hnas.errors import BudgetError
 from hnas.space import Frame, Space, size_space
+from studies.costs import Costs
 from studies.encoding import SIZES
 from studies.fake import FakeScorer
 from studies.random_search import RANDOM
@@ -24,6 +25,7 @@ from studies.storage import Record
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=12, N=3)
 BUDGET = cost(FRAME, FRAME.all_global()).macs
+COSTS = Costs(frame=FRAME, flops=BUDGET)
 WHOLE = size_space(FRAME, None, d_k=(96, 192, 384), d_z=(2, 4, 6), E=(1, 2, 4), K=(17, 31, 45))
 
 
@@ -46,7 +48,7 @@ def scored(space: Space, archs: Sequence[Arch], generation: int = 0) -> list[Rec
 
 def ask(space: Space, budget: int = BUDGET, **changes: object) -> list[Arch]:
     asked = dict(seed=0, generation=0, parents=[], population=20, seen=set(), count=20)
-    return propose(space, budget=budget, **{**asked, **changes})
+    return propose(space, costs=Costs(frame=space.frame, flops=budget), **{**asked, **changes})
 
 
 def evolved(proposer, space: Space, seed: int, generations: int, population: int) -> list[Record]:
@@ -59,13 +61,13 @@ def evolved(proposer, space: Space, seed: int, generations: int, population: int
             generation=generation,
             parents=parents,
             population=population,
-            budget=BUDGET,
+            costs=COSTS,
             seen={record.arch for record in found},
             count=population,
         )
         members = scored(space, archs, generation)
         found += members
-        parents = proposer.elites(space, [*parents, *members], population)
+        parents = proposer.elites(space, COSTS, [*parents, *members], population)
     return found
 
 
@@ -79,7 +81,7 @@ def test_any_generation_is_new_within_the_budget_and_a_pure_function(data: st.Da
     budget = data.draw(st.integers(least, most))
     population = data.draw(st.integers(2, 12))
     first = ask(space, budget, population=population, count=population)
-    parents = elites(space, scored(space, first), population)
+    parents = elites(space, COSTS, scored(space, first), population)
     asked = dict(generation=1, parents=parents, population=population, seen=set(first))
     second = ask(space, budget, count=population, **asked)
     assert len({*first, *second}) == len(first) + len(second)
@@ -160,8 +162,8 @@ def test_other_populations_keep_the_shares(population: int, parents: int) -> Non
 
 def test_elites_are_the_most_accurate_of_all_so_far_whatever_they_cost() -> None:
     pool = scored(WHOLE, ask(WHOLE, population=60, count=60))
-    kept = elites(WHOLE, pool, 50)
-    assert elites(WHOLE, pool[::-1], 50) == kept
+    kept = elites(WHOLE, COSTS, pool, 50)
+    assert elites(WHOLE, COSTS, pool[::-1], 50) == kept
     assert [r.accuracy for r in kept] == sorted((r.accuracy for r in pool), reverse=True)[:10]
 
 

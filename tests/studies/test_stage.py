@@ -20,6 +20,7 @@ import studies.stage
 from hnas.cost import cost
 from hnas.errors import BudgetError, InputError, MismatchError, StateError, StorageError
 from hnas.space import Frame, distribution_space, size_space
+from studies.costs import Costs
 from studies.evolution import elites, propose
 from studies.fake import FakeScorer
 from studies.hypervolume import hypervolume
@@ -28,6 +29,7 @@ from studies.storage import open_storage, open_study
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=12, N=3)
 BUDGET = cost(FRAME, FRAME.all_global()).macs
+COSTS = Costs(frame=FRAME, flops=BUDGET)
 STAGE_1 = distribution_space(FRAME, d_k=192, d_z=4, E=1, K=31)
 STAGE_2 = size_space(
     FRAME,
@@ -46,7 +48,8 @@ def in_memory():
 
 
 def run(study, *, space=STAGE_1, scorer=SCORER, rules=RULES, budget=BUDGET, **more):
-    return run_stage(study, space, scorer, rules, budget=budget, **more)
+    costs = Costs(frame=space.frame, flops=budget)
+    return run_stage(study, space, scorer, rules, costs=costs, **more)
 
 
 @pytest.fixture(scope="module")
@@ -95,13 +98,13 @@ def test_each_generation_is_bred_from_the_elites_of_those_before(unbroken):
             generation=generation,
             parents=parents,
             population=RULES.population,
-            budget=BUDGET,
+            costs=COSTS,
             seen=seen,
             count=len(members),
         )
         assert {record.arch for record in members} == set(children)
         seen.update(children)
-        parents = elites(STAGE_1, [*parents, *members], RULES.population)
+        parents = elites(STAGE_1, COSTS, [*parents, *members], RULES.population)
 
 
 def test_what_is_stored_is_what_was_found(unbroken):
@@ -334,7 +337,7 @@ def test_stock_optuna_continues_with_the_last_generation_as_parents(url):
     ours = []
     for generation in range(3):
         members = [record for record in found if record.generation == generation]
-        ours = elites(STAGE_1, [*ours, *members], 10)
+        ours = elites(STAGE_1, COSTS, [*ours, *members], 10)
     assert parents == {record.number for record in ours}
 
 

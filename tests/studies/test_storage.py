@@ -8,10 +8,10 @@ import sqlalchemy
 from hnas.arch import Arch, Block
 from hnas.errors import InputError, MismatchError, StorageError
 from hnas.space import Frame, distribution_space
+from studies.costs import Costs, metrics
 from studies.storage import (
-    DIRECTIONS,
-    METRICS,
     Record,
+    directions,
     masked,
     open_storage,
     open_study,
@@ -42,7 +42,8 @@ def url_of(path):
 
 def write(study, record=RECORD):
     completed = STARTED + timedelta(seconds=1)
-    write_trial(study, SPACE, record, budget=100, started=STARTED, completed=completed)
+    costs = Costs(frame=FRAME, flops=100)
+    write_trial(study, SPACE, record, costs=costs, started=STARTED, completed=completed)
 
 
 @pytest.fixture
@@ -62,8 +63,8 @@ def test_a_trial_comes_back_as_it_was(url):
 def test_a_trial_is_one_of_optunas(url):
     study = optuna.load_study(storage=url, study_name="s")
     (trial,) = study.trials
-    assert [direction.name.lower() for direction in study.directions] == DIRECTIONS
-    assert study.metric_names == METRICS
+    assert [direction.name.lower() for direction in study.directions] == directions("flops")
+    assert study.metric_names == metrics("flops")
     assert trial.state == optuna.trial.TrialState.COMPLETE
     assert trial.values == [0.1 + 0.2, 90]
     assert trial.params == {"b01.G": 3, "b02.G": 0, "b03.G": 1}

@@ -105,7 +105,9 @@ def test_the_hypervolume_is_that_of_the_trials_so_far(shown: ShownRun) -> None:
     points = [(record.accuracy, record.macs) for record in searched.records]
     assert trace["x"] == list(range(1, len(points) + 1))
     for trials, volume in zip(trace["x"], trace["y"], strict=True):
-        assert volume == pytest.approx(hypervolume(points[:trials], searched.budget), abs=1e-6)
+        assert volume == pytest.approx(
+            hypervolume(points[:trials], *searched.costs.bounds), abs=1e-6
+        )
 
 
 def test_the_share_of_global_groups_is_that_of_each_generation(shown: ShownRun) -> None:

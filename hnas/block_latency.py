@@ -1,0 +1,121 @@
+"""Measuring a latency table: what each block takes in time on a device.
+
+A block is not timed alone: its weights would stay in caches that a network's do not fit in, and a
+GPU's launches would be waited for one by one. Timed is the network of M such blocks; less what all
+networks share, and divided by M, that is the block's time. All networks are measured in turn, each
+round in another order, so that whatever else the machine does meets all of them; one is built when
+its turn comes, so that one at a time is in memory.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hnas.arch import Arch, Block
+from hnas.device import seeded
+from hnas.glit import Glit, Trunk
+from hnas.latency_table import LatencyTable, Whole
+from hnas.space import Frame
+
+ROUNDS = 11
+PASSES = 3
+"""Timed passes of a network in a round, after one that is not."""
+WIDTHS = 16
+"""All-global networks to be compared with, from half the frame's width to twice of it."""
+
+
+class _Ends(Trunk):
+    """What all networks of a frame share, and no block."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.logits(self.tokens(images))
+
+
+def measure(
+    frame: Frame,
+    blocks: Iterable[Block],
+    whole: Sequence[Arch],
+    device: torch.device,
+    *,
+    batch: int = 1,
+    rounds: int = ROUNDS,
+    seed: int = 0,
+    clock: Callable[[], float] = time.perf_counter,
+    on_round: Callable[[int, int, int], None] = lambda done, rounds, networks: None,
+) -> LatencyTable:
+    """The table of `blocks`, in fp32 and eval mode, and how long the `whole` networks take.
+
+    `seed` is that of the order; `on_round` is told of every round that has ended.
+    """
+    blocks = sorted(set(blocks), key=lambda block: block.key)
+    frames = [replace(frame, d=d) for d in widths(frame)]
+    builds: list[Callable[[], nn.Module]] = [
+        lambda: _Ends(frame),
+        *(_network(frame, Arch((block,) * frame.M)) for block in blocks),
+        *(_network(each, each.all_global()) for each in frames),
+        *(_network(frame, arch) for arch in whole),
+    ]
+    images = torch.zeros(batch, frame.channels, frame.image, frame.image, device=device)
+    spent = np.empty((rounds, len(builds)))
+    rng = np.random.default_rng(seed)
+    for i in range(rounds):
+        for j in rng.permutation(len(builds)):
+            spent[i, j] = _time(_built(builds[j], device), images, clock)
+        on_round(i + 1, rounds, len(builds))
+    # Another process slows some rounds down, and none up: the lower quartile repeats best.
+    low, median, high = np.quantile(spent, (0.25, 0.5, 0.75), axis=0)
+    ends, *rest = (round(1e9 * seconds) for seconds in low.tolist())
+    own = slice(1, 1 + len(blocks))
+    return LatencyTable(
+        batch=batch,
+        shared=ends,
+        blocks={
+            block: max(round((its - ends) / frame.M), 1)
+            for block, its in zip(blocks, rest, strict=False)
+        },
+        spread=float(np.mean((high - low)[own] / median[own] / 2)),
+        plain=dict(zip(widths(frame), rest[len(blocks) :], strict=False)),
+        whole=tuple(
+            Whole(arch=arch, measured=its)
+            for arch, its in zip(whole, rest[len(rest) - len(whole) :], strict=True)
+        ),
+    )
+
+
+def widths(frame: Frame) -> list[int]:
+    """Token widths of the all-global networks that are measured: at most WIDTHS and the frame's,
+    multiples of N x heads."""
+    step = frame.N * frame.heads
+    least, most = max(frame.d // 2 // step, 1), max(2 * frame.d // step, 1)
+    spread = np.linspace(least, most, min(WIDTHS, most - least + 1)).round().astype(int)
+    return sorted({frame.d, *(step * int(n) for n in spread)})
+
+
+def _network(frame: Frame, arch: Arch) -> Callable[[], nn.Module]:
+    return lambda: Glit(frame, arch)
+
+
+def _built(build: Callable[[], nn.Module], device: torch.device) -> nn.Module:
+    """The network on the device, with random weights that the global generator knows nothing of."""
+    with seeded(0, device), device:
+        return build().eval()
+
+
+def _time(net: nn.Module, images: Tensor, clock: Callable[[], float]) -> float:
+    """Seconds of a pass, the median of PASSES."""
+    seconds = []
+    with torch.inference_mode():
+        for _ in range(1 + PASSES):
+            began = clock()
+            net(images)
+            if images.device.type == "cuda":
+                torch.cuda.synchronize(images.device)
+            seconds.append(clock() - began)
+    return statistics.median(seconds[1:])

@@ -1,0 +1,115 @@
+"""What blocks take in time, measured once (`hnas.block_latency`): networks are sums. No torch.
+
+All networks of a frame pass the same tokens from block to block, so that a block's time is its own.
+How far that holds, whole networks tell that were measured beside (`studies.latencies`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+from hnas.arch import Arch, Block
+from hnas.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Whole:
+    """A network that was measured as it is."""
+
+    arch: Arch
+    measured: int
+    """Nanoseconds of a batch: of its rounds the lower quartile, as all times here."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatencyTable:
+    """Nanoseconds of a batch, in eval mode and fp32, by the blocks that a network is made of."""
+
+    batch: int
+    """Images at a time."""
+    shared: int
+    """Of what all networks have: patch embedding, tokens, last norm, classifier."""
+    blocks: Mapping[Block, int]
+    spread: float
+    """Half the distance of a block's quartiles over rounds, as a share of its median; mean."""
+    plain: Mapping[int, int]
+    """Of all-global networks, by their token width."""
+    whole: tuple[Whole, ...]
+    """Random networks, measured in turn with the blocks: what the sums are judged by."""
+
+    def block(self, block: Block) -> int:
+        """Raises InputError where the block has not been measured."""
+        try:
+            return self.blocks[block]
+        except KeyError:
+            raise InputError(
+                f"the latency table has {len(self.blocks)} blocks, and not {asdict(block)}: it was "
+                "measured for another plan. Use another --run"
+            ) from None
+
+    def of(self, arch: Arch) -> int:
+        """Of a whole network."""
+        return self.shared + sum(map(self.block, arch.blocks))
+
+    def widest(self, most: int) -> int:
+        """The widest all-global network that was measured and takes at most so long; the narrowest
+        where all take longer."""
+        return max((d for d, its in self.plain.items() if its <= most), default=min(self.plain))
+
+    @cached_property
+    def digest(self) -> str:
+        """Of what the sums are made of: two tables of the same digest give the same latencies."""
+        made_of = {name: self.to_dict()[name] for name in ("batch", "shared_ns", "blocks")}
+        return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it; blocks in the order of `Block.key`."""
+        return {
+            "batch": self.batch,
+            "shared_ns": self.shared,
+            "blocks": [
+                {**_sizes(block), "ns": self.blocks[block]}
+                for block in sorted(self.blocks, key=lambda block: block.key)
+            ],
+            "spread": self.spread,
+            "plain": [{"d": d, "ns": its} for d, its in sorted(self.plain.items())],
+            "whole": [
+                {**one.arch.to_dict(), "ns": one.measured, "by_table_ns": self.of(one.arch)}
+                for one in self.whole
+            ],
+        }
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> LatencyTable:
+        """The inverse of `to_dict`. Raises InputError where it is none of its."""
+        try:
+            return cls(
+                batch=int(value["batch"]),
+                shared=int(value["shared_ns"]),
+                blocks={
+                    Block(**{name: size for name, size in row.items() if name != "ns"}): row["ns"]
+                    for row in value["blocks"]
+                },
+                spread=float(value["spread"]),
+                plain={int(row["d"]): int(row["ns"]) for row in value["plain"]},
+                whole=tuple(
+                    Whole(arch=Arch.from_dict({"blocks": row["blocks"]}), measured=int(row["ns"]))
+                    for row in value["whole"]
+                ),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as wrong:
+            raise InputError(f"no latency table ({type(wrong).__name__}: {wrong})") from None
+
+
+def milliseconds(nanoseconds: int) -> str:
+    """2.513ms, as plans and options take it."""
+    return f"{nanoseconds / 1e6:.6f}".rstrip("0").rstrip(".") + "ms"
+
+
+def _sizes(block: Block) -> dict[str, int]:
+    return {name: size for name, size in asdict(block).items() if size is not None}

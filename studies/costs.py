@@ -1,0 +1,163 @@
+"""What a search minimises beside its errors, and how much of that an architecture may cost.
+
+An objective is FLOPs, latency or both. Every part of a search that asks what an architecture costs,
+whether it may be scored, or which of two is better, asks here; it depends on the plan, and on a
+latency table where latency matters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+
+from hnas.arch import Arch
+from hnas.cost import cost
+from hnas.errors import InputError
+from hnas.latency_table import LatencyTable, milliseconds
+from hnas.limits import Limit, check_within, flops_limit, latency_limit, sample_within
+from hnas.space import Frame, Space
+
+OBJECTIVES: dict[str, tuple[str, ...]] = {
+    "flops": ("macs",),
+    "latency": ("latency",),
+    "both": ("macs", "latency"),
+}
+"""What each minimises, as attributes of a trial; accuracy is maximised by all."""
+METRICS = {"macs": "FLOPs (MACs)", "latency": "latency (ms)"}
+"""What Optuna and its dashboard call them."""
+UNITS = {"macs": 1, "latency": 10**6}
+"""What of each is 1 there."""
+
+
+class Priced(Protocol):
+    """Something of known cost."""
+
+    @property
+    def macs(self) -> int: ...
+    @property
+    def params(self) -> int: ...
+    @property
+    def latency(self) -> int | None:
+        """Nanoseconds of a batch by the table; None where the search has none."""
+
+
+class Scored(Priced, Protocol):
+    """A scored architecture."""
+
+    @property
+    def accuracy(self) -> float: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spent:
+    """What an architecture costs, by every measure."""
+
+    macs: int
+    params: int
+    latency: int | None
+
+
+def point(trial: Scored, objective: str) -> tuple[float, ...]:
+    """Accuracy, then what the objective minimises. Raises InputError where it is not known."""
+    return (trial.accuracy, *minimised(trial, objective))
+
+
+def minimised(spent: Priced, objective: str) -> tuple[int, ...]:
+    """What the objective minimises, in whole numbers. Raises InputError where it is not known."""
+    costs = tuple(getattr(spent, name) for name in OBJECTIVES[objective])
+    if None in costs:
+        raise InputError(
+            f"in a search for {objective} everything has a latency, got a network without one"
+        )
+    return costs
+
+
+def metrics(objective: str) -> list[str]:
+    """The names of a study's values, accuracy first."""
+    return ["held-out accuracy", *(METRICS[name] for name in OBJECTIVES[objective])]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Costs:
+    """The costs of one search."""
+
+    frame: Frame
+    objective: str = "flops"
+    flops: int | None = None
+    """Most multiply-accumulates of one image; None: any."""
+    latency: int | None = None
+    """Most nanoseconds of a batch, by the table; None: any."""
+    table: LatencyTable | None = None
+
+    @cached_property
+    def limits(self) -> tuple[Limit, ...]:
+        """What nothing that is scored exceeds."""
+        limits = []
+        if self.flops is not None:
+            limits.append(flops_limit(self.frame, self.flops))
+        if self.latency is not None:
+            assert self.table is not None  # a bound on latency is made from the table
+            limits.append(latency_limit(self.table, self.latency))
+        return tuple(limits)
+
+    def spent(self, arch: Arch) -> Spent:
+        """What an architecture costs."""
+        exact = cost(self.frame, arch)
+        latency = None if self.table is None else self.table.of(arch)
+        return Spent(macs=exact.macs, params=exact.params, latency=latency)
+
+    def allow(self, arch: Arch) -> bool:
+        """Whether the architecture is within all limits."""
+        return all(limit.of(arch.blocks) <= limit.most for limit in self.limits)
+
+    def check(self, space: Space) -> None:
+        """Raises BudgetError, naming the least and the most possible, where nothing fits."""
+        check_within(space, self.limits)
+
+    def sample(self, space: Space, rng: np.random.Generator) -> Arch:
+        """A random architecture within all limits; raises BudgetError where there is none."""
+        return sample_within(space, self.limits, rng)
+
+    def point(self, trial: Scored) -> tuple[float, ...]:
+        """Accuracy, then what is minimised, in whole numbers."""
+        return point(trial, self.objective)
+
+    @property
+    def bounds(self) -> tuple[int, ...]:
+        """Most of each of what is minimised: where hypervolume ends."""
+        most = {"macs": self.flops, "latency": self.latency}
+        return tuple(most[name] or 0 for name in OBJECTIVES[self.objective])
+
+    def values(self, trial: Scored) -> list[float]:
+        """What Optuna is told: accuracy, multiply-accumulates, milliseconds."""
+        accuracy, *costs = self.point(trial)
+        units = (UNITS[name] for name in OBJECTIVES[self.objective])
+        return [accuracy, *(one / unit for one, unit in zip(costs, units, strict=True))]
+
+    def excess(self, spent: Priced) -> list[float]:
+        """By how much something is above each limit, as Optuna's constraints: 0 or less."""
+        pairs = ((spent.macs, self.flops), (spent.latency, self.latency))
+        return [float(its - most) for its, most in pairs if its is not None and most is not None]
+
+    def words(self, macs: Callable[[int], str] = "{:,}".format) -> str:
+        """The limits: "at most 1,713,816 MACs an image"."""
+        words = []
+        if self.flops is not None:
+            words.append(f"at most {macs(self.flops)} MACs an image")
+        if self.latency is not None and self.table is not None:
+            images = "an image" if self.table.batch == 1 else f"{self.table.batch} images"
+            words.append(f"at most {milliseconds(self.latency)} for {images}")
+        return " and ".join(words) or "limits to be measured"
+
+    def conditions(self) -> dict[str, Any]:
+        """What trials of one study have in common; None where it says nothing."""
+        return {
+            "budget": self.flops,
+            "objective": self.objective,
+            "latency_bound": self.latency,
+            "latency_table": self.table and self.table.digest,
+        }

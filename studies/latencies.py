@@ -1,0 +1,133 @@
+"""A run's latency table: measured once, on the device that begins the search, then kept.
+
+latency.json    the table, its error against whole networks, and what it was measured on
+
+What a search finds is a function of the table, not of the clock: whatever machine goes on with the
+run, goes on with the table.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from scipy.stats import kendalltau
+
+from hnas.arch import Arch
+from hnas.errors import InputError, StateError
+from hnas.latency_table import LatencyTable
+from hnas.space import Space
+from studies.costs import Costs
+from studies.run import Run
+
+FILE = "latency.json"
+NETWORKS = 8
+"""Random networks of each stage's space that the table is judged by."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableError:
+    """How far a table's sums are from whole networks, measured in turn with its blocks."""
+
+    networks: int
+    mean: float
+    """Of |sum / measured - 1|."""
+    worst: float
+    bias: float
+    """The mean of sum / measured - 1: above 0 the sums are too slow."""
+    tau: float | None
+    """Kendall's tau-b between sums and measured; None where one of them knows no order."""
+
+
+def table_error(table: LatencyTable) -> TableError:
+    """Of a table with measured networks."""
+    sums = [table.of(one.arch) for one in table.whole]
+    measured = [one.measured for one in table.whole]
+    relative = [its / real - 1 for its, real in zip(sums, measured, strict=True)]
+    tau = float(kendalltau(sums, measured).statistic)
+    return TableError(
+        networks=len(sums),
+        mean=math.fsum(map(abs, relative)) / len(relative),
+        worst=max(map(abs, relative)),
+        bias=math.fsum(relative) / len(relative),
+        tau=tau if math.isfinite(tau) else None,
+    )
+
+
+def networks(spaces: Sequence[Space], seed: int) -> list[Arch]:
+    """NETWORKS random ones of each space, to judge a table by."""
+    rng = np.random.default_rng(seed)
+    return [space.sample(rng) for space in spaces for _ in range(NETWORKS)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A table, and what it was measured on."""
+
+    table: LatencyTable
+    frame: Mapping[str, Any]
+    """Of its networks, as `hnas.recorded.recorded` has it."""
+    environment: Mapping[str, Any]
+    """Device, threads, versions, date."""
+
+    @property
+    def words(self) -> str:
+        """What a person should know of it, in one sentence."""
+        table, found, here = self.table, table_error(self.table), self.environment
+        on = here["cpu"] if here["device"] == "cpu" else here["device"]
+        tau = "" if found.tau is None else f", Kendall's tau {found.tau:.2f}"
+        return (
+            f"latencies of {len(table.blocks)} blocks on {on}, {here['threads']} CPU threads, "
+            f"batch {table.batch} (spread {table.spread:.1%}); sums of them are off by "
+            f"{found.mean:.1%} on average, {found.worst:.1%} at worst, on {found.networks} random "
+            f"networks{tau}"
+        )
+
+    def elsewhere(self, here: Mapping[str, Any]) -> str:
+        """How this machine differs from that of the table, in words; empty where it does not."""
+        named = ("device", "cpu", "threads", "torch")
+        found = [
+            f"{name} {self.environment[name]} -> {here[name]}"
+            for name in named
+            if self.environment[name] != here[name]
+        ]
+        return ", ".join(found)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            **self.environment,
+            "error": asdict(table_error(self.table)),
+            "frame": dict(self.frame),
+            "table": self.table.to_dict(),
+        }
+
+
+def read_measured(run: Run) -> Measured | None:
+    """The run's latency.json; None where it has none. Raises StateError where it is damaged."""
+    value = run.read(FILE)
+    if value is None:
+        return None
+    try:
+        named = ("device", "threads", "torch", "cpu")
+        kept = {name: value[name] for name in value if name not in ("error", "frame", "table")}
+        if missing := [name for name in named if name not in kept]:
+            raise KeyError(*missing)
+        return Measured(
+            table=LatencyTable.from_dict(value["table"]),
+            frame=dict(value["frame"]),
+            environment=kept,
+        )
+    except (InputError, KeyError, TypeError, ValueError) as error:
+        raise StateError(
+            f"{run.folder / FILE} is no latency table ({type(error).__name__}: {error}). "
+            "Restore it: a table measured anew would give other latencies"
+        ) from None
+
+
+def read_costs(run: Run) -> Costs:
+    """What the run minimises and allows, as far as it is known: its table may be still to come."""
+    measured = read_measured(run) if run.plan.needs_latency else None
+    return run.plan.costs(measured.table if measured else None)
