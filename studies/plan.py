@@ -207,7 +207,7 @@ class Retrain:
     """Training the winners from scratch."""
 
     top: int = 5
-    """So many of stage 2's best are retrained."""
+    """So many of the last stage's best are retrained."""
     training: TrainingRules
     augment: AugmentRules = AugmentRules()
     distillation: DistillationRules = DistillationRules()

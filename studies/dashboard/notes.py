@@ -62,15 +62,25 @@ def _trial(stage: Shown, number: int) -> str:
 
 
 def _handed_over(shown: ShownRun, stage: Shown) -> Iterator[str]:
-    """From which trial to which stage, where the study says so."""
+    """From which trial or front to which stage, where the studies say so."""
     handoff = stage.attrs.get("handoff", {})
     for other in shown.stages:
+        if other.name == _begun_with(stage):
+            yield f"Stage {other.number} begins with its front."
+        elif stage.name == _begun_with(other):
+            yield f"It begins with the front of stage {other.number}, scored anew."
         if other.name == handoff.get("to"):
             trial = _trial(stage, handoff["trial"])
             yield f"Stage {other.number} goes on from {trial}."
         elif other.name == handoff.get("from"):
             trial = _trial(other, handoff["trial"])
             yield f"It goes on from {trial} of stage {other.number}."
+
+
+def _begun_with(stage: Shown) -> str | None:
+    """The study that begins with this one's front."""
+    name: str | None = stage.attrs.get("front", {}).get("to")
+    return name
 
 
 def _front(stage: Shown) -> Iterator[str]:

@@ -19,8 +19,9 @@ from optuna_dashboard._note import get_note_from_system_attrs
 
 from hnas.errors import StateError, StorageError
 from studies.dashboard.annotate import ATTACHED, annotate, artifacts
-from studies.plan import Plan, override
+from studies.plan import Plan, override, refined
 from studies.run import Run, begin_run
+from studies.search import FRONT
 from studies.stage import front
 from studies.storage import Record, close_storage, open_storage, open_study
 
@@ -175,6 +176,19 @@ def test_a_search_of_one_stage_has_it_too(tmp_path: Path, tiny: Plan, strategy: 
     assert set(drawn(run, 1)) == {record.number for record in elites_of(run, 1)}
     assert f"## Stage 1 of the {strategy} search `alone`" in note_of(run, 1)
     assert "Stages:" not in note_of(run, 1)
+
+
+def test_a_third_stage_says_that_it_begins_with_a_front(tmp_path: Path, tiny: Plan) -> None:
+    run = begin_run(tmp_path / "found", refined(tiny))
+    fake_runs.search(run, 1, 2, 3)
+    with opened(run, 2) as second:
+        archs = [record.arch.to_dict() for record in front(second)]
+        second.set_user_attr(FRONT, {"archs": archs, "to": run.study_name(3)})
+    annotate(run)
+    assert "Stage 3 begins with its front." in note_of(run, 2)
+    assert "It begins with the front of stage 2, scored anew." in note_of(run, 3)
+    for stage in (1, 2, 3):
+        assert note_of(run, stage).count("`found-stage") == 3
 
 
 def test_a_rescored_study_has_its_own(run: Run) -> None:
