@@ -50,7 +50,8 @@ def measure_preset(name: str, *, batch: int, pairs: int) -> list[Row]:
     images = pixels.float() / 255
 
     def step() -> None:
-        trainer.step(F.cross_entropy(trainer.model(images), labels), rules.lr, rules.clip)
+        F.cross_entropy(trainer.model(images), labels).backward()
+        trainer.step(rules.lr, rules.clip)
 
     return [
         compare(

@@ -200,7 +200,8 @@ def steps(bench: Bench) -> None:
         def step(trainer: Trainer, forward: Callable[[], Tensor]) -> None:
             with autocast(bench.device):
                 logits = forward().float()
-            trainer.step(F.cross_entropy(logits, labels), rules.lr, rules.clip)  # noqa: B023
+            F.cross_entropy(logits, labels).backward()  # noqa: B023
+            trainer.step(rules.lr, rules.clip)  # noqa: B023
 
         alone = net.extract(arch).train()
         ours = partial(step, Trainer(net, rules), partial(net, images, arch))

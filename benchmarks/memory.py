@@ -84,7 +84,8 @@ def training_step(plan: Plan, batch: int, device: str) -> None:
     for _ in range(2):
         with autocast(images.device):
             logits = net(images, by_cost(space, max)).float()
-        trainer.step(F.cross_entropy(logits, labels), rules.lr, rules.clip)
+        F.cross_entropy(logits, labels).backward()
+        trainer.step(rules.lr, rules.clip)
 
 
 def scoring(plan: Plan, rules: ScoreRules, held_out: int, device: str) -> None:

@@ -29,7 +29,11 @@ def measure_space(name: str, space: Space, *, batch: int, archs: int, pairs: int
     theirs: list[float] = []
 
     def step(trainer: Trainer, forward: Callable[[], torch.Tensor]) -> Callable[[], None]:
-        return lambda: trainer.step(F.cross_entropy(forward(), labels), rules.lr, rules.clip)
+        def run() -> None:
+            F.cross_entropy(forward(), labels).backward()
+            trainer.step(rules.lr, rules.clip)
+
+        return run
 
     for arch in [space.sample(rng) for _ in range(archs)]:
         alone = net.extract(arch).train()

@@ -1,7 +1,8 @@
 """One training loop for a supernet and for a network alone. B images; pixels are uint8 until used.
 
-All randomness is a function of (seed, epoch or step), so that a checkpoint needs no generator's
-state and a training that was killed ends as the one that was not.
+All randomness is a function of (seed, epoch or step and micro-batch), so that a checkpoint needs no
+generator's state, a training that was killed ends as the one that was not, and several processes
+train what one would.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +26,8 @@ from hnas.device import autocast, fits_memory, seeded
 from hnas.differences import differences, listed
 from hnas.errors import CheckpointError, StateError
 from hnas.rules import AugmentRules, TrainingRules
-from hnas.training import checkpoint
+from hnas.training import checkpoint, micro
+from hnas.training.distributed import ALONE, World
 
 Losses = Callable[[Tensor, Tensor, int], Iterator[Tensor]]
 """(normalised images (B, C, image, image), targets, step) -> the step's losses, each computed when
@@ -84,11 +88,10 @@ class Trainer:
         )
         self.epoch = 0
 
-    def step(self, loss: Tensor, lr: float, clip: float) -> None:
-        """Adds the loss's gradient to what there is, moves the weights along and clears it."""
+    def step(self, lr: float, clip: float) -> None:
+        """Moves the weights along the gradient that there is, and clears it."""
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        loss.backward()
         if clip:
             nn.utils.clip_grad_norm_(self.model.parameters(), clip)
         self.optimizer.step()
@@ -119,7 +122,9 @@ class Trainer:
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
-@fits_memory("Give its table of the plan a smaller batch, in another --run")
+@fits_memory(
+    "Give its table of the plan a smaller batch, or a micro_batch that divides it, in another --run"
+)
 def train(
     model: nn.Module,
     data: Data,
@@ -132,6 +137,8 @@ def train(
     distil: Distil | None = None,
     path: Path | None = None,
     identity: Mapping[str, Any] | None = None,
+    world: World = ALONE,
+    job: Mapping[str, Any] | None = None,
     every: float = 5.0,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     on_refused: Callable[[str], None] = lambda reason: None,
@@ -145,6 +152,10 @@ def train(
     seconds and at the end. `identity` is what the training depends on; a checkpoint of another one
     raises CheckpointError. `on_refused` is told of each damaged version that was passed over.
     A loss that explodes or weights that are not finite raise StateError, and are never kept.
+
+    The processes of `world` do it together: the first one gives the others its weights and epoch
+    (where they wait for jobs, it asks them for `job`), and it alone has a `path`. Raises InputError
+    where there are more of them than micro-batches in a step.
     """
     losses = losses or _supervised(model, rules, distil)
     pixels, labels = data.train.pixels, data.train.labels
@@ -152,55 +163,72 @@ def train(
     trainer = Trainer(model, rules)
     _resume(trainer, path, identity or {}, on_refused)
     per_epoch = max(1, round(steps(len(labels), rules.batch) / passes))
+    count = micro.count(rules, min(rules.batch, len(labels)))
+    mine = world.share(count)
     kept = trainer.epoch
     total_steps = rules.epochs * per_epoch
     model.train()
     model.zero_grad(set_to_none=True)
+
+    def backward(fetched: Iterator[tuple[Tensor, Tensor]], step: int, number: int) -> Tensor:
+        """Adds a micro-batch's share of the gradient; its shares of the losses (passes,)."""
+        index, taken = next(fetched)
+        own = micro.seed(_mixed(seed, step), number)
+        batch = normalise(augment(taken, augmentation, seed=own), data.mean, data.std)
+        answers = labels[index.to(device)]
+        batch, targets = mix(batch, answers, rules, classes=len(data.classes), seed=own)
+        computed = losses(batch, targets, step)
+        shares = []
+        for a_pass in range(passes):
+            with seeded(own + a_pass, device), autocast(device):
+                loss = next(computed) / (passes * count)
+            shares.append(loss.detach())
+            loss.backward()
+        return torch.stack(shares)
+
     saved = time.monotonic()
-    while trainer.epoch < rules.epochs:
-        began, images = time.monotonic(), 0
-        total = first = torch.zeros((), device=device)
-        order = batches(
-            len(labels), rules.batch, seed=seed, epoch=trainer.epoch, repeats=rules.repeats
-        )[:per_epoch]
-        for i, (index, taken) in enumerate(zip(order, fetch(pixels, order), strict=True)):
-            step = trainer.epoch * per_epoch + i
-            own = _mixed(seed, step)
-            index = index.to(device)
-            batch = normalise(augment(taken, augmentation, seed=own), data.mean, data.std)
-            batch, targets = mix(batch, labels[index], rules, classes=len(data.classes), seed=own)
-            computed = losses(batch, targets, step)
-            for number in range(passes):
-                with seeded(own + number, device), autocast(device):
-                    loss = next(computed) / passes
-                total += loss.detach()
-                if number + 1 < passes:
-                    loss.backward()
-            trainer.step(loss, learning_rate(rules, step, total_steps), rules.clip)
-            first = total.clone() if i == 0 else first
-            images += len(index) * passes
-        trainer.epoch += 1
-        mean = float(total) / per_epoch
-        limit = EXPLODED * math.log(max(len(data.classes), 2))
-        if fault := _diverged(trainer, mean, limit):
-            # Weights that were bad before the epoch's first step were saved as they were.
-            spoilt = limit < float(first) < math.inf
-            if path is not None and spoilt:
-                checkpoint.drop(path)
-            raise StateError(_advice(fault, rules, None if spoilt else kept))
-        now = time.monotonic()
-        if path is not None and (now - saved > every or trainer.epoch == rules.epochs):
-            meta = {"epoch": trainer.epoch, "identity": dict(identity or {})}
-            checkpoint.save(path, trainer.state(), meta)
-            saved, kept = now, trainer.epoch
-        on_epoch(
-            Epoch(
-                epoch=trainer.epoch,
-                epochs=rules.epochs,
-                loss=mean,
-                images_per_second=images / max(now - began, 1e-9),
+    trains = trainer.epoch < rules.epochs
+    with world.together(device, job) if trains else nullcontext():
+        if trains:
+            _share(trainer, world, device)
+        while trainer.epoch < rules.epochs:
+            began, images = time.monotonic(), 0
+            total = first = torch.zeros((), device=device)
+            order = batches(
+                len(labels), rules.batch, seed=seed, epoch=trainer.epoch, repeats=rules.repeats
+            )[:per_epoch]
+            parts = [micro.take(index, number, count) for index in order for number in mine]
+            fetched = zip(parts, fetch(pixels, parts), strict=True)
+            for i, index in enumerate(order):
+                step = trainer.epoch * per_epoch + i
+                shares = micro.gradients(model, count, world, partial(backward, fetched, step))
+                for share in shares.unbind():
+                    total += share
+                trainer.step(learning_rate(rules, step, total_steps), rules.clip)
+                first = total.clone() if i == 0 else first
+                images += len(index) // count * count * passes
+            trainer.epoch += 1
+            mean = float(total) / per_epoch
+            limit = EXPLODED * math.log(max(len(data.classes), 2))
+            if fault := _diverged(trainer, mean, limit):
+                # Weights that were bad before the epoch's first step were saved as they were.
+                spoilt = limit < float(first) < math.inf
+                if path is not None and spoilt:
+                    checkpoint.drop(path)
+                raise StateError(_advice(fault, rules, None if spoilt else kept))
+            now = time.monotonic()
+            if path is not None and (now - saved > every or trainer.epoch == rules.epochs):
+                meta = {"epoch": trainer.epoch, "identity": dict(identity or {})}
+                checkpoint.save(path, trainer.state(), meta)
+                saved, kept = now, trainer.epoch
+            on_epoch(
+                Epoch(
+                    epoch=trainer.epoch,
+                    epochs=rules.epochs,
+                    loss=mean,
+                    images_per_second=images / max(now - began, 1e-9),
+                )
             )
-        )
     if trainer.averaged is not None:
         model.load_state_dict(trainer.averaged.module.state_dict())
     model.eval()
@@ -235,6 +263,16 @@ def _supervised(model: nn.Module, rules: TrainingRules, distil: Distil | None) -
         yield loss if distil is None else distil(loss, logits, images)
 
     return losses
+
+
+def _share(trainer: Trainer, world: World, device: torch.device) -> None:
+    """Gives every process the first one's state, and the epoch that it stands at."""
+    if world.size > 1:
+        mine = {**trainer.state(), "epoch": torch.tensor(trainer.epoch)}
+        tensors = world.spread(mine, device)
+        trainer.epoch = int(tensors.pop("epoch"))
+        if world.rank:
+            trainer.restore(tensors)
 
 
 def _diverged(trainer: Trainer, loss: float, limit: float) -> str | None:

@@ -1,0 +1,231 @@
+"""Several processes that train one network together, on one machine or several (torchrun).
+
+A step's micro-batches are dealt to the processes, their gradients summed. All hold the same weights
+and draw the same subnets, so that what one subnet leaves without a gradient is without one in all.
+The first process alone has files, a storage and a terminal. What the others are to train it tells
+them through the launcher's store; what they train, the device's own way of talking carries (gloo,
+NCCL), which exists for one training only. In between, however long, the others just ask the store.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from typing import Any
+
+import safetensors.torch
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
+
+from hnas.errors import HnasError, InputError, StateError
+
+ASKING = 0.05
+"""Seconds between two looks at the store."""
+PATIENCE = timedelta(minutes=10)
+"""How long one exchange may take: the slowest process's part of a step, or a checkpoint."""
+LEAVING = 30.0
+"""Seconds that a process which cannot go on waits for the first one to end all."""
+
+
+class Lost(StateError):
+    """Another of the processes is gone."""
+
+
+class World:
+    """The processes that train together, seen from one of them; alone by default."""
+
+    def __init__(self, rank: int = 0, size: int = 1, store: Store | None = None) -> None:
+        """`store` is the launcher's, which all have in common; `connect` finds it."""
+        self.rank = rank
+        self.size = size
+        self._store = store
+        self._jobs = itertools.count()
+        self._meetings = itertools.count()
+        self._on_cpu = True
+
+    # What a training uses
+
+    def share(self, count: int) -> range:
+        """Which of `count` micro-batches are this process's. Raises InputError where some process
+        would have none."""
+        if count < self.size:
+            raise InputError(
+                f"{self.size} processes train together and a step has {count} micro-batches: each "
+                "process needs one. Start fewer, or begin another --run with a smaller micro_batch "
+                "in the plan's tables of training"
+            )
+        return range(self.rank * count // self.size, (self.rank + 1) * count // self.size)
+
+    @contextmanager
+    def together(
+        self, device: torch.device, job: Mapping[str, Any] | None = None
+    ) -> Iterator[None]:
+        """Within it the processes can exchange tensors of `device`.
+
+        The first one asks the others for `job`, where they are waiting for jobs. Raises StateError
+        where one of them cannot take part.
+        """
+        if self._store is None:
+            yield
+            return
+        if job is not None:
+            self.ask(job)
+        self._on_cpu = device.type == "cpu"
+        meeting = next(self._meetings)
+        try:
+            self._meet(f"meeting/{meeting}")
+            with self._talking():
+                dist.init_process_group(
+                    "gloo" if self._on_cpu else "nccl",
+                    store=PrefixStore(f"group/{meeting}", self._store),
+                    rank=self.rank,
+                    world_size=self.size,
+                    timeout=PATIENCE,
+                )
+            yield
+        except Exception as error:
+            self.tell(error)  # before the others find that this process is gone
+            raise
+        finally:
+            if dist.is_initialized():
+                dist.destroy_process_group()
+
+    def sum(self, values: Tensor) -> None:
+        """Replaces `values` (n,) by its sum over the processes, the same bits in all of them.
+
+        On CPU, neighbours first, then neighbours of neighbours: the order of `hnas.training.micro`
+        goes on, so that a power of two of processes gets the bits that one gets. On a GPU in the
+        library's order.
+        """
+        if self._store is None:
+            return
+        with self._talking():
+            if not self._on_cpu:
+                dist.all_reduce(values)
+                return
+            parts = [torch.empty_like(values) for _ in range(self.size)]
+            dist.all_gather(parts, values)
+        while len(parts) > 1:
+            for part, neighbour in zip(parts[::2], parts[1::2], strict=False):
+                part += neighbour
+            parts = parts[::2]
+        values.copy_(parts[0])
+
+    def spread(self, tensors: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+        """The first process's `tensors`, on CPU, in every process."""
+        if self._store is None:
+            return dict(tensors)
+        with self._talking():
+            data = b""
+            if self.rank == 0:
+                data = safetensors.torch.save({k: v.detach().cpu() for k, v in tensors.items()})
+            length = torch.tensor([len(data)], device=device)
+            dist.broadcast(length, 0)
+            buffer = torch.frombuffer(bytearray(data or int(length)), dtype=torch.uint8).to(device)
+            dist.broadcast(buffer, 0)
+            return safetensors.torch.load(buffer.cpu().numpy().tobytes())
+
+    # What the first process and the others tell each other
+
+    def ask(self, job: Mapping[str, Any]) -> None:
+        """Tells the others, who wait in `jobs`, what to do next."""
+        if self._store is not None and self.rank == 0:
+            self._store.set(f"job/{next(self._jobs)}", json.dumps(job))
+
+    def jobs(self) -> Iterator[dict[str, Any]]:
+        """What the first process asks for, in turn; without end, as the process ends with it."""
+        for number in self._jobs:
+            assert self._store is not None
+            while not self._store.check([key := f"job/{number}"]):
+                time.sleep(ASKING)
+            yield json.loads(self._store.get(key))
+
+    def tell(self, error: Exception) -> None:
+        """Says why this process cannot go on, where no other has said so before."""
+        if self._store is None or self.rank == 0 or isinstance(error, Lost):
+            return
+        text = str(error) if isinstance(error, HnasError) else traceback.format_exc()
+        self._store.compare_set("fault", "", f"process {self.rank} of {self.size}: {text}")
+
+    def close(self) -> None:
+        """The first process is done, and with it the others, whatever they are at."""
+        if self._store is None or self.rank:
+            return
+        gone = [f"gone/{rank}" for rank in range(1, self.size)]
+        with suppress(RuntimeError):  # the launcher's store is gone, and so are all that look at it
+            self._store.set("end", "")
+            until = time.monotonic() + 2  # the store may be this process's own
+            while not self._store.check(gone) and time.monotonic() < until:
+                time.sleep(ASKING)
+
+    def _meet(self, name: str) -> None:
+        """Waits until all processes are here; the first one raises what another has told."""
+        assert self._store is not None
+        with self._talking():
+            self._store.set(f"{name}/{self.rank}", "")
+            all_here = [f"{name}/{rank}" for rank in range(self.size)]
+            while not self._store.check(all_here):
+                self._check()
+                time.sleep(ASKING)
+            self._check()
+
+    def _check(self) -> None:
+        assert self._store is not None
+        if self.rank == 0 and self._store.check(["fault"]):
+            raise StateError(self._store.get("fault").decode())
+
+    @contextmanager
+    def _talking(self) -> Iterator[None]:
+        """What goes wrong in it is another process's fault; its own words are better than ours."""
+        try:
+            yield
+        except RuntimeError as error:
+            with suppress(RuntimeError):  # the store may be gone too
+                self._check()
+            reason = (str(error).splitlines() or ["no reason is given"])[0]
+            raise Lost(
+                f"another of the {self.size} processes that train together is gone ({reason}). "
+                "The last checkpoint is kept, and the same command goes on from there"
+            ) from None
+
+
+ALONE = World()
+
+
+def connect() -> World:
+    """The world that a launcher has put this process in, by the environment (torchrun's names).
+
+    A process that is not the first ends as soon as the first has, in the midst of whatever it does.
+    """
+    store, rank, size = next(rendezvous("env://", timeout=PATIENCE))
+    if rank:
+        own, _, _ = next(rendezvous("env://", timeout=PATIENCE))
+        threading.Thread(target=_end_with_the_first, args=(own, rank), daemon=True).start()
+    return World(rank, size, store)
+
+
+def leave(world: World) -> None:
+    """The end of a process that cannot go on: what it told, the first one shows."""
+    time.sleep(LEAVING)
+    os._exit(1)
+
+
+def _end_with_the_first(store: Store, rank: int) -> None:
+    """Nothing of this process is to be kept, and it may be waiting where no exception reaches."""
+    try:
+        while not store.check(["end"]):
+            time.sleep(ASKING)
+        store.set(f"gone/{rank}", "")
+    except RuntimeError:
+        os._exit(1)  # the first process is gone, and the store that was its own
+    os._exit(0)

@@ -1,0 +1,81 @@
+"""A step's batch in micro-batches of one size, dealt to processes; gradients in one fixed order.
+
+A micro-batch is what a network sees at a time: BatchNorm's statistics are its own, and so are the
+draws of augmentation, mixing and dropout. So nothing depends on how many processes there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+from hnas.rules import TrainingRules
+from hnas.training.distributed import World
+
+
+def count(rules: TrainingRules, batch: int) -> int:
+    """Micro-batches in a step of `batch` images, at least one; a remainder is dropped."""
+    return max(1, batch // rules.micro_batch) if rules.micro_batch else 1
+
+
+def take(index: Tensor, number: int, of: int) -> Tensor:
+    """The images (batch / of,) of one micro-batch of a step's (batch,).
+
+    Every `of`-th: an image that is drawn several times in a row comes to as many micro-batches.
+    """
+    return index[: len(index) // of * of][number::of]
+
+
+def seed(of_step: int, number: int) -> int:
+    """A micro-batch's own seed; the first one's is the step's."""
+    return of_step ^ number * 0x94D049BB133111EB & (2**63 - 1)
+
+
+def gradients(
+    model: nn.Module, count: int, world: World, losses: Callable[[int], Tensor]
+) -> Tensor:
+    """Leaves the mean gradient over a step's `count` micro-batches in `model` and returns the
+    losses (passes,), each the mean over the micro-batches.
+
+    `losses(number)` adds the gradient of one of them, divided by `count`, and returns its losses,
+    divided so too. Sums are taken of pairs, of pairs of pairs and so on: `World.sum` goes on with
+    that. Parameters without a gradient have none in any process, and none after.
+    BatchNorm's running statistics move once a step, by the mean of the micro-batches' statistics.
+    """
+    mine = world.share(count)
+    if count == 1:
+        return losses(0)
+    weights = list(model.parameters())
+    kept = [buffer.clone() for buffer in model.buffers()]
+    moving = [buffer for buffer in model.buffers() if buffer.is_floating_point()]
+    used: list[nn.Parameter] = []
+
+    def one(number: int) -> Tensor:
+        for buffer, before in zip(model.buffers(), kept, strict=True):
+            buffer.copy_(before)
+        lost = losses(number)
+        used[:] = [weight for weight in weights if weight.grad is not None]
+        found = [weight.grad for weight in used if weight.grad is not None]
+        flat = torch.cat([t.flatten() for t in (*found, *(b / count for b in moving), lost)])
+        model.zero_grad(set_to_none=True)
+        return flat
+
+    def total(first: int, end: int) -> Tensor:
+        if end - first == 1:
+            return one(first)
+        middle = (first + end) // 2
+        left, right = total(first, middle), total(middle, end)
+        left += right
+        return left
+
+    flat = total(mine.start, mine.stop)
+    world.sum(flat)
+    sizes = [tensor.numel() for tensor in (*used, *moving)]
+    parts: Iterator[Tensor] = iter(flat.split([*sizes, len(flat) - sum(sizes)]))
+    for weight in used:
+        weight.grad = next(parts).view_as(weight)
+    for buffer in moving:
+        buffer.copy_(next(parts).view_as(buffer))
+    return next(parts)
