@@ -103,7 +103,7 @@ MISTAKES = {
         "{ epochs = 1, zzz = 3 }",
         "stage1.training.zzz is not part of a plan; Known: epochs, batch, lr, warmup, "
         "weight_decay, label_smoothing, dropout, drop_path, ema, clip, mixup, cutmix, repeats, "
-        "subnets",
+        "micro_batch, subnets",
     ),
     "missing table": (
         "[retrain]\ntraining = { epochs = 3 }",
