@@ -1,5 +1,5 @@
 """What does searching in two stages cost, against the whole space at once? And what does a third
-pass win back?
+stage win back?
 
     python -m benchmarks.hierarchy [--supernets 3] [--repeats 10]
 
@@ -10,7 +10,8 @@ scores up, within the all-global network's FLOPs, with equal numbers of trials:
 
 joint         NSGA-II on everything
 hierarchical  distributions at fixed sizes, then the sizes of the best one
-refined       the same with half of the trials, then NSGA-II on everything from what it found
+refined       as `hnas search --refine`: half of stage 2's trials go to a third stage, NSGA-II on
+              everything from stage 2's front, which is scored anew
 
 Prints what each one's pick loses against the joint best: in score, and on the other images.
 """
@@ -20,11 +21,13 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
+from optuna.storages import InMemoryStorage
 
 from benchmarks.common import machine
 from benchmarks.ground_truth import PRESET, TABLE, images
@@ -32,13 +35,15 @@ from hnas.arch import Arch
 from hnas.cost import cost
 from hnas.rules import AugmentRules, ScoreRules, TrainingRules
 from hnas.score import scores
+from hnas.scored import Score
 from hnas.space import Frame, Space, distribution_space, size_space
 from hnas.supernet import Supernet
 from hnas.training.supernet import train_supernet
 from studies.costs import Costs
 from studies.evolution import NSGA2
-from studies.stage import best_by_score
-from studies.storage import Record
+from studies.proposer import starting_from
+from studies.stage import SearchRules, best_by_score, front, run_stage
+from studies.storage import Record, open_study, quiet
 
 REPORT = TABLE.with_name("hierarchy_digits.json")
 FRAME: Frame = replace(PRESET.net, M=2)
@@ -76,51 +81,59 @@ def scored(seed: int) -> tuple[Scores, Scores]:
     return found[0], found[1]
 
 
+@dataclass(frozen=True)
+class Known:
+    """A `studies.stage.Scorer` that looks scores up."""
+
+    accuracy: Scores
+
+    @property
+    def fingerprint(self) -> dict[str, str]:
+        return {"scorer": "known"}
+
+    def score(self, archs: Sequence[Arch]) -> Iterator[Score]:
+        for arch in archs:
+            accuracy = self.accuracy[arch]
+            yield Score(accuracy=accuracy, loss=1 - accuracy, images=1, seconds=0.0)
+
+
 def evolve(
-    space: Space, score: Scores, *, trials: int, seed: int, start: Sequence[Record] = ()
+    space: Space, score: Scores, *, trials: int, seed: int, start: Sequence[Arch] = ()
 ) -> list[Record]:
-    """NSGA-II by looking up, from random architectures or from `start`, which costs no trials."""
-    parents, found = NSGA2.elites(space, COSTS, list(start), POPULATION), list[Record]()
-    seen = {record.arch for record in start}
-    for generation in itertools.count(1 if start else 0):
-        archs = NSGA2.propose(
-            space, seed=seed, generation=generation, parents=parents, population=POPULATION,
-            costs=COSTS, seen=seen, count=min(POPULATION, trials - len(found)),
-        )  # fmt: skip
-        if not archs:
-            return found
-        members = [
-            Record(
-                number=len(found) + i, generation=generation, arch=arch, accuracy=score[arch],
-                loss=0.0, macs=cost(FRAME, arch).macs, params=0, seconds=0.0,
-            )
-            for i, arch in enumerate(archs)
-        ]  # fmt: skip
-        found += members
-        seen |= set(archs)
-        parents = NSGA2.elites(space, COSTS, [*parents, *members], POPULATION)
-    raise AssertionError("unreachable")
+    """A stage of a search, by looking up."""
+    with quiet():
+        study = open_study(InMemoryStorage(), "stage", create=True)
+    rules = SearchRules(trials=trials, population=POPULATION, seed=seed)
+    proposer = starting_from(start, NSGA2)
+    found = run_stage(study, space, Known(score), rules, costs=COSTS, proposer=proposer)
+    return list(found.records)
 
 
-def hierarchical(score: Scores, *, trials: int, seed: int) -> list[Record]:
-    """Stage 1 with half of the trials at most, stage 2 with what is left."""
+def hierarchical(score: Scores, *, trials: int, seed: int, refine: bool = False) -> list[Record]:
+    """Stage 1 with half of the trials at most, stage 2 with what is left; half of that goes to the
+    third stage, where there is one."""
     first = evolve(FIRST, score, trials=trials // 2, seed=seed)
     (best,) = best_by_score(first, 1)
-    second = size_space(FRAME, best.arch, **CANDIDATES)
-    return [best, *evolve(second, score, trials=trials - len(first), seed=seed)]
-
-
-def refined(score: Scores, *, trials: int, seed: int) -> list[Record]:
-    """Half of the trials as above, half on the whole space from there."""
-    before = hierarchical(score, trials=trials // 2, seed=seed)
-    return [*before, *evolve(JOINT, score, trials=trials - len(before), seed=seed, start=before)]
+    left = trials - len(first)
+    of_third = left // 2 if refine else 0
+    sizes = size_space(FRAME, best.arch, **CANDIDATES)
+    second = evolve(sizes, score, trials=left - of_third, seed=seed)
+    found = [*first, *second]
+    if refine:
+        start = [record.arch for record in front(second)]
+        found += evolve(JOINT, score, trials=trials - len(found), seed=seed, start=start)
+    return found
 
 
 def joint(score: Scores, *, trials: int, seed: int) -> list[Record]:
     return evolve(JOINT, score, trials=trials, seed=seed)
 
 
-WAYS = {"joint": joint, "hierarchical": hierarchical, "refined": refined}
+WAYS = {
+    "joint": joint,
+    "hierarchical": hierarchical,
+    "refined": partial(hierarchical, refine=True),
+}
 
 
 def lost(score: Scores, judge: Scores, found: Sequence[Record]) -> tuple[float, float]:
