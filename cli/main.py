@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from cli import processes
 from cli.interrupt import ARGS
 from hnas import __version__
 from hnas.errors import HnasError
@@ -102,8 +103,11 @@ def hnas() -> None:
 
 
 def main() -> None:
-    """The console script."""
-    hnas(prog_name="hnas")
+    """The console script; of several processes that a launcher started, each runs it."""
+    if processes.are_several():
+        processes.run(hnas)
+    else:
+        hnas(prog_name="hnas")
 
 
 if __name__ == "__main__":

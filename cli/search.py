@@ -328,6 +328,7 @@ def _is_finished(run: Run) -> bool:
 
 
 def _start(run: Run, device: str, rescore: bool = False) -> tuple[Search, Display]:
+    from cli.processes import world
     from cli.progress import display
     from hnas.device import choose
     from studies.latencies import read_costs
@@ -338,7 +339,7 @@ def _start(run: Run, device: str, rescore: bool = False) -> tuple[Search, Displa
         f"{run.folder}: {run.plan.data.source}, {read_costs(run).words(short)}, on {chosen}, "
         f"{run.plan.search.strategy} search"
     )
-    return Search(run, chosen, watch, rescore=rescore), watch
+    return Search(run, chosen, watch, rescore=rescore, world=world()), watch
 
 
 def _search_all(run: Run, device: str, rescore: bool) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from torch import Tensor
@@ -22,6 +22,7 @@ from hnas.rules import AugmentRules, DistillationRules, TrainingRules
 from hnas.score import evaluate
 from hnas.space import Frame
 from hnas.training.distillation import Teacher, distilled, load_teacher
+from hnas.training.distributed import ALONE, World
 from hnas.training.loop import Epoch, load_trained, train
 from studies.plan import Retrain
 from studies.run import Run
@@ -66,6 +67,7 @@ def retrain(
     teacher: Teacher | None = None,
     score: float | None = None,
     repeat: int = 0,
+    world: World = ALONE,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     on_refused: Callable[[str], None] = lambda reason: None,
 ) -> tuple[Retrained, Glit]:
@@ -92,7 +94,14 @@ def retrain(
     identity = json.loads(json.dumps(identity))
     key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
     net = _trained(
-        run, data, key, identity, lambda: teacher, on_epoch=on_epoch, on_refused=on_refused
+        run,
+        data,
+        key,
+        identity,
+        lambda: teacher,
+        world=world,
+        on_epoch=on_epoch,
+        on_refused=on_refused,
     )
     found = evaluate(net, data.held_out, data, batch=run.plan.score.batch)
     spent = cost(frame, arch)
@@ -124,20 +133,17 @@ def network_of(
     checkpoint's index is not usable, MismatchError where the teacher is needed and another.
     """
     identity = _identity(run, key)
-
-    def teacher() -> Teacher | None:
-        if "teacher" not in identity:
-            return None
-        name = identity["distillation"]["teacher"]
-        found = load_teacher(name, data)
-        if _weights(found) != identity["teacher"]:
-            raise MismatchError(
-                f"the teacher {name} is not the one that networks/{key}.json was trained with: its "
-                "weights are others. Restore it, or delete result.json to retrain"
-            )
-        return found
-
+    teacher = partial(_teacher, identity, key, data)
     return _trained(run, data, key, identity, teacher, on_epoch=on_epoch, on_refused=on_refused)
+
+
+def join(job: Mapping[str, Any], data: Data, world: World) -> None:
+    """Takes part in training a network, as a process that is not the first: what it asks for."""
+    key, identity = job["key"], job["identity"]
+    teacher = partial(_teacher, identity, key, data)
+    _train(
+        _network(identity).to(data.mean.device), data, identity, teacher, job["seed"], world=world
+    )
 
 
 def stored_network(run: Run, key: str) -> Glit:
@@ -168,6 +174,21 @@ def _identity(run: Run, key: str) -> dict[str, Any]:
         ) from None
 
 
+def _teacher(identity: dict[str, Any], key: str, data: Data) -> Teacher | None:
+    """The teacher that a network was made with, if any. Raises MismatchError where there is another
+    in its place."""
+    if "teacher" not in identity:
+        return None
+    name = identity["distillation"]["teacher"]
+    found = load_teacher(name, data)
+    if _weights(found) != identity["teacher"]:
+        raise MismatchError(
+            f"the teacher {name} is not the one that networks/{key}.json was trained with: its "
+            "weights are others. Restore it, or delete result.json to retrain"
+        )
+    return found
+
+
 def _weights(teacher: Teacher) -> str:
     return weights_hash(teacher.module.state_dict())
 
@@ -190,15 +211,42 @@ def _trained(
     key: str,
     identity: dict[str, Any],
     teacher: Callable[[], Teacher | None],
-    *,
-    on_epoch: Callable[[Epoch], None],
-    on_refused: Callable[[str], None],
+    **more: Any,
 ) -> Glit:
-    """The network of an identity, which is all that its weights depend on."""
+    """The network of an identity, which is all that its weights depend on; `more` is `train`'s."""
+    net = _network(identity)
+    net.reset(run.seed(f"network {key}")).to(data.mean.device)
+    seed = run.seed(f"training {key}")
+    _train(
+        net,
+        data,
+        identity,
+        teacher,
+        seed,
+        path=run.folder / "networks" / key,
+        identity=identity,
+        job={"task": "network", "key": key, "identity": identity, "seed": seed},
+        **more,
+    )
+    return net
+
+
+def _network(identity: dict[str, Any]) -> Glit:
+    """Without weights."""
     frame, arch, rules = _parsed(identity)
     training = rules.training
-    net = Glit(frame, arch, dropout=training.dropout, drop_path=training.drop_path)
-    net.reset(run.seed(f"network {key}")).to(data.mean.device)
+    return Glit(frame, arch, dropout=training.dropout, drop_path=training.drop_path)
+
+
+def _train(
+    net: Glit,
+    data: Data,
+    made_from: dict[str, Any],
+    teacher: Callable[[], Teacher | None],
+    seed: int,
+    **more: Any,
+) -> None:
+    rules = _parsed(made_from)[2]
     teacher = cache(teacher)
 
     def distil(loss: Tensor, logits: Tensor, images: Tensor) -> Tensor:
@@ -207,19 +255,7 @@ def _trained(
             return loss
         return distilled(loss, logits, found(images), rules.distillation)
 
-    train(
-        net,
-        data,
-        training,
-        rules.augment,
-        seed=run.seed(f"training {key}"),
-        distil=distil,
-        path=run.folder / "networks" / key,
-        identity=identity,
-        on_epoch=on_epoch,
-        on_refused=on_refused,
-    )
-    return net
+    train(net, data, rules.training, rules.augment, seed=seed, distil=distil, **more)
 
 
 def as_json(network: Retrained) -> dict[str, Any]:

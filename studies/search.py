@@ -36,7 +36,9 @@ from hnas.recorded import recorded
 from hnas.score import evaluate
 from hnas.space import Frame, Space
 from hnas.supernet import Supernet, grow, inherit
+from hnas.training import micro
 from hnas.training.distillation import Teacher, load_teacher
+from hnas.training.distributed import ALONE, World
 from hnas.training.supernet import train_supernet
 from studies.costs import OBJECTIVES, Costs
 from studies.environment import changed, environment, versions
@@ -62,6 +64,7 @@ from studies.stage import (
     run_stage,
 )
 from studies.storage import close_storage, open_storage, open_study, storage_errors
+from studies.torchrun import images_job, supernet_job
 from studies.watch import Watch
 
 HANDOFF = "handoff"
@@ -75,13 +78,26 @@ class Search:
     """The steps of one run on one device. Hold the run (`run.hold()`) while calling them."""
 
     def __init__(
-        self, run: Run, device: torch.device, watch: Watch | None = None, *, rescore: bool = False
+        self,
+        run: Run,
+        device: torch.device,
+        watch: Watch | None = None,
+        *,
+        rescore: bool = False,
+        world: World = ALONE,
     ) -> None:
         """With `rescore` a study that may not go on (other weights, images or rule of scoring) is
-        kept, and its stage scored in a new one."""
+        kept, and its stage scored in a new one. The processes of `world`, of which this is the
+        first, take part in training; the others wait in `studies.torchrun.serve`.
+
+        Raises InputError where the plan's batches cannot be dealt to them.
+        """
         self.run, self.plan = run, run.plan
         self.rescore = rescore
         self.device = device
+        self.world = world
+        for rules in (*(stage.training for stage in run.stages), run.plan.retrain.training):
+            world.share(micro.count(rules, rules.batch))
         self.watch = watch or Watch()
         self._supernets: dict[int, Supernet] = {}
 
@@ -90,6 +106,7 @@ class Search:
     @cached_property
     def _prepared(self) -> tuple[Data, Split]:
         net = self.plan.net
+        self.world.ask(images_job(self.plan, self.device))
         data, split = prepare(
             self.plan.data, image=net.image, channels=net.channels, seed=self.plan.search.seed
         )
@@ -221,6 +238,8 @@ class Search:
             },
             on_epoch=partial(self.watch.epoch, f"supernet of stage {stage}"),
             on_refused=self._refused,
+            world=self.world,
+            job=supernet_job(net, rules, self.plan.augment, seed, self.split.fingerprint),
         )
         return net
 
@@ -396,6 +415,7 @@ class Search:
             teacher=self.teacher,
             on_epoch=partial(self.watch.epoch, f"network of {what}"),
             on_refused=self._refused,
+            world=self.world,
             **more,
         )
 

@@ -12,13 +12,14 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import sys
 import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import safetensors.torch
 import torch
@@ -61,8 +62,8 @@ class World:
         if count < self.size:
             raise InputError(
                 f"{self.size} processes train together and a step has {count} micro-batches: each "
-                "process needs one. Start fewer, or begin another --run with a smaller micro_batch "
-                "in the plan's tables of training"
+                "process needs one. Start fewer, or set a smaller micro_batch in the plan's tables "
+                "of training, in another --run"
             )
         return range(self.rank * count // self.size, (self.rank + 1) * count // self.size)
 
@@ -157,6 +158,14 @@ class World:
         text = str(error) if isinstance(error, HnasError) else traceback.format_exc()
         self._store.compare_set("fault", "", f"process {self.rank} of {self.size}: {text}")
 
+    def leave(self, error: Exception) -> NoReturn:
+        """The end of a process that is not the first and cannot go on. The first one shows why, and
+        ends this one; only where it is stuck, this one does both."""
+        self.tell(error)
+        time.sleep(LEAVING)
+        print(f"Error: process {self.rank} of {self.size}: {error}", file=sys.stderr, flush=True)
+        os._exit(1)
+
     def close(self) -> None:
         """The first process is done, and with it the others, whatever they are at."""
         if self._store is None or self.rank:
@@ -212,12 +221,6 @@ def connect() -> World:
         own, _, _ = next(rendezvous("env://", timeout=PATIENCE))
         threading.Thread(target=_end_with_the_first, args=(own, rank), daemon=True).start()
     return World(rank, size, store)
-
-
-def leave(world: World) -> None:
-    """The end of a process that cannot go on: what it told, the first one shows."""
-    time.sleep(LEAVING)
-    os._exit(1)
 
 
 def _end_with_the_first(store: Store, rank: int) -> None:
