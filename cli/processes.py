@@ -29,9 +29,8 @@ def run(command: click.Group) -> None:
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")
     first = os.environ["RANK"] == "0"
     if not first:
-        # A launcher passes Ctrl-C on to all: the first one ends in order, and then these.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
+        # A launcher passes Ctrl-C on to all: the first one ends in order, and these with it.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     from hnas.training.distributed import connect
 
     world = connect()
@@ -43,6 +42,11 @@ def run(command: click.Group) -> None:
         command(prog_name="hnas", obj=world)
     finally:
         world.close()
+
+
+def launcher() -> tuple[str, ...]:
+    """What stands before `hnas` on the command line; its own options only its user knows."""
+    return ("torchrun", "...", "--no-python", "--") if are_several() else ()
 
 
 def world() -> World:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import sys
 import threading
 import time
@@ -160,10 +161,14 @@ class World:
 
     def leave(self, error: Exception) -> NoReturn:
         """The end of a process that is not the first and cannot go on. The first one shows why, and
-        ends this one; only where it is stuck, this one does both."""
+        ends this one; only where it is gone or stuck, this one does both."""
         self.tell(error)
-        time.sleep(LEAVING)
-        print(f"Error: process {self.rank} of {self.size}: {error}", file=sys.stderr, flush=True)
+        if isinstance(error, Lost):
+            time.sleep(LEAVING / 10)
+        else:
+            time.sleep(LEAVING)
+            print(f"Error: process {self.rank} of {self.size}: {error}", file=sys.stderr)
+        sys.stderr.flush()
         os._exit(1)
 
     def close(self) -> None:
@@ -201,7 +206,7 @@ class World:
         except RuntimeError as error:
             with suppress(RuntimeError):  # the store may be gone too
                 self._check()
-            reason = (str(error).splitlines() or ["no reason is given"])[0]
+            reason = re.sub(r"^\[\S+\] ", "", str(error).split(". ")[0]) or "no reason is given"
             raise Lost(
                 f"another of the {self.size} processes that train together is gone ({reason}). "
                 "The last checkpoint is kept, and the same command goes on from there"

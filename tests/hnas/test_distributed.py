@@ -3,74 +3,80 @@
 from __future__ import annotations
 
 import json
-import os
+import multiprocessing
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import time
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import pytest
+import together
 import torch
+import torch.distributed as dist
 from safetensors.torch import load_file
 from together import BROKEN, SHIFT, STOPS_AT, alone, trained
 
 from hnas.data import prepare
-from hnas.errors import InputError
+from hnas.errors import InputError, StateError
 from hnas.rules import DataRules
 from hnas.training.distributed import ALONE, World
 from hnas.training.loop import train
-
-pytestmark = pytest.mark.slow
 
 NAMES = ("plain", "everything", "uneven", "supernet uniform", "supernet sandwich", "resumed")
 TOLERANCE = {"rtol": 0.0, "atol": 2e-4}
 """Of a weight after three epochs, where the order of sums is another; elsewhere it is nothing."""
 
 
-def start(root: Path, size: int, *todo: object) -> list[subprocess.Popen[str]]:
+def start(folder: Path, size: int, *todo: str) -> list[ForkServerProcess]:
     """The processes of a world, first process first, as a launcher starts them."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["together"])
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    return [
-        subprocess.Popen(
-            [sys.executable, root / "tests/together.py", *map(str, todo)],
-            env={
-                **os.environ,
-                **{"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1", "TORCH_CPP_LOG_LEVEL": "FATAL"},
-                **{"RANK": str(rank), "WORLD_SIZE": str(size)},
-                **{"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)},
-            },
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+    processes = [
+        context.Process(target=together.main, args=(rank, size, port, folder, *todo))
         for rank in range(size)
     ]
+    for process in processes:
+        process.start()
+    return processes
 
 
-def finish(processes: list[subprocess.Popen[str]], seconds: float = 300) -> list[tuple[int, str]]:
-    """Exit code and standard error of each; all have ended within `seconds`."""
+def finish(processes: list[ForkServerProcess], seconds: float = 300) -> list[int | None]:
+    """Exit code of each; None where it has not ended within `seconds`."""
     until = time.monotonic() + seconds
-    ended = [process.communicate(timeout=until - time.monotonic()) for process in processes]
-    return [(p.returncode, text[1]) for p, text in zip(processes, ended, strict=True)]
+    for process in processes:
+        process.join(until - time.monotonic())
+    codes = [process.exitcode for process in processes]
+    for process in processes:
+        process.kill()
+    return codes
+
+
+def said(folder: Path, size: int) -> str:
+    return "".join((folder / f"said-{size}-{rank}").read_text() for rank in range(size))
+
+
+def wait_for(file: Path, seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while not file.exists():
+        assert time.monotonic() < until, f"no {file.name} in {seconds} s"
+        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
-def made(root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     """By number of processes, a folder of what each had in the end; `half`'s checkpoint was made by
     two, and all went on from it."""
     first = tmp_path_factory.mktemp("two")
-    ended = finish(start(root, 2, first, "half", "copy", "trained"))
-    assert [code for code, _ in ended] == [0, 0], ended
+    assert finish(start(first, 2, "half", "copy", "trained")) == [0, 0], said(first, 2)
     folders = {2: first, 4: tmp_path_factory.mktemp("four"), 1: tmp_path_factory.mktemp("one")}
     for size in (4, 1):
         shutil.copytree(first / "copy", folders[size], dirs_exist_ok=True)
-    ended = finish(start(root, 4, folders[4], "trained"))
-    assert [code for code, _ in ended] == [0] * 4, ended
+    assert finish(start(folders[4], 4, "trained")) == [0] * 4, said(folders[4], 4)
     return folders
 
 
@@ -112,25 +118,62 @@ def test_a_checkpoint_of_two_goes_on_at_one_and_four(made, one):
         assert torch.equal(weight, weights[key])
 
 
-def test_a_killed_process_ends_the_others_with_a_message(root, tmp_path):
+def test_a_killed_process_ends_the_others_with_a_message(tmp_path):
     """Without a launcher that would end them."""
-    processes = start(root, 2, tmp_path, "long")
-    assert processes[0].stdout is not None
-    assert processes[0].stdout.readline() == "epoch\n"
-    processes[1].send_signal(signal.SIGKILL)
-    (first, text), _ = finish(processes, seconds=60)
-    assert first == 1 and "Lost: another of the 2 processes that train together is gone (" in text
+    processes = start(tmp_path, 2, "long")
+    wait_for(tmp_path / "long.json")
+    processes[1].kill()
+    assert finish(processes, seconds=60) == [1, -signal.SIGKILL]
+    text = said(tmp_path, 2)
+    assert "Lost: another of the 2 processes that train together is gone (" in text
     assert "The last checkpoint is kept, and the same command goes on from there" in text
-    assert (tmp_path / "long.json").exists()
 
 
-def test_the_others_end_with_a_killed_first_process(root, tmp_path):
-    processes = start(root, 2, tmp_path, "long")
-    assert processes[0].stdout is not None
-    assert processes[0].stdout.readline() == "epoch\n"
-    processes[0].send_signal(signal.SIGKILL)
-    _, (other, _) = finish(processes, seconds=60)
-    assert other == 1
+@pytest.mark.slow
+def test_the_others_end_with_a_killed_first_process(tmp_path):
+    processes = start(tmp_path, 2, "long")
+    wait_for(tmp_path / "long.json")
+    processes[0].kill()
+    assert finish(processes, seconds=60) == [-signal.SIGKILL, 1]
+
+
+def worlds() -> tuple[World, World]:
+    """Two processes' views of one store."""
+    store = dist.HashStore()
+    return World(0, 2, store), World(1, 2, store)
+
+
+def test_what_a_process_tells_the_first_one_shows():
+    first, other = worlds()
+    other.tell(InputError("there is no folder of images"))
+    other.tell(InputError("and then something that comes of it"))
+    with (
+        pytest.raises(StateError, match=r"^process 1 of 2: there is no folder of images$"),
+        first.together(torch.device("cpu")),
+    ):
+        pass
+
+
+def test_a_defect_is_told_with_its_traceback():
+    first, other = worlds()
+    try:
+        raise ZeroDivisionError
+    except ZeroDivisionError as error:
+        other.tell(error)
+    with (
+        pytest.raises(StateError, match=r"(?s)^process 1 of 2: Traceback .*ZeroDivisionError"),
+        first.together(torch.device("cpu")),
+    ):
+        pass
+
+
+def test_jobs_come_in_the_order_they_were_asked_for():
+    first, other = worlds()
+    for number in range(3):
+        first.ask({"task": "count", "number": number})
+    jobs = other.jobs()
+    assert [next(jobs)["number"] for _ in range(3)] == [0, 1, 2]
+    ALONE.ask({"task": "nobody is there"})
 
 
 def test_more_processes_than_micro_batches_are_refused():
