@@ -99,3 +99,14 @@ def test_the_gpu_benchmark_can_be_tried_without_one(root, tmp_path):
     assert [reason for name, reason in skipped.items() if "waits" in name] == [
         "RuntimeError: needs CUDA"
     ]
+
+
+@pytest.mark.slow
+def test_the_exchange_of_two_processes_is_part_of_a_step(root, tmp_path):
+    written = tmp_path / "rows.json"
+    command = [sys.executable, "-m", "benchmarks.distributed", "--quick", "--json", str(written)]
+    subprocess.run(command, cwd=root, check=True, capture_output=True)
+    one, two = json.loads(written.read_text())["rows"]
+    assert (one["processes"], two["processes"]) == (1, 2)
+    assert 0 < two["exchange_ms"] < two["step_ms"]
+    assert two["arch_bytes"] < two["sent_bytes"] < two["supernet_bytes"] * 1.01

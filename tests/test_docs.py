@@ -15,6 +15,7 @@ DOCUMENTS = (
     *(
         "docs/api.md",
         "docs/export.md",
+        "docs/imagenet.md",
         "docs/tutorial.md",
         "docs/paper.md",
         "docs/performance.md",

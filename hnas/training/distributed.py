@@ -172,9 +172,12 @@ class World:
         os._exit(1)
 
     def close(self) -> None:
-        """The first process is done, and with it the others, whatever they are at."""
-        if self._store is None or self.rank:
+        """The first process is done, and with it the others, whatever they are at; another one
+        that is done waits here for its end."""
+        if self._store is None:
             return
+        while self.rank:
+            time.sleep(ASKING)
         gone = [f"gone/{rank}" for rank in range(1, self.size)]
         with suppress(RuntimeError):  # the launcher's store is gone, and so are all that look at it
             self._store.set("end", "")

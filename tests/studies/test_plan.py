@@ -395,7 +395,7 @@ def test_the_paper_s_networks_are_retrained_as_deit(name: str) -> None:
     assert rules.training == TrainingRules(
         epochs=300, batch=1024, lr=5e-4 * 1024 / 512, warmup=0.0167, weight_decay=0.05,
         label_smoothing=0.1, dropout=0.0, drop_path=0.1, ema=0.99996, clip=0.0,
-        mixup=0.8, cutmix=1.0, repeats=3,
+        mixup=0.8, cutmix=1.0, repeats=3, micro_batch=128,
     )  # fmt: skip
     assert rules.augment == AugmentRules(
         crop=0.08, flip=True, randaugment=9.0, randaugment_std=0.5, randaugment_ops=2,
