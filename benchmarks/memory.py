@@ -113,10 +113,10 @@ def _peak(work: str, arguments: tuple[Any, ...], device: str, threads: int) -> f
         {"step": training_step, "scoring": scoring}[work](*arguments, device)
     if device == "cuda":
         return torch.cuda.max_memory_allocated() / 1e6
-    return _resident() / 1e6
+    return resident() / 1e6
 
 
-def _resident() -> int:
+def resident() -> int:
     """The largest resident size of this process so far, in bytes."""
     status = Path("/proc/self/status")
     if status.is_file():

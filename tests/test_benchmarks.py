@@ -110,3 +110,15 @@ def test_the_exchange_of_two_processes_is_part_of_a_step(root, tmp_path):
     assert (one["processes"], two["processes"]) == (1, 2)
     assert 0 < two["exchange_ms"] < two["step_ms"]
     assert two["arch_bytes"] < two["sent_bytes"] < two["supernet_bytes"] * 1.01
+
+
+def test_reading_a_pack_is_timed_and_its_memory_does_not_grow(root, tmp_path):
+    _, rows = run(root, tmp_path, "loader")
+    rates = {row["name"]: row for row in rows if "images_per_second" in row}
+    assert all(row["images_per_second"] > 0 for row in rates.values())
+    assert sum(name.startswith("arithmetic: ") for name in rates) == 3
+    peaks = {row["name"]: row["megabytes"] for row in rows if "megabytes" in row}
+    decoded = next(row["decoded_megabytes"] for row in rows if "megabytes" in row)
+    assert decoded > 200
+    assert peaks["packing"] < decoded / 4 and peaks["training from the pack"] < decoded / 4
+    assert peaks["training from memory"] > decoded / 2  # it would be seen
