@@ -1,12 +1,14 @@
 """Scoring subnets with inherited weights: BatchNorm recalibration, then held-out accuracy and loss.
 
-A population is scored as a tree: architectures that agree on blocks 1..i share the activations
-after block i, and the statistics measured there, exactly. Memory: one activation a level, that is
-(M + 1) x images x T x d numbers; where that is not to be had, `Room` says what is done without.
+A population is scored as a tree: neighbours that agree on blocks 1..i share the activations after
+block i, and the statistics measured there, exactly. Memory: images x T x d numbers for each place
+where a later architecture branches off, at most M + 1; where that is not to be had, `Room` says
+what is done without.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -98,14 +100,14 @@ def scores(
     room = room or Room(batch=rules.batch)
     pixels, held_out = select(data, rules)
     tree: _Tree | None = None
-    for arch in archs:
+    for arch, keep in zip(archs, branches(archs), strict=True):
         began = time.perf_counter()
         logits = None
         while logits is None:
             try:
                 if tree is None or not room.shares:
                     tree = _Tree(net, data, pixels, held_out.tensor(), room)
-                logits = tree.logits(arch)
+                logits = tree.logits(arch, keep)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
@@ -116,34 +118,35 @@ def scores(
 
 
 class _Tree:
-    """What the blocks of the last architecture made of the images, for one that begins alike."""
+    """What the blocks of the last architecture made of the images, where later ones branch off.
+
+    A level is the activation after so many blocks, by their number; level 0 are the tokens.
+    """
 
     def __init__(
         self, net: Supernet, data: Data, pixels: Tensor, held_out: Tensor, room: Room
     ) -> None:
         self.net, self.data, self.shares = net, data, room.shares
-        self.previous: Arch | None = None
         self.statistics: list[Statistics] = []
         self.pixels, self.chunks = pixels, held_out.split(room.batch)
-        self.recalibration: list[Tensor] = []
-        self.held_out: list[list[Tensor]] = [[] for _ in self.chunks]
+        self.recalibration: dict[int, Tensor] = {}
+        self.held_out: list[dict[int, Tensor]] = [{} for _ in self.chunks]
 
-    def logits(self, arch: Arch) -> Tensor:
-        """Of the held-out images: float32 (images, classes)."""
-        same = _agree(self.previous, arch)
-        self.previous = arch
-        del self.statistics[same:]
-        for levels in (self.recalibration, *self.held_out):
-            del levels[same + 1 :]
+    def logits(self, arch: Arch, keep: frozenset[int]) -> Tensor:
+        """Of the held-out images: float32 (images, classes). It goes on from the highest level
+        that was kept before; the levels `keep` of its own are kept for later."""
         with autocast(self.pixels.device):
-            self._measure(arch)
-            return torch.cat([self._chunk(arch, i) for i in range(len(self.chunks))]).float()
+            self._measure(arch, keep)
+            chunks = [self._chunk(arch, i, keep) for i in range(len(self.chunks))]
+        del self.statistics[max(keep, default=0) :]
+        return torch.cat(chunks).float()
 
-    def _measure(self, arch: Arch) -> None:
+    def _measure(self, arch: Arch, keep: frozenset[int]) -> None:
         new = [Statistics() for _ in arch.blocks[len(self.statistics) :]]
         self.statistics += new
+        norms = [s.measure for s in new]
         try:
-            self._deepen(arch, self.pixels, self.recalibration, [s.measure for s in new])
+            self._deepen(arch, self.pixels, self.recalibration, norms, keep)
         except (RuntimeError, MemoryError) as error:
             if self.shares or not is_out_of_memory(error):
                 raise
@@ -153,35 +156,49 @@ class _Tree:
                 "(another --run: its scores are others)"
             ) from None
 
-    def _chunk(self, arch: Arch, i: int) -> Tensor:
-        levels = self.held_out[i] if self.shares else []
-        norms = [s.apply for s in self.statistics[max(len(levels) - 1, 0) :]]
-        return self.net.logits(self._deepen(arch, self.chunks[i], levels, norms))
+    def _chunk(self, arch: Arch, i: int, keep: frozenset[int]) -> Tensor:
+        levels = self.held_out[i]
+        norms = [s.apply for s in self.statistics[max(levels, default=0) :]]
+        return self.net.logits(self._deepen(arch, self.chunks[i], levels, norms, keep))
 
     def _deepen(
-        self, arch: Arch, pixels: Tensor, levels: list[Tensor], norms: Sequence[Norm]
+        self,
+        arch: Arch,
+        pixels: Tensor,
+        levels: dict[int, Tensor],
+        norms: Sequence[Norm],
+        keep: frozenset[int],
     ) -> Tensor:
-        """Through the blocks that `levels` has not seen, each with its norm: the last activation.
+        """Through the last blocks, each with its norm: the last activation.
 
-        `levels` has the tokens and the activation after each block so far; all new ones are put
-        there where they are to be shared.
+        `levels` are those of `keep` afterwards; none where nothing is to be shared.
         """
-        if not levels:
-            levels.append(self.net.tokens(normalise(pixels, self.data.mean, self.data.std)))
         first = len(arch.blocks) - len(norms)
+        x = levels.get(first)
+        if x is None:
+            x = self.net.tokens(normalise(pixels, self.data.mean, self.data.std))
+        for level in levels.keys() - keep:
+            del levels[level]
+        if self.shares and first in keep:
+            levels[first] = x
         for i, norm in enumerate(norms, first):
-            x = self.net.blocks[i](levels[-1], arch.blocks[i], norm)
-            if self.shares:
-                levels.append(x)
-            else:
-                levels[:] = [x]
-        return levels[-1]
+            x = self.net.blocks[i](x, arch.blocks[i], norm)
+            if self.shares and i + 1 in keep:
+                levels[i + 1] = x
+        return x
 
 
-def _agree(a: Arch | None, b: Arch) -> int:
+def branches(archs: Sequence[Arch]) -> list[frozenset[int]]:
+    """For each architecture, after how many of its first blocks later ones branch off."""
+    after: list[frozenset[int]] = [frozenset()]
+    for later, arch in itertools.pairwise(archs[::-1]):
+        same = _agree(arch, later)
+        after.append(frozenset(level for level in after[-1] if level < same) | {same})
+    return after[::-1][: len(archs)]
+
+
+def _agree(a: Arch, b: Arch) -> int:
     """On how many first blocks two architectures agree."""
-    if a is None:
-        return 0
     same = 0
     while same < len(b.blocks) and a.blocks[same] == b.blocks[same]:
         same += 1

@@ -122,3 +122,12 @@ def test_reading_a_pack_is_timed_and_its_memory_does_not_grow(root, tmp_path):
     assert decoded > 200
     assert peaks["packing"] < decoded / 4 and peaks["training from the pack"] < decoded / 4
     assert peaks["training from memory"] > decoded / 2  # it would be seen
+
+
+def test_levels_kept_are_counted(root, tmp_path):
+    printed, rows = run(root, tmp_path, "levels")
+    assert [row["name"] for row in rows] == ["glit-tiny, stage 1", "glit-tiny, stage 2"]
+    for row in rows:
+        assert len(row["most levels by generation"]) == 2
+        assert all(0 < most <= row["levels"] == 13 for most in row["most levels by generation"])
+    assert printed.count(" of 13 levels") == 2

@@ -1,5 +1,7 @@
+import gc
 import itertools
 import math
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -92,6 +94,26 @@ def test_shared_first_blocks_are_computed_once():
     per_pass = 1 + math.ceil(25 / RULES.batch)
     assert calls.count(0) == calls.count(2) == per_pass
     assert calls.count(3) == 2 * per_pass
+
+
+def test_nothing_is_kept_but_where_a_later_architecture_branches_off():
+    net, d = supernet(), data()
+    population = archs(net, 10)
+    made: list[weakref.ref] = []
+    for block in net.blocks:
+        block.register_forward_hook(lambda _, args, x: made.append(weakref.ref(x)))
+    passes = 1 + math.ceil(25 / RULES.batch)
+    kept = []
+    for _ in scores(net, population, d, RULES):
+        gc.collect()
+        kept.append(sum(ref() is not None for ref in made) / passes)
+    expected = []
+    for i, one in enumerate(population):
+        # Where each later one leaves the path of this one, so far as none before it left earlier.
+        ways = [next(i for i in range(5) if i == 4 or one.blocks[i] != b.blocks[i])
+                for b in population[i + 1 :]]  # fmt: skip
+        expected.append(len({*itertools.accumulate(ways, min)} - {0}))
+    assert kept == expected and max(kept) > 1
 
 
 @pytest.mark.parametrize("local", LOCALS)
