@@ -100,6 +100,7 @@ def pack(
                     )
                 )
         parts = {part: [records[j.name] for j in jobs if j.part == part] for part in PARTS}
+        remove_abandoned(to.glob(".*.tmp"))
         write_atomic(to / INDEX, replace(begun, shards=parts).to_json())
 
 
