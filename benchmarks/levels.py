@@ -21,6 +21,7 @@ from hnas.arch import Arch
 from hnas.score import branches
 from hnas.scored import Score
 from hnas.space import Space
+from studies.costs import Costs
 from studies.fake import FakeScorer
 from studies.plan import Plan, load_preset
 from studies.stage import SearchRules, run_stage
@@ -51,7 +52,7 @@ def most_levels(plan: Plan, space: Space, trials: int) -> list[int]:
     scorer = Counting(scorer=FakeScorer(frame=plan.net), most=[])
     study = optuna.create_study(directions=["maximize", "minimize"])
     rules = SearchRules(trials=trials, population=plan.stage1.population, seed=plan.search.seed)
-    run_stage(study, space, scorer, rules, budget=plan.budget())
+    run_stage(study, space, scorer, rules, costs=Costs(frame=plan.net, flops=plan.budget()))
     return scorer.most
 
 
