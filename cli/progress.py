@@ -13,7 +13,7 @@ from rich.console import RenderableType
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
-from cli.render import console, short
+from cli.render import console, milliseconds, short
 from studies.watch import Watch
 
 if TYPE_CHECKING:
@@ -70,6 +70,19 @@ class Display(Watch):
     def draw(self, step: Step) -> None:
         raise NotImplementedError
 
+    def measured(self, done: int, rounds: int) -> None:
+        each = self._seconds_each("latencies", done)
+        self.draw(
+            Step(
+                what="latencies",
+                unit="round",
+                done=done,
+                total=rounds,
+                words="every block once",
+                eta=each * (rounds - done),
+            )
+        )
+
     def epoch(self, what: str, epoch: Epoch) -> None:
         each = self._seconds_each(what, epoch.epoch)
         self.draw(
@@ -86,7 +99,7 @@ class Display(Watch):
     def trial(self, stage: int, event: TrialEvent) -> None:
         each = self._seconds_each(f"stage {stage}", event.done)
         words = (
-            f"best {event.best_accuracy:.4f} ({short(event.best_macs)} MACs), "
+            f"best {event.best_accuracy:.4f} ({short(event.best_macs)} MACs{_time(event)}), "
             f"generation {event.generation}, hypervolume {event.hypervolume:.4f}, "
             f"{1 / max(each, 1e-9):.1f} trials/s"
         )
@@ -187,6 +200,11 @@ class _Progress(Progress):
         yield self.make_tasks_table(self.tasks)
         if self.words:
             yield Text(f"  {self.words}", no_wrap=True, overflow="ellipsis")
+
+
+def _time(event: TrialEvent) -> str:
+    latency = milliseconds(event.best_latency)
+    return "" if latency is None else f", {latency:.3g} ms"
 
 
 def display() -> Display:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
@@ -28,10 +28,17 @@ def console() -> Console:
     return Console(highlight=False, soft_wrap=True)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Prints rows under headings. Whole numbers are grouped by commas, numbers stand at the right,
-    and a piped line is never wrapped or cut: its columns are two or more spaces apart."""
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, optional: str = "") -> None:
+    """Prints rows under headings; the `optional` column only where a row has a value.
+
+    Whole numbers are grouped by commas, numbers stand at the right, and a piped line is never
+    wrapped or cut: its columns are two or more spaces apart.
+    """
     rows = [tuple(row) for row in rows]
+    if optional and all(row[columns.index(optional)] is None for row in rows):
+        dropped = columns.index(optional)
+        columns = _without(columns, dropped)
+        rows = [_without(row, dropped) for row in rows]
     right = [any(isinstance(row[i], int | float) for row in rows) for i in range(len(columns))]
     cells = [[cell(value) for value in row] for row in rows]
     screen = console()
@@ -51,6 +58,15 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
             for text, width, is_right in zip(line, widths, right, strict=True)
         )
         print("  ".join(padded).rstrip())
+
+
+def _without(row: Sequence[Any], dropped: int) -> tuple[Any, ...]:
+    return (*row[:dropped], *row[dropped + 1 :])
+
+
+def milliseconds(nanoseconds: int | None) -> float | None:
+    """A latency as tables show it."""
+    return None if nanoseconds is None else nanoseconds / 1e6
 
 
 def cell(value: object) -> str:
@@ -100,14 +116,15 @@ def _glyphs(ascii_only: bool | None) -> dict[str, str]:
     return ASCII_GLYPHS if ascii_only else GLYPHS
 
 
-def front_table(records: Iterable[Record], images: int) -> None:
+def front_table(records: Sequence[Record], images: int, objective: str = "flops") -> None:
     """Prints trials, the most accurate first (the cheaper one first where they tie), with the
     standard error of a score on so many images and a = where one ties with the best."""
+    from studies.stage import best_by_score
     from studies.status import is_tie, standard_error
 
-    ranked = sorted(records, key=lambda record: (-record.accuracy, record.macs, record.number))
+    ranked = best_by_score(records, len(records), objective)
     table(
-        ("trial", "score", "+-", "ties", "MACs", "params", f"blocks ({legend()})"),
+        ("trial", "score", "+-", "ties", "MACs", "ms", "params", f"blocks ({legend()})"),
         [
             (
                 f"{r.number}",
@@ -115,22 +132,33 @@ def front_table(records: Iterable[Record], images: int) -> None:
                 standard_error(r.accuracy, images),
                 "=" if is_tie(r.accuracy, ranked[0].accuracy, images) else "-",
                 r.macs,
+                milliseconds(r.latency),
                 r.params,
                 arch_drawing(r.arch),
             )
             for r in ranked
         ],
+        optional="ms",
     )
 
 
 def networks_table(networks: Iterable[tuple[str, Tested | Retrained]]) -> None:
     """Prints networks that were trained alone, under the names given, in the order given."""
     table(
-        ("network", "score", "held-out", "MACs", "params", f"blocks ({legend()})"),
+        ("network", "score", "held-out", "MACs", "ms", "params", f"blocks ({legend()})"),
         [
-            (name, n.score, n.accuracy, n.macs, n.params, arch_drawing(n.arch))
+            (
+                name,
+                n.score,
+                n.accuracy,
+                n.macs,
+                milliseconds(n.latency),
+                n.params,
+                arch_drawing(n.arch),
+            )
             for name, n in networks
         ],
+        optional="ms",
     )
 
 
@@ -147,7 +175,7 @@ def result_tables(result: Result) -> None:
         f"\nThe winner beside an all-global network, on {result.test_images:,} test images:"
     )
     table(
-        ("network", "test", "+-", "held-out", "MACs", "params", "width", "blocks"),
+        ("network", "test", "+-", "held-out", "MACs", "ms", "params", "width", "blocks"),
         [
             (
                 name,
@@ -155,10 +183,12 @@ def result_tables(result: Result) -> None:
                 network.standard_error,
                 network.accuracy,
                 network.macs,
+                milliseconds(network.latency),
                 network.params,
                 network.d,
                 arch_drawing(network.arch),
             )
             for name, network in (("winner", winner), ("all-global", result.all_global))
         ],
+        optional="ms",
     )

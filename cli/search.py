@@ -357,7 +357,9 @@ def _search_all(run: Run, device: str, rescore: bool) -> None:
             click.echo(f"\nHanded over to stage {number}: {given}\n")
         with watch:
             found = search.stage(number)
-        _show_front(run, number, front(found.records), len(found.records))
+        _show_front(
+            run, number, front(found.records, run.plan.search.objective), len(found.records)
+        )
     if (run.folder / "result.json").exists():
         click.echo("The result stays: test images are met once. For another one use a new --run.")
     with watch:
@@ -380,7 +382,7 @@ def _search_stage(run: Run, device: str, stage: int, rescore: bool = False) -> N
         search, watch = _start(run, device, rescore)
         with watch:
             found = search.stage(stage)
-        _show_front(run, stage, front(found.records), len(found.records))
+        _show_front(run, stage, front(found.records, run.plan.search.objective), len(found.records))
     more = ("--stage", stage + 1) if stage < len(run.stages) else ()
     _show_next("search", *more, "--run", run.folder)
 
@@ -390,7 +392,7 @@ def _show_front(run: Run, stage: int, front: Iterable[Record], trials: int) -> N
 
     front, images = list(front), scoring_images(run)
     click.echo(f"\nStage {stage}: {len(front)} of {trials:,} trials are on the Pareto front:")
-    front_table(front, images)
+    front_table(front, images, run.plan.search.objective)
     click.echo(f"\n= cannot be told from the best at 95%, on {images:,} held-out images.")
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.options import find_run, run_option, storage_option
-from cli.render import arch_drawing, command, result_tables, table
+from cli.render import arch_drawing, command, milliseconds, result_tables, table
 
 if TYPE_CHECKING:
     from studies.run import Run
@@ -25,13 +25,15 @@ if TYPE_CHECKING:
 def status(folder: Path | None, as_json: bool, storage: str | None) -> None:
     """Show what a run has done and what is next.
 
-    With --json one object: `run`, `storage`, `strategy`; `stages`, each with its supernet's
-    training (`epochs`, `epochs_asked`), `trials`, `trials_asked`, `exhausted`, `finished`, and the
-    `best` trial and all of the Pareto `front` (`trial`, `score`, `macs`, `params`, `arch`);
-    `handoff`, an architecture; `networks`, how many are trained alone; `result`, with
-    `test_images`, `candidates`, `winner` and `all_global` (`arch`, `d`, `macs`, `params`, `score`,
-    `accuracy` on held-out images, `test_accuracy`, `standard_error`); `finished`; `next`, a
-    command. What is not there yet is null; accuracies are 0 to 1.
+    With --json one object: `run`, `storage`, `strategy`, `objective`; `latency_table`, how far its
+    sums are from measured networks (`networks`, `mean`, `worst`, `bias`, `tau`) and its `spread`;
+    `stages`, each with its supernet's training (`epochs`, `epochs_asked`), `trials`,
+    `trials_asked`, `exhausted`, `finished`, and the `best` trial and all of the Pareto `front`
+    (`trial`, `score`, `macs`, `latency_ms`, `params`, `arch`); `handoff`, an architecture;
+    `networks`, how many are trained alone; `result`, with `test_images`, `candidates`, `winner` and
+    `all_global` (`arch`, `d`, `macs`, `params`, `score`, `accuracy` on held-out images,
+    `test_accuracy`, `standard_error`, `latency_ms`); `finished`; `next`, a command. What is not
+    there is null; accuracies are 0 to 1.
     """
     from studies.run import open_run
     from studies.status import read_status
@@ -51,12 +53,14 @@ def _next(run: Run, found: Status) -> str:
 
 
 def _show(run: Run, found: Status) -> None:
-    from studies.latencies import read_costs
+    from studies.latencies import read_costs, read_measured
 
     click.echo(
         f"{run.folder}: {run.plan.data.source}, {read_costs(run).words()}, "
         f"{run.plan.search.strategy} search"
     )
+    if (measured := read_measured(run)) is not None:
+        click.echo(measured.words)
     rows: list[tuple[object, ...]] = []
     for number, stage in enumerate(found.stages, 1):
         best = stage.best
@@ -67,29 +71,34 @@ def _show(run: Run, found: Status) -> None:
                 stage.trials,
                 stage.trials_asked,
                 "trials" + (" (there are no more)" if stage.exhausted else ""),
-                *((best.accuracy, best.macs) if best else (None, None)),
+                *((best.accuracy, best.macs, milliseconds(best.latency)) if best else (None,) * 3),
                 len(stage.front) or None,
                 arch_drawing(best.arch) if best else None,
             ),
         ]
         if number == 1 and found.handoff:
             drawn = arch_drawing(found.handoff)
-            rows.append(("hand-off", None, None, None, None, None, None, drawn))
+            rows.append(("hand-off", *(None,) * 7, drawn))
     rows.append(("trained alone", found.networks, None, "networks"))
-    columns = ("step", "done", "of", "", "best score", "MACs", "front", "blocks")
-    table(columns, [(*row, *(None,) * (len(columns) - len(row))) for row in rows])
+    columns = ("step", "done", "of", "", "best score", "MACs", "ms", "front", "blocks")
+    filled = [(*row, *(None,) * (len(columns) - len(row))) for row in rows]
+    table(columns, filled, optional="ms")
     if found.result is not None:
         result_tables(found.result)
     click.echo(f"\nnext: {_next(run, found)}")
 
 
 def _as_json(run: Run, found: Status) -> dict[str, Any]:
+    from studies.latencies import read_measured
     from studies.storage import masked
 
+    measured = read_measured(run)
     return {
         "run": str(run.folder),
         "storage": masked(run.storage),
         "strategy": run.plan.search.strategy,
+        "objective": run.plan.search.objective,
+        "latency_table": measured and {**asdict(measured.error), "spread": measured.table.spread},
         "stages": [_stage(stage) for stage in found.stages],
         "handoff": found.handoff and found.handoff.to_dict(),
         "networks": found.networks,
@@ -117,6 +126,7 @@ def _trial(record: Record) -> dict[str, Any]:
         "trial": record.number,
         "score": record.accuracy,
         "macs": record.macs,
+        "latency_ms": milliseconds(record.latency),
         "params": record.params,
         "arch": record.arch.to_dict(),
     }
@@ -132,4 +142,6 @@ def _result(result: Result) -> dict[str, Any]:
 
 
 def _tested(network: Tested) -> dict[str, Any]:
-    return {**asdict(network), "arch": network.arch.to_dict()}
+    shown = {**asdict(network), "arch": network.arch.to_dict()}
+    shown["latency_ms"] = milliseconds(shown.pop("latency"))
+    return shown

@@ -48,7 +48,7 @@ def measure(
     rounds: int = ROUNDS,
     seed: int = 0,
     clock: Callable[[], float] = time.perf_counter,
-    on_round: Callable[[int, int, int], None] = lambda done, rounds, networks: None,
+    on_round: Callable[[int, int], None] = lambda done, rounds: None,
 ) -> LatencyTable:
     """The table of `blocks`, in fp32 and eval mode, and how long the `whole` networks take.
 
@@ -68,7 +68,7 @@ def measure(
     for i in range(rounds):
         for j in rng.permutation(len(builds)):
             spent[i, j] = _time(_built(builds[j], device), images, clock)
-        on_round(i + 1, rounds, len(builds))
+        on_round(i + 1, rounds)
     # Another process slows some rounds down, and none up: the lower quartile repeats best.
     low, median, high = np.quantile(spent, (0.25, 0.5, 0.75), axis=0)
     ends, *rest = (round(1e9 * seconds) for seconds in low.tolist())

@@ -27,10 +27,59 @@ OBJECTIVES: dict[str, tuple[str, ...]] = {
     "both": ("macs", "latency"),
 }
 """What each minimises, as attributes of a trial; accuracy is maximised by all."""
-METRICS = {"macs": "FLOPs (MACs)", "latency": "latency (ms)"}
-"""What Optuna and its dashboard call them."""
-UNITS = {"macs": 1, "latency": 10**6}
-"""What of each is 1 there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """Something that an objective may minimise."""
+
+    name: str
+    """The attribute of what has it."""
+    metric: str
+    """What Optuna and its dashboard call it."""
+    axis: str
+    """What stands at an axis."""
+    short: str
+    """Behind a number."""
+    unit: int
+    """What is 1 there."""
+
+    digits: str
+    """How Python formats it."""
+
+    def show(self, value: float) -> str:
+        """A value in its unit: "1,713,816 MACs"."""
+        return f"{value:{self.digits}} {self.short}"
+
+    def of(self, spent: Priced) -> float | None:
+        """In its unit; None where it is not known."""
+        value = getattr(spent, self.name)
+        return None if value is None else value / self.unit
+
+
+MEASURES = {
+    "macs": Measure(
+        name="macs",
+        metric="FLOPs (MACs)",
+        axis="multiply-accumulates of one image",
+        short="MACs",
+        unit=1,
+        digits=",.0f",
+    ),
+    "latency": Measure(
+        name="latency",
+        metric="latency (ms)",
+        axis="milliseconds of a pass, by the latency table",
+        short="ms",
+        unit=10**6,
+        digits=".4g",
+    ),
+}
+
+
+def measures(objective: str) -> tuple[Measure, ...]:
+    """What the objective minimises."""
+    return tuple(MEASURES[name] for name in OBJECTIVES[objective])
 
 
 class Priced(Protocol):
@@ -78,7 +127,7 @@ def minimised(spent: Priced, objective: str) -> tuple[int, ...]:
 
 def metrics(objective: str) -> list[str]:
     """The names of a study's values, accuracy first."""
-    return ["held-out accuracy", *(METRICS[name] for name in OBJECTIVES[objective])]
+    return ["held-out accuracy", *(measure.metric for measure in measures(objective))]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -129,13 +178,16 @@ class Costs:
     @property
     def bounds(self) -> tuple[int, ...]:
         """Most of each of what is minimised: where hypervolume ends."""
-        most = {"macs": self.flops, "latency": self.latency}
-        return tuple(most[name] or 0 for name in OBJECTIVES[self.objective])
+        return tuple(self.most(measure) or 0 for measure in measures(self.objective))
+
+    def most(self, measure: Measure) -> int | None:
+        """The limit on it, in whole numbers; None: any."""
+        return {"macs": self.flops, "latency": self.latency}[measure.name]
 
     def values(self, trial: Scored) -> list[float]:
         """What Optuna is told: accuracy, multiply-accumulates, milliseconds."""
         accuracy, *costs = self.point(trial)
-        units = (UNITS[name] for name in OBJECTIVES[self.objective])
+        units = (measure.unit for measure in measures(self.objective))
         return [accuracy, *(one / unit for one, unit in zip(costs, units, strict=True))]
 
     def excess(self, spent: Priced) -> list[float]:

@@ -1,4 +1,4 @@
-"""A run's latency table: measured once, on the device that begins the search, then kept.
+"""A run's latency table: measured once (`studies.latency_measurement`), then kept. Knows no torch.
 
 latency.json    the table, its error against whole networks, and what it was measured on
 
@@ -8,24 +8,16 @@ run, goes on with the table.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-from scipy.stats import kendalltau
-
-from hnas.arch import Arch
 from hnas.errors import InputError, StateError
 from hnas.latency_table import LatencyTable
-from hnas.space import Space
 from studies.costs import Costs
 from studies.run import Run
 
 FILE = "latency.json"
-NETWORKS = 8
-"""Random networks of each stage's space that the table is judged by."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,32 +34,12 @@ class TableError:
     """Kendall's tau-b between sums and measured; None where one of them knows no order."""
 
 
-def table_error(table: LatencyTable) -> TableError:
-    """Of a table with measured networks."""
-    sums = [table.of(one.arch) for one in table.whole]
-    measured = [one.measured for one in table.whole]
-    relative = [its / real - 1 for its, real in zip(sums, measured, strict=True)]
-    tau = float(kendalltau(sums, measured).statistic)
-    return TableError(
-        networks=len(sums),
-        mean=math.fsum(map(abs, relative)) / len(relative),
-        worst=max(map(abs, relative)),
-        bias=math.fsum(relative) / len(relative),
-        tau=tau if math.isfinite(tau) else None,
-    )
-
-
-def networks(spaces: Sequence[Space], seed: int) -> list[Arch]:
-    """NETWORKS random ones of each space, to judge a table by."""
-    rng = np.random.default_rng(seed)
-    return [space.sample(rng) for space in spaces for _ in range(NETWORKS)]
-
-
 @dataclass(frozen=True, kw_only=True)
 class Measured:
     """A table, and what it was measured on."""
 
     table: LatencyTable
+    error: TableError
     frame: Mapping[str, Any]
     """Of its networks, as `hnas.recorded.recorded` has it."""
     environment: Mapping[str, Any]
@@ -76,7 +48,7 @@ class Measured:
     @property
     def words(self) -> str:
         """What a person should know of it, in one sentence."""
-        table, found, here = self.table, table_error(self.table), self.environment
+        table, found, here = self.table, self.error, self.environment
         on = here["cpu"] if here["device"] == "cpu" else here["device"]
         tau = "" if found.tau is None else f", Kendall's tau {found.tau:.2f}"
         return (
@@ -99,7 +71,7 @@ class Measured:
     def to_dict(self) -> dict[str, Any]:
         return {
             **self.environment,
-            "error": asdict(table_error(self.table)),
+            "error": asdict(self.error),
             "frame": dict(self.frame),
             "table": self.table.to_dict(),
         }
@@ -117,6 +89,7 @@ def read_measured(run: Run) -> Measured | None:
             raise KeyError(*missing)
         return Measured(
             table=LatencyTable.from_dict(value["table"]),
+            error=TableError(**value["error"]),
             frame=dict(value["frame"]),
             environment=kept,
         )

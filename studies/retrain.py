@@ -17,7 +17,7 @@ from hnas.cost import cost
 from hnas.data import Data
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.glit import Glit
-from hnas.recorded import recorded
+from hnas.recorded import later, recorded
 from hnas.rules import AugmentRules, DistillationRules, TrainingRules
 from hnas.score import evaluate
 from hnas.space import Frame
@@ -49,6 +49,8 @@ class Retrained:
     epochs: int
     score: float | None = None
     """Its score with inherited weights; None where it was not searched."""
+    latency: int | None = later(None)
+    """Nanoseconds of a batch by the run's table; None where that does not know it."""
 
 
 def best_retrained(networks: Iterable[Retrained]) -> Retrained:
@@ -260,4 +262,7 @@ def _train(
 
 def as_json(network: Retrained) -> dict[str, Any]:
     """As it stands in result.json."""
-    return {**recorded(network), "arch": network.arch.to_dict()}
+    shown = {**recorded(network), "arch": network.arch.to_dict()}
+    if network.latency is not None:
+        shown["latency_ns"] = shown.pop("latency")
+    return shown

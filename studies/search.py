@@ -24,14 +24,12 @@ import torch
 from optuna.storages import RDBStorage
 
 from hnas.arch import Arch
-from hnas.block_latency import measure
 from hnas.cost import plain_vit
 from hnas.data import Data, Split, prepare, test_images
 from hnas.device import describe, fits_memory
 from hnas.errors import BudgetError, InputError, MismatchError, StateError
 from hnas.export import Network, load
 from hnas.glit import Glit
-from hnas.latency_table import LatencyTable
 from hnas.recorded import recorded
 from hnas.score import evaluate
 from hnas.space import Frame, Space
@@ -41,8 +39,8 @@ from hnas.training.distillation import Teacher, load_teacher
 from hnas.training.distributed import ALONE, World
 from hnas.training.supernet import train_supernet
 from studies.costs import OBJECTIVES, Costs
-from studies.environment import changed, environment, versions
-from studies.latencies import FILE, Measured, networks, read_measured
+from studies.environment import changed, versions
+from studies.latency_measurement import latency_table
 from studies.plan import Retrain
 from studies.proposer import starting_from
 from studies.retrain import (
@@ -173,46 +171,15 @@ class Search:
     def costs(self) -> Costs:
         """What is minimised and what is allowed. Where latency matters, a table of it is measured
         on this device once, and kept. Raises BudgetError where a stage is left with nothing."""
-        costs = self.plan.costs(self._latencies() if self.plan.needs_latency else None)
+        needed = self.plan.needs_latency
+        table = latency_table(self.run, self.device, self.watch) if needed else None
+        costs = self.plan.costs(table)
         for number, stage in enumerate(self.run.stages, 1):
             try:
                 costs.check(stage.space(None))
             except BudgetError as error:
                 raise BudgetError(f"stage {number}: {error}") from None
         return costs
-
-    def _latencies(self) -> LatencyTable:
-        spaces = [stage.space(None) for stage in self.run.stages]
-        blocks = {block for space in spaces for choices in space.choices for block in choices}
-        blocks.update(self.plan.net.all_global().blocks)
-        frame, batch = _plain(recorded(self.plan.net)), self.plan.search.latency_batch
-        here = {**environment(), **describe(self.device)}
-        kept = read_measured(self.run)
-        if (
-            kept
-            and (kept.frame, kept.table.batch) == (frame, batch)
-            and blocks <= {*kept.table.blocks}
-        ):
-            if other := kept.elsewhere(here):
-                self.watch.note(f"latencies stay those that were measured elsewhere: {other}")
-            return kept.table
-        if kept and self.run.read("split.json") is not None:
-            raise StateError(
-                f"{self.run.folder / FILE} was measured for other networks than the run's: restore "
-                "the one that its trials were searched with, or use another --run"
-            )
-        self.watch.note(f"measuring the latencies of {len(blocks)} blocks, once")
-        table = measure(
-            self.plan.net,
-            blocks,
-            networks(spaces, self.run.seed("latency")),
-            self.device,
-            batch=batch,
-        )
-        measured = Measured(table=table, frame=frame, environment=here)
-        self.run.write(FILE, measured.to_dict())
-        self.watch.note(measured.words)
-        return table
 
     # Supernets
 
@@ -406,7 +373,7 @@ class Search:
         self, arch: Arch, what: str, *, rules: Retrain | None = None, **more: Any
     ) -> tuple[Retrained, Glit]:
         """Trains one network, called `what` where progress is shown; `more` is `retrain`'s."""
-        return retrain(
+        made, net = retrain(
             self.run,
             self.data,
             self.split.fingerprint,
@@ -418,6 +385,7 @@ class Search:
             world=self.world,
             **more,
         )
+        return replace(made, latency=self._latency(made.frame, arch)), net
 
     def finish(self) -> dict[str, Any]:
         """The answer: `result.json`, made once. It alone reads the test images.
@@ -439,20 +407,14 @@ class Search:
         result: dict[str, Any] = {
             "test_images": len(test),
             "environment": describe(self.device),
-            "candidates": [
-                {**as_json(one), **self._latency(one.frame, one.arch)} for one in candidates
-            ],
+            "candidates": [as_json(candidate) for candidate in candidates],
         }
         for name, network, model in (
             ("winner", winner, winner_net),
             ("all_global", plain, plain_net),
         ):
             found = evaluate(model, test, self.data, batch=self.plan.score.batch)
-            result[name] = {
-                **as_json(network),
-                **self._latency(network.frame, network.arch),
-                "test_accuracy": found.accuracy,
-            }
+            result[name] = {**as_json(network), "test_accuracy": found.accuracy}
         self.run.write("result.json", result)
         self._annotate()
         return result
@@ -471,14 +433,12 @@ class Search:
             frames.append(replace(self.plan.net, d=table.widest(table.of(winner.arch))))
         return min(frames, key=lambda frame: frame.d)
 
-    def _latency(self, frame: Frame, arch: Arch) -> dict[str, int]:
-        """Nanoseconds of a batch by the table, where there is one that knows the network."""
+    def _latency(self, frame: Frame, arch: Arch) -> int | None:
+        """By the table; None where there is none, or it does not know the network."""
         table = self.costs.table
         if table is None:
-            return {}
-        if frame == self.plan.net:
-            return {"latency_ns": table.of(arch)}
-        return {"latency_ns": table.plain[frame.d]} if frame.d in table.plain else {}
+            return None
+        return table.of(arch) if frame == self.plan.net else table.plain.get(frame.d)
 
     def winner(self) -> Network:
         """The winner's trained network. Raises StateError where the search is not finished."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from hnas.errors import InputError, StateError
 from hnas.space import BlockSpace, Frame, Space
-from studies.costs import Costs
+from studies.costs import OBJECTIVES, Costs
 from studies.latencies import FILE, read_measured
 from studies.run import Run
 from studies.status import read_studies
@@ -68,10 +68,12 @@ def _costs(run: Run, space: Space, attrs: Mapping[str, Any]) -> Costs:
         if measured is None or measured.table.digest != attrs["latency_table"]:
             raise InputError(f"{FILE} is not the table that it was searched with")
         table = measured.table
+    objective = attrs.get("objective", "flops")
+    budget = attrs["budget"] if "macs" in OBJECTIVES[objective] else attrs.get("budget")
     return Costs(
         frame=space.frame,
-        objective=attrs.get("objective", "flops"),
-        flops=None if attrs["budget"] is None else int(attrs["budget"]),
+        objective=objective,
+        flops=None if budget is None else int(budget),
         latency=attrs.get("latency_bound"),
         table=table,
     )

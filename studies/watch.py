@@ -16,6 +16,9 @@ class Watch:
     def note(self, text: str) -> None:
         """Something a person should know, in one sentence."""
 
+    def measured(self, done: int, rounds: int) -> None:
+        """A round of measuring latencies has ended."""
+
     def epoch(self, what: str, epoch: Epoch) -> None:
         """An epoch of `what` (a supernet, a network) has ended."""
 

@@ -11,13 +11,15 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hnas.arch import Arch
+from studies.costs import MEASURES, Measure, measures
 from studies.dashboard.shown import Shown, ShownRun
 from studies.figures import COLOURS
 from studies.hypervolume import growth
+from studies.latencies import read_costs
 from studies.published import Published
 from studies.report.document import GLYPHS
 from studies.searched import Searched
-from studies.status import Tested
+from studies.status import Result, Tested
 
 Figure = dict[str, Any]
 """`data` and `layout`, https://plotly.com/javascript/reference."""
@@ -36,8 +38,13 @@ def figures(shown: ShownRun, stage: Shown, published: Iterable[Published]) -> di
     """Those of one stage's page, by an id; none where it has no trials."""
     if stage.searched is None:
         return {}
+    minimised = measures(shown.run.plan.search.objective)
+    named = ["fronts", *(f"fronts-{measure.name}" for measure in minimised[1:])]
     made = {
-        "fronts": fronts(shown, published),
+        name: fronts(shown, published, measure)
+        for name, measure in zip(named, minimised, strict=True)
+    }
+    made |= {
         "hypervolume": hypervolume_growth(stage.searched, stage.number),
     }
     if any(len(block.G) > 1 for block in stage.searched.space.blocks):
@@ -45,33 +52,38 @@ def figures(shown: ShownRun, stage: Shown, published: Iterable[Published]) -> di
     return made
 
 
-def fronts(shown: ShownRun, published: Iterable[Published] = ()) -> Figure:
-    """Accuracy against MACs: the front of every stage, the retrained networks, the published."""
+def fronts(
+    shown: ShownRun, published: Iterable[Published] = (), measure: Measure = MEASURES["macs"]
+) -> Figure:
+    """Accuracy against a cost: the front of every stage, the retrained networks, the published."""
+    alone = len(measures(shown.run.plan.search.objective)) == 1
     traces: list[Figure] = []
     for i, stage in enumerate(one for one in shown.stages if one.searched):
         traces.append(
             {
                 "name": f"stage {stage.number}: front, inherited weights",
-                "x": [record.macs for record in stage.front],
+                "x": [measure.of(record) for record in stage.front],
                 "y": [record.accuracy for record in stage.front],
                 "text": [f"trial {r.number}: {glyphs(r.arch)}" for r in stage.front],
-                "mode": "lines+markers",
+                # Of two costs together the front is no staircase of either.
+                "mode": "lines+markers" if alone else "markers",
                 "line": {"shape": "hv", "color": COLOURS[i % 7], "dash": DASHES[i % 4]},
                 "marker": {"symbol": SYMBOLS[i % 7], "size": 9},
             }
         )
     if shown.result is not None:
-        traces += _retrained(shown.result.candidates, shown.result.winner, shown.result.all_global)
-    beside = _published(published)
+        traces += _retrained(shown.result, measure)
+    beside = _published(published) if measure.name == "macs" else []
     traces += beside
-    macs = [one for trace in traces for one in trace["x"]]
-    if (budget := shown.run.plan.budget()) is not None:
+    costs = [one for trace in traces for one in trace["x"]]
+    if (most := read_costs(shown.run).most(measure)) is not None:
+        budget = most / measure.unit
         top = max(max(trace["y"]) for trace in traces)
         bottom = min(min(trace["y"]) for trace in traces)
-        macs.append(budget)
+        costs.append(budget)
         traces.append(
             {
-                "name": f"budget, {budget:,} MACs",
+                "name": f"budget, {measure.show(budget)}",
                 "x": [budget, budget],
                 "y": [bottom, top],
                 "mode": "lines",
@@ -82,17 +94,18 @@ def fronts(shown: ShownRun, published: Iterable[Published] = ()) -> Figure:
         trace["type"] = "scatter"
         trace["hovertemplate"] = (
             "%{text}<br>" if "text" in trace else ""
-        ) + "%{y:.4f} at %{x:,} MACs<extra></extra>"
+        ) + f"%{{y:.4f}} at %{{x:{measure.digits}}} {measure.short}<extra></extra>"
     layout = _layout(
-        "Accuracy against FLOPs, all stages",
-        x="multiply-accumulates of one image",
+        f"Accuracy against {measure.metric.split()[0]}, all stages",
+        x=measure.axis,
         y="accuracy on held-out images",
     )
-    layout["xaxis"]["tickformat"] = "~s"
-    layout["xaxis"]["range"] = _around(macs)
+    if measure.name == "macs":
+        layout["xaxis"]["tickformat"] = "~s"
+    layout["xaxis"]["range"] = _around(costs)
     if beside:
         layout["xaxis"] |= {"type": "log", "dtick": "D2"}
-        layout["xaxis"]["range"] = _around([math.log10(one) for one in macs])
+        layout["xaxis"]["range"] = _around([math.log10(one) for one in costs])
         layout["yaxis"]["title"]["text"] += "; published: ImageNet, validation images"
     return {"data": traces, "layout": layout}
 
@@ -104,16 +117,19 @@ def _around(values: Sequence[float]) -> list[float]:
     return [low - margin, high + margin]
 
 
-def _retrained(candidates: Sequence[Tested], winner: Tested, plain: Tested) -> list[Figure]:
-    rows = (
-        ("retrained alone", candidates, {"symbol": "diamond-open", "size": 11}),
-        ("the winner, alone", [winner], {"symbol": "star", "size": 15}),
-        ("all-global, alone", [plain], {"symbol": "x-thin", "size": 9, "line": {"width": 2}}),
-    )
+def _retrained(result: Result, measure: Measure) -> list[Figure]:
+    plain = [one for one in [result.all_global] if measure.of(one) is not None]
+    rows: list[tuple[str, Sequence[Tested], Figure]] = [
+        ("retrained alone", result.candidates, {"symbol": "diamond-open", "size": 11}),
+        ("the winner, alone", [result.winner], {"symbol": "star", "size": 15}),
+    ]
+    if plain:
+        mark: Figure = {"symbol": "x-thin", "size": 9, "line": {"width": 2}}
+        rows.append(("all-global, alone", plain, mark))
     return [
         {
             "name": name,
-            "x": [network.macs for network in networks],
+            "x": [measure.of(network) for network in networks],
             "y": [network.accuracy for network in networks],
             "text": [glyphs(network.arch) for network in networks],
             "mode": "markers",
@@ -157,7 +173,8 @@ def hypervolume_growth(searched: Searched, stage: int) -> Figure:
     layout = _layout(
         f"Hypervolume of stage {stage}",
         x="trials",
-        y="share of accuracy 0 to 1 x MACs 0 to budget",
+        y="share of accuracy 0 to 1 x "
+        + " x ".join(f"{one.short} 0 to budget" for one in measures(costs.objective)),
     )
     return {"data": [trace], "layout": layout}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from hnas.arch import FIELDS
+from studies.costs import MEASURES
 from studies.dashboard.figures import glyphs
 from studies.dashboard.shown import Shown, ShownRun
 from studies.latencies import read_costs
@@ -85,15 +86,21 @@ def _begun_with(stage: Shown) -> str | None:
 
 def _front(stage: Shown) -> Iterator[str]:
     best = stage.best[:SHOWN]
+    timed = all(record.latency is not None for record in best)
     more = f", the {SHOWN} most accurate of them here" if len(stage.front) > SHOWN else ""
     yield f"### [The front]({stage.address}/trials?best=true): {len(stage.front)} trials{more}"
     yield _table(
-        {"trial": "r", "accuracy": "r", "MACs": "r", "parameters": "r", "blocks": "l"},
+        {
+            **{"trial": "r", "accuracy": "r", "MACs": "r"},
+            **({"ms": "r"} if timed else {}),
+            **{"parameters": "r", "blocks": "l"},
+        },
         (
             (
                 f"[{record.number}]({stage.trial_address(record.number)})",
                 f"{record.accuracy:.4f}",
                 f"{record.macs:,}",
+                *((f"{MEASURES['latency'].of(record):.4g}",) if timed else ()),
                 f"{record.params:,}",
                 glyphs(record.arch),
             )
@@ -109,7 +116,7 @@ def elite_note(
     """Of a trial on the front; `drawing` is the address of its picture."""
     points = (
         _score(shown, stage, record),
-        f"**{record.macs:,} MACs**{_of_budget(shown, record)}; {record.params:,} parameters",
+        *_costs(shown, record),
         *_alone(shown, record),
         *_origin(shown, stage, record),
     )
@@ -139,9 +146,14 @@ def _score(shown: ShownRun, stage: Shown, record: Record) -> str:
     return score
 
 
-def _of_budget(shown: ShownRun, record: Record) -> str:
-    budget = shown.run.plan.budget()
-    return "" if budget is None else f", {record.macs / budget:.0%} of the budget"
+def _costs(shown: ShownRun, record: Record) -> Iterator[str]:
+    limits = read_costs(shown.run)
+    for measure in MEASURES.values():
+        value, most = measure.of(record), limits.most(measure)
+        if value is not None:
+            share = "" if most is None else f", {value * measure.unit / most:.0%} of the budget"
+            more = f"; {record.params:,} parameters" if measure.name == "macs" else ""
+            yield f"**{measure.show(value)}**{share}{more}"
 
 
 def _alone(shown: ShownRun, record: Record) -> Iterator[str]:

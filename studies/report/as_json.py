@@ -21,6 +21,9 @@ def as_json(report: Report) -> str:
         "folder": report.folder,
         "strategy": report.plan.search.strategy,
         "budget_macs": report.plan.budget(),
+        "objective": report.plan.search.objective,
+        "budget_latency_ns": report.limits.latency,
+        "latency_table": report.latencies and report.latencies.to_dict(),
         "answer": answer
         and {
             "test_images": answer.test_images,
@@ -36,7 +39,9 @@ def as_json(report: Report) -> str:
             {
                 "stage": searched.stage,
                 "trials": len(searched.records),
-                "front": [_trial(record) for record in front(searched.records)],
+                "front": [
+                    _trial(record) for record in front(searched.records, searched.costs.objective)
+                ],
             }
             for searched in report.studies
         ],

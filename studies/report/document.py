@@ -12,11 +12,13 @@ from functools import partial
 from matplotlib.figure import Figure
 
 from hnas.arch import FIELDS, Arch
+from studies.costs import MEASURES, Measure, Priced, measures
 from studies.figures import svg
 from studies.findings import LEVEL, Findings, Order, Share
+from studies.latencies import Measured
 from studies.report import pictures
 from studies.report.gather import Answer, Interval, Ranking, Report
-from studies.stage import front
+from studies.stage import best_by_score, front
 from studies.status import Tested
 from studies.storage import Record
 
@@ -81,8 +83,9 @@ def document(report: Report) -> Document:
         title=f"Search {report.run}",
         lead=(
             f"{plan.data.source}, {plan.net.classes} classes, images of {plan.net.image} x "
-            f"{plan.net.image}; {plan.search.strategy} search within {plan.budget():,} "
-            f"multiply-accumulates (MACs) an image, seed {plan.search.seed}"
+            f"{plan.net.image}; {plan.search.strategy} search, "
+            f"{report.limits.words().replace('MACs', 'multiply-accumulates (MACs)')}, "
+            f"seed {plan.search.seed}"
         ),
         sections=tuple(_sections(report)),
     )
@@ -105,10 +108,13 @@ def _sections(report: Report) -> Iterator[Section]:
             ),
             notes=(
                 "A score is held-out accuracy with weights inherited from the supernet. "
-                "Hypervolume: the share of accuracy 0 to 1 x MACs 0 to budget that the trials "
-                "dominate.",
+                "Hypervolume: the share of accuracy 0 to 1 x "
+                + " x ".join(f"{one.short} 0 to budget" for one in _minimised(report))
+                + " that the trials dominate.",
             ),
         )
+    if report.latencies:
+        yield _latencies(report.latencies)
     if report.findings:
         yield _importance(report)
         yield _findings(report)
@@ -154,10 +160,11 @@ def _percent(accuracy: Interval) -> str:
 
 
 def _tested(found: Answer) -> Table:
+    names, costs = _costs_of((found.winner, found.all_global))
     return Table(
         columns=(
             *("network", "blocks", "test", "95% interval", "held-out", "score"),
-            *("MACs", "parameters", "width"),
+            *(*names, "width"),
         ),
         left=2,
         rows=tuple(
@@ -168,13 +175,12 @@ def _tested(found: Answer) -> Table:
                 _span(accuracy),
                 f"{network.accuracy:.4f}",
                 _number(network.score),
-                f"{network.macs:,}",
-                f"{network.params:,}",
+                *cells,
                 f"{network.d}",
             )
-            for name, network, accuracy in (
-                ("winner", found.winner, found.winner_accuracy),
-                ("all-global", found.all_global, found.all_global_accuracy),
+            for name, network, accuracy, cells in (
+                ("winner", found.winner, found.winner_accuracy, costs[0]),
+                ("all-global", found.all_global, found.all_global_accuracy, costs[1]),
             )
         ),
     )
@@ -228,7 +234,8 @@ def _front(report: Report) -> Section:
     tables = []
     text = []
     for searched in report.studies:
-        best = front(searched.records)[::-1]
+        objective = searched.costs.objective
+        best = best_by_score(front(searched.records, objective), len(searched.records), objective)
         text.append(
             f"{searched.stage}: {len(best)} of {len(searched.records):,} trials are on the front"
             + (f"; the {SHOWN} of highest score are listed." if len(best) > SHOWN else ".")
@@ -242,7 +249,9 @@ def _front(report: Report) -> Section:
         text=tuple(text),
         drawings=(
             Drawing(
-                alt="Held-out accuracy against MACs, with the Pareto fronts",
+                alt="Held-out accuracy against "
+                + " and against ".join(one.short for one in _minimised(report))
+                + ", with the Pareto fronts",
                 draw=partial(pictures.fronts, report),
             ),
         ),
@@ -251,26 +260,53 @@ def _front(report: Report) -> Section:
     )
 
 
+def _minimised(report: Report) -> tuple[Measure, ...]:
+    return measures(report.plan.search.objective)
+
+
+def _costs_of(networks: Sequence[Priced]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Columns and each network's cells: milliseconds where there are any."""
+    timed = any(network.latency is not None for network in networks)
+    columns = ("MACs", *("ms",) * timed, "parameters")
+    return columns, [
+        (f"{one.macs:,}", *(_number(MEASURES["latency"].of(one)),) * timed, f"{one.params:,}")
+        for one in networks
+    ]
+
+
+def _latencies(measured: Measured) -> Section:
+    return Section(
+        title="How latencies are known",
+        text=(f"{measured.words[0].upper()}{measured.words[1:]}.",),
+        notes=(
+            "A block's latency is that of a network of such blocks, less patch embedding and "
+            "classifier, by the number of blocks. All of it in turn, in fp32, before the search; "
+            "a trial's latency is a sum from that table.",
+        ),
+    )
+
+
 def _trials(stage: str, records: Sequence[Record]) -> Table:
+    names, costs = _costs_of(records)
     return Table(
-        columns=(f"{stage}, trial", "blocks", "score", "MACs", "parameters"),
+        columns=(f"{stage}, trial", "blocks", "score", *names),
         left=2,
         rows=tuple(
             (
                 f"{record.number}",
                 drawn(record.arch),
                 f"{record.accuracy:.4f}",
-                f"{record.macs:,}",
-                f"{record.params:,}",
+                *cells,
             )
-            for record in records
+            for record, cells in zip(records, costs, strict=True)
         ),
     )
 
 
 def _candidates(networks: Sequence[Tested]) -> Table:
+    names, costs = _costs_of(networks)
     return Table(
-        columns=("alone", "blocks", "score", "held-out", "MACs", "parameters"),
+        columns=("alone", "blocks", "score", "held-out", *names),
         left=2,
         rows=tuple(
             (
@@ -278,10 +314,9 @@ def _candidates(networks: Sequence[Tested]) -> Table:
                 drawn(network.arch),
                 _number(network.score),
                 f"{network.accuracy:.4f}",
-                f"{network.macs:,}",
-                f"{network.params:,}",
+                *cells,
             )
-            for i, network in enumerate(networks, 1)
+            for i, (network, cells) in enumerate(zip(networks, costs, strict=True), 1)
         ),
     )
 

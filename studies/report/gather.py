@@ -16,7 +16,9 @@ from hnas.arch import Arch
 from hnas.cost import block_cost, shared_cost
 from hnas.errors import StateError
 from hnas.space import Frame
+from studies.costs import Costs
 from studies.findings import CONFIDENCE, Findings, find
+from studies.latencies import Measured, read_costs, read_measured
 from studies.plan import Plan, to_toml
 from studies.published import Published, published, published_findings
 from studies.run import Run
@@ -112,6 +114,10 @@ class Report:
     costs: tuple[Cost, ...]
     environment: Mapping[str, str]
     """Versions and device."""
+    limits: Costs
+    """What was minimised and what was allowed."""
+    latencies: Measured | None
+    """The latency table, where the search has one."""
     toml: str
     """The plan as a file."""
     commands: tuple[str, ...]
@@ -150,6 +156,8 @@ def gather(run: Run, *, seed: int = 0) -> Report:
             # A report is passed on: where the folder is on this machine is nobody's business.
             "storage": masked(run.storage) if about.get("storage") else "study.db in the run",
         },
+        limits=read_costs(run),
+        latencies=read_measured(run),
         toml=to_toml(run.plan).strip(),
         commands=(
             f"hnas search --plan plan.toml --run runs/{run.name}",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,14 +12,18 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import EngFormatter
 
 from hnas.arch import Block
+from studies.costs import Measure, measures
 from studies.figures import COLOURS, MARKERS, panels
 from studies.findings_figure import GREY, depth_panel, importances_panel, shares_panel
 from studies.hypervolume import growth, pareto
 from studies.report.gather import Picture, Ranking, Report
 from studies.searched import Searched
+from studies.status import Tested
 
 GLOBAL, LOCAL, FFN = "#a8d0ec", "#f6c79b", "#e4e4e4"
 """Pale, so that what is written on them can be read."""
+BLACK = {"color": "black"}
+HOLLOW = {"facecolors": "none", "edgecolors": "black"}
 PER_ROW = 6
 """Blocks in a row of the drawing of a network: more would be too small to read on paper."""
 
@@ -90,17 +96,25 @@ def _block(
 
 
 def fronts(report: Report) -> Figure:
-    """Every trial of every study, their fronts, and the retrained networks."""
-    figure, (axis,) = panels(width=9, height=4.6)
+    """Every trial of every study, their fronts, and the retrained networks; for each cost that is
+    minimised beside the others."""
+    minimised = measures(report.plan.search.objective)
+    figure, axes = panels(1, len(minimised), width=9, height=4.6)
+    for axis, measure in zip(axes, minimised, strict=True):
+        _front(axis, report, measure)
+    return figure
+
+
+def _front(axis: Axes, report: Report, measure: Measure) -> None:
     for i, searched in enumerate(report.studies):
         colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
-        points = _points(searched)
-        macs, scores = [m for _, m in points], [a for a, _ in points]
-        axis.scatter(macs, scores, s=14, marker=marker, color=colour, alpha=0.3, linewidths=0)
+        points = [(record.accuracy, measure.of(record) or 0) for record in searched.records]
+        costs, scores = [cost for _, cost in points], [score for score, _ in points]
+        axis.scatter(costs, scores, s=14, marker=marker, color=colour, alpha=0.3, linewidths=0)
         best = [points[j] for j in pareto(points)]
         axis.plot(
-            [m for _, m in best],
-            [a for a, _ in best],
+            [cost for _, cost in best],
+            [score for score, _ in best],
             drawstyle="steps-post",
             linestyle=("-", "--", "-.", ":")[i % 4],
             marker=marker,
@@ -108,33 +122,21 @@ def fronts(report: Report) -> Figure:
             label=f"{searched.stage}: trials (pale) and front, inherited weights",
         )
     if result := report.status.result:
-        axis.scatter(
-            [network.macs for network in result.candidates],
-            [network.accuracy for network in result.candidates],
-            s=48,
-            marker="D",
-            facecolors="none",
-            edgecolors="black",
-            label="retrained alone",
+        rows: tuple[tuple[Sequence[Tested], dict[str, Any]], ...] = (
+            (result.candidates, {**HOLLOW, "s": 48, "marker": "D", "label": "retrained alone"}),
+            ([result.winner], {**BLACK, "s": 150, "marker": "*", "label": "the winner, alone"}),
+            ([result.all_global], {**BLACK, "s": 60, "marker": "x", "label": "all-global, alone"}),
         )
-        axis.scatter(
-            [result.winner.macs], [result.winner.accuracy], s=150, marker="*", color="black",
-            label="the winner, alone",
-        )  # fmt: skip
-        axis.scatter(
-            [result.all_global.macs],
-            [result.all_global.accuracy],
-            s=60,
-            marker="x",
-            color="black",
-            label="all-global, alone",
-        )
-    if (budget := report.plan.budget()) is not None:
-        axis.axvline(budget, color=GREY, linestyle=":", label=f"budget, {budget:,} MACs")
+        for networks, style in rows:
+            known = [one for one in networks if measure.of(one) is not None]
+            costs = [measure.of(one) or 0 for one in known]
+            axis.scatter(costs, [one.accuracy for one in known], **style)
+    if (budget := report.limits.most(measure)) is not None:
+        most = budget / measure.unit
+        axis.axvline(most, color=GREY, linestyle=":", label=f"budget, {measure.show(most)}")
     axis.xaxis.set_major_formatter(EngFormatter(sep=""))
-    axis.set(xlabel="multiply-accumulates of one image", ylabel="held-out accuracy")
+    axis.set(xlabel=measure.axis, ylabel="held-out accuracy")
     axis.legend(fontsize="small", loc="lower right")
-    return figure
 
 
 def history(searched: Searched) -> Figure:

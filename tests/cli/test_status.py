@@ -52,8 +52,8 @@ def test_as_json(finished: tuple[Path, Result]) -> None:
     folder, _ = finished
     shown = as_json(folder)
     assert list(shown) == [
-        *("run", "storage", "strategy", "stages", "handoff", "networks", "result", "finished"),
-        "next",
+        *("run", "storage", "strategy", "objective", "latency_table", "stages", "handoff"),
+        *("networks", "result", "finished", "next"),
     ]
     assert shown["strategy"] == "hierarchical"
     first, second = shown["stages"]
@@ -62,7 +62,7 @@ def test_as_json(finished: tuple[Path, Result]) -> None:
         assert (stage["epochs"], stage["epochs_asked"]) == (epochs, epochs)
         assert stage["finished"] is True
         assert stage["best"] == stage["front"][-1]
-        assert list(stage["best"]) == ["trial", "score", "macs", "params", "arch"]
+        assert list(stage["best"]) == ["trial", "score", "macs", "latency_ms", "params", "arch"]
         macs = [trial["macs"] for trial in stage["front"]]
         assert macs == sorted(macs)
     assert [b["G"] for b in shown["handoff"]["blocks"]] == [

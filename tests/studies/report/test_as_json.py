@@ -7,7 +7,8 @@ import json
 from studies.report.as_json import as_json
 from studies.report.gather import Report
 
-KEYS = ["run", "folder", "strategy", "budget_macs", "answer", "candidates", "handoff", "studies"]
+KEYS = ["run", "folder", "strategy", "budget_macs", "objective"]
+KEYS += ["budget_latency_ns", "latency_table", "answer", "candidates", "handoff", "studies"]
 KEYS += ["findings", "rankings", "published", "costs", "environment", "commands", "plan", "missing"]
 
 

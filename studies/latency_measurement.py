@@ -1,0 +1,76 @@
+"""Measuring a run's latency table: once, on the device that begins the search."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from scipy.stats import kendalltau
+
+from hnas.arch import Arch
+from hnas.block_latency import measure
+from hnas.device import describe
+from hnas.errors import StateError
+from hnas.latency_table import LatencyTable
+from hnas.recorded import recorded
+from hnas.space import Space
+from studies.environment import environment
+from studies.latencies import FILE, Measured, TableError, read_measured
+from studies.run import Run
+from studies.watch import Watch
+
+NETWORKS = 8
+"""Random networks of each stage's space that the table is judged by."""
+
+
+def latency_table(run: Run, device: torch.device, watch: Watch) -> LatencyTable:
+    """The run's table of all blocks that it may search, measured where it has none.
+
+    Raises StateError where the run's is of other blocks.
+    """
+    spaces = [stage.space(None) for stage in run.stages]
+    blocks = {block for space in spaces for choices in space.choices for block in choices}
+    blocks |= {block for choices in run.plan.space1().choices for block in choices}
+    blocks |= set(run.plan.net.all_global().blocks)
+    frame, batch = recorded(run.plan.net), run.plan.search.latency_batch
+    here = {**environment(), **describe(device)}
+    kept = read_measured(run)
+    if kept and (kept.frame, kept.table.batch) == (frame, batch) and blocks <= {*kept.table.blocks}:
+        if other := kept.elsewhere(here):
+            watch.note(f"latencies stay those that were measured elsewhere: {other}")
+        return kept.table
+    if kept and run.read("split.json") is not None:
+        raise StateError(
+            f"{run.folder / FILE} was measured for other networks than the run's: restore the one "
+            "that its trials were searched with, or use another --run"
+        )
+    watch.note(f"measuring the latencies of {len(blocks)} blocks, once")
+    whole = networks(spaces, run.seed("latency"))
+    table = measure(run.plan.net, blocks, whole, device, batch=batch, on_round=watch.measured)
+    measured = Measured(table=table, error=table_error(table), frame=frame, environment=here)
+    run.write(FILE, measured.to_dict())
+    watch.note(measured.words)
+    return table
+
+
+def networks(spaces: Sequence[Space], seed: int) -> list[Arch]:
+    """NETWORKS random ones of each space, to judge a table by."""
+    rng = np.random.default_rng(seed)
+    return [space.sample(rng) for space in spaces for _ in range(NETWORKS)]
+
+
+def table_error(table: LatencyTable) -> TableError:
+    """Of a table with measured networks."""
+    sums = [table.of(one.arch) for one in table.whole]
+    measured = [one.measured for one in table.whole]
+    relative = [its / real - 1 for its, real in zip(sums, measured, strict=True)]
+    tau = float(kendalltau(sums, measured).statistic)
+    return TableError(
+        networks=len(sums),
+        mean=math.fsum(map(abs, relative)) / len(relative),
+        worst=max(map(abs, relative)),
+        bias=math.fsum(relative) / len(relative),
+        tau=tau if math.isfinite(tau) else None,
+    )
