@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -50,3 +52,34 @@ def test_it_grows_as_trials_come(count):
     assert ends[-1:] == [count][:count] and len(ends) <= STEPS
     for end, volume in zip(ends, volumes, strict=True):
         assert volume == pytest.approx(hypervolume(points[:end], 100))
+
+
+TWO_COSTS = st.lists(
+    st.tuples(st.sampled_from([0.0, 0.25, 0.5, 1.0]), st.integers(0, 9), st.integers(0, 9)),
+    max_size=12,
+)
+
+
+@given(TWO_COSTS)
+def test_of_two_costs_it_is_the_cells_that_are_dominated(points):
+    cells = [
+        (i, j, k)
+        for i, j, k in itertools.product(range(4), range(8), range(6))
+        if any(a >= (i + 1) / 4 and b <= j and c <= k for a, b, c in points)
+    ]
+    assert hypervolume(points, 8, 6) == pytest.approx(len(cells) / (4 * 8 * 6), abs=1e-12)
+
+
+@given(TWO_COSTS)
+def test_the_front_of_two_costs_is_what_no_point_dominates(points):
+    def dominated(point):
+        return any(
+            other != point
+            and other[0] >= point[0]
+            and other[1] <= point[1]
+            and other[2] <= point[2]
+            for other in points
+        )
+
+    front = [points[i] for i in pareto(points)]
+    assert sorted(front) == sorted({point for point in points if not dominated(point)})

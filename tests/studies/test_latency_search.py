@@ -1,0 +1,200 @@
+"""A search for latency: by a table that is measured once, whatever happens then."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import optuna
+import pytest
+import torch
+from fake_latency import fake_table
+
+from hnas.arch import Arch
+from hnas.block_latency import measure
+from hnas.errors import BudgetError, MismatchError, StateError
+from hnas.scored import Score
+from studies.costs import OBJECTIVES, Costs
+from studies.evolution import elites
+from studies.fake import FakeScorer
+from studies.hypervolume import hypervolume
+from studies.latencies import FILE, read_costs, read_measured
+from studies.plan import Plan, override
+from studies.run import Run, begin_run
+from studies.search import Search
+from studies.searched import read_searched
+from studies.stage import Record, Scorer, SearchRules, front, run_stage
+from studies.status import read_status
+from studies.storage import open_storage, open_study
+from studies.watch import Watch
+
+RULES = SearchRules(trials=24, population=8, seed=1)
+
+
+def study_of(url: str, objective: str) -> optuna.Study:
+    return open_study(open_storage(url, create=True), "s", create=True, objective=objective)
+
+
+def searched(
+    study: optuna.Study, plan: Plan, costs: Costs, trials: int = 24, scorer: Scorer | None = None
+) -> list[Record]:
+    scorer, rules = scorer or FakeScorer(frame=plan.net), replace(RULES, trials=trials)
+    return list(run_stage(study, plan.space2(), scorer, rules, costs=costs).records)
+
+
+class Breaking:
+    """Scores so many, then the power goes."""
+
+    def __init__(self, plan: Plan, after: int) -> None:
+        self._whole, self._left = FakeScorer(frame=plan.net), after
+        self.fingerprint = self._whole.fingerprint
+
+    def score(self, archs: Sequence[Arch]) -> Iterator[Score]:
+        for score in self._whole.score(archs):
+            if not self._left:
+                raise KeyboardInterrupt
+            self._left -= 1
+            yield score
+
+
+@pytest.mark.parametrize("objective", ["latency", "both"])
+def test_broken_off_and_resumed_it_ends_as_unbroken(
+    objective: str, tiny: Plan, tmp_path: Path
+) -> None:
+    costs = override(tiny, objective=objective).costs(fake_table(tiny.space1(), tiny.space2()))
+    whole = searched(study_of(f"sqlite:///{tmp_path}/a.db", objective), tiny, costs)
+    broken = study_of(f"sqlite:///{tmp_path}/b.db", objective)
+    for after in (3, 8, 6):
+        with pytest.raises(KeyboardInterrupt):
+            searched(broken, tiny, costs, scorer=Breaking(tiny, after))
+    parts = searched(broken, tiny, costs)
+    assert [replace(one, seconds=0.0) for one in parts] == [
+        replace(one, seconds=0.0) for one in whole
+    ]
+    assert all(costs.allow(one.arch) for one in whole)
+    assert [one.latency for one in whole] == [costs.spent(one.arch).latency for one in whole]
+
+
+def test_stock_optuna_reads_three_objectives(tiny: Plan, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/study.db"
+    costs = override(tiny, objective="both").costs(fake_table(tiny.space1(), tiny.space2()))
+    found = searched(study_of(url, "both"), tiny, costs)
+    study = optuna.load_study(storage=url, study_name="s")
+    assert study.metric_names == ["held-out accuracy", "FLOPs (MACs)", "latency (ms)"]
+    best = {trial.number for trial in study.best_trials}
+    assert {one.number for one in front(found, "both")} <= best  # of equal ones it keeps all
+    for trial, one in zip(study.trials, found, strict=True):
+        assert trial.values == [one.accuracy, one.macs, (one.latency or 0) / 1e6]
+        assert trial.user_attrs["latency_ns"] == one.latency
+        assert max(trial.constraints.values()) <= 0
+
+
+def test_elites_are_those_of_the_objective(tiny: Plan) -> None:
+    """Latency alone forgets MACs: of two equally fast and accurate networks both may stay."""
+    table = fake_table(tiny.space1(), tiny.space2())
+    costs = {name: override(tiny, objective=name).costs(table) for name in OBJECTIVES}
+    study = open_study(optuna.storages.InMemoryStorage(), "s", create=True, objective="both")
+    pool = searched(study, tiny, costs["both"])
+    for name in ("flops", "latency"):
+        kept = elites(tiny.space2(), costs[name], pool, len(front(pool, name)))
+        assert {one.number for one in front(pool, name)} == {one.number for one in kept}
+
+
+def test_a_study_of_another_objective_or_table_is_refused(tiny: Plan) -> None:
+    table, other = (fake_table(tiny.space1(), tiny.space2(), seed=seed) for seed in (0, 1))
+    plan = override(tiny, objective="latency", latency="10ms")
+    storage = optuna.storages.InMemoryStorage()
+    study = open_study(storage, "s", create=True, objective="latency")
+    searched(study, tiny, plan.costs(table), trials=3)
+    with pytest.raises(MismatchError, match=f"latency_table: stored '{table.digest}', asked"):
+        searched(study, tiny, plan.costs(other))
+    with pytest.raises(MismatchError, match="objective: stored 'latency', asked 'flops'"):
+        searched(study, tiny, tiny.costs())
+    with pytest.raises(MismatchError, match="must maximize held-out accuracy and minimize FLOPs"):
+        open_study(storage, "s", create=True, objective="both")
+
+
+class Notes(Watch):
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.told.append(text)
+
+
+@contextlib.contextmanager
+def steps(run: Run, watch: Watch | None = None):
+    with contextlib.closing(Search(run, torch.device("cpu"), watch)) as search:
+        yield search
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real measurement, of one round."""
+    monkeypatch.setattr("studies.latency_measurement.measure", partial(measure, rounds=1))
+
+
+def test_a_whole_search_keeps_its_table(
+    tiny: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, notes = override(tiny, objective="latency"), Notes()
+    first = begin_run(tmp_path / "first", plan)
+    with steps(first, notes) as search:
+        search.stage(1)
+        search.stage(2)
+        result = search.finish()
+    measured = read_measured(first)
+    assert measured is not None and measured.error.networks == 16
+    assert notes.told[0].startswith("measuring the latencies of ")
+    assert notes.told[1] == measured.words and "Kendall's tau" in measured.words
+    kept = (first.folder / FILE).read_bytes()
+
+    # The same table on "another machine": the same search, and it says so.
+    moved = {**json.loads(kept), "cpu": "Another"}
+    second = begin_run(tmp_path / "second", plan)
+    second.write(FILE, moved)
+    monkeypatch.setattr("studies.latency_measurement.measure", None)  # nothing is measured again
+    notes = Notes()
+    with steps(second, notes) as search:
+        search.stage(1)
+        search.stage(2)
+        again = search.finish()
+    assert notes.told[0].startswith(
+        "latencies stay those that were measured elsewhere: cpu Another"
+    )
+    assert again == result
+    status, other = read_status(first), read_status(second)
+    for one, same in zip(status.stages, other.stages, strict=True):
+        timeless = [replace(record, seconds=0.0) for record in same.front]
+        assert [replace(record, seconds=0.0) for record in one.front] == timeless
+
+    costs = read_costs(first)
+    assert status.result is not None and costs.table is not None
+    winner, plain = status.result.winner, status.result.all_global
+    assert winner.latency == costs.table.of(winner.arch)
+    assert plain.latency == costs.table.plain[plain.d]
+    assert plain.d == costs.table.widest(winner.latency)
+    for stage in read_searched(first):
+        assert stage.costs.conditions() == costs.conditions()
+        points = [stage.costs.point(record) for record in stage.records]
+        assert 0 <= hypervolume(points, *stage.costs.bounds) < 1
+
+
+def test_a_latency_that_nothing_has_can_be_mended(tiny: Plan, tmp_path: Path) -> None:
+    run = begin_run(tmp_path / "run", override(tiny, objective="latency", latency="1ns"))
+    with steps(run) as search, pytest.raises(BudgetError, match=r"stage 1: .*the fastest takes 0"):
+        search.stage(1)
+    mended = begin_run(tmp_path / "run", override(tiny, objective="latency", latency="1s"))
+    with steps(mended) as search:
+        assert search.stage(1).records
+
+
+def test_a_damaged_table_is_told(tiny: Plan, tmp_path: Path) -> None:
+    run = begin_run(tmp_path / "run", override(tiny, objective="latency"))
+    run.write(FILE, {"table": {}})
+    with pytest.raises(StateError, match=r"latency.json is no latency table .*Restore it"):
+        read_costs(run)
