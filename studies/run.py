@@ -5,6 +5,7 @@ run.json        versions, device, split and the storage (without its password)
 split.json      which images are trained on, scored on, tested on
 study.db        its studies, unless another storage is used
 checkpoints/    the supernets; networks/ the retrained networks
+artifacts/      drawings of elites, for the dashboard
 result.json     the answer, once the test set has been read
 """
 

@@ -46,3 +46,19 @@ def chromium() -> Iterator[Any]:
             yield browser
         finally:
             browser.quit()
+
+
+def seen(browser: Any, css: str, text: str = "") -> Any:
+    """The first element that is shown and has this text; waited for, also where the page is being
+    drawn anew."""
+    from selenium.common.exceptions import StaleElementReferenceException
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    def there(driver: Any) -> Any:
+        for element in driver.find_elements("css selector", css):
+            if text in element.text and element.is_displayed():
+                return element
+        return None
+
+    waiting = WebDriverWait(browser, 60, ignored_exceptions=[StaleElementReferenceException])
+    return waiting.until(there, f"no {css} with {text!r}")

@@ -61,14 +61,14 @@ def fronts(
     for i, stage in enumerate(one for one in shown.stages if one.searched):
         traces.append(
             {
-                "name": f"stage {stage.number}: front, inherited weights",
+                "name": f"front of stage {stage.number}",
                 "x": [measure.of(record) for record in stage.front],
                 "y": [record.accuracy for record in stage.front],
                 "text": [f"trial {r.number}: {glyphs(r.arch)}" for r in stage.front],
                 # Of two costs together the front is no staircase of either.
                 "mode": "lines+markers" if alone else "markers",
                 "line": {"shape": "hv", "color": COLOURS[i % 7], "dash": DASHES[i % 4]},
-                "marker": {"symbol": SYMBOLS[i % 7], "size": 9},
+                "marker": {"symbol": SYMBOLS[i % 7], "size": 8},
             }
         )
     if shown.result is not None:
@@ -97,8 +97,10 @@ def fronts(
         ) + f"%{{y:.4f}} at %{{x:{measure.digits}}} {measure.short}<extra></extra>"
     layout = _layout(
         f"Accuracy against {measure.metric.split()[0]}, all stages",
+        "Fronts: inherited weights, held-out images."
+        + (" Published: ImageNet's validation images." if beside else ""),
         x=measure.axis,
-        y="accuracy on held-out images",
+        y="accuracy",
     )
     if measure.name == "macs":
         layout["xaxis"]["tickformat"] = "~s"
@@ -106,7 +108,6 @@ def fronts(
     if beside:
         layout["xaxis"] |= {"type": "log", "dtick": "D2"}
         layout["xaxis"]["range"] = _around([math.log10(one) for one in costs])
-        layout["yaxis"]["title"]["text"] += "; published: ImageNet, validation images"
     return {"data": traces, "layout": layout}
 
 
@@ -121,7 +122,7 @@ def _retrained(result: Result, measure: Measure) -> list[Figure]:
     plain = [one for one in [result.all_global] if measure.of(one) is not None]
     rows: list[tuple[str, Sequence[Tested], Figure]] = [
         ("retrained alone", result.candidates, {"symbol": "diamond-open", "size": 11}),
-        ("the winner, alone", [result.winner], {"symbol": "star", "size": 15}),
+        ("winner, alone", [result.winner], {"symbol": "star", "size": 15}),
     ]
     if plain:
         mark: Figure = {"symbol": "x-thin", "size": 9, "line": {"width": 2}}
@@ -172,9 +173,10 @@ def hypervolume_growth(searched: Searched, stage: int) -> Figure:
     }
     layout = _layout(
         f"Hypervolume of stage {stage}",
-        x="trials",
-        y="share of accuracy 0 to 1 x "
+        "The share that the trials dominate of accuracy 0 to 1 x "
         + " x ".join(f"{one.short} 0 to budget" for one in measures(costs.objective)),
+        x="trials",
+        y="hypervolume",
     )
     return {"data": [trace], "layout": layout}
 
@@ -195,18 +197,15 @@ def global_groups(searched: Searched, stage: int) -> Figure:
         ],
         "zmin": 0,
         "zmax": 1,
-        "xgap": 1,
+        "xgap": 1 if len(ordered) <= 60 else 0,
         "ygap": 1,
         "colorscale": LOCAL_TO_GLOBAL,
-        "colorbar": {
-            "title": {"text": "share of<br>global groups"},
-            "tickformat": ".0%",
-            "outlinewidth": 0,
-        },
+        "colorbar": {"tickformat": ".0%", "outlinewidth": 0},
         "hovertemplate": "block %{y}, generation %{x}: %{z:.0%} global<extra></extra>",
     }
     layout = _layout(
         f"Global groups of each block, stage {stage}",
+        "The mean share of a generation: from all local (light) to all global (dark).",
         x=f"generation, of {searched.population} trials",
         y="block",
     )
@@ -227,14 +226,19 @@ def glyphs(arch: Arch) -> str:
     return "".join(GLYPHS[block.kind] for block in arch.blocks)
 
 
-def _layout(title: str, *, x: str, y: str) -> Figure:
+def _layout(title: str, explained: str, *, x: str, y: str) -> Figure:
     axis = {"gridcolor": "#E5E5E5", "linecolor": GREY, "zeroline": False, "automargin": True}
     return {
-        "title": {"text": title, "x": 0.02, "font": {"size": 17}},
+        "title": {
+            "text": title,
+            "subtitle": {"text": explained, "font": {"size": 12, "color": GREY}},
+            "x": 0.02,
+            "font": {"size": 17},
+        },
         "xaxis": {**axis, "title": {"text": x}},
-        "yaxis": {**axis, "title": {"text": y}},
-        "legend": {"orientation": "h", "y": -0.22, "yanchor": "top"},
-        "margin": {"t": 60, "r": 30},
+        "yaxis": {**axis, "title": {"text": y, "standoff": 12}},
+        "legend": {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"},
+        "margin": {"t": 80, "r": 30, "b": 60},
         "font": {"family": "Roboto, Helvetica, Arial, sans-serif"},
         "plot_bgcolor": "#FFFFFF",
     }

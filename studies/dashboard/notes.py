@@ -167,13 +167,17 @@ def _alone(shown: ShownRun, record: Record) -> Iterator[str]:
 
 
 def _origin(shown: ShownRun, stage: Shown, record: Record) -> Iterator[str]:
-    handoff = stage.attrs.get("handoff", {})
+    handoff, arch = stage.attrs.get("handoff", {}), record.arch.to_dict()
     for other in shown.stages:
         if other.name == handoff.get("from"):
             trial = _trial(other, handoff["trial"])
             yield f"its global and local groups are those of {trial} of stage {other.number}"
         elif other.name == handoff.get("to") and handoff.get("trial") == record.number:
             yield f"stage {other.number} goes on from it"
+        if other.name == _begun_with(stage) and arch in stage.attrs["front"]["archs"]:
+            yield f"stage {other.number} begins with it, scored anew"
+        elif stage.name == _begun_with(other) and arch in other.attrs["front"]["archs"]:
+            yield f"it is of the front of stage {other.number}, scored anew"
 
 
 def _blocks(picture: Picture) -> str:

@@ -6,6 +6,7 @@ import json
 import shutil
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
-from browser import chromium
+from browser import chromium, seen
 from click.testing import CliRunner, Result
 
 from cli.main import hnas
@@ -190,19 +191,6 @@ def address(finished: tuple[Path, Result]) -> Iterator[str]:
         yield address
 
 
-def seen(browser: Any, css: str, text: str = "") -> Any:
-    """The first element that is shown, of this text; waited for."""
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    def there(driver: Any) -> Any:
-        for element in driver.find_elements("css selector", css):
-            if text in element.text and element.is_displayed():
-                return element
-        return None
-
-    return WebDriverWait(browser, 20).until(there, f"no {css} with {text!r}")
-
-
 def complaints(browser: Any) -> list[str]:
     """Of the console, since this was asked last."""
     return [entry["message"] for entry in browser.get_log("browser")]
@@ -246,13 +234,15 @@ def test_an_elite_has_its_note_and_its_drawing(browser: Any, address: str) -> No
     assert seen(browser, "h2", f"rial {elite['number']}, on the front of stage 2")
     assert seen(browser, "table th", "of the MACs")
     assert seen(browser, "p, span, div", "architecture.svg")
-    for picture in (
-        seen(browser, "img[alt*='◧'], img[alt*='■'], img[alt*='□']"),
-        seen(browser, "img[alt='architecture.svg']"),
-    ):
-        width = browser.execute_script("return arguments[0].naturalWidth", picture)
-        assert elite["artifacts"][0]["artifact_id"] in picture.get_attribute("src")
-        assert width > 100, "it was loaded and is a picture"
+    assert seen(browser, "img[alt='architecture.svg']")
+    pictures = "return [...document.querySelectorAll('img')].map(i => [i.src, i.naturalWidth])"
+    until = time.monotonic() + 20
+    while not all(width > 100 for _, width in browser.execute_script(pictures)):
+        assert time.monotonic() < until, "they are loaded and are pictures"
+        time.sleep(0.1)
+    sources = [source for source, _ in browser.execute_script(pictures)]
+    assert len(sources) == 2, "the one in the note, and the artifact's"
+    assert all(elite["artifacts"][0]["artifact_id"] in source for source in sources)
     assert complaints(browser) == []
 
 

@@ -182,13 +182,18 @@ def test_a_third_stage_says_that_it_begins_with_a_front(tmp_path: Path, tiny: Pl
     run = begin_run(tmp_path / "found", refined(tiny))
     fake_runs.search(run, 1, 2, 3)
     with opened(run, 2) as second:
-        archs = [record.arch.to_dict() for record in front(second)]
+        archs = [record.arch.to_dict() for record in front(second)[1:]]
         second.set_user_attr(FRONT, {"archs": archs, "to": run.study_name(3)})
     annotate(run)
     assert "Stage 3 begins with its front." in note_of(run, 2)
     assert "It begins with the front of stage 2, scored anew." in note_of(run, 3)
     for stage in (1, 2, 3):
         assert note_of(run, stage).count("`found-stage") == 3
+    for elite in elites_of(run, 2):
+        told = "stage 3 begins with it" in note_of(run, 2, elite.number)
+        assert told == (elite.arch.to_dict() in archs)
+    again = [elite for elite in elites_of(run, 3) if elite.arch.to_dict() in archs]
+    assert all("it is of the front of stage 2" in note_of(run, 3, r.number) for r in again)
 
 
 def test_a_rescored_study_has_its_own(run: Run) -> None:

@@ -51,7 +51,7 @@ def test_where_groups_are_fixed_they_are_not_drawn(shown: ShownRun) -> None:
 def test_the_fronts_of_all_stages_are_drawn(shown: ShownRun) -> None:
     figure = fronts(shown)
     for stage in shown.stages:
-        trace = named(figure, f"stage {stage.number}: front")
+        trace = named(figure, f"front of stage {stage.number}")
         assert stage.searched is not None
         best = front(stage.searched.records)
         assert list(zip(trace["x"], trace["y"], strict=True)) == [
@@ -66,7 +66,7 @@ def test_the_answer_and_the_budget_are_drawn(shown: ShownRun) -> None:
     assert shown.result is not None
     figure = fronts(shown)
     assert named(figure, "retrained")["x"] == [one.macs for one in shown.result.candidates]
-    assert named(figure, "the winner")["y"] == [shown.result.winner.accuracy]
+    assert named(figure, "winner")["y"] == [shown.result.winner.accuracy]
     assert named(figure, "all-global")["x"] == [shown.result.all_global.macs]
     budget = shown.run.plan.budget()
     assert named(figure, "budget")["x"] == [budget, budget]
@@ -78,7 +78,8 @@ def test_a_search_that_goes_on_has_no_answer(tmp_path: Path, tiny: Plan) -> None
     run = begin_run(tmp_path / "begun", tiny)
     fake_runs.search(run, 1, trials=3)
     shown = read_shown(run, open_storage(run.storage))
-    assert [trace["name"][:7] for trace in fronts(shown)["data"]] == ["stage 1", "budget,"]
+    names = [trace["name"] for trace in fronts(shown)["data"]]
+    assert names == ["front of stage 1", f"budget, {run.plan.budget():,} MACs"]
     assert figures(shown, shown.stages[1], ()) == {}
 
 
