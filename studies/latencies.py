@@ -51,8 +51,9 @@ class Measured:
         table, found, here = self.table, self.error, self.environment
         on = here["cpu"] if here["device"] == "cpu" else here["device"]
         tau = "" if found.tau is None else f", Kendall's tau {found.tau:.2f}"
+        threads = "1 CPU thread" if here["threads"] == "1" else f"{here['threads']} CPU threads"
         return (
-            f"latencies of {len(table.blocks)} blocks on {on}, {here['threads']} CPU threads, "
+            f"latencies of {len(table.blocks)} blocks on {on}, {threads}, "
             f"batch {table.batch} (spread {table.spread:.1%}); sums of them are off by "
             f"{found.mean:.1%} on average, {found.worst:.1%} at worst, on {found.networks} random "
             f"networks{tau}"

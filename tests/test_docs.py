@@ -16,6 +16,7 @@ DOCUMENTS = (
         "docs/api.md",
         "docs/export.md",
         "docs/imagenet.md",
+        "docs/latency.md",
         "docs/tutorial.md",
         "docs/paper.md",
         "docs/performance.md",

@@ -12,6 +12,7 @@ from pathlib import Path
 import optuna
 import pytest
 import torch
+from dashboard_api import asked
 from fake_latency import fake_table
 
 from hnas.arch import Arch
@@ -91,6 +92,21 @@ def test_stock_optuna_reads_three_objectives(tiny: Plan, tmp_path: Path) -> None
         assert trial.values == [one.accuracy, one.macs, (one.latency or 0) / 1e6]
         assert trial.user_attrs["latency_ns"] == one.latency
         assert max(trial.constraints.values()) <= 0
+
+
+def test_the_dashboard_shows_three_objectives(tiny: Plan, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/study.db"
+    costs = override(tiny, objective="both").costs(fake_table(tiny.space1(), tiny.space2()))
+    found = searched(study_of(url, "both"), tiny, costs)
+    get = asked(url)
+    (summary,) = get("/api/studies")["study_summaries"]
+    assert summary["directions"] == ["maximize", "minimize", "minimize"]
+    detail = get(f"/api/studies/{summary['study_id']}", "after=0")
+    assert detail["objective_names"] == ["held-out accuracy", "FLOPs (MACs)", "latency (ms)"]
+    assert len(detail["trials"]) == len(found)
+    for shown, one in zip(detail["trials"], found, strict=True):
+        assert shown["values"] == [one.accuracy, one.macs, (one.latency or 0) / 1e6]
+        assert shown["constraints"] == costs.excess(one)
 
 
 def test_elites_are_those_of_the_objective(tiny: Plan) -> None:

@@ -1,20 +1,17 @@
 import dataclasses
-import io
 import itertools
-import json
 import math
 import os
 import subprocess
 import sys
 import threading
 import time
-import warnings
 from pathlib import Path
-from wsgiref.util import setup_testing_defaults
 
 import numpy as np
 import optuna
 import pytest
+from dashboard_api import asked
 
 import studies.stage
 from hnas.cost import cost
@@ -300,7 +297,7 @@ def test_killed_three_times_on_sqlite_it_ends_as_if_unbroken(tmp_path, unbroken)
         child = subprocess.Popen(
             [sys.executable, "-c", PROGRAM.format(tests=str(tests)), url],
             cwd=tests.parents[1],
-            env={**os.environ, "PYTHONPATH": str(tests.parents[1])},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, tests.parents[:2]))},
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -342,25 +339,7 @@ def test_stock_optuna_continues_with_the_last_generation_as_parents(url):
 
 
 def test_the_dashboard_shows_the_study(url):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of its own libraries
-        from optuna_dashboard import wsgi
-
-    app = wsgi(optuna.storages.RDBStorage(url))
-
-    def get(path, query=""):
-        request = {"PATH_INFO": path, "QUERY_STRING": query}
-        setup_testing_defaults(request)
-        request["wsgi.input"] = io.BytesIO()
-        answer = []
-
-        def start(status, headers, error=None):
-            answer.append(status)
-
-        body = b"".join(app(request, start))
-        assert answer == ["200 OK"]
-        return json.loads(body)
-
+    get = asked(url)
     (summary,) = get("/api/studies")["study_summaries"]
     assert summary["study_name"] == "stage 1"
     detail = get(f"/api/studies/{summary['study_id']}", "after=0")
