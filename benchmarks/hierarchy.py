@@ -30,7 +30,7 @@ import torch
 from optuna.storages import InMemoryStorage
 
 from benchmarks.common import machine
-from benchmarks.ground_truth import PRESET, TABLE, images
+from benchmarks.ground import DIGITS
 from hnas.arch import Arch
 from hnas.cost import cost
 from hnas.rules import AugmentRules, ScoreRules, TrainingRules
@@ -45,15 +45,15 @@ from studies.proposer import starting_from
 from studies.stage import SearchRules, best_by_score, front, run_stage
 from studies.storage import Record, open_study, quiet
 
-REPORT = TABLE.with_name("hierarchy_digits.json")
-FRAME: Frame = replace(PRESET.net, M=2)
+REPORT = DIGITS.result("hierarchy", "json")
+FRAME: Frame = replace(DIGITS.frame, M=2)
 FIXED = {"d_k": 48, "d_z": 4, "E": 1, "K": 17}
 CANDIDATES = {"d_k": (24, 48), "d_z": (2, 4), "E": (1, 2), "K": (5, 17)}
 JOINT: Space = size_space(FRAME, None, **CANDIDATES)
 FIRST: Space = distribution_space(FRAME, **FIXED)
 BUDGET = cost(FRAME, FRAME.all_global()).macs
 COSTS = Costs(frame=FRAME, flops=BUDGET)
-TRAINING: TrainingRules = replace(PRESET.stage1.training, batch=64, epochs=250)
+TRAINING: TrainingRules = replace(DIGITS.supernet, epochs=250)
 """The epochs that the preset's two stages have together."""
 POPULATION = 16
 TRIALS = (64, 128, 256)
@@ -69,7 +69,7 @@ def everything() -> list[Arch]:
 
 def scored(seed: int) -> tuple[Scores, Scores]:
     """By one supernet: on the images that a search scores on, and on those that judge."""
-    data, kept = images()
+    data, kept = DIGITS.images
     weights, order = np.random.SeedSequence((seed, 2)).generate_state(2).tolist()
     net = Supernet(JOINT).reset(weights)
     train_supernet(net, data, TRAINING, AugmentRules(), seed=order)

@@ -1,7 +1,8 @@
-"""Supernets of the small space, trained by each rule at equal cost, and what they score.
+"""Supernets of the small spaces, trained by each rule at equal cost, and what they score.
 
-A supernet sees what a search may see of `benchmarks.ground_truth`'s images. All 256 distributions
-are scored with it; a scoring is a line of results/inherited_digits.jsonl, which is not made twice.
+A supernet sees what a search may see of `benchmarks.ground`'s images. All distributions of the
+table are scored with it; a scoring is a line of results/inherited_NAME.jsonl, which is not made
+twice.
 """
 
 from __future__ import annotations
@@ -17,21 +18,12 @@ import numpy as np
 import torch
 
 from benchmarks.common import machine
-from benchmarks.ground_truth import PRESET, SPACE, TABLE, arch_of, distributions, images
+from benchmarks.ground import Ground
 from hnas.recorded import recorded
-from hnas.rules import AugmentRules, ScoreRules, TrainingRules
+from hnas.rules import ScoreRules
 from hnas.score import scores
 from hnas.supernet import Supernet
 from hnas.training.supernet import train_supernet
-
-INHERITED = TABLE.with_name("inherited_digits.jsonl")
-TRAINING: TrainingRules = replace(PRESET.stage1.training, batch=64)
-"""The preset's 150 epochs, of 8 batches as in the preset: 1,200 forward and backward passes."""
-SCORE = PRESET.score
-USUAL = (SCORE.recalibration, 288)
-"""The preset's way to score: (recalibration, held-out) images, all of the latter."""
-WAYS = tuple(itertools.product((32, 128, 256, 575), (72, 144, 288)))
-"""Ways to score, the usual one among them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,20 +44,25 @@ class Scored:
         return self.recalibration, self.held_out
 
 
-def supernet(rule: str, seed: int) -> Supernet:
+def lines(ground: Ground) -> Path:
+    """Where its scorings lie."""
+    return ground.result("inherited", "jsonl")
+
+
+def supernet(ground: Ground, rule: str, seed: int) -> Supernet:
     """Trained as a run's stage 1 is, from a seed of its own."""
-    data, _ = images()
+    data, _ = ground.images
     weights, order = np.random.SeedSequence((seed, 1)).generate_state(2).tolist()
-    net = Supernet(SPACE).reset(weights)
-    rules = replace(TRAINING, subnets=rule)
-    train_supernet(net, data, rules, AugmentRules(), seed=order)
+    net = Supernet(ground.space).reset(weights)
+    rules = replace(ground.supernet, subnets=rule)
+    train_supernet(net, data, rules, ground.augment, seed=order)
     return net
 
 
-def score(net: Supernet, rule: str, seed: int, way: tuple[int, int]) -> Scored:
-    data, _ = images()
-    rules = ScoreRules(recalibration=way[0], held_out=way[1], batch=SCORE.batch)
-    found = list(scores(net, [arch_of(G) for G in distributions()], data, rules))
+def score(ground: Ground, net: Supernet, rule: str, seed: int, way: tuple[int, int]) -> Scored:
+    data, _ = ground.images
+    rules = ScoreRules(recalibration=way[0], held_out=way[1])
+    found = list(scores(net, [ground.arch_of(G) for G in ground.distributions], data, rules))
     return Scored(
         rule=rule,
         seed=seed,
@@ -76,31 +73,34 @@ def score(net: Supernet, rule: str, seed: int, way: tuple[int, int]) -> Scored:
     )
 
 
-def inherited(path: Path = INHERITED) -> list[Scored]:
+def inherited(ground: Ground) -> list[Scored]:
     """What has been scored."""
-    lines = path.read_text().splitlines()[1:] if path.exists() else []
+    path = lines(ground)
+    found = path.read_text().splitlines()[1:] if path.exists() else []
     return [
         Scored(**{**one, "accuracy": tuple(one["accuracy"]), "loss": tuple(one["loss"])})
-        for one in map(json.loads, lines)
+        for one in map(json.loads, found)
     ]
 
 
-def collect(rules: Sequence[str], supernets: int) -> list[Scored]:
+def collect(ground: Ground, rules: Sequence[str], supernets: int) -> list[Scored]:
     """Trains and scores what is missing; a line a scoring, written when it is done."""
-    if not INHERITED.exists():
-        about = {"training": recorded(TRAINING), **machine(torch.get_num_threads())}
-        INHERITED.write_text(json.dumps(about) + "\n")
+    path = lines(ground)
+    if not path.exists():
+        about = {"training": recorded(ground.supernet), **machine(torch.get_num_threads())}
+        path.write_text(json.dumps(about) + "\n")
     for seed, rule in itertools.product(range(supernets), rules):
-        done = {one.way for one in inherited() if (one.rule, one.seed) == (rule, seed)}
-        missing = [way for way in (WAYS if rule == rules[0] else (USUAL,)) if way not in done]
+        done = {one.way for one in inherited(ground) if (one.rule, one.seed) == (rule, seed)}
+        ways = ground.ways if rule == rules[0] else [ground.usual]
+        missing = [way for way in ways if way not in done]
         if not missing:
             continue
-        net = supernet(rule, seed)
+        net = supernet(ground, rule, seed)
         for way in missing:
-            line = json.dumps(asdict(score(net, rule, seed, way)), separators=(",", ":"))
-            with INHERITED.open("a") as file:
-                file.write(line + "\n")
+            made = score(ground, net, rule, seed, way)
+            with path.open("a") as file:
+                file.write(json.dumps(asdict(made), separators=(",", ":")) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
         print(f"supernet {seed} by {rule}: scored in {len(missing)} ways", flush=True)
-    return [one for one in inherited() if one.rule in rules and one.seed < supernets]
+    return [one for one in inherited(ground) if one.rule in rules and one.seed < supernets]

@@ -1,11 +1,11 @@
 """Does a supernet rank as training alone does? Every rule of subnets, against the ground truth.
 
-    python -m benchmarks.ranking [--rules uniform,fair] [--supernets 3]
+    python -m benchmarks.ranking [--of digits] [--rules uniform,fair] [--supernets 3]
 
 What is missing of `benchmarks.inherited` is trained and scored first. Then every supernet's scores
 are compared with the table of `benchmarks.ground_truth`, beside what one training alone says; the
 first rule's also where they were scored in other ways: fewer images, or by loss.
-Prints the tables of docs/ranking.md, writes results/ranking_digits.json and docs/ranking.svg.
+Prints the tables of docs/ranking.md, writes results/ranking_NAME.json and docs/ranking-NAME.svg.
 """
 
 from __future__ import annotations
@@ -22,23 +22,24 @@ import torch
 from matplotlib.figure import Figure
 
 from benchmarks.common import machine
-from benchmarks.ground_truth import FRAME, TABLE, arch_of, complete, distributions, read
-from benchmarks.inherited import USUAL, WAYS, Scored, collect
+from benchmarks.ground import DIGITS, GROUNDS, RESULTS, Ground
+from benchmarks.ground_truth import complete, read, table
+from benchmarks.inherited import Scored, collect
 from hnas.cost import cost
 from hnas.sampling import RULES
 from studies.agreement import Agreement, Estimate, Numbers, agreement, estimate, kendall
 from studies.figures import COLOURS, MARKERS, panels, save
 
-REPORT = TABLE.with_name("ranking_digits.json")
-FIGURE = TABLE.parents[2] / "docs" / "ranking.svg"
+DOCS = RESULTS.parents[1] / "docs"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Truth:
     """The table as arrays: seeds in rows, distributions in columns."""
 
+    ground: Ground
     index: tuple[int, ...]
-    """Which of `distributions()` the columns are."""
+    """Which of `ground.distributions` the columns are."""
     seeds: tuple[int, ...]
     accuracy: Numbers
     """On the table's own images."""
@@ -46,13 +47,14 @@ class Truth:
     """On the images that a search scores on."""
 
 
-def truth(seeds: Sequence[int]) -> Truth:
+def truth(ground: Ground, seeds: Sequence[int]) -> Truth:
     """Of the distributions that have been trained from all of these seeds."""
-    found = {(row.seed, row.G): row for row in read()[1]}
-    everything = distributions()
+    found = {(row.seed, row.G): row for row in read(table(ground))[1]}
+    everything = ground.distributions
     index = tuple(i for i, G in enumerate(everything) if all((seed, G) in found for seed in seeds))
     rows = [[found[seed, everything[i]] for i in index] for seed in seeds]
     return Truth(
+        ground=ground,
         index=index,
         seeds=tuple(seeds),
         accuracy=np.array([[row.accuracy for row in line] for line in rows]),
@@ -60,12 +62,12 @@ def truth(seeds: Sequence[int]) -> Truth:
     )
 
 
-def pick(guess: Sequence[float], index: Sequence[int] | None = None) -> int:
+def pick(ground: Ground, guess: Sequence[float], index: Sequence[int] | None = None) -> int:
     """What a search takes: the highest score; of equal ones the cheaper, then the earlier. `index`
-    says which of `distributions()` the scores are of, all by default."""
-    everything = distributions()
+    says which of `ground.distributions` the scores are of, all by default."""
+    everything = ground.distributions
     named = [everything[i] for i in index or range(len(everything))]
-    macs = [cost(FRAME, arch_of(G)).macs for G in named]
+    macs = [cost(ground.frame, ground.arch_of(G)).macs for G in named]
     return min(range(len(guess)), key=lambda i: (-guess[i], macs[i], i))
 
 
@@ -97,7 +99,7 @@ def judged(one: Scored, of: Truth) -> Agreement:
     """One supernet's scores."""
     columns = list(of.index)
     guess = np.array(one.accuracy)[columns]
-    taken = pick(one.accuracy)
+    taken = pick(of.ground, one.accuracy)
     return agreement(
         guess,
         of.accuracy,
@@ -111,9 +113,8 @@ def compare_rules(
 ) -> dict[str, Any]:
     """For each rule its taus: over everything, and beside the reference where there are four
     seeds."""
-    by_rule = {
-        rule: [one for one in found if one.rule == rule and one.way == USUAL] for rule in rules
-    }
+    usual = [one for one in found if one.way == most.ground.usual]
+    by_rule = {rule: [one for one in usual if one.rule == rule] for rule in rules}
     first = by_rule[rules[0]]
     return {
         rule: {
@@ -126,7 +127,9 @@ def compare_rules(
             "supernets": [
                 {
                     "seed": one.seed,
-                    "pick": "".join(map(str, distributions()[pick(one.accuracy)])),
+                    "pick": "".join(
+                        map(str, most.ground.distributions[pick(most.ground, one.accuracy)])
+                    ),
                     "over all": asdict(judged(one, most)),
                     "beside the reference": asdict(judged(one, all_seeds)),
                 }
@@ -143,8 +146,8 @@ def one_training(of: Truth) -> dict[str, Any]:
     picks, better = [], []
     for s in range(len(of.seeds)):
         others = np.delete(of.accuracy, s, axis=0).mean(axis=0)
-        taken = pick([float(one) for one in of.score_accuracy[s]], of.index)
-        picks.append("".join(map(str, distributions()[of.index[taken]])))
+        taken = pick(of.ground, [float(one) for one in of.score_accuracy[s]], of.index)
+        picks.append("".join(map(str, of.ground.distributions[of.index[taken]])))
         better.append(float(np.mean(others > others[taken])))
     return {"picks": picks, "better": better}
 
@@ -166,12 +169,12 @@ def retrained_better(one: Scored, of: Truth, top: int = 5) -> float:
 def compare_ways(found: Sequence[Scored], rule: str, most: Truth) -> list[dict[str, Any]]:
     """How a rule's supernets are scored: images, and accuracy or loss."""
     made = []
-    for way, value in itertools.product(WAYS, ("accuracy", "loss")):
+    for way, value in itertools.product(most.ground.ways, ("accuracy", "loss")):
         those = [one for one in found if one.rule == rule and one.way == way]
         sign = 1 if value == "accuracy" else -1
         guesses = [[sign * number for number in getattr(one, value)] for one in those]
         mean = most.accuracy.mean(axis=0)
-        better = [float(np.mean(mean > mean[pick(guess)])) for guess in guesses]
+        better = [float(np.mean(mean > mean[pick(most.ground, guess)])) for guess in guesses]
         made.append(
             {
                 "recalibration": way[0],
@@ -227,9 +230,10 @@ def figure(found: Sequence[Scored], rules: Sequence[str], most: Truth) -> Figure
     """A scatter plot a rule: the first supernet's scores against accuracy alone."""
     drawing, axes = panels(1, len(rules), width=3.2 * len(rules), height=3.4)
     mean = most.accuracy.mean(axis=0)
-    locals_ = np.array([sum(distributions()[i]) for i in most.index])
+    ground = most.ground
+    locals_ = np.array([sum(ground.distributions[i]) for i in most.index])
     for ax, rule in zip(axes, rules, strict=True):
-        one = next(one for one in found if (one.rule, one.seed, one.way) == (rule, 0, USUAL))
+        one = next(o for o in found if (o.rule, o.seed, o.way) == (rule, 0, ground.usual))
         guess = np.array(one.accuracy)[list(most.index)]
         for low, high, colour, marker in zip((0, 4, 8), (3, 7, 12), COLOURS, MARKERS, strict=False):
             inside = (low <= locals_) & (locals_ <= high)
@@ -247,26 +251,28 @@ def figure(found: Sequence[Scored], rules: Sequence[str], most: Truth) -> Figure
 def main() -> None:
     assert __doc__
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--of", choices=GROUNDS, default=DIGITS.name, help="[digits]")
     parser.add_argument("--rules", default=",".join(RULES), help=f"[{','.join(RULES)}]")
     parser.add_argument("--supernets", type=int, default=3, help="of each rule [3]")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    rules = options.rules.split(",")
-    found = collect(rules, options.supernets)
-    _, rows = read()
-    all_seeds, most = truth(sorted({row.seed for row in rows})), truth(complete(rows))
+    ground, rules = GROUNDS[options.of], options.rules.split(",")
+    found = collect(ground, rules, options.supernets)
+    _, rows = read(table(ground))
+    all_seeds = truth(ground, sorted({row.seed for row in rows}))
+    most = truth(ground, complete(ground, rows))
     made = {
         **machine(1),
-        "command": "python -m benchmarks.ranking",
+        "command": f"python -m benchmarks.ranking --of {ground.name}",
         "seeds": most.seeds,
         "reference on": len(all_seeds.index),
         "rules": compare_rules(found, rules, all_seeds, most),
         "one training": one_training(all_seeds),
         "ways": compare_ways(found, rules[0], most),
     }
-    REPORT.write_text(json.dumps(made, indent=1) + "\n")
+    ground.result("ranking", "json").write_text(json.dumps(made, indent=1) + "\n")
     show(made)
-    save(figure(found, rules, most), FIGURE)
+    save(figure(found, rules, most), DOCS / f"ranking-{ground.name}.svg")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ import numpy as np
 import optuna
 
 from benchmarks.common import machine
-from benchmarks.ground_truth import FRAME, SPACE, TABLE, Row, arch_of, complete, read
+from benchmarks.ground import DIGITS
+from benchmarks.ground_truth import Row, complete, read, table
 from hnas.arch import Arch
 from hnas.cost import cost
 from hnas.scored import Score
@@ -34,8 +35,8 @@ from studies.stage import SearchRules, run_stage
 from studies.storage import Record, open_study, quiet
 
 PROPOSERS = (NSGA2, SPOS, RANDOM)
-BUDGET = cost(FRAME, FRAME.all_global()).macs
-COSTS = Costs(frame=FRAME, flops=BUDGET)
+BUDGET = cost(DIGITS.frame, DIGITS.frame.all_global()).macs
+COSTS = Costs(frame=DIGITS.frame, flops=BUDGET)
 TRIALS = (16, 32, 48, 64, 96, 128)
 POPULATION = 16
 
@@ -49,7 +50,7 @@ class TableScorer:
     def __init__(self, rows: Iterable[Row], value: str = "accuracy") -> None:
         found: dict[Arch, list[Row]] = defaultdict(list)
         for row in rows:
-            found[arch_of(row.G)].append(row)
+            found[DIGITS.arch_of(row.G)].append(row)
         self.accuracy = {
             arch: float(np.mean([getattr(row, value) for row in those]))
             for arch, those in found.items()
@@ -67,13 +68,13 @@ def search(scorer: TableScorer, proposer: Proposer, *, trials: int, seed: int) -
     with quiet():
         study = open_study(optuna.storages.InMemoryStorage(), "table", create=True)
     rules = SearchRules(trials=trials, population=POPULATION, seed=seed)
-    result = run_stage(study, SPACE, scorer, rules, costs=COSTS, proposer=proposer)
+    result = run_stage(study, DIGITS.space, scorer, rules, costs=COSTS, proposer=proposer)
     return list(result.records)
 
 
 def true_hypervolume(scorer: TableScorer) -> float:
     """Of all networks: no search can have more."""
-    points = [(acc, cost(FRAME, arch).macs) for arch, acc in scorer.accuracy.items()]
+    points = [(acc, cost(DIGITS.frame, arch).macs) for arch, acc in scorer.accuracy.items()]
     return hypervolume(points, BUDGET)
 
 
@@ -89,10 +90,10 @@ def main() -> None:
     assert __doc__
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=20)
-    parser.add_argument("--json", type=Path, default=TABLE.with_name("table_search_digits.json"))
+    parser.add_argument("--json", type=Path, default=DIGITS.result("table_search", "json"))
     options = parser.parse_args()
-    _, rows = read()
-    scorer = TableScorer(row for row in rows if row.seed in complete(rows))
+    _, rows = read(table(DIGITS))
+    scorer = TableScorer(row for row in rows if row.seed in complete(DIGITS, rows))
     found = {
         proposer.name: np.array(
             [shares(scorer, proposer, seed=seed) for seed in range(options.repeats)]

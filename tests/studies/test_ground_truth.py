@@ -8,19 +8,10 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks.ground_truth import (
-    FRAME,
-    Row,
-    append,
-    arch_of,
-    complete,
-    distribution,
-    distributions,
-    missing,
-    read,
-)
-from benchmarks.inherited import USUAL, inherited
-from benchmarks.ranking import REPORT, truth
+from benchmarks.ground import DIGITS, GROUNDS, Ground, distribution
+from benchmarks.ground_truth import Row, append, complete, missing, read, table
+from benchmarks.inherited import inherited
+from benchmarks.ranking import truth
 from benchmarks.table_search import BUDGET, PROPOSERS, TRIALS, TableScorer, search, shares
 from hnas.cost import cost
 from studies.agreement import kendall, reference
@@ -28,14 +19,14 @@ from studies.evolution import NSGA2
 from studies.random_search import RANDOM
 from studies.stage import best_by_score, front
 
-ABOUT, ROWS = read()
-COMPLETE = complete(ROWS)
+ABOUT, ROWS = read(table(DIGITS))
+COMPLETE = complete(DIGITS, ROWS)
 
 
 def column(name: str, seeds: list[int] = COMPLETE) -> np.ndarray:
     """(seeds, 256) in the order of `distributions`."""
     found = {(row.seed, row.G): getattr(row, name) for row in ROWS}
-    return np.array([[found[seed, G] for G in distributions()] for seed in seeds])
+    return np.array([[found[seed, G] for G in DIGITS.distributions] for seed in seeds])
 
 
 @pytest.fixture(scope="module")
@@ -46,13 +37,13 @@ def scorer() -> TableScorer:
 def test_every_network_is_there_from_two_seeds_at_least() -> None:
     assert len(COMPLETE) >= 2
     assert len({(row.seed, row.G) for row in ROWS}) == len(ROWS)
-    assert {G for G in distributions()} == {row.G for row in ROWS}
+    assert {G for G in DIGITS.distributions} == {row.G for row in ROWS}
     assert {"settings", "command", "commit", "cpu", "cores", "versions", "date"} <= set(ABOUT)
     assert 0.5 < min(row.accuracy for row in ROWS) < max(row.accuracy for row in ROWS) < 1
 
 
 def test_a_distribution_and_its_architecture_are_one() -> None:
-    assert [distribution(arch_of(G)) for G in distributions()] == distributions()
+    assert [distribution(DIGITS.arch_of(G)) for G in DIGITS.distributions] == DIGITS.distributions
 
 
 def test_seeds_agree_far_beyond_chance_and_not_wholly() -> None:
@@ -64,7 +55,7 @@ def test_seeds_agree_far_beyond_chance_and_not_wholly() -> None:
 
 @pytest.mark.parametrize("proposer", PROPOSERS, ids=lambda proposer: proposer.name)
 def test_a_search_through_everything_finds_the_true_front(scorer, proposer) -> None:
-    fitting = [arch for arch in scorer.accuracy if cost(FRAME, arch).macs <= BUDGET]
+    fitting = [arch for arch in scorer.accuracy if cost(DIGITS.frame, arch).macs <= BUDGET]
     found = search(scorer, proposer, trials=len(fitting), seed=0)
     assert {record.arch for record in found} == set(fitting)
     best = max(scorer.accuracy[arch] for arch in fitting)
@@ -91,7 +82,9 @@ def test_what_is_handed_over_is_better_than_the_average_by_seeds_that_did_not_ch
             (row for row in ROWS if row.seed == COMPLETE[s]), value="score_accuracy"
         )
         found = search(scored, NSGA2, trials=128, seed=s)
-        top = [distributions().index(distribution(one.arch)) for one in best_by_score(found, 5)]
+        top = [
+            DIGITS.distributions.index(distribution(one.arch)) for one in best_by_score(found, 5)
+        ]
         judges = np.delete(accuracy, (s, r), axis=0).mean(axis=0)
         gains["score"].append(judges[top[0]] - judges.mean())
         gains["retrained"].append(judges[max(top, key=lambda i: scores[r, i])] - judges.mean())
@@ -102,27 +95,30 @@ def test_what_is_handed_over_is_better_than_the_average_by_seeds_that_did_not_ch
 def test_a_killed_table_goes_on_where_it_was(tmp_path) -> None:
     path = tmp_path / "table.csv"
     path.write_text(f"# {json.dumps({'settings': {}})}\n{','.join(Row.__dataclass_fields__)}\n")
-    assert len(missing(path, [0, 1])) == 512
-    assert len({G for _, G in missing(path, [0, 1])[:64]}) == 32  # all seeds of one, then the next
+    assert len(missing(DIGITS, path, [0, 1])) == 512
+    first = missing(DIGITS, path, [0, 1])[:64]
+    assert len({G for _, G in first}) == 32  # all seeds of one, then the next
     for row in ROWS[:3]:
         append(path, row)
     append(path, ROWS[0])  # two processes that met
     assert read(path)[1] == sorted(ROWS[:3], key=lambda row: (row.seed, row.G))
-    left = missing(path, [ROWS[0].seed])
+    left = missing(DIGITS, path, [ROWS[0].seed])
     assert len(left) == 253
     assert not {row.G for row in ROWS[:3]} & {G for _, G in left}
 
 
-def test_the_report_is_what_the_table_and_the_scores_give(root) -> None:
-    report = json.loads(REPORT.read_text())
+@pytest.mark.parametrize("ground", GROUNDS.values(), ids=GROUNDS)
+def test_the_report_is_what_the_table_and_the_scores_give(root, ground: Ground) -> None:
+    report = json.loads(ground.result("ranking", "json").read_text())
     page = (root / "docs" / "ranking.md").read_text("utf-8")
-    of = truth(report["seeds"])
-    assert len(of.index) == 256 and list(of.seeds) == COMPLETE
+    of = truth(ground, report["seeds"])
+    assert len(of.index) == ground.sample
+    assert list(of.seeds) == complete(ground, read(table(ground))[1])
     for rule, one in report["rules"].items():
         taus = [
             kendall(np.array(scored.accuracy), of.accuracy.mean(axis=0))
-            for scored in inherited()
-            if (scored.rule, scored.way) == (rule, USUAL)
+            for scored in inherited(ground)
+            if (scored.rule, scored.way) == (rule, ground.usual)
         ]
         assert len(taus) == 3
         assert one["tau"]["value"] == pytest.approx(np.mean(taus))
