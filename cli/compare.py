@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.interrupt import resumable, typed
-from cli.options import RUNS, check_code, code_option, device_option
+from cli.options import ALLOW_CODE, RUNS, code_option, device_option
 from cli.render import cell, table
 from hnas.errors import InputError
-from studies.plan import PRESETS, STRATEGIES, Plan, load_plan, load_preset
+from studies.plan import PRESETS, STRATEGIES, Plan, check_code, load_plan, load_preset
 
 if TYPE_CHECKING:
     from cli.progress import Display
@@ -89,7 +89,8 @@ def compare(
 
     plans = _plans(presets or (() if files else ("digits",)), files)
     for name, plan in plans.items():
-        check_code(plan, f"plan {name}", allow_code)
+        if not allow_code:
+            check_code(plan, f"plan {name}", allow=ALLOW_CODE)
     names = [name.strip() for name in strategies.split(",")]
     asked = tasks(plans, names, _numbers(seeds), folder)
     unfinished = [task for task in asked if not is_finished(task)]

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from hnas.errors import InputError
-from studies.plan import PRESETS, Plan, code, load_plan, load_preset
+from studies.plan import PRESETS, Plan, load_plan, load_preset
 
 RUNS = Path("runs")
 """Where runs are kept that were given no folder."""
@@ -34,18 +34,10 @@ storage_option = click.option(
     metavar="URL",
     help="Where the studies are kept [$HNAS_STORAGE, or study.db in the run's folder].",
 )
+ALLOW_CODE = "--allow-code"
 code_option = click.option(
-    "--allow-code", is_flag=True, help="Let the module:function that a plan file names be run."
+    ALLOW_CODE, is_flag=True, help="Let the module:function that a plan file names be run."
 )
-
-
-def check_code(plan: Plan, origin: str, allowed: bool) -> None:
-    """Raises InputError where a plan names code to be run and that was not `allowed`."""
-    if not allowed and (named := code(plan)):
-        raise InputError(
-            f"{origin} asks for code to be run: {', '.join(named)}. A plan file is not trusted "
-            "with that. Look at the code, then give --allow-code"
-        )
 
 
 def _presets(ctx: click.Context, param: click.Parameter, begun: str) -> list[str]:

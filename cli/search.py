@@ -12,8 +12,8 @@ import click
 
 from cli.interrupt import resumable
 from cli.options import (
+    ALLOW_CODE,
     RUNS,
-    check_code,
     code_option,
     device_option,
     find_run,
@@ -30,6 +30,7 @@ from studies.plan import (
     PRESETS,
     STRATEGIES,
     Plan,
+    check_code,
     load_preset,
     override,
     parse_flops,
@@ -248,8 +249,10 @@ def _begin(
     proposed = None
     if preset is not None or file is not None:
         base, origin = read_plan(preset, file)
-        # Code that --data names was asked for by whoever typed it.
-        check_code(base if data is None else override(base, data="digits"), origin, allow_code)
+        if not allow_code:
+            # Code that --data names was asked for by whoever typed it.
+            read = base if data is None else override(base, data="digits")
+            check_code(read, origin, allow=ALLOW_CODE)
     elif begun is not None:
         base = begun.plan
     elif data is None or data in PRESETS:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from hnas.errors import InputError
 from studies import run as runs
-from studies.plan import Plan, load_plan, load_preset, override, refined
+from studies.plan import Plan, check_code, load_plan, load_preset, override, refined
 from studies.run import Run
 from studies.stage import front
 from studies.status import Result, Status, read_result, read_status, read_studies
@@ -146,6 +146,7 @@ def search(
     stage: int | None = None,
     strategy: str | None = None,
     refine: bool = False,
+    allow_code: bool = False,
     trials: int | None = None,
     epochs: int | None = None,
     flops: int | str | None = None,
@@ -162,7 +163,8 @@ def search(
     plan is proposed (`studies.proposal`); with none of them it is the preset `digits`, or the plan
     of the run in `run`. The others replace what the plan says: `trials` of each stage, `epochs` of
     each training; `refine` adds a third stage (`studies.plan.refined`). With `stage` (counted from
-    1) that stage alone is searched. `watch` is told what happens; by default nobody is.
+    1) that stage alone is searched. A plan file that names code to be run (`module:function`) needs
+    `allow_code`. `watch` is told what happens; by default nobody is.
 
     Raises InputError for what cannot be searched, MismatchError where the run has begun with
     another plan, BusyError where another process has it.
@@ -177,6 +179,9 @@ def search(
         base = plan
     elif plan is not None:
         base = load_plan(Path(plan))
+        if not allow_code:  # code that `data` names was asked for by the caller
+            read = base if data is None else override(base, data="digits")
+            check_code(read, f"the plan {plan}", allow="allow_code=True")
     elif begun:
         base = runs.open_run(folder, storage=storage).plan
     elif data is not None:

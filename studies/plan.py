@@ -370,13 +370,19 @@ def refined(plan: Plan) -> Plan:
     )
 
 
-def code(plan: Plan) -> list[str]:
-    """What of a plan names code that would be run, as `data.source = 'module:function'`."""
-    named = {
+def check_code(plan: Plan, origin: str, *, allow: str) -> None:
+    """Raises InputError where the plan names code to be run, as `data.source = 'module:function'`,
+    saying what would `allow` it."""
+    values = {
         "data.source": plan.data.source,
         "retrain.distillation.teacher": plan.retrain.distillation.teacher,
     }
-    return [f"{name} = {value!r}" for name, value in named.items() if CODE.fullmatch(value)]
+    named = [f"{name} = {value!r}" for name, value in values.items() if CODE.fullmatch(value)]
+    if named:
+        raise InputError(
+            f"{origin} asks for code to be run: {', '.join(named)}. A plan file is not trusted "
+            f"with that. Look at the code, then give {allow}"
+        )
 
 
 def load_plan(path: Path) -> Plan:

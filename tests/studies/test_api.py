@@ -13,7 +13,7 @@ import pytest
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.export import load
 from studies.api import Found, open_run, search
-from studies.plan import Plan, load_preset, override
+from studies.plan import Plan, load_preset, override, to_toml
 from studies.watch import Watch
 
 
@@ -103,6 +103,20 @@ def test_a_mistake_makes_nothing(
     with pytest.raises(InputError, match=re.escape(message)):
         search(**asked, device="cpu")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_plan_file_is_not_trusted_with_code(plan: Plan, tmp_path: Path) -> None:
+    file = tmp_path / "plan.toml"
+    file.write_text(to_toml(override(plan, data="no_such_module:load")))
+    message = (
+        f"the plan {file} asks for code to be run: data.source = 'no_such_module:load'. A plan "
+        "file is not trusted with that. Look at the code, then give allow_code=True"
+    )
+    with pytest.raises(InputError, match=re.escape(message)):
+        search(plan=file, run=tmp_path / "run", device="cpu")
+    assert list(tmp_path.iterdir()) == [file]
+    with pytest.raises(InputError, match="there is no module 'no_such_module'"):
+        search(plan=file, run=tmp_path / "run", device="cpu", allow_code=True)
 
 
 def test_another_plan_is_refused(found: Found) -> None:
