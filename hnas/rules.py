@@ -166,7 +166,7 @@ class DistillationRules:
 class ScoreRules:
     """How a subnet with inherited weights is scored."""
 
-    recalibration: int = 256
+    recalibration: int = 32
     """Training images that each subnet's BatchNorm statistics are measured on, in one batch."""
     held_out: int = 0
     """At most so many held-out images; 0 takes all."""
