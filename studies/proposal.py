@@ -135,7 +135,9 @@ def propose(survey: Survey, source: str, *, device: str, flops: int | None = Non
             population=means.population,
             training=training,
         ),
-        score=ScoreRules(recalibration=min(ScoreRules().recalibration, trained), held_out=means.scored),
+        score=ScoreRules(
+            recalibration=min(ScoreRules().recalibration, trained), held_out=means.scored
+        ),
         search=Search(flops=flops),
         retrain=Retrain(training=training, augment=augment),
     )

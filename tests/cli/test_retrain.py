@@ -61,7 +61,7 @@ def test_before_stage_2_it_says_what_to_run(tmp_path: Path, tiny: Path) -> None:
     result = retrain("--run", folder)
     assert result.exit_code == 2
     assert result.stderr == (
-        "Error: retraining needs a finished stage 2: it has 0 of 6 trials. "
+        "Error: retraining needs a finished stage 2: 'run-stage2' has 0 of 6 trials. "
         f"Run: hnas search --stage 2 --run {folder}\n"
     )
 

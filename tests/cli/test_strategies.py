@@ -108,7 +108,7 @@ def test_before_the_stage_is_finished_retraining_says_what_to_run(
     folder.mkdir()
     (folder / "plan.toml").write_text(tiny.read_text() + '\n[search]\nstrategy = "random"\n')
     assert fails(invoke("retrain", "--run", folder)) == (
-        "retraining needs a finished stage 1: it has 0 of 14 trials. "
+        "retraining needs a finished stage 1: 'run-random' has 0 of 14 trials. "
         f"Run: hnas search --stage 1 --run {folder}"
     )
 
