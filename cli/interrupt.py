@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -15,16 +15,19 @@ ARGS = "hnas.args"
 """Where the context keeps the command line's arguments as they were given."""
 
 
+def resumable(folder: Path) -> AbstractContextManager[None]:
+    """Within it Ctrl-C and SIGTERM say how to go on."""
+    return interruptible(f"What is finished is kept in {folder}; continue with: {typed()}")
+
+
 @contextmanager
-def resumable(folder: Path) -> Iterator[None]:
-    """Within it SIGTERM is what Ctrl-C is: a KeyboardInterrupt, and that says how to go on."""
+def interruptible(words: str) -> Iterator[None]:
+    """Within it SIGTERM is what Ctrl-C is: a KeyboardInterrupt, and that says `words`."""
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         yield
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            f"Interrupted. What is finished is kept in {folder}; continue with: {typed()}"
-        ) from None
+        raise KeyboardInterrupt(f"Interrupted. {words}") from None
     finally:
         signal.signal(signal.SIGTERM, before)
 

@@ -122,6 +122,20 @@ if TYPE_CHECKING:
     help="Where scores would not be comparable (another [score] in the plan, other weights), score "
     "a stage anew in a study of its own; the one before is kept.",
 )
+@click.option(
+    "--workers",
+    is_flag=True,
+    help="Let `hnas worker` processes score; this one proposes and trains. Needs --storage on a "
+    "database server [this process scores].",
+)
+@click.option(
+    "--lease",
+    type=click.FloatRange(1),
+    default=20.0,
+    metavar="SECONDS",
+    help="With --workers: a worker that gives no sign of life for so long is lost, and its trial "
+    "waits again [20].",
+)
 @code_option
 @device_option
 @storage_option
@@ -142,6 +156,8 @@ def search(
     yes: bool,
     skip_bad_images: bool,
     rescore: bool,
+    workers: bool,
+    lease: float,
     allow_code: bool,
     device: str,
     storage: str | None,
@@ -188,11 +204,12 @@ def search(
         storage=storage,
     )
     if rescore or not _is_finished(run):
+        asked = lease if workers else None
         with resumable(run.folder), run.hold():
             if stage is None:
-                _search_all(run, device, rescore)
+                _search_all(run, device, rescore, asked)
             else:
-                _search_stage(run, device, stage, rescore)
+                _search_stage(run, device, stage, rescore, asked)
     elif stage is None:
         click.echo(f"{run.folder} is finished, nothing is left to do.")
         _show_result(run)
@@ -330,25 +347,42 @@ def _is_finished(run: Run) -> bool:
     return (run.folder / "result.json").exists() and read_status(run).finished
 
 
-def _start(run: Run, device: str, rescore: bool = False) -> tuple[Search, Display]:
+def _start(
+    run: Run, device: str, rescore: bool = False, lease: float | None = None
+) -> tuple[Search, Display]:
     from cli.processes import world
     from cli.progress import display
     from hnas.device import choose
     from studies.latencies import read_costs
     from studies.search import Search
+    from studies.storage import masked
 
     chosen, watch = choose(device), display()
     click.echo(
         f"{run.folder}: {run.plan.data.source}, {read_costs(run).words(short)}, on {chosen}, "
         f"{run.plan.search.strategy} search"
     )
-    return Search(run, chosen, watch, rescore=rescore, world=world()), watch
+    search = Search(run, chosen, watch, rescore=rescore, world=world(), lease=lease)
+    if lease is not None:
+        search.call()
+        click.echo(f"Workers score: {command('worker', '--storage', masked(run.storage))}")
+    return search, watch
 
 
-def _search_all(run: Run, device: str, rescore: bool) -> None:
+def _search_all(run: Run, device: str, rescore: bool, lease: float | None) -> None:
+    search, watch = _start(run, device, rescore, lease)
+    with search.calling():
+        _search_stages(run, search, watch)
+    if (run.folder / "result.json").exists():
+        click.echo("The result stays: test images are met once. For another one use a new --run.")
+    with watch:
+        search.finish()
+    _show_result(run)
+
+
+def _search_stages(run: Run, search: Search, watch: Display) -> None:
     from studies.stage import front
 
-    search, watch = _start(run, device, rescore)
     for number in range(1, len(run.stages) + 1):
         if number > 1:
             with watch:
@@ -363,14 +397,11 @@ def _search_all(run: Run, device: str, rescore: bool) -> None:
         _show_front(
             run, number, front(found.records, run.plan.search.objective), len(found.records)
         )
-    if (run.folder / "result.json").exists():
-        click.echo("The result stays: test images are met once. For another one use a new --run.")
-    with watch:
-        search.finish()
-    _show_result(run)
 
 
-def _search_stage(run: Run, device: str, stage: int, rescore: bool = False) -> None:
+def _search_stage(
+    run: Run, device: str, stage: int, rescore: bool = False, lease: float | None = None
+) -> None:
     from studies.stage import front
     from studies.status import read_status
     from studies.storage import open_storage
@@ -382,8 +413,8 @@ def _search_stage(run: Run, device: str, stage: int, rescore: bool = False) -> N
         click.echo(f"Stage {stage} of {run.folder} is finished, nothing is left to do.")
         _show_front(run, stage, before.front, before.trials)
     else:
-        search, watch = _start(run, device, rescore)
-        with watch:
+        search, watch = _start(run, device, rescore, lease)
+        with watch, search.calling():
             found = search.stage(stage)
         _show_front(run, stage, front(found.records, run.plan.search.objective), len(found.records))
     more = ("--stage", stage + 1) if stage < len(run.stages) else ()

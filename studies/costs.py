@@ -125,6 +125,13 @@ def minimised(spent: Priced, objective: str) -> tuple[int, ...]:
     return costs
 
 
+def values(accuracy: float, spent: Priced, objective: str) -> list[float]:
+    """What Optuna is told: accuracy, multiply-accumulates, milliseconds."""
+    units = (measure.unit for measure in measures(objective))
+    costs = zip(minimised(spent, objective), units, strict=True)
+    return [accuracy, *(its / unit for its, unit in costs)]
+
+
 def metrics(objective: str) -> list[str]:
     """The names of a study's values, accuracy first."""
     return ["held-out accuracy", *(measure.metric for measure in measures(objective))]
@@ -186,9 +193,7 @@ class Costs:
 
     def values(self, trial: Scored) -> list[float]:
         """What Optuna is told: accuracy, multiply-accumulates, milliseconds."""
-        accuracy, *costs = self.point(trial)
-        units = (measure.unit for measure in measures(self.objective))
-        return [accuracy, *(one / unit for one, unit in zip(costs, units, strict=True))]
+        return values(trial.accuracy, trial, self.objective)
 
     def excess(self, spent: Priced) -> list[float]:
         """By how much something is above each limit, as Optuna's constraints: 0 or less."""

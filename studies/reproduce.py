@@ -14,13 +14,11 @@ import numpy as np
 import torch
 
 from hnas.arch import Arch
-from hnas.data import Data, Split, prepare
+from hnas.data import Data
 from hnas.device import describe
 from hnas.errors import MismatchError, StateError
 from hnas.score import evaluate
 from hnas.scored import Score
-from hnas.supernet import Supernet
-from hnas.training.loop import load_trained
 from studies.environment import changed, versions
 from studies.retrain import stored_network
 from studies.run import Run
@@ -28,6 +26,7 @@ from studies.scoring import SupernetScorer
 from studies.searched import Searched, read_searched
 from studies.status import read_studies
 from studies.storage import Record
+from studies.stored import stored_images, stored_scorer
 
 ACCURACY, LOSS = 0.01, 0.01
 """What accuracy (absolute) and loss (relative) may differ by on another machine or other versions,
@@ -63,7 +62,7 @@ def reproduce(run: Run, device: torch.device, *, sample: int) -> Reproduction:
     Raises StateError where there is nothing to score or a checkpoint is missing, MismatchError
     where images or weights are not those that the run was made with.
     """
-    data = _same_images(run).to(device)
+    data = stored_images(run).to(device)
     changes = changed((run.read("run.json") or {}).get("environment") or {}, origin(device))
     exact = not changes
     values: list[Value] = []
@@ -96,20 +95,6 @@ def origin(device: torch.device) -> dict[str, str]:
     return {**describe(device), **versions()}
 
 
-def _same_images(run: Run) -> Data:
-    net = run.plan.net
-    data, split = prepare(
-        run.plan.data, image=net.image, channels=net.channels, seed=run.plan.search.seed
-    )
-    recorded = run.read("split.json")
-    if recorded is None or Split.from_dict(recorded).fingerprint != split.fingerprint:
-        raise MismatchError(
-            f"the images of {run.plan.data.source!r} are not those that {run.folder} was made "
-            "with: its split.json has other indices or labels. Restore them"
-        )
-    return data
-
-
 def _chosen(run: Run, searched: Searched, winner: Arch | None, sample: int) -> list[Record]:
     """The winner, then trials drawn by the plan's seed, in the order that they are scored in."""
     rng = np.random.default_rng(run.seed(f"reproduce {searched.stage}"))
@@ -122,9 +107,7 @@ def _chosen(run: Run, searched: Searched, winner: Arch | None, sample: int) -> l
 def _scorer(run: Run, searched: Searched, data: Data) -> SupernetScorer:
     names = [run.study_name(i).removeprefix(f"{run.name}-") for i in range(1, len(run.stages) + 1)]
     number = names.index(searched.stage) + 1
-    net = Supernet(searched.space)
-    load_trained(net, run.supernet(number), run.stage(number).training.epochs)
-    scorer = SupernetScorer(net.to(data.mean.device), data, run.plan.score)
+    scorer = stored_scorer(run, number, searched.space, data)
     study = read_studies(run)[number]
     differ = [k for k, v in study.user_attrs["scorer"].items() if scorer.fingerprint.get(k) != v]
     if differ:

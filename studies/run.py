@@ -149,19 +149,26 @@ class Run:
 
 def open_run(folder: Path, *, storage: str | None = None) -> Run:
     """A run that has begun. Raises InputError where there is none, or its storage is another."""
-    if not (folder / "plan.toml").exists():
-        raise InputError(f"there is no run in {folder}: it has no plan.toml. Begin it: hnas search")
-    run = Run(folder, load_plan(folder / "plan.toml"), "", folder.resolve().name)
-    about = run.read("run.json") or {}
-    kept = about.get("storage") or _own_storage(folder)
+    run = shared_run(folder)
+    kept = run.storage
     if masked(storage or kept) != kept or (storage is None and "***" in kept):
         raise InputError(
             f"the run {folder} keeps its studies in {kept}: give that --storage"
             + (", with its password" if "***" in kept else "")
         )
+    return replace(run, storage=storage or kept)
+
+
+def shared_run(folder: Path) -> Run:
+    """A run that has begun, for one who only reads its files: its storage may have another address
+    from here, and is without its password. Raises InputError where there is none."""
+    if not (folder / "plan.toml").exists():
+        raise InputError(f"there is no run in {folder}: it has no plan.toml. Begin it: hnas search")
+    run = Run(folder, load_plan(folder / "plan.toml"), "", folder.resolve().name)
+    about = run.read("run.json") or {}
     return replace(
         run,
-        storage=storage or kept,
+        storage=about.get("storage") or _own_storage(folder),
         name=about.get("name", run.name),
         rescored=_counts(folder, about.get("rescored", [])),
     )

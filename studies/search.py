@@ -14,6 +14,8 @@ the last.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -27,7 +29,7 @@ from hnas.arch import Arch
 from hnas.cost import plain_vit
 from hnas.data import Data, Split, prepare, test_images
 from hnas.device import describe, fits_memory
-from hnas.errors import BudgetError, InputError, MismatchError, StateError
+from hnas.errors import BudgetError, InputError, MismatchError, StateError, StorageError
 from hnas.export import Network, load
 from hnas.glit import Glit
 from hnas.recorded import recorded
@@ -38,11 +40,13 @@ from hnas.training import micro
 from hnas.training.distillation import Teacher, load_teacher
 from hnas.training.distributed import ALONE, World
 from hnas.training.supernet import train_supernet
+from studies.by_workers import ByWorkers
 from studies.costs import OBJECTIVES, Costs
 from studies.environment import changed, versions
 from studies.latency_measurement import latency_table
 from studies.plan import Retrain
 from studies.proposer import starting_from
+from studies.queue import Call, announce, check_shared, dismiss, is_shared
 from studies.retrain import (
     Retrained,
     as_json,
@@ -54,6 +58,7 @@ from studies.run import Run
 from studies.scoring import SupernetScorer, weights_hash
 from studies.stage import (
     Record,
+    Scoring,
     SearchRules,
     StageResult,
     best_by_score,
@@ -83,15 +88,18 @@ class Search:
         *,
         rescore: bool = False,
         world: World = ALONE,
+        lease: float | None = None,
     ) -> None:
         """With `rescore` a study that may not go on (other weights, images or rule of scoring) is
         kept, and its stage scored in a new one. The processes of `world`, of which this is the
-        first, take part in training; the others wait in `studies.torchrun.serve`.
+        first, take part in training; the others wait in `studies.torchrun.serve`. With `lease`
+        workers score, not this process: one counts as lost after so many seconds without a sign of
+        life.
 
         Raises InputError where the plan's batches cannot be dealt to them.
         """
         self.run, self.plan = run, run.plan
-        self.rescore = rescore
+        self.rescore, self.lease = rescore, lease
         self.device = device
         self.world = world
         for rules in (*(stage.training for stage in run.stages), run.plan.retrain.training):
@@ -181,6 +189,34 @@ class Search:
                 raise BudgetError(f"stage {number}: {error}") from None
         return costs
 
+    # Workers
+
+    def call(self, stage: int = 1) -> None:
+        """Asks for workers, where they score: for a stage, and to stay for all that come.
+
+        Raises InputError where the storage is not for several processes, StorageError.
+        """
+        if self.lease is not None:
+            check_shared(self._storage)
+            folder, name = str(self.run.folder.resolve()), self.run.name
+            asked = Call(run=folder, name=name, stage=stage, lease=self.lease)
+            announce(self.study(stage), asked)
+
+    @contextmanager
+    def calling(self) -> Iterator[None]:
+        """After it, whatever ends it, workers are not needed any more."""
+        try:
+            yield
+        finally:
+            if is_shared(self._storage):
+                with suppress(StorageError):
+                    dismiss(self._storage, self.run.name)
+
+    def _scoring(self) -> Callable[..., Scoring] | None:
+        if self.lease is None:
+            return None
+        return partial(ByWorkers, lease=self.lease, note=self.watch.note)
+
     # Supernets
 
     def _trained(self, net: Supernet, stage: int) -> Supernet:
@@ -258,8 +294,10 @@ class Search:
             costs=self.costs,
             proposer=starting_from(self.start(number), asked.proposer),
             on_trial=partial(self.watch.trial, number),
+            scoring=self._scoring(),
         )
         study = self.study(number)
+        self.call(number)
         try:
             result = search(study)
         except MismatchError as error:
@@ -268,6 +306,7 @@ class Search:
             self.run = self.run.rescore(number)
             self.watch.note(f"{error}. Scored anew in the study {self.run.study_name(number)!r}")
             study = self.study(number)
+            self.call(number)
             result = search(study)
         if result.exhausted:
             with storage_errors(f"that {study.study_name!r} is exhausted cannot be stored"):

@@ -44,7 +44,7 @@ def searched(run: Run, study: Snapshot) -> Searched:
     """A study of the run. Raises StateError where it does not say what it searches."""
     attrs = study.user_attrs
     try:
-        space = _space(attrs["space"])
+        space = read_space(attrs["space"])
         return Searched(
             stage=study.name.removeprefix(f"{run.name}-"),
             space=space,
@@ -79,8 +79,8 @@ def _costs(run: Run, space: Space, attrs: Mapping[str, Any]) -> Costs:
     )
 
 
-def _space(value: Mapping[str, Any]) -> Space:
-    """The inverse of `dataclasses.asdict`, by way of JSON."""
+def read_space(value: Mapping[str, Any]) -> Space:
+    """The inverse of `hnas.recorded.recorded`, by way of JSON."""
     blocks = ({size: tuple(values) for size, values in block.items()} for block in value["blocks"])
     return Space(
         frame=Frame(**value["frame"]), blocks=tuple(BlockSpace(**block) for block in blocks)

@@ -31,6 +31,7 @@ from studies.costs import Costs, minimised, point
 from studies.evolution import NSGA2
 from studies.hypervolume import hypervolume, pareto
 from studies.proposer import Proposer
+from studies.queue import withdraw
 from studies.storage import Record, records, storage_errors, write_trial
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "StageResult",
     "TrialEvent",
     "best_by_score",
+    "check_score",
     "front",
     "records",
     "run_stage",
@@ -157,7 +159,8 @@ def run_stage(
 ) -> StageResult:
     """Searches `space` for accurate architectures that cost little until `rules.trials`.
 
-    `scoring`, made from study, space, scorer and costs, is where `scorer` works: by default here.
+    `scoring`, made from study, space, scorer and costs, says where scores come from: by default
+    from `scorer`, here.
 
     A study that was broken off goes on where it was and ends as if it had not been; a finished one
     goes on where more trials are asked. Whatever ends a run, finished trials are stored first.
@@ -272,15 +275,20 @@ def _scored(scorer: Scorer, archs: Sequence[Arch]) -> Iterator[_Finished]:
         score = next(scores, None)
         if score is None:
             raise StateError(f"a scorer gives one score an architecture: {i} came for {len(archs)}")
-        if not (0 <= score.accuracy <= 1 and math.isfinite(score.loss)):
-            raise StateError(
-                "a score must have an accuracy in 0..1 and a finite loss, got "
-                f"accuracy={score.accuracy}, loss={score.loss} for {arch.to_json()}. The weights "
-                "it inherits have diverged: train the supernet again, with a smaller lr"
-            )
+        check_score(score, arch)
         # A clock that is set back meanwhile must not let a trial end before it began.
         spent = timedelta(seconds=time.monotonic() - clock)
         yield _Finished(arch=arch, score=score, started=started, completed=started + spent)
+
+
+def check_score(score: Score, arch: Arch) -> None:
+    """Raises StateError where a score is no number."""
+    if not (0 <= score.accuracy <= 1 and math.isfinite(score.loss)):
+        raise StateError(
+            "a score must have an accuracy in 0..1 and a finite loss, got "
+            f"accuracy={score.accuracy}, loss={score.loss} for {arch.to_json()}. The weights "
+            "it inherits have diverged: train the supernet again, with a smaller lr"
+        )
 
 
 def _record(costs: Costs, number: int, generation: int, finished: _Finished) -> Record:
@@ -354,6 +362,10 @@ class _Here(_Writer):
         self._study, self._space, self._scorer, self._costs = study, space, scorer, costs
         self._numbers = itertools.count(study._storage.get_n_trials(study._study_id))
 
+    def __enter__(self) -> Self:
+        withdraw(self._study)  # what was left for workers is scored here
+        return super().__enter__()
+
     def scored(self, generation: int, archs: Sequence[Arch]) -> Iterator[Record]:
         for finished in _scored(self._scorer, archs):
             record = _record(self._costs, next(self._numbers), generation, finished)
@@ -394,9 +406,12 @@ def _check_same(study: optuna.Study, asked: dict[str, Any], *, new: bool) -> Non
     """Stores the conditions of a study without trials, compares them where it has some."""
     with storage_errors(f"the study {study.study_name!r} cannot be used"):
         stored = study.user_attrs
-        for name, value in asked.items():
-            if new and stored.get(name) != value:
-                study.set_user_attr(name, value)
+        if new:
+            if any(stored.get(name, value) != value for name, value in asked.items()):
+                withdraw(study)  # what waits for workers was proposed under the other conditions
+            for name, value in asked.items():
+                if stored.get(name) != value:
+                    study.set_user_attr(name, value)
     if new:
         return
     # The only ones when it was not written down.

@@ -11,6 +11,7 @@ import json
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import optuna
@@ -83,8 +84,8 @@ def insert_trials(
             insert(model).values(
                 study_id=study_id,
                 state=trial.state,
-                datetime_start=trial.datetime_start,
-                datetime_complete=trial.datetime_complete,
+                datetime_start=_utc(trial.datetime_start),
+                datetime_complete=_utc(trial.datetime_complete),
             )
         )
         assert made.inserted_primary_key is not None
@@ -116,6 +117,11 @@ def has_trial(storage: RDBStorage, study_id: int, **attrs: Any) -> bool:
         query = query.where(trials.trial_id.in_(same))
     with storage.engine.connect() as connection:
         return connection.execute(query).first() is not None
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    """From naive local time, which Optuna gives and takes, to naive UTC, which its tables hold."""
+    return None if moment is None else moment.astimezone(UTC).replace(tzinfo=None)
 
 
 def _params(trial: FrozenTrial) -> list[dict[str, Any]]:

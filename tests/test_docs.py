@@ -22,6 +22,7 @@ DOCUMENTS = (
         "docs/performance.md",
         "docs/ranking.md",
         "docs/reliability.md",
+        "docs/scale-out.md",
     ),
 )
 

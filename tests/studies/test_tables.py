@@ -1,3 +1,4 @@
+import time
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -62,6 +63,19 @@ def test_a_trial_is_stored_row_for_row_as_optuna_does(tmp_path, space):
         dumps.append(dump(storage))
     assert dumps[0] == dumps[1]
     assert len(dumps[0]["trial_params"]) == 3 * len(distributions(space))
+
+
+@pytest.fixture
+def new_york(monkeypatch):
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_times_are_what_optuna_stores_wherever_it_is(tmp_path, new_york):
+    test_a_trial_is_stored_row_for_row_as_optuna_does(tmp_path, STAGE1)
 
 
 def check_finished(storage):

@@ -1,0 +1,167 @@
+"""Scoring by workers, as the search sees it: generations go into the queue and come back scored.
+
+Trials are put in by `Arch.key`, as they are scored in one process: they get the same numbers.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+import optuna
+from optuna.trial import TrialState
+
+from hnas.arch import Arch
+from hnas.errors import StateError
+from hnas.space import Space
+from studies.costs import Costs
+from studies.queue import ERROR, Seen, look, put, put_back, withdraw
+from studies.stage import Scorer
+from studies.storage import Record, records, storage_errors, waiting_trial
+
+LEASE = 20.0
+"""Seconds without a sign of life after which a worker counts as lost."""
+ALONE = 30.0
+"""Seconds in which no worker has taken anything, before that is told."""
+PAUSES = (0.02, 0.5)
+"""Seconds between two looks at the queue: after one that found something, and at most."""
+
+
+class Pause:
+    """Waits between looks that find nothing, ever longer."""
+
+    def __init__(self) -> None:
+        self._next = PAUSES[0]
+
+    def reset(self) -> None:
+        self._next = PAUSES[0]
+
+    def wait(self) -> None:
+        time.sleep(self._next)
+        self._next = min(1.5 * self._next, PAUSES[1])
+
+
+class ByWorkers:
+    """A `studies.stage.Scoring`. The scorer itself is not used here: workers have their own."""
+
+    def __init__(
+        self,
+        study: optuna.Study,
+        space: Space,
+        scorer: Scorer,
+        costs: Costs,
+        *,
+        lease: float = LEASE,
+        note: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self._study, self._space, self._costs = study, space, costs
+        self._lease, self._note = lease, note
+        self._stored: deque[Record] = deque()
+
+    def scored(self, generation: int, archs: Sequence[Arch]) -> Iterator[Record]:
+        """Raises StateError where a trial cannot be scored, StorageError."""
+        left = set(self._put(generation, archs))
+        signs, pause, alone = _Signs(self._lease), Pause(), _Alone(self._note)
+        while left:
+            seen = look(self._study, left)
+            self._check(left, seen)
+            done = {i for i, trial in seen.items() if trial.state is TrialState.COMPLETE}
+            for record in records(self._study, done) if done else ():
+                self._stored.append(record)
+                yield record
+            left -= done
+            for trial_id, last in signs.lost(seen):
+                put_back(self._study, trial_id, counted=True, last=last)
+            alone.look(seen)
+            if done:
+                pause.reset()
+            elif left:
+                pause.wait()
+
+    def stored(self) -> Iterator[Record]:
+        while self._stored:
+            yield self._stored.popleft()
+
+    def _put(self, generation: int, archs: Sequence[Arch]) -> list[int]:
+        trials = {
+            arch.to_json(): waiting_trial(
+                self._space,
+                arch,
+                generation=generation,
+                spent=self._costs.spent(arch),
+                costs=self._costs,
+            )
+            for arch in archs
+        }
+        return list(put(self._study, trials).values())
+
+    def _check(self, left: set[int], seen: Mapping[int, Seen]) -> None:
+        if missing := left - seen.keys():
+            raise StateError(
+                f"{len(missing)} trials of the study {self._study.study_name!r} were deleted while "
+                "they waited for workers. Run it again: what is finished is kept"
+            )
+        for trial_id, trial in seen.items():
+            if trial.state.is_finished() and trial.state is not TrialState.COMPLETE:
+                with storage_errors("a failed trial cannot be read"):
+                    found = self._study._storage.get_trial(trial_id)
+                reason = found.user_attrs.get(ERROR, "another program marked it so")
+                raise StateError(
+                    f"trial {found.number} of the study {self._study.study_name!r} failed: "
+                    f"{reason}. Run it again: what is finished is kept, and it is tried anew"
+                )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is None:  # else it waits for the search to go on
+            withdraw(self._study)
+
+
+class _Signs:
+    """Which workers give no sign of life, told without comparing clocks: a trial that runs and
+    looks the same for the whole of a lease. Only time in which it was looked at counts, so that a
+    database or a search that was away takes no worker for lost."""
+
+    def __init__(self, lease: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._lease, self._clock = lease, clock
+        self._last = clock()
+        self._same: dict[int, tuple[Seen, float]] = {}
+
+    def lost(self, seen: Mapping[int, Seen]) -> list[tuple[int, Seen]]:
+        now = self._clock()
+        step, self._last = min(now - self._last, 2 * PAUSES[1]), now
+        before: dict[int, tuple[Seen | None, float]] = {**self._same}
+        self._same = {}
+        for trial_id, trial in seen.items():
+            if trial.state is TrialState.RUNNING:
+                last, age = before.get(trial_id, (None, 0.0))
+                self._same[trial_id] = (trial, age + step if last == trial else 0.0)
+        return [(i, trial) for i, (trial, age) in self._same.items() if age > self._lease]
+
+
+class _Alone:
+    """Tells, once a generation, that no worker is there."""
+
+    def __init__(self, note: Callable[[str], None]) -> None:
+        self._note: Callable[[str], None] | None = note
+        self._since = time.monotonic()
+
+    def look(self, seen: Mapping[int, Seen]) -> None:
+        if any(trial.state is not TrialState.WAITING for trial in seen.values()):
+            self._since = time.monotonic()
+        elif self._note is not None and time.monotonic() - self._since > ALONE:
+            self._note(
+                f"{len(seen)} trials wait and no worker takes one. Start some: hnas worker "
+                "--storage with the same URL"
+            )
+            self._note = None

@@ -1,0 +1,71 @@
+"""What a run scores with, read from its folder: nothing is trained, nothing written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from hnas.data import Data, Split, prepare
+from hnas.errors import MismatchError
+from hnas.space import Space
+from hnas.supernet import Supernet
+from hnas.training.loop import load_trained
+from studies.queue import Call
+from studies.run import Run, shared_run
+from studies.scoring import SupernetScorer
+from studies.stage import Scorer
+
+
+def stored_images(run: Run) -> Data:
+    """The run's images, split again. Raises MismatchError where they are not those of its split."""
+    net = run.plan.net
+    data, split = prepare(
+        run.plan.data, image=net.image, channels=net.channels, seed=run.plan.search.seed
+    )
+    recorded = run.read("split.json")
+    if recorded is None or Split.from_dict(recorded).fingerprint != split.fingerprint:
+        raise MismatchError(
+            f"the images of {run.plan.data.source!r} are not those that {run.folder} was made "
+            "with: its split.json has other indices or labels. Restore them"
+        )
+    return data
+
+
+def stored_scorer(
+    run: Run,
+    stage: int,
+    space: Space,
+    data: Data,
+    note: Callable[[str], None] = lambda text: None,
+) -> SupernetScorer:
+    """Scores with a stage's supernet, on the device of `data`.
+
+    Raises StateError where that is not trained to its end, CheckpointError.
+    """
+    net = Supernet(space)
+    load_trained(net, run.supernet(stage), run.stage(stage).training.epochs)
+    return SupernetScorer(net.to(data.mean.device), data, run.plan.score, note)
+
+
+def from_folders(
+    device: torch.device,
+    *,
+    folder: Path | None = None,
+    check: Callable[[Run], None] = lambda run: None,
+    note: Callable[[str], None] = lambda text: None,
+) -> Callable[[Call, Space], Scorer]:
+    """A `studies.worker.Load` that reads a run's folder: the one that the search names, or
+    `folder`, where it is mounted here. `check` sees the run first."""
+    images: dict[str, Data] = {}  # of the last run, for its next stage
+
+    def load(call: Call, space: Space) -> Scorer:
+        run = shared_run(folder or Path(call.run))
+        check(run)
+        if call.run not in images:
+            images.clear()
+            images[call.run] = stored_images(run).to(device)
+        return stored_scorer(run, call.stage, space, images[call.run], note)
+
+    return load
