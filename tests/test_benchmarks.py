@@ -131,3 +131,12 @@ def test_levels_kept_are_counted(root, tmp_path):
         assert len(row["most levels by generation"]) == 2
         assert all(0 < most <= row["levels"] == 13 for most in row["most levels by generation"])
     assert printed.count(" of 13 levels") == 2
+
+
+@pytest.mark.slow
+def test_workers_give_the_same_values_however_many_they_are(root, tmp_path):
+    _, rows = run(root, tmp_path, "workers")
+    by_workers = [row for row in rows if row["workers"]]
+    assert len(by_workers) >= 8
+    for row in by_workers:
+        assert row["same as one process"] and row["rows"] == row["trials"], row
