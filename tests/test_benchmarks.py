@@ -140,3 +140,17 @@ def test_workers_give_the_same_values_however_many_they_are(root, tmp_path):
     assert len(by_workers) >= 8
     for row in by_workers:
         assert row["same as one process"] and row["rows"] == row["trials"], row
+
+
+def test_slopes_by_trial_and_bytes_by_preset(root, tmp_path):
+    printed, rows = run(root, tmp_path, "scale")
+    slopes, presets = [row for row in rows if "points" in row], [r for r in rows if "preset" in r]
+    assert len(slopes) == 2 * 6 and {row["params"] for row in slopes} == {12, 48}
+    for row in slopes:
+        (few, low), (many, high) = row["points"].items()
+        assert row["each"] == pytest.approx((high - low) / (int(many) - int(few)))
+        assert row["unit"] != "bytes" or low < high
+    (digits,) = presets
+    assert digits["images scored on (bytes)"] == (287 + 32) * 64
+    assert digits["supernet, stage 1 (bytes)"] < digits["supernet, whole space (bytes)"]
+    assert printed.count("a million") == len(slopes)
