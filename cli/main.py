@@ -21,7 +21,7 @@ from hnas.errors import HnasError
 
 COMMANDS = {
     "search": ("cli.search:search", "Search an architecture: all stages, retraining, the test."),
-    "worker": ("cli.worker:worker", "Score for searches that let workers score."),
+    "worker": ("cli.worker:worker", "Score for searches that were started with --workers."),
     "retrain": ("cli.search:retrain", "Train the best of a finished search from scratch."),
     "rank": ("cli.rank:rank", "Measure how far a run's scores can be trusted."),
     "export": ("cli.export:export", "Write a run's network to files of its own."),

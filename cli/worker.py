@@ -56,7 +56,7 @@ def worker(
     Examples:
       hnas search --workers --storage postgresql://hnas:PASSWORD@db/hnas
       hnas worker --storage postgresql://hnas:PASSWORD@db/hnas
-      hnas worker --run /mnt/runs/digits     its folder is elsewhere on this machine
+      hnas worker --run /mnt/runs/digits     a folder that is elsewhere here
     """
     from hnas.device import choose
     from studies.queue import Called
