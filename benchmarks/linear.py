@@ -1,19 +1,26 @@
 """Linear maps of tokens by oneDNN's convolution, against F.linear (MKL, where PyTorch has it).
 
 Sizes around the bound from which `hnas.linear` takes the convolution, and those of the presets: the
-FFN's first map at a training batch, forward and backward.
+FFN's first map at a training batch, forward and backward. Then whole steps of stage 2's supernet,
+with and without it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from unittest import mock
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.common import Row, alternate, compare, main
+from hnas.arch import Arch
 from hnas.linear import LARGE, linear
+from hnas.supernet import Supernet
+from studies.plan import load_preset
 
 SIZES = {
     "at the bound": (64, 17, 48, 161),
@@ -35,6 +42,27 @@ def step(apply: Callable[[Tensor, Tensor, Tensor], Tensor], *leaves: Tensor) -> 
     return run
 
 
+def whole(name: str, quick: bool) -> Row:
+    """Forward and backward of random subnets at the preset's batch."""
+    plan = load_preset(name)
+    space, batch = plan.space2(), 16 if quick else plan.stage2.training.batch
+    frame, rng = plan.net, np.random.default_rng(0)
+    net = Supernet(space).reset(0).train()
+    images = torch.randn(batch, frame.channels, frame.image, frame.image)
+    ours: list[float] = []
+    theirs: list[float] = []
+
+    def one(arch: Arch, large: int) -> None:
+        with mock.patch("hnas.linear.LARGE", large):
+            net(images, arch).square().mean().backward()
+
+    for arch in [space.sample(rng) for _ in range(2 if quick else 9)]:
+        mine, other = alternate(partial(one, arch, LARGE), partial(one, arch, 2**62), pairs=1)
+        ours += mine
+        theirs += other
+    return compare(f"supernet's forward + backward, {name}, batch {batch}", ours, theirs, None)
+
+
 def measure(quick: bool) -> list[Row]:
     rows = []
     for name, (B, T, inputs, outputs) in SIZES.items():
@@ -52,7 +80,7 @@ def measure(quick: bool) -> list[Row]:
                 None,
             )
         )
-    return rows
+    return rows + [whole(name, quick) for name in ("digits", "fashion-mnist", "cifar10")]
 
 
 if __name__ == "__main__":
