@@ -401,6 +401,12 @@ def _records(trials: Sequence[Row | FrozenTrial]) -> tuple[Record, ...]:
 
 def _record(trial: Row | FrozenTrial) -> Record:
     attrs: dict[str, Any] = trial.user_attrs
+    if missing := [name for name in ("loss", "seconds") if name not in attrs]:
+        raise StorageError(
+            f"trial {trial.number} was told without the attributes {', '.join(missing)}: a program "
+            "that scores must set them before it tells. A finished trial cannot be mended: mend "
+            "the program, delete the study and search it again"
+        )
     return Record(
         number=trial.number,
         generation=trial.system_attrs[GENERATION],

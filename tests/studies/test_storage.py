@@ -82,6 +82,16 @@ def test_trials_of_others_are_not_ours(url):
     assert records(study) == [RECORD]
 
 
+def test_a_trial_told_by_a_program_that_forgot_something_is_named(url):
+    study = open_study(open_storage(url), "s")
+    trial = study.ask()
+    trial.set_user_attr("arch", ARCH.to_json())
+    trial.set_user_attr("loss", 0.5)
+    study.tell(trial, [0.5, 1])
+    with pytest.raises(StorageError, match=r"trial 1 was told without the attributes seconds: a"):
+        records(study)
+
+
 def test_opening_again_changes_nothing_and_says_nothing(url, capfd):
     before = optuna.logging.get_verbosity()
     study = open_study(open_storage(url, create=True), "s", create=True)
