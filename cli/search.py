@@ -363,6 +363,7 @@ def _start(
         f"{run.plan.search.strategy} search"
     )
     search = Search(run, chosen, watch, rescore=rescore, world=world(), lease=lease)
+    click.get_current_context().call_on_close(search.close)
     if lease is not None:
         search.call()
         click.echo(f"Workers score: {command('worker', '--storage', masked(run.storage))}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -575,6 +576,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     try:
         yield place
     finally:
+        gc.collect()  # a connection of the search that failed may wait for it, on the disk
         subprocess.run(["umount", str(place)], check=True)
 
 
