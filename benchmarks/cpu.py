@@ -1,6 +1,6 @@
 """Every CPU benchmark, each in a process of its own: one table, and benchmarks/results/cpu.json.
 
-python -m benchmarks.cpu [--quick] [--threads 2] [--json FILE]
+python -m benchmarks.cpu [--quick] [--only linear,scoring] [--threads 2] [--json FILE]
 """
 
 from __future__ import annotations
@@ -40,13 +40,15 @@ def rows_of(script: str, arguments: list[str]) -> list[Row]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="tiny sizes: does it run at all?")
+    parser.add_argument("--only", default=",".join(SCRIPTS), help=f"[{','.join(SCRIPTS)}]")
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results/cpu.json"))
     options = parser.parse_args()
     arguments = ["--threads", str(options.threads), *(["--quick"] if options.quick else [])]
-    rows = [row for script in SCRIPTS for row in rows_of(script, arguments)]
+    rows = [row for script in options.only.split(",") for row in rows_of(script, arguments)]
     print(f"\n{table(rows)}")
-    command = " ".join(["python -m benchmarks.cpu", *arguments])
+    only = [] if options.only == ",".join(SCRIPTS) else ["--only", options.only]
+    command = " ".join(["python -m benchmarks.cpu", *only, *arguments])
     write(options.json, rows, options.threads, command)
 
 
