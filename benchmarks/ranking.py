@@ -193,6 +193,8 @@ def show(made: dict[str, Any]) -> None:
     def words(one: dict[str, float]) -> str:
         return f"{one['value']:6.3f} ({one['low']:.3f} to {one['high']:.3f})"
 
+    spread = ", ".join(f"{one:.4f}" for one in made["spread"])
+    print(f"mean accuracy, lowest, quartiles, highest: {spread}")
     print(f"tau-b over all distributions, mean of the rule's supernets and seeds {made['seeds']}:")
     for rule, one in made["rules"].items():
         print(
@@ -266,6 +268,7 @@ def main() -> None:
         "command": f"python -m benchmarks.ranking --of {ground.name}",
         "seeds": most.seeds,
         "reference on": len(all_seeds.index),
+        "spread": np.quantile(most.accuracy.mean(axis=0), (0, 0.25, 0.5, 0.75, 1)).tolist(),
         "rules": compare_rules(found, rules, all_seeds, most),
         "one training": one_training(all_seeds),
         "ways": compare_ways(found, rules[0], most),

@@ -1,8 +1,8 @@
 """Linear maps of tokens, by the library that is faster for their size.
 
-On a CPU PyTorch gives a matrix product to MKL and a convolution to oneDNN. On an AMD processor MKL
-runs at less than half of oneDNN's speed; a convolution with a 1 x 1 kernel is the same map, and
-costs more to begin. `benchmarks.linear` measures where it pays.
+On a CPU PyTorch gives a matrix product to MKL and a convolution to oneDNN, which is the faster one
+on an AMD processor. A convolution with a 1 x 1 kernel is the same map, and costs more to begin:
+`benchmarks.linear` measures where it pays.
 """
 
 from __future__ import annotations

@@ -217,6 +217,14 @@ def _is_away(error: BaseException) -> bool:
 class _Patient(RDBStorage):
     """Optuna's storage, whose methods, but for those that add trials, are called `patiently`."""
 
+    def __init__(self, *args: Any, **named: Any) -> None:
+        try:
+            super().__init__(*args, **named)
+        except BaseException:
+            if hasattr(self, "engine"):  # a connection left open would keep the file's disk busy
+                self.engine.dispose()
+            raise
+
 
 def _patient(method: Callable[..., T]) -> Callable[..., T]:
     @wraps(method)

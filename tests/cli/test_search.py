@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import re
@@ -576,7 +575,6 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     try:
         yield place
     finally:
-        gc.collect()  # a connection of the search that failed may wait for it, on the disk
         subprocess.run(["umount", str(place)], check=True)
 
 
