@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
@@ -104,9 +105,11 @@ def jpegs(folder: Path, count: int, size: tuple[int, int]) -> Path:
 
 
 def packed(folder: Path, to: Path, image: int, channels: int, processes: int = 1) -> Path:
+    """In shards of 100 images: a shard is one process's work."""
     from hnas.data.packing import pack
 
-    pack(folder, to, image=image, channels=channels, processes=processes)
+    shard = 100 * channels * image**2
+    pack(folder, to, image=image, channels=channels, processes=processes, shard_bytes=shard)
     return to
 
 
@@ -166,7 +169,7 @@ def training(preset: str, data: Data, batch: int) -> Callable[[], int]:
 
     plan = load_preset(preset)
     net = Supernet(plan.space1()).reset(0)
-    rules = replace(plan.stage1.training, epochs=1, batch=batch)
+    rules = replace(plan.stage1.training, epochs=1, batch=batch, micro_batch=0)
 
     def run() -> int:
         train_supernet(net, data, rules, plan.augment, seed=0)
@@ -194,7 +197,7 @@ def both(preset: str, pack: Path, batch: int, images: int) -> dict[str, Callable
 
 
 def rates(quick: bool, place: Path) -> list[Rate]:
-    count, size, rounds = (16, (80, 60), 1) if quick else (400, (500, 375), 5)
+    count, size, rounds = (16, (80, 60), 1) if quick else (2000, (500, 375), 5)
     folder = jpegs(place / "jpegs", count, size)
     weight = sum(path.stat().st_size for path in folder.rglob("*.jpg")) / count
     what = f"JPEGs of {size[0]} x {size[1]}, {weight / 1e3:.0f} kB"
@@ -326,7 +329,11 @@ def memory(quick: bool, place: Path) -> list[Memory]:
     count, size, image = (1500, (12, 9), 224) if quick else (3000, (500, 375), 224)
     folders = {n: jpegs(place / f"of{n}", n, size) for n in (FEW, count)}
     packs = {n: place / f"pack{n}" for n in folders}
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+    # Else glibc keeps what batches leave, or not, by chance: up to a hundred megabytes of noise.
+    with (
+        mock.patch.dict(os.environ, MALLOC_MMAP_THRESHOLD_=str(2**20)),
+        ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool,
+    ):
         grown = pool.submit(_peaks, folders, packs, image).result()
     decoded = count * 3 * image**2 / 1e6
     return [
