@@ -23,12 +23,12 @@ import numpy as np
 from hnas.arch import Arch
 from hnas.device import choose, describe
 from hnas.space import Space
-from studies.costs import Costs, minimised
-from studies.hypervolume import hypervolume
-from studies.run import open_run
-from studies.scoring import SupernetScorer
-from studies.search import Search
-from studies.stage import records
+from hnas.studies.costs import Costs, minimised
+from hnas.studies.hypervolume import hypervolume
+from hnas.studies.run import open_run
+from hnas.studies.scoring import SupernetScorer
+from hnas.studies.search import Search
+from hnas.studies.stage import records
 
 Point = tuple[float, int]
 

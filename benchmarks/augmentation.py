@@ -13,8 +13,8 @@ from benchmarks.common import Row, alternate, compare, main
 from hnas.data import augment, mix
 from hnas.glit import Glit
 from hnas.rules import AugmentRules
+from hnas.studies.plan import Plan, load_preset
 from hnas.training.loop import Trainer
-from studies.plan import Plan, load_preset
 
 FULL = load_preset("glit-tiny").retrain
 

@@ -29,11 +29,11 @@ from hnas.cost import cost
 from hnas.data import Data, Images
 from hnas.rules import AugmentRules
 from hnas.sampling import RULES
+from hnas.studies.plan import load_preset
 from hnas.supernet import Supernet
 from hnas.training.distributed import ALONE, World, connect
 from hnas.training.loop import Epoch
 from hnas.training.supernet import train_supernet
-from studies.plan import load_preset
 
 PRESETS = ("digits", "fashion-mnist")
 EPOCHS = 4

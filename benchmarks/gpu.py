@@ -133,8 +133,8 @@ def scoring(bench: Bench) -> None:
     from benchmarks.scoring import images, prepared, score_alone
     from hnas.arch import Arch
     from hnas.score import evaluate, scores, select
+    from hnas.studies.plan import load_preset
     from hnas.supernet import Supernet
-    from studies.plan import load_preset
 
     plan = load_preset("digits" if bench.quick else "glit-small")
     count = 32 if bench.quick else 10_000
@@ -182,9 +182,9 @@ def steps(bench: Bench) -> None:
     import torch.nn.functional as F
 
     from hnas.device import autocast
+    from hnas.studies.plan import load_preset
     from hnas.supernet import Supernet
     from hnas.training.loop import Trainer
-    from studies.plan import load_preset
 
     for preset, batch in {"digits": 16}.items() if bench.quick else {
         "digits": 128, "glit-tiny": 256, "glit-small": 128,
@@ -229,7 +229,7 @@ def waiting(bench: Bench, run: Callable[[], None], times: int = 20) -> float:
 
 def memory(bench: Bench) -> None:
     from benchmarks.memory import measure
-    from studies.plan import PRESETS
+    from hnas.studies.plan import PRESETS
 
     presets = PRESETS[:1] if bench.quick else PRESETS
     for row in measure(presets, bench.device.type, torch.get_num_threads()):
@@ -241,7 +241,7 @@ def memory(bench: Bench) -> None:
 
 def search(bench: Bench) -> None:
     """Both stages, 1,000 trials each, retraining and the test, through the command line."""
-    from studies.plan import load_preset, override, to_toml
+    from hnas.studies.plan import load_preset, override, to_toml
 
     data = Path(os.environ.get("HNAS_DATA", "data")) / "fashion-mnist"
     name = "fashion-mnist" if data.is_dir() and not bench.quick else "digits"
@@ -262,7 +262,7 @@ def search(bench: Bench) -> None:
         file = Path(folder) / "plan.toml"
         file.write_text(to_toml(plan))
         command = [
-            sys.executable, "-m", "cli.main", "search", "--plan", str(file),
+            sys.executable, "-m", "hnas.cli.main", "search", "--plan", str(file),
             "--run", f"{folder}/run", "--device", bench.device.type,
         ]  # fmt: skip
         began = time.perf_counter()

@@ -21,7 +21,7 @@ from hnas.data import Data, Images, prepare
 from hnas.recorded import recorded
 from hnas.rules import AugmentRules, DataRules, TrainingRules
 from hnas.space import Frame, Space, distribution_space
-from studies.plan import Stage1, load_plan, load_preset
+from hnas.studies.plan import Stage1, load_plan, load_preset
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -37,13 +37,13 @@ from hnas.rules import AugmentRules, ScoreRules, TrainingRules
 from hnas.score import scores
 from hnas.scored import Score
 from hnas.space import Frame, Space, distribution_space, size_space
+from hnas.studies.costs import Costs
+from hnas.studies.evolution import NSGA2
+from hnas.studies.proposer import starting_from
+from hnas.studies.stage import SearchRules, best_by_score, front, run_stage
+from hnas.studies.storage import Record, open_study, quiet
 from hnas.supernet import Supernet
 from hnas.training.supernet import train_supernet
-from studies.costs import Costs
-from studies.evolution import NSGA2
-from studies.proposer import starting_from
-from studies.stage import SearchRules, best_by_score, front, run_stage
-from studies.storage import Record, open_study, quiet
 
 REPORT = DIGITS.result("hierarchy", "json")
 FRAME: Frame = replace(DIGITS.frame, M=2)
@@ -83,7 +83,7 @@ def scored(seed: int) -> tuple[Scores, Scores]:
 
 @dataclass(frozen=True)
 class Known:
-    """A `studies.stage.Scorer` that looks scores up."""
+    """A `hnas.studies.stage.Scorer` that looks scores up."""
 
     accuracy: Scores
 

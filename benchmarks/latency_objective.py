@@ -22,9 +22,9 @@ from benchmarks.common import machine
 from hnas.arch import Arch
 from hnas.glit import Glit
 from hnas.latency import latencies
-from studies.latencies import read_measured
-from studies.run import Run, open_run
-from studies.status import Result, Tested, read_result
+from hnas.studies.latencies import read_measured
+from hnas.studies.run import Run, open_run
+from hnas.studies.status import Result, Tested, read_result
 
 
 def finished(folder: Path) -> tuple[Run, Result]:

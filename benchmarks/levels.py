@@ -21,10 +21,10 @@ from hnas.arch import Arch
 from hnas.score import branches
 from hnas.scored import Score
 from hnas.space import Space
-from studies.costs import Costs
-from studies.fake import FakeScorer
-from studies.plan import Plan, load_preset
-from studies.stage import SearchRules, run_stage
+from hnas.studies.costs import Costs
+from hnas.studies.fake import FakeScorer
+from hnas.studies.plan import Plan, load_preset
+from hnas.studies.stage import SearchRules, run_stage
 
 PRESETS = ("glit-tiny", "glit-small", "glit-base")
 HELD_OUT = 12_800

@@ -19,8 +19,8 @@ from torch import Tensor
 from benchmarks.common import Row, alternate, compare, main
 from hnas.arch import Arch
 from hnas.linear import LARGE, linear
+from hnas.studies.plan import load_preset
 from hnas.supernet import Supernet
-from studies.plan import load_preset
 
 SIZES = {
     "at the bound": (64, 17, 48, 161),

@@ -33,7 +33,7 @@ from benchmarks.memory import resident
 from hnas.cost import cost
 from hnas.rules import AugmentRules, DataRules, ScoreRules, TrainingRules
 from hnas.space import Frame, distribution_space
-from studies.plan import load_preset
+from hnas.studies.plan import load_preset
 
 if TYPE_CHECKING:
     from hnas.data import Data

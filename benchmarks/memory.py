@@ -25,7 +25,7 @@ from hnas.arch import Arch
 from hnas.cost import block_cost
 from hnas.rules import ScoreRules
 from hnas.space import Space
-from studies.plan import PRESETS, Plan, load_preset
+from hnas.studies.plan import PRESETS, Plan, load_preset
 
 HELD_OUT = {"digits": 287, "fashion-mnist": 1000, "cifar10": 5000}
 """Images that the preset scores on; the `glit-*` presets a hundredth of ImageNet."""

@@ -26,16 +26,16 @@ from benchmarks.common import write_rows
 from hnas import score
 from hnas.cost import cost
 from hnas.device import choose
-from studies import stage
-from studies.encoding import decode, distributions
-from studies.evolution import NSGA2
-from studies.plan import load_preset, override
-from studies.proposer import Proposer
-from studies.run import begin_run
-from studies.scoring import SupernetScorer
-from studies.search import Search
-from studies.stage import SearchRules, run_stage
-from studies.storage import close_storage, open_storage, open_study
+from hnas.studies import stage
+from hnas.studies.encoding import decode, distributions
+from hnas.studies.evolution import NSGA2
+from hnas.studies.plan import load_preset, override
+from hnas.studies.proposer import Proposer
+from hnas.studies.run import begin_run
+from hnas.studies.scoring import SupernetScorer
+from hnas.studies.search import Search
+from hnas.studies.stage import SearchRules, run_stage
+from hnas.studies.storage import close_storage, open_storage, open_study
 
 BESIDE = "storing (beside the others)"
 

@@ -27,8 +27,8 @@ from benchmarks.ground_truth import complete, read, table
 from benchmarks.inherited import Scored, collect
 from hnas.cost import cost
 from hnas.sampling import RULES
-from studies.agreement import Agreement, Estimate, Numbers, agreement, estimate, kendall
-from studies.figures import COLOURS, MARKERS, panels, save
+from hnas.studies.agreement import Agreement, Estimate, Numbers, agreement, estimate, kendall
+from hnas.studies.figures import COLOURS, MARKERS, panels, save
 
 DOCS = RESULTS.parents[1] / "docs"
 

@@ -32,10 +32,10 @@ import torch
 from benchmarks.common import write_rows
 from benchmarks.search import fill, spaces
 from hnas.cost import cost
+from hnas.studies.plan import PRESETS, load_preset
+from hnas.studies.stage import front, records
+from hnas.studies.storage import close_storage, open_storage, open_study
 from hnas.supernet import Supernet
-from studies.plan import PRESETS, load_preset
-from studies.stage import front, records
-from studies.storage import close_storage, open_storage, open_study
 
 MILLION = 1_000_000
 GPUS = 64

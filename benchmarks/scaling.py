@@ -28,10 +28,10 @@ from hnas.rules import ScoreRules
 from hnas.score import scores
 from hnas.scored import Score
 from hnas.space import Frame, distribution_space
+from hnas.studies.fake import FakeScorer
+from hnas.studies.plan import load_preset
+from hnas.studies.stage import SearchRules, run_stage
 from hnas.supernet import Supernet
-from studies.fake import FakeScorer
-from studies.plan import load_preset
-from studies.stage import SearchRules, run_stage
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,12 +17,12 @@ from hnas.rules import ScoreRules
 from hnas.score import evaluate, scores, select
 from hnas.scored import Score
 from hnas.space import Frame, Space, distribution_space
+from hnas.studies.costs import Costs
+from hnas.studies.evolution import elites, propose
+from hnas.studies.fake import FakeScorer
+from hnas.studies.plan import load_preset
+from hnas.studies.storage import Record
 from hnas.supernet import Supernet
-from studies.costs import Costs
-from studies.evolution import elites, propose
-from studies.fake import FakeScorer
-from studies.plan import load_preset
-from studies.storage import Record
 
 
 def generations(space: Space, *, trials: int, population: int) -> Iterator[list[Arch]]:

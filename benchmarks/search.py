@@ -23,12 +23,12 @@ from benchmarks.common import Row, compare, main
 from hnas.arch import Arch
 from hnas.cost import cost
 from hnas.space import Frame, Space, distribution_space, size_space
-from studies.costs import Costs
-from studies.encoding import distributions
-from studies.evolution import NSGA2
-from studies.fake import FakeScorer
-from studies.stage import SearchRules, TrialEvent, _conditions, run_stage
-from studies.storage import Record, close_storage, open_storage, open_study, write_trial
+from hnas.studies.costs import Costs
+from hnas.studies.encoding import distributions
+from hnas.studies.evolution import NSGA2
+from hnas.studies.fake import FakeScorer
+from hnas.studies.stage import SearchRules, TrialEvent, _conditions, run_stage
+from hnas.studies.storage import Record, close_storage, open_storage, open_study, write_trial
 
 POPULATION = 50
 FRAME = Frame(image=224, channels=3, patch=16, classes=1000, d=192, M=12, N=3)

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from benchmarks.common import Row, alternate, compare, main
 from hnas.cost import cost
-from studies.costs import Costs
-from studies.fake import FakeScorer
-from studies.plan import load_preset
-from studies.run import begin_run
-from studies.stage import SearchRules, run_stage
-from studies.storage import close_storage, open_storage, open_study
+from hnas.studies.costs import Costs
+from hnas.studies.fake import FakeScorer
+from hnas.studies.plan import load_preset
+from hnas.studies.run import begin_run
+from hnas.studies.stage import SearchRules, run_stage
+from hnas.studies.storage import close_storage, open_storage, open_study
 
 
 def run(*command: str) -> None:
@@ -40,7 +40,7 @@ def searched(folder: Path, trials: int) -> None:
 
 def against_torch(name: str, command: Sequence[str], pairs: int) -> Row:
     ours, theirs = alternate(
-        lambda: run("-m", "cli.main", *command), lambda: run("-c", "import torch"), pairs=pairs
+        lambda: run("-m", "hnas.cli.main", *command), lambda: run("-c", "import torch"), pairs=pairs
     )
     return compare(f"{name}, against python -c 'import torch'", ours, theirs, "<= 0.5")
 

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from benchmarks.common import Row, alternate, compare, main
 from hnas.rules import TrainingRules
 from hnas.space import Space
+from hnas.studies.plan import Plan, load_preset
 from hnas.supernet import Supernet
 from hnas.training.loop import Trainer
-from studies.plan import Plan, load_preset
 
 
 def measure_space(name: str, space: Space, *, batch: int, archs: int, pairs: int) -> Row:

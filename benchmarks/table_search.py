@@ -25,14 +25,14 @@ from benchmarks.ground_truth import Row, complete, read, table
 from hnas.arch import Arch
 from hnas.cost import cost
 from hnas.scored import Score
-from studies.costs import Costs
-from studies.evolution import NSGA2
-from studies.hypervolume import hypervolume
-from studies.proposer import Proposer
-from studies.random_search import RANDOM
-from studies.spos import SPOS
-from studies.stage import SearchRules, run_stage
-from studies.storage import Record, open_study, quiet
+from hnas.studies.costs import Costs
+from hnas.studies.evolution import NSGA2
+from hnas.studies.hypervolume import hypervolume
+from hnas.studies.proposer import Proposer
+from hnas.studies.random_search import RANDOM
+from hnas.studies.spos import SPOS
+from hnas.studies.stage import SearchRules, run_stage
+from hnas.studies.storage import Record, open_study, quiet
 
 PROPOSERS = (NSGA2, SPOS, RANDOM)
 BUDGET = cost(DIGITS.frame, DIGITS.frame.all_global()).macs
@@ -42,7 +42,7 @@ POPULATION = 16
 
 
 class TableScorer:
-    """A `studies.stage.Scorer` that looks up what each network reached when it was trained alone.
+    """A `hnas.studies.stage.Scorer` that looks up what each network reached when it was trained alone.
 
     `value` is the column it tells, its mean over the rows' seeds.
     """

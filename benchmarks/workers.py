@@ -28,14 +28,14 @@ from sqlalchemy import event
 from benchmarks.common import write_rows
 from hnas.cost import cost
 from hnas.space import Frame, Space, distribution_space, size_space
-from studies.by_workers import ByWorkers
-from studies.costs import Costs
-from studies.fake import FakeScorer
-from studies.plan import load_preset
-from studies.queue import Call, announce, dismiss
-from studies.stage import Scorer, SearchRules, run_stage
-from studies.storage import close_storage, open_storage, open_study
-from studies.worker import Worker, reach
+from hnas.studies.by_workers import ByWorkers
+from hnas.studies.costs import Costs
+from hnas.studies.fake import FakeScorer
+from hnas.studies.plan import load_preset
+from hnas.studies.queue import Call, announce, dismiss
+from hnas.studies.stage import Scorer, SearchRules, run_stage
+from hnas.studies.storage import close_storage, open_storage, open_study
+from hnas.studies.worker import Worker, reach
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
@@ -56,8 +56,8 @@ def scorer_of(space: Space, kind: str) -> Scorer:
     import torch
 
     from hnas.data import prepare
+    from hnas.studies.scoring import SupernetScorer
     from hnas.supernet import Supernet
-    from studies.scoring import SupernetScorer
 
     torch.set_num_threads(1)
     plan = load_preset("digits")

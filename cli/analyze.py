@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import find_run, storage_option
-from cli.render import command, table
+from hnas.cli.options import find_run, storage_option
+from hnas.cli.render import command, table
 from hnas.errors import InputError, StateError
 
 if TYPE_CHECKING:
-    from studies.findings import Findings
+    from hnas.studies.findings import Findings
 
 SHOWN = 8
 """Parameters shown of each study; --json has all."""
@@ -76,7 +76,7 @@ def analyze(
     if alone and folder is not None:
         raise click.UsageError("--published takes no run: leave one of them out.")
 
-    from studies.published import published_findings
+    from hnas.studies.published import published_findings
 
     run, found = (None, []) if alone else _found(folder, storage, rule, seed)
     published = published_findings()
@@ -93,8 +93,8 @@ def analyze(
             click.echo("\n" * bool(i), nl=False)
             _show(findings)
     if file is not None:
-        from studies.figures import save
-        from studies.findings_figure import figure
+        from hnas.studies.figures import save
+        from hnas.studies.findings_figure import figure
 
         save(figure(found, published), file)
         click.echo(f"Wrote {file} ({file.stat().st_size:,} bytes)", err=as_json)
@@ -104,10 +104,10 @@ def _found(
     folder: Path | None, storage: str | None, rule: str, seed: int
 ) -> tuple[str, list[Findings]]:
     """The run's folder and the findings on its studies. Raises StateError where there are none."""
-    from studies.findings import find
-    from studies.run import open_run
-    from studies.searched import read_searched
-    from studies.status import read_result
+    from hnas.studies.findings import find
+    from hnas.studies.run import open_run
+    from hnas.studies.searched import read_searched
+    from hnas.studies.status import read_result
 
     run = open_run(find_run(folder), storage=storage)
     searched = read_searched(run)

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import click
 
-from cli.options import plan_options
-from cli.render import about, arch_drawing, console, legend, table
 from hnas.arch import FIELDS, Arch
+from hnas.cli.options import plan_options
+from hnas.cli.render import about, arch_drawing, console, legend, table
 from hnas.conventions import CONVENTIONS, macs_by_part
 from hnas.cost import block_cost, cheapest, dearest, shared_cost
 from hnas.cost import cost as network_cost
 from hnas.errors import InputError
 from hnas.space import Frame, Space
-from studies.plan import Plan
+from hnas.studies.plan import Plan
 
 
 def read_arch(value: str, frame: Frame, origin: str) -> Arch:

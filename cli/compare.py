@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.interrupt import resumable, typed
-from cli.options import ALLOW_CODE, RUNS, code_option, device_option
-from cli.render import cell, table
+from hnas.cli.interrupt import resumable, typed
+from hnas.cli.options import ALLOW_CODE, RUNS, code_option, device_option
+from hnas.cli.render import cell, table
 from hnas.errors import InputError
-from studies.plan import PRESETS, STRATEGIES, Plan, check_code, load_plan, load_preset
+from hnas.studies.plan import PRESETS, STRATEGIES, Plan, check_code, load_plan, load_preset
 
 if TYPE_CHECKING:
-    from cli.progress import Display
-    from studies.compare import Row, Task
+    from hnas.cli.progress import Display
+    from hnas.studies.compare import Row, Task
 
 
 @click.command()
@@ -85,7 +85,7 @@ def compare(
     A seed decides the split of the images, so differences are taken seed by seed: to the first
     strategy of the plan or, where there is one strategy, to the first plan.
     """
-    from studies.compare import is_finished, rows, tasks, write_files
+    from hnas.studies.compare import is_finished, rows, tasks, write_files
 
     plans = _plans(presets or (() if files else ("digits",)), files)
     for name, plan in plans.items():
@@ -127,9 +127,9 @@ def _numbers(seeds: str) -> list[int]:
 
 
 def _search(unfinished: Sequence[Task], device: str, jobs: int) -> None:
-    from cli.progress import display, duration
-    from studies.batch import search_all
-    from studies.compare import outcome
+    from hnas.cli.progress import display, duration
+    from hnas.studies.batch import search_all
+    from hnas.studies.compare import outcome
 
     @contextmanager
     def shown(task: Task) -> Iterator[Display]:
@@ -169,7 +169,7 @@ def _show_each(found: Sequence[Row]) -> None:
 
 
 def _show_means(found: Sequence[Row]) -> None:
-    from studies.compare import mean
+    from hnas.studies.compare import mean
 
     seeds = len(found[0].outcomes)
     click.echo(f"\nMean over {seeds} seed{'s'[: seeds > 1]}, +- standard deviation:")
@@ -191,7 +191,7 @@ def _show_means(found: Sequence[Row]) -> None:
 
 
 def _with_spread(values: Sequence[float], sign: str = "") -> str:
-    from studies.compare import mean, spread
+    from hnas.studies.compare import mean, spread
 
     deviation = spread(values)
     middle = format(mean(values) or 0.0, f"{sign}.4f")

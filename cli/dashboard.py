@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from cli.options import find_run, run_option, storage_option
+from hnas.cli.options import find_run, run_option, storage_option
 from hnas.errors import HnasError
 
 
@@ -31,9 +31,9 @@ def dashboard(folder: Path | None, port: int, host: str, storage: str | None) ->
       hnas dashboard --run runs/digits
       ssh -L 8080:127.0.0.1:8080 HOST    and it is there on your machine too
     """
-    from studies.dashboard.annotate import annotate, artifacts
-    from studies.dashboard.server import dashboard as bound
-    from studies.run import open_run
+    from hnas.studies.dashboard.annotate import annotate, artifacts
+    from hnas.studies.dashboard.server import dashboard as bound
+    from hnas.studies.run import open_run
 
     files, refresh = None, None
     if storage is None or folder is not None:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import click
 
-from cli.options import RUNS, device_option, storage_option
+from hnas.cli.options import RUNS, device_option, storage_option
 
 
 @click.command()
@@ -28,7 +28,7 @@ def doctor(as_json: bool, device: str, storage: str | None) -> None:
       hnas doctor
       hnas doctor --device cuda --storage postgresql://me@host/studies
     """
-    from studies.doctor import examine
+    from hnas.studies.doctor import examine
 
     found = []
     for check in examine(device, RUNS, storage):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from cli.interrupt import resumable
-from cli.options import device_option, storage_option
+from hnas.cli.interrupt import resumable
+from hnas.cli.options import device_option, storage_option
 
 
 @click.command()
@@ -37,15 +37,15 @@ def export(
       hnas export runs/digits --to digits_net
       hnas export runs/digits --to digits_net --onnx --pt2
     """
-    from studies.run import open_run
-    from studies.status import read_result
+    from hnas.studies.run import open_run
+    from hnas.studies.status import read_result
 
     run = open_run(folder, storage=storage)
     read_result(run)  # a damaged one is told before torch is imported
 
     from hnas.device import choose
     from hnas.export import save, save_module, save_onnx, save_pt2
-    from studies.search import Search
+    from hnas.studies.search import Search
 
     with resumable(folder), run.hold():
         network = Search(run, choose(device)).winner()

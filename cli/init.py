@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from cli.options import device_option, preset_option
-from cli.proposal import propose_plan
+from hnas.cli.options import device_option, preset_option
+from hnas.cli.proposal import propose_plan
 from hnas.errors import InputError
-from studies.plan import preset_text
+from hnas.studies.plan import preset_text
 
 
 @click.command()

@@ -38,8 +38,8 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 def typed() -> str:
     """The command line as it was given, its passwords masked."""
-    from cli.processes import launcher
-    from studies.storage import masked
+    from hnas.cli.processes import launcher
+    from hnas.studies.storage import masked
 
     args = click.get_current_context().meta.get(ARGS, ())
     return shlex.join([*launcher(), "hnas", *map(masked, args)])

@@ -14,41 +14,44 @@ from typing import Any
 
 import click
 
-from cli import processes
-from cli.interrupt import ARGS
 from hnas import __version__
+from hnas.cli import processes
+from hnas.cli.interrupt import ARGS
 from hnas.errors import HnasError
 
 COMMANDS = {
-    "search": ("cli.search:search", "Search an architecture: all stages, retraining, the test."),
-    "worker": ("cli.worker:worker", "Score for searches that were started with --workers."),
-    "retrain": ("cli.search:retrain", "Train the best of a finished search from scratch."),
-    "rank": ("cli.rank:rank", "Measure how far a run's scores can be trusted."),
-    "export": ("cli.export:export", "Write a run's network to files of its own."),
-    "predict": ("cli.predict:predict", "Tell the classes of image files, with probabilities."),
-    "latency": ("cli.latency:latency", "Measure a network beside all-global ones."),
+    "search": (
+        "hnas.cli.search:search",
+        "Search an architecture: all stages, retraining, the test.",
+    ),
+    "worker": ("hnas.cli.worker:worker", "Score for searches that were started with --workers."),
+    "retrain": ("hnas.cli.search:retrain", "Train the best of a finished search from scratch."),
+    "rank": ("hnas.cli.rank:rank", "Measure how far a run's scores can be trusted."),
+    "export": ("hnas.cli.export:export", "Write a run's network to files of its own."),
+    "predict": ("hnas.cli.predict:predict", "Tell the classes of image files, with probabilities."),
+    "latency": ("hnas.cli.latency:latency", "Measure a network beside all-global ones."),
     "import": (
-        "cli.import_weights:import_weights",
+        "hnas.cli.import_weights:import_weights",
         "Read published weights (GLiT's release, DeiT, ViT) into files of hnas.",
     ),
-    "compare": ("cli.compare:compare", "Compare strategies, or plans, over several seeds."),
-    "status": ("cli.status:status", "Show what a run has done and what is next."),
-    "analyze": ("cli.analyze:analyze", "Ask a run what the paper reports of its own network."),
-    "report": ("cli.report:report", "Write what a run has found as one file."),
+    "compare": ("hnas.cli.compare:compare", "Compare strategies, or plans, over several seeds."),
+    "status": ("hnas.cli.status:status", "Show what a run has done and what is next."),
+    "analyze": ("hnas.cli.analyze:analyze", "Ask a run what the paper reports of its own network."),
+    "report": ("hnas.cli.report:report", "Write what a run has found as one file."),
     "published": (
-        "cli.published:published",
+        "hnas.cli.published:published",
         "List published networks on ImageNet, each number with its source.",
     ),
     "reproduce": (
-        "cli.reproduce:reproduce",
+        "hnas.cli.reproduce:reproduce",
         "Score a run's winner and a sample of its trials again.",
     ),
-    "dashboard": ("cli.dashboard:dashboard", "Show a run's studies in the browser."),
-    "doctor": ("cli.doctor:doctor", "Check that this machine can search."),
-    "init": ("cli.init:init", "Write a plan to edit, out of a preset."),
-    "data": ("cli.data:data", "Pack images that are too many for memory, and look at a pack."),
-    "cost": ("cli.architecture:cost", "Count what an architecture costs."),
-    "space": ("cli.architecture:space", "Count the architectures of a search."),
+    "dashboard": ("hnas.cli.dashboard:dashboard", "Show a run's studies in the browser."),
+    "doctor": ("hnas.cli.doctor:doctor", "Check that this machine can search."),
+    "init": ("hnas.cli.init:init", "Write a plan to edit, out of a preset."),
+    "data": ("hnas.cli.data:data", "Pack images that are too many for memory, and look at a pack."),
+    "cost": ("hnas.cli.architecture:cost", "Count what an architecture costs."),
+    "space": ("hnas.cli.architecture:space", "Count the architectures of a search."),
 }
 """For each command, in the order of the help: where it is, and its help in one line."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.interrupt import resumable
+from hnas.cli.interrupt import resumable
 from hnas.errors import InputError
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ def read_network(source: Path, device: torch.device, storage: str | None) -> Net
     from hnas.export import load
 
     if (source / "plan.toml").exists():
-        from studies.run import open_run
-        from studies.search import Search
+        from hnas.studies.run import open_run
+        from hnas.studies.search import Search
 
         run = open_run(source, storage=storage)
         with resumable(source), run.hold():

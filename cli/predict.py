@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from cli.networks import network_argument, read_network
-from cli.options import device_option, storage_option
-from cli.render import table
+from hnas.cli.networks import network_argument, read_network
+from hnas.cli.options import device_option, storage_option
+from hnas.cli.render import table
 from hnas.errors import InputError
 
 BATCH = 64

@@ -13,12 +13,12 @@ from rich.console import RenderableType
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
-from cli.render import console, milliseconds, short
-from studies.watch import Watch
+from hnas.cli.render import console, milliseconds, short
+from hnas.studies.watch import Watch
 
 if TYPE_CHECKING:
+    from hnas.studies.stage import TrialEvent
     from hnas.training.loop import Epoch
-    from studies.stage import TrialEvent
 
 EVERY = 5.0
 """Seconds between two lines of one piece of work."""

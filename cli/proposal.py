@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.render import command, table
+from hnas.cli.render import command, table
 from hnas.errors import BudgetError
-from studies.plan import Plan, parse_flops
+from hnas.studies.plan import Plan, parse_flops
 
 if TYPE_CHECKING:
     import torch
 
     from hnas.data import Survey
-    from studies.proposal import Proposal
+    from hnas.studies.proposal import Proposal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ def propose_plan(source: str, *, device: str, flops: str | None) -> Proposed:
     where no plan fits."""
     from hnas.data import survey
     from hnas.device import choose
-    from studies.proposal import propose
+    from hnas.studies.proposal import propose
 
     macs = None if flops is None else parse_flops(flops, "--flops")
     chosen, found = choose(device), survey(source)
@@ -52,8 +52,8 @@ def propose_plan(source: str, *, device: str, flops: str | None) -> Proposed:
 def show_proposal(proposed: Proposed, plan: Plan) -> None:
     """Prints why the plan is what it is, and how long `plan` (it, with what the user chose) will
     take and how much memory, from a few steps of it."""
-    from cli.progress import duration
-    from studies.estimate import estimate
+    from hnas.cli.progress import duration
+    from hnas.studies.estimate import estimate
 
     click.echo(f"A plan proposed for {proposed.source}:")
     table(("what", "why"), proposed.proposal.reasons)

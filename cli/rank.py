@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.interrupt import resumable
-from cli.options import device_option, find_run, run_option, storage_option
-from cli.render import table
+from hnas.cli.interrupt import resumable
+from hnas.cli.options import device_option, find_run, run_option, storage_option
+from hnas.cli.render import table
 
 if TYPE_CHECKING:
-    from studies.agreement import Agreement
-    from studies.ranking import Ranking
+    from hnas.studies.agreement import Agreement
+    from hnas.studies.ranking import Ranking
 
 
 @click.command()
@@ -40,15 +40,15 @@ def rank(
     again: a larger --n or --seeds, or the same command after a break, trains what is missing.
     Test images are not used.
     """
-    from studies.run import open_run
+    from hnas.studies.run import open_run
 
     run = open_run(find_run(folder), storage=storage)
 
-    from cli.progress import display
+    from hnas.cli.progress import display
     from hnas.device import choose
-    from studies.ranking import RankRules
-    from studies.ranking import rank as ranked
-    from studies.search import Search
+    from hnas.studies.ranking import RankRules
+    from hnas.studies.ranking import rank as ranked
+    from hnas.studies.search import Search
 
     rules = RankRules(stage=stage, architectures=count, seeds=seeds, epochs=epochs)
     watch = display()

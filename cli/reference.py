@@ -6,7 +6,7 @@ from importlib import import_module
 
 import click
 
-from cli.main import COMMANDS, hnas
+from hnas.cli.main import COMMANDS, hnas
 
 HEAD = """\
 # Commands

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cli.options import find_run, storage_option
+from hnas.cli.options import find_run, storage_option
 
 SUFFIXES = {"html": ".html", "md": ".md", "json": ".json"}
 
@@ -41,11 +41,11 @@ def report(
     The page needs no network and prints. Of a search that goes on it says what is missing.
     """
     from hnas.files import write_atomic
-    from studies.report.as_json import as_json
-    from studies.report.gather import gather
-    from studies.report.html import as_html
-    from studies.report.markdown import as_markdown
-    from studies.run import open_run
+    from hnas.studies.report.as_json import as_json
+    from hnas.studies.report.gather import gather
+    from hnas.studies.report.html import as_html
+    from hnas.studies.report.markdown import as_markdown
+    from hnas.studies.run import open_run
 
     run = open_run(find_run(folder), storage=storage)
     file = file or run.folder / f"report{SUFFIXES[kind]}"

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import device_option, storage_option
-from cli.render import table
+from hnas.cli.options import device_option, storage_option
+from hnas.cli.render import table
 
 if TYPE_CHECKING:
-    from studies.reproduce import Reproduction
+    from hnas.studies.reproduce import Reproduction
 
 
 @click.command()
@@ -41,14 +41,14 @@ def reproduce(
     With --json one object: `holds`; `values`, each with `what`, `stored`, `now`, `holds`;
     `changes`, a list of what was and is, by name.
     """
-    from studies.run import open_run
+    from hnas.studies.run import open_run
 
     run = open_run(folder, storage=storage)
 
     import torch
 
     from hnas.device import choose
-    from studies.reproduce import reproduce as reproduced
+    from hnas.studies.reproduce import reproduce as reproduced
 
     threads = (run.read("run.json") or {}).get("environment", {}).get("threads", "")
     if threads.isdecimal():  # sums depend on how many there are

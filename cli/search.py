@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.interrupt import resumable
-from cli.options import (
+from hnas.cli.interrupt import resumable
+from hnas.cli.options import (
     ALLOW_CODE,
     RUNS,
     code_option,
@@ -22,11 +22,11 @@ from cli.options import (
     run_option,
     storage_option,
 )
-from cli.proposal import confirmed, propose_plan, show_proposal
-from cli.render import arch_drawing, command, front_table, networks_table, result_tables, short
+from hnas.cli.proposal import confirmed, propose_plan, show_proposal
+from hnas.cli.render import arch_drawing, command, front_table, networks_table, result_tables, short
 from hnas.errors import BudgetError
-from studies.costs import OBJECTIVES
-from studies.plan import (
+from hnas.studies.costs import OBJECTIVES
+from hnas.studies.plan import (
     PRESETS,
     STRATEGIES,
     Plan,
@@ -39,10 +39,10 @@ from studies.plan import (
 )
 
 if TYPE_CHECKING:
-    from cli.progress import Display
-    from studies.run import Run
-    from studies.search import Search
-    from studies.storage import Record
+    from hnas.cli.progress import Display
+    from hnas.studies.run import Run
+    from hnas.studies.search import Search
+    from hnas.studies.storage import Record
 
 
 @click.command()
@@ -259,8 +259,8 @@ def _begin(
     storage: str | None,
 ) -> Run:
     """The run in `folder`, made or continued with the options given."""
-    from studies.run import begin_run, open_run
-    from studies.storage import open_storage
+    from hnas.studies.run import begin_run, open_run
+    from hnas.studies.storage import open_storage
 
     begun = open_run(folder, storage=storage) if (folder / "plan.toml").exists() else None
     proposed = None
@@ -341,7 +341,7 @@ def _with_classes(plan: Plan, begun: Run | None) -> Plan:
 
 
 def _is_finished(run: Run) -> bool:
-    from studies.status import read_status
+    from hnas.studies.status import read_status
 
     # Only a finished run has a result, and only then is its storage sure to be whole.
     return (run.folder / "result.json").exists() and read_status(run).finished
@@ -350,12 +350,12 @@ def _is_finished(run: Run) -> bool:
 def _start(
     run: Run, device: str, rescore: bool = False, lease: float | None = None
 ) -> tuple[Search, Display]:
-    from cli.processes import world
-    from cli.progress import display
+    from hnas.cli.processes import world
+    from hnas.cli.progress import display
     from hnas.device import choose
-    from studies.latencies import read_costs
-    from studies.search import Search
-    from studies.storage import masked
+    from hnas.studies.latencies import read_costs
+    from hnas.studies.search import Search
+    from hnas.studies.storage import masked
 
     chosen, watch = choose(device), display()
     click.echo(
@@ -382,7 +382,7 @@ def _search_all(run: Run, device: str, rescore: bool, lease: float | None) -> No
 
 
 def _search_stages(run: Run, search: Search, watch: Display) -> None:
-    from studies.stage import front
+    from hnas.studies.stage import front
 
     for number in range(1, len(run.stages) + 1):
         if number > 1:
@@ -403,9 +403,9 @@ def _search_stages(run: Run, search: Search, watch: Display) -> None:
 def _search_stage(
     run: Run, device: str, stage: int, rescore: bool = False, lease: float | None = None
 ) -> None:
-    from studies.stage import front
-    from studies.status import read_status
-    from studies.storage import open_storage
+    from hnas.studies.stage import front
+    from hnas.studies.status import read_status
+    from hnas.studies.storage import open_storage
 
     run.stage(stage)  # told before a storage is made
     open_storage(run.storage, create=True)
@@ -423,7 +423,7 @@ def _search_stage(
 
 
 def _show_front(run: Run, stage: int, front: Iterable[Record], trials: int) -> None:
-    from studies.status import scoring_images
+    from hnas.studies.status import scoring_images
 
     front, images = list(front), scoring_images(run)
     click.echo(f"\nStage {stage}: {len(front)} of {trials:,} trials are on the Pareto front:")
@@ -432,7 +432,7 @@ def _show_front(run: Run, stage: int, front: Iterable[Record], trials: int) -> N
 
 
 def _show_result(run: Run) -> None:
-    from studies.status import read_result
+    from hnas.studies.status import read_result
 
     result = read_result(run)
     assert result is not None
@@ -466,7 +466,7 @@ def retrain(
     Examples:
       hnas retrain --run runs/digits --top 10 --epochs 200
     """
-    from studies.run import begin_run, open_run
+    from hnas.studies.run import begin_run, open_run
 
     run = open_run(find_run(folder), storage=storage)
     rules = run.plan.retrain

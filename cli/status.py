@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import find_run, run_option, storage_option
-from cli.render import arch_drawing, command, milliseconds, result_tables, table
+from hnas.cli.options import find_run, run_option, storage_option
+from hnas.cli.render import arch_drawing, command, milliseconds, result_tables, table
 
 if TYPE_CHECKING:
-    from studies.run import Run
-    from studies.status import Result, StageStatus, Status, Tested
-    from studies.storage import Record
+    from hnas.studies.run import Run
+    from hnas.studies.status import Result, StageStatus, Status, Tested
+    from hnas.studies.storage import Record
 
 
 @click.command()
@@ -35,8 +35,8 @@ def status(folder: Path | None, as_json: bool, storage: str | None) -> None:
     `test_accuracy`, `standard_error`, `latency_ms`); `finished`; `next`, a command. What is not
     there is null; accuracies are 0 to 1.
     """
-    from studies.run import open_run
-    from studies.status import read_status
+    from hnas.studies.run import open_run
+    from hnas.studies.status import read_status
 
     run = open_run(find_run(folder), storage=storage)
     found = read_status(run)
@@ -53,7 +53,7 @@ def _next(run: Run, found: Status) -> str:
 
 
 def _show(run: Run, found: Status) -> None:
-    from studies.latencies import read_costs, read_measured
+    from hnas.studies.latencies import read_costs, read_measured
 
     click.echo(
         f"{run.folder}: {run.plan.data.source}, {read_costs(run).words()}, "
@@ -89,8 +89,8 @@ def _show(run: Run, found: Status) -> None:
 
 
 def _as_json(run: Run, found: Status) -> dict[str, Any]:
-    from studies.latencies import read_measured
-    from studies.storage import masked
+    from hnas.studies.latencies import read_measured
+    from hnas.studies.storage import masked
 
     measured = read_measured(run)
     return {

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.interrupt import interruptible
-from cli.options import ALLOW_CODE, code_option, device_option, storage_option
-from studies.plan import check_code
+from hnas.cli.interrupt import interruptible
+from hnas.cli.options import ALLOW_CODE, code_option, device_option, storage_option
+from hnas.studies.plan import check_code
 
 if TYPE_CHECKING:
-    from studies.run import Run
-    from studies.worker import Told
+    from hnas.studies.run import Run
+    from hnas.studies.worker import Told
 
 EVERY = 5.0
 """Seconds between two lines."""
@@ -59,10 +59,10 @@ def worker(
       hnas worker --run /mnt/runs/digits     a folder that is elsewhere here
     """
     from hnas.device import choose
-    from studies.queue import Called
-    from studies.run import shared_run
-    from studies.stored import from_folders
-    from studies.worker import Worker, reach
+    from hnas.studies.queue import Called
+    from hnas.studies.run import shared_run
+    from hnas.studies.stored import from_folders
+    from hnas.studies.worker import Worker, reach
 
     if storage is None:
         raise click.UsageError("a worker needs --storage, or $HNAS_STORAGE: the search's")

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from hnas.differences import differences
-from studies.run import open_run
-from studies.storage import close_storage, open_storage, open_study, records
+from hnas.studies.run import open_run
+from hnas.studies.storage import close_storage, open_storage, open_study, records
 
 
 def outcome(folder: Path) -> dict[str, Any]:

@@ -23,11 +23,11 @@ from typing import Any
 
 import torch
 
+import hnas.studies.stage
+import hnas.studies.storage
 import hnas.training.loop
-import studies.stage
-import studies.storage
-from cli.main import hnas as command
 from faults.points import Point, path_of, strike
+from hnas.cli.main import hnas as command
 
 DISK = "HNAS_FAULTS_DISK"
 """Environment variable: the folder where the disk is that `fill` fills."""
@@ -98,7 +98,7 @@ def _turn_back(*args: object) -> None:
             return real.fromtimestamp(time.time(), tz)
 
     time.time = lambda: now - next(looks)
-    studies.stage.datetime = Backwards  # type: ignore[attr-defined]
+    hnas.studies.stage.datetime = Backwards  # type: ignore[attr-defined]
 
 
 ACTS: dict[str, Callable[..., None]] = {
@@ -121,8 +121,8 @@ def run(fault: str, point: Mapping[str, Any] | None, args: Sequence[str]) -> Non
     assert defaults is not None
     defaults["every"] = 0.0
     if PATIENCE in os.environ:
-        studies.storage.TIMEOUT = int(os.environ[PATIENCE])
-        studies.storage.PATIENCE = float(os.environ[PATIENCE])
+        hnas.studies.storage.TIMEOUT = int(os.environ[PATIENCE])
+        hnas.studies.storage.PATIENCE = float(os.environ[PATIENCE])
     if point is not None:
         strike(Point(**point), ACTS[fault])
     command([*args], prog_name="hnas")
@@ -131,7 +131,7 @@ def run(fault: str, point: Mapping[str, Any] | None, args: Sequence[str]) -> Non
 def serve() -> None:
     """Runs what stdin asks for, a JSON line each, in a process of its own each, and tells how it
     ended. Each is forked off this one, which has imported everything: that takes longest."""
-    for name in ("cli.export", "cli.search", "cli.status", "studies.search"):
+    for name in ("hnas.cli.export", "hnas.cli.search", "hnas.cli.status", "hnas.studies.search"):
         importlib.import_module(name)
     for line in sys.stdin:
         asked = json.loads(line)

@@ -1,6 +1,6 @@
 """hnas from Python, as from the command line: search, go on, look, take away.
 
-    from studies.api import open_run, search
+    from hnas.studies.api import open_run, search
 
     found = search(preset="digits", run="runs/digits")      # as `hnas search`; goes on where it is
     found = open_run("runs/digits")                         # what is there; nothing is computed
@@ -22,19 +22,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hnas.errors import InputError
-from studies import run as runs
-from studies.plan import Plan, check_code, load_plan, load_preset, override, refined
-from studies.run import Run
-from studies.stage import front
-from studies.status import Result, Status, read_result, read_status, read_studies
-from studies.storage import Record, open_storage, open_study
-from studies.watch import Watch
+from hnas.studies import run as runs
+from hnas.studies.plan import Plan, check_code, load_plan, load_preset, override, refined
+from hnas.studies.run import Run
+from hnas.studies.stage import front
+from hnas.studies.status import Result, Status, read_result, read_status, read_studies
+from hnas.studies.storage import Record, open_storage, open_study
+from hnas.studies.watch import Watch
 
 if TYPE_CHECKING:
     import optuna
 
     from hnas.export import Network
-    from studies.search import Search
+    from hnas.studies.search import Search
 
 RUNS = Path("runs")
 """Where runs are kept that were given no folder."""
@@ -95,9 +95,9 @@ class Found:
 
     def _repr_html_(self) -> str:
         """For notebooks: a table of the best, and the network drawn."""
-        from studies.figures import svg
-        from studies.report.gather import picture_of
-        from studies.report.pictures import network
+        from hnas.studies.figures import svg
+        from hnas.studies.report.gather import picture_of
+        from hnas.studies.report.pictures import network
 
         head = "".join(f"<th>{name}</th>" for name in ("", "accuracy", "MACs", "parameters"))
         rows = "".join(
@@ -160,9 +160,9 @@ def search(
     """Searches an architecture, or goes on with a run: all stages, retraining, the test.
 
     One of `preset`, `plan` (a Plan or a file) and `data` says what is searched; with `data` alone a
-    plan is proposed (`studies.proposal`); with none of them it is the preset `digits`, or the plan
+    plan is proposed (`hnas.studies.proposal`); with none of them it is the preset `digits`, or the plan
     of the run in `run`. The others replace what the plan says: `trials` of each stage, `epochs` of
-    each training; `refine` adds a third stage (`studies.plan.refined`). With `stage` (counted from
+    each training; `refine` adds a third stage (`hnas.studies.plan.refined`). With `stage` (counted from
     1) that stage alone is searched. A plan file that names code to be run (`module:function`) needs
     `allow_code`. `watch` is told what happens; by default nobody is.
 
@@ -216,7 +216,7 @@ def search(
 
 def _search(run: Run, device: str, watch: Watch | None) -> Search:
     from hnas.device import choose
-    from studies.search import Search
+    from hnas.studies.search import Search
 
     return Search(run, choose(device), watch)
 
@@ -231,8 +231,8 @@ def _with_classes(plan: Plan) -> Plan:
 def _proposed(data: str, device: str, flops: int | str | None) -> Plan:
     from hnas.data import survey
     from hnas.device import choose
-    from studies.plan import parse_flops
-    from studies.proposal import propose
+    from hnas.studies.plan import parse_flops
+    from hnas.studies.proposal import propose
 
     macs = None if flops is None else parse_flops(flops)
     return propose(survey(data), data, device=choose(device).type, flops=macs).plan

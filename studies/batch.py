@@ -17,10 +17,10 @@ import torch
 
 from hnas.device import choose
 from hnas.errors import HnasError, StateError
-from studies.compare import SPENT, Task
-from studies.run import Run, begin_run
-from studies.search import Search
-from studies.watch import Watch
+from hnas.studies.compare import SPENT, Task
+from hnas.studies.run import Run, begin_run
+from hnas.studies.search import Search
+from hnas.studies.watch import Watch
 
 
 def search_all(

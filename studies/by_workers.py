@@ -17,10 +17,10 @@ from optuna.trial import TrialState
 from hnas.arch import Arch
 from hnas.errors import StateError
 from hnas.space import Space
-from studies.costs import Costs
-from studies.queue import ERROR, Seen, look, put, put_back, withdraw
-from studies.stage import Scorer
-from studies.storage import Record, records, storage_errors, waiting_trial
+from hnas.studies.costs import Costs
+from hnas.studies.queue import ERROR, Seen, look, put, put_back, withdraw
+from hnas.studies.stage import Scorer
+from hnas.studies.storage import Record, records, storage_errors, waiting_trial
 
 LEASE = 20.0
 """Seconds without a sign of life after which a worker counts as lost."""
@@ -45,7 +45,7 @@ class Pause:
 
 
 class ByWorkers:
-    """A `studies.stage.Scoring`. The scorer itself is not used here: workers have their own."""
+    """A `hnas.studies.stage.Scoring`. The scorer itself is not used here: workers have their own."""
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """Searches beside each other: every plan by every strategy from every seed, each a run of its own.
 
 A seed decides the split of the images too, so that outcomes are compared seed by seed: differences
-are paired. Only finished runs are read here; `studies.batch` searches those that are not.
+are paired. Only finished runs are read here; `hnas.studies.batch` searches those that are not.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any
 
 from hnas.differences import differences, listed
 from hnas.errors import InputError, MismatchError, StateError
-from studies.environment import environment
-from studies.figures import COLOURS, MARKERS, panels, save
-from studies.hypervolume import hypervolume
-from studies.latencies import read_costs
-from studies.plan import Plan, override
-from studies.run import open_run, write
-from studies.status import read_status
+from hnas.studies.environment import environment
+from hnas.studies.figures import COLOURS, MARKERS, panels, save
+from hnas.studies.hypervolume import hypervolume
+from hnas.studies.latencies import read_costs
+from hnas.studies.plan import Plan, override
+from hnas.studies.run import open_run, write
+from hnas.studies.status import read_status
 
 SPENT = "spent.json"
 """What a run has taken so far, beside its result: `seconds` on the clock, `cpu_seconds`."""

@@ -24,12 +24,12 @@ from hnas.data.survey import Survey
 from hnas.glit import Glit
 from hnas.rules import AugmentRules, TrainingRules
 from hnas.score import scores
+from hnas.studies.plan import Plan
+from hnas.studies.proposal import parts
+from hnas.studies.strategies import stages
 from hnas.supernet import Supernet
 from hnas.training.loop import Epoch, train
 from hnas.training.supernet import train_supernet
-from studies.plan import Plan
-from studies.proposal import parts
-from studies.strategies import stages
 
 STEPS = 3
 """Training steps that are timed, after one that is not."""

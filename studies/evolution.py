@@ -18,10 +18,10 @@ from optuna.samplers import NSGAIISampler
 from hnas.arch import Arch
 from hnas.limits import sample_within
 from hnas.space import Space
-from studies.costs import Costs
-from studies.encoding import decode, distributions, encode
-from studies.proposer import Proposer, new_within
-from studies.storage import GENERATION, Record, directions, quiet
+from hnas.studies.costs import Costs
+from hnas.studies.encoding import decode, distributions, encode
+from hnas.studies.proposer import Proposer, new_within
+from hnas.studies.storage import GENERATION, Record, directions, quiet
 
 TRIES = 10
 """Asks, then random draws, per member of the population before a generation is left smaller."""

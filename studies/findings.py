@@ -26,11 +26,11 @@ from scipy.stats import binomtest, rankdata
 from hnas.arch import Arch
 from hnas.errors import InputError
 from hnas.space import Space
-from studies.costs import Costs
-from studies.importances import Importances, importances
-from studies.searched import Searched
-from studies.stage import best_by_score, front
-from studies.storage import Record
+from hnas.studies.costs import Costs
+from hnas.studies.importances import Importances, importances
+from hnas.studies.searched import Searched
+from hnas.studies.stage import best_by_score, front
+from hnas.studies.storage import Record
 
 ELITES = ("top", "front", "retrained")
 """Which networks are looked at: as many of highest score as a generation has, those that no other

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from studies.figures import COLOURS, MARKERS, panels
-from studies.findings import Findings, Share
-from studies.importances import Importances
+from hnas.studies.figures import COLOURS, MARKERS, panels
+from hnas.studies.findings import Findings, Share
+from hnas.studies.importances import Importances
 
 GREY = "#999999"
 SHOWN = 10

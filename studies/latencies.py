@@ -1,4 +1,4 @@
-"""A run's latency table: measured once (`studies.latency_measurement`), then kept. Knows no torch.
+"""A run's latency table: measured once (`hnas.studies.latency_measurement`), then kept. Knows no torch.
 
 latency.json    the table, its error against whole networks, and what it was measured on
 
@@ -14,8 +14,8 @@ from typing import Any
 
 from hnas.errors import InputError, StateError
 from hnas.latency_table import LatencyTable
-from studies.costs import Costs
-from studies.run import Run
+from hnas.studies.costs import Costs
+from hnas.studies.run import Run
 
 FILE = "latency.json"
 

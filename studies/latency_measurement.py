@@ -16,10 +16,10 @@ from hnas.errors import StateError
 from hnas.latency_table import LatencyTable
 from hnas.recorded import recorded
 from hnas.space import Space
-from studies.environment import environment
-from studies.latencies import FILE, Measured, TableError, read_measured
-from studies.run import Run
-from studies.watch import Watch
+from hnas.studies.environment import environment
+from hnas.studies.latencies import FILE, Measured, TableError, read_measured
+from hnas.studies.run import Run
+from hnas.studies.watch import Watch
 
 NETWORKS = 8
 """Random networks of each stage's space that the table is judged by."""

@@ -24,14 +24,14 @@ from hnas.errors import BudgetError, InputError
 from hnas.latency_table import LatencyTable, milliseconds
 from hnas.rules import CODE, AugmentRules, DataRules, DistillationRules, ScoreRules, TrainingRules
 from hnas.space import Frame, Space, distribution_space, size_space
-from studies.costs import OBJECTIVES, Costs
+from hnas.studies.costs import OBJECTIVES, Costs
 
 PRESETS = ("digits", "fashion-mnist", "cifar10", "glit-tiny", "glit-small", "glit-base")
 """The plans that come with hnas."""
 
 HANDOFF_RULES = ("score", "retrained")
 STRATEGIES = ("hierarchical", "high-level", "flat", "random")
-"""The ways to search: see `studies.strategies`."""
+"""The ways to search: see `hnas.studies.strategies`."""
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _NANOSECONDS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9}
@@ -164,7 +164,7 @@ class Search:
     are minimised, any where they are not."""
     seed: int = 0
     objective: str = "flops"
-    """What is minimised while accuracy is maximised: one of `studies.costs.OBJECTIVES`."""
+    """What is minimised while accuracy is maximised: one of `hnas.studies.costs.OBJECTIVES`."""
     latency: str = field(default="", metadata={"read": parse_latency})
     """Longest time of one batch on the device that searches, as "2.5ms"; empty: that of the
     all-global network, or if it is more the mean of stage 1's, where latency is minimised, any

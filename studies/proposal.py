@@ -14,7 +14,7 @@ from hnas.cost import plain_vit
 from hnas.data.survey import Survey
 from hnas.rules import AugmentRules, DataRules, ScoreRules, TrainingRules
 from hnas.space import Frame
-from studies.plan import Plan, Retrain, Search, Stage1, Stage2, to_toml
+from hnas.studies.plan import Plan, Retrain, Search, Stage1, Stage2, to_toml
 
 N = 3
 """Head groups a block, as in the paper."""

@@ -2,7 +2,7 @@
 
 A generation depends on the seed, its number, the trials of earlier generations and what the search
 starts from, on nothing else: one that was broken off proposes what it would have proposed.
-`studies.stage` runs any of them.
+`hnas.studies.stage` runs any of them.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Protocol
 
 from hnas.arch import Arch
 from hnas.space import Space
-from studies.costs import Costs
-from studies.storage import Record
+from hnas.studies.costs import Costs
+from hnas.studies.storage import Record
 
 
 class Propose(Protocol):

@@ -10,9 +10,9 @@ from importlib import resources
 from hnas.arch import Arch
 from hnas.cost import Cost, cost
 from hnas.space import Frame
-from studies.costs import Costs
-from studies.findings import Findings, describe
-from studies.plan import load_preset, parse_flops
+from hnas.studies.costs import Costs
+from hnas.studies.findings import Findings, describe
+from hnas.studies.plan import load_preset, parse_flops
 
 FOUND = "GLiT-Tiny (release)"
 """The only network found by GLiT's search whose blocks its authors published."""

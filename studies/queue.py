@@ -1,6 +1,6 @@
 """The queue of a study: trials that wait for workers.
 
-One process puts a generation in (`studies.by_workers`), any number take from it (`studies.worker`).
+One process puts a generation in (`hnas.studies.by_workers`), any number take from it (`hnas.studies.worker`).
 What waits is a WAITING trial of Optuna with its parameters, and Optuna's own `study.ask` takes it.
 Where a worker dies its trial is put back: the same trial waits again. So an architecture has one
 trial, whatever happens, and nothing can be lost or scored into two.
@@ -22,8 +22,8 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, delete, insert, select, update
 
 from hnas.errors import InputError, StateError
-from studies.storage import open_study, patiently, storage_errors
-from studies.tables import backend, insert_trials, lock_study
+from hnas.studies.storage import open_study, patiently, storage_errors
+from hnas.studies.tables import backend, insert_trials, lock_study
 
 CALL = "workers"
 """Attribute of a study whose trials are scored by workers."""
@@ -210,7 +210,7 @@ def calls(storage: RDBStorage) -> list[Called]:
 
 
 def open_queue(storage: RDBStorage, name: str) -> optuna.Study:
-    """A study to `take` from. Raises as `studies.storage.open_study`."""
+    """A study to `take` from. Raises as `hnas.studies.storage.open_study`."""
     return open_study(_Oldest(storage), name)
 
 

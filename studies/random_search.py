@@ -9,10 +9,10 @@ import numpy as np
 
 from hnas.arch import Arch
 from hnas.space import Space
-from studies.costs import Costs
-from studies.evolution import TRIES, others
-from studies.proposer import Proposer, new_within
-from studies.storage import Record
+from hnas.studies.costs import Costs
+from hnas.studies.evolution import TRIES, others
+from hnas.studies.proposer import Proposer, new_within
+from hnas.studies.storage import Record
 
 
 def propose(
@@ -26,7 +26,7 @@ def propose(
     seen: Set[Arch],
     count: int,
 ) -> list[Arch]:
-    """New architectures by chance, whatever was found before: `studies.proposer.Propose`."""
+    """New architectures by chance, whatever was found before: `hnas.studies.proposer.Propose`."""
     costs.check(space)
     rng = np.random.default_rng([seed, generation])
     drawn = draws(space, costs, population, rng)

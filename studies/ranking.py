@@ -22,12 +22,12 @@ from hnas.device import describe
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.scored import Score
 from hnas.space import Space
-from studies.agreement import DRAWS, Agreement, agreement
-from studies.costs import Costs
-from studies.figures import COLOURS, MARKERS, panels, save
-from studies.scoring import SupernetScorer
-from studies.search import Search
-from studies.stage import Record, best_by_score, front, records
+from hnas.studies.agreement import DRAWS, Agreement, agreement
+from hnas.studies.costs import Costs
+from hnas.studies.figures import COLOURS, MARKERS, panels, save
+from hnas.studies.scoring import SupernetScorer
+from hnas.studies.search import Search
+from hnas.studies.stage import Record, best_by_score, front, records
 
 POOL = 1000
 """Random architectures, some of them equal, that those to train are drawn from."""

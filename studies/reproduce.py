@@ -19,14 +19,14 @@ from hnas.device import describe
 from hnas.errors import MismatchError, StateError
 from hnas.score import evaluate
 from hnas.scored import Score
-from studies.environment import changed, versions
-from studies.retrain import stored_network
-from studies.run import Run
-from studies.scoring import SupernetScorer
-from studies.searched import Searched, read_searched
-from studies.status import read_studies
-from studies.storage import Record
-from studies.stored import stored_images, stored_scorer
+from hnas.studies.environment import changed, versions
+from hnas.studies.retrain import stored_network
+from hnas.studies.run import Run
+from hnas.studies.scoring import SupernetScorer
+from hnas.studies.searched import Searched, read_searched
+from hnas.studies.status import read_studies
+from hnas.studies.storage import Record
+from hnas.studies.stored import stored_images, stored_scorer
 
 ACCURACY, LOSS = 0.01, 0.01
 """What accuracy (absolute) and loss (relative) may differ by on another machine or other versions,

@@ -21,12 +21,12 @@ from hnas.recorded import later, recorded
 from hnas.rules import AugmentRules, DistillationRules, TrainingRules
 from hnas.score import evaluate
 from hnas.space import Frame
+from hnas.studies.plan import Retrain
+from hnas.studies.run import Run
+from hnas.studies.scoring import weights_hash
 from hnas.training.distillation import Teacher, distilled, load_teacher
 from hnas.training.distributed import ALONE, World
 from hnas.training.loop import Epoch, load_trained, train
-from studies.plan import Retrain
-from studies.run import Run
-from studies.scoring import weights_hash
 
 KEY = re.compile(r"[0-9a-f]{12}")
 """What the files of a network are called."""

@@ -25,9 +25,9 @@ from filelock import FileLock, Timeout
 from hnas.differences import differences, listed
 from hnas.errors import BusyError, InputError, MismatchError, StateError
 from hnas.files import remove_abandoned, write_atomic
-from studies.plan import Plan, load_plan, to_toml
-from studies.storage import masked
-from studies.strategies import Stage, stages
+from hnas.studies.plan import Plan, load_plan, to_toml
+from hnas.studies.storage import masked
+from hnas.studies.strategies import Stage, stages
 
 MAY_CHANGE = ("stage1.trials", "stage2.trials", "refine.trials", "retrain")
 """What a plan may change in a run that has begun: nothing that finished trials depend on."""

@@ -8,7 +8,7 @@ stage 3     where the plan refines: grown to the whole space, trained on, then s
 retraining  the best few, from scratch, and an all-global network of nearly equal cost
 the end     the best of them and the all-global one meet the test set, once
 
-That is the hierarchical strategy; in others (`studies.strategies`) stage 1 has another space and is
+That is the hierarchical strategy; in others (`hnas.studies.strategies`) stage 1 has another space and is
 the last.
 """
 
@@ -35,28 +35,23 @@ from hnas.glit import Glit
 from hnas.recorded import recorded
 from hnas.score import evaluate
 from hnas.space import Frame, Space
-from hnas.supernet import Supernet, grow, inherit
-from hnas.training import micro
-from hnas.training.distillation import Teacher, load_teacher
-from hnas.training.distributed import ALONE, World
-from hnas.training.supernet import train_supernet
-from studies.by_workers import ByWorkers
-from studies.costs import OBJECTIVES, Costs
-from studies.environment import changed, versions
-from studies.latency_measurement import latency_table
-from studies.plan import Retrain
-from studies.proposer import starting_from
-from studies.queue import Call, announce, check_shared, dismiss, is_shared
-from studies.retrain import (
+from hnas.studies.by_workers import ByWorkers
+from hnas.studies.costs import OBJECTIVES, Costs
+from hnas.studies.environment import changed, versions
+from hnas.studies.latency_measurement import latency_table
+from hnas.studies.plan import Retrain
+from hnas.studies.proposer import starting_from
+from hnas.studies.queue import Call, announce, check_shared, dismiss, is_shared
+from hnas.studies.retrain import (
     Retrained,
     as_json,
     best_retrained,
     network_of,
     retrain,
 )
-from studies.run import Run
-from studies.scoring import SupernetScorer, weights_hash
-from studies.stage import (
+from hnas.studies.run import Run
+from hnas.studies.scoring import SupernetScorer, weights_hash
+from hnas.studies.stage import (
     Record,
     Scoring,
     SearchRules,
@@ -66,9 +61,14 @@ from studies.stage import (
     records,
     run_stage,
 )
-from studies.storage import close_storage, open_storage, open_study, storage_errors
-from studies.torchrun import images_job, supernet_job
-from studies.watch import Watch
+from hnas.studies.storage import close_storage, open_storage, open_study, storage_errors
+from hnas.studies.torchrun import images_job, supernet_job
+from hnas.studies.watch import Watch
+from hnas.supernet import Supernet, grow, inherit
+from hnas.training import micro
+from hnas.training.distillation import Teacher, load_teacher
+from hnas.training.distributed import ALONE, World
+from hnas.training.supernet import train_supernet
 
 HANDOFF = "handoff"
 """Attribute of both studies: what was handed over, and the other study's name."""
@@ -92,7 +92,7 @@ class Search:
     ) -> None:
         """With `rescore` a study that may not go on (other weights, images or rule of scoring) is
         kept, and its stage scored in a new one. The processes of `world`, of which this is the
-        first, take part in training; the others wait in `studies.torchrun.serve`. With `lease`
+        first, take part in training; the others wait in `hnas.studies.torchrun.serve`. With `lease`
         workers score, not this process: one counts as lost after so many seconds without a sign of
         life.
 
@@ -321,7 +321,7 @@ class Search:
     def _annotate(self) -> None:
         """For the dashboard; a search does not fail for it."""
         try:
-            from studies.dashboard.annotate import annotate
+            from hnas.studies.dashboard.annotate import annotate
 
             annotate(self.run)
         except Exception as error:  # whatever it is: `hnas dashboard` makes it again, and tells

@@ -8,11 +8,11 @@ from typing import Any
 
 from hnas.errors import InputError, StateError
 from hnas.space import BlockSpace, Frame, Space
-from studies.costs import OBJECTIVES, Costs
-from studies.latencies import FILE, read_measured
-from studies.run import Run
-from studies.status import read_studies
-from studies.storage import Record, Snapshot
+from hnas.studies.costs import OBJECTIVES, Costs
+from hnas.studies.latencies import FILE, read_measured
+from hnas.studies.run import Run
+from hnas.studies.status import read_studies
+from hnas.studies.storage import Record, Snapshot
 
 
 @dataclass(frozen=True, kw_only=True)

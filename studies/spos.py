@@ -18,12 +18,12 @@ import numpy as np
 
 from hnas.arch import Arch, Block
 from hnas.space import Space
-from studies.costs import Costs
-from studies.encoding import SIZES
-from studies.evolution import TRIES
-from studies.proposer import Proposer, new_within
-from studies.random_search import draws
-from studies.storage import Record
+from hnas.studies.costs import Costs
+from hnas.studies.encoding import SIZES
+from hnas.studies.evolution import TRIES
+from hnas.studies.proposer import Proposer, new_within
+from hnas.studies.random_search import draws
+from hnas.studies.storage import Record
 
 MUTATION = 0.1
 """Probability that a gene is drawn anew."""
@@ -45,7 +45,7 @@ def propose(
     seen: Set[Arch],
     count: int,
 ) -> list[Arch]:
-    """Crossed, then mutated, then random architectures: `studies.proposer.Propose`."""
+    """Crossed, then mutated, then random architectures: `hnas.studies.proposer.Propose`."""
     costs.check(space)
     rng = np.random.default_rng([seed, generation])
     best = [parent.arch for parent in _best(parents, population)]

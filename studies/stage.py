@@ -27,12 +27,12 @@ from hnas.errors import InputError, MismatchError, StateError
 from hnas.recorded import recorded
 from hnas.scored import Score
 from hnas.space import Space
-from studies.costs import Costs, minimised, point
-from studies.evolution import NSGA2
-from studies.hypervolume import hypervolume, pareto
-from studies.proposer import Proposer
-from studies.queue import withdraw
-from studies.storage import Record, records, storage_errors, write_trial
+from hnas.studies.costs import Costs, minimised, point
+from hnas.studies.evolution import NSGA2
+from hnas.studies.hypervolume import hypervolume, pareto
+from hnas.studies.proposer import Proposer
+from hnas.studies.queue import withdraw
+from hnas.studies.storage import Record, records, storage_errors, write_trial
 
 __all__ = [
     "Record",
@@ -114,7 +114,7 @@ class TrialEvent:
     best_macs: int
     """What the best costs, the cheapest of equals."""
     hypervolume: float
-    """Of the study so far: `studies.hypervolume`, 0 to 1."""
+    """Of the study so far: `hnas.studies.hypervolume`, 0 to 1."""
     done: int
     """Trials the study has with this one."""
     trials: int

@@ -12,10 +12,10 @@ from typing import Any
 
 from hnas.arch import Arch
 from hnas.errors import InputError, StateError
-from studies.run import Run
-from studies.stage import front
-from studies.storage import Record, Snapshot, snapshots
-from studies.strategies import Stage
+from hnas.studies.run import Run
+from hnas.studies.stage import front
+from hnas.studies.storage import Record, Snapshot, snapshots
+from hnas.studies.strategies import Stage
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,12 +10,12 @@ import torch
 from hnas.data import Data, Split, prepare
 from hnas.errors import MismatchError
 from hnas.space import Space
+from hnas.studies.queue import Call
+from hnas.studies.run import Run, shared_run
+from hnas.studies.scoring import SupernetScorer
+from hnas.studies.stage import Scorer
 from hnas.supernet import Supernet
 from hnas.training.loop import load_trained
-from studies.queue import Call
-from studies.run import Run, shared_run
-from studies.scoring import SupernetScorer
-from studies.stage import Scorer
 
 
 def stored_images(run: Run) -> Data:
@@ -56,7 +56,7 @@ def from_folders(
     check: Callable[[Run], None] = lambda run: None,
     note: Callable[[str], None] = lambda text: None,
 ) -> Callable[[Call, Space], Scorer]:
-    """A `studies.worker.Load` that reads a run's folder: the one that the search names, or
+    """A `hnas.studies.worker.Load` that reads a run's folder: the one that the search names, or
     `folder`, where it is mounted here. `check` sees the run first."""
     images: dict[str, Data] = {}  # of the last run, for its next stage
 

@@ -20,11 +20,11 @@ from dataclasses import dataclass, replace
 from hnas.arch import Arch
 from hnas.rules import TrainingRules
 from hnas.space import Space
-from studies.evolution import NSGA2
-from studies.plan import Plan
-from studies.proposer import Proposer
-from studies.random_search import RANDOM
-from studies.spos import SPOS
+from hnas.studies.evolution import NSGA2
+from hnas.studies.plan import Plan
+from hnas.studies.proposer import Proposer
+from hnas.studies.random_search import RANDOM
+from hnas.studies.spos import SPOS
 
 DISTRIBUTIONS = (
     "Which of each block's head groups are global (self-attention), which local (convolution): "

@@ -17,11 +17,11 @@ from hnas.errors import InputError
 from hnas.recorded import recorded
 from hnas.rules import AugmentRules, DataRules, TrainingRules
 from hnas.space import BlockSpace, Frame, Space
+from hnas.studies import retrain
+from hnas.studies.plan import Plan
 from hnas.supernet import Supernet
 from hnas.training.distributed import World
 from hnas.training.supernet import train_supernet
-from studies import retrain
-from studies.plan import Plan
 
 
 def images_job(plan: Plan, device: torch.device) -> dict[str, Any]:

@@ -27,9 +27,9 @@ from hnas.differences import differences, listed
 from hnas.errors import MismatchError, StateError, StorageError
 from hnas.scored import Score
 from hnas.space import Space
-from studies.by_workers import Pause
-from studies.costs import Spent, values
-from studies.queue import (
+from hnas.studies.by_workers import Pause
+from hnas.studies.costs import Spent, values
+from hnas.studies.queue import (
     ERROR,
     Call,
     Called,
@@ -39,10 +39,10 @@ from studies.queue import (
     put_back,
     take,
 )
-from studies.searched import read_space
-from studies.stage import Scorer, check_score
-from studies.storage import open_storage, storage_errors
-from studies.tables import backend
+from hnas.studies.searched import read_space
+from hnas.studies.stage import Scorer, check_score
+from hnas.studies.storage import open_storage, storage_errors
+from hnas.studies.tables import backend
 
 IDLE = 300.0
 """Seconds in which no search asks for workers, after which a worker ends."""

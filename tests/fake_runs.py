@@ -10,12 +10,12 @@ import pytest
 from hnas.arch import Arch
 from hnas.cost import cost, plain_vit
 from hnas.space import Frame
-from studies.fake import FakeScorer
-from studies.latencies import read_costs
-from studies.report.gather import Report, gather
-from studies.run import Run
-from studies.stage import SearchRules, StageResult, best_by_score, run_stage
-from studies.storage import close_storage, open_storage, open_study
+from hnas.studies.fake import FakeScorer
+from hnas.studies.latencies import read_costs
+from hnas.studies.report.gather import Report, gather
+from hnas.studies.run import Run
+from hnas.studies.stage import SearchRules, StageResult, best_by_score, run_stage
+from hnas.studies.storage import close_storage, open_storage, open_study
 
 IMAGES = 200
 """Of the test."""
@@ -72,7 +72,7 @@ def finish(run: Run, *, winner: float = 0.9, all_global: float = 0.8, trials: in
 def report(run: Run) -> Report:
     """The run's report, with a rough guess of what importance chance gives: that takes longest."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("studies.importances.SHUFFLED", 5)
+        patch.setattr("hnas.studies.importances.SHUFFLED", 5)
         return gather(run)
 
 

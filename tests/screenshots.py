@@ -17,9 +17,9 @@ from typing import Any
 from browser import chromium, seen
 from PIL import Image
 
-from studies.dashboard.annotate import annotate, artifacts
-from studies.dashboard.server import dashboard
-from studies.run import open_run
+from hnas.studies.dashboard.annotate import annotate, artifacts
+from hnas.studies.dashboard.server import dashboard
+from hnas.studies.run import open_run
 
 DOCS = Path(__file__).parents[1] / "docs"
 SIZE = (1400, 1250)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from cli.main import hnas
+from hnas.cli.main import hnas
 
 yaml = pytest.importorskip("yaml")
 

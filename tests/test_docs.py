@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.main import COMMANDS
 from hnas import __version__
+from hnas.cli.main import COMMANDS
 
 DOCUMENTS = (
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md"),

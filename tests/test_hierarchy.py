@@ -7,8 +7,8 @@ import pytest
 from benchmarks.hierarchy import BUDGET, FIRST, FRAME, JOINT, WAYS, everything, hierarchical, lost
 from hnas.arch import Arch
 from hnas.cost import cost
-from studies.fake import FakeScorer
-from studies.stage import best_by_score, front
+from hnas.studies.fake import FakeScorer
+from hnas.studies.stage import best_by_score, front
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,10 @@ import pytest
 
 HNAS = {"hnas", "torch", "numpy", "PIL", "kornia", "safetensors", "sklearn", "thop"}
 STUDIES = HNAS | {
-    *("studies", "optuna", "optuna_dashboard", "sqlalchemy"),
+    *("optuna", "optuna_dashboard", "sqlalchemy"),
     *("filelock", "matplotlib", "scipy", "jinja2"),
 }
-CLI = STUDIES | {"cli", "click", "rich"}
+CLI = STUDIES | {"click", "rich"}
 FLOORS = {"hnas": HNAS, "studies": STUDIES, "cli": CLI}
 SLOW = {"torch", "optuna", "matplotlib"}
 """What `cli` may import inside functions only."""
@@ -134,7 +134,7 @@ def test_a_cycle_is_found_and_one_for_type_checkers_is_none(tmp_path: Path) -> N
 )
 def test_a_quick_command_imports_neither_torch_nor_optuna(root: Path, command: str) -> None:
     code = (
-        "import sys; from cli.main import hnas; hnas(sys.argv[1:], standalone_mode=False); "
+        "import sys; from hnas.cli.main import hnas; hnas(sys.argv[1:], standalone_mode=False); "
         "print('slow:', {'torch', 'optuna'} & set(sys.modules))"
     )
     ran = subprocess.run(
@@ -152,7 +152,7 @@ def test_status_imports_no_torch(root: Path, tmp_path: Path) -> None:
     run.mkdir()
     (run / "plan.toml").write_bytes((root / "studies/presets/digits.toml").read_bytes())
     code = (
-        "import sys; from cli.main import hnas; hnas(sys.argv[1:], standalone_mode=False); "
+        "import sys; from hnas.cli.main import hnas; hnas(sys.argv[1:], standalone_mode=False); "
         "print('torch' in sys.modules)"
     )
     ran = subprocess.run(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from cli.main import hnas
+from hnas.cli.main import hnas
 
 TEXT = (Path(__file__).parents[1] / "docs" / "paper.md").read_text("utf-8")
 BLOCKS = "".join(re.findall(r"^```console\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE))

@@ -26,15 +26,15 @@ from optuna_dashboard._note import (  # type: ignore[import-untyped]
 )
 
 from hnas.errors import StateError
-from studies.dashboard.figures import Figure, figures
-from studies.dashboard.notes import elite_note, study_note
-from studies.dashboard.shown import Shown, ShownRun, read_shown
-from studies.figures import svg
-from studies.published import published
-from studies.report.gather import IMAGENET, Picture, picture
-from studies.report.pictures import network
-from studies.run import Run, write
-from studies.storage import close_storage, open_storage, open_study, storage_errors
+from hnas.studies.dashboard.figures import Figure, figures
+from hnas.studies.dashboard.notes import elite_note, study_note
+from hnas.studies.dashboard.shown import Shown, ShownRun, read_shown
+from hnas.studies.figures import svg
+from hnas.studies.published import published
+from hnas.studies.report.gather import IMAGENET, Picture, picture
+from hnas.studies.report.pictures import network
+from hnas.studies.run import Run, write
+from hnas.studies.storage import close_storage, open_storage, open_study, storage_errors
 
 OURS = 1
 """The version of notes that hnas writes. Who edits one in the browser makes it 2: it is theirs."""

@@ -11,22 +11,22 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hnas.arch import Arch
-from studies.costs import MEASURES, Measure, measures
-from studies.dashboard.shown import Shown, ShownRun
-from studies.figures import COLOURS
-from studies.hypervolume import growth
-from studies.latencies import read_costs
-from studies.published import Published
-from studies.report.document import GLYPHS
-from studies.searched import Searched
-from studies.status import Result, Tested
+from hnas.studies.costs import MEASURES, Measure, measures
+from hnas.studies.dashboard.shown import Shown, ShownRun
+from hnas.studies.figures import COLOURS
+from hnas.studies.hypervolume import growth
+from hnas.studies.latencies import read_costs
+from hnas.studies.published import Published
+from hnas.studies.report.document import GLYPHS
+from hnas.studies.searched import Searched
+from hnas.studies.status import Result, Tested
 
 Figure = dict[str, Any]
 """`data` and `layout`, https://plotly.com/javascript/reference."""
 
 DASHES = ("solid", "dash", "dashdot", "dot")
 SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x")
-"""Of plotly, in the order of `studies.figures.MARKERS`."""
+"""Of plotly, in the order of `hnas.studies.figures.MARKERS`."""
 BESIDE = ("GLiT", "DeiT", "AutoFormer")
 """Families of published networks that a front on ImageNet is set beside."""
 LOCAL_TO_GLOBAL = [[0, "#FDE3C8"], [0.5, "#9DB4C6"], [1, "#004C7A"]]

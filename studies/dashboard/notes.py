@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from hnas.arch import FIELDS
-from studies.costs import MEASURES
-from studies.dashboard.figures import glyphs
-from studies.dashboard.shown import Shown, ShownRun
-from studies.latencies import read_costs
-from studies.report.document import LEGEND
-from studies.report.gather import Picture
-from studies.status import is_tie, standard_error
-from studies.storage import Record
+from hnas.studies.costs import MEASURES
+from hnas.studies.dashboard.figures import glyphs
+from hnas.studies.dashboard.shown import Shown, ShownRun
+from hnas.studies.latencies import read_costs
+from hnas.studies.report.document import LEGEND
+from hnas.studies.report.gather import Picture
+from hnas.studies.status import is_tie, standard_error
+from hnas.studies.storage import Record
 
 SHOWN = 20
 """Most trials of a front that a study's note lists, the most accurate."""

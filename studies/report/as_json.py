@@ -7,10 +7,10 @@ from dataclasses import asdict
 from typing import Any
 
 from hnas.arch import Arch
-from studies.report.gather import Report
-from studies.stage import front
-from studies.status import Tested
-from studies.storage import Record
+from hnas.studies.report.gather import Report
+from hnas.studies.stage import front
+from hnas.studies.status import Tested
+from hnas.studies.storage import Record
 
 
 def as_json(report: Report) -> str:

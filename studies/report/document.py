@@ -12,15 +12,15 @@ from functools import partial
 from matplotlib.figure import Figure
 
 from hnas.arch import FIELDS, Arch
-from studies.costs import MEASURES, Measure, Priced, measures
-from studies.figures import svg
-from studies.findings import LEVEL, Findings, Order, Share
-from studies.latencies import Measured
-from studies.report import pictures
-from studies.report.gather import Answer, Interval, Ranking, Report
-from studies.stage import best_by_score, front
-from studies.status import Tested
-from studies.storage import Record
+from hnas.studies.costs import MEASURES, Measure, Priced, measures
+from hnas.studies.figures import svg
+from hnas.studies.findings import LEVEL, Findings, Order, Share
+from hnas.studies.latencies import Measured
+from hnas.studies.report import pictures
+from hnas.studies.report.gather import Answer, Interval, Ranking, Report
+from hnas.studies.stage import best_by_score, front
+from hnas.studies.status import Tested
+from hnas.studies.storage import Record
 
 GLYPHS = {"global": "■", "mixed": "◧", "local": "□"}
 LEGEND = "Blocks, first to last: ■ global, ◧ mixed, □ local."

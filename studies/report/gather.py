@@ -16,15 +16,15 @@ from hnas.arch import Arch
 from hnas.cost import block_cost, shared_cost
 from hnas.errors import StateError
 from hnas.space import Frame
-from studies.costs import Costs
-from studies.findings import CONFIDENCE, Findings, find
-from studies.latencies import Measured, read_costs, read_measured
-from studies.plan import Plan, to_toml
-from studies.published import Published, published, published_findings
-from studies.run import Run
-from studies.searched import Searched, read_searched
-from studies.status import Result, Status, Tested, read_status, trained_epochs
-from studies.storage import masked
+from hnas.studies.costs import Costs
+from hnas.studies.findings import CONFIDENCE, Findings, find
+from hnas.studies.latencies import Measured, read_costs, read_measured
+from hnas.studies.plan import Plan, to_toml
+from hnas.studies.published import Published, published, published_findings
+from hnas.studies.run import Run
+from hnas.studies.searched import Searched, read_searched
+from hnas.studies.status import Result, Status, Tested, read_status, trained_epochs
+from hnas.studies.storage import masked
 
 IMAGENET = 1000
 """Classes: networks for as many are set beside what others published on ImageNet."""

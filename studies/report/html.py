@@ -7,13 +7,13 @@ from importlib import resources
 
 from jinja2 import Environment, StrictUndefined, Template
 
-from studies.report.document import document
-from studies.report.gather import Report
+from hnas.studies.report.document import document
+from hnas.studies.report.gather import Report
 
 
 @cache
 def _template() -> Template:
-    text = resources.files("studies.report").joinpath("page.html.jinja").read_text("utf-8")
+    text = resources.files("hnas.studies.report").joinpath("page.html.jinja").read_text("utf-8")
     # Whatever comes from a run (a folder's name, a path) is escaped.
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from studies.report.document import Section, Table, document
-from studies.report.gather import Report
+from hnas.studies.report.document import Section, Table, document
+from hnas.studies.report.gather import Report
 
 
 def as_markdown(report: Report) -> str:

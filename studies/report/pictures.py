@@ -12,13 +12,13 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import EngFormatter
 
 from hnas.arch import Block
-from studies.costs import Measure, measures
-from studies.figures import COLOURS, MARKERS, panels
-from studies.findings_figure import GREY, depth_panel, importances_panel, shares_panel
-from studies.hypervolume import growth, pareto
-from studies.report.gather import Picture, Ranking, Report
-from studies.searched import Searched
-from studies.status import Tested
+from hnas.studies.costs import Measure, measures
+from hnas.studies.figures import COLOURS, MARKERS, panels
+from hnas.studies.findings_figure import GREY, depth_panel, importances_panel, shares_panel
+from hnas.studies.hypervolume import growth, pareto
+from hnas.studies.report.gather import Picture, Ranking, Report
+from hnas.studies.searched import Searched
+from hnas.studies.status import Tested
 
 GLOBAL, LOCAL, FFN = "#a8d0ec", "#f6c79b", "#e4e4e4"
 """Pale, so that what is written on them can be read."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from cli.main import hnas
+from hnas.cli.main import hnas
 
 STATEMENTS = ["of", "elites", "networks", "trials", "kinds", "kernels"]
 STATEMENTS += ["depth", "depth_chance", "order", "importances"]

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from cli.main import hnas
 from hnas.arch import Arch, Block
-from studies.plan import preset_text
+from hnas.cli.main import hnas
+from hnas.studies.plan import preset_text
 
 G = (3, 0, 1, 3, 0, 1, 3, 1, 0, 3, 0, 3)
 CHOICES = (

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from cli.main import hnas
-from studies.run import open_run
+from hnas.cli.main import hnas
+from hnas.studies.run import open_run
 
 STRATEGIES = ("hierarchical", "flat")
 
@@ -89,7 +89,7 @@ def test_what_is_finished_is_read_and_not_repeated(
     folder, before = compared
     was = {path: path.stat().st_mtime_ns for path in folder.glob("*/*")}
     code = (
-        "import sys; from cli.main import hnas; hnas(sys.argv[1:], standalone_mode=False); "
+        "import sys; from hnas.cli.main import hnas; hnas(sys.argv[1:], standalone_mode=False); "
         "print('torch' in sys.modules)"
     )
     command = [sys.executable, "-c", code, "compare", *asked(tiny, folder), "--to", str(tmp_path)]
@@ -105,7 +105,7 @@ def test_what_is_finished_is_read_and_not_repeated(
 def interrupted(root: Path, args: list[str], when: Callable[[str], bool]) -> tuple[int, str]:
     """Exit code and standard error of a comparison that met SIGTERM at the first such line."""
     with subprocess.Popen(
-        [sys.executable, "-m", "cli.main", "compare", *args],
+        [sys.executable, "-m", "hnas.cli.main", "compare", *args],
         cwd=root,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -17,12 +17,12 @@ import pytest
 from browser import chromium, seen
 from click.testing import CliRunner, Result
 
-from cli.main import hnas
-from studies.dashboard.annotate import artifacts
-from studies.dashboard.server import dashboard
-from studies.run import Run, open_run
-from studies.stage import front
-from studies.storage import open_storage, open_study
+from hnas.cli.main import hnas
+from hnas.studies.dashboard.annotate import artifacts
+from hnas.studies.dashboard.server import dashboard
+from hnas.studies.run import Run, open_run
+from hnas.studies.stage import front
+from hnas.studies.storage import open_storage, open_study
 
 
 def invoke(*args: object) -> Result:
@@ -118,7 +118,7 @@ def test_a_search_does_not_fail_for_it(
     def fails(run: Run) -> None:
         raise ZeroDivisionError("of a figure")
 
-    monkeypatch.setattr("studies.dashboard.annotate.annotate", fails)
+    monkeypatch.setattr("hnas.studies.dashboard.annotate.annotate", fails)
     args = ("search", "--plan", tiny, "--run", tmp_path / "run", "--stage", 1, "--device", "cpu")
     result = CliRunner().invoke(hnas, [*map(str, args)], catch_exceptions=False)
     assert result.exit_code == 0

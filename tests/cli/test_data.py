@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from studies.run import open_run
-from studies.status import read_studies
+from hnas.studies.run import open_run
+from hnas.studies.status import read_studies
 from tests.cli.conftest import invoke
 
 
@@ -159,7 +159,7 @@ def test_a_pack_of_another_size_than_the_plans(packed: Path, tiny: Path, tmp_pat
 def test_ctrl_c_tells_how_to_go_on(photos: Path, tmp_path: Path, root: Path) -> None:
     to = tmp_path / "pack"
     args = ["data", "pack", str(photos), "--to", str(to), "--image", "1500", "--processes", "2"]
-    command = [sys.executable, "-m", "cli.main", *args]
+    command = [sys.executable, "-m", "hnas.cli.main", *args]
     with subprocess.Popen(
         command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as running:

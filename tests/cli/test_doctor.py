@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from cli.main import hnas
+from hnas.cli.main import hnas
 
 
 def doctor(*args: object) -> Result:

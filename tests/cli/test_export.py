@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from cli.main import hnas
+from hnas.cli.main import hnas
 from hnas.data import normalise
 from hnas.data.sources import load as load_images
 from hnas.export import load
-from studies.run import open_run
-from studies.status import read_status
+from hnas.studies.run import open_run
+from hnas.studies.status import read_status
 
 
 def export(*args: object) -> Result:

@@ -10,8 +10,8 @@ import torch
 from click.testing import CliRunner, Result
 from references import Reference, glit_tiny, published
 
-from cli.main import hnas
 from hnas.arch import Arch, Block
+from hnas.cli.main import hnas
 from hnas.export import load
 from hnas.space import Frame
 

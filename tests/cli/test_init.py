@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from cli.main import hnas
-from studies.plan import PRESETS, load_plan, load_preset, preset_text
+from hnas.cli.main import hnas
+from hnas.studies.plan import PRESETS, load_plan, load_preset, preset_text
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -9,9 +9,9 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from cli.main import hnas
-from studies.run import open_run
-from studies.status import read_status
+from hnas.cli.main import hnas
+from hnas.studies.run import open_run
+from hnas.studies.status import read_status
 
 
 def latency(*args: object) -> Result:

@@ -12,13 +12,13 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from cli.main import COMMANDS, hnas
+from hnas.cli.main import COMMANDS, hnas
 from hnas.errors import BusyError
 
 
 def run(root: Path, *args: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "cli.main", *args], cwd=root, capture_output=True, text=True
+        [sys.executable, "-m", "hnas.cli.main", *args], cwd=root, capture_output=True, text=True
     )
 
 
@@ -93,7 +93,7 @@ def test_what_a_command_raises(
     def broken() -> None:
         raise raised
 
-    monkeypatch.setattr("cli.architecture.space", broken)
+    monkeypatch.setattr("hnas.cli.architecture.space", broken)
     result = CliRunner().invoke(hnas, ["space"])
     assert result.exit_code == code
     assert result.stdout == ""
@@ -105,7 +105,7 @@ def test_a_defect_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("cli.architecture.space", broken)
+    monkeypatch.setattr("hnas.cli.architecture.space", broken)
     assert isinstance(CliRunner().invoke(hnas, ["space"]).exception, ZeroDivisionError)
 
 

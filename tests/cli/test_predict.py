@@ -10,7 +10,7 @@ import torch
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from cli.main import hnas
+from hnas.cli.main import hnas
 from hnas.data.sources import load as load_images
 from hnas.export import load
 from hnas.predict import probabilities

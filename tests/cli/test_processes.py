@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from cli.main import hnas
-from studies.run import open_run
-from studies.storage import open_storage, open_study, records
+from hnas.cli.main import hnas
+from hnas.studies.run import open_run
+from hnas.studies.storage import open_storage, open_study, records
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "--"]
 
@@ -31,7 +31,7 @@ def plan(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def started(root: Path, *args: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [*TORCHRUN, "cli.main", *map(str, args)],
+        [*TORCHRUN, "hnas.cli.main", *map(str, args)],
         env={**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"},
         text=True,
         stdout=subprocess.PIPE,

@@ -12,10 +12,10 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from cli.main import hnas
+from hnas.cli.main import hnas
 from hnas.data import folders
-from studies.plan import load_plan
-from studies.run import open_run
+from hnas.studies.plan import load_plan
+from hnas.studies.run import open_run
 
 
 def invoke(*args: object) -> Result:
@@ -39,7 +39,7 @@ SHORT = ("--stage", 1, "--trials", 2, "--device", "cpu")
 def test_a_plan_is_shown_with_what_it_takes_and_begun(
     photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("studies.proposal.MEANS", _quick())
+    monkeypatch.setattr("hnas.studies.proposal.MEANS", _quick())
     read: list[Path] = []
     decode = folders.decode
     monkeypatch.setattr(folders, "decode", lambda p, **how: read.append(p) or decode(p, **how))
@@ -77,7 +77,7 @@ def test_a_plan_is_shown_with_what_it_takes_and_begun(
 def test_init_writes_what_search_would_begin_with(
     photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("studies.proposal.MEANS", _quick())
+    monkeypatch.setattr("hnas.studies.proposal.MEANS", _quick())
     result = invoke("init", "--data", "photos", "--device", "cpu", "mine.toml")
     assert (result.exit_code, result.stdout) == (0, "Wrote mine.toml, proposed for photos.\n")
     assert invoke("search", "--data", "photos", *SHORT).exit_code == 0
@@ -89,7 +89,7 @@ def test_init_writes_what_search_would_begin_with(
 def _quick() -> object:
     from dataclasses import replace
 
-    from studies.proposal import MEANS
+    from hnas.studies.proposal import MEANS
 
     return {"cpu": replace(MEANS["cpu"], seen=200)}
 
@@ -139,7 +139,7 @@ def test_at_a_terminal_it_asks(root: Path, photos: Path) -> None:
     """A real terminal, and a person who says no."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "cli.main", "search", "--data", "photos", "--device", "cpu"],
+        [sys.executable, "-m", "hnas.cli.main", "search", "--data", "photos", "--device", "cpu"],
         env={**os.environ, "PYTHONPATH": str(root), "TERM": "dumb"},
         stdin=theirs,
         stdout=theirs,

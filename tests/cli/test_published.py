@@ -6,8 +6,8 @@ import json
 
 from click.testing import CliRunner
 
-from cli.main import hnas
-from studies.published import published
+from hnas.cli.main import hnas
+from hnas.studies.published import published
 
 
 def run(*args: str) -> str:

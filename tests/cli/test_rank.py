@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from cli.main import hnas
+from hnas.cli.main import hnas
 
 
 def rank(*args: object) -> Result:
@@ -60,7 +60,7 @@ def finished_networks(folder: Path, epochs: int) -> dict[Path, bytes]:
 
 def test_a_killed_ranking_goes_on_where_it_was(copy: Path) -> None:
     args = ["--run", str(copy), "--n", "4", "--seeds", "1", "--epochs", "40", "--device", "cpu"]
-    command = [sys.executable, "-c", "from cli.main import main; main()", "rank", *args]
+    command = [sys.executable, "-c", "from hnas.cli.main import main; main()", "rank", *args]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     while not finished_networks(copy, 40):
         assert process.poll() is None

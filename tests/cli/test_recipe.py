@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from cli.main import hnas
+from hnas.cli.main import hnas
 from hnas.export import load
-from studies.run import open_run
+from hnas.studies.run import open_run
 
 RECIPE = """
 [retrain.training]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from cli.main import COMMANDS, hnas
-from cli.reference import reference
+from hnas.cli.main import COMMANDS, hnas
+from hnas.cli.reference import reference
 
 
 def test_the_page_is_up_to_date(root: Path) -> None:

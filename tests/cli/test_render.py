@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from cli.render import about, arch_drawing, cell, front_table, legend, table
 from hnas.arch import Arch, Block
-from studies.storage import Record
+from hnas.cli.render import about, arch_drawing, cell, front_table, legend, table
+from hnas.studies.storage import Record
 
 ARCH = Arch(
     (
@@ -41,7 +41,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     """What a terminal would be sent from now on, without colours."""
     sent = io.StringIO()
     screen = Console(file=sent, force_terminal=True, color_system=None, width=80)
-    monkeypatch.setattr("cli.render.console", lambda: screen)
+    monkeypatch.setattr("hnas.cli.render.console", lambda: screen)
     return sent
 
 
@@ -94,7 +94,7 @@ def test_a_drawing_has_one_glyph_a_block() -> None:
 )
 def test_the_output_s_encoding_decides_on_the_glyphs(root: Path, encoding: str, drawn: str) -> None:
     ran = subprocess.run(
-        [sys.executable, "-m", "cli.main", "cost", "--arch", "all-global"],
+        [sys.executable, "-m", "hnas.cli.main", "cost", "--arch", "all-global"],
         cwd=root,
         env={**os.environ, "PYTHONIOENCODING": encoding},
         capture_output=True,

@@ -12,7 +12,7 @@ import pytest
 from browser import chromium
 from click.testing import CliRunner, Result
 
-from cli.main import hnas
+from hnas.cli.main import hnas
 
 
 def invoke(*args: object) -> Result:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from cli.main import hnas
+from hnas.cli.main import hnas
 
 
 def reproduce(*args: object) -> Result:
@@ -32,7 +32,7 @@ def test_a_run_is_reproduced_to_the_last_bit(copy: Path, monkeypatch: pytest.Mon
     def met_once(*args: object, **named: object) -> None:
         raise AssertionError("the test images are read")
 
-    monkeypatch.setattr("studies.search.test_images", met_once)
+    monkeypatch.setattr("hnas.studies.search.test_images", met_once)
     before = files(copy)
     result = reproduce(copy, "--sample", 3)
     assert result.exit_code == 0, result.output

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from cli.main import hnas
-from studies.run import open_run
+from hnas.cli.main import hnas
+from hnas.studies.run import open_run
 
 
 def retrain(*args: object) -> Result:

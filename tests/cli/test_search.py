@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from cli.main import hnas
+from hnas.cli.main import hnas
+from hnas.studies.run import open_run
+from hnas.studies.status import read_status
+from hnas.studies.storage import open_storage, open_study, records
 from hnas.training import checkpoint
-from studies.run import open_run
-from studies.status import read_status
-from studies.storage import open_storage, open_study, records
 
 
 def search(*args: object) -> Result:
@@ -98,7 +98,7 @@ def test_what_is_finished_is_shown_at_once(
 ) -> None:
     folder, before = finished
     code = (
-        "import sys; from cli.main import hnas; hnas(sys.argv[1:], standalone_mode=False); "
+        "import sys; from hnas.cli.main import hnas; hnas(sys.argv[1:], standalone_mode=False); "
         "print('torch' in sys.modules)"
     )
     command = [sys.executable, "-c", code, "search", "--run", str(folder), *args]
@@ -253,7 +253,7 @@ def test_images_of_ones_own_decide_on_the_classes(
 
 def start(root: Path, *args: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "cli.main", "search", *map(str, args)],
+        [sys.executable, "-m", "hnas.cli.main", "search", *map(str, args)],
         cwd=root,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -553,7 +553,7 @@ def test_a_disk_that_is_full(root: Path, tmp_path: Path, tiny: Path) -> None:
     folder = tmp_path / "run"
     args = ("search", "--plan", str(tiny), "--run", str(folder), "--device", "cpu")
     ran = subprocess.run(
-        [sys.executable, "-m", "cli.main", *args],
+        [sys.executable, "-m", "hnas.cli.main", *args],
         cwd=root,
         capture_output=True,
         text=True,

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 from postgres import new_database, served
 
-from cli.main import hnas
+from hnas.cli.main import hnas
 
 SECRET = "s3cr3t-Pa55%21"
 """As it stands in a URL; the server is told "s3cr3t-Pa55!"."""

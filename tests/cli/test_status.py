@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from cli.main import hnas
+from hnas.cli.main import hnas
 
 
 def invoke(*args: object) -> Result:
@@ -85,7 +85,7 @@ def test_as_json(finished: tuple[Path, Result]) -> None:
 def test_nothing_slow_is_imported(root: Path, finished: tuple[Path, Result]) -> None:
     """Alembic comes with an Optuna storage that is opened: a third of the time."""
     code = (
-        "import sys; from cli.main import hnas; hnas(sys.argv[1:], standalone_mode=False); "
+        "import sys; from hnas.cli.main import hnas; hnas(sys.argv[1:], standalone_mode=False); "
         "print('slow:', {'torch', 'alembic', 'matplotlib'} & set(sys.modules))"
     )
     ran = subprocess.run(

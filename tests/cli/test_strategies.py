@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from cli.main import hnas
+from hnas.cli.main import hnas
 from hnas.export import load
-from studies.dashboard.annotate import annotate
-from studies.run import open_run
-from studies.storage import open_storage
+from hnas.studies.dashboard.annotate import annotate
+from hnas.studies.run import open_run
+from hnas.studies.storage import open_storage
 
 
 def invoke(*args: object) -> Result:

@@ -15,9 +15,9 @@ import pytest
 from click.testing import CliRunner, Result
 from postgres import new_database, served
 
-from cli.main import hnas
-from studies.run import shared_run
-from studies.storage import Record, close_storage, open_storage, open_study, records
+from hnas.cli.main import hnas
+from hnas.studies.run import shared_run
+from hnas.studies.storage import Record, close_storage, open_storage, open_study, records
 
 
 def invoke(*args: object) -> Result:
@@ -26,7 +26,7 @@ def invoke(*args: object) -> Result:
 
 def start(root: Path, *args: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "cli.main", *map(str, args)],
+        [sys.executable, "-m", "hnas.cli.main", *map(str, args)],
         cwd=root,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studies.agreement import (
+from hnas.studies.agreement import (
     REFERENCE_SEEDS,
     agreement,
     estimate,

@@ -12,9 +12,9 @@ import pytest
 
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.export import load
-from studies.api import Found, open_run, search
-from studies.plan import Plan, load_preset, override, to_toml
-from studies.watch import Watch
+from hnas.studies.api import Found, open_run, search
+from hnas.studies.plan import Plan, load_preset, override, to_toml
+from hnas.studies.watch import Watch
 
 
 @pytest.fixture(scope="module")
@@ -153,8 +153,8 @@ def test_the_examples_of_the_document_run(
     root: Path, tmp_path: Path, found: Found, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("studies.api.search", lambda **asked: found)
-    monkeypatch.setattr("studies.api.open_run", lambda folder: found)
+    monkeypatch.setattr("hnas.studies.api.search", lambda **asked: found)
+    monkeypatch.setattr("hnas.studies.api.open_run", lambda folder: found)
     text = (root / "docs/api.md").read_text("utf-8")
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     assert len(blocks) == 2

@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 import pytest
 
 from hnas.errors import InputError
-from studies.compare import Outcome, Row, as_json, mean, rows, spread, tasks, write_files
-from studies.plan import STRATEGIES, Plan
+from hnas.studies.compare import Outcome, Row, as_json, mean, rows, spread, tasks, write_files
+from hnas.studies.plan import STRATEGIES, Plan
 
 
 def an_outcome(seed: int, test: float, minutes: float | None = 1.0) -> Outcome:
@@ -38,7 +38,7 @@ def found(tiny: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
             key = (task.name, task.plan.search.strategy, task.plan.search.seed)
             return an_outcome(key[2], tests[key])
 
-        monkeypatch.setattr("studies.compare.outcome", fake)
+        monkeypatch.setattr("hnas.studies.compare.outcome", fake)
         return rows(tasks(dict.fromkeys(names, tiny), strategies, seeds, tmp_path))
 
     return make

@@ -12,8 +12,8 @@ from hnas.arch import Arch
 from hnas.cost import cost
 from hnas.errors import BudgetError, InputError
 from hnas.latency_table import LatencyTable
-from studies.costs import OBJECTIVES, Spent, measures, metrics, minimised
-from studies.plan import Plan, from_toml, override, parse_latency, to_toml
+from hnas.studies.costs import OBJECTIVES, Spent, measures, metrics, minimised
+from hnas.studies.plan import Plan, from_toml, override, parse_latency, to_toml
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from hnas.selftest import SelfTest
-from studies.doctor import Check, examine
-from studies.storage import open_storage, open_study
+from hnas.studies.doctor import Check, examine
+from hnas.studies.storage import open_storage, open_study
 
 NAMES = ["versions", "extras", "device", "data", "disk", "storage", "self-test"]
 
@@ -21,7 +21,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     found = SelfTest(
         seconds=1.0, first_loss=2.0, last_loss=1.0, accuracy=0.6, difference=0.0, tolerance=0.0
     )
-    monkeypatch.setattr("studies.doctor.self_test", lambda device: found)
+    monkeypatch.setattr("hnas.studies.doctor.self_test", lambda device: found)
 
 
 def checks(folder: Path, storage: str | None = None, device: str = "cpu") -> dict[str, Check]:
@@ -68,7 +68,7 @@ def test_a_self_test_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     broken = SelfTest(
         seconds=1.0, first_loss=2.0, last_loss=3.0, accuracy=0.6, difference=0.0, tolerance=0.0
     )
-    monkeypatch.setattr("studies.doctor.self_test", lambda device: broken)
+    monkeypatch.setattr("hnas.studies.doctor.self_test", lambda device: broken)
     check = checks(tmp_path)["self-test"]
     assert not check.fine
     assert check.words.startswith("training did not learn: loss 2.000 to 3.000. This installation")

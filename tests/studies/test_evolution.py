@@ -11,11 +11,11 @@ from hnas.cost import cheapest, cost
 from hnas.errors import BudgetError
 from hnas.limits import sample_within
 from hnas.space import Frame, distribution_space, size_space
-from studies.costs import Costs
-from studies.evolution import TRIES, elites, propose
-from studies.fake import FakeScorer
-from studies.hypervolume import hypervolume, pareto
-from studies.storage import Record
+from hnas.studies.costs import Costs
+from hnas.studies.evolution import TRIES, elites, propose
+from hnas.studies.fake import FakeScorer
+from hnas.studies.hypervolume import hypervolume, pareto
+from hnas.studies.storage import Record
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=12, N=3)
 BUDGET = cost(FRAME, FRAME.all_global()).macs
@@ -162,7 +162,7 @@ def test_in_a_large_space_with_hardly_any_room_the_search_ends(monkeypatch):
         drawn.append(1)
         return sample_within(*arguments)
 
-    monkeypatch.setattr("studies.evolution.sample_within", counted)
+    monkeypatch.setattr("hnas.studies.evolution.sample_within", counted)
     found = ask(STAGE_2, costs=Costs(frame=FRAME, flops=cost(FRAME, least).macs), population=4)
     assert found == [least]
     assert len(drawn) == TRIES * 4

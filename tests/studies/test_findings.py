@@ -14,11 +14,11 @@ from hnas.arch import Arch, Block
 from hnas.cost import cost, dearest
 from hnas.errors import InputError
 from hnas.space import Frame, Space, distribution_space, size_space
-from studies.costs import Costs
-from studies.findings import LEVEL, Findings, Share, describe, find, order
-from studies.published import published_findings
-from studies.searched import Searched
-from studies.storage import Record
+from hnas.studies.costs import Costs
+from hnas.studies.findings import LEVEL, Findings, Share, describe, find, order
+from hnas.studies.published import published_findings
+from hnas.studies.searched import Searched
+from hnas.studies.storage import Record
 
 FRAME = Frame(image=8, channels=1, patch=2, classes=10, d=12, M=6, N=3)
 STAGE1 = distribution_space(FRAME, d_k=12, d_z=2, E=1, K=5)

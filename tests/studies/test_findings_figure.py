@@ -7,12 +7,12 @@ import re
 import numpy as np
 
 from hnas.space import Frame, Space, distribution_space, size_space
-from studies.costs import Costs
-from studies.figures import svg
-from studies.findings import Findings, describe
-from studies.findings_figure import SHOWN, figure
-from studies.importances import Importances
-from studies.published import published_findings
+from hnas.studies.costs import Costs
+from hnas.studies.figures import svg
+from hnas.studies.findings import Findings, describe
+from hnas.studies.findings_figure import SHOWN, figure
+from hnas.studies.importances import Importances
+from hnas.studies.published import published_findings
 
 FRAME = Frame(image=8, channels=1, patch=2, classes=10, d=12, M=4, N=3)
 STAGE1 = distribution_space(FRAME, d_k=12, d_z=2, E=1, K=5)

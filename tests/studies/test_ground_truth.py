@@ -14,10 +14,10 @@ from benchmarks.inherited import inherited
 from benchmarks.ranking import truth
 from benchmarks.table_search import BUDGET, PROPOSERS, TRIALS, TableScorer, search, shares
 from hnas.cost import cost
-from studies.agreement import kendall, reference
-from studies.evolution import NSGA2
-from studies.random_search import RANDOM
-from studies.stage import best_by_score, front
+from hnas.studies.agreement import kendall, reference
+from hnas.studies.evolution import NSGA2
+from hnas.studies.random_search import RANDOM
+from hnas.studies.stage import best_by_score, front
 
 ABOUT, ROWS = read(table(DIGITS))
 COMPLETE = complete(DIGITS, ROWS)

@@ -9,9 +9,9 @@ import pytest
 
 from hnas.arch import Arch
 from hnas.space import Frame, Space, distribution_space, size_space
-from studies.encoding import distributions
-from studies.importances import LEAST, importances
-from studies.storage import Record
+from hnas.studies.encoding import distributions
+from hnas.studies.importances import LEAST, importances
+from hnas.studies.storage import Record
 
 FRAME = Frame(image=8, channels=1, patch=2, classes=10, d=12, M=3, N=3)
 STAGE1 = distribution_space(FRAME, d_k=12, d_z=2, E=1, K=5)
@@ -20,7 +20,7 @@ WHOLE = size_space(FRAME, None, d_k=(6, 12), d_z=(2, 4), E=(1, 2), K=(3, 5))
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("studies.importances.SHUFFLED", 60)
+    monkeypatch.setattr("hnas.studies.importances.SHUFFLED", 60)
 
 
 def scored(space: Space, score: Callable[[Arch], float], trials: int = 60) -> list[Record]:
@@ -75,7 +75,7 @@ def test_a_size_is_judged_where_it_is_used() -> None:
 
 
 def test_many_trials_are_left_to_the_quick_method(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("studies.importances.FANOVA_TRIALS", 30)
+    monkeypatch.setattr("hnas.studies.importances.FANOVA_TRIALS", 30)
     found = importances(STAGE1, scored(STAGE1, lambda arch: 0.1 * arch.blocks[1].G))
     assert found is not None and found.method == "PED-ANOVA"
     assert next(iter(found.values)) == "b02.G"

@@ -19,19 +19,19 @@ from hnas.arch import Arch
 from hnas.block_latency import measure
 from hnas.errors import BudgetError, MismatchError, StateError
 from hnas.scored import Score
-from studies.costs import OBJECTIVES, Costs
-from studies.evolution import elites
-from studies.fake import FakeScorer
-from studies.hypervolume import hypervolume
-from studies.latencies import FILE, read_costs, read_measured
-from studies.plan import Plan, override
-from studies.run import Run, begin_run
-from studies.search import Search
-from studies.searched import read_searched
-from studies.stage import Record, Scorer, SearchRules, front, run_stage
-from studies.status import read_status
-from studies.storage import open_storage, open_study
-from studies.watch import Watch
+from hnas.studies.costs import OBJECTIVES, Costs
+from hnas.studies.evolution import elites
+from hnas.studies.fake import FakeScorer
+from hnas.studies.hypervolume import hypervolume
+from hnas.studies.latencies import FILE, read_costs, read_measured
+from hnas.studies.plan import Plan, override
+from hnas.studies.run import Run, begin_run
+from hnas.studies.search import Search
+from hnas.studies.searched import read_searched
+from hnas.studies.stage import Record, Scorer, SearchRules, front, run_stage
+from hnas.studies.status import read_status
+from hnas.studies.storage import open_storage, open_study
+from hnas.studies.watch import Watch
 
 RULES = SearchRules(trials=24, population=8, seed=1)
 
@@ -151,7 +151,7 @@ def steps(run: Run, watch: Watch | None = None):
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A real measurement, of one round."""
-    monkeypatch.setattr("studies.latency_measurement.measure", partial(measure, rounds=1))
+    monkeypatch.setattr("hnas.studies.latency_measurement.measure", partial(measure, rounds=1))
 
 
 def test_a_whole_search_keeps_its_table(
@@ -173,7 +173,9 @@ def test_a_whole_search_keeps_its_table(
     moved = {**json.loads(kept), "cpu": "Another"}
     second = begin_run(tmp_path / "second", plan)
     second.write(FILE, moved)
-    monkeypatch.setattr("studies.latency_measurement.measure", None)  # nothing is measured again
+    monkeypatch.setattr(
+        "hnas.studies.latency_measurement.measure", None
+    )  # nothing is measured again
     notes = Notes()
     with steps(second, notes) as search:
         search.stage(1)

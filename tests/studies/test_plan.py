@@ -17,7 +17,7 @@ from hnas.arch import Arch, Block
 from hnas.errors import BudgetError, InputError
 from hnas.rules import AugmentRules, DataRules, ScoreRules, TrainingRules
 from hnas.space import Frame
-from studies.plan import (
+from hnas.studies.plan import (
     PRESETS,
     Handoff,
     Search,

@@ -8,12 +8,12 @@ import pytest
 from hnas.arch import Arch
 from hnas.cost import cost
 from hnas.space import Space
-from studies.costs import Costs
-from studies.evolution import NSGA2
-from studies.plan import Plan
-from studies.proposer import Proposer, starting_from
-from studies.random_search import RANDOM
-from studies.spos import SPOS
+from hnas.studies.costs import Costs
+from hnas.studies.evolution import NSGA2
+from hnas.studies.plan import Plan
+from hnas.studies.proposer import Proposer, starting_from
+from hnas.studies.random_search import RANDOM
+from hnas.studies.spos import SPOS
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from strategies import spaces
 
 from hnas.cost import cheapest, cost, dearest
 from hnas.space import Frame, Space, distribution_space
-from studies.costs import Costs
-from studies.random_search import RANDOM, propose
+from hnas.studies.costs import Costs
+from hnas.studies.random_search import RANDOM, propose
 
 FRAME = Frame(image=8, channels=1, patch=4, classes=10, d=12, M=2, N=3)
 SMALL = distribution_space(FRAME, d_k=12, d_z=4, E=1, K=3)

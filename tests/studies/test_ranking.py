@@ -15,14 +15,14 @@ import torch
 from hnas.cost import cost
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.score import evaluate
+from hnas.studies.agreement import agreement
+from hnas.studies.costs import Costs
+from hnas.studies.ranking import Ranking, RankRules, draw, rank
+from hnas.studies.run import Run, begin_run, open_run
+from hnas.studies.search import Search
+from hnas.studies.stage import front, records
+from hnas.studies.watch import Watch
 from hnas.training.loop import Epoch
-from studies.agreement import agreement
-from studies.costs import Costs
-from studies.ranking import Ranking, RankRules, draw, rank
-from studies.run import Run, begin_run, open_run
-from studies.search import Search
-from studies.stage import front, records
-from studies.watch import Watch
 
 CPU = torch.device("cpu")
 RULES = RankRules(stage=1, architectures=6, seeds=2)

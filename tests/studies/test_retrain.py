@@ -13,11 +13,11 @@ from hnas.errors import CheckpointError, MismatchError, StateError
 from hnas.export import Network, save
 from hnas.glit import Glit
 from hnas.rules import DistillationRules
+from hnas.studies.plan import Plan
+from hnas.studies.retrain import network_of
+from hnas.studies.run import Run, begin_run
+from hnas.studies.search import Search
 from hnas.training import checkpoint
-from studies.plan import Plan
-from studies.retrain import network_of
-from studies.run import Run, begin_run
-from studies.search import Search
 
 OLD = """
 {"versions": [{"file": "50a64ed77695-8a1af135f18f42d5.safetensors",

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from hnas.errors import BusyError, InputError, MismatchError, StateError
-from studies.plan import override
-from studies.run import Run, begin_run, open_run
+from hnas.studies.plan import override
+from hnas.studies.run import Run, begin_run, open_run
 
 
 def test_a_run_is_made_once_and_then_continued(tmp_path, tiny):

@@ -4,8 +4,8 @@ import torch
 from hnas.data import Data, Images
 from hnas.rules import ScoreRules
 from hnas.space import Frame, distribution_space
+from hnas.studies.scoring import SupernetScorer
 from hnas.supernet import Supernet
-from studies.scoring import SupernetScorer
 
 FRAME = Frame(image=8, channels=1, patch=4, classes=2, d=12, M=2, N=3)
 

@@ -24,11 +24,11 @@ from hnas.errors import CheckpointError, InputError, MismatchError, StateError, 
 from hnas.export import Network, load, save
 from hnas.glit import Glit
 from hnas.score import evaluate
-from studies.plan import override, to_toml
-from studies.run import Run, begin_run
-from studies.search import HANDOFF, Search
-from studies.stage import best_by_score, records
-from studies.watch import Watch
+from hnas.studies.plan import override, to_toml
+from hnas.studies.run import Run, begin_run
+from hnas.studies.search import HANDOFF, Search
+from hnas.studies.stage import best_by_score, records
+from hnas.studies.watch import Watch
 
 CPU = torch.device("cpu")
 
@@ -139,7 +139,7 @@ def test_a_finished_run_does_nothing_again(finished, monkeypatch):
 
 def test_the_test_images_are_read_once_and_only_at_the_end(tmp_path, tiny, monkeypatch):
     """Invariant 3."""
-    import studies.search
+    import hnas.studies.search
 
     reads = []
 
@@ -147,7 +147,7 @@ def test_the_test_images_are_read_once_and_only_at_the_end(tmp_path, tiny, monke
         reads.append(kwargs["split"])
         return images.test_images(*args, **kwargs)
 
-    monkeypatch.setattr(studies.search, "test_images", counted)
+    monkeypatch.setattr(hnas.studies.search, "test_images", counted)
     run = begin_run(tmp_path / "tiny", tiny)
     search = Search(run, CPU)
     search.stage(1), search.stage(2), search.retrain()
@@ -198,9 +198,9 @@ def test_broken_off_at_every_few_events_it_ends_as_the_unbroken_one(finished, tm
 PROGRAM = """
 import sys, torch
 from pathlib import Path
-from studies.plan import load_plan
-from studies.run import begin_run
-from studies.search import Search
+from hnas.studies.plan import load_plan
+from hnas.studies.run import begin_run
+from hnas.studies.search import Search
 
 torch.set_num_threads(1)
 run = begin_run(Path(sys.argv[2]), load_plan(Path(sys.argv[1])))

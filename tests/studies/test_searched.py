@@ -8,12 +8,12 @@ import pytest
 from fake_runs import search
 
 from hnas.errors import StateError
-from studies.findings import find
-from studies.plan import Plan, override
-from studies.run import begin_run
-from studies.searched import read_searched
-from studies.stage import best_by_score
-from studies.storage import close_storage, open_storage, open_study
+from hnas.studies.findings import find
+from hnas.studies.plan import Plan, override
+from hnas.studies.run import begin_run
+from hnas.studies.searched import read_searched
+from hnas.studies.stage import best_by_score
+from hnas.studies.storage import close_storage, open_storage, open_study
 
 
 def test_a_study_says_what_was_searched_and_found(tmp_path: Path, tiny: Plan) -> None:

@@ -11,17 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import spaces
 
-import studies.spos
+import hnas.studies.spos
 from hnas.arch import Arch
 from hnas.cost import cheapest, cost, dearest
 from hnas.errors import BudgetError
 from hnas.space import Frame, Space, size_space
-from studies.costs import Costs
-from studies.encoding import SIZES
-from studies.fake import FakeScorer
-from studies.random_search import RANDOM
-from studies.spos import SPOS, elites, parents_of, propose
-from studies.storage import Record
+from hnas.studies.costs import Costs
+from hnas.studies.encoding import SIZES
+from hnas.studies.fake import FakeScorer
+from hnas.studies.random_search import RANDOM
+from hnas.studies.spos import SPOS, elites, parents_of, propose
+from hnas.studies.storage import Record
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=12, N=3)
 BUDGET = cost(FRAME, FRAME.all_global()).macs
@@ -100,7 +100,7 @@ def test_a_crossed_child_has_nothing_that_neither_parent_has(data: st.DataObject
     space = data.draw(spaces())
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
     parents = [space.sample(rng) for _ in range(2)]
-    child = studies.spos._crossed(space, parents, rng)
+    child = hnas.studies.spos._crossed(space, parents, rng)
     assert child in space
     for made, one, two, free in zip(
         child.blocks, parents[0].blocks, parents[1].blocks, space.blocks, strict=True
@@ -118,7 +118,7 @@ def test_a_mutated_child_differs_in_a_tenth_of_its_genes() -> None:
     used = [(i, s) for i, b in enumerate(parent.blocks) for s in ("G", "d_z")]
     changed = 0
     for _ in range(400):
-        child = studies.spos._mutated(WHOLE, [parent], rng)
+        child = hnas.studies.spos._mutated(WHOLE, [parent], rng)
         changed += sum(
             getattr(child.blocks[i], size) != getattr(parent.blocks[i], size) for i, size in used
         )
@@ -134,20 +134,20 @@ def test_with_a_population_of_50_the_numbers_are_those_of_spos(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert parents_of(50) == 10
-    assert studies.spos.MUTATION == 0.1
+    assert hnas.studies.spos.MUTATION == 0.1
     parents = scored(WHOLE, ask(WHOLE, population=50, count=50))
     seen = {record.arch for record in parents}
     best = {record.arch for record in sorted(parents, key=lambda r: -r.accuracy)[:10]}
     made: dict[str, list[Arch]] = {"crossed": [], "mutated": []}
     for kind, children in made.items():
-        make = getattr(studies.spos, f"_{kind}")
+        make = getattr(hnas.studies.spos, f"_{kind}")
 
         def kept(space, archs, rng, make=make, children=children):
             assert set(archs) == best
             children.append(make(space, archs, rng))
             return children[-1]
 
-        monkeypatch.setattr(studies.spos, f"_{kind}", kept)
+        monkeypatch.setattr(hnas.studies.spos, f"_{kind}", kept)
     asked = dict(generation=1, parents=parents, population=50, seen=seen)
     found = ask(WHOLE, count=50, **asked)
     assert len(found) == 50
@@ -172,14 +172,14 @@ def test_without_room_the_tries_are_bounded(monkeypatch: pytest.MonkeyPatch) -> 
     least = cheapest(WHOLE)
     budget = cost(FRAME, least).macs
     parents = scored(WHOLE, [least])
-    crossed = studies.spos._crossed
+    crossed = hnas.studies.spos._crossed
     tried = []
 
     def counted(*arguments):
         tried.append(1)
         return crossed(*arguments)
 
-    monkeypatch.setattr(studies.spos, "_crossed", counted)
+    monkeypatch.setattr(hnas.studies.spos, "_crossed", counted)
     asked = dict(generation=1, parents=parents, population=4, seen={least}, count=4)
     assert ask(WHOLE, budget, **asked) == []
     assert len(tried) == 10 * 2

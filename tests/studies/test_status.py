@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from studies.plan import Plan
-from studies.run import begin_run
-from studies.search import Search
-from studies.status import is_tie, scoring_images, standard_error
+from hnas.studies.plan import Plan
+from hnas.studies.run import begin_run
+from hnas.studies.search import Search
+from hnas.studies.status import is_tie, scoring_images, standard_error
 
 
 def test_equal_networks_tie_and_much_better_ones_do_not() -> None:

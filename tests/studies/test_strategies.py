@@ -19,13 +19,13 @@ import torch
 
 from hnas.cost import cost
 from hnas.errors import InputError, MismatchError, StateError
-from studies.plan import STRATEGIES, Plan, from_toml, override, refined, to_toml
-from studies.run import Run, begin_run, open_run
-from studies.search import FRONT, Search
-from studies.stage import front, records
-from studies.status import read_status
-from studies.strategies import stages
-from studies.watch import Watch
+from hnas.studies.plan import STRATEGIES, Plan, from_toml, override, refined, to_toml
+from hnas.studies.run import Run, begin_run, open_run
+from hnas.studies.search import FRONT, Search
+from hnas.studies.stage import front, records
+from hnas.studies.status import read_status
+from hnas.studies.strategies import stages
+from hnas.studies.watch import Watch
 
 CPU = torch.device("cpu")
 BASELINES = STRATEGIES[1:]
@@ -194,9 +194,9 @@ def test_broken_off_it_ends_as_the_unbroken_one(
 PROGRAM = """
 import sys, torch
 from pathlib import Path
-from studies.plan import load_plan
-from studies.run import begin_run
-from studies.search import Search
+from hnas.studies.plan import load_plan
+from hnas.studies.run import begin_run
+from hnas.studies.search import Search
 
 torch.set_num_threads(1)
 run = begin_run(Path(sys.argv[2]), load_plan(Path(sys.argv[1])))

@@ -10,11 +10,11 @@ import torch
 import torch.distributed as dist
 
 from hnas.errors import InputError
+from hnas.studies.plan import Plan
+from hnas.studies.run import begin_run
+from hnas.studies.search import Search
+from hnas.studies.torchrun import images_job, serve
 from hnas.training.distributed import World
-from studies.plan import Plan
-from studies.run import begin_run
-from studies.search import Search
-from studies.torchrun import images_job, serve
 
 
 @pytest.fixture

@@ -26,13 +26,13 @@ from hnas.cost import cost
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.scored import Score
 from hnas.space import Frame, distribution_space
-from studies.by_workers import ByWorkers, _Signs
-from studies.costs import Costs
-from studies.fake import FakeScorer
-from studies.queue import LOST, Call, Seen, announce, dismiss, open_queue, put_back, take
-from studies.stage import SearchRules, run_stage
-from studies.storage import close_storage, open_storage, open_study, records
-from studies.worker import Worker, reach
+from hnas.studies.by_workers import ByWorkers, _Signs
+from hnas.studies.costs import Costs
+from hnas.studies.fake import FakeScorer
+from hnas.studies.queue import LOST, Call, Seen, announce, dismiss, open_queue, put_back, take
+from hnas.studies.stage import SearchRules, run_stage
+from hnas.studies.storage import close_storage, open_storage, open_study, records
+from hnas.studies.worker import Worker, reach
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=12, N=3)
 SPACE = distribution_space(FRAME, d_k=192, d_z=4, E=1, K=31)
@@ -43,8 +43,8 @@ CALL = Call(run="nowhere", name="s", stage=1, lease=20.0)
 
 WORKER = """
 import sys
-from studies.fake import FakeScorer
-from studies.worker import Worker, reach
+from hnas.studies.fake import FakeScorer
+from hnas.studies.worker import Worker, reach
 
 def load(call, space):
     return FakeScorer(frame=space.frame, sleep=float(sys.argv[2]))
@@ -162,7 +162,7 @@ def one_generation(study):
         raise Ended
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Ended):
-        patch.setattr("studies.by_workers._Alone.look", end)
+        patch.setattr("hnas.studies.by_workers._Alone.look", end)
         search(study)
 
 
@@ -445,7 +445,7 @@ def test_a_database_that_restarts_is_waited_for_by_all(here):
 
 
 def test_that_no_worker_is_there_is_told(study, monkeypatch):
-    monkeypatch.setattr("studies.by_workers.ALONE", 0.1)
+    monkeypatch.setattr("hnas.studies.by_workers.ALONE", 0.1)
     notes = []
 
     def note(text):

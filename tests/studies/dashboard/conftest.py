@@ -8,11 +8,11 @@ import fake_runs
 import pytest
 from optuna.storages import RDBStorage
 
-from studies.plan import Plan
-from studies.run import Run, begin_run
-from studies.search import HANDOFF
-from studies.stage import best_by_score, records
-from studies.storage import open_storage, open_study
+from hnas.studies.plan import Plan
+from hnas.studies.run import Run, begin_run
+from hnas.studies.search import HANDOFF
+from hnas.studies.stage import best_by_score, records
+from hnas.studies.storage import open_storage, open_study
 
 
 def hand_over(run: Run) -> int:

@@ -11,14 +11,14 @@ import fake_runs
 import pytest
 from optuna.storages import RDBStorage
 
-from studies.dashboard.figures import figures, fronts, global_groups, hypervolume_growth
-from studies.dashboard.shown import ShownRun, read_shown
-from studies.hypervolume import hypervolume
-from studies.plan import Plan, load_preset, override
-from studies.published import published
-from studies.run import Run, begin_run
-from studies.stage import front
-from studies.storage import open_storage
+from hnas.studies.dashboard.figures import figures, fronts, global_groups, hypervolume_growth
+from hnas.studies.dashboard.shown import ShownRun, read_shown
+from hnas.studies.hypervolume import hypervolume
+from hnas.studies.plan import Plan, load_preset, override
+from hnas.studies.published import published
+from hnas.studies.run import Run, begin_run
+from hnas.studies.stage import front
+from hnas.studies.storage import open_storage
 
 
 @pytest.fixture

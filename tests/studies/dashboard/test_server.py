@@ -8,12 +8,12 @@ import time
 import pytest
 
 from hnas.errors import StorageError
-from studies.dashboard.server import Refreshed
+from hnas.studies.dashboard.server import Refreshed
 
 
 @pytest.fixture(autouse=True)
 def pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("studies.dashboard.server.PAUSE", 0.05)
+    monkeypatch.setattr("hnas.studies.dashboard.server.PAUSE", 0.05)
 
 
 class Refreshing:
@@ -66,7 +66,7 @@ def test_only_pages_of_studies_ask() -> None:
 
 
 def test_what_takes_long_is_called_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("studies.dashboard.server.SHARE", 0.001)
+    monkeypatch.setattr("hnas.studies.dashboard.server.SHARE", 0.001)
     calls = []
 
     def refresh() -> None:

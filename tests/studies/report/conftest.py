@@ -7,9 +7,9 @@ from pathlib import Path
 import fake_runs
 import pytest
 
-from studies.plan import Plan
-from studies.report.gather import Report
-from studies.run import Run, begin_run
+from hnas.studies.plan import Plan
+from hnas.studies.report.gather import Report
+from hnas.studies.run import Run, begin_run
 
 
 @pytest.fixture(scope="session")

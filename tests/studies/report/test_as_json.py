@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from studies.report.as_json import as_json
-from studies.report.gather import Report
+from hnas.studies.report.as_json import as_json
+from hnas.studies.report.gather import Report
 
 KEYS = ["run", "folder", "strategy", "budget_macs", "objective"]
 KEYS += ["budget_latency_ns", "latency_table", "answer", "candidates", "handoff", "studies"]

@@ -8,10 +8,10 @@ from pathlib import Path
 import fake_runs
 import pytest
 
-from studies.plan import Plan, load_preset, override
-from studies.report.document import Section, document, drawn
-from studies.report.gather import Interval, Ranking, Report, answer, gather
-from studies.run import Run, begin_run
+from hnas.studies.plan import Plan, load_preset, override
+from hnas.studies.report.document import Section, document, drawn
+from hnas.studies.report.gather import Interval, Ranking, Report, answer, gather
+from hnas.studies.run import Run, begin_run
 
 
 def sections(report: Report) -> dict[str, Section]:

@@ -8,9 +8,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from studies.report.document import document
-from studies.report.gather import Report
-from studies.report.html import as_html
+from hnas.studies.report.document import document
+from hnas.studies.report.gather import Report
+from hnas.studies.report.html import as_html
 
 VOID = {"meta", "link", "br", "img"}
 

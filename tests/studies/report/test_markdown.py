@@ -6,9 +6,9 @@ import dataclasses
 
 from markdown_it import MarkdownIt
 
-from studies.report.document import document
-from studies.report.gather import Report
-from studies.report.markdown import as_markdown
+from hnas.studies.report.document import document
+from hnas.studies.report.gather import Report
+from hnas.studies.report.markdown import as_markdown
 
 
 def test_it_says_what_the_page_says(report: Report) -> None:

@@ -6,9 +6,9 @@ import re
 
 from matplotlib.figure import Figure
 
-from studies.figures import svg
-from studies.report import pictures
-from studies.report.gather import Report
+from hnas.studies.figures import svg
+from hnas.studies.report import pictures
+from hnas.studies.report.gather import Report
 
 
 def texts(figure: Figure) -> list[str]:
