@@ -18,7 +18,7 @@ import torch
 
 from hnas.arch import Arch
 from hnas.data import Data, Images, prepare
-from hnas.recorded import recorded
+from hnas.persist.record import recorded
 from hnas.rules import AugmentRules, DataRules, TrainingRules
 from hnas.space import Frame, Space, distribution_space
 from hnas.studies.plan import Stage1, load_plan, load_preset

@@ -19,7 +19,7 @@ import torch
 
 from benchmarks.common import machine
 from benchmarks.ground import Ground
-from hnas.recorded import recorded
+from hnas.persist.record import recorded
 from hnas.rules import ScoreRules
 from hnas.score import scores
 from hnas.supernet import Supernet

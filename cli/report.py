@@ -40,7 +40,7 @@ def report(
     search, what the score depends on, what the best have in common, costs, and how to repeat it.
     The page needs no network and prints. Of a search that goes on it says what is missing.
     """
-    from hnas.files import write_atomic
+    from hnas.persist.atomic import write_atomic
     from hnas.studies.report.as_json import as_json
     from hnas.studies.report.gather import gather
     from hnas.studies.report.html import as_html

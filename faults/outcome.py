@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hnas.differences import differences
+from hnas.persist.difference import differences
 from hnas.studies.run import open_run
 from hnas.studies.storage import close_storage, open_storage, open_study, records
 

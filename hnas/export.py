@@ -22,9 +22,9 @@ from safetensors import SafetensorError
 
 from hnas.arch import Arch
 from hnas.errors import CheckpointError, InputError
-from hnas.files import write_atomic
 from hnas.glit import Glit
-from hnas.recorded import recorded
+from hnas.persist.atomic import write_atomic
+from hnas.persist.record import recorded
 from hnas.space import Frame
 
 FORMAT = "hnas-network-1"

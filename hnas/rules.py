@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 from hnas.errors import InputError
-from hnas.recorded import later
+from hnas.persist.record import later
 from hnas.sampling import RULES as SUBNETS
 
 CODE = re.compile(r"([A-Za-z_][\w.]*):([A-Za-z_]\w*)")

@@ -11,7 +11,7 @@ import numpy as np
 
 from hnas.arch import Arch, Block
 from hnas.errors import InputError
-from hnas.recorded import later
+from hnas.persist.record import later
 
 ACTIVATIONS = ("swish", "gelu")
 MOST = {"M": 1024, "N": 64}

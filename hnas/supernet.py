@@ -18,11 +18,11 @@ from torch import Tensor, nn
 from hnas import block as blocks
 from hnas import layout
 from hnas.arch import Arch, Block
-from hnas.differences import differences, listed
 from hnas.errors import InputError
 from hnas.glit import Glit, Trunk
 from hnas.linear import linear
 from hnas.locality import DEPTHWISE
+from hnas.persist.difference import differences, listed
 from hnas.slicing import cut, overlap, subnet
 from hnas.space import BlockSpace, Frame, Space
 

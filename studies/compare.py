@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from hnas.differences import differences, listed
 from hnas.errors import InputError, MismatchError, StateError
+from hnas.persist.difference import differences, listed
 from hnas.studies.environment import environment
 from hnas.studies.figures import COLOURS, MARKERS, panels, save
 from hnas.studies.hypervolume import hypervolume

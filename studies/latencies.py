@@ -41,7 +41,7 @@ class Measured:
     table: LatencyTable
     error: TableError
     frame: Mapping[str, Any]
-    """Of its networks, as `hnas.recorded.recorded` has it."""
+    """Of its networks, as `hnas.persist.record.recorded` has it."""
     environment: Mapping[str, Any]
     """Device, threads, versions, date."""
 

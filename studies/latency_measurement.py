@@ -14,7 +14,7 @@ from hnas.block_latency import measure
 from hnas.device import describe
 from hnas.errors import StateError
 from hnas.latency_table import LatencyTable
-from hnas.recorded import recorded
+from hnas.persist.record import recorded
 from hnas.space import Space
 from hnas.studies.environment import environment
 from hnas.studies.latencies import FILE, Measured, TableError, read_measured

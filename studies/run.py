@@ -22,9 +22,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from hnas.differences import differences, listed
 from hnas.errors import BusyError, InputError, MismatchError, StateError
-from hnas.files import remove_abandoned, write_atomic
+from hnas.persist.atomic import remove_abandoned, write_atomic
+from hnas.persist.difference import differences, listed
 from hnas.studies.plan import Plan, load_plan, to_toml
 from hnas.studies.storage import masked
 from hnas.studies.strategies import Stage, stages

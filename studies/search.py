@@ -32,7 +32,7 @@ from hnas.device import describe, fits_memory
 from hnas.errors import BudgetError, InputError, MismatchError, StateError, StorageError
 from hnas.export import Network, load
 from hnas.glit import Glit
-from hnas.recorded import recorded
+from hnas.persist.record import recorded
 from hnas.score import evaluate
 from hnas.space import Frame, Space
 from hnas.studies.by_workers import ByWorkers

@@ -80,7 +80,7 @@ def _costs(run: Run, space: Space, attrs: Mapping[str, Any]) -> Costs:
 
 
 def read_space(value: Mapping[str, Any]) -> Space:
-    """The inverse of `hnas.recorded.recorded`, by way of JSON."""
+    """The inverse of `hnas.persist.record.recorded`, by way of JSON."""
     blocks = ({size: tuple(values) for size, values in block.items()} for block in value["blocks"])
     return Space(
         frame=Frame(**value["frame"]), blocks=tuple(BlockSpace(**block) for block in blocks)

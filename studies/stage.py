@@ -22,9 +22,9 @@ from typing import Any, Protocol, Self
 import optuna
 
 from hnas.arch import Arch
-from hnas.differences import differences, listed
 from hnas.errors import InputError, MismatchError, StateError
-from hnas.recorded import recorded
+from hnas.persist.difference import differences, listed
+from hnas.persist.record import recorded
 from hnas.scored import Score
 from hnas.space import Space
 from hnas.studies.costs import Costs, minimised, point

@@ -14,7 +14,7 @@ import torch
 
 from hnas.data import Data, prepare
 from hnas.errors import InputError
-from hnas.recorded import recorded
+from hnas.persist.record import recorded
 from hnas.rules import AugmentRules, DataRules, TrainingRules
 from hnas.space import BlockSpace, Frame, Space
 from hnas.studies import retrain

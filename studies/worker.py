@@ -23,8 +23,8 @@ from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from hnas.arch import Arch
-from hnas.differences import differences, listed
 from hnas.errors import MismatchError, StateError, StorageError
+from hnas.persist.difference import differences, listed
 from hnas.scored import Score
 from hnas.space import Space
 from hnas.studies.by_workers import Pause

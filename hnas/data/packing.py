@@ -30,7 +30,7 @@ from hnas.data import folders
 from hnas.data.folders import Labelled, Listing
 from hnas.data.pack import FORMAT, INDEX, PARTS, Index, Shard, matches, read_index, shard_name
 from hnas.errors import HnasError, InputError, StateError
-from hnas.files import remove_abandoned, replacing, write_atomic
+from hnas.persist.atomic import remove_abandoned, replacing, write_atomic
 
 SHARD_BYTES = 2**30
 """Most bytes of a shard: at 224 pixels and three channels 7,133 images."""

@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from hnas.errors import CheckpointError
-from hnas.files import write_atomic
+from hnas.persist.atomic import write_atomic
 
 KEPT = 2
 

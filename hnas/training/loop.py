@@ -23,8 +23,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hnas.data import Data, augment, batches, fetch, mix, normalise, steps
 from hnas.device import autocast, fits_memory, seeded
-from hnas.differences import differences, listed
 from hnas.errors import CheckpointError, StateError
+from hnas.persist.difference import differences, listed
 from hnas.rules import AugmentRules, TrainingRules
 from hnas.training import checkpoint, micro
 from hnas.training.distributed import ALONE, World

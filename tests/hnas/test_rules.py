@@ -1,7 +1,7 @@
 import pytest
 
 from hnas.errors import InputError
-from hnas.recorded import recorded
+from hnas.persist.record import recorded
 from hnas.rules import AugmentRules, TrainingRules
 
 FIRST = {

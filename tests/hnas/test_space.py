@@ -9,7 +9,7 @@ from strategies import spaces
 
 from hnas.arch import Arch
 from hnas.errors import InputError
-from hnas.recorded import recorded
+from hnas.persist.record import recorded
 from hnas.space import BlockSpace, Frame, Space, distribution_space, size_space
 
 TINY = Frame(image=224, channels=3, patch=16, classes=1000, d=192, M=12, N=3)

@@ -3,7 +3,7 @@ import stat
 import subprocess
 import sys
 
-from hnas.files import remove_abandoned, write_atomic
+from hnas.persist.atomic import remove_abandoned, write_atomic
 
 
 def test_write_atomic_replaces_the_content(tmp_path):

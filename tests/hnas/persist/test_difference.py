@@ -1,4 +1,4 @@
-from hnas.differences import differences, listed
+from hnas.persist.difference import differences, listed
 
 
 def test_only_what_differs_is_named_by_its_path():

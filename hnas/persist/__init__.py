@@ -1,0 +1,1 @@
+"""What is written down: whole files, records and their inverse, differences in words."""
