@@ -20,9 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Space
 from hnas.device import choose, describe
-from hnas.space import Space
 from hnas.studies.costs import Costs, minimised
 from hnas.studies.hypervolume import hypervolume
 from hnas.studies.run import open_run

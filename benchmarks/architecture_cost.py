@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.common import Row, compare, main, seconds
 from hnas import cost as costs
-from hnas.space import Space
+from hnas.architecture.space import Space
 from hnas.studies.plan import load_preset
 from hnas.textbook import Textbook
 

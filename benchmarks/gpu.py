@@ -131,7 +131,7 @@ def against(
 def scoring(bench: Bench) -> None:
     """A stage 1's supernet on held-out images, against networks alone, eager and compiled."""
     from benchmarks.scoring import images, prepared, score_alone
-    from hnas.arch import Arch
+    from hnas.architecture.arch import Arch
     from hnas.score import evaluate, scores, select
     from hnas.studies.plan import load_preset
     from hnas.supernet import Supernet

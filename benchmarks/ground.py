@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Frame, Space, distribution_space
 from hnas.data import Data, Images, prepare
 from hnas.persist.record import recorded
 from hnas.rules import AugmentRules, DataRules, TrainingRules
-from hnas.space import Frame, Space, distribution_space
 from hnas.studies.plan import Stage1, load_plan, load_preset
 
 RESULTS = Path(__file__).parent / "results"

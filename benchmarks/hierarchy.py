@@ -31,12 +31,12 @@ from optuna.storages import InMemoryStorage
 
 from benchmarks.common import machine
 from benchmarks.ground import DIGITS
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Frame, Space, distribution_space, size_space
 from hnas.cost import cost
 from hnas.rules import AugmentRules, ScoreRules, TrainingRules
 from hnas.score import scores
 from hnas.scored import Score
-from hnas.space import Frame, Space, distribution_space, size_space
 from hnas.studies.costs import Costs
 from hnas.studies.evolution import NSGA2
 from hnas.studies.proposer import starting_from

@@ -19,7 +19,7 @@ import torch
 from scipy.stats import kendalltau
 
 from benchmarks.common import machine
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
 from hnas.glit import Glit
 from hnas.latency import latencies
 from hnas.studies.latencies import read_measured

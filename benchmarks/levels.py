@@ -17,10 +17,10 @@ from pathlib import Path
 import optuna
 
 from benchmarks.common import write_rows
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Space
 from hnas.score import branches
 from hnas.scored import Score
-from hnas.space import Space
 from hnas.studies.costs import Costs
 from hnas.studies.fake import FakeScorer
 from hnas.studies.plan import Plan, load_preset

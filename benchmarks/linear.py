@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.common import Row, alternate, compare, main
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
 from hnas.linear import LARGE, linear
 from hnas.studies.plan import load_preset
 from hnas.supernet import Supernet

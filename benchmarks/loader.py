@@ -30,9 +30,9 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from benchmarks.common import write_rows
 from benchmarks.memory import resident
+from hnas.architecture.space import Frame, distribution_space
 from hnas.cost import cost
 from hnas.rules import AugmentRules, DataRules, ScoreRules, TrainingRules
-from hnas.space import Frame, distribution_space
 from hnas.studies.plan import load_preset
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.common import Row, alternate, compare, main
-from hnas.arch import Block
+from hnas.architecture.arch import Block
+from hnas.architecture.space import Frame
 from hnas.block import Block as LocalBlock
 from hnas.block import local
 from hnas.locality import TokenConv1d
-from hnas.space import Frame
 
 
 class TextbookHead(nn.Module):

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import write_rows
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Space
 from hnas.cost import block_cost
 from hnas.rules import ScoreRules
-from hnas.space import Space
 from hnas.studies.plan import PRESETS, Plan, load_preset
 
 HELD_OUT = {"digits": 287, "fashion-mnist": 1000, "cifar10": 5000}

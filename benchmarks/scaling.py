@@ -23,11 +23,11 @@ import optuna
 from benchmarks.common import seconds, write_rows
 from benchmarks.scoring import generations, images
 from benchmarks.search import COSTS, FRAME, POPULATION, files, spaces, study
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Frame, distribution_space
 from hnas.rules import ScoreRules
 from hnas.score import scores
 from hnas.scored import Score
-from hnas.space import Frame, distribution_space
 from hnas.studies.fake import FakeScorer
 from hnas.studies.plan import load_preset
 from hnas.studies.stage import SearchRules, run_stage

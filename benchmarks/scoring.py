@@ -9,14 +9,14 @@ import torch
 from torch import nn
 
 from benchmarks.common import Row, compare, main, seconds
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Frame, Space, distribution_space
 from hnas.cost import cost
 from hnas.data import Data, Images, normalise
 from hnas.glit import Glit
 from hnas.rules import ScoreRules
 from hnas.score import evaluate, scores, select
 from hnas.scored import Score
-from hnas.space import Frame, Space, distribution_space
 from hnas.studies.costs import Costs
 from hnas.studies.evolution import elites, propose
 from hnas.studies.fake import FakeScorer

@@ -20,9 +20,9 @@ import numpy as np
 import optuna
 
 from benchmarks.common import Row, compare, main
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Frame, Space, distribution_space, size_space
 from hnas.cost import cost
-from hnas.space import Frame, Space, distribution_space, size_space
 from hnas.studies.costs import Costs
 from hnas.studies.encoding import distributions
 from hnas.studies.evolution import NSGA2

@@ -22,7 +22,7 @@ import optuna
 from benchmarks.common import machine
 from benchmarks.ground import DIGITS
 from benchmarks.ground_truth import Row, complete, read, table
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
 from hnas.cost import cost
 from hnas.scored import Score
 from hnas.studies.costs import Costs

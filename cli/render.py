@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
 
 if TYPE_CHECKING:
     from hnas.studies.retrain import Retrained

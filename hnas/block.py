@@ -3,7 +3,7 @@
 B images, T tokens, d token width; Cg and Cl channels of the global and the local part (they add
 up to d), H heads of width h, E expansion, K kernel, m FFN width.
 
-The functions take `Parts`: callables under the names of `hnas.layout`. A standalone `Block` passes
+The functions take `Parts`: callables under the names of `hnas.architecture.layout`. A standalone `Block` passes
 itself, its parts are modules; a supernet passes linear maps over slices of the shared weights.
 """
 
@@ -17,11 +17,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hnas import arch as archs
-from hnas import layout
+from hnas.architecture import arch as archs
+from hnas.architecture import layout
+from hnas.architecture.space import Frame
 from hnas.linear import Linear
 from hnas.locality import CONVOLUTIONS, window
-from hnas.space import Frame
 
 Map = Callable[[Tensor], Tensor]
 

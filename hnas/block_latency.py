@@ -18,11 +18,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hnas.arch import Arch, Block
+from hnas.architecture.arch import Arch, Block
+from hnas.architecture.space import Frame
 from hnas.device import seeded
 from hnas.glit import Glit, Trunk
 from hnas.latency_table import LatencyTable, Whole
-from hnas.space import Frame
 
 ROUNDS = 11
 PASSES = 3

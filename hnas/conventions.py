@@ -11,11 +11,11 @@ GLiT-Tiny as released is 1,472.9M, 1,332.5M and 1,383.1M; DeiT-Ti 1,253.7M, 1,25
 
 from __future__ import annotations
 
-from hnas import layout
-from hnas.arch import Arch, Block
+from hnas.architecture import layout
+from hnas.architecture.arch import Arch, Block
+from hnas.architecture.space import Frame
 from hnas.cost import block_cost, shared_cost
 from hnas.errors import InputError
-from hnas.space import Frame
 
 CONVENTIONS = ("exact", "glit", "thop")
 

@@ -18,9 +18,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from hnas import layout
-from hnas.arch import Arch, Block
-from hnas.space import Frame, Space
+from hnas.architecture import layout
+from hnas.architecture.arch import Arch, Block
+from hnas.architecture.space import Frame, Space
 
 
 @dataclass(frozen=True)

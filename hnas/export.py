@@ -20,12 +20,12 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Frame
 from hnas.errors import CheckpointError, InputError
 from hnas.glit import Glit
 from hnas.persist.atomic import write_atomic
 from hnas.persist.record import recorded
-from hnas.space import Frame
 
 FORMAT = "hnas-network-1"
 DESCRIBED = "network.json"

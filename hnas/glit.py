@@ -7,9 +7,9 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Frame
 from hnas.block import Block, initialise
-from hnas.space import Frame
 
 
 class Trunk(nn.Module):

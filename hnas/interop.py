@@ -31,10 +31,10 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from hnas.arch import Arch, Block
+from hnas.architecture.arch import Arch, Block
+from hnas.architecture.space import Frame
 from hnas.errors import InputError
 from hnas.glit import Glit
-from hnas.space import Frame
 
 HEAD_WIDTH = 64
 LISTED = 20

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
+from hnas.architecture.space import Frame
 from hnas.cost import plain_vit
 from hnas.glit import Glit
-from hnas.space import Frame
 
 
 @dataclass(frozen=True, kw_only=True)

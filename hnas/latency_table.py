@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-from hnas.arch import Arch, Block
+from hnas.architecture.arch import Arch, Block
 from hnas.errors import InputError
 
 

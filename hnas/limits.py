@@ -12,11 +12,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from hnas.arch import Arch, Block
+from hnas.architecture.arch import Arch, Block
+from hnas.architecture.space import Frame, Space
 from hnas.cost import block_cost, shared_cost
 from hnas.errors import BudgetError
 from hnas.latency_table import LatencyTable, milliseconds
-from hnas.space import Frame, Space
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

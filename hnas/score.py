@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
 from hnas.data import Data, Images, fetch, normalise
 from hnas.device import autocast, is_out_of_memory
 from hnas.errors import StateError

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from hnas.architecture.space import Frame, size_space
 from hnas.data import normalise, prepare
 from hnas.device import autocast
 from hnas.rules import AugmentRules, DataRules, ScoreRules, TrainingRules
 from hnas.score import recalibrate, scores
-from hnas.space import Frame, size_space
 from hnas.supernet import Supernet
 from hnas.training.loop import Epoch
 from hnas.training.supernet import train_supernet

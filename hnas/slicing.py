@@ -1,10 +1,10 @@
-"""Cutting a subnet's weights out of the shared ones: pure functions over `hnas.layout`."""
+"""Cutting a subnet's weights out of the shared ones: pure functions over `hnas.architecture.layout`."""
 
 from __future__ import annotations
 
 import torch
 
-from hnas.layout import CENTRE, END, Sizes, Tensor
+from hnas.architecture.layout import CENTRE, END, Sizes, Tensor
 
 
 def cut(weight: torch.Tensor, tensor: Tensor, stored: Sizes, sizes: Sizes) -> torch.Tensor:

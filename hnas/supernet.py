@@ -1,7 +1,7 @@
 """The supernet: one set of weights that every architecture of a Space takes its own from.
 
 There is no active subnet: `supernet(images, arch)` says which network runs. Shapes as in
-`hnas.block`. Weight entanglement after AutoFormer (2107.00651); the layout is `hnas.layout`.
+`hnas.block`. Weight entanglement after AutoFormer (2107.00651); the layout is `hnas.architecture.layout`.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hnas import block as blocks
-from hnas import layout
-from hnas.arch import Arch, Block
+from hnas.architecture import layout
+from hnas.architecture.arch import Arch, Block
+from hnas.architecture.space import BlockSpace, Frame, Space
 from hnas.errors import InputError
 from hnas.glit import Glit, Trunk
 from hnas.linear import linear
 from hnas.locality import DEPTHWISE
 from hnas.persist.difference import differences, listed
 from hnas.slicing import cut, overlap, subnet
-from hnas.space import BlockSpace, Frame, Space
 
 EPS = 1e-5  # nn.BatchNorm1d's default
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Frame
 from hnas.glit import Glit
 from hnas.linear import Linear
 from hnas.locality import TokenConv1d
-from hnas.space import Frame
 
 
 class Transpose(nn.Module):

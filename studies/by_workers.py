@@ -14,9 +14,9 @@ from typing import Self
 import optuna
 from optuna.trial import TrialState
 
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Space
 from hnas.errors import StateError
-from hnas.space import Space
 from hnas.studies.costs import Costs
 from hnas.studies.queue import ERROR, Seen, look, put, put_back, withdraw
 from hnas.studies.stage import Scorer

@@ -14,12 +14,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Frame, Space
 from hnas.cost import cost
 from hnas.errors import InputError
 from hnas.latency_table import LatencyTable, milliseconds
 from hnas.limits import Limit, check_within, flops_limit, latency_limit, sample_within
-from hnas.space import Frame, Space
 
 OBJECTIVES: dict[str, tuple[str, ...]] = {
     "flops": ("macs",),

@@ -11,9 +11,9 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
-from hnas.arch import Arch, Block
+from hnas.architecture.arch import Arch, Block
+from hnas.architecture.space import BlockSpace, Space
 from hnas.errors import InputError
-from hnas.space import BlockSpace, Space
 
 SIZES = ("G", "d_k", "d_z", "E", "K")
 

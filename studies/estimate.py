@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
 from hnas.data import Data, Images, steps
 from hnas.data.survey import Survey
 from hnas.glit import Glit

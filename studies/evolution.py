@@ -15,9 +15,9 @@ import numpy as np
 import optuna
 from optuna.samplers import NSGAIISampler
 
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Space
 from hnas.limits import sample_within
-from hnas.space import Space
 from hnas.studies.costs import Costs
 from hnas.studies.encoding import decode, distributions, encode
 from hnas.studies.proposer import Proposer, new_within

@@ -8,9 +8,9 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from hnas.arch import Arch, Block
+from hnas.architecture.arch import Arch, Block
+from hnas.architecture.space import Frame
 from hnas.scored import Score
-from hnas.space import Frame
 
 
 @dataclass(frozen=True, kw_only=True)

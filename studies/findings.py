@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest, rankdata
 
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Space
 from hnas.errors import InputError
-from hnas.space import Space
 from hnas.studies.costs import Costs
 from hnas.studies.importances import Importances, importances
 from hnas.studies.searched import Searched

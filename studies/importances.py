@@ -25,7 +25,7 @@ from optuna.importance import (
     get_param_importances,
 )
 
-from hnas.space import Space
+from hnas.architecture.space import Space
 from hnas.studies.encoding import distributions, used
 from hnas.studies.storage import Record, quiet
 

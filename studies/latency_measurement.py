@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from scipy.stats import kendalltau
 
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Space
 from hnas.block_latency import measure
 from hnas.device import describe
 from hnas.errors import StateError
 from hnas.latency_table import LatencyTable
 from hnas.persist.record import recorded
-from hnas.space import Space
 from hnas.studies.environment import environment
 from hnas.studies.latencies import FILE, Measured, TableError, read_measured
 from hnas.studies.run import Run

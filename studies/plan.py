@@ -18,12 +18,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Frame, Space, distribution_space, size_space
 from hnas.cost import cost
 from hnas.errors import BudgetError, InputError
 from hnas.latency_table import LatencyTable, milliseconds
 from hnas.rules import CODE, AugmentRules, DataRules, DistillationRules, ScoreRules, TrainingRules
-from hnas.space import Frame, Space, distribution_space, size_space
 from hnas.studies.costs import OBJECTIVES, Costs
 
 PRESETS = ("digits", "fashion-mnist", "cifar10", "glit-tiny", "glit-small", "glit-base")

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from hnas.arch import Arch
-from hnas.space import Space
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Space
 from hnas.studies.costs import Costs
 from hnas.studies.storage import Record
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Frame
 from hnas.cost import Cost, cost
-from hnas.space import Frame
 from hnas.studies.costs import Costs
 from hnas.studies.findings import Findings, describe
 from hnas.studies.plan import load_preset, parse_flops

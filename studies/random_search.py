@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence, Set
 
 import numpy as np
 
-from hnas.arch import Arch
-from hnas.space import Space
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Space
 from hnas.studies.costs import Costs
 from hnas.studies.evolution import TRIES, others
 from hnas.studies.proposer import Proposer, new_within

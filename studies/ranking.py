@@ -16,12 +16,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy.stats import qmc
 
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Space
 from hnas.cost import cost
 from hnas.device import describe
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.scored import Score
-from hnas.space import Space
 from hnas.studies.agreement import DRAWS, Agreement, agreement
 from hnas.studies.costs import Costs
 from hnas.studies.figures import COLOURS, MARKERS, panels, save

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
 from hnas.data import Data
 from hnas.device import describe
 from hnas.errors import MismatchError, StateError

@@ -12,7 +12,8 @@ from typing import Any
 
 from torch import Tensor
 
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Frame
 from hnas.cost import cost
 from hnas.data import Data
 from hnas.errors import InputError, MismatchError, StateError
@@ -20,7 +21,6 @@ from hnas.glit import Glit
 from hnas.persist.record import later, recorded
 from hnas.rules import AugmentRules, DistillationRules, TrainingRules
 from hnas.score import evaluate
-from hnas.space import Frame
 from hnas.studies.plan import Retrain
 from hnas.studies.run import Run
 from hnas.studies.scoring import weights_hash

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from torch import Tensor
 
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
 from hnas.data import Data
 from hnas.rules import ScoreRules
 from hnas.score import Room, scores, select

@@ -25,7 +25,8 @@ import optuna
 import torch
 from optuna.storages import RDBStorage
 
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Frame, Space
 from hnas.cost import plain_vit
 from hnas.data import Data, Split, prepare, test_images
 from hnas.device import describe, fits_memory
@@ -34,7 +35,6 @@ from hnas.export import Network, load
 from hnas.glit import Glit
 from hnas.persist.record import recorded
 from hnas.score import evaluate
-from hnas.space import Frame, Space
 from hnas.studies.by_workers import ByWorkers
 from hnas.studies.costs import OBJECTIVES, Costs
 from hnas.studies.environment import changed, versions

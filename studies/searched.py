@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hnas.architecture.space import BlockSpace, Frame, Space
 from hnas.errors import InputError, StateError
-from hnas.space import BlockSpace, Frame, Space
 from hnas.studies.costs import OBJECTIVES, Costs
 from hnas.studies.latencies import FILE, read_measured
 from hnas.studies.run import Run

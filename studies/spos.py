@@ -16,8 +16,8 @@ from collections.abc import Iterator, Sequence, Set
 
 import numpy as np
 
-from hnas.arch import Arch, Block
-from hnas.space import Space
+from hnas.architecture.arch import Arch, Block
+from hnas.architecture.space import Space
 from hnas.studies.costs import Costs
 from hnas.studies.encoding import SIZES
 from hnas.studies.evolution import TRIES

@@ -21,12 +21,12 @@ from typing import Any, Protocol, Self
 
 import optuna
 
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Space
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.persist.difference import differences, listed
 from hnas.persist.record import recorded
 from hnas.scored import Score
-from hnas.space import Space
 from hnas.studies.costs import Costs, minimised, point
 from hnas.studies.evolution import NSGA2
 from hnas.studies.hypervolume import hypervolume, pareto

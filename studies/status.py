@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
 from hnas.errors import InputError, StateError
 from hnas.studies.run import Run
 from hnas.studies.stage import front

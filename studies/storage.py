@@ -34,9 +34,9 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Space
 from hnas.errors import InputError, MismatchError, StorageError
-from hnas.space import Space
 from hnas.studies.costs import OBJECTIVES, Costs, Priced, metrics
 from hnas.studies.encoding import distributions, encode
 from hnas.studies.tables import Row, backend, finished, has_trial, insert_trial, stored

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 
+from hnas.architecture.space import Space
 from hnas.data import Data, Split, prepare
 from hnas.errors import MismatchError
-from hnas.space import Space
 from hnas.studies.queue import Call
 from hnas.studies.run import Run, shared_run
 from hnas.studies.scoring import SupernetScorer

@@ -17,9 +17,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Space
 from hnas.rules import TrainingRules
-from hnas.space import Space
 from hnas.studies.evolution import NSGA2
 from hnas.studies.plan import Plan
 from hnas.studies.proposer import Proposer

@@ -12,11 +12,11 @@ from typing import Any, NoReturn
 
 import torch
 
+from hnas.architecture.space import BlockSpace, Frame, Space
 from hnas.data import Data, prepare
 from hnas.errors import InputError
 from hnas.persist.record import recorded
 from hnas.rules import AugmentRules, DataRules, TrainingRules
-from hnas.space import BlockSpace, Frame, Space
 from hnas.studies import retrain
 from hnas.studies.plan import Plan
 from hnas.supernet import Supernet

@@ -22,11 +22,11 @@ from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Space
 from hnas.errors import MismatchError, StateError, StorageError
 from hnas.persist.difference import differences, listed
 from hnas.scored import Score
-from hnas.space import Space
 from hnas.studies.by_workers import Pause
 from hnas.studies.costs import Spent, values
 from hnas.studies.queue import (

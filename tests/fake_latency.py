@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from hnas.architecture.space import Space
 from hnas.latency_table import LatencyTable, Whole
-from hnas.space import Space
 
 
 def fake_table(*spaces: Space, seed: int = 0) -> LatencyTable:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Frame
 from hnas.cost import cost, plain_vit
-from hnas.space import Frame
 from hnas.studies.fake import FakeScorer
 from hnas.studies.latencies import read_costs
 from hnas.studies.report.gather import Report, gather

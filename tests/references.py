@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from hnas.arch import Arch, Block
-from hnas.space import Frame
+from hnas.architecture.arch import Arch, Block
+from hnas.architecture.space import Frame
 
 GLIT_TINY = Path(__file__).parents[1] / "docs" / "glit-tiny.json"
 

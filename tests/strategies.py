@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from hnas.arch import Arch
-from hnas.space import LOCALS, Frame, Space, distribution_space, size_space
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import LOCALS, Frame, Space, distribution_space, size_space
 
 
 @st.composite

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.hierarchy import BUDGET, FIRST, FRAME, JOINT, WAYS, everything, hierarchical, lost
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
 from hnas.cost import cost
 from hnas.studies.fake import FakeScorer
 from hnas.studies.stage import best_by_score, front

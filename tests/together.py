@@ -17,11 +17,11 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Frame, distribution_space
 from hnas.data import prepare
 from hnas.glit import Glit
 from hnas.rules import AugmentRules, DataRules, TrainingRules
-from hnas.space import Frame, distribution_space
 from hnas.supernet import Supernet
 from hnas.training.distributed import World, connect
 from hnas.training.loop import train

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from hnas.arch import Arch, Block
+from hnas.architecture.arch import Arch, Block
+from hnas.architecture.space import Space
 from hnas.sampling.rule import Rule
-from hnas.space import Space
 
 SIZES = ("G", "d_k", "d_z", "E", "K")
 

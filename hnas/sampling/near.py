@@ -12,10 +12,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Space
 from hnas.cost import cost
 from hnas.sampling.rule import Rule
-from hnas.space import Space
 
 PERIOD = 32
 """Steps from one end of the range to the other."""

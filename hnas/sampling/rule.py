@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from hnas.arch import Arch
-from hnas.space import Space
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Space
 
 
 class Draw(Protocol):

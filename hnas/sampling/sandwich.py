@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Space
 from hnas.cost import cheapest, dearest
 from hnas.sampling.rule import Rule
-from hnas.space import Space
 
 RANDOM = 2
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Space
 from hnas.sampling.rule import Rule
-from hnas.space import Space
 
 
 def uniform(space: Space, *, seed: int, step: int) -> tuple[Arch, ...]:

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
 from hnas.studies.costs import MEASURES, Measure, measures
 from hnas.studies.dashboard.shown import Shown, ShownRun
 from hnas.studies.figures import COLOURS

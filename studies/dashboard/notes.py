@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from hnas.arch import FIELDS
+from hnas.architecture.arch import FIELDS
 from hnas.studies.costs import MEASURES
 from hnas.studies.dashboard.figures import glyphs
 from hnas.studies.dashboard.shown import Shown, ShownRun

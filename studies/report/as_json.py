@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
 from hnas.studies.report.gather import Report
 from hnas.studies.stage import front
 from hnas.studies.status import Tested

@@ -11,7 +11,7 @@ from functools import partial
 
 from matplotlib.figure import Figure
 
-from hnas.arch import FIELDS, Arch
+from hnas.architecture.arch import FIELDS, Arch
 from hnas.studies.costs import MEASURES, Measure, Priced, measures
 from hnas.studies.figures import svg
 from hnas.studies.findings import LEVEL, Findings, Order, Share

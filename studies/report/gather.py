@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from scipy.stats import binomtest
 
 from hnas import __version__
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Frame
 from hnas.cost import block_cost, shared_cost
 from hnas.errors import StateError
-from hnas.space import Frame
 from hnas.studies.costs import Costs
 from hnas.studies.findings import CONFIDENCE, Findings, find
 from hnas.studies.latencies import Measured, read_costs, read_measured

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import EngFormatter
 
-from hnas.arch import Block
+from hnas.architecture.arch import Block
 from hnas.studies.costs import Measure, measures
 from hnas.studies.figures import COLOURS, MARKERS, panels
 from hnas.studies.findings_figure import GREY, depth_panel, importances_panel, shares_panel

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from hnas.arch import Arch, Block
+from hnas.architecture.arch import Arch, Block
 from hnas.cli.progress import Bars, Display, Lines, display, duration
 from hnas.studies.stage import TrialEvent
 from hnas.training.loop import Epoch

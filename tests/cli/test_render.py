@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from hnas.arch import Arch, Block
+from hnas.architecture.arch import Arch, Block
 from hnas.cli.render import about, arch_drawing, cell, front_table, legend, table
 from hnas.studies.storage import Record
 

@@ -3,9 +3,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from hnas import arch as archs
+from hnas.architecture import arch as archs
+from hnas.architecture.space import LOCALS, Frame
 from hnas.block import Block, DropPath
-from hnas.space import LOCALS, Frame
 
 
 def frame(**change: object) -> Frame:

@@ -12,7 +12,7 @@ from references import glit_tiny, published
 from strategies import spaces_and_archs
 from torch import nn
 
-from hnas import layout
+from hnas.architecture import layout
 from hnas.block import Block
 from hnas.conventions import CONVENTIONS, macs, macs_by_part
 from hnas.cost import cost

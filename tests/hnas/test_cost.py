@@ -10,10 +10,10 @@ from strategies import spaces, spaces_and_archs
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import distribution_space
 from hnas.cost import cheapest, cost, dearest, plain_vit, tables
 from hnas.glit import Glit
-from hnas.space import distribution_space
 
 
 def test_glit_tiny_as_released():

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from hnas.architecture.space import Frame, size_space
 from hnas.data import prepare
 from hnas.glit import Glit
 from hnas.rules import AugmentRules, DataRules, DistillationRules, ScoreRules, TrainingRules
 from hnas.score import recalibrate, scores
-from hnas.space import Frame, size_space
 from hnas.supernet import Supernet
 from hnas.training.distillation import distilled
 from hnas.training.loop import train

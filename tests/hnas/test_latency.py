@@ -6,10 +6,10 @@ import itertools
 
 import torch
 
+from hnas.architecture.space import Frame
 from hnas.cost import cost
 from hnas.glit import Glit
 from hnas.latency import Latency, in_turn, latencies, references
-from hnas.space import Frame
 
 FRAME = Frame(image=8, channels=1, patch=4, classes=3, d=12, M=2, N=3)
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from references import published
 from strategies import spaces
 
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Frame, distribution_space
 from hnas.cost import cheapest, cost, dearest
 from hnas.errors import BudgetError
 from hnas.limits import check_within, flops_limit, latency_limit, sample_within
-from hnas.space import Frame, distribution_space
 
 
 @settings(deadline=None)

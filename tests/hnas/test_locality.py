@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from references import attended_by_loops, convolved_by_loops
 from torch import Tensor, nn
 
-from hnas import layout
-from hnas.arch import Arch
-from hnas.arch import Block as Choice
+from hnas.architecture import layout
+from hnas.architecture.arch import Arch
+from hnas.architecture.arch import Block as Choice
+from hnas.architecture.space import LOCALS, Frame
 from hnas.block import Block, local
 from hnas.glit import Glit
 from hnas.locality import CONVOLUTIONS, DEPTHWISE, depthwise1d, depthwise2d, window
-from hnas.space import LOCALS, Frame
 
 SIDES_AND_KERNELS = [(side, K) for side in range(1, 5) for K in range(1, 2 * side, 2)]
 

@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import archs, frames, kernels, spaces, spaces_and_archs
 
-from hnas import layout
-from hnas.arch import Arch, Block
+from hnas.architecture import layout
+from hnas.architecture.arch import Arch, Block
+from hnas.architecture.space import Frame, distribution_space, size_space
 from hnas.errors import InputError
 from hnas.glit import Glit
 from hnas.slicing import cut, overlap
-from hnas.space import Frame, distribution_space, size_space
 from hnas.supernet import Statistics, Supernet, grow, inherit
 
 

@@ -8,13 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Frame, distribution_space
 from hnas.data import batches, normalise, prepare, steps
 from hnas.errors import CheckpointError, StateError
 from hnas.glit import Glit
 from hnas.rules import AugmentRules, DataRules, DistillationRules, TrainingRules
 from hnas.sampling import RULES as SUBNETS
-from hnas.space import Frame, distribution_space
 from hnas.supernet import Supernet
 from hnas.training.distillation import distilled
 from hnas.training.loop import adamw, learning_rate, train

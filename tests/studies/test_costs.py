@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from fake_latency import fake_table
 
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
 from hnas.cost import cost
 from hnas.errors import BudgetError, InputError
 from hnas.latency_table import LatencyTable

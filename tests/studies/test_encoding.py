@@ -4,9 +4,9 @@ from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, IntDistribution
 from strategies import spaces, spaces_and_archs
 
-from hnas.arch import Arch, Block
+from hnas.architecture.arch import Arch, Block
+from hnas.architecture.space import BlockSpace, Frame, Space, distribution_space, size_space
 from hnas.errors import InputError
-from hnas.space import BlockSpace, Frame, Space, distribution_space, size_space
 from hnas.studies.encoding import decode, distributions, encode, used
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=3, N=3)

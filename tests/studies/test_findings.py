@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import archs, spaces
 
-from hnas.arch import Arch, Block
+from hnas.architecture.arch import Arch, Block
+from hnas.architecture.space import Frame, Space, distribution_space, size_space
 from hnas.cost import cost, dearest
 from hnas.errors import InputError
-from hnas.space import Frame, Space, distribution_space, size_space
 from hnas.studies.costs import Costs
 from hnas.studies.findings import LEVEL, Findings, Share, describe, find, order
 from hnas.studies.published import published_findings

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-from hnas.space import Frame, Space, distribution_space, size_space
+from hnas.architecture.space import Frame, Space, distribution_space, size_space
 from hnas.studies.costs import Costs
 from hnas.studies.figures import svg
 from hnas.studies.findings import Findings, describe

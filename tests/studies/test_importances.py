@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from hnas.arch import Arch
-from hnas.space import Frame, Space, distribution_space, size_space
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Frame, Space, distribution_space, size_space
 from hnas.studies.encoding import distributions
 from hnas.studies.importances import LEAST, importances
 from hnas.studies.storage import Record

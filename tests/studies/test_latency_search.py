@@ -15,7 +15,7 @@ import torch
 from dashboard_api import asked
 from fake_latency import fake_table
 
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
 from hnas.block_latency import measure
 from hnas.errors import BudgetError, MismatchError, StateError
 from hnas.scored import Score

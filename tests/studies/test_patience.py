@@ -11,8 +11,8 @@ from postgres import new_database, served
 from sqlalchemy.exc import OperationalError
 
 import hnas.studies.storage
+from hnas.architecture.space import Frame, distribution_space
 from hnas.errors import StorageError
-from hnas.space import Frame, distribution_space
 from hnas.studies.costs import Costs
 from hnas.studies.fake import FakeScorer
 from hnas.studies.stage import SearchRules, run_stage

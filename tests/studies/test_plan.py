@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hnas.arch import Arch, Block
+from hnas.architecture.arch import Arch, Block
+from hnas.architecture.space import Frame
 from hnas.errors import BudgetError, InputError
 from hnas.rules import AugmentRules, DataRules, ScoreRules, TrainingRules
-from hnas.space import Frame
 from hnas.studies.plan import (
     PRESETS,
     Handoff,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Space
 from hnas.cost import cost
-from hnas.space import Space
 from hnas.studies.costs import Costs
 from hnas.studies.evolution import NSGA2
 from hnas.studies.plan import Plan

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 from references import GLIT_TINY
 
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
 from hnas.conventions import macs
 from hnas.studies.published import FOUND, Published, published, published_findings
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import spaces
 
+from hnas.architecture.space import Frame, Space, distribution_space
 from hnas.cost import cheapest, cost, dearest
-from hnas.space import Frame, Space, distribution_space
 from hnas.studies.costs import Costs
 from hnas.studies.random_search import RANDOM, propose
 

@@ -1,9 +1,9 @@
 import numpy as np
 import torch
 
+from hnas.architecture.space import Frame, distribution_space
 from hnas.data import Data, Images
 from hnas.rules import ScoreRules
-from hnas.space import Frame, distribution_space
 from hnas.studies.scoring import SupernetScorer
 from hnas.supernet import Supernet
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from strategies import spaces
 
 import hnas.studies.spos
-from hnas.arch import Arch
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Frame, Space, size_space
 from hnas.cost import cheapest, cost, dearest
 from hnas.errors import BudgetError
-from hnas.space import Frame, Space, size_space
 from hnas.studies.costs import Costs
 from hnas.studies.encoding import SIZES
 from hnas.studies.fake import FakeScorer

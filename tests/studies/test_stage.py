@@ -14,9 +14,9 @@ import pytest
 from dashboard_api import asked
 
 import hnas.studies.stage
+from hnas.architecture.space import Frame, distribution_space, size_space
 from hnas.cost import cost
 from hnas.errors import BudgetError, InputError, MismatchError, StateError, StorageError
-from hnas.space import Frame, distribution_space, size_space
 from hnas.studies.costs import Costs
 from hnas.studies.evolution import elites, propose
 from hnas.studies.fake import FakeScorer

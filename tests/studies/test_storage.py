@@ -5,9 +5,9 @@ import optuna
 import pytest
 import sqlalchemy
 
-from hnas.arch import Arch, Block
+from hnas.architecture.arch import Arch, Block
+from hnas.architecture.space import Frame, distribution_space
 from hnas.errors import InputError, MismatchError, StorageError
-from hnas.space import Frame, distribution_space
 from hnas.studies.costs import Costs, metrics
 from hnas.studies.storage import (
     Record,

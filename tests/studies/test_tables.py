@@ -8,7 +8,7 @@ from optuna.storages._rdb import models
 from optuna.trial import TrialState
 from sqlalchemy import func, select
 
-from hnas.space import Frame, distribution_space, size_space
+from hnas.architecture.space import Frame, distribution_space, size_space
 from hnas.studies.encoding import distributions, encode
 from hnas.studies.storage import CONSTRAINTS, GENERATION, open_storage, open_study
 from hnas.studies.tables import backend, finished, insert_trial, stored

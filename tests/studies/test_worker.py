@@ -22,10 +22,10 @@ import pytest
 from optuna.trial import TrialState
 from postgres import new_database, served
 
+from hnas.architecture.space import Frame, distribution_space
 from hnas.cost import cost
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.scored import Score
-from hnas.space import Frame, distribution_space
 from hnas.studies.by_workers import ByWorkers, _Signs
 from hnas.studies.costs import Costs
 from hnas.studies.fake import FakeScorer

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import spaces_and_archs
 
-from hnas.arch import Arch, Block
+from hnas.architecture.arch import Arch, Block
 from hnas.errors import InputError
 
 

@@ -21,8 +21,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hnas.arch import Block
-from hnas.space import BlockSpace, Frame
+from hnas.architecture.arch import Block
+from hnas.architecture.space import BlockSpace, Frame
 
 END = frozenset({"Cl", "Hl"})
 CENTRE = frozenset({"K"})

@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from hnas.arch import Arch, Block
+from hnas.architecture.arch import Arch, Block
 from hnas.errors import InputError
 from hnas.persist.record import later
 
