@@ -11,8 +11,8 @@ import torch
 from benchmarks.common import Row, compare, main, seconds
 from hnas import cost as costs
 from hnas.architecture.space import Space
+from hnas.network.thop_twin import Textbook
 from hnas.studies.plan import load_preset
-from hnas.textbook import Textbook
 
 
 def against_thop(space: Space, *, archs: int) -> list[Row]:

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from benchmarks.common import Row, alternate, compare, main
 from hnas.data import augment, mix
-from hnas.glit import Glit
+from hnas.network.glit import Glit
 from hnas.rules import AugmentRules
 from hnas.studies.plan import Plan, load_preset
 from hnas.training.loop import Trainer

@@ -27,10 +27,10 @@ from torch import multiprocessing as processes
 from benchmarks.common import write_rows
 from hnas.cost import cost
 from hnas.data import Data, Images
+from hnas.network.supernet import Supernet
 from hnas.rules import AugmentRules
 from hnas.sampling import RULES
 from hnas.studies.plan import load_preset
-from hnas.supernet import Supernet
 from hnas.training.distributed import ALONE, World, connect
 from hnas.training.loop import Epoch
 from hnas.training.supernet import train_supernet

@@ -132,9 +132,9 @@ def scoring(bench: Bench) -> None:
     """A stage 1's supernet on held-out images, against networks alone, eager and compiled."""
     from benchmarks.scoring import images, prepared, score_alone
     from hnas.architecture.arch import Arch
+    from hnas.network.supernet import Supernet
     from hnas.score import evaluate, scores, select
     from hnas.studies.plan import load_preset
-    from hnas.supernet import Supernet
 
     plan = load_preset("digits" if bench.quick else "glit-small")
     count = 32 if bench.quick else 10_000
@@ -182,8 +182,8 @@ def steps(bench: Bench) -> None:
     import torch.nn.functional as F
 
     from hnas.device import autocast
+    from hnas.network.supernet import Supernet
     from hnas.studies.plan import load_preset
-    from hnas.supernet import Supernet
     from hnas.training.loop import Trainer
 
     for preset, batch in {"digits": 16}.items() if bench.quick else {

@@ -34,6 +34,7 @@ from benchmarks.ground import DIGITS
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame, Space, distribution_space, size_space
 from hnas.cost import cost
+from hnas.network.supernet import Supernet
 from hnas.rules import AugmentRules, ScoreRules, TrainingRules
 from hnas.score import scores
 from hnas.scored import Score
@@ -42,7 +43,6 @@ from hnas.studies.evolution import NSGA2
 from hnas.studies.proposer import starting_from
 from hnas.studies.stage import SearchRules, best_by_score, front, run_stage
 from hnas.studies.storage import Record, open_study, quiet
-from hnas.supernet import Supernet
 from hnas.training.supernet import train_supernet
 
 REPORT = DIGITS.result("hierarchy", "json")

@@ -19,10 +19,10 @@ import torch
 
 from benchmarks.common import machine
 from benchmarks.ground import Ground
+from hnas.network.supernet import Supernet
 from hnas.persist.record import recorded
 from hnas.rules import ScoreRules
 from hnas.score import scores
-from hnas.supernet import Supernet
 from hnas.training.supernet import train_supernet
 
 

@@ -1,6 +1,6 @@
 """Linear maps of tokens by oneDNN's convolution, against F.linear (MKL, where PyTorch has it).
 
-Sizes around the bound from which `hnas.linear` takes the convolution, and those of the presets: the
+Sizes around the bound from which `hnas.network.linear` takes the convolution, and those of the presets: the
 FFN's first map at a training batch, forward and backward. Then whole steps of stage 2's supernet,
 with and without it.
 """
@@ -18,9 +18,9 @@ from torch import Tensor
 
 from benchmarks.common import Row, alternate, compare, main
 from hnas.architecture.arch import Arch
-from hnas.linear import LARGE, linear
+from hnas.network.linear import LARGE, linear
+from hnas.network.supernet import Supernet
 from hnas.studies.plan import load_preset
-from hnas.supernet import Supernet
 
 SIZES = {
     "at the bound": (64, 17, 48, 161),
@@ -53,7 +53,7 @@ def whole(name: str, quick: bool) -> Row:
     theirs: list[float] = []
 
     def one(arch: Arch, large: int) -> None:
-        with mock.patch("hnas.linear.LARGE", large):
+        with mock.patch("hnas.network.linear.LARGE", large):
             net(images, arch).square().mean().backward()
 
     for arch in [space.sample(rng) for _ in range(2 if quick else 9)]:

@@ -164,7 +164,7 @@ def gather(pixels: Stored, batch: int, seeds: Iterator[int]) -> int:
 
 def training(preset: str, data: Data, batch: int) -> Callable[[], int]:
     """An epoch of stage 1's supernet."""
-    from hnas.supernet import Supernet
+    from hnas.network.supernet import Supernet
     from hnas.training.supernet import train_supernet
 
     plan = load_preset(preset)
@@ -284,9 +284,9 @@ def arithmetic() -> list[Rate]:
 def _search(source: str, image: int) -> None:
     """What a search does with images: it splits, trains, scores and evaluates."""
     from hnas.data import prepare
-    from hnas.glit import Glit
+    from hnas.network.glit import Glit
+    from hnas.network.supernet import Supernet
     from hnas.score import evaluate, scores
-    from hnas.supernet import Supernet
     from hnas.training.supernet import train_supernet
 
     frame = Frame(image=image, channels=3, patch=image // 7, classes=10, d=12, M=1, N=3)

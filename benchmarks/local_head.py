@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from benchmarks.common import Row, alternate, compare, main
 from hnas.architecture.arch import Block
 from hnas.architecture.space import Frame
-from hnas.block import Block as LocalBlock
-from hnas.block import local
-from hnas.locality import TokenConv1d
+from hnas.network.block import Block as LocalBlock
+from hnas.network.block import local
+from hnas.network.local_head import TokenConv1d
 
 
 class TextbookHead(nn.Module):

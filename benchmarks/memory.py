@@ -72,7 +72,7 @@ def training_step(plan: Plan, batch: int, device: str) -> None:
     import torch.nn.functional as F
 
     from hnas.device import autocast
-    from hnas.supernet import Supernet
+    from hnas.network.supernet import Supernet
     from hnas.training.loop import Trainer
 
     space, frame = space_of(plan), plan.net
@@ -90,8 +90,8 @@ def training_step(plan: Plan, batch: int, device: str) -> None:
 
 def scoring(plan: Plan, rules: ScoreRules, held_out: int, device: str) -> None:
     from benchmarks.scoring import images
+    from hnas.network.supernet import Supernet
     from hnas.score import Room, scores
-    from hnas.supernet import Supernet
 
     space = space_of(plan)
     net = Supernet(space).reset(0).to(device)

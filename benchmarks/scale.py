@@ -32,10 +32,10 @@ import torch
 from benchmarks.common import write_rows
 from benchmarks.search import fill, spaces
 from hnas.cost import cost
+from hnas.network.supernet import Supernet
 from hnas.studies.plan import PRESETS, load_preset
 from hnas.studies.stage import front, records
 from hnas.studies.storage import close_storage, open_storage, open_study
-from hnas.supernet import Supernet
 
 MILLION = 1_000_000
 GPUS = 64

@@ -25,13 +25,13 @@ from benchmarks.scoring import generations, images
 from benchmarks.search import COSTS, FRAME, POPULATION, files, spaces, study
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame, distribution_space
+from hnas.network.supernet import Supernet
 from hnas.rules import ScoreRules
 from hnas.score import scores
 from hnas.scored import Score
 from hnas.studies.fake import FakeScorer
 from hnas.studies.plan import load_preset
 from hnas.studies.stage import SearchRules, run_stage
-from hnas.supernet import Supernet
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,8 @@ from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame, Space, distribution_space
 from hnas.cost import cost
 from hnas.data import Data, Images, normalise
-from hnas.glit import Glit
+from hnas.network.glit import Glit
+from hnas.network.supernet import Supernet
 from hnas.rules import ScoreRules
 from hnas.score import evaluate, scores, select
 from hnas.scored import Score
@@ -22,7 +23,6 @@ from hnas.studies.evolution import elites, propose
 from hnas.studies.fake import FakeScorer
 from hnas.studies.plan import load_preset
 from hnas.studies.storage import Record
-from hnas.supernet import Supernet
 
 
 def generations(space: Space, *, trials: int, population: int) -> Iterator[list[Arch]]:

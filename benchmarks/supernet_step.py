@@ -10,9 +10,9 @@ import torch.nn.functional as F
 
 from benchmarks.common import Row, alternate, compare, main
 from hnas.architecture.space import Space
+from hnas.network.supernet import Supernet
 from hnas.rules import TrainingRules
 from hnas.studies.plan import Plan, load_preset
-from hnas.supernet import Supernet
 from hnas.training.loop import Trainer
 
 

@@ -56,8 +56,8 @@ def scorer_of(space: Space, kind: str) -> Scorer:
     import torch
 
     from hnas.data import prepare
+    from hnas.network.supernet import Supernet
     from hnas.studies.scoring import SupernetScorer
-    from hnas.supernet import Supernet
 
     torch.set_num_threads(1)
     plan = load_preset("digits")

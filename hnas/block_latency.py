@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from hnas.architecture.arch import Arch, Block
 from hnas.architecture.space import Frame
 from hnas.device import seeded
-from hnas.glit import Glit, Trunk
 from hnas.latency_table import LatencyTable, Whole
+from hnas.network.glit import Glit, Trunk
 
 ROUNDS = 11
 PASSES = 3

@@ -52,7 +52,7 @@ def _thop(frame: Frame, arch: Arch) -> tuple[int, ...]:
     import thop
     import torch
 
-    from hnas.textbook import Textbook
+    from hnas.network.thop_twin import Textbook
 
     with torch.device("meta"):  # shapes are all that thop looks at
         net = Textbook(frame, arch)

@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
 from hnas.errors import CheckpointError, InputError
-from hnas.glit import Glit
+from hnas.network.glit import Glit
 from hnas.persist.atomic import write_atomic
 from hnas.persist.record import recorded
 

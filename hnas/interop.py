@@ -1,6 +1,6 @@
 """Weights from elsewhere: GLiT as its authors released it, and plain ViTs under timm's names.
 
-Both become an `hnas.glit.Glit`. What it is like is inferred from the weights' shapes:
+Both become an `hnas.network.glit.Glit`. What it is like is inferred from the weights' shapes:
 
     d, channels, patch   patch_embed.proj.weight (d, channels, patch, patch)
     image                pos_embed (1, T, d): the class token, then a square of T - 1 patches
@@ -34,7 +34,7 @@ from torch import Tensor
 from hnas.architecture.arch import Arch, Block
 from hnas.architecture.space import Frame
 from hnas.errors import InputError
-from hnas.glit import Glit
+from hnas.network.glit import Glit
 
 HEAD_WIDTH = 64
 LISTED = 20

@@ -12,7 +12,7 @@ from torch import nn
 
 from hnas.architecture.space import Frame
 from hnas.cost import plain_vit
-from hnas.glit import Glit
+from hnas.network.glit import Glit
 
 
 @dataclass(frozen=True, kw_only=True)

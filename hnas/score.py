@@ -22,9 +22,9 @@ from hnas.architecture.arch import Arch
 from hnas.data import Data, Images, fetch, normalise
 from hnas.device import autocast, is_out_of_memory
 from hnas.errors import StateError
+from hnas.network.supernet import Norm, Statistics, Supernet
 from hnas.rules import ScoreRules
 from hnas.scored import Score
-from hnas.supernet import Norm, Statistics, Supernet
 
 
 def select(data: Data, rules: ScoreRules) -> tuple[Tensor, Images]:

@@ -21,13 +21,13 @@ from torch import nn
 from hnas.architecture.arch import Arch
 from hnas.data import Data, Images, steps
 from hnas.data.survey import Survey
-from hnas.glit import Glit
+from hnas.network.glit import Glit
+from hnas.network.supernet import Supernet
 from hnas.rules import AugmentRules, TrainingRules
 from hnas.score import scores
 from hnas.studies.plan import Plan
 from hnas.studies.proposal import parts
 from hnas.studies.strategies import stages
-from hnas.supernet import Supernet
 from hnas.training.loop import Epoch, train
 from hnas.training.supernet import train_supernet
 

@@ -17,7 +17,7 @@ from hnas.architecture.space import Frame
 from hnas.cost import cost
 from hnas.data import Data
 from hnas.errors import InputError, MismatchError, StateError
-from hnas.glit import Glit
+from hnas.network.glit import Glit
 from hnas.persist.record import later, recorded
 from hnas.rules import AugmentRules, DistillationRules, TrainingRules
 from hnas.score import evaluate

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from hnas.architecture.arch import Arch
 from hnas.data import Data
+from hnas.network.supernet import Supernet
 from hnas.rules import ScoreRules
 from hnas.score import Room, scores, select
 from hnas.scored import Score
-from hnas.supernet import Supernet
 
 
 class SupernetScorer:

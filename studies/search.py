@@ -32,7 +32,8 @@ from hnas.data import Data, Split, prepare, test_images
 from hnas.device import describe, fits_memory
 from hnas.errors import BudgetError, InputError, MismatchError, StateError, StorageError
 from hnas.export import Network, load
-from hnas.glit import Glit
+from hnas.network.glit import Glit
+from hnas.network.supernet import Supernet, grow, inherit
 from hnas.persist.record import recorded
 from hnas.score import evaluate
 from hnas.studies.by_workers import ByWorkers
@@ -64,7 +65,6 @@ from hnas.studies.stage import (
 from hnas.studies.storage import close_storage, open_storage, open_study, storage_errors
 from hnas.studies.torchrun import images_job, supernet_job
 from hnas.studies.watch import Watch
-from hnas.supernet import Supernet, grow, inherit
 from hnas.training import micro
 from hnas.training.distillation import Teacher, load_teacher
 from hnas.training.distributed import ALONE, World

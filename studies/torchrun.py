@@ -15,11 +15,11 @@ import torch
 from hnas.architecture.space import BlockSpace, Frame, Space
 from hnas.data import Data, prepare
 from hnas.errors import InputError
+from hnas.network.supernet import Supernet
 from hnas.persist.record import recorded
 from hnas.rules import AugmentRules, DataRules, TrainingRules
 from hnas.studies import retrain
 from hnas.studies.plan import Plan
-from hnas.supernet import Supernet
 from hnas.training.distributed import World
 from hnas.training.supernet import train_supernet
 

@@ -20,9 +20,9 @@ from torch import nn
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame, distribution_space
 from hnas.data import prepare
-from hnas.glit import Glit
+from hnas.network.glit import Glit
+from hnas.network.supernet import Supernet
 from hnas.rules import AugmentRules, DataRules, TrainingRules
-from hnas.supernet import Supernet
 from hnas.training.distributed import World, connect
 from hnas.training.loop import train
 from hnas.training.supernet import train_supernet

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hnas.data import Data
+from hnas.network.supernet import Supernet
 from hnas.rules import AugmentRules, TrainingRules
 from hnas.sampling import RULES
-from hnas.supernet import Supernet
 from hnas.training.loop import train
 
 

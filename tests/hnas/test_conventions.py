@@ -13,14 +13,14 @@ from strategies import spaces_and_archs
 from torch import nn
 
 from hnas.architecture import layout
-from hnas.block import Block
 from hnas.conventions import CONVENTIONS, macs, macs_by_part
 from hnas.cost import cost
 from hnas.errors import InputError
-from hnas.glit import Glit
-from hnas.linear import Linear
-from hnas.locality import PatchConv2d, TokenConv1d
-from hnas.textbook import Textbook
+from hnas.network.block import Block
+from hnas.network.glit import Glit
+from hnas.network.linear import Linear
+from hnas.network.local_head import PatchConv2d, TokenConv1d
+from hnas.network.thop_twin import Textbook
 
 
 @pytest.mark.parametrize(

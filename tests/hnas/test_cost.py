@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import distribution_space
 from hnas.cost import cheapest, cost, dearest, plain_vit, tables
-from hnas.glit import Glit
+from hnas.network.glit import Glit
 
 
 def test_glit_tiny_as_released():

@@ -6,10 +6,10 @@ import torch
 
 from hnas.architecture.space import Frame, size_space
 from hnas.data import prepare
-from hnas.glit import Glit
+from hnas.network.glit import Glit
+from hnas.network.supernet import Supernet
 from hnas.rules import AugmentRules, DataRules, DistillationRules, ScoreRules, TrainingRules
 from hnas.score import recalibrate, scores
-from hnas.supernet import Supernet
 from hnas.training.distillation import distilled
 from hnas.training.loop import train
 from hnas.training.supernet import train_supernet

@@ -11,7 +11,7 @@ from hnas.architecture.space import Frame
 from hnas.data import Data, normalise, prepare
 from hnas.errors import CheckpointError, InputError
 from hnas.export import Network, save
-from hnas.glit import Glit
+from hnas.network.glit import Glit
 from hnas.rules import AugmentRules, DataRules, DistillationRules, TrainingRules
 from hnas.training.distillation import distilled, load_teacher
 from hnas.training.loop import train

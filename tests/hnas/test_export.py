@@ -11,7 +11,7 @@ from strategies import spaces_and_archs
 from hnas.architecture.space import LOCALS, Frame, size_space
 from hnas.errors import CheckpointError, InputError
 from hnas.export import DESCRIBED, Network, load, save, save_onnx, save_pt2
-from hnas.glit import Glit
+from hnas.network.glit import Glit
 
 FRAME = Frame(image=8, channels=1, patch=4, classes=3, d=12, M=2, N=3)
 

@@ -19,7 +19,7 @@ from hnas.architecture.arch import Arch, Block
 from hnas.architecture.space import Frame, distribution_space
 from hnas.errors import InputError
 from hnas.interop import load_glit_release, load_vit, load_weights, read_weights
-from hnas.supernet import Supernet, inherit
+from hnas.network.supernet import Supernet, inherit
 
 FRAME = Frame(image=12, channels=3, patch=4, classes=5, d=12, M=3, N=3, heads=2, activation="gelu")
 ARCH = Arch(

@@ -8,8 +8,8 @@ import torch
 
 from hnas.architecture.space import Frame
 from hnas.cost import cost
-from hnas.glit import Glit
 from hnas.latency import Latency, in_turn, latencies, references
+from hnas.network.glit import Glit
 
 FRAME = Frame(image=8, channels=1, patch=4, classes=3, d=12, M=2, N=3)
 

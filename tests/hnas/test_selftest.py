@@ -46,7 +46,7 @@ def test_what_is_wrong_is_told(change: dict[str, float], problem: str) -> None:
 
 
 def test_a_broken_extraction_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    from hnas.supernet import Supernet
+    from hnas.network.supernet import Supernet
 
     extract = Supernet.extract
 

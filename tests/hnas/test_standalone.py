@@ -19,7 +19,7 @@ from hnas.architecture.space import Frame, size_space
 from hnas.data import normalise
 from hnas.data.folders import decode
 from hnas.export import Network, save, save_module
-from hnas.glit import Glit
+from hnas.network.glit import Glit
 from hnas.predict import likeliest, probabilities
 
 FRAME = Frame(image=8, channels=3, patch=4, classes=3, d=12, M=3, N=3, heads=2)

@@ -12,10 +12,10 @@ from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame, distribution_space
 from hnas.data import batches, normalise, prepare, steps
 from hnas.errors import CheckpointError, StateError
-from hnas.glit import Glit
+from hnas.network.glit import Glit
+from hnas.network.supernet import Supernet
 from hnas.rules import AugmentRules, DataRules, DistillationRules, TrainingRules
 from hnas.sampling import RULES as SUBNETS
-from hnas.supernet import Supernet
 from hnas.training.distillation import distilled
 from hnas.training.loop import adamw, learning_rate, train
 from hnas.training.supernet import train_supernet

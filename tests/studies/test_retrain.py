@@ -11,7 +11,7 @@ import torch
 
 from hnas.errors import CheckpointError, MismatchError, StateError
 from hnas.export import Network, save
-from hnas.glit import Glit
+from hnas.network.glit import Glit
 from hnas.rules import DistillationRules
 from hnas.studies.plan import Plan
 from hnas.studies.retrain import network_of

@@ -22,7 +22,7 @@ from hnas import data as images
 from hnas.cost import cost, plain_vit
 from hnas.errors import CheckpointError, InputError, MismatchError, StateError, StorageError
 from hnas.export import Network, load, save
-from hnas.glit import Glit
+from hnas.network.glit import Glit
 from hnas.score import evaluate
 from hnas.studies.plan import override, to_toml
 from hnas.studies.run import Run, begin_run

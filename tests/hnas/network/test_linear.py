@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch.profiler import ProfilerActivity, profile
 
-from hnas.linear import IMAGES, LARGE, Linear, linear
+from hnas.network.linear import IMAGES, LARGE, Linear, linear
 
 SMALL = (2, 17, 48, 96)
 FEW = (IMAGES - 1, 640, 48, 96)

@@ -16,9 +16,9 @@ from hnas.architecture import layout
 from hnas.architecture.arch import Arch
 from hnas.architecture.arch import Block as Choice
 from hnas.architecture.space import LOCALS, Frame
-from hnas.block import Block, local
-from hnas.glit import Glit
-from hnas.locality import CONVOLUTIONS, DEPTHWISE, depthwise1d, depthwise2d, window
+from hnas.network.block import Block, local
+from hnas.network.glit import Glit
+from hnas.network.local_head import CONVOLUTIONS, DEPTHWISE, depthwise1d, depthwise2d, window
 
 SIDES_AND_KERNELS = [(side, K) for side in range(1, 5) for K in range(1, 2 * side, 2)]
 

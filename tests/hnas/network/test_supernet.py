@@ -11,9 +11,9 @@ from hnas.architecture import layout
 from hnas.architecture.arch import Arch, Block
 from hnas.architecture.space import Frame, distribution_space, size_space
 from hnas.errors import InputError
-from hnas.glit import Glit
-from hnas.slicing import cut, overlap
-from hnas.supernet import Statistics, Supernet, grow, inherit
+from hnas.network.glit import Glit
+from hnas.network.slicing import cut, overlap
+from hnas.network.supernet import Statistics, Supernet, grow, inherit
 
 
 def images(frame: Frame, n: int = 5, seed: int = 0) -> torch.Tensor:

@@ -1,6 +1,6 @@
 """The network in a textbook's layers, for counters that know PyTorch's layers by their exact type.
 
-It computes what `hnas.glit.Glit` does: the depthwise convolution is an nn.Conv1d over (B, C, T), or
+It computes what `hnas.network.glit.Glit` does: the depthwise convolution is an nn.Conv1d over (B, C, T), or
 an nn.Conv2d over the grid of patches (B, C, side, side), and the last norm sees all tokens, as in
 DeiT and the authors' release, though only one is used.
 """
@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
-from hnas.glit import Glit
-from hnas.linear import Linear
-from hnas.locality import TokenConv1d
+from hnas.network.glit import Glit
+from hnas.network.linear import Linear
+from hnas.network.local_head import TokenConv1d
 
 
 class Transpose(nn.Module):

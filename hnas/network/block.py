@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from hnas.architecture import arch as archs
 from hnas.architecture import layout
 from hnas.architecture.space import Frame
-from hnas.linear import Linear
-from hnas.locality import CONVOLUTIONS, window
+from hnas.network.linear import Linear
+from hnas.network.local_head import CONVOLUTIONS, window
 
 Map = Callable[[Tensor], Tensor]
 

@@ -1,7 +1,7 @@
 """The supernet: one set of weights that every architecture of a Space takes its own from.
 
 There is no active subnet: `supernet(images, arch)` says which network runs. Shapes as in
-`hnas.block`. Weight entanglement after AutoFormer (2107.00651); the layout is `hnas.architecture.layout`.
+`hnas.network.block`. Weight entanglement after AutoFormer (2107.00651); the layout is `hnas.architecture.layout`.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hnas import block as blocks
 from hnas.architecture import layout
 from hnas.architecture.arch import Arch, Block
 from hnas.architecture.space import BlockSpace, Frame, Space
 from hnas.errors import InputError
-from hnas.glit import Glit, Trunk
-from hnas.linear import linear
-from hnas.locality import DEPTHWISE
+from hnas.network import block as blocks
+from hnas.network.glit import Glit, Trunk
+from hnas.network.linear import linear
+from hnas.network.local_head import DEPTHWISE
+from hnas.network.slicing import cut, overlap, subnet
 from hnas.persist.difference import differences, listed
-from hnas.slicing import cut, overlap, subnet
 
 EPS = 1e-5  # nn.BatchNorm1d's default
 
@@ -61,7 +61,7 @@ class Statistics:
 
 
 class Subnet:
-    """One block's parts (`hnas.block.Parts`) as linear maps over slices of the shared weights."""
+    """One block's parts (`hnas.network.block.Parts`) as linear maps over slices of the shared weights."""
 
     def __init__(
         self,

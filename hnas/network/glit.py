@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
-from hnas.block import Block, initialise
+from hnas.network.block import Block, initialise
 
 
 class Trunk(nn.Module):

@@ -5,7 +5,7 @@ from torch import nn
 
 from hnas.architecture import arch as archs
 from hnas.architecture.space import LOCALS, Frame
-from hnas.block import Block, DropPath
+from hnas.network.block import Block, DropPath
 
 
 def frame(**change: object) -> Frame:

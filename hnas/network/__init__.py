@@ -1,0 +1,1 @@
+"""Networks: blocks, the standalone GLiT, and the supernet whose weights all share."""
