@@ -1,4 +1,4 @@
-"""MACs and parameters of an Arch: counted by `hnas.cost`, against thop on the network."""
+"""MACs and parameters of an Arch: counted by `hnas.cost.flops`, against thop on the network."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from benchmarks.common import Row, compare, main, seconds
-from hnas import cost as costs
 from hnas.architecture.space import Space
+from hnas.cost import flops as costs
 from hnas.network.thop_twin import Textbook
 from hnas.studies.plan import load_preset
 

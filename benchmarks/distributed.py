@@ -25,7 +25,7 @@ from torch import Tensor
 from torch import multiprocessing as processes
 
 from benchmarks.common import write_rows
-from hnas.cost import cost
+from hnas.cost.flops import cost
 from hnas.data import Data, Images
 from hnas.network.supernet import Supernet
 from hnas.rules import AugmentRules

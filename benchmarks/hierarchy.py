@@ -33,7 +33,7 @@ from benchmarks.common import machine
 from benchmarks.ground import DIGITS
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame, Space, distribution_space, size_space
-from hnas.cost import cost
+from hnas.cost.flops import cost
 from hnas.network.supernet import Supernet
 from hnas.rules import AugmentRules, ScoreRules, TrainingRules
 from hnas.score import scores

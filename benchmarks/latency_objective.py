@@ -20,7 +20,7 @@ from scipy.stats import kendalltau
 
 from benchmarks.common import machine
 from hnas.architecture.arch import Arch
-from hnas.latency import latencies
+from hnas.cost.latency import latencies
 from hnas.network.glit import Glit
 from hnas.studies.latencies import read_measured
 from hnas.studies.run import Run, open_run

@@ -31,7 +31,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from benchmarks.common import write_rows
 from benchmarks.memory import resident
 from hnas.architecture.space import Frame, distribution_space
-from hnas.cost import cost
+from hnas.cost.flops import cost
 from hnas.rules import AugmentRules, DataRules, ScoreRules, TrainingRules
 from hnas.studies.plan import load_preset
 

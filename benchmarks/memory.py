@@ -23,7 +23,7 @@ from typing import Any
 from benchmarks.common import write_rows
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
-from hnas.cost import block_cost
+from hnas.cost.flops import block_cost
 from hnas.rules import ScoreRules
 from hnas.studies.plan import PRESETS, Plan, load_preset
 

@@ -24,7 +24,7 @@ import optuna
 
 from benchmarks.common import write_rows
 from hnas import score
-from hnas.cost import cost
+from hnas.cost.flops import cost
 from hnas.device import choose
 from hnas.studies import stage
 from hnas.studies.encoding import decode, distributions

@@ -25,7 +25,7 @@ from benchmarks.common import machine
 from benchmarks.ground import DIGITS, GROUNDS, RESULTS, Ground
 from benchmarks.ground_truth import complete, read, table
 from benchmarks.inherited import Scored, collect
-from hnas.cost import cost
+from hnas.cost.flops import cost
 from hnas.sampling import RULES
 from hnas.studies.agreement import Agreement, Estimate, Numbers, agreement, estimate, kendall
 from hnas.studies.figures import COLOURS, MARKERS, panels, save

@@ -31,7 +31,7 @@ import torch
 
 from benchmarks.common import write_rows
 from benchmarks.search import fill, spaces
-from hnas.cost import cost
+from hnas.cost.flops import cost
 from hnas.network.supernet import Supernet
 from hnas.studies.plan import PRESETS, load_preset
 from hnas.studies.stage import front, records

@@ -11,7 +11,7 @@ from torch import nn
 from benchmarks.common import Row, compare, main, seconds
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame, Space, distribution_space
-from hnas.cost import cost
+from hnas.cost.flops import cost
 from hnas.data import Data, Images, normalise
 from hnas.network.glit import Glit
 from hnas.network.supernet import Supernet

@@ -22,7 +22,7 @@ import optuna
 from benchmarks.common import Row, compare, main
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame, Space, distribution_space, size_space
-from hnas.cost import cost
+from hnas.cost.flops import cost
 from hnas.studies.costs import Costs
 from hnas.studies.encoding import distributions
 from hnas.studies.evolution import NSGA2

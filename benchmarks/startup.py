@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.common import Row, alternate, compare, main
-from hnas.cost import cost
+from hnas.cost.flops import cost
 from hnas.studies.costs import Costs
 from hnas.studies.fake import FakeScorer
 from hnas.studies.plan import load_preset

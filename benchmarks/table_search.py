@@ -23,7 +23,7 @@ from benchmarks.common import machine
 from benchmarks.ground import DIGITS
 from benchmarks.ground_truth import Row, complete, read, table
 from hnas.architecture.arch import Arch
-from hnas.cost import cost
+from hnas.cost.flops import cost
 from hnas.scored import Score
 from hnas.studies.costs import Costs
 from hnas.studies.evolution import NSGA2

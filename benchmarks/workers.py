@@ -27,7 +27,7 @@ from sqlalchemy import event
 
 from benchmarks.common import write_rows
 from hnas.architecture.space import Frame, Space, distribution_space, size_space
-from hnas.cost import cost
+from hnas.cost.flops import cost
 from hnas.studies.by_workers import ByWorkers
 from hnas.studies.costs import Costs
 from hnas.studies.fake import FakeScorer

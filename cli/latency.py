@@ -46,9 +46,9 @@ def latency(
     """
     import torch
 
-    from hnas.cost import cost
+    from hnas.cost.flops import cost
+    from hnas.cost.latency import latencies, references
     from hnas.device import choose, describe
-    from hnas.latency import latencies, references
 
     chosen = choose(device)
     if threads is not None:

@@ -16,10 +16,10 @@ import numpy as np
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame, Space
-from hnas.cost import cost
+from hnas.cost.flops import cost
+from hnas.cost.latency_table import LatencyTable, milliseconds
+from hnas.cost.limits import Limit, check_within, flops_limit, latency_limit, sample_within
 from hnas.errors import InputError
-from hnas.latency_table import LatencyTable, milliseconds
-from hnas.limits import Limit, check_within, flops_limit, latency_limit, sample_within
 
 OBJECTIVES: dict[str, tuple[str, ...]] = {
     "flops": ("macs",),

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from hnas.cost.latency_table import LatencyTable
 from hnas.errors import InputError, StateError
-from hnas.latency_table import LatencyTable
 from hnas.studies.costs import Costs
 from hnas.studies.run import Run
 

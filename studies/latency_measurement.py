@@ -11,10 +11,10 @@ from scipy.stats import kendalltau
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
-from hnas.block_latency import measure
+from hnas.cost.block_latency import measure
+from hnas.cost.latency_table import LatencyTable
 from hnas.device import describe
 from hnas.errors import StateError
-from hnas.latency_table import LatencyTable
 from hnas.persist.record import recorded
 from hnas.studies.environment import environment
 from hnas.studies.latencies import FILE, Measured, TableError, read_measured

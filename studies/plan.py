@@ -20,9 +20,9 @@ from typing import Any, get_type_hints
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame, Space, distribution_space, size_space
-from hnas.cost import cost
+from hnas.cost.flops import cost
+from hnas.cost.latency_table import LatencyTable, milliseconds
 from hnas.errors import BudgetError, InputError
-from hnas.latency_table import LatencyTable, milliseconds
 from hnas.rules import CODE, AugmentRules, DataRules, DistillationRules, ScoreRules, TrainingRules
 from hnas.studies.costs import OBJECTIVES, Costs
 

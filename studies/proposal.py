@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass, replace
 
 from hnas.architecture.space import Frame
-from hnas.cost import plain_vit
+from hnas.cost.flops import plain_vit
 from hnas.data.survey import Survey
 from hnas.rules import AugmentRules, DataRules, ScoreRules, TrainingRules
 from hnas.studies.plan import Plan, Retrain, Search, Stage1, Stage2, to_toml

@@ -9,7 +9,7 @@ from importlib import resources
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
-from hnas.cost import Cost, cost
+from hnas.cost.flops import Cost, cost
 from hnas.studies.costs import Costs
 from hnas.studies.findings import Findings, describe
 from hnas.studies.plan import load_preset, parse_flops

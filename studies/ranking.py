@@ -18,7 +18,7 @@ from scipy.stats import qmc
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
-from hnas.cost import cost
+from hnas.cost.flops import cost
 from hnas.device import describe
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.scored import Score

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
-from hnas.cost import cost
+from hnas.cost.flops import cost
 from hnas.data import Data
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.network.glit import Glit

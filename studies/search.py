@@ -27,7 +27,7 @@ from optuna.storages import RDBStorage
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame, Space
-from hnas.cost import plain_vit
+from hnas.cost.flops import plain_vit
 from hnas.data import Data, Split, prepare, test_images
 from hnas.device import describe, fits_memory
 from hnas.errors import BudgetError, InputError, MismatchError, StateError, StorageError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hnas.architecture.space import Space
-from hnas.latency_table import LatencyTable, Whole
+from hnas.cost.latency_table import LatencyTable, Whole
 
 
 def fake_table(*spaces: Space, seed: int = 0) -> LatencyTable:

@@ -9,7 +9,7 @@ import pytest
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
-from hnas.cost import cost, plain_vit
+from hnas.cost.flops import cost, plain_vit
 from hnas.studies.fake import FakeScorer
 from hnas.studies.latencies import read_costs
 from hnas.studies.report.gather import Report, gather

@@ -14,7 +14,7 @@ import numpy as np
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
-from hnas.cost import cost
+from hnas.cost.flops import cost
 from hnas.sampling.rule import Rule
 
 PERIOD = 32

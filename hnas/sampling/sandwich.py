@@ -10,7 +10,7 @@ import numpy as np
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
-from hnas.cost import cheapest, dearest
+from hnas.cost.flops import cheapest, dearest
 from hnas.sampling.rule import Rule
 
 RANDOM = 2

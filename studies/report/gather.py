@@ -14,7 +14,7 @@ from scipy.stats import binomtest
 from hnas import __version__
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
-from hnas.cost import block_cost, shared_cost
+from hnas.cost.flops import block_cost, shared_cost
 from hnas.errors import StateError
 from hnas.studies.costs import Costs
 from hnas.studies.findings import CONFIDENCE, Findings, find

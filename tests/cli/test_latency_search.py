@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from hnas.block_latency import measure
 from hnas.cli.main import hnas
+from hnas.cost.block_latency import measure
 
 
 def invoke(*args: object) -> Result:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hnas.architecture.space import Frame, distribution_space, size_space
-from hnas.cost import cheapest, cost, dearest
+from hnas.cost.flops import cheapest, cost, dearest
 from hnas.sampling import RULES
 from hnas.sampling.near import PERIOD
 

@@ -9,9 +9,9 @@ import pytest
 from fake_latency import fake_table
 
 from hnas.architecture.arch import Arch
-from hnas.cost import cost
+from hnas.cost.flops import cost
+from hnas.cost.latency_table import LatencyTable
 from hnas.errors import BudgetError, InputError
-from hnas.latency_table import LatencyTable
 from hnas.studies.costs import OBJECTIVES, Spent, measures, metrics, minimised
 from hnas.studies.plan import Plan, from_toml, override, parse_latency, to_toml
 

@@ -8,9 +8,9 @@ import optuna
 import pytest
 
 from hnas.architecture.space import Frame, distribution_space, size_space
-from hnas.cost import cheapest, cost
+from hnas.cost.flops import cheapest, cost
+from hnas.cost.limits import sample_within
 from hnas.errors import BudgetError
-from hnas.limits import sample_within
 from hnas.studies.costs import Costs
 from hnas.studies.evolution import TRIES, elites, propose
 from hnas.studies.fake import FakeScorer

@@ -12,7 +12,7 @@ from strategies import archs, spaces
 
 from hnas.architecture.arch import Arch, Block
 from hnas.architecture.space import Frame, Space, distribution_space, size_space
-from hnas.cost import cost, dearest
+from hnas.cost.flops import cost, dearest
 from hnas.errors import InputError
 from hnas.studies.costs import Costs
 from hnas.studies.findings import LEVEL, Findings, Share, describe, find, order

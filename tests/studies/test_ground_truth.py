@@ -13,7 +13,7 @@ from benchmarks.ground_truth import Row, append, complete, missing, read, table
 from benchmarks.inherited import inherited
 from benchmarks.ranking import truth
 from benchmarks.table_search import BUDGET, PROPOSERS, TRIALS, TableScorer, search, shares
-from hnas.cost import cost
+from hnas.cost.flops import cost
 from hnas.studies.agreement import kendall, reference
 from hnas.studies.evolution import NSGA2
 from hnas.studies.random_search import RANDOM

@@ -16,7 +16,7 @@ from dashboard_api import asked
 from fake_latency import fake_table
 
 from hnas.architecture.arch import Arch
-from hnas.block_latency import measure
+from hnas.cost.block_latency import measure
 from hnas.errors import BudgetError, MismatchError, StateError
 from hnas.scored import Score
 from hnas.studies.costs import OBJECTIVES, Costs

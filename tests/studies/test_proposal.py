@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hnas.cost import cost
+from hnas.cost.flops import cost
 from hnas.data import Survey, split
 from hnas.errors import BudgetError
 from hnas.rules import DataRules

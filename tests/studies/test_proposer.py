@@ -7,7 +7,7 @@ import pytest
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
-from hnas.cost import cost
+from hnas.cost.flops import cost
 from hnas.studies.costs import Costs
 from hnas.studies.evolution import NSGA2
 from hnas.studies.plan import Plan

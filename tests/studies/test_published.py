@@ -9,7 +9,7 @@ import pytest
 from references import GLIT_TINY
 
 from hnas.architecture.arch import Arch
-from hnas.conventions import macs
+from hnas.cost.conventions import macs
 from hnas.studies.published import FOUND, Published, published, published_findings
 
 BUILT = [network for network in published() if network.exact]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from strategies import spaces
 
 from hnas.architecture.space import Frame, Space, distribution_space
-from hnas.cost import cheapest, cost, dearest
+from hnas.cost.flops import cheapest, cost, dearest
 from hnas.studies.costs import Costs
 from hnas.studies.random_search import RANDOM, propose
 

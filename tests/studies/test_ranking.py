@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from hnas.cost import cost
+from hnas.cost.flops import cost
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.score import evaluate
 from hnas.studies.agreement import agreement

@@ -19,7 +19,7 @@ from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import OperationalError
 
 from hnas import data as images
-from hnas.cost import cost, plain_vit
+from hnas.cost.flops import cost, plain_vit
 from hnas.errors import CheckpointError, InputError, MismatchError, StateError, StorageError
 from hnas.export import Network, load, save
 from hnas.network.glit import Glit

@@ -14,7 +14,7 @@ from strategies import spaces
 import hnas.studies.spos
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame, Space, size_space
-from hnas.cost import cheapest, cost, dearest
+from hnas.cost.flops import cheapest, cost, dearest
 from hnas.errors import BudgetError
 from hnas.studies.costs import Costs
 from hnas.studies.encoding import SIZES

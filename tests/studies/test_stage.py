@@ -15,7 +15,7 @@ from dashboard_api import asked
 
 import hnas.studies.stage
 from hnas.architecture.space import Frame, distribution_space, size_space
-from hnas.cost import cost
+from hnas.cost.flops import cost
 from hnas.errors import BudgetError, InputError, MismatchError, StateError, StorageError
 from hnas.studies.costs import Costs
 from hnas.studies.evolution import elites, propose

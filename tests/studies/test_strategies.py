@@ -17,7 +17,7 @@ import optuna
 import pytest
 import torch
 
-from hnas.cost import cost
+from hnas.cost.flops import cost
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.studies.plan import STRATEGIES, Plan, from_toml, override, refined, to_toml
 from hnas.studies.run import Run, begin_run, open_run

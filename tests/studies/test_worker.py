@@ -23,7 +23,7 @@ from optuna.trial import TrialState
 from postgres import new_database, served
 
 from hnas.architecture.space import Frame, distribution_space
-from hnas.cost import cost
+from hnas.cost.flops import cost
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.scored import Score
 from hnas.studies.by_workers import ByWorkers, _Signs

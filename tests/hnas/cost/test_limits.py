@@ -15,9 +15,9 @@ from strategies import spaces
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame, distribution_space
-from hnas.cost import cheapest, cost, dearest
+from hnas.cost.flops import cheapest, cost, dearest
+from hnas.cost.limits import check_within, flops_limit, latency_limit, sample_within
 from hnas.errors import BudgetError
-from hnas.limits import check_within, flops_limit, latency_limit, sample_within
 
 
 @settings(deadline=None)

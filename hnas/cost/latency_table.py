@@ -1,4 +1,4 @@
-"""What blocks take in time, measured once (`hnas.block_latency`): networks are sums. No torch.
+"""What blocks take in time, measured once (`hnas.cost.block_latency`): networks are sums. No torch.
 
 All networks of a frame pass the same tokens from block to block, so that a block's time is its own.
 How far that holds, whole networks tell that were measured beside (`hnas.studies.latencies`).

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import distribution_space
-from hnas.cost import cheapest, cost, dearest, plain_vit, tables
+from hnas.cost.flops import cheapest, cost, dearest, plain_vit, tables
 from hnas.network.glit import Glit
 
 

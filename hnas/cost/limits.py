@@ -14,9 +14,9 @@ import numpy as np
 
 from hnas.architecture.arch import Arch, Block
 from hnas.architecture.space import Frame, Space
-from hnas.cost import block_cost, shared_cost
+from hnas.cost.flops import block_cost, shared_cost
+from hnas.cost.latency_table import LatencyTable, milliseconds
 from hnas.errors import BudgetError
-from hnas.latency_table import LatencyTable, milliseconds
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -13,8 +13,8 @@ from strategies import spaces_and_archs
 from torch import nn
 
 from hnas.architecture import layout
-from hnas.conventions import CONVENTIONS, macs, macs_by_part
-from hnas.cost import cost
+from hnas.cost.conventions import CONVENTIONS, macs, macs_by_part
+from hnas.cost.flops import cost
 from hnas.errors import InputError
 from hnas.network.block import Block
 from hnas.network.glit import Glit

@@ -7,8 +7,8 @@ import itertools
 import torch
 
 from hnas.architecture.space import Frame
-from hnas.cost import cost
-from hnas.latency import Latency, in_turn, latencies, references
+from hnas.cost.flops import cost
+from hnas.cost.latency import Latency, in_turn, latencies, references
 from hnas.network.glit import Glit
 
 FRAME = Frame(image=8, channels=1, patch=4, classes=3, d=12, M=2, N=3)

@@ -11,9 +11,9 @@ import torch
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame, distribution_space
-from hnas.block_latency import PASSES, measure, widths
+from hnas.cost.block_latency import PASSES, measure, widths
+from hnas.cost.latency_table import LatencyTable
 from hnas.errors import InputError
-from hnas.latency_table import LatencyTable
 
 FRAME = Frame(image=8, channels=1, patch=4, classes=3, d=12, M=2, N=3)
 SPACE = distribution_space(FRAME, d_k=12, d_z=4, E=1, K=3)

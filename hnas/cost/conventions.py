@@ -1,4 +1,4 @@
-"""How papers and tools count multiply-accumulates; `hnas.cost` is the count that is exact.
+"""How papers and tools count multiply-accumulates; `hnas.cost.flops` is the count that is exact.
 
 - `exact`: every convolution, linear layer and attention product, as PyTorch's dispatcher counts.
 - `glit`: as the authors' release. The local head's first pointwise convolution is counted once,
@@ -14,7 +14,7 @@ from __future__ import annotations
 from hnas.architecture import layout
 from hnas.architecture.arch import Arch, Block
 from hnas.architecture.space import Frame
-from hnas.cost import block_cost, shared_cost
+from hnas.cost.flops import block_cost, shared_cost
 from hnas.errors import InputError
 
 CONVENTIONS = ("exact", "glit", "thop")

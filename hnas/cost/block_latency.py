@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from hnas.architecture.arch import Arch, Block
 from hnas.architecture.space import Frame
+from hnas.cost.latency_table import LatencyTable, Whole
 from hnas.device import seeded
-from hnas.latency_table import LatencyTable, Whole
 from hnas.network.glit import Glit, Trunk
 
 ROUNDS = 11

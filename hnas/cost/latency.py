@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from hnas.architecture.space import Frame
-from hnas.cost import plain_vit
+from hnas.cost.flops import plain_vit
 from hnas.network.glit import Glit
 
 

@@ -1,0 +1,1 @@
+"""What networks cost: multiply-accumulates, parameters, milliseconds."""
