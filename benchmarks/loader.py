@@ -37,7 +37,7 @@ from hnas.studies.plan import load_preset
 
 if TYPE_CHECKING:
     from hnas.data import Data
-    from hnas.data.stored import Stored
+    from hnas.data.on_disk import Stored
 
 CLASSES = 4
 H100 = 989e12
@@ -106,7 +106,7 @@ def jpegs(folder: Path, count: int, size: tuple[int, int]) -> Path:
 
 def packed(folder: Path, to: Path, image: int, channels: int, processes: int = 1) -> Path:
     """In shards of 100 images: a shard is one process's work."""
-    from hnas.data.packing import pack
+    from hnas.data.sources.packing import pack
 
     shard = 100 * channels * image**2
     pack(folder, to, image=image, channels=channels, processes=processes, shard_bytes=shard)
@@ -114,8 +114,8 @@ def packed(folder: Path, to: Path, image: int, channels: int, processes: int = 1
 
 
 def stored(pack: Path) -> Stored:
-    from hnas.data.pack import open_pack
-    from hnas.data.stored import Stored
+    from hnas.data.on_disk import Stored
+    from hnas.data.sources.pack import open_pack
 
     pixels = open_pack(pack).images("train").pixels
     assert isinstance(pixels, Stored)

@@ -14,8 +14,8 @@ from hnas.cli.render import command, table
 from hnas.errors import InputError
 
 if TYPE_CHECKING:
-    from hnas.data.pack import Pack
-    from hnas.data.packing import Packed
+    from hnas.data.sources.pack import Pack
+    from hnas.data.sources.packing import Packed
 
 PACK = click.argument("folder", metavar="PACK", type=click.Path(path_type=Path, file_okay=False))
 
@@ -72,9 +72,9 @@ def pack_command(
       hnas data pack imagenet --to imagenet-224
       hnas data pack photos --to photos-64 --image 64 --skip-bad-images
     """
-    from hnas.data import survey
-    from hnas.data.packing import pack
-    from hnas.data.sources import class_folders
+    from hnas.data.sources import survey
+    from hnas.data.sources.load import class_folders
+    from hnas.data.sources.packing import pack
 
     folder = class_folders(source)
     if folder is None:
@@ -154,8 +154,8 @@ def info(folder: Path) -> None:
 
 
 def _show(folder: Path) -> None:
-    from hnas.data.pack import about
     from hnas.data.prepare import statistics
+    from hnas.data.sources.pack import about
 
     found = _open(folder)
     mean, std = (
@@ -167,7 +167,7 @@ def _show(folder: Path) -> None:
 
 
 def _open(folder: Path) -> Pack:
-    from hnas.data.pack import matches, open_pack
+    from hnas.data.sources.pack import matches, open_pack
 
     if not matches(folder):
         raise InputError(f"{folder} is no pack: it has no pack.json. Make one: hnas data pack")
@@ -186,7 +186,7 @@ def check(ctx: click.Context, folder: Path) -> None:
     Examples:
       hnas data check imagenet-224
     """
-    from hnas.data.pack import check as checked
+    from hnas.data.sources.pack import check as checked
 
     names = [name for name, holds in checked(_open(folder)) if not holds]
     for name in names:

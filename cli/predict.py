@@ -50,7 +50,7 @@ def predict(
     """
     import torch
 
-    from hnas.data.folders import decode
+    from hnas.data.sources.folders import decode
     from hnas.device import choose
     from hnas.predict import likeliest, probabilities
 

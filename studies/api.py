@@ -223,13 +223,13 @@ def _search(run: Run, device: str, watch: Watch | None) -> Search:
 
 def _with_classes(plan: Plan) -> Plan:
     """Images of one's own decide how many classes the networks tell apart."""
-    from hnas.data import survey
+    from hnas.data.sources import survey
 
     return replace(plan, net=replace(plan.net, classes=survey(plan.data.source).classes))
 
 
 def _proposed(data: str, device: str, flops: int | str | None) -> Plan:
-    from hnas.data import survey
+    from hnas.data.sources import survey
     from hnas.device import choose
     from hnas.studies.plan import parse_flops
     from hnas.studies.proposal import propose

@@ -15,7 +15,7 @@ import optuna
 import torch
 
 from hnas import __version__
-from hnas.data.sources import known
+from hnas.data.sources.load import known
 from hnas.device import choose
 from hnas.errors import HnasError, StateError
 from hnas.selftest import self_test

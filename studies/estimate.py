@@ -20,7 +20,7 @@ from torch import nn
 
 from hnas.architecture.arch import Arch
 from hnas.data import Data, Images, steps
-from hnas.data.survey import Survey
+from hnas.data.sources.survey import Survey
 from hnas.network.glit import Glit
 from hnas.network.supernet import Supernet
 from hnas.rules import AugmentRules, TrainingRules

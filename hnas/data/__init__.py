@@ -15,9 +15,9 @@ from hnas.data.batches import batches, fetch, steps
 from hnas.data.images import Images, Source, fit
 from hnas.data.mix import mix
 from hnas.data.prepare import Data, normalise, prepare, test_images
-from hnas.data.sources import load
+from hnas.data.sources.load import load
+from hnas.data.sources.survey import Survey, survey
 from hnas.data.split import Split, split
-from hnas.data.survey import Survey, survey
 
 __all__ = [
     "Data",

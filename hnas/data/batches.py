@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import torch
 
-from hnas.data.stored import Stored
+from hnas.data.on_disk import Stored
 from hnas.errors import InputError
 
 

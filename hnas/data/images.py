@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from hnas.data.stored import Stored
+from hnas.data.on_disk import Stored
 from hnas.errors import InputError
 
 CHANNELS = (1, 3)

@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 
 from hnas.data.images import Images, Source
-from hnas.data.sources import load
+from hnas.data.on_disk import Stored
+from hnas.data.sources.load import load
 from hnas.data.split import Split, split
-from hnas.data.stored import Stored
 from hnas.errors import MismatchError
 from hnas.rules import DataRules
 

@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hnas import export
-from hnas.data import Data, functions
+from hnas.data import Data
+from hnas.data.sources import functions
 from hnas.errors import InputError
 from hnas.rules import CODE, DistillationRules
 

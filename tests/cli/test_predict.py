@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from hnas.cli.main import hnas
-from hnas.data.sources import load as load_images
+from hnas.data.sources.load import load as load_images
 from hnas.export import load
 from hnas.predict import probabilities
 

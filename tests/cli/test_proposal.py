@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from hnas.cli.main import hnas
-from hnas.data import folders
+from hnas.data.sources import folders
 from hnas.studies.plan import load_plan
 from hnas.studies.run import open_run
 

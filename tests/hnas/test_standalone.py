@@ -17,7 +17,7 @@ from strategies import spaces_and_archs
 from hnas import standalone
 from hnas.architecture.space import Frame, size_space
 from hnas.data import normalise
-from hnas.data.folders import decode
+from hnas.data.sources.folders import decode
 from hnas.export import Network, save, save_module
 from hnas.network.glit import Glit
 from hnas.predict import likeliest, probabilities

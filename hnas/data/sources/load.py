@@ -8,9 +8,9 @@ from pathlib import Path
 
 import torch
 
-from hnas.data import cifar, folders, functions, idx, pack
 from hnas.data.images import CHANNELS, Images, Source, fit
-from hnas.data.stored import Stored
+from hnas.data.on_disk import Stored
+from hnas.data.sources import cifar, folders, functions, idx, pack
 from hnas.errors import InputError
 from hnas.rules import CODE
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hnas.data import Images, fetch
+from hnas.data.on_disk import AHEAD, Stored
 from hnas.data.prepare import statistics
-from hnas.data.stored import AHEAD, Stored
 from hnas.errors import StateError
 
 SHAPE = (3, 4, 5)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import torch
 
-from hnas.data import folders
 from hnas.data.images import Source
-from hnas.data.sources import class_folders, read
-from hnas.data.stored import Stored
+from hnas.data.on_disk import Stored
+from hnas.data.sources import folders
+from hnas.data.sources.load import class_folders, read
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,9 +26,18 @@ from pathlib import Path
 import numpy as np
 import PIL
 
-from hnas.data import folders
-from hnas.data.folders import Labelled, Listing
-from hnas.data.pack import FORMAT, INDEX, PARTS, Index, Shard, matches, read_index, shard_name
+from hnas.data.sources import folders
+from hnas.data.sources.folders import Labelled, Listing
+from hnas.data.sources.pack import (
+    FORMAT,
+    INDEX,
+    PARTS,
+    Index,
+    Shard,
+    matches,
+    read_index,
+    shard_name,
+)
 from hnas.errors import HnasError, InputError, StateError
 from hnas.persist.atomic import remove_abandoned, replacing, write_atomic
 

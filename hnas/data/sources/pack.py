@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from hnas.data.images import CHANNELS, Images, Source
-from hnas.data.stored import Rows, Stored
+from hnas.data.on_disk import Rows, Stored
 from hnas.errors import StateError
 
 FORMAT = "hnas pack 1"

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from hnas.data import load
-from hnas.data.idx import read_idx
+from hnas.data.sources.idx import read_idx
 from hnas.errors import InputError
 
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from hnas.data import cifar, load
+from hnas.data import load
+from hnas.data.sources import cifar
 from hnas.errors import InputError
 
 Write = Callable[..., Path]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hnas.data.files import find, inside, read
+from hnas.data.sources.read import find, inside, read
 from hnas.errors import InputError
 
 

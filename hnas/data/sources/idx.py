@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 
-from hnas.data.files import find, read
 from hnas.data.images import Images, Source
+from hnas.data.sources.read import find, read
 from hnas.errors import InputError
 
 IMAGES, LABELS = "images-idx3-ubyte", "labels-idx1-ubyte"

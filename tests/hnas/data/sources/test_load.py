@@ -7,7 +7,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from hnas.data import load
-from hnas.data.sources import known
+from hnas.data.sources.load import known
 from hnas.errors import InputError
 
 

@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from hnas.data.files import inside
 from hnas.data.images import Images, Source
+from hnas.data.sources.read import inside
 from hnas.errors import InputError
 
 SUFFIXES = (".jpg", ".jpeg", ".png")

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from hnas.data import load
-from hnas.data.folders import decode
+from hnas.data.sources.folders import decode
 from hnas.errors import InputError
 
 Write = Callable[..., Path]
