@@ -44,7 +44,7 @@ def export(
     read_result(run)  # a damaged one is told before torch is imported
 
     from hnas.device import choose
-    from hnas.export import save, save_module, save_onnx, save_pt2
+    from hnas.exchange.export import save, save_module, save_onnx, save_pt2
     from hnas.studies.search import Search
 
     with resumable(folder), run.hold():

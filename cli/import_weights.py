@@ -35,8 +35,8 @@ def import_weights(source: Path, file: Path, groups: int, heads: int | None) -> 
     normalised as ImageNet's are, its classes are called by number.
     """
     from hnas.errors import InputError
-    from hnas.export import Network, save
-    from hnas.interop import load_weights, read_weights
+    from hnas.exchange.export import Network, save
+    from hnas.exchange.import_weights import load_weights, read_weights
 
     if source.resolve() == file.with_suffix(".safetensors").resolve():
         raise InputError(f"--to {file} would replace the file that is read: give another name")
@@ -49,7 +49,7 @@ def import_weights(source: Path, file: Path, groups: int, heads: int | None) -> 
     if frame.channels != len(IMAGENET_MEAN):
         raise InputError(
             f"{source}: images must have {len(IMAGENET_MEAN)} channels to be normalised as "
-            f"ImageNet's, got {frame.channels}. Load it in Python: hnas.interop.load_weights"
+            f"ImageNet's, got {frame.channels}. Load it in Python: hnas.exchange.import_weights.load_weights"
         )
     network = Network(
         model=model,

@@ -14,7 +14,7 @@ from hnas.errors import InputError
 if TYPE_CHECKING:
     import torch
 
-    from hnas.export import Network
+    from hnas.exchange.export import Network
 
 network_argument: Callable[..., Callable[..., object]] = click.argument(
     "source", metavar="RUN|FILE", type=click.Path(path_type=Path)
@@ -26,7 +26,7 @@ def read_network(source: Path, device: torch.device, storage: str | None) -> Net
 
     Raises InputError where there is neither, StateError and CheckpointError.
     """
-    from hnas.export import load
+    from hnas.exchange.export import load
 
     if (source / "plan.toml").exists():
         from hnas.studies.run import open_run

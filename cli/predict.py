@@ -52,7 +52,7 @@ def predict(
 
     from hnas.data.sources.folders import decode
     from hnas.device import choose
-    from hnas.predict import likeliest, probabilities
+    from hnas.exchange.predict import likeliest, probabilities
 
     network = read_network(source, choose(device), storage)
     frame = network.model.frame

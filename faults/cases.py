@@ -194,7 +194,10 @@ def _full(lab: Lab) -> Iterator[Try]:
     for point in EXPORT[1:4:2]:
         with _disk(lab, f"full {point.match}") as disk:
             at = Point(
-                phase="export", target="hnas.export:write_atomic", match=point.match, when="before"
+                phase="export",
+                target="hnas.exchange.export:write_atomic",
+                match=point.match,
+                when="before",
             )
             full = {DISK: str(disk)}
             yield _export(lab, disk, at, "fill", 2, "No space left on device", good, **full)

@@ -33,7 +33,7 @@ from hnas.studies.watch import Watch
 if TYPE_CHECKING:
     import optuna
 
-    from hnas.export import Network
+    from hnas.exchange.export import Network
     from hnas.studies.search import Search
 
 RUNS = Path("runs")
@@ -83,7 +83,7 @@ class Found:
 
     def export(self, path: str | Path, device: str = "auto") -> tuple[Path, ...]:
         """Writes the winner as PATH.safetensors, PATH.json and PATH.py, which needs no hnas."""
-        from hnas.export import save, save_module
+        from hnas.exchange.export import save, save_module
 
         network = self.network(device)
         return (*save(network, Path(path)), save_module(Path(path)))

@@ -31,7 +31,7 @@ from hnas.cost.flops import plain_vit
 from hnas.data import Data, Split, prepare, test_images
 from hnas.device import describe, fits_memory
 from hnas.errors import BudgetError, InputError, MismatchError, StateError, StorageError
-from hnas.export import Network, load
+from hnas.exchange.export import Network, load
 from hnas.network.glit import Glit
 from hnas.network.supernet import Supernet, grow, inherit
 from hnas.persist.record import recorded

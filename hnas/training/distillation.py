@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hnas import export
 from hnas.data import Data
 from hnas.data.sources import functions
 from hnas.errors import InputError
+from hnas.exchange import export
 from hnas.rules import CODE, DistillationRules
 
 
@@ -38,7 +38,7 @@ class Teacher:
 
 
 def load_teacher(name: str, data: Data) -> Teacher:
-    """The teacher of a network file, or the torch.nn.Module or `hnas.export.Network` that
+    """The teacher of a network file, or the torch.nn.Module or `hnas.exchange.export.Network` that
     `module:function` returns.
 
     A network brings the normalisation of its images; a module takes them as the student does.
@@ -55,7 +55,7 @@ def load_teacher(name: str, data: Data) -> Teacher:
         module = found
     else:
         raise InputError(
-            f"{name}: must return a torch.nn.Module or a hnas.export.Network, "
+            f"{name}: must return a torch.nn.Module or a hnas.exchange.export.Network, "
             f"got {type(found).__name__}"
         )
     module.to(device).eval().requires_grad_(False)

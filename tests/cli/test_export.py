@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from hnas.cli.main import hnas
 from hnas.data import normalise
 from hnas.data.sources.load import load as load_images
-from hnas.export import load
+from hnas.exchange.export import load
 from hnas.studies.run import open_run
 from hnas.studies.status import read_status
 

@@ -12,8 +12,8 @@ from PIL import Image
 
 from hnas.cli.main import hnas
 from hnas.data.sources.load import load as load_images
-from hnas.export import load
-from hnas.predict import probabilities
+from hnas.exchange.export import load
+from hnas.exchange.predict import probabilities
 
 
 def predict(*args: object) -> Result:

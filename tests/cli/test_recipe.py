@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from hnas.cli.main import hnas
-from hnas.export import load
+from hnas.exchange.export import load
 from hnas.studies.run import open_run
 
 RECIPE = """

@@ -158,7 +158,7 @@ def test_another_local_head_from_the_plan_to_onnx(tmp_path: Path, tiny: Path, lo
     assert CliRunner().invoke(hnas, args, catch_exceptions=False).exit_code == 0
     import torch
 
-    from hnas.export import load
+    from hnas.exchange.export import load
 
     network = load(tmp_path / "net")
     assert network.model.frame.local == local

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from hnas.architecture.space import Frame
 from hnas.data import Data, normalise, prepare
 from hnas.errors import CheckpointError, InputError
-from hnas.export import Network, save
+from hnas.exchange.export import Network, save
 from hnas.network.glit import Glit
 from hnas.rules import AugmentRules, DataRules, DistillationRules, TrainingRules
 from hnas.training.distillation import distilled, load_teacher
@@ -105,7 +105,10 @@ def test_a_network_brings_its_own_normalisation(folder: Path, data: Data, name: 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("taught:number", "must return a torch.nn.Module or a hnas.export.Network, got int"),
+        (
+            "taught:number",
+            "must return a torch.nn.Module or a hnas.exchange.export.Network, got int",
+        ),
         ("taught:seven", r"must give logits \(2, 10\) for 2 images .*10 classes\), got \(2, 7\)"),
         ("taught:wide", r"must take float images \(B, 1, 8, 8\), as the data's; it raised Runtime"),
         ("taught:nobody", "has no function 'nobody'"),

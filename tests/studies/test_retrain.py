@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from hnas.errors import CheckpointError, MismatchError, StateError
-from hnas.export import Network, save
+from hnas.exchange.export import Network, save
 from hnas.network.glit import Glit
 from hnas.rules import DistillationRules
 from hnas.studies.plan import Plan

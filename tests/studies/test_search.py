@@ -21,7 +21,7 @@ from sqlalchemy.exc import OperationalError
 from hnas import data as images
 from hnas.cost.flops import cost, plain_vit
 from hnas.errors import CheckpointError, InputError, MismatchError, StateError, StorageError
-from hnas.export import Network, load, save
+from hnas.exchange.export import Network, load, save
 from hnas.network.glit import Glit
 from hnas.score import evaluate
 from hnas.studies.plan import override, to_toml

@@ -14,13 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from PIL import Image
 from strategies import spaces_and_archs
 
-from hnas import standalone
 from hnas.architecture.space import Frame, size_space
 from hnas.data import normalise
 from hnas.data.sources.folders import decode
-from hnas.export import Network, save, save_module
+from hnas.exchange import standalone
+from hnas.exchange.export import Network, save, save_module
+from hnas.exchange.predict import likeliest, probabilities
 from hnas.network.glit import Glit
-from hnas.predict import likeliest, probabilities
 
 FRAME = Frame(image=8, channels=3, patch=4, classes=3, d=12, M=3, N=3, heads=2)
 

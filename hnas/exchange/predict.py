@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from hnas.data import normalise
-from hnas.export import Network
+from hnas.exchange.export import Network
 
 
 @torch.inference_mode()

@@ -10,7 +10,7 @@ from strategies import spaces_and_archs
 
 from hnas.architecture.space import LOCALS, Frame, size_space
 from hnas.errors import CheckpointError, InputError
-from hnas.export import DESCRIBED, Network, load, save, save_onnx, save_pt2
+from hnas.exchange.export import DESCRIBED, Network, load, save, save_onnx, save_pt2
 from hnas.network.glit import Glit
 
 FRAME = Frame(image=8, channels=1, patch=4, classes=3, d=12, M=2, N=3)
@@ -146,6 +146,6 @@ def test_onnx_gives_the_same_logits(tmp_path, capfd, local):
 
 
 def test_onnx_says_which_package_it_misses(tmp_path, monkeypatch):
-    monkeypatch.setattr("hnas.export.find_spec", lambda name: None)
+    monkeypatch.setattr("hnas.exchange.export.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"needs the package 'onnx': pip install 'hnas\[onnx\]'"):
         save_onnx(network(), tmp_path / "net")

@@ -18,7 +18,7 @@ from strategies import frames, spaces_and_archs
 from hnas.architecture.arch import Arch, Block
 from hnas.architecture.space import Frame, distribution_space
 from hnas.errors import InputError
-from hnas.interop import load_glit_release, load_vit, load_weights, read_weights
+from hnas.exchange.import_weights import load_glit_release, load_vit, load_weights, read_weights
 from hnas.network.supernet import Supernet, inherit
 
 FRAME = Frame(image=12, channels=3, patch=4, classes=5, d=12, M=3, N=3, heads=2, activation="gelu")

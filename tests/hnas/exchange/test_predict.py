@@ -7,9 +7,9 @@ import torch
 
 from hnas.architecture.space import Frame
 from hnas.data import normalise
-from hnas.export import Network
+from hnas.exchange.export import Network
+from hnas.exchange.predict import likeliest, probabilities
 from hnas.network.glit import Glit
-from hnas.predict import likeliest, probabilities
 
 FRAME = Frame(image=8, channels=1, patch=4, classes=3, d=12, M=2, N=3)
 

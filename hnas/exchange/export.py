@@ -1,7 +1,7 @@
 """A network in files that hold all it needs.
 
 NAME.safetensors, NAME.json     the weights and all else: what hnas itself reads
-NAME.py                         loads these two without hnas (`hnas.standalone`)
+NAME.py                         loads these two without hnas (`hnas.exchange.standalone`)
 NAME.pt2, NAME.onnx             the network as a graph: torch.export's, ONNX
 """
 

@@ -1,0 +1,1 @@
+"""Networks in and out: files, a module without hnas, published weights, predictions."""
