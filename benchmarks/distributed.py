@@ -31,8 +31,8 @@ from hnas.network.supernet import Supernet
 from hnas.rules import AugmentRules
 from hnas.sampling import RULES
 from hnas.studies.plan import load_preset
-from hnas.training.distributed import ALONE, World, connect
 from hnas.training.loop import Epoch
+from hnas.training.processes import ALONE, World, connect
 from hnas.training.supernet import train_supernet
 
 PRESETS = ("digits", "fashion-mnist")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from hnas.training.distributed import World
+    from hnas.training.processes import World
 
 NAMES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """What a launcher sets in the environment."""
@@ -31,7 +31,7 @@ def run(command: click.Group) -> None:
     if not first:
         # A launcher passes Ctrl-C on to all: the first one ends in order, and these with it.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-    from hnas.training.distributed import connect
+    from hnas.training.processes import connect
 
     world = connect()
     if not first:
@@ -51,6 +51,6 @@ def launcher() -> tuple[str, ...]:
 
 def world() -> World:
     """The processes of the command that is running."""
-    from hnas.training.distributed import ALONE, World
+    from hnas.training.processes import ALONE, World
 
     return click.get_current_context().find_object(World) or ALONE

@@ -25,8 +25,8 @@ from hnas.studies.plan import Retrain
 from hnas.studies.run import Run
 from hnas.studies.scoring import weights_hash
 from hnas.training.distillation import Teacher, distilled, load_teacher
-from hnas.training.distributed import ALONE, World
 from hnas.training.loop import Epoch, load_trained, train
+from hnas.training.processes import ALONE, World
 
 KEY = re.compile(r"[0-9a-f]{12}")
 """What the files of a network are called."""

@@ -65,9 +65,9 @@ from hnas.studies.stage import (
 from hnas.studies.storage import close_storage, open_storage, open_study, storage_errors
 from hnas.studies.torchrun import images_job, supernet_job
 from hnas.studies.watch import Watch
-from hnas.training import micro
+from hnas.training import micro_batches
 from hnas.training.distillation import Teacher, load_teacher
-from hnas.training.distributed import ALONE, World
+from hnas.training.processes import ALONE, World
 from hnas.training.supernet import train_supernet
 
 HANDOFF = "handoff"

@@ -20,7 +20,7 @@ from hnas.persist.record import recorded
 from hnas.rules import AugmentRules, DataRules, TrainingRules
 from hnas.studies import retrain
 from hnas.studies.plan import Plan
-from hnas.training.distributed import World
+from hnas.training.processes import World
 from hnas.training.supernet import train_supernet
 
 

@@ -1,4 +1,4 @@
-"""What each process of `tests/hnas/test_distributed.py` runs, and a test by itself: `trained`.
+"""What each process of `tests/hnas/training/test_processes.py` runs, and a test by itself: `trained`.
 
 As torchrun starts them, by names in the environment; forked from one process that has imported all
 this, as ten imports of torch would take most of the time.
@@ -23,8 +23,8 @@ from hnas.data import prepare
 from hnas.network.glit import Glit
 from hnas.network.supernet import Supernet
 from hnas.rules import AugmentRules, DataRules, TrainingRules
-from hnas.training.distributed import World, connect
 from hnas.training.loop import train
+from hnas.training.processes import World, connect
 from hnas.training.supernet import train_supernet
 
 FRAME = Frame(image=8, channels=1, patch=4, classes=10, d=12, M=2, N=3)

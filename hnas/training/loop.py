@@ -26,8 +26,8 @@ from hnas.device import autocast, fits_memory, seeded
 from hnas.errors import CheckpointError, StateError
 from hnas.persist.difference import differences, listed
 from hnas.rules import AugmentRules, TrainingRules
-from hnas.training import checkpoint, micro
-from hnas.training.distributed import ALONE, World
+from hnas.training import checkpoint, micro_batches
+from hnas.training.processes import ALONE, World
 
 Losses = Callable[[Tensor, Tensor, int], Iterator[Tensor]]
 """(normalised images (B, C, image, image), targets, step) -> the step's losses, each computed when

@@ -14,7 +14,7 @@ from hnas.studies.plan import Plan
 from hnas.studies.run import begin_run
 from hnas.studies.search import Search
 from hnas.studies.torchrun import images_job, serve
-from hnas.training.distributed import World
+from hnas.training.processes import World
 
 
 @pytest.fixture

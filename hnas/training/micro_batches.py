@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from hnas.rules import TrainingRules
-from hnas.training.distributed import World
+from hnas.training.processes import World
 
 
 def count(rules: TrainingRules, batch: int) -> int:

@@ -21,8 +21,8 @@ from together import BROKEN, SHIFT, STOPS_AT, alone, trained
 from hnas.data import prepare
 from hnas.errors import InputError, StateError
 from hnas.rules import DataRules
-from hnas.training.distributed import ALONE, World
 from hnas.training.loop import train
+from hnas.training.processes import ALONE, World
 
 NAMES = ("plain", "everything", "uneven", "supernet uniform", "supernet sandwich", "resumed")
 TOLERANCE = {"rtol": 0.0, "atol": 2e-4}

@@ -11,8 +11,8 @@ from torch import nn
 
 from hnas.errors import InputError
 from hnas.rules import TrainingRules
-from hnas.training import micro
-from hnas.training.distributed import ALONE
+from hnas.training import micro_batches
+from hnas.training.processes import ALONE
 
 COUNT, SIZE = 4, 8
 
