@@ -133,7 +133,7 @@ def scoring(bench: Bench) -> None:
     from benchmarks.scoring import images, prepared, score_alone
     from hnas.architecture.arch import Arch
     from hnas.network.supernet import Supernet
-    from hnas.score import evaluate, scores, select
+    from hnas.scoring.score import evaluate, scores, select
     from hnas.studies.plan import load_preset
 
     plan = load_preset("digits" if bench.quick else "glit-small")

@@ -29,7 +29,7 @@ import torch
 from benchmarks.common import machine
 from benchmarks.ground import DIGITS, GROUNDS, Ground
 from hnas.network.glit import Glit
-from hnas.score import evaluate
+from hnas.scoring.score import evaluate
 from hnas.training.loop import train
 
 

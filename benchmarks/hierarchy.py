@@ -36,8 +36,8 @@ from hnas.architecture.space import Frame, Space, distribution_space, size_space
 from hnas.cost.flops import cost
 from hnas.network.supernet import Supernet
 from hnas.rules import AugmentRules, ScoreRules, TrainingRules
-from hnas.score import scores
-from hnas.scored import Score
+from hnas.scoring.record import Score
+from hnas.scoring.score import scores
 from hnas.studies.costs import Costs
 from hnas.studies.evolution import NSGA2
 from hnas.studies.proposer import starting_from

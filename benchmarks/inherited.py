@@ -22,7 +22,7 @@ from benchmarks.ground import Ground
 from hnas.network.supernet import Supernet
 from hnas.persist.record import recorded
 from hnas.rules import ScoreRules
-from hnas.score import scores
+from hnas.scoring.score import scores
 from hnas.training.supernet import train_supernet
 
 

@@ -3,7 +3,7 @@
     python -m benchmarks.levels [--quick] [--json FILE]
 
 Both stages of a preset are searched with a fake scorer; of each generation the most levels that
-`hnas.score` keeps for what is still to be scored, beside the M + 1 that there are. A level is
+`hnas.scoring.score` keeps for what is still to be scored, beside the M + 1 that there are. A level is
 images x T x d numbers of four bytes, for recalibration and held-out images together.
 """
 
@@ -19,8 +19,8 @@ import optuna
 from benchmarks.common import write_rows
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
-from hnas.score import branches
-from hnas.scored import Score
+from hnas.scoring.record import Score
+from hnas.scoring.score import branches
 from hnas.studies.costs import Costs
 from hnas.studies.fake import FakeScorer
 from hnas.studies.plan import Plan, load_preset

@@ -286,7 +286,7 @@ def _search(source: str, image: int) -> None:
     from hnas.data import prepare
     from hnas.network.glit import Glit
     from hnas.network.supernet import Supernet
-    from hnas.score import evaluate, scores
+    from hnas.scoring.score import evaluate, scores
     from hnas.training.supernet import train_supernet
 
     frame = Frame(image=image, channels=3, patch=image // 7, classes=10, d=12, M=1, N=3)

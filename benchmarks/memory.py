@@ -91,7 +91,7 @@ def training_step(plan: Plan, batch: int, device: str) -> None:
 def scoring(plan: Plan, rules: ScoreRules, held_out: int, device: str) -> None:
     from benchmarks.scoring import images
     from hnas.network.supernet import Supernet
-    from hnas.score import Room, scores
+    from hnas.scoring.score import Room, scores
 
     space = space_of(plan)
     net = Supernet(space).reset(0).to(device)

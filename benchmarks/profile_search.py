@@ -23,9 +23,9 @@ from unittest import mock
 import optuna
 
 from benchmarks.common import write_rows
-from hnas import score
 from hnas.cost.flops import cost
 from hnas.device import choose
+from hnas.scoring import score
 from hnas.studies import stage
 from hnas.studies.encoding import decode, distributions
 from hnas.studies.evolution import NSGA2

@@ -27,8 +27,8 @@ from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame, distribution_space
 from hnas.network.supernet import Supernet
 from hnas.rules import ScoreRules
-from hnas.score import scores
-from hnas.scored import Score
+from hnas.scoring.record import Score
+from hnas.scoring.score import scores
 from hnas.studies.fake import FakeScorer
 from hnas.studies.plan import load_preset
 from hnas.studies.stage import SearchRules, run_stage

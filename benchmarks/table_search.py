@@ -24,7 +24,7 @@ from benchmarks.ground import DIGITS
 from benchmarks.ground_truth import Row, complete, read, table
 from hnas.architecture.arch import Arch
 from hnas.cost.flops import cost
-from hnas.scored import Score
+from hnas.scoring.record import Score
 from hnas.studies.costs import Costs
 from hnas.studies.evolution import NSGA2
 from hnas.studies.hypervolume import hypervolume

@@ -49,7 +49,7 @@ COMMIT = "sqlalchemy.engine.default:DefaultDialect.do_commit"
 EXECUTE = "sqlalchemy.engine.default:DefaultDialect.do_execute"
 BULK = "sqlalchemy.engine.default:DefaultDialect.do_executemany"
 ATTRIBUTE = "optuna.study.study:Study.set_user_attr"
-SCORE = "hnas.score:_score"
+SCORE = "hnas.scoring.score:_score"
 REPLACE, SYNC = "os:replace", "os:fsync"
 BEFORE, AFTER = "before", "after"
 

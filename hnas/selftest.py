@@ -13,7 +13,7 @@ from hnas.data import normalise, prepare
 from hnas.device import autocast
 from hnas.network.supernet import Supernet
 from hnas.rules import AugmentRules, DataRules, ScoreRules, TrainingRules
-from hnas.score import recalibrate, scores
+from hnas.scoring.score import recalibrate, scores
 from hnas.training.loop import Epoch
 from hnas.training.supernet import train_supernet
 

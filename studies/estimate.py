@@ -1,6 +1,6 @@
 """How long a plan will take and how much memory, from a few steps of it on the device.
 
-The steps are the search's own (`hnas.training`, `hnas.score.scores`) on random images, so nothing
+The steps are the search's own (`hnas.training`, `hnas.scoring.score.scores`) on random images, so nothing
 is read or kept. Augmentation, optimiser and scoring are in it; reading the images, checkpoints and
 the studies' storage are not.
 """
@@ -24,7 +24,7 @@ from hnas.data.sources.survey import Survey
 from hnas.network.glit import Glit
 from hnas.network.supernet import Supernet
 from hnas.rules import AugmentRules, TrainingRules
-from hnas.score import scores
+from hnas.scoring.score import scores
 from hnas.studies.plan import Plan
 from hnas.studies.proposal import parts
 from hnas.studies.strategies import stages

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from hnas.architecture.arch import Arch, Block
 from hnas.architecture.space import Frame
-from hnas.scored import Score
+from hnas.scoring.record import Score
 
 
 @dataclass(frozen=True, kw_only=True)

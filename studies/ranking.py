@@ -21,7 +21,7 @@ from hnas.architecture.space import Space
 from hnas.cost.flops import cost
 from hnas.device import describe
 from hnas.errors import InputError, MismatchError, StateError
-from hnas.scored import Score
+from hnas.scoring.record import Score
 from hnas.studies.agreement import DRAWS, Agreement, agreement
 from hnas.studies.costs import Costs
 from hnas.studies.figures import COLOURS, MARKERS, panels, save

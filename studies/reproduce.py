@@ -17,8 +17,8 @@ from hnas.architecture.arch import Arch
 from hnas.data import Data
 from hnas.device import describe
 from hnas.errors import MismatchError, StateError
-from hnas.score import evaluate
-from hnas.scored import Score
+from hnas.scoring.record import Score
+from hnas.scoring.score import evaluate
 from hnas.studies.environment import changed, versions
 from hnas.studies.retrain import stored_network
 from hnas.studies.run import Run

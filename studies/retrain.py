@@ -20,7 +20,7 @@ from hnas.errors import InputError, MismatchError, StateError
 from hnas.network.glit import Glit
 from hnas.persist.record import later, recorded
 from hnas.rules import AugmentRules, DistillationRules, TrainingRules
-from hnas.score import evaluate
+from hnas.scoring.score import evaluate
 from hnas.studies.plan import Retrain
 from hnas.studies.run import Run
 from hnas.studies.scoring import weights_hash

@@ -11,8 +11,8 @@ from hnas.architecture.arch import Arch
 from hnas.data import Data
 from hnas.network.supernet import Supernet
 from hnas.rules import ScoreRules
-from hnas.score import Room, scores, select
-from hnas.scored import Score
+from hnas.scoring.record import Score
+from hnas.scoring.score import Room, scores, select
 
 
 class SupernetScorer:

@@ -35,7 +35,7 @@ from hnas.exchange.export import Network, load
 from hnas.network.glit import Glit
 from hnas.network.supernet import Supernet, grow, inherit
 from hnas.persist.record import recorded
-from hnas.score import evaluate
+from hnas.scoring.score import evaluate
 from hnas.studies.by_workers import ByWorkers
 from hnas.studies.costs import OBJECTIVES, Costs
 from hnas.studies.environment import changed, versions

@@ -26,7 +26,7 @@ from hnas.architecture.space import Space
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.persist.difference import differences, listed
 from hnas.persist.record import recorded
-from hnas.scored import Score
+from hnas.scoring.record import Score
 from hnas.studies.costs import Costs, minimised, point
 from hnas.studies.evolution import NSGA2
 from hnas.studies.hypervolume import hypervolume, pareto

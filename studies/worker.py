@@ -26,7 +26,7 @@ from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
 from hnas.errors import MismatchError, StateError, StorageError
 from hnas.persist.difference import differences, listed
-from hnas.scored import Score
+from hnas.scoring.record import Score
 from hnas.studies.by_workers import Pause
 from hnas.studies.costs import Spent, values
 from hnas.studies.queue import (

@@ -9,7 +9,7 @@ from hnas.data import prepare
 from hnas.network.glit import Glit
 from hnas.network.supernet import Supernet
 from hnas.rules import AugmentRules, DataRules, DistillationRules, ScoreRules, TrainingRules
-from hnas.score import recalibrate, scores
+from hnas.scoring.score import recalibrate, scores
 from hnas.training.distillation import distilled
 from hnas.training.loop import train
 from hnas.training.supernet import train_supernet

@@ -18,7 +18,7 @@ from fake_latency import fake_table
 from hnas.architecture.arch import Arch
 from hnas.cost.block_latency import measure
 from hnas.errors import BudgetError, MismatchError, StateError
-from hnas.scored import Score
+from hnas.scoring.record import Score
 from hnas.studies.costs import OBJECTIVES, Costs
 from hnas.studies.evolution import elites
 from hnas.studies.fake import FakeScorer

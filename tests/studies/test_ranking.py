@@ -14,7 +14,7 @@ import torch
 
 from hnas.cost.flops import cost
 from hnas.errors import InputError, MismatchError, StateError
-from hnas.score import evaluate
+from hnas.scoring.score import evaluate
 from hnas.studies.agreement import agreement
 from hnas.studies.costs import Costs
 from hnas.studies.ranking import Ranking, RankRules, draw, rank

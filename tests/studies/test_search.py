@@ -23,7 +23,7 @@ from hnas.cost.flops import cost, plain_vit
 from hnas.errors import CheckpointError, InputError, MismatchError, StateError, StorageError
 from hnas.exchange.export import Network, load, save
 from hnas.network.glit import Glit
-from hnas.score import evaluate
+from hnas.scoring.score import evaluate
 from hnas.studies.plan import override, to_toml
 from hnas.studies.run import Run, begin_run
 from hnas.studies.search import HANDOFF, Search

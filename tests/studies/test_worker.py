@@ -25,7 +25,7 @@ from postgres import new_database, served
 from hnas.architecture.space import Frame, distribution_space
 from hnas.cost.flops import cost
 from hnas.errors import InputError, MismatchError, StateError
-from hnas.scored import Score
+from hnas.scoring.record import Score
 from hnas.studies.by_workers import ByWorkers, _Signs
 from hnas.studies.costs import Costs
 from hnas.studies.fake import FakeScorer

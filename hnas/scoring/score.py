@@ -24,7 +24,7 @@ from hnas.device import autocast, is_out_of_memory
 from hnas.errors import StateError
 from hnas.network.supernet import Norm, Statistics, Supernet
 from hnas.rules import ScoreRules
-from hnas.scored import Score
+from hnas.scoring.record import Score
 
 
 def select(data: Data, rules: ScoreRules) -> tuple[Tensor, Images]:

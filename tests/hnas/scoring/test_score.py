@@ -14,7 +14,7 @@ from hnas.data import Data, Images, normalise
 from hnas.errors import InputError, StateError
 from hnas.network.supernet import Supernet
 from hnas.rules import ScoreRules
-from hnas.score import Room, evaluate, recalibrate, scores, select
+from hnas.scoring.score import Room, evaluate, recalibrate, scores, select
 
 FRAME = Frame(image=8, channels=1, patch=4, classes=3, d=12, M=4, N=3)
 RULES = ScoreRules(recalibration=16, batch=10)
