@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from benchmarks.common import Row, alternate, compare, main
 from hnas.data import augment, mix
 from hnas.network.glit import Glit
-from hnas.rules import AugmentRules
+from hnas.settings import AugmentRules
 from hnas.studies.plan import Plan, load_preset
 from hnas.training.loop import Trainer
 

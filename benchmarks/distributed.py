@@ -28,8 +28,8 @@ from benchmarks.common import write_rows
 from hnas.cost.flops import cost
 from hnas.data import Data, Images
 from hnas.network.supernet import Supernet
-from hnas.rules import AugmentRules
 from hnas.sampling import RULES
+from hnas.settings import AugmentRules
 from hnas.studies.plan import load_preset
 from hnas.training.loop import Epoch
 from hnas.training.processes import ALONE, World, connect

@@ -35,9 +35,9 @@ from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame, Space, distribution_space, size_space
 from hnas.cost.flops import cost
 from hnas.network.supernet import Supernet
-from hnas.rules import AugmentRules, ScoreRules, TrainingRules
 from hnas.scoring.record import Score
 from hnas.scoring.score import scores
+from hnas.settings import AugmentRules, ScoreRules, TrainingRules
 from hnas.studies.costs import Costs
 from hnas.studies.evolution import NSGA2
 from hnas.studies.proposer import starting_from

@@ -21,8 +21,8 @@ from benchmarks.common import machine
 from benchmarks.ground import Ground
 from hnas.network.supernet import Supernet
 from hnas.persist.record import recorded
-from hnas.rules import ScoreRules
 from hnas.scoring.score import scores
+from hnas.settings import ScoreRules
 from hnas.training.supernet import train_supernet
 
 

@@ -32,7 +32,7 @@ from benchmarks.common import write_rows
 from benchmarks.memory import resident
 from hnas.architecture.space import Frame, distribution_space
 from hnas.cost.flops import cost
-from hnas.rules import AugmentRules, DataRules, ScoreRules, TrainingRules
+from hnas.settings import AugmentRules, DataRules, ScoreRules, TrainingRules
 from hnas.studies.plan import load_preset
 
 if TYPE_CHECKING:

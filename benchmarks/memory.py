@@ -24,7 +24,7 @@ from benchmarks.common import write_rows
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
 from hnas.cost.flops import block_cost
-from hnas.rules import ScoreRules
+from hnas.settings import ScoreRules
 from hnas.studies.plan import PRESETS, Plan, load_preset
 
 HELD_OUT = {"digits": 287, "fashion-mnist": 1000, "cifar10": 5000}

@@ -26,9 +26,9 @@ from benchmarks.search import COSTS, FRAME, POPULATION, files, spaces, study
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame, distribution_space
 from hnas.network.supernet import Supernet
-from hnas.rules import ScoreRules
 from hnas.scoring.record import Score
 from hnas.scoring.score import scores
+from hnas.settings import ScoreRules
 from hnas.studies.fake import FakeScorer
 from hnas.studies.plan import load_preset
 from hnas.studies.stage import SearchRules, run_stage

@@ -15,9 +15,9 @@ from hnas.cost.flops import cost
 from hnas.data import Data, Images, normalise
 from hnas.network.glit import Glit
 from hnas.network.supernet import Supernet
-from hnas.rules import ScoreRules
 from hnas.scoring.record import Score
 from hnas.scoring.score import evaluate, scores, select
+from hnas.settings import ScoreRules
 from hnas.studies.costs import Costs
 from hnas.studies.evolution import elites, propose
 from hnas.studies.fake import FakeScorer

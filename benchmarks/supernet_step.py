@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from benchmarks.common import Row, alternate, compare, main
 from hnas.architecture.space import Space
 from hnas.network.supernet import Supernet
-from hnas.rules import TrainingRules
+from hnas.settings import TrainingRules
 from hnas.studies.plan import Plan, load_preset
 from hnas.training.loop import Trainer
 

@@ -12,8 +12,8 @@ from hnas.architecture.space import Frame, size_space
 from hnas.data import normalise, prepare
 from hnas.device import autocast
 from hnas.network.supernet import Supernet
-from hnas.rules import AugmentRules, DataRules, ScoreRules, TrainingRules
 from hnas.scoring.score import recalibrate, scores
+from hnas.settings import AugmentRules, DataRules, ScoreRules, TrainingRules
 from hnas.training.loop import Epoch
 from hnas.training.supernet import train_supernet
 

@@ -23,8 +23,8 @@ from hnas.data import Data, Images, steps
 from hnas.data.sources.survey import Survey
 from hnas.network.glit import Glit
 from hnas.network.supernet import Supernet
-from hnas.rules import AugmentRules, TrainingRules
 from hnas.scoring.score import scores
+from hnas.settings import AugmentRules, TrainingRules
 from hnas.studies.plan import Plan
 from hnas.studies.proposal import parts
 from hnas.studies.strategies import stages

@@ -23,7 +23,14 @@ from hnas.architecture.space import Frame, Space, distribution_space, size_space
 from hnas.cost.flops import cost
 from hnas.cost.latency_table import LatencyTable, milliseconds
 from hnas.errors import BudgetError, InputError
-from hnas.rules import CODE, AugmentRules, DataRules, DistillationRules, ScoreRules, TrainingRules
+from hnas.settings import (
+    CODE,
+    AugmentRules,
+    DataRules,
+    DistillationRules,
+    ScoreRules,
+    TrainingRules,
+)
 from hnas.studies.costs import OBJECTIVES, Costs
 
 PRESETS = ("digits", "fashion-mnist", "cifar10", "glit-tiny", "glit-small", "glit-base")

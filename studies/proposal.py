@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from hnas.architecture.space import Frame
 from hnas.cost.flops import plain_vit
 from hnas.data.sources.survey import Survey
-from hnas.rules import AugmentRules, DataRules, ScoreRules, TrainingRules
+from hnas.settings import AugmentRules, DataRules, ScoreRules, TrainingRules
 from hnas.studies.plan import Plan, Retrain, Search, Stage1, Stage2, to_toml
 
 N = 3

@@ -19,8 +19,8 @@ from hnas.data import Data
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.network.glit import Glit
 from hnas.persist.record import later, recorded
-from hnas.rules import AugmentRules, DistillationRules, TrainingRules
 from hnas.scoring.score import evaluate
+from hnas.settings import AugmentRules, DistillationRules, TrainingRules
 from hnas.studies.plan import Retrain
 from hnas.studies.run import Run
 from hnas.studies.scoring import weights_hash

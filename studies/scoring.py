@@ -10,9 +10,9 @@ from torch import Tensor
 from hnas.architecture.arch import Arch
 from hnas.data import Data
 from hnas.network.supernet import Supernet
-from hnas.rules import ScoreRules
 from hnas.scoring.record import Score
 from hnas.scoring.score import Room, scores, select
+from hnas.settings import ScoreRules
 
 
 class SupernetScorer:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
-from hnas.rules import TrainingRules
+from hnas.settings import TrainingRules
 from hnas.studies.evolution import NSGA2
 from hnas.studies.plan import Plan
 from hnas.studies.proposer import Proposer

@@ -17,7 +17,7 @@ from hnas.data import Data, prepare
 from hnas.errors import InputError
 from hnas.network.supernet import Supernet
 from hnas.persist.record import recorded
-from hnas.rules import AugmentRules, DataRules, TrainingRules
+from hnas.settings import AugmentRules, DataRules, TrainingRules
 from hnas.studies import retrain
 from hnas.studies.plan import Plan
 from hnas.training.processes import World

@@ -22,7 +22,7 @@ from hnas.architecture.space import Frame, distribution_space
 from hnas.data import prepare
 from hnas.network.glit import Glit
 from hnas.network.supernet import Supernet
-from hnas.rules import AugmentRules, DataRules, TrainingRules
+from hnas.settings import AugmentRules, DataRules, TrainingRules
 from hnas.training.loop import train
 from hnas.training.processes import World, connect
 from hnas.training.supernet import train_supernet

@@ -7,7 +7,7 @@ from functools import partial
 
 import torch
 
-from hnas.rules import AugmentRules
+from hnas.settings import AugmentRules
 
 
 def augment(pixels: torch.Tensor, rules: AugmentRules, *, seed: int) -> torch.Tensor:

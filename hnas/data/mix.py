@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hnas.rules import TrainingRules
+from hnas.settings import TrainingRules
 
 
 def mix(

@@ -13,7 +13,7 @@ from hnas.data.on_disk import Stored
 from hnas.data.sources.load import load
 from hnas.data.split import Split, split
 from hnas.errors import MismatchError
-from hnas.rules import DataRules
+from hnas.settings import DataRules
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hnas.errors import InputError, MismatchError
-from hnas.rules import DataRules
+from hnas.settings import DataRules
 
 Index: TypeAlias = npt.NDArray[np.int64]
 PARTS = ("train", "held_out", "test")

@@ -23,8 +23,8 @@ from hnas.data import Data, Images, fetch, normalise
 from hnas.device import autocast, is_out_of_memory
 from hnas.errors import StateError
 from hnas.network.supernet import Norm, Statistics, Supernet
-from hnas.rules import ScoreRules
 from hnas.scoring.record import Score
+from hnas.settings import ScoreRules
 
 
 def select(data: Data, rules: ScoreRules) -> tuple[Tensor, Images]:

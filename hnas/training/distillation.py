@@ -17,7 +17,7 @@ from hnas.data import Data
 from hnas.data.sources import functions
 from hnas.errors import InputError
 from hnas.exchange import export
-from hnas.rules import CODE, DistillationRules
+from hnas.settings import CODE, DistillationRules
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -25,7 +25,7 @@ from hnas.data import Data, augment, batches, fetch, mix, normalise, steps
 from hnas.device import autocast, fits_memory, seeded
 from hnas.errors import CheckpointError, StateError
 from hnas.persist.difference import differences, listed
-from hnas.rules import AugmentRules, TrainingRules
+from hnas.settings import AugmentRules, TrainingRules
 from hnas.training import checkpoint, micro_batches
 from hnas.training.processes import ALONE, World
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
-from hnas.rules import TrainingRules
+from hnas.settings import TrainingRules
 from hnas.training.processes import World
 
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from hnas.data import Data
 from hnas.network.supernet import Supernet
-from hnas.rules import AugmentRules, TrainingRules
 from hnas.sampling import RULES
+from hnas.settings import AugmentRules, TrainingRules
 from hnas.training.loop import train
 
 

@@ -8,8 +8,8 @@ from hnas.architecture.space import Frame, size_space
 from hnas.data import prepare
 from hnas.network.glit import Glit
 from hnas.network.supernet import Supernet
-from hnas.rules import AugmentRules, DataRules, DistillationRules, ScoreRules, TrainingRules
 from hnas.scoring.score import recalibrate, scores
+from hnas.settings import AugmentRules, DataRules, DistillationRules, ScoreRules, TrainingRules
 from hnas.training.distillation import distilled
 from hnas.training.loop import train
 from hnas.training.supernet import train_supernet

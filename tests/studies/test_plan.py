@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hnas.architecture.arch import Arch, Block
 from hnas.architecture.space import Frame
 from hnas.errors import BudgetError, InputError
-from hnas.rules import AugmentRules, DataRules, ScoreRules, TrainingRules
+from hnas.settings import AugmentRules, DataRules, ScoreRules, TrainingRules
 from hnas.studies.plan import (
     PRESETS,
     Handoff,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hnas.cost.flops import cost
 from hnas.data import Survey, split
 from hnas.errors import BudgetError
-from hnas.rules import DataRules
+from hnas.settings import DataRules
 from hnas.studies.plan import from_toml, load_preset
 from hnas.studies.proposal import MEANS, grid, kernels_for, parts, propose, size
 

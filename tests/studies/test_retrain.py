@@ -12,7 +12,7 @@ import torch
 from hnas.errors import CheckpointError, MismatchError, StateError
 from hnas.exchange.export import Network, save
 from hnas.network.glit import Glit
-from hnas.rules import DistillationRules
+from hnas.settings import DistillationRules
 from hnas.studies.plan import Plan
 from hnas.studies.retrain import network_of
 from hnas.studies.run import Run, begin_run

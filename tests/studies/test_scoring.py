@@ -4,7 +4,7 @@ import torch
 from hnas.architecture.space import Frame, distribution_space
 from hnas.data import Data, Images
 from hnas.network.supernet import Supernet
-from hnas.rules import ScoreRules
+from hnas.settings import ScoreRules
 from hnas.studies.scoring import SupernetScorer
 
 FRAME = Frame(image=8, channels=1, patch=4, classes=2, d=12, M=2, N=3)

@@ -14,7 +14,7 @@ import torch
 
 from hnas.data.images import CHANNELS, Images, Source
 from hnas.errors import InputError
-from hnas.rules import CODE
+from hnas.settings import CODE
 
 RETURNS = (
     "a hnas.data.Source or (train_images, train_labels[, test_images, test_labels]) "

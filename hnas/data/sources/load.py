@@ -12,7 +12,7 @@ from hnas.data.images import CHANNELS, Images, Source, fit
 from hnas.data.on_disk import Stored
 from hnas.data.sources import cifar, folders, functions, idx, pack
 from hnas.errors import InputError
-from hnas.rules import CODE
+from hnas.settings import CODE
 
 DIGITS = "digits"
 

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 
 from hnas.data import augment
 from hnas.errors import InputError
-from hnas.rules import AugmentRules
+from hnas.settings import AugmentRules
 
 EVERYTHING = AugmentRules(
     crop=0.3, shift=2, flip=True, rotate=15, randaugment=9, erase=0.5, erase_noise=True

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hnas.data import mix
-from hnas.rules import TrainingRules
+from hnas.settings import TrainingRules
 
 CLASSES = 4
 LABELS = torch.tensor([0, 1, 2, 3, 3, 0])

@@ -9,7 +9,7 @@ import hnas.data as data
 from hnas.data import Data, prepare
 from hnas.data.prepare import statistics
 from hnas.errors import InputError, MismatchError
-from hnas.rules import DataRules
+from hnas.settings import DataRules
 
 DIGITS = DataRules(source="digits")
 

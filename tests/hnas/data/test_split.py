@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hnas.data import Split, split
 from hnas.errors import InputError, MismatchError
-from hnas.rules import DataRules
+from hnas.settings import DataRules
 
 LABELS = np.arange(100, dtype=np.int64) % 4
 

@@ -13,8 +13,8 @@ from hnas.architecture.space import LOCALS, Frame, distribution_space, size_spac
 from hnas.data import Data, Images, normalise
 from hnas.errors import InputError, StateError
 from hnas.network.supernet import Supernet
-from hnas.rules import ScoreRules
 from hnas.scoring.score import Room, evaluate, recalibrate, scores, select
+from hnas.settings import ScoreRules
 
 FRAME = Frame(image=8, channels=1, patch=4, classes=3, d=12, M=4, N=3)
 RULES = ScoreRules(recalibration=16, batch=10)

@@ -12,7 +12,7 @@ from hnas.data import Data, normalise, prepare
 from hnas.errors import CheckpointError, InputError
 from hnas.exchange.export import Network, save
 from hnas.network.glit import Glit
-from hnas.rules import AugmentRules, DataRules, DistillationRules, TrainingRules
+from hnas.settings import AugmentRules, DataRules, DistillationRules, TrainingRules
 from hnas.training.distillation import distilled, load_teacher
 from hnas.training.loop import train
 

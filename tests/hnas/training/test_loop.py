@@ -14,8 +14,8 @@ from hnas.data import batches, normalise, prepare, steps
 from hnas.errors import CheckpointError, StateError
 from hnas.network.glit import Glit
 from hnas.network.supernet import Supernet
-from hnas.rules import AugmentRules, DataRules, DistillationRules, TrainingRules
 from hnas.sampling import RULES as SUBNETS
+from hnas.settings import AugmentRules, DataRules, DistillationRules, TrainingRules
 from hnas.training.distillation import distilled
 from hnas.training.loop import adamw, learning_rate, train
 from hnas.training.supernet import train_supernet

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from hnas.errors import InputError
-from hnas.rules import TrainingRules
+from hnas.settings import TrainingRules
 from hnas.training import micro_batches
 from hnas.training.processes import ALONE
 

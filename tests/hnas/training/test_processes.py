@@ -20,7 +20,7 @@ from together import BROKEN, SHIFT, STOPS_AT, alone, trained
 
 from hnas.data import prepare
 from hnas.errors import InputError, StateError
-from hnas.rules import DataRules
+from hnas.settings import DataRules
 from hnas.training.loop import train
 from hnas.training.processes import ALONE, World
 

@@ -23,7 +23,7 @@ from hnas.data.sources import survey
 from hnas.data.sources.pack import check, open_pack
 from hnas.data.sources.packing import Packed, pack
 from hnas.errors import HnasError, InputError, StateError
-from hnas.rules import DataRules
+from hnas.settings import DataRules
 
 SIDE, CHANNELS = 8, 3
 BYTES = CHANNELS * SIDE**2

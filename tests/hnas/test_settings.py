@@ -2,7 +2,7 @@ import pytest
 
 from hnas.errors import InputError
 from hnas.persist.record import recorded
-from hnas.rules import AugmentRules, TrainingRules
+from hnas.settings import AugmentRules, TrainingRules
 
 FIRST = {
     "epochs": 3,
