@@ -23,8 +23,8 @@ import numpy as np
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
 from hnas.device import choose, describe
-from hnas.studies.costs import Costs, minimised
-from hnas.studies.hypervolume import hypervolume
+from hnas.studies.objective.costs import Costs, minimised
+from hnas.studies.objective.pareto import hypervolume
 from hnas.studies.run import open_run
 from hnas.studies.scoring import SupernetScorer
 from hnas.studies.search import Search

@@ -38,8 +38,8 @@ from hnas.network.supernet import Supernet
 from hnas.scoring.record import Score
 from hnas.scoring.score import scores
 from hnas.settings import AugmentRules, ScoreRules, TrainingRules
-from hnas.studies.costs import Costs
 from hnas.studies.evolution import NSGA2
+from hnas.studies.objective.costs import Costs
 from hnas.studies.proposer import starting_from
 from hnas.studies.stage import SearchRules, best_by_score, front, run_stage
 from hnas.studies.storage import Record, open_study, quiet

@@ -21,8 +21,8 @@ from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
 from hnas.scoring.record import Score
 from hnas.scoring.score import branches
-from hnas.studies.costs import Costs
 from hnas.studies.fake import FakeScorer
+from hnas.studies.objective.costs import Costs
 from hnas.studies.plan import Plan, load_preset
 from hnas.studies.stage import SearchRules, run_stage
 

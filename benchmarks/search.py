@@ -23,10 +23,10 @@ from benchmarks.common import Row, compare, main
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame, Space, distribution_space, size_space
 from hnas.cost.flops import cost
-from hnas.studies.costs import Costs
 from hnas.studies.encoding import distributions
 from hnas.studies.evolution import NSGA2
 from hnas.studies.fake import FakeScorer
+from hnas.studies.objective.costs import Costs
 from hnas.studies.stage import SearchRules, TrialEvent, _conditions, run_stage
 from hnas.studies.storage import Record, close_storage, open_storage, open_study, write_trial
 

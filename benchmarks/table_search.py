@@ -25,9 +25,9 @@ from benchmarks.ground_truth import Row, complete, read, table
 from hnas.architecture.arch import Arch
 from hnas.cost.flops import cost
 from hnas.scoring.record import Score
-from hnas.studies.costs import Costs
 from hnas.studies.evolution import NSGA2
-from hnas.studies.hypervolume import hypervolume
+from hnas.studies.objective.costs import Costs
+from hnas.studies.objective.pareto import hypervolume
 from hnas.studies.proposer import Proposer
 from hnas.studies.random_search import RANDOM
 from hnas.studies.spos import SPOS

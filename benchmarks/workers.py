@@ -29,8 +29,8 @@ from benchmarks.common import write_rows
 from hnas.architecture.space import Frame, Space, distribution_space, size_space
 from hnas.cost.flops import cost
 from hnas.studies.by_workers import ByWorkers
-from hnas.studies.costs import Costs
 from hnas.studies.fake import FakeScorer
+from hnas.studies.objective.costs import Costs
 from hnas.studies.plan import load_preset
 from hnas.studies.queue import Call, announce, dismiss
 from hnas.studies.stage import Scorer, SearchRules, run_stage

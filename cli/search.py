@@ -25,7 +25,7 @@ from hnas.cli.options import (
 from hnas.cli.proposal import confirmed, propose_plan, show_proposal
 from hnas.cli.render import arch_drawing, command, front_table, networks_table, result_tables, short
 from hnas.errors import BudgetError
-from hnas.studies.costs import OBJECTIVES
+from hnas.studies.objective.costs import OBJECTIVES
 from hnas.studies.plan import (
     PRESETS,
     STRATEGIES,

@@ -17,7 +17,7 @@ from optuna.trial import TrialState
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
 from hnas.errors import StateError
-from hnas.studies.costs import Costs
+from hnas.studies.objective.costs import Costs
 from hnas.studies.queue import ERROR, Seen, look, put, put_back, withdraw
 from hnas.studies.stage import Scorer
 from hnas.studies.storage import Record, records, storage_errors, waiting_trial

@@ -26,8 +26,8 @@ from scipy.stats import binomtest, rankdata
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
 from hnas.errors import InputError
-from hnas.studies.costs import Costs
 from hnas.studies.importances import Importances, importances
+from hnas.studies.objective.costs import Costs
 from hnas.studies.searched import Searched
 from hnas.studies.stage import best_by_score, front
 from hnas.studies.storage import Record

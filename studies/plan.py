@@ -31,7 +31,7 @@ from hnas.settings import (
     ScoreRules,
     TrainingRules,
 )
-from hnas.studies.costs import OBJECTIVES, Costs
+from hnas.studies.objective.costs import OBJECTIVES, Costs
 
 PRESETS = ("digits", "fashion-mnist", "cifar10", "glit-tiny", "glit-small", "glit-base")
 """The plans that come with hnas."""
@@ -171,7 +171,7 @@ class Search:
     are minimised, any where they are not."""
     seed: int = 0
     objective: str = "flops"
-    """What is minimised while accuracy is maximised: one of `hnas.studies.costs.OBJECTIVES`."""
+    """What is minimised while accuracy is maximised: one of `hnas.studies.objective.costs.OBJECTIVES`."""
     latency: str = field(default="", metadata={"read": parse_latency})
     """Longest time of one batch on the device that searches, as "2.5ms"; empty: that of the
     all-global network, or if it is more the mean of stage 1's, where latency is minimised, any

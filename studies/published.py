@@ -10,8 +10,8 @@ from importlib import resources
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
 from hnas.cost.flops import Cost, cost
-from hnas.studies.costs import Costs
 from hnas.studies.findings import Findings, describe
+from hnas.studies.objective.costs import Costs
 from hnas.studies.plan import load_preset, parse_flops
 
 FOUND = "GLiT-Tiny (release)"

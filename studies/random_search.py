@@ -9,8 +9,8 @@ import numpy as np
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
-from hnas.studies.costs import Costs
 from hnas.studies.evolution import TRIES, others
+from hnas.studies.objective.costs import Costs
 from hnas.studies.proposer import Proposer, new_within
 from hnas.studies.storage import Record
 

@@ -37,9 +37,9 @@ from hnas.network.supernet import Supernet, grow, inherit
 from hnas.persist.record import recorded
 from hnas.scoring.score import evaluate
 from hnas.studies.by_workers import ByWorkers
-from hnas.studies.costs import OBJECTIVES, Costs
 from hnas.studies.environment import changed, versions
 from hnas.studies.latency_measurement import latency_table
+from hnas.studies.objective.costs import OBJECTIVES, Costs
 from hnas.studies.plan import Retrain
 from hnas.studies.proposer import starting_from
 from hnas.studies.queue import Call, announce, check_shared, dismiss, is_shared

@@ -8,8 +8,8 @@ from typing import Any
 
 from hnas.architecture.space import BlockSpace, Frame, Space
 from hnas.errors import InputError, StateError
-from hnas.studies.costs import OBJECTIVES, Costs
 from hnas.studies.latencies import FILE, read_measured
+from hnas.studies.objective.costs import OBJECTIVES, Costs
 from hnas.studies.run import Run
 from hnas.studies.status import read_studies
 from hnas.studies.storage import Record, Snapshot

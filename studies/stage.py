@@ -27,9 +27,9 @@ from hnas.errors import InputError, MismatchError, StateError
 from hnas.persist.difference import differences, listed
 from hnas.persist.record import recorded
 from hnas.scoring.record import Score
-from hnas.studies.costs import Costs, minimised, point
 from hnas.studies.evolution import NSGA2
-from hnas.studies.hypervolume import hypervolume, pareto
+from hnas.studies.objective.costs import Costs, minimised, point
+from hnas.studies.objective.pareto import hypervolume, pareto
 from hnas.studies.proposer import Proposer
 from hnas.studies.queue import withdraw
 from hnas.studies.storage import Record, records, storage_errors, write_trial
@@ -114,7 +114,7 @@ class TrialEvent:
     best_macs: int
     """What the best costs, the cheapest of equals."""
     hypervolume: float
-    """Of the study so far: `hnas.studies.hypervolume`, 0 to 1."""
+    """Of the study so far: `hnas.studies.objective.pareto`, 0 to 1."""
     done: int
     """Trials the study has with this one."""
     trials: int

@@ -37,8 +37,8 @@ from sqlalchemy.exc import (
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
 from hnas.errors import InputError, MismatchError, StorageError
-from hnas.studies.costs import OBJECTIVES, Costs, Priced, metrics
 from hnas.studies.encoding import distributions, encode
+from hnas.studies.objective.costs import OBJECTIVES, Costs, Priced, metrics
 from hnas.studies.tables import Row, backend, finished, has_trial, insert_trial, stored
 
 T = TypeVar("T")

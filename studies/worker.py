@@ -28,7 +28,7 @@ from hnas.errors import MismatchError, StateError, StorageError
 from hnas.persist.difference import differences, listed
 from hnas.scoring.record import Score
 from hnas.studies.by_workers import Pause
-from hnas.studies.costs import Spent, values
+from hnas.studies.objective.costs import Spent, values
 from hnas.studies.queue import (
     ERROR,
     Call,

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hnas.architecture.arch import Arch
-from hnas.studies.costs import MEASURES, Measure, measures
 from hnas.studies.dashboard.shown import Shown, ShownRun
 from hnas.studies.figures import COLOURS
-from hnas.studies.hypervolume import growth
 from hnas.studies.latencies import read_costs
+from hnas.studies.objective.costs import MEASURES, Measure, measures
+from hnas.studies.objective.pareto import growth
 from hnas.studies.published import Published
 from hnas.studies.report.document import GLYPHS
 from hnas.studies.searched import Searched

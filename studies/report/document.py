@@ -12,10 +12,10 @@ from functools import partial
 from matplotlib.figure import Figure
 
 from hnas.architecture.arch import FIELDS, Arch
-from hnas.studies.costs import MEASURES, Measure, Priced, measures
 from hnas.studies.figures import svg
 from hnas.studies.findings import LEVEL, Findings, Order, Share
 from hnas.studies.latencies import Measured
+from hnas.studies.objective.costs import MEASURES, Measure, Priced, measures
 from hnas.studies.report import pictures
 from hnas.studies.report.gather import Answer, Interval, Ranking, Report
 from hnas.studies.stage import best_by_score, front

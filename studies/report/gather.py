@@ -16,9 +16,9 @@ from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
 from hnas.cost.flops import block_cost, shared_cost
 from hnas.errors import StateError
-from hnas.studies.costs import Costs
 from hnas.studies.findings import CONFIDENCE, Findings, find
 from hnas.studies.latencies import Measured, read_costs, read_measured
+from hnas.studies.objective.costs import Costs
 from hnas.studies.plan import Plan, to_toml
 from hnas.studies.published import Published, published, published_findings
 from hnas.studies.run import Run

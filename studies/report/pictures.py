@@ -12,10 +12,10 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import EngFormatter
 
 from hnas.architecture.arch import Block
-from hnas.studies.costs import Measure, measures
 from hnas.studies.figures import COLOURS, MARKERS, panels
 from hnas.studies.findings_figure import GREY, depth_panel, importances_panel, shares_panel
-from hnas.studies.hypervolume import growth, pareto
+from hnas.studies.objective.costs import Measure, measures
+from hnas.studies.objective.pareto import growth, pareto
 from hnas.studies.report.gather import Picture, Ranking, Report
 from hnas.studies.searched import Searched
 from hnas.studies.status import Tested

@@ -7,11 +7,11 @@ import re
 import numpy as np
 
 from hnas.architecture.space import Frame, Space, distribution_space, size_space
-from hnas.studies.costs import Costs
 from hnas.studies.figures import svg
 from hnas.studies.findings import Findings, describe
 from hnas.studies.findings_figure import SHOWN, figure
 from hnas.studies.importances import Importances
+from hnas.studies.objective.costs import Costs
 from hnas.studies.published import published_findings
 
 FRAME = Frame(image=8, channels=1, patch=2, classes=10, d=12, M=4, N=3)

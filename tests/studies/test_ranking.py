@@ -16,7 +16,7 @@ from hnas.cost.flops import cost
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.scoring.score import evaluate
 from hnas.studies.agreement import agreement
-from hnas.studies.costs import Costs
+from hnas.studies.objective.costs import Costs
 from hnas.studies.ranking import Ranking, RankRules, draw, rank
 from hnas.studies.run import Run, begin_run, open_run
 from hnas.studies.search import Search

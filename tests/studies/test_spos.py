@@ -16,9 +16,9 @@ from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame, Space, size_space
 from hnas.cost.flops import cheapest, cost, dearest
 from hnas.errors import BudgetError
-from hnas.studies.costs import Costs
 from hnas.studies.encoding import SIZES
 from hnas.studies.fake import FakeScorer
+from hnas.studies.objective.costs import Costs
 from hnas.studies.random_search import RANDOM
 from hnas.studies.spos import SPOS, elites, parents_of, propose
 from hnas.studies.storage import Record

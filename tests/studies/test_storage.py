@@ -8,7 +8,7 @@ import sqlalchemy
 from hnas.architecture.arch import Arch, Block
 from hnas.architecture.space import Frame, distribution_space
 from hnas.errors import InputError, MismatchError, StorageError
-from hnas.studies.costs import Costs, metrics
+from hnas.studies.objective.costs import Costs, metrics
 from hnas.studies.storage import (
     Record,
     directions,

@@ -27,8 +27,8 @@ from hnas.cost.flops import cost
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.scoring.record import Score
 from hnas.studies.by_workers import ByWorkers, _Signs
-from hnas.studies.costs import Costs
 from hnas.studies.fake import FakeScorer
+from hnas.studies.objective.costs import Costs
 from hnas.studies.queue import LOST, Call, Seen, announce, dismiss, open_queue, put_back, take
 from hnas.studies.stage import SearchRules, run_stage
 from hnas.studies.storage import close_storage, open_storage, open_study, records

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna._hypervolume import compute_hypervolume
 
-from hnas.studies.hypervolume import STEPS, growth, hypervolume, pareto
+from hnas.studies.objective.pareto import STEPS, growth, hypervolume, pareto
 
 BUDGET = 1000
 POINTS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, BUDGET)), max_size=30)

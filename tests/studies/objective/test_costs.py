@@ -12,7 +12,7 @@ from hnas.architecture.arch import Arch
 from hnas.cost.flops import cost
 from hnas.cost.latency_table import LatencyTable
 from hnas.errors import BudgetError, InputError
-from hnas.studies.costs import OBJECTIVES, Spent, measures, metrics, minimised
+from hnas.studies.objective.costs import OBJECTIVES, Spent, measures, metrics, minimised
 from hnas.studies.plan import Plan, from_toml, override, parse_latency, to_toml
 
 
