@@ -42,7 +42,7 @@ from hnas.studies.evolution import NSGA2
 from hnas.studies.objective.costs import Costs
 from hnas.studies.proposer import starting_from
 from hnas.studies.stage import SearchRules, best_by_score, front, run_stage
-from hnas.studies.storage import Record, open_study, quiet
+from hnas.studies.trials.database import Record, open_study, quiet
 from hnas.training.supernet import train_supernet
 
 REPORT = DIGITS.result("hierarchy", "json")

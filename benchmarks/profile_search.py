@@ -27,7 +27,6 @@ from hnas.cost.flops import cost
 from hnas.device import choose
 from hnas.scoring import score
 from hnas.studies import stage
-from hnas.studies.encoding import decode, distributions
 from hnas.studies.evolution import NSGA2
 from hnas.studies.plan import load_preset, override
 from hnas.studies.proposer import Proposer
@@ -35,7 +34,8 @@ from hnas.studies.run import begin_run
 from hnas.studies.scoring import SupernetScorer
 from hnas.studies.search import Search
 from hnas.studies.stage import SearchRules, run_stage
-from hnas.studies.storage import close_storage, open_storage, open_study
+from hnas.studies.trials.database import close_storage, open_storage, open_study
+from hnas.studies.trials.encoding import decode, distributions
 
 BESIDE = "storing (beside the others)"
 

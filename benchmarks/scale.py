@@ -35,7 +35,7 @@ from hnas.cost.flops import cost
 from hnas.network.supernet import Supernet
 from hnas.studies.plan import PRESETS, load_preset
 from hnas.studies.stage import front, records
-from hnas.studies.storage import close_storage, open_storage, open_study
+from hnas.studies.trials.database import close_storage, open_storage, open_study
 
 MILLION = 1_000_000
 GPUS = 64

@@ -22,7 +22,7 @@ from hnas.studies.evolution import elites, propose
 from hnas.studies.fake import FakeScorer
 from hnas.studies.objective.costs import Costs
 from hnas.studies.plan import load_preset
-from hnas.studies.storage import Record
+from hnas.studies.trials.database import Record
 
 
 def generations(space: Space, *, trials: int, population: int) -> Iterator[list[Arch]]:

@@ -23,12 +23,18 @@ from benchmarks.common import Row, compare, main
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame, Space, distribution_space, size_space
 from hnas.cost.flops import cost
-from hnas.studies.encoding import distributions
 from hnas.studies.evolution import NSGA2
 from hnas.studies.fake import FakeScorer
 from hnas.studies.objective.costs import Costs
 from hnas.studies.stage import SearchRules, TrialEvent, _conditions, run_stage
-from hnas.studies.storage import Record, close_storage, open_storage, open_study, write_trial
+from hnas.studies.trials.database import (
+    Record,
+    close_storage,
+    open_storage,
+    open_study,
+    write_trial,
+)
+from hnas.studies.trials.encoding import distributions
 
 POPULATION = 50
 FRAME = Frame(image=224, channels=3, patch=16, classes=1000, d=192, M=12, N=3)

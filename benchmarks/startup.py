@@ -15,7 +15,7 @@ from hnas.studies.objective.costs import Costs
 from hnas.studies.plan import load_preset
 from hnas.studies.run import begin_run
 from hnas.studies.stage import SearchRules, run_stage
-from hnas.studies.storage import close_storage, open_storage, open_study
+from hnas.studies.trials.database import close_storage, open_storage, open_study
 
 
 def run(*command: str) -> None:

@@ -32,7 +32,7 @@ from hnas.studies.proposer import Proposer
 from hnas.studies.random_search import RANDOM
 from hnas.studies.spos import SPOS
 from hnas.studies.stage import SearchRules, run_stage
-from hnas.studies.storage import Record, open_study, quiet
+from hnas.studies.trials.database import Record, open_study, quiet
 
 PROPOSERS = (NSGA2, SPOS, RANDOM)
 BUDGET = cost(DIGITS.frame, DIGITS.frame.all_global()).macs

@@ -32,9 +32,9 @@ from hnas.studies.by_workers import ByWorkers
 from hnas.studies.fake import FakeScorer
 from hnas.studies.objective.costs import Costs
 from hnas.studies.plan import load_preset
-from hnas.studies.queue import Call, announce, dismiss
 from hnas.studies.stage import Scorer, SearchRules, run_stage
-from hnas.studies.storage import close_storage, open_storage, open_study
+from hnas.studies.trials.database import close_storage, open_storage, open_study
+from hnas.studies.trials.queue import Call, announce, dismiss
 from hnas.studies.worker import Worker, reach
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))

@@ -39,7 +39,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 def typed() -> str:
     """The command line as it was given, its passwords masked."""
     from hnas.cli.processes import launcher
-    from hnas.studies.storage import masked
+    from hnas.studies.trials.database import masked
 
     args = click.get_current_context().meta.get(ARGS, ())
     return shlex.join([*launcher(), "hnas", *map(masked, args)])

@@ -17,7 +17,7 @@ from hnas.architecture.arch import Arch
 if TYPE_CHECKING:
     from hnas.studies.retrain import Retrained
     from hnas.studies.status import Result, Tested
-    from hnas.studies.storage import Record
+    from hnas.studies.trials.database import Record
 
 GLYPHS = {"global": "■", "mixed": "◧", "local": "□"}
 ASCII_GLYPHS = {"global": "G", "mixed": "m", "local": "l"}

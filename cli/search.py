@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from hnas.cli.progress import Display
     from hnas.studies.run import Run
     from hnas.studies.search import Search
-    from hnas.studies.storage import Record
+    from hnas.studies.trials.database import Record
 
 
 @click.command()
@@ -260,7 +260,7 @@ def _begin(
 ) -> Run:
     """The run in `folder`, made or continued with the options given."""
     from hnas.studies.run import begin_run, open_run
-    from hnas.studies.storage import open_storage
+    from hnas.studies.trials.database import open_storage
 
     begun = open_run(folder, storage=storage) if (folder / "plan.toml").exists() else None
     proposed = None
@@ -355,7 +355,7 @@ def _start(
     from hnas.device import choose
     from hnas.studies.latencies import read_costs
     from hnas.studies.search import Search
-    from hnas.studies.storage import masked
+    from hnas.studies.trials.database import masked
 
     chosen, watch = choose(device), display()
     click.echo(
@@ -405,7 +405,7 @@ def _search_stage(
 ) -> None:
     from hnas.studies.stage import front
     from hnas.studies.status import read_status
-    from hnas.studies.storage import open_storage
+    from hnas.studies.trials.database import open_storage
 
     run.stage(stage)  # told before a storage is made
     open_storage(run.storage, create=True)

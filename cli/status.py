@@ -15,7 +15,7 @@ from hnas.cli.render import arch_drawing, command, milliseconds, result_tables, 
 if TYPE_CHECKING:
     from hnas.studies.run import Run
     from hnas.studies.status import Result, StageStatus, Status, Tested
-    from hnas.studies.storage import Record
+    from hnas.studies.trials.database import Record
 
 
 @click.command()
@@ -90,7 +90,7 @@ def _show(run: Run, found: Status) -> None:
 
 def _as_json(run: Run, found: Status) -> dict[str, Any]:
     from hnas.studies.latencies import read_measured
-    from hnas.studies.storage import masked
+    from hnas.studies.trials.database import masked
 
     measured = read_measured(run)
     return {

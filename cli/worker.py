@@ -59,9 +59,9 @@ def worker(
       hnas worker --run /mnt/runs/digits     a folder that is elsewhere here
     """
     from hnas.device import choose
-    from hnas.studies.queue import Called
     from hnas.studies.run import shared_run
     from hnas.studies.stored import from_folders
+    from hnas.studies.trials.queue import Called
     from hnas.studies.worker import Worker, reach
 
     if storage is None:

@@ -24,7 +24,7 @@ from typing import Any
 import torch
 
 import hnas.studies.stage
-import hnas.studies.storage
+import hnas.studies.trials.database
 import hnas.training.loop
 from faults.points import Point, path_of, strike
 from hnas.cli.main import hnas as command
@@ -121,8 +121,8 @@ def run(fault: str, point: Mapping[str, Any] | None, args: Sequence[str]) -> Non
     assert defaults is not None
     defaults["every"] = 0.0
     if PATIENCE in os.environ:
-        hnas.studies.storage.TIMEOUT = int(os.environ[PATIENCE])
-        hnas.studies.storage.PATIENCE = float(os.environ[PATIENCE])
+        hnas.studies.trials.database.TIMEOUT = int(os.environ[PATIENCE])
+        hnas.studies.trials.database.PATIENCE = float(os.environ[PATIENCE])
     if point is not None:
         strike(Point(**point), ACTS[fault])
     command([*args], prog_name="hnas")

@@ -27,7 +27,7 @@ from hnas.studies.plan import Plan, check_code, load_plan, load_preset, override
 from hnas.studies.run import Run
 from hnas.studies.stage import front
 from hnas.studies.status import Result, Status, read_result, read_status, read_studies
-from hnas.studies.storage import Record, open_storage, open_study
+from hnas.studies.trials.database import Record, open_storage, open_study
 from hnas.studies.watch import Watch
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
 from hnas.errors import StateError
 from hnas.studies.objective.costs import Costs
-from hnas.studies.queue import ERROR, Seen, look, put, put_back, withdraw
 from hnas.studies.stage import Scorer
-from hnas.studies.storage import Record, records, storage_errors, waiting_trial
+from hnas.studies.trials.database import Record, records, storage_errors, waiting_trial
+from hnas.studies.trials.queue import ERROR, Seen, look, put, put_back, withdraw
 
 LEASE = 20.0
 """Seconds without a sign of life after which a worker counts as lost."""

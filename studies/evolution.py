@@ -18,10 +18,10 @@ from optuna.samplers import NSGAIISampler
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
 from hnas.cost.limits import sample_within
-from hnas.studies.encoding import decode, distributions, encode
 from hnas.studies.objective.costs import Costs
 from hnas.studies.proposer import Proposer, new_within
-from hnas.studies.storage import GENERATION, Record, directions, quiet
+from hnas.studies.trials.database import GENERATION, Record, directions, quiet
+from hnas.studies.trials.encoding import decode, distributions, encode
 
 TRIES = 10
 """Asks, then random draws, per member of the population before a generation is left smaller."""

@@ -6,7 +6,7 @@ is missing to 1 is interaction and noise. Else PED-ANOVA (2304.10255), which is 
 Optuna 5 has it (2601.20800), knows parameters that only some trials have: how far the values of the
 best tenth are from those of all trials, a divergence without an upper end.
 
-A size that a block does not use (`hnas.studies.encoding` stores its first candidate) is no parameter of
+A size that a block does not use (`hnas.studies.trials.encoding` stores its first candidate) is no parameter of
 that trial here: it cannot have had an influence.
 """
 
@@ -26,8 +26,8 @@ from optuna.importance import (
 )
 
 from hnas.architecture.space import Space
-from hnas.studies.encoding import distributions, used
-from hnas.studies.storage import Record, quiet
+from hnas.studies.trials.database import Record, quiet
+from hnas.studies.trials.encoding import distributions, used
 
 FANOVA_TRIALS = 1000
 """More trials take fANOVA minutes."""

@@ -12,7 +12,7 @@ from hnas.architecture.space import Space
 from hnas.studies.evolution import TRIES, others
 from hnas.studies.objective.costs import Costs
 from hnas.studies.proposer import Proposer, new_within
-from hnas.studies.storage import Record
+from hnas.studies.trials.database import Record
 
 
 def propose(

@@ -25,8 +25,8 @@ from hnas.studies.run import Run
 from hnas.studies.scoring import SupernetScorer
 from hnas.studies.searched import Searched, read_searched
 from hnas.studies.status import read_studies
-from hnas.studies.storage import Record
 from hnas.studies.stored import stored_images, stored_scorer
+from hnas.studies.trials.database import Record
 
 ACCURACY, LOSS = 0.01, 0.01
 """What accuracy (absolute) and loss (relative) may differ by on another machine or other versions,

@@ -26,8 +26,8 @@ from hnas.errors import BusyError, InputError, MismatchError, StateError
 from hnas.persist.atomic import remove_abandoned, write_atomic
 from hnas.persist.difference import differences, listed
 from hnas.studies.plan import Plan, load_plan, to_toml
-from hnas.studies.storage import masked
 from hnas.studies.strategies import Stage, stages
+from hnas.studies.trials.database import masked
 
 MAY_CHANGE = ("stage1.trials", "stage2.trials", "refine.trials", "retrain")
 """What a plan may change in a run that has begun: nothing that finished trials depend on."""

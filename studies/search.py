@@ -42,7 +42,6 @@ from hnas.studies.latency_measurement import latency_table
 from hnas.studies.objective.costs import OBJECTIVES, Costs
 from hnas.studies.plan import Retrain
 from hnas.studies.proposer import starting_from
-from hnas.studies.queue import Call, announce, check_shared, dismiss, is_shared
 from hnas.studies.retrain import (
     Retrained,
     as_json,
@@ -62,8 +61,9 @@ from hnas.studies.stage import (
     records,
     run_stage,
 )
-from hnas.studies.storage import close_storage, open_storage, open_study, storage_errors
 from hnas.studies.torchrun import images_job, supernet_job
+from hnas.studies.trials.database import close_storage, open_storage, open_study, storage_errors
+from hnas.studies.trials.queue import Call, announce, check_shared, dismiss, is_shared
 from hnas.studies.watch import Watch
 from hnas.training import micro_batches
 from hnas.training.distillation import Teacher, load_teacher

@@ -12,7 +12,7 @@ from hnas.studies.latencies import FILE, read_measured
 from hnas.studies.objective.costs import OBJECTIVES, Costs
 from hnas.studies.run import Run
 from hnas.studies.status import read_studies
-from hnas.studies.storage import Record, Snapshot
+from hnas.studies.trials.database import Record, Snapshot
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,12 +18,12 @@ import numpy as np
 
 from hnas.architecture.arch import Arch, Block
 from hnas.architecture.space import Space
-from hnas.studies.encoding import SIZES
 from hnas.studies.evolution import TRIES
 from hnas.studies.objective.costs import Costs
 from hnas.studies.proposer import Proposer, new_within
 from hnas.studies.random_search import draws
-from hnas.studies.storage import Record
+from hnas.studies.trials.database import Record
+from hnas.studies.trials.encoding import SIZES
 
 MUTATION = 0.1
 """Probability that a gene is drawn anew."""

@@ -31,8 +31,8 @@ from hnas.studies.evolution import NSGA2
 from hnas.studies.objective.costs import Costs, minimised, point
 from hnas.studies.objective.pareto import hypervolume, pareto
 from hnas.studies.proposer import Proposer
-from hnas.studies.queue import withdraw
-from hnas.studies.storage import Record, records, storage_errors, write_trial
+from hnas.studies.trials.database import Record, records, storage_errors, write_trial
+from hnas.studies.trials.queue import withdraw
 
 __all__ = [
     "Record",

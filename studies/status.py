@@ -14,8 +14,8 @@ from hnas.architecture.arch import Arch
 from hnas.errors import InputError, StateError
 from hnas.studies.run import Run
 from hnas.studies.stage import front
-from hnas.studies.storage import Record, Snapshot, snapshots
 from hnas.studies.strategies import Stage
+from hnas.studies.trials.database import Record, Snapshot, snapshots
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,7 +29,10 @@ from hnas.persist.difference import differences, listed
 from hnas.scoring.record import Score
 from hnas.studies.by_workers import Pause
 from hnas.studies.objective.costs import Spent, values
-from hnas.studies.queue import (
+from hnas.studies.searched import read_space
+from hnas.studies.stage import Scorer, check_score
+from hnas.studies.trials.database import open_storage, storage_errors
+from hnas.studies.trials.queue import (
     ERROR,
     Call,
     Called,
@@ -39,10 +42,7 @@ from hnas.studies.queue import (
     put_back,
     take,
 )
-from hnas.studies.searched import read_space
-from hnas.studies.stage import Scorer, check_score
-from hnas.studies.storage import open_storage, storage_errors
-from hnas.studies.tables import backend
+from hnas.studies.trials.tables import backend
 
 IDLE = 300.0
 """Seconds in which no search asks for workers, after which a worker ends."""

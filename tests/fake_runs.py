@@ -15,7 +15,7 @@ from hnas.studies.latencies import read_costs
 from hnas.studies.report.gather import Report, gather
 from hnas.studies.run import Run
 from hnas.studies.stage import SearchRules, StageResult, best_by_score, run_stage
-from hnas.studies.storage import close_storage, open_storage, open_study
+from hnas.studies.trials.database import close_storage, open_storage, open_study
 
 IMAGES = 200
 """Of the test."""

@@ -16,7 +16,7 @@ from optuna.artifacts import FileSystemArtifactStore
 from optuna_dashboard import wsgi  # type: ignore[import-untyped]
 
 from hnas.errors import HnasError, InputError
-from hnas.studies.storage import open_storage
+from hnas.studies.trials.database import open_storage
 
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 """Of WSGI."""

@@ -10,7 +10,7 @@ from hnas.architecture.arch import Arch
 from hnas.studies.report.gather import Report
 from hnas.studies.stage import front
 from hnas.studies.status import Tested
-from hnas.studies.storage import Record
+from hnas.studies.trials.database import Record
 
 
 def as_json(report: Report) -> str:

@@ -20,7 +20,7 @@ from hnas.studies.report import pictures
 from hnas.studies.report.gather import Answer, Interval, Ranking, Report
 from hnas.studies.stage import best_by_score, front
 from hnas.studies.status import Tested
-from hnas.studies.storage import Record
+from hnas.studies.trials.database import Record
 
 GLYPHS = {"global": "■", "mixed": "◧", "local": "□"}
 LEGEND = "Blocks, first to last: ■ global, ◧ mixed, □ local."

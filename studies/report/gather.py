@@ -24,7 +24,7 @@ from hnas.studies.published import Published, published, published_findings
 from hnas.studies.run import Run
 from hnas.studies.searched import Searched, read_searched
 from hnas.studies.status import Result, Status, Tested, read_status, trained_epochs
-from hnas.studies.storage import masked
+from hnas.studies.trials.database import masked
 
 IMAGENET = 1000
 """Classes: networks for as many are set beside what others published on ImageNet."""

@@ -22,7 +22,7 @@ from hnas.studies.dashboard.annotate import artifacts
 from hnas.studies.dashboard.server import dashboard
 from hnas.studies.run import Run, open_run
 from hnas.studies.stage import front
-from hnas.studies.storage import open_storage, open_study
+from hnas.studies.trials.database import open_storage, open_study
 
 
 def invoke(*args: object) -> Result:

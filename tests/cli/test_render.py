@@ -13,7 +13,7 @@ from rich.console import Console
 
 from hnas.architecture.arch import Arch, Block
 from hnas.cli.render import about, arch_drawing, cell, front_table, legend, table
-from hnas.studies.storage import Record
+from hnas.studies.trials.database import Record
 
 ARCH = Arch(
     (

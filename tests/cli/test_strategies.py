@@ -12,7 +12,7 @@ from hnas.cli.main import hnas
 from hnas.exchange.export import load
 from hnas.studies.dashboard.annotate import annotate
 from hnas.studies.run import open_run
-from hnas.studies.storage import open_storage
+from hnas.studies.trials.database import open_storage
 
 
 def invoke(*args: object) -> Result:

@@ -17,7 +17,7 @@ from postgres import new_database, served
 
 from hnas.cli.main import hnas
 from hnas.studies.run import shared_run
-from hnas.studies.storage import Record, close_storage, open_storage, open_study, records
+from hnas.studies.trials.database import Record, close_storage, open_storage, open_study, records
 
 
 def invoke(*args: object) -> Result:

@@ -18,7 +18,7 @@ from hnas.studies.findings import LEVEL, Findings, Share, describe, find, order
 from hnas.studies.objective.costs import Costs
 from hnas.studies.published import published_findings
 from hnas.studies.searched import Searched
-from hnas.studies.storage import Record
+from hnas.studies.trials.database import Record
 
 FRAME = Frame(image=8, channels=1, patch=2, classes=10, d=12, M=6, N=3)
 STAGE1 = distribution_space(FRAME, d_k=12, d_z=2, E=1, K=5)

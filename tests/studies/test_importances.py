@@ -9,9 +9,9 @@ import pytest
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame, Space, distribution_space, size_space
-from hnas.studies.encoding import distributions
 from hnas.studies.importances import LEAST, importances
-from hnas.studies.storage import Record
+from hnas.studies.trials.database import Record
+from hnas.studies.trials.encoding import distributions
 
 FRAME = Frame(image=8, channels=1, patch=2, classes=10, d=12, M=3, N=3)
 STAGE1 = distribution_space(FRAME, d_k=12, d_z=2, E=1, K=5)

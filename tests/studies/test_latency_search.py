@@ -30,7 +30,7 @@ from hnas.studies.search import Search
 from hnas.studies.searched import read_searched
 from hnas.studies.stage import Record, Scorer, SearchRules, front, run_stage
 from hnas.studies.status import read_status
-from hnas.studies.storage import open_storage, open_study
+from hnas.studies.trials.database import open_storage, open_study
 from hnas.studies.watch import Watch
 
 RULES = SearchRules(trials=24, population=8, seed=1)

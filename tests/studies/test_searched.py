@@ -13,7 +13,7 @@ from hnas.studies.plan import Plan, override
 from hnas.studies.run import begin_run
 from hnas.studies.searched import read_searched
 from hnas.studies.stage import best_by_score
-from hnas.studies.storage import close_storage, open_storage, open_study
+from hnas.studies.trials.database import close_storage, open_storage, open_study
 
 
 def test_a_study_says_what_was_searched_and_found(tmp_path: Path, tiny: Plan) -> None:

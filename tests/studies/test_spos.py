@@ -16,12 +16,12 @@ from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame, Space, size_space
 from hnas.cost.flops import cheapest, cost, dearest
 from hnas.errors import BudgetError
-from hnas.studies.encoding import SIZES
 from hnas.studies.fake import FakeScorer
 from hnas.studies.objective.costs import Costs
 from hnas.studies.random_search import RANDOM
 from hnas.studies.spos import SPOS, elites, parents_of, propose
-from hnas.studies.storage import Record
+from hnas.studies.trials.database import Record
+from hnas.studies.trials.encoding import SIZES
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=12, N=3)
 BUDGET = cost(FRAME, FRAME.all_global()).macs

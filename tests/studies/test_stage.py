@@ -22,7 +22,7 @@ from hnas.studies.fake import FakeScorer
 from hnas.studies.objective.costs import Costs
 from hnas.studies.objective.pareto import hypervolume
 from hnas.studies.stage import SearchRules, front, records, run_stage
-from hnas.studies.storage import open_storage, open_study
+from hnas.studies.trials.database import open_storage, open_study
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=12, N=3)
 BUDGET = cost(FRAME, FRAME.all_global()).macs

@@ -29,9 +29,18 @@ from hnas.scoring.record import Score
 from hnas.studies.by_workers import ByWorkers, _Signs
 from hnas.studies.fake import FakeScorer
 from hnas.studies.objective.costs import Costs
-from hnas.studies.queue import LOST, Call, Seen, announce, dismiss, open_queue, put_back, take
 from hnas.studies.stage import SearchRules, run_stage
-from hnas.studies.storage import close_storage, open_storage, open_study, records
+from hnas.studies.trials.database import close_storage, open_storage, open_study, records
+from hnas.studies.trials.queue import (
+    LOST,
+    Call,
+    Seen,
+    announce,
+    dismiss,
+    open_queue,
+    put_back,
+    take,
+)
 from hnas.studies.worker import Worker, reach
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=12, N=3)

@@ -12,7 +12,7 @@ from hnas.studies.plan import Plan
 from hnas.studies.run import Run, begin_run
 from hnas.studies.search import HANDOFF
 from hnas.studies.stage import best_by_score, records
-from hnas.studies.storage import open_storage, open_study
+from hnas.studies.trials.database import open_storage, open_study
 
 
 def hand_over(run: Run) -> int:

@@ -23,7 +23,7 @@ from hnas.studies.plan import Plan, override, refined
 from hnas.studies.run import Run, begin_run
 from hnas.studies.search import FRONT
 from hnas.studies.stage import front
-from hnas.studies.storage import Record, close_storage, open_storage, open_study
+from hnas.studies.trials.database import Record, close_storage, open_storage, open_study
 
 
 @contextmanager
@@ -115,7 +115,7 @@ def test_a_second_time_nothing_is_written(run: Run, monkeypatch: pytest.MonkeyPa
     def refused(*_: Any) -> None:
         raise AssertionError("written again")
 
-    monkeypatch.setattr("hnas.studies.storage._Patient.set_study_system_attr", refused)
+    monkeypatch.setattr("hnas.studies.trials.database._Patient.set_study_system_attr", refused)
     annotate(run)
     assert [attrs_of(run, stage) for stage in (1, 2)] == before
     assert {path: path.stat().st_mtime_ns for path in artifacts(run).iterdir()} == files

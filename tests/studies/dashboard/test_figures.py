@@ -18,7 +18,7 @@ from hnas.studies.plan import Plan, load_preset, override
 from hnas.studies.published import published
 from hnas.studies.run import Run, begin_run
 from hnas.studies.stage import front
-from hnas.studies.storage import open_storage
+from hnas.studies.trials.database import open_storage
 
 
 @pytest.fixture

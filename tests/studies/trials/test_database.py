@@ -9,7 +9,7 @@ from hnas.architecture.arch import Arch, Block
 from hnas.architecture.space import Frame, distribution_space
 from hnas.errors import InputError, MismatchError, StorageError
 from hnas.studies.objective.costs import Costs, metrics
-from hnas.studies.storage import (
+from hnas.studies.trials.database import (
     Record,
     directions,
     masked,
@@ -234,7 +234,7 @@ def test_a_servers_error_is_told_without_the_password(monkeypatch):
         error = OSError("connection refused\nIs the server running?")
         raise sqlalchemy.exc.OperationalError("connect to bob:hush", {}, error)
 
-    monkeypatch.setattr("hnas.studies.storage.RDBStorage.__init__", refuse)
+    monkeypatch.setattr("hnas.studies.trials.database.RDBStorage.__init__", refuse)
     with pytest.raises(StorageError) as caught:
         open_storage("postgresql://bob:hush@localhost:1/hnas")
     assert str(caught.value) == (

@@ -10,13 +10,13 @@ import pytest
 from postgres import new_database, served
 from sqlalchemy.exc import OperationalError
 
-import hnas.studies.storage
+import hnas.studies.trials.database
 from hnas.architecture.space import Frame, distribution_space
 from hnas.errors import StorageError
 from hnas.studies.fake import FakeScorer
 from hnas.studies.objective.costs import Costs
 from hnas.studies.stage import SearchRules, run_stage
-from hnas.studies.storage import close_storage, open_storage, open_study, patiently, records
+from hnas.studies.trials.database import close_storage, open_storage, open_study, patiently, records
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=6, N=3)
 SPACE = distribution_space(FRAME, d_k=192, d_z=4, E=1, K=31)
@@ -51,7 +51,7 @@ def test_a_server_that_comes_back_is_waited_for_and_one_that_does_not_is_told(
         back.join()
 
         url = new_database(server.url)
-        monkeypatch.setattr(hnas.studies.storage, "PATIENCE", 1.0)
+        monkeypatch.setattr(hnas.studies.trials.database, "PATIENCE", 1.0)
 
         def gone_for_good(event):
             if event.done == 5:
@@ -73,7 +73,7 @@ def test_a_server_that_comes_back_is_waited_for_and_one_that_does_not_is_told(
 
 
 def test_a_trial_whose_answer_was_lost_is_not_stored_twice(tmp_path, monkeypatch):
-    insert = hnas.studies.storage.insert_trial
+    insert = hnas.studies.trials.database.insert_trial
     lost = []
 
     def without_an_answer(*args):
@@ -83,8 +83,8 @@ def test_a_trial_whose_answer_was_lost_is_not_stored_twice(tmp_path, monkeypatch
             raise OperationalError("COMMIT", {}, Exception("the server closed the connection"))
 
     whole = search(f"sqlite:///{tmp_path / 'whole.db'}")
-    monkeypatch.setattr(hnas.studies.storage, "insert_trial", without_an_answer)
-    monkeypatch.setattr(hnas.studies.storage.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(hnas.studies.trials.database, "insert_trial", without_an_answer)
+    monkeypatch.setattr(hnas.studies.trials.database.time, "sleep", lambda seconds: None)
     assert search(f"sqlite:///{tmp_path / 'study.db'}") == whole
     assert len(lost) == 3
 

@@ -1,7 +1,7 @@
 """Where studies are kept: an Optuna storage, its studies, and a trial as a record of ours.
 
 Studies are Optuna's, so that Optuna and its dashboard read them as they find them; a database's
-trials are written and read by `hnas.studies.tables`, which is several times faster.
+trials are written and read by `hnas.studies.trials.tables`, which is several times faster.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from sqlalchemy.exc import (
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
 from hnas.errors import InputError, MismatchError, StorageError
-from hnas.studies.encoding import distributions, encode
 from hnas.studies.objective.costs import OBJECTIVES, Costs, Priced, metrics
-from hnas.studies.tables import Row, backend, finished, has_trial, insert_trial, stored
+from hnas.studies.trials.encoding import distributions, encode
+from hnas.studies.trials.tables import Row, backend, finished, has_trial, insert_trial, stored
 
 T = TypeVar("T")
 

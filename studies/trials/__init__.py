@@ -1,0 +1,1 @@
+"""Trials in Optuna's storage: records, tables, databases, the queue of workers."""
