@@ -38,9 +38,9 @@ from hnas.network.supernet import Supernet
 from hnas.scoring.record import Score
 from hnas.scoring.score import scores
 from hnas.settings import AugmentRules, ScoreRules, TrainingRules
-from hnas.studies.evolution import NSGA2
 from hnas.studies.objective.costs import Costs
-from hnas.studies.proposer import starting_from
+from hnas.studies.proposers.base import starting_from
+from hnas.studies.proposers.nsga2 import NSGA2
 from hnas.studies.stage import SearchRules, best_by_score, front, run_stage
 from hnas.studies.trials.database import Record, open_study, quiet
 from hnas.training.supernet import train_supernet

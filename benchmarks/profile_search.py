@@ -27,9 +27,9 @@ from hnas.cost.flops import cost
 from hnas.device import choose
 from hnas.scoring import score
 from hnas.studies import stage
-from hnas.studies.evolution import NSGA2
 from hnas.studies.plan import load_preset, override
-from hnas.studies.proposer import Proposer
+from hnas.studies.proposers.base import Proposer
+from hnas.studies.proposers.nsga2 import NSGA2
 from hnas.studies.run import begin_run
 from hnas.studies.scoring import SupernetScorer
 from hnas.studies.search import Search

@@ -25,12 +25,12 @@ from benchmarks.ground_truth import Row, complete, read, table
 from hnas.architecture.arch import Arch
 from hnas.cost.flops import cost
 from hnas.scoring.record import Score
-from hnas.studies.evolution import NSGA2
 from hnas.studies.objective.costs import Costs
 from hnas.studies.objective.pareto import hypervolume
-from hnas.studies.proposer import Proposer
-from hnas.studies.random_search import RANDOM
-from hnas.studies.spos import SPOS
+from hnas.studies.proposers.base import Proposer
+from hnas.studies.proposers.nsga2 import NSGA2
+from hnas.studies.proposers.random_search import RANDOM
+from hnas.studies.proposers.spos import SPOS
 from hnas.studies.stage import SearchRules, run_stage
 from hnas.studies.trials.database import Record, open_study, quiet
 

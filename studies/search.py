@@ -41,7 +41,7 @@ from hnas.studies.environment import changed, versions
 from hnas.studies.latency_measurement import latency_table
 from hnas.studies.objective.costs import OBJECTIVES, Costs
 from hnas.studies.plan import Retrain
-from hnas.studies.proposer import starting_from
+from hnas.studies.proposers.base import starting_from
 from hnas.studies.retrain import (
     Retrained,
     as_json,

@@ -27,10 +27,10 @@ from hnas.errors import InputError, MismatchError, StateError
 from hnas.persist.difference import differences, listed
 from hnas.persist.record import recorded
 from hnas.scoring.record import Score
-from hnas.studies.evolution import NSGA2
 from hnas.studies.objective.costs import Costs, minimised, point
 from hnas.studies.objective.pareto import hypervolume, pareto
-from hnas.studies.proposer import Proposer
+from hnas.studies.proposers.base import Proposer
+from hnas.studies.proposers.nsga2 import NSGA2
 from hnas.studies.trials.database import Record, records, storage_errors, write_trial
 from hnas.studies.trials.queue import withdraw
 

@@ -20,11 +20,11 @@ from dataclasses import dataclass, replace
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
 from hnas.settings import TrainingRules
-from hnas.studies.evolution import NSGA2
 from hnas.studies.plan import Plan
-from hnas.studies.proposer import Proposer
-from hnas.studies.random_search import RANDOM
-from hnas.studies.spos import SPOS
+from hnas.studies.proposers.base import Proposer
+from hnas.studies.proposers.nsga2 import NSGA2
+from hnas.studies.proposers.random_search import RANDOM
+from hnas.studies.proposers.spos import SPOS
 
 DISTRIBUTIONS = (
     "Which of each block's head groups are global (self-attention), which local (convolution): "

@@ -15,8 +15,8 @@ from benchmarks.ranking import truth
 from benchmarks.table_search import BUDGET, PROPOSERS, TRIALS, TableScorer, search, shares
 from hnas.cost.flops import cost
 from hnas.studies.agreement import kendall, reference
-from hnas.studies.evolution import NSGA2
-from hnas.studies.random_search import RANDOM
+from hnas.studies.proposers.nsga2 import NSGA2
+from hnas.studies.proposers.random_search import RANDOM
 from hnas.studies.stage import best_by_score, front
 
 ABOUT, ROWS = read(table(DIGITS))

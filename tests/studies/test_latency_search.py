@@ -19,12 +19,12 @@ from hnas.architecture.arch import Arch
 from hnas.cost.block_latency import measure
 from hnas.errors import BudgetError, MismatchError, StateError
 from hnas.scoring.record import Score
-from hnas.studies.evolution import elites
 from hnas.studies.fake import FakeScorer
 from hnas.studies.latencies import FILE, read_costs, read_measured
 from hnas.studies.objective.costs import OBJECTIVES, Costs
 from hnas.studies.objective.pareto import hypervolume
 from hnas.studies.plan import Plan, override
+from hnas.studies.proposers.nsga2 import elites
 from hnas.studies.run import Run, begin_run
 from hnas.studies.search import Search
 from hnas.studies.searched import read_searched

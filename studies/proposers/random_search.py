@@ -9,9 +9,9 @@ import numpy as np
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
-from hnas.studies.evolution import TRIES, others
 from hnas.studies.objective.costs import Costs
-from hnas.studies.proposer import Proposer, new_within
+from hnas.studies.proposers.base import Proposer, new_within
+from hnas.studies.proposers.nsga2 import TRIES, others
 from hnas.studies.trials.database import Record
 
 
@@ -26,7 +26,7 @@ def propose(
     seen: Set[Arch],
     count: int,
 ) -> list[Arch]:
-    """New architectures by chance, whatever was found before: `hnas.studies.proposer.Propose`."""
+    """New architectures by chance, whatever was found before: `hnas.studies.proposers.base.Propose`."""
     costs.check(space)
     rng = np.random.default_rng([seed, generation])
     drawn = draws(space, costs, population, rng)

@@ -11,15 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import spaces
 
-import hnas.studies.spos
+import hnas.studies.proposers.spos
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame, Space, size_space
 from hnas.cost.flops import cheapest, cost, dearest
 from hnas.errors import BudgetError
 from hnas.studies.fake import FakeScorer
 from hnas.studies.objective.costs import Costs
-from hnas.studies.random_search import RANDOM
-from hnas.studies.spos import SPOS, elites, parents_of, propose
+from hnas.studies.proposers.random_search import RANDOM
+from hnas.studies.proposers.spos import SPOS, elites, parents_of, propose
 from hnas.studies.trials.database import Record
 from hnas.studies.trials.encoding import SIZES
 
@@ -100,7 +100,7 @@ def test_a_crossed_child_has_nothing_that_neither_parent_has(data: st.DataObject
     space = data.draw(spaces())
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
     parents = [space.sample(rng) for _ in range(2)]
-    child = hnas.studies.spos._crossed(space, parents, rng)
+    child = hnas.studies.proposers.spos._crossed(space, parents, rng)
     assert child in space
     for made, one, two, free in zip(
         child.blocks, parents[0].blocks, parents[1].blocks, space.blocks, strict=True
@@ -118,7 +118,7 @@ def test_a_mutated_child_differs_in_a_tenth_of_its_genes() -> None:
     used = [(i, s) for i, b in enumerate(parent.blocks) for s in ("G", "d_z")]
     changed = 0
     for _ in range(400):
-        child = hnas.studies.spos._mutated(WHOLE, [parent], rng)
+        child = hnas.studies.proposers.spos._mutated(WHOLE, [parent], rng)
         changed += sum(
             getattr(child.blocks[i], size) != getattr(parent.blocks[i], size) for i, size in used
         )
@@ -134,20 +134,20 @@ def test_with_a_population_of_50_the_numbers_are_those_of_spos(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert parents_of(50) == 10
-    assert hnas.studies.spos.MUTATION == 0.1
+    assert hnas.studies.proposers.spos.MUTATION == 0.1
     parents = scored(WHOLE, ask(WHOLE, population=50, count=50))
     seen = {record.arch for record in parents}
     best = {record.arch for record in sorted(parents, key=lambda r: -r.accuracy)[:10]}
     made: dict[str, list[Arch]] = {"crossed": [], "mutated": []}
     for kind, children in made.items():
-        make = getattr(hnas.studies.spos, f"_{kind}")
+        make = getattr(hnas.studies.proposers.spos, f"_{kind}")
 
         def kept(space, archs, rng, make=make, children=children):
             assert set(archs) == best
             children.append(make(space, archs, rng))
             return children[-1]
 
-        monkeypatch.setattr(hnas.studies.spos, f"_{kind}", kept)
+        monkeypatch.setattr(hnas.studies.proposers.spos, f"_{kind}", kept)
     asked = dict(generation=1, parents=parents, population=50, seen=seen)
     found = ask(WHOLE, count=50, **asked)
     assert len(found) == 50
@@ -172,14 +172,14 @@ def test_without_room_the_tries_are_bounded(monkeypatch: pytest.MonkeyPatch) -> 
     least = cheapest(WHOLE)
     budget = cost(FRAME, least).macs
     parents = scored(WHOLE, [least])
-    crossed = hnas.studies.spos._crossed
+    crossed = hnas.studies.proposers.spos._crossed
     tried = []
 
     def counted(*arguments):
         tried.append(1)
         return crossed(*arguments)
 
-    monkeypatch.setattr(hnas.studies.spos, "_crossed", counted)
+    monkeypatch.setattr(hnas.studies.proposers.spos, "_crossed", counted)
     asked = dict(generation=1, parents=parents, population=4, seen={least}, count=4)
     assert ask(WHOLE, budget, **asked) == []
     assert len(tried) == 10 * 2

@@ -8,12 +8,12 @@ import pytest
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
 from hnas.cost.flops import cost
-from hnas.studies.evolution import NSGA2
 from hnas.studies.objective.costs import Costs
 from hnas.studies.plan import Plan
-from hnas.studies.proposer import Proposer, starting_from
-from hnas.studies.random_search import RANDOM
-from hnas.studies.spos import SPOS
+from hnas.studies.proposers.base import Proposer, starting_from
+from hnas.studies.proposers.nsga2 import NSGA2
+from hnas.studies.proposers.random_search import RANDOM
+from hnas.studies.proposers.spos import SPOS
 
 
 @pytest.fixture

@@ -18,10 +18,10 @@ import numpy as np
 
 from hnas.architecture.arch import Arch, Block
 from hnas.architecture.space import Space
-from hnas.studies.evolution import TRIES
 from hnas.studies.objective.costs import Costs
-from hnas.studies.proposer import Proposer, new_within
-from hnas.studies.random_search import draws
+from hnas.studies.proposers.base import Proposer, new_within
+from hnas.studies.proposers.nsga2 import TRIES
+from hnas.studies.proposers.random_search import draws
 from hnas.studies.trials.database import Record
 from hnas.studies.trials.encoding import SIZES
 
@@ -45,7 +45,7 @@ def propose(
     seen: Set[Arch],
     count: int,
 ) -> list[Arch]:
-    """Crossed, then mutated, then random architectures: `hnas.studies.proposer.Propose`."""
+    """Crossed, then mutated, then random architectures: `hnas.studies.proposers.base.Propose`."""
     costs.check(space)
     rng = np.random.default_rng([seed, generation])
     best = [parent.arch for parent in _best(parents, population)]

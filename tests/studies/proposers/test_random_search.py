@@ -11,7 +11,7 @@ from strategies import spaces
 from hnas.architecture.space import Frame, Space, distribution_space
 from hnas.cost.flops import cheapest, cost, dearest
 from hnas.studies.objective.costs import Costs
-from hnas.studies.random_search import RANDOM, propose
+from hnas.studies.proposers.random_search import RANDOM, propose
 
 FRAME = Frame(image=8, channels=1, patch=4, classes=10, d=12, M=2, N=3)
 SMALL = distribution_space(FRAME, d_k=12, d_z=4, E=1, K=3)

@@ -19,7 +19,7 @@ from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
 from hnas.cost.limits import sample_within
 from hnas.studies.objective.costs import Costs
-from hnas.studies.proposer import Proposer, new_within
+from hnas.studies.proposers.base import Proposer, new_within
 from hnas.studies.trials.database import GENERATION, Record, directions, quiet
 from hnas.studies.trials.encoding import decode, distributions, encode
 

@@ -11,10 +11,10 @@ from hnas.architecture.space import Frame, distribution_space, size_space
 from hnas.cost.flops import cheapest, cost
 from hnas.cost.limits import sample_within
 from hnas.errors import BudgetError
-from hnas.studies.evolution import TRIES, elites, propose
 from hnas.studies.fake import FakeScorer
 from hnas.studies.objective.costs import Costs
 from hnas.studies.objective.pareto import hypervolume, pareto
+from hnas.studies.proposers.nsga2 import TRIES, elites, propose
 from hnas.studies.trials.database import Record
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=12, N=3)
@@ -162,7 +162,7 @@ def test_in_a_large_space_with_hardly_any_room_the_search_ends(monkeypatch):
         drawn.append(1)
         return sample_within(*arguments)
 
-    monkeypatch.setattr("hnas.studies.evolution.sample_within", counted)
+    monkeypatch.setattr("hnas.studies.proposers.nsga2.sample_within", counted)
     found = ask(STAGE_2, costs=Costs(frame=FRAME, flops=cost(FRAME, least).macs), population=4)
     assert found == [least]
     assert len(drawn) == TRIES * 4

@@ -1,0 +1,1 @@
+"""Proposers of generations, one file each: pure functions of what was scored."""
