@@ -23,7 +23,7 @@ from hnas.scoring.record import Score
 from hnas.scoring.score import branches
 from hnas.studies.fake import FakeScorer
 from hnas.studies.objective.costs import Costs
-from hnas.studies.plan import Plan, load_preset
+from hnas.studies.plan.plan import Plan, load_preset
 from hnas.studies.stage import SearchRules, run_stage
 
 PRESETS = ("glit-tiny", "glit-small", "glit-base")

@@ -27,7 +27,7 @@ from hnas.cost.flops import cost
 from hnas.device import choose
 from hnas.scoring import score
 from hnas.studies import stage
-from hnas.studies.plan import load_preset, override
+from hnas.studies.plan.plan import load_preset, override
 from hnas.studies.proposers.base import Proposer
 from hnas.studies.proposers.nsga2 import NSGA2
 from hnas.studies.run import begin_run

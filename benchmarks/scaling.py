@@ -30,7 +30,7 @@ from hnas.scoring.record import Score
 from hnas.scoring.score import scores
 from hnas.settings import ScoreRules
 from hnas.studies.fake import FakeScorer
-from hnas.studies.plan import load_preset
+from hnas.studies.plan.plan import load_preset
 from hnas.studies.stage import SearchRules, run_stage
 
 

@@ -31,7 +31,7 @@ from hnas.cost.flops import cost
 from hnas.studies.by_workers import ByWorkers
 from hnas.studies.fake import FakeScorer
 from hnas.studies.objective.costs import Costs
-from hnas.studies.plan import load_preset
+from hnas.studies.plan.plan import load_preset
 from hnas.studies.stage import Scorer, SearchRules, run_stage
 from hnas.studies.trials.database import close_storage, open_storage, open_study
 from hnas.studies.trials.queue import Call, announce, dismiss

@@ -15,7 +15,7 @@ from hnas.cost.conventions import CONVENTIONS, macs_by_part
 from hnas.cost.flops import block_cost, cheapest, dearest, shared_cost
 from hnas.cost.flops import cost as network_cost
 from hnas.errors import InputError
-from hnas.studies.plan import Plan
+from hnas.studies.plan.plan import Plan
 
 
 def read_arch(value: str, frame: Frame, origin: str) -> Arch:

@@ -13,7 +13,7 @@ from hnas.cli.interrupt import resumable, typed
 from hnas.cli.options import ALLOW_CODE, RUNS, code_option, device_option
 from hnas.cli.render import cell, table
 from hnas.errors import InputError
-from hnas.studies.plan import PRESETS, STRATEGIES, Plan, check_code, load_plan, load_preset
+from hnas.studies.plan.plan import PRESETS, STRATEGIES, Plan, check_code, load_plan, load_preset
 
 if TYPE_CHECKING:
     from hnas.cli.progress import Display

@@ -9,7 +9,7 @@ import click
 from hnas.cli.options import device_option, preset_option
 from hnas.cli.proposal import propose_plan
 from hnas.errors import InputError
-from hnas.studies.plan import preset_text
+from hnas.studies.plan.plan import preset_text
 
 
 @click.command()

@@ -10,13 +10,13 @@ import click
 
 from hnas.cli.render import command, table
 from hnas.errors import BudgetError
-from hnas.studies.plan import Plan, parse_flops
+from hnas.studies.plan.plan import Plan, parse_flops
 
 if TYPE_CHECKING:
     import torch
 
     from hnas.data import Survey
-    from hnas.studies.proposal import Proposal
+    from hnas.studies.plan.proposal import Proposal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ def propose_plan(source: str, *, device: str, flops: str | None) -> Proposed:
     where no plan fits."""
     from hnas.data.sources import survey
     from hnas.device import choose
-    from hnas.studies.proposal import propose
+    from hnas.studies.plan.proposal import propose
 
     macs = None if flops is None else parse_flops(flops, "--flops")
     chosen, found = choose(device), survey(source)

@@ -26,7 +26,7 @@ from hnas.cli.proposal import confirmed, propose_plan, show_proposal
 from hnas.cli.render import arch_drawing, command, front_table, networks_table, result_tables, short
 from hnas.errors import BudgetError
 from hnas.studies.objective.costs import OBJECTIVES
-from hnas.studies.plan import (
+from hnas.studies.plan.plan import (
     PRESETS,
     STRATEGIES,
     Plan,

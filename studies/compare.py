@@ -19,7 +19,7 @@ from hnas.studies.environment import environment
 from hnas.studies.figures import COLOURS, MARKERS, panels, save
 from hnas.studies.latencies import read_costs
 from hnas.studies.objective.pareto import hypervolume
-from hnas.studies.plan import Plan, override
+from hnas.studies.plan.plan import Plan, override
 from hnas.studies.run import open_run, write
 from hnas.studies.status import read_status
 

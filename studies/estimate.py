@@ -25,9 +25,9 @@ from hnas.network.glit import Glit
 from hnas.network.supernet import Supernet
 from hnas.scoring.score import scores
 from hnas.settings import AugmentRules, TrainingRules
-from hnas.studies.plan import Plan
-from hnas.studies.proposal import parts
-from hnas.studies.strategies import stages
+from hnas.studies.plan.plan import Plan
+from hnas.studies.plan.proposal import parts
+from hnas.studies.plan.strategies import stages
 from hnas.training.loop import Epoch, train
 from hnas.training.supernet import train_supernet
 

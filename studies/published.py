@@ -12,7 +12,7 @@ from hnas.architecture.space import Frame
 from hnas.cost.flops import Cost, cost
 from hnas.studies.findings import Findings, describe
 from hnas.studies.objective.costs import Costs
-from hnas.studies.plan import load_preset, parse_flops
+from hnas.studies.plan.plan import load_preset, parse_flops
 
 FOUND = "GLiT-Tiny (release)"
 """The only network found by GLiT's search whose blocks its authors published."""

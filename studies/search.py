@@ -8,7 +8,7 @@ stage 3     where the plan refines: grown to the whole space, trained on, then s
 retraining  the best few, from scratch, and an all-global network of nearly equal cost
 the end     the best of them and the all-global one meet the test set, once
 
-That is the hierarchical strategy; in others (`hnas.studies.strategies`) stage 1 has another space and is
+That is the hierarchical strategy; in others (`hnas.studies.plan.strategies`) stage 1 has another space and is
 the last.
 """
 
@@ -40,7 +40,7 @@ from hnas.studies.by_workers import ByWorkers
 from hnas.studies.environment import changed, versions
 from hnas.studies.latency_measurement import latency_table
 from hnas.studies.objective.costs import OBJECTIVES, Costs
-from hnas.studies.plan import Retrain
+from hnas.studies.plan.plan import Retrain
 from hnas.studies.proposers.base import starting_from
 from hnas.studies.retrain import (
     Retrained,

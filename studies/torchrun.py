@@ -19,7 +19,7 @@ from hnas.network.supernet import Supernet
 from hnas.persist.record import recorded
 from hnas.settings import AugmentRules, DataRules, TrainingRules
 from hnas.studies import retrain
-from hnas.studies.plan import Plan
+from hnas.studies.plan.plan import Plan
 from hnas.training.processes import World
 from hnas.training.supernet import train_supernet
 

@@ -150,7 +150,7 @@ def test_a_quick_command_imports_neither_torch_nor_optuna(root: Path, command: s
 def test_status_imports_no_torch(root: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()
-    (run / "plan.toml").write_bytes((root / "studies/presets/digits.toml").read_bytes())
+    (run / "plan.toml").write_bytes((root / "studies/plan/presets/digits.toml").read_bytes())
     code = (
         "import sys; from hnas.cli.main import hnas; hnas(sys.argv[1:], standalone_mode=False); "
         "print('torch' in sys.modules)"

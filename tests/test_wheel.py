@@ -44,5 +44,5 @@ def test_every_module_and_preset_is_inside(root: Path, wheel: list[str]) -> None
         for pattern in ("*.py", "*.toml", "*.jinja")
         for path in (root / floor).rglob(pattern)
     }
-    assert "studies/presets/digits.toml" in wanted
+    assert "studies/plan/presets/digits.toml" in wanted
     assert wanted == {name for name in wheel if ".dist-info/" not in name}

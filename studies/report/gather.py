@@ -19,7 +19,7 @@ from hnas.errors import StateError
 from hnas.studies.findings import CONFIDENCE, Findings, find
 from hnas.studies.latencies import Measured, read_costs, read_measured
 from hnas.studies.objective.costs import Costs
-from hnas.studies.plan import Plan, to_toml
+from hnas.studies.plan.plan import Plan, to_toml
 from hnas.studies.published import Published, published, published_findings
 from hnas.studies.run import Run
 from hnas.studies.searched import Searched, read_searched

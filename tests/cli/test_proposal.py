@@ -14,7 +14,7 @@ from PIL import Image
 
 from hnas.cli.main import hnas
 from hnas.data.sources import folders
-from hnas.studies.plan import load_plan
+from hnas.studies.plan.plan import load_plan
 from hnas.studies.run import open_run
 
 
@@ -39,7 +39,7 @@ SHORT = ("--stage", 1, "--trials", 2, "--device", "cpu")
 def test_a_plan_is_shown_with_what_it_takes_and_begun(
     photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hnas.studies.proposal.MEANS", _quick())
+    monkeypatch.setattr("hnas.studies.plan.proposal.MEANS", _quick())
     read: list[Path] = []
     decode = folders.decode
     monkeypatch.setattr(folders, "decode", lambda p, **how: read.append(p) or decode(p, **how))
@@ -77,7 +77,7 @@ def test_a_plan_is_shown_with_what_it_takes_and_begun(
 def test_init_writes_what_search_would_begin_with(
     photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hnas.studies.proposal.MEANS", _quick())
+    monkeypatch.setattr("hnas.studies.plan.proposal.MEANS", _quick())
     result = invoke("init", "--data", "photos", "--device", "cpu", "mine.toml")
     assert (result.exit_code, result.stdout) == (0, "Wrote mine.toml, proposed for photos.\n")
     assert invoke("search", "--data", "photos", *SHORT).exit_code == 0
@@ -89,7 +89,7 @@ def test_init_writes_what_search_would_begin_with(
 def _quick() -> object:
     from dataclasses import replace
 
-    from hnas.studies.proposal import MEANS
+    from hnas.studies.plan.proposal import MEANS
 
     return {"cpu": replace(MEANS["cpu"], seen=200)}
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from postgres import new_database, served
 
-from hnas.studies.plan import Plan, from_toml
+from hnas.studies.plan.plan import Plan, from_toml
 
 TINY = """
 [data]

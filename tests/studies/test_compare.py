@@ -10,7 +10,7 @@ import pytest
 
 from hnas.errors import InputError
 from hnas.studies.compare import Outcome, Row, as_json, mean, rows, spread, tasks, write_files
-from hnas.studies.plan import STRATEGIES, Plan
+from hnas.studies.plan.plan import STRATEGIES, Plan
 
 
 def an_outcome(seed: int, test: float, minutes: float | None = 1.0) -> Outcome:

@@ -9,8 +9,8 @@ import torch
 
 from hnas.data import Survey
 from hnas.studies.estimate import Estimate, estimate, memory
-from hnas.studies.plan import Plan, override
-from hnas.studies.proposal import propose
+from hnas.studies.plan.plan import Plan, override
+from hnas.studies.plan.proposal import propose
 
 SURVEY = Survey(images=400, fewest=40, classes=10, side=8, channels=1, own_test=False)
 CPU = torch.device("cpu")

@@ -23,7 +23,7 @@ from hnas.studies.fake import FakeScorer
 from hnas.studies.latencies import FILE, read_costs, read_measured
 from hnas.studies.objective.costs import OBJECTIVES, Costs
 from hnas.studies.objective.pareto import hypervolume
-from hnas.studies.plan import Plan, override
+from hnas.studies.plan.plan import Plan, override
 from hnas.studies.proposers.nsga2 import elites
 from hnas.studies.run import Run, begin_run
 from hnas.studies.search import Search

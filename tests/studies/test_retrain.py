@@ -13,7 +13,7 @@ from hnas.errors import CheckpointError, MismatchError, StateError
 from hnas.exchange.export import Network, save
 from hnas.network.glit import Glit
 from hnas.settings import DistillationRules
-from hnas.studies.plan import Plan
+from hnas.studies.plan.plan import Plan
 from hnas.studies.retrain import network_of
 from hnas.studies.run import Run, begin_run
 from hnas.studies.search import Search

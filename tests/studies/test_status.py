@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hnas.studies.plan import Plan
+from hnas.studies.plan.plan import Plan
 from hnas.studies.run import begin_run
 from hnas.studies.search import Search
 from hnas.studies.status import is_tie, scoring_images, standard_error

@@ -8,7 +8,7 @@ import fake_runs
 import pytest
 from optuna.storages import RDBStorage
 
-from hnas.studies.plan import Plan
+from hnas.studies.plan.plan import Plan
 from hnas.studies.run import Run, begin_run
 from hnas.studies.search import HANDOFF
 from hnas.studies.stage import best_by_score, records

@@ -14,7 +14,7 @@ from optuna.storages import RDBStorage
 from hnas.studies.dashboard.figures import figures, fronts, global_groups, hypervolume_growth
 from hnas.studies.dashboard.shown import ShownRun, read_shown
 from hnas.studies.objective.pareto import hypervolume
-from hnas.studies.plan import Plan, load_preset, override
+from hnas.studies.plan.plan import Plan, load_preset, override
 from hnas.studies.published import published
 from hnas.studies.run import Run, begin_run
 from hnas.studies.stage import front

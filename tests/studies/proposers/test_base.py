@@ -9,7 +9,7 @@ from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
 from hnas.cost.flops import cost
 from hnas.studies.objective.costs import Costs
-from hnas.studies.plan import Plan
+from hnas.studies.plan.plan import Plan
 from hnas.studies.proposers.base import Proposer, starting_from
 from hnas.studies.proposers.nsga2 import NSGA2
 from hnas.studies.proposers.random_search import RANDOM

@@ -7,7 +7,7 @@ from pathlib import Path
 import fake_runs
 import pytest
 
-from hnas.studies.plan import Plan
+from hnas.studies.plan.plan import Plan
 from hnas.studies.report.gather import Report
 from hnas.studies.run import Run, begin_run
 

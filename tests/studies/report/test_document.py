@@ -8,7 +8,7 @@ from pathlib import Path
 import fake_runs
 import pytest
 
-from hnas.studies.plan import Plan, load_preset, override
+from hnas.studies.plan.plan import Plan, load_preset, override
 from hnas.studies.report.document import Section, document, drawn
 from hnas.studies.report.gather import Interval, Ranking, Report, answer, gather
 from hnas.studies.run import Run, begin_run

@@ -10,7 +10,7 @@ import fake_runs
 import pytest
 
 from hnas.errors import StateError
-from hnas.studies.plan import Plan, from_toml, load_preset, to_toml
+from hnas.studies.plan.plan import Plan, from_toml, load_preset, to_toml
 from hnas.studies.report.document import _tau
 from hnas.studies.report.gather import Interval, Report, answer, gather, read_ranking
 from hnas.studies.run import Run, begin_run

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
 from hnas.settings import TrainingRules
-from hnas.studies.plan import Plan
+from hnas.studies.plan.plan import Plan
 from hnas.studies.proposers.base import Proposer
 from hnas.studies.proposers.nsga2 import NSGA2
 from hnas.studies.proposers.random_search import RANDOM

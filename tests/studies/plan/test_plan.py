@@ -17,7 +17,7 @@ from hnas.architecture.arch import Arch, Block
 from hnas.architecture.space import Frame
 from hnas.errors import BudgetError, InputError
 from hnas.settings import AugmentRules, DataRules, ScoreRules, TrainingRules
-from hnas.studies.plan import (
+from hnas.studies.plan.plan import (
     PRESETS,
     Handoff,
     Search,

@@ -38,7 +38,7 @@ PRESETS = ("digits", "fashion-mnist", "cifar10", "glit-tiny", "glit-small", "gli
 
 HANDOFF_RULES = ("score", "retrained")
 STRATEGIES = ("hierarchical", "high-level", "flat", "random")
-"""The ways to search: see `hnas.studies.strategies`."""
+"""The ways to search: see `hnas.studies.plan.strategies`."""
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _NANOSECONDS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9}
