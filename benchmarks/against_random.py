@@ -25,7 +25,7 @@ from hnas.architecture.space import Space
 from hnas.device import choose, describe
 from hnas.studies.objective.costs import Costs, minimised
 from hnas.studies.objective.pareto import hypervolume
-from hnas.studies.run import open_run
+from hnas.studies.run.folder import open_run
 from hnas.studies.scoring import SupernetScorer
 from hnas.studies.search import Search
 from hnas.studies.stage import records

@@ -22,9 +22,9 @@ from benchmarks.common import machine
 from hnas.architecture.arch import Arch
 from hnas.cost.latency import latencies
 from hnas.network.glit import Glit
-from hnas.studies.latencies import read_measured
-from hnas.studies.run import Run, open_run
-from hnas.studies.status import Result, Tested, read_result
+from hnas.studies.run.folder import Run, open_run
+from hnas.studies.run.latency import read_measured
+from hnas.studies.run.status import Result, Tested, read_result
 
 
 def finished(folder: Path) -> tuple[Run, Result]:

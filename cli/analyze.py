@@ -105,9 +105,9 @@ def _found(
 ) -> tuple[str, list[Findings]]:
     """The run's folder and the findings on its studies. Raises StateError where there are none."""
     from hnas.studies.findings import find
-    from hnas.studies.run import open_run
-    from hnas.studies.searched import read_searched
-    from hnas.studies.status import read_result
+    from hnas.studies.run.folder import open_run
+    from hnas.studies.run.status import read_result
+    from hnas.studies.run.studies import read_searched
 
     run = open_run(find_run(folder), storage=storage)
     searched = read_searched(run)

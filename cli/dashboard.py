@@ -33,7 +33,7 @@ def dashboard(folder: Path | None, port: int, host: str, storage: str | None) ->
     """
     from hnas.studies.dashboard.annotate import annotate, artifacts
     from hnas.studies.dashboard.server import dashboard as bound
-    from hnas.studies.run import open_run
+    from hnas.studies.run.folder import open_run
 
     files, refresh = None, None
     if storage is None or folder is not None:

@@ -29,7 +29,7 @@ def read_network(source: Path, device: torch.device, storage: str | None) -> Net
     from hnas.exchange.export import load
 
     if (source / "plan.toml").exists():
-        from hnas.studies.run import open_run
+        from hnas.studies.run.folder import open_run
         from hnas.studies.search import Search
 
         run = open_run(source, storage=storage)

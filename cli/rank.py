@@ -40,7 +40,7 @@ def rank(
     again: a larger --n or --seeds, or the same command after a break, trains what is missing.
     Test images are not used.
     """
-    from hnas.studies.run import open_run
+    from hnas.studies.run.folder import open_run
 
     run = open_run(find_run(folder), storage=storage)
 

@@ -16,7 +16,7 @@ from hnas.architecture.arch import Arch
 
 if TYPE_CHECKING:
     from hnas.studies.retrain import Retrained
-    from hnas.studies.status import Result, Tested
+    from hnas.studies.run.status import Result, Tested
     from hnas.studies.trials.database import Record
 
 GLYPHS = {"global": "■", "mixed": "◧", "local": "□"}
@@ -119,8 +119,8 @@ def _glyphs(ascii_only: bool | None) -> dict[str, str]:
 def front_table(records: Sequence[Record], images: int, objective: str = "flops") -> None:
     """Prints trials, the most accurate first (the cheaper one first where they tie), with the
     standard error of a score on so many images and a = where one ties with the best."""
+    from hnas.studies.run.status import is_tie, standard_error
     from hnas.studies.stage import best_by_score
-    from hnas.studies.status import is_tie, standard_error
 
     ranked = best_by_score(records, len(records), objective)
     table(

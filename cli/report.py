@@ -45,7 +45,7 @@ def report(
     from hnas.studies.report.gather import gather
     from hnas.studies.report.html import as_html
     from hnas.studies.report.markdown import as_markdown
-    from hnas.studies.run import open_run
+    from hnas.studies.run.folder import open_run
 
     run = open_run(find_run(folder), storage=storage)
     file = file or run.folder / f"report{SUFFIXES[kind]}"

@@ -41,7 +41,7 @@ def reproduce(
     With --json one object: `holds`; `values`, each with `what`, `stored`, `now`, `holds`;
     `changes`, a list of what was and is, by name.
     """
-    from hnas.studies.run import open_run
+    from hnas.studies.run.folder import open_run
 
     run = open_run(folder, storage=storage)
 

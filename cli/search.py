@@ -40,7 +40,7 @@ from hnas.studies.plan.plan import (
 
 if TYPE_CHECKING:
     from hnas.cli.progress import Display
-    from hnas.studies.run import Run
+    from hnas.studies.run.folder import Run
     from hnas.studies.search import Search
     from hnas.studies.trials.database import Record
 
@@ -259,7 +259,7 @@ def _begin(
     storage: str | None,
 ) -> Run:
     """The run in `folder`, made or continued with the options given."""
-    from hnas.studies.run import begin_run, open_run
+    from hnas.studies.run.folder import begin_run, open_run
     from hnas.studies.trials.database import open_storage
 
     begun = open_run(folder, storage=storage) if (folder / "plan.toml").exists() else None
@@ -341,7 +341,7 @@ def _with_classes(plan: Plan, begun: Run | None) -> Plan:
 
 
 def _is_finished(run: Run) -> bool:
-    from hnas.studies.status import read_status
+    from hnas.studies.run.status import read_status
 
     # Only a finished run has a result, and only then is its storage sure to be whole.
     return (run.folder / "result.json").exists() and read_status(run).finished
@@ -353,7 +353,7 @@ def _start(
     from hnas.cli.processes import world
     from hnas.cli.progress import display
     from hnas.device import choose
-    from hnas.studies.latencies import read_costs
+    from hnas.studies.run.latency import read_costs
     from hnas.studies.search import Search
     from hnas.studies.trials.database import masked
 
@@ -403,8 +403,8 @@ def _search_stages(run: Run, search: Search, watch: Display) -> None:
 def _search_stage(
     run: Run, device: str, stage: int, rescore: bool = False, lease: float | None = None
 ) -> None:
+    from hnas.studies.run.status import read_status
     from hnas.studies.stage import front
-    from hnas.studies.status import read_status
     from hnas.studies.trials.database import open_storage
 
     run.stage(stage)  # told before a storage is made
@@ -423,7 +423,7 @@ def _search_stage(
 
 
 def _show_front(run: Run, stage: int, front: Iterable[Record], trials: int) -> None:
-    from hnas.studies.status import scoring_images
+    from hnas.studies.run.status import scoring_images
 
     front, images = list(front), scoring_images(run)
     click.echo(f"\nStage {stage}: {len(front)} of {trials:,} trials are on the Pareto front:")
@@ -432,7 +432,7 @@ def _show_front(run: Run, stage: int, front: Iterable[Record], trials: int) -> N
 
 
 def _show_result(run: Run) -> None:
-    from hnas.studies.status import read_result
+    from hnas.studies.run.status import read_result
 
     result = read_result(run)
     assert result is not None
@@ -466,7 +466,7 @@ def retrain(
     Examples:
       hnas retrain --run runs/digits --top 10 --epochs 200
     """
-    from hnas.studies.run import begin_run, open_run
+    from hnas.studies.run.folder import begin_run, open_run
 
     run = open_run(find_run(folder), storage=storage)
     rules = run.plan.retrain

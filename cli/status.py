@@ -13,8 +13,8 @@ from hnas.cli.options import find_run, run_option, storage_option
 from hnas.cli.render import arch_drawing, command, milliseconds, result_tables, table
 
 if TYPE_CHECKING:
-    from hnas.studies.run import Run
-    from hnas.studies.status import Result, StageStatus, Status, Tested
+    from hnas.studies.run.folder import Run
+    from hnas.studies.run.status import Result, StageStatus, Status, Tested
     from hnas.studies.trials.database import Record
 
 
@@ -35,8 +35,8 @@ def status(folder: Path | None, as_json: bool, storage: str | None) -> None:
     `test_accuracy`, `standard_error`, `latency_ms`); `finished`; `next`, a command. What is not
     there is null; accuracies are 0 to 1.
     """
-    from hnas.studies.run import open_run
-    from hnas.studies.status import read_status
+    from hnas.studies.run.folder import open_run
+    from hnas.studies.run.status import read_status
 
     run = open_run(find_run(folder), storage=storage)
     found = read_status(run)
@@ -53,7 +53,7 @@ def _next(run: Run, found: Status) -> str:
 
 
 def _show(run: Run, found: Status) -> None:
-    from hnas.studies.latencies import read_costs, read_measured
+    from hnas.studies.run.latency import read_costs, read_measured
 
     click.echo(
         f"{run.folder}: {run.plan.data.source}, {read_costs(run).words()}, "
@@ -89,7 +89,7 @@ def _show(run: Run, found: Status) -> None:
 
 
 def _as_json(run: Run, found: Status) -> dict[str, Any]:
-    from hnas.studies.latencies import read_measured
+    from hnas.studies.run.latency import read_measured
     from hnas.studies.trials.database import masked
 
     measured = read_measured(run)

@@ -13,7 +13,7 @@ from hnas.cli.options import ALLOW_CODE, code_option, device_option, storage_opt
 from hnas.studies.plan.plan import check_code
 
 if TYPE_CHECKING:
-    from hnas.studies.run import Run
+    from hnas.studies.run.folder import Run
     from hnas.studies.worker import Told
 
 EVERY = 5.0
@@ -59,7 +59,7 @@ def worker(
       hnas worker --run /mnt/runs/digits     a folder that is elsewhere here
     """
     from hnas.device import choose
-    from hnas.studies.run import shared_run
+    from hnas.studies.run.folder import shared_run
     from hnas.studies.stored import from_folders
     from hnas.studies.trials.queue import Called
     from hnas.studies.worker import Worker, reach

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hnas.persist.difference import differences
-from hnas.studies.run import open_run
+from hnas.studies.run.folder import open_run
 from hnas.studies.trials.database import close_storage, open_storage, open_study, records
 
 

@@ -22,11 +22,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hnas.errors import InputError
-from hnas.studies import run as runs
 from hnas.studies.plan.plan import Plan, check_code, load_plan, load_preset, override, refined
-from hnas.studies.run import Run
+from hnas.studies.run import folder as runs
+from hnas.studies.run.folder import Run
+from hnas.studies.run.status import Result, Status, read_result, read_status, read_studies
 from hnas.studies.stage import front
-from hnas.studies.status import Result, Status, read_result, read_status, read_studies
 from hnas.studies.trials.database import Record, open_storage, open_study
 from hnas.studies.watch import Watch
 

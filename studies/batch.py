@@ -18,7 +18,7 @@ import torch
 from hnas.device import choose
 from hnas.errors import HnasError, StateError
 from hnas.studies.compare import SPENT, Task
-from hnas.studies.run import Run, begin_run
+from hnas.studies.run.folder import Run, begin_run
 from hnas.studies.search import Search
 from hnas.studies.watch import Watch
 

@@ -28,7 +28,7 @@ from hnas.architecture.space import Space
 from hnas.errors import InputError
 from hnas.studies.importances import Importances, importances
 from hnas.studies.objective.costs import Costs
-from hnas.studies.searched import Searched
+from hnas.studies.run.studies import Searched
 from hnas.studies.stage import best_by_score, front
 from hnas.studies.trials.database import Record
 

@@ -16,9 +16,9 @@ from hnas.cost.latency_table import LatencyTable
 from hnas.device import describe
 from hnas.errors import StateError
 from hnas.persist.record import recorded
-from hnas.studies.environment import environment
-from hnas.studies.latencies import FILE, Measured, TableError, read_measured
-from hnas.studies.run import Run
+from hnas.studies.run.folder import Run
+from hnas.studies.run.latency import FILE, Measured, TableError, read_measured
+from hnas.studies.run.provenance import environment
 from hnas.studies.watch import Watch
 
 NETWORKS = 8

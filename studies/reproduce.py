@@ -19,12 +19,12 @@ from hnas.device import describe
 from hnas.errors import MismatchError, StateError
 from hnas.scoring.record import Score
 from hnas.scoring.score import evaluate
-from hnas.studies.environment import changed, versions
 from hnas.studies.retrain import stored_network
-from hnas.studies.run import Run
+from hnas.studies.run.folder import Run
+from hnas.studies.run.provenance import changed, versions
+from hnas.studies.run.status import read_studies
+from hnas.studies.run.studies import Searched, read_searched
 from hnas.studies.scoring import SupernetScorer
-from hnas.studies.searched import Searched, read_searched
-from hnas.studies.status import read_studies
 from hnas.studies.stored import stored_images, stored_scorer
 from hnas.studies.trials.database import Record
 

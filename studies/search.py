@@ -37,7 +37,6 @@ from hnas.network.supernet import Supernet, grow, inherit
 from hnas.persist.record import recorded
 from hnas.scoring.score import evaluate
 from hnas.studies.by_workers import ByWorkers
-from hnas.studies.environment import changed, versions
 from hnas.studies.latency_measurement import latency_table
 from hnas.studies.objective.costs import OBJECTIVES, Costs
 from hnas.studies.plan.plan import Retrain
@@ -49,7 +48,8 @@ from hnas.studies.retrain import (
     network_of,
     retrain,
 )
-from hnas.studies.run import Run
+from hnas.studies.run.folder import Run
+from hnas.studies.run.provenance import changed, versions
 from hnas.studies.scoring import SupernetScorer, weights_hash
 from hnas.studies.stage import (
     Record,

@@ -11,7 +11,7 @@ from hnas.architecture.space import Space
 from hnas.data import Data, Split, prepare
 from hnas.errors import MismatchError
 from hnas.network.supernet import Supernet
-from hnas.studies.run import Run, shared_run
+from hnas.studies.run.folder import Run, shared_run
 from hnas.studies.scoring import SupernetScorer
 from hnas.studies.stage import Scorer
 from hnas.studies.trials.queue import Call

@@ -29,7 +29,7 @@ from hnas.persist.difference import differences, listed
 from hnas.scoring.record import Score
 from hnas.studies.by_workers import Pause
 from hnas.studies.objective.costs import Spent, values
-from hnas.studies.searched import read_space
+from hnas.studies.run.studies import read_space
 from hnas.studies.stage import Scorer, check_score
 from hnas.studies.trials.database import open_storage, storage_errors
 from hnas.studies.trials.queue import (

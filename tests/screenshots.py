@@ -19,7 +19,7 @@ from PIL import Image
 
 from hnas.studies.dashboard.annotate import annotate, artifacts
 from hnas.studies.dashboard.server import dashboard
-from hnas.studies.run import open_run
+from hnas.studies.run.folder import open_run
 
 DOCS = Path(__file__).parents[1] / "docs"
 SIZE = (1400, 1250)

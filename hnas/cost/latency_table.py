@@ -1,7 +1,7 @@
 """What blocks take in time, measured once (`hnas.cost.block_latency`): networks are sums. No torch.
 
 All networks of a frame pass the same tokens from block to block, so that a block's time is its own.
-How far that holds, whole networks tell that were measured beside (`hnas.studies.latencies`).
+How far that holds, whole networks tell that were measured beside (`hnas.studies.run.latency`).
 """
 
 from __future__ import annotations

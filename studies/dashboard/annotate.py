@@ -33,7 +33,7 @@ from hnas.studies.figures import svg
 from hnas.studies.published import published
 from hnas.studies.report.gather import IMAGENET, Picture, picture
 from hnas.studies.report.pictures import network
-from hnas.studies.run import Run, write
+from hnas.studies.run.folder import Run, write
 from hnas.studies.trials.database import close_storage, open_storage, open_study, storage_errors
 
 OURS = 1

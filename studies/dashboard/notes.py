@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from hnas.architecture.arch import FIELDS
 from hnas.studies.dashboard.figures import glyphs
 from hnas.studies.dashboard.shown import Shown, ShownRun
-from hnas.studies.latencies import read_costs
 from hnas.studies.objective.costs import MEASURES
 from hnas.studies.report.document import LEGEND
 from hnas.studies.report.gather import Picture
-from hnas.studies.status import is_tie, standard_error
+from hnas.studies.run.latency import read_costs
+from hnas.studies.run.status import is_tie, standard_error
 from hnas.studies.trials.database import Record
 
 SHOWN = 20

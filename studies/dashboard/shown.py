@@ -9,10 +9,10 @@ from typing import Any
 from optuna.storages import RDBStorage
 
 from hnas.studies.plan.strategies import Stage
-from hnas.studies.run import Run
-from hnas.studies.searched import Searched, searched
+from hnas.studies.run.folder import Run
+from hnas.studies.run.status import Result, read_result, read_studies, scoring_images
+from hnas.studies.run.studies import Searched, searched
 from hnas.studies.stage import front
-from hnas.studies.status import Result, read_result, read_studies, scoring_images
 from hnas.studies.trials.database import Record, Snapshot, open_study, storage_errors
 
 

@@ -14,12 +14,12 @@ from matplotlib.figure import Figure
 from hnas.architecture.arch import FIELDS, Arch
 from hnas.studies.figures import svg
 from hnas.studies.findings import LEVEL, Findings, Order, Share
-from hnas.studies.latencies import Measured
 from hnas.studies.objective.costs import MEASURES, Measure, Priced, measures
 from hnas.studies.report import pictures
 from hnas.studies.report.gather import Answer, Interval, Ranking, Report
+from hnas.studies.run.latency import Measured
+from hnas.studies.run.status import Tested
 from hnas.studies.stage import best_by_score, front
-from hnas.studies.status import Tested
 from hnas.studies.trials.database import Record
 
 GLYPHS = {"global": "■", "mixed": "◧", "local": "□"}

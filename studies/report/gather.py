@@ -17,13 +17,13 @@ from hnas.architecture.space import Frame
 from hnas.cost.flops import block_cost, shared_cost
 from hnas.errors import StateError
 from hnas.studies.findings import CONFIDENCE, Findings, find
-from hnas.studies.latencies import Measured, read_costs, read_measured
 from hnas.studies.objective.costs import Costs
 from hnas.studies.plan.plan import Plan, to_toml
 from hnas.studies.published import Published, published, published_findings
-from hnas.studies.run import Run
-from hnas.studies.searched import Searched, read_searched
-from hnas.studies.status import Result, Status, Tested, read_status, trained_epochs
+from hnas.studies.run.folder import Run
+from hnas.studies.run.latency import Measured, read_costs, read_measured
+from hnas.studies.run.status import Result, Status, Tested, read_status, trained_epochs
+from hnas.studies.run.studies import Searched, read_searched
 from hnas.studies.trials.database import masked
 
 IMAGENET = 1000

@@ -17,8 +17,8 @@ from hnas.studies.findings_figure import GREY, depth_panel, importances_panel, s
 from hnas.studies.objective.costs import Measure, measures
 from hnas.studies.objective.pareto import growth, pareto
 from hnas.studies.report.gather import Picture, Ranking, Report
-from hnas.studies.searched import Searched
-from hnas.studies.status import Tested
+from hnas.studies.run.status import Tested
+from hnas.studies.run.studies import Searched
 
 GLOBAL, LOCAL, FFN = "#a8d0ec", "#f6c79b", "#e4e4e4"
 """Pale, so that what is written on them can be read."""

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hnas.studies.run import open_run
-from hnas.studies.status import read_studies
+from hnas.studies.run.folder import open_run
+from hnas.studies.run.status import read_studies
 from tests.cli.conftest import invoke
 
 

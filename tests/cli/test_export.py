@@ -15,8 +15,8 @@ from hnas.cli.main import hnas
 from hnas.data import normalise
 from hnas.data.sources.load import load as load_images
 from hnas.exchange.export import load
-from hnas.studies.run import open_run
-from hnas.studies.status import read_status
+from hnas.studies.run.folder import open_run
+from hnas.studies.run.status import read_status
 
 
 def export(*args: object) -> Result:

@@ -10,8 +10,8 @@ import torch
 from click.testing import CliRunner, Result
 
 from hnas.cli.main import hnas
-from hnas.studies.run import open_run
-from hnas.studies.status import read_status
+from hnas.studies.run.folder import open_run
+from hnas.studies.run.status import read_status
 
 
 def latency(*args: object) -> Result:

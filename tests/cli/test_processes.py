@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from hnas.cli.main import hnas
-from hnas.studies.run import open_run
+from hnas.studies.run.folder import open_run
 from hnas.studies.trials.database import open_storage, open_study, records
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "--"]

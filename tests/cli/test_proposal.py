@@ -15,7 +15,7 @@ from PIL import Image
 from hnas.cli.main import hnas
 from hnas.data.sources import folders
 from hnas.studies.plan.plan import load_plan
-from hnas.studies.run import open_run
+from hnas.studies.run.folder import open_run
 
 
 def invoke(*args: object) -> Result:

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from hnas.cli.main import hnas
 from hnas.exchange.export import load
-from hnas.studies.run import open_run
+from hnas.studies.run.folder import open_run
 
 RECIPE = """
 [retrain.training]

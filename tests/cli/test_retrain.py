@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from hnas.cli.main import hnas
-from hnas.studies.run import open_run
+from hnas.studies.run.folder import open_run
 
 
 def retrain(*args: object) -> Result:

@@ -17,8 +17,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from hnas.cli.main import hnas
-from hnas.studies.run import open_run
-from hnas.studies.status import read_status
+from hnas.studies.run.folder import open_run
+from hnas.studies.run.status import read_status
 from hnas.studies.trials.database import open_storage, open_study, records
 from hnas.training import checkpoint
 

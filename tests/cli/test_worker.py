@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from postgres import new_database, served
 
 from hnas.cli.main import hnas
-from hnas.studies.run import shared_run
+from hnas.studies.run.folder import shared_run
 from hnas.studies.trials.database import Record, close_storage, open_storage, open_study, records
 
 

@@ -17,7 +17,7 @@ from hnas.errors import InputError
 from hnas.studies.findings import LEVEL, Findings, Share, describe, find, order
 from hnas.studies.objective.costs import Costs
 from hnas.studies.published import published_findings
-from hnas.studies.searched import Searched
+from hnas.studies.run.studies import Searched
 from hnas.studies.trials.database import Record
 
 FRAME = Frame(image=8, channels=1, patch=2, classes=10, d=12, M=6, N=3)

@@ -18,7 +18,7 @@ from hnas.scoring.score import evaluate
 from hnas.studies.agreement import agreement
 from hnas.studies.objective.costs import Costs
 from hnas.studies.ranking import Ranking, RankRules, draw, rank
-from hnas.studies.run import Run, begin_run, open_run
+from hnas.studies.run.folder import Run, begin_run, open_run
 from hnas.studies.search import Search
 from hnas.studies.stage import front, records
 from hnas.studies.watch import Watch

@@ -25,7 +25,7 @@ from hnas.exchange.export import Network, load, save
 from hnas.network.glit import Glit
 from hnas.scoring.score import evaluate
 from hnas.studies.plan.plan import override, to_toml
-from hnas.studies.run import Run, begin_run
+from hnas.studies.run.folder import Run, begin_run
 from hnas.studies.search import HANDOFF, Search
 from hnas.studies.stage import best_by_score, records
 from hnas.studies.watch import Watch

@@ -9,7 +9,7 @@ import pytest
 from optuna.storages import RDBStorage
 
 from hnas.studies.plan.plan import Plan
-from hnas.studies.run import Run, begin_run
+from hnas.studies.run.folder import Run, begin_run
 from hnas.studies.search import HANDOFF
 from hnas.studies.stage import best_by_score, records
 from hnas.studies.trials.database import open_storage, open_study

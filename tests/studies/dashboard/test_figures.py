@@ -16,7 +16,7 @@ from hnas.studies.dashboard.shown import ShownRun, read_shown
 from hnas.studies.objective.pareto import hypervolume
 from hnas.studies.plan.plan import Plan, load_preset, override
 from hnas.studies.published import published
-from hnas.studies.run import Run, begin_run
+from hnas.studies.run.folder import Run, begin_run
 from hnas.studies.stage import front
 from hnas.studies.trials.database import open_storage
 

@@ -21,10 +21,10 @@ from hnas.cost.flops import cost
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.studies.plan.plan import STRATEGIES, Plan, from_toml, override, refined, to_toml
 from hnas.studies.plan.strategies import stages
-from hnas.studies.run import Run, begin_run, open_run
+from hnas.studies.run.folder import Run, begin_run, open_run
+from hnas.studies.run.status import read_status
 from hnas.studies.search import FRONT, Search
 from hnas.studies.stage import front, records
-from hnas.studies.status import read_status
 from hnas.studies.watch import Watch
 
 CPU = torch.device("cpu")

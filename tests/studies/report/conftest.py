@@ -9,7 +9,7 @@ import pytest
 
 from hnas.studies.plan.plan import Plan
 from hnas.studies.report.gather import Report
-from hnas.studies.run import Run, begin_run
+from hnas.studies.run.folder import Run, begin_run
 
 
 @pytest.fixture(scope="session")

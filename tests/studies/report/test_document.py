@@ -11,7 +11,7 @@ import pytest
 from hnas.studies.plan.plan import Plan, load_preset, override
 from hnas.studies.report.document import Section, document, drawn
 from hnas.studies.report.gather import Interval, Ranking, Report, answer, gather
-from hnas.studies.run import Run, begin_run
+from hnas.studies.run.folder import Run, begin_run
 
 
 def sections(report: Report) -> dict[str, Section]:

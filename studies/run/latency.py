@@ -15,7 +15,7 @@ from typing import Any
 from hnas.cost.latency_table import LatencyTable
 from hnas.errors import InputError, StateError
 from hnas.studies.objective.costs import Costs
-from hnas.studies.run import Run
+from hnas.studies.run.folder import Run
 
 FILE = "latency.json"
 

@@ -10,8 +10,8 @@ from fake_runs import search
 from hnas.errors import StateError
 from hnas.studies.findings import find
 from hnas.studies.plan.plan import Plan, override
-from hnas.studies.run import begin_run
-from hnas.studies.searched import read_searched
+from hnas.studies.run.folder import begin_run
+from hnas.studies.run.studies import read_searched
 from hnas.studies.stage import best_by_score
 from hnas.studies.trials.database import close_storage, open_storage, open_study
 

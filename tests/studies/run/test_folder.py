@@ -8,7 +8,7 @@ import pytest
 
 from hnas.errors import BusyError, InputError, MismatchError, StateError
 from hnas.studies.plan.plan import override
-from hnas.studies.run import Run, begin_run, open_run
+from hnas.studies.run.folder import Run, begin_run, open_run
 
 
 def test_a_run_is_made_once_and_then_continued(tmp_path, tiny):

@@ -8,10 +8,10 @@ from typing import Any
 
 from hnas.architecture.space import BlockSpace, Frame, Space
 from hnas.errors import InputError, StateError
-from hnas.studies.latencies import FILE, read_measured
 from hnas.studies.objective.costs import OBJECTIVES, Costs
-from hnas.studies.run import Run
-from hnas.studies.status import read_studies
+from hnas.studies.run.folder import Run
+from hnas.studies.run.latency import FILE, read_measured
+from hnas.studies.run.status import read_studies
 from hnas.studies.trials.database import Record, Snapshot
 
 
