@@ -26,7 +26,7 @@ from hnas.device import choose, describe
 from hnas.studies.objective.costs import Costs, minimised
 from hnas.studies.objective.pareto import hypervolume
 from hnas.studies.run.folder import open_run
-from hnas.studies.scoring import SupernetScorer
+from hnas.studies.scoring.supernet_scorer import SupernetScorer
 from hnas.studies.search import Search
 from hnas.studies.stage import records
 

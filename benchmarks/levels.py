@@ -21,9 +21,9 @@ from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
 from hnas.scoring.record import Score
 from hnas.scoring.score import branches
-from hnas.studies.fake import FakeScorer
 from hnas.studies.objective.costs import Costs
 from hnas.studies.plan.plan import Plan, load_preset
+from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.stage import SearchRules, run_stage
 
 PRESETS = ("glit-tiny", "glit-small", "glit-base")

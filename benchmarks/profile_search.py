@@ -31,7 +31,7 @@ from hnas.studies.plan.plan import load_preset, override
 from hnas.studies.proposers.base import Proposer
 from hnas.studies.proposers.nsga2 import NSGA2
 from hnas.studies.run.folder import begin_run
-from hnas.studies.scoring import SupernetScorer
+from hnas.studies.scoring.supernet_scorer import SupernetScorer
 from hnas.studies.search import Search
 from hnas.studies.stage import SearchRules, run_stage
 from hnas.studies.trials.database import close_storage, open_storage, open_study

@@ -29,8 +29,8 @@ from hnas.network.supernet import Supernet
 from hnas.scoring.record import Score
 from hnas.scoring.score import scores
 from hnas.settings import ScoreRules
-from hnas.studies.fake import FakeScorer
 from hnas.studies.plan.plan import load_preset
+from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.stage import SearchRules, run_stage
 
 

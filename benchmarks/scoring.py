@@ -18,10 +18,10 @@ from hnas.network.supernet import Supernet
 from hnas.scoring.record import Score
 from hnas.scoring.score import evaluate, scores, select
 from hnas.settings import ScoreRules
-from hnas.studies.fake import FakeScorer
 from hnas.studies.objective.costs import Costs
 from hnas.studies.plan.plan import load_preset
 from hnas.studies.proposers.nsga2 import elites, propose
+from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.trials.database import Record
 
 

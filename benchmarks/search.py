@@ -23,9 +23,9 @@ from benchmarks.common import Row, compare, main
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame, Space, distribution_space, size_space
 from hnas.cost.flops import cost
-from hnas.studies.fake import FakeScorer
 from hnas.studies.objective.costs import Costs
 from hnas.studies.proposers.nsga2 import NSGA2
+from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.stage import SearchRules, TrialEvent, _conditions, run_stage
 from hnas.studies.trials.database import (
     Record,

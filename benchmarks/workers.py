@@ -28,14 +28,14 @@ from sqlalchemy import event
 from benchmarks.common import write_rows
 from hnas.architecture.space import Frame, Space, distribution_space, size_space
 from hnas.cost.flops import cost
-from hnas.studies.by_workers import ByWorkers
-from hnas.studies.fake import FakeScorer
 from hnas.studies.objective.costs import Costs
 from hnas.studies.plan.plan import load_preset
+from hnas.studies.scoring.fake import FakeScorer
+from hnas.studies.scoring.queue_backend import ByWorkers
+from hnas.studies.scoring.worker import Worker, reach
 from hnas.studies.stage import Scorer, SearchRules, run_stage
 from hnas.studies.trials.database import close_storage, open_storage, open_study
 from hnas.studies.trials.queue import Call, announce, dismiss
-from hnas.studies.worker import Worker, reach
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
@@ -57,7 +57,7 @@ def scorer_of(space: Space, kind: str) -> Scorer:
 
     from hnas.data import prepare
     from hnas.network.supernet import Supernet
-    from hnas.studies.scoring import SupernetScorer
+    from hnas.studies.scoring.supernet_scorer import SupernetScorer
 
     torch.set_num_threads(1)
     plan = load_preset("digits")

@@ -14,7 +14,7 @@ from hnas.studies.plan.plan import check_code
 
 if TYPE_CHECKING:
     from hnas.studies.run.folder import Run
-    from hnas.studies.worker import Told
+    from hnas.studies.scoring.worker import Told
 
 EVERY = 5.0
 """Seconds between two lines."""
@@ -60,9 +60,9 @@ def worker(
     """
     from hnas.device import choose
     from hnas.studies.run.folder import shared_run
-    from hnas.studies.stored import from_folders
+    from hnas.studies.scoring.from_run import from_folders
+    from hnas.studies.scoring.worker import Worker, reach
     from hnas.studies.trials.queue import Called
-    from hnas.studies.worker import Worker, reach
 
     if storage is None:
         raise click.UsageError("a worker needs --storage, or $HNAS_STORAGE: the search's")

@@ -25,7 +25,7 @@ from hnas.scoring.record import Score
 from hnas.studies.agreement import DRAWS, Agreement, agreement
 from hnas.studies.figures import COLOURS, MARKERS, panels, save
 from hnas.studies.objective.costs import Costs
-from hnas.studies.scoring import SupernetScorer
+from hnas.studies.scoring.supernet_scorer import SupernetScorer
 from hnas.studies.search import Search
 from hnas.studies.stage import Record, best_by_score, front, records
 

@@ -24,8 +24,8 @@ from hnas.studies.run.folder import Run
 from hnas.studies.run.provenance import changed, versions
 from hnas.studies.run.status import read_studies
 from hnas.studies.run.studies import Searched, read_searched
-from hnas.studies.scoring import SupernetScorer
-from hnas.studies.stored import stored_images, stored_scorer
+from hnas.studies.scoring.from_run import stored_images, stored_scorer
+from hnas.studies.scoring.supernet_scorer import SupernetScorer
 from hnas.studies.trials.database import Record
 
 ACCURACY, LOSS = 0.01, 0.01

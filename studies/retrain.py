@@ -23,7 +23,7 @@ from hnas.scoring.score import evaluate
 from hnas.settings import AugmentRules, DistillationRules, TrainingRules
 from hnas.studies.plan.plan import Retrain
 from hnas.studies.run.folder import Run
-from hnas.studies.scoring import weights_hash
+from hnas.studies.scoring.supernet_scorer import weights_hash
 from hnas.training.distillation import Teacher, distilled, load_teacher
 from hnas.training.loop import Epoch, load_trained, train
 from hnas.training.processes import ALONE, World

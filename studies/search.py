@@ -36,7 +36,6 @@ from hnas.network.glit import Glit
 from hnas.network.supernet import Supernet, grow, inherit
 from hnas.persist.record import recorded
 from hnas.scoring.score import evaluate
-from hnas.studies.by_workers import ByWorkers
 from hnas.studies.latency_measurement import latency_table
 from hnas.studies.objective.costs import OBJECTIVES, Costs
 from hnas.studies.plan.plan import Retrain
@@ -50,7 +49,8 @@ from hnas.studies.retrain import (
 )
 from hnas.studies.run.folder import Run
 from hnas.studies.run.provenance import changed, versions
-from hnas.studies.scoring import SupernetScorer, weights_hash
+from hnas.studies.scoring.queue_backend import ByWorkers
+from hnas.studies.scoring.supernet_scorer import SupernetScorer, weights_hash
 from hnas.studies.stage import (
     Record,
     Scoring,

@@ -7,7 +7,7 @@ import pytest
 from benchmarks.hierarchy import BUDGET, FIRST, FRAME, JOINT, WAYS, everything, hierarchical, lost
 from hnas.architecture.arch import Arch
 from hnas.cost.flops import cost
-from hnas.studies.fake import FakeScorer
+from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.stage import best_by_score, front
 
 

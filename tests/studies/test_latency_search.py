@@ -19,7 +19,6 @@ from hnas.architecture.arch import Arch
 from hnas.cost.block_latency import measure
 from hnas.errors import BudgetError, MismatchError, StateError
 from hnas.scoring.record import Score
-from hnas.studies.fake import FakeScorer
 from hnas.studies.objective.costs import OBJECTIVES, Costs
 from hnas.studies.objective.pareto import hypervolume
 from hnas.studies.plan.plan import Plan, override
@@ -28,6 +27,7 @@ from hnas.studies.run.folder import Run, begin_run
 from hnas.studies.run.latency import FILE, read_costs, read_measured
 from hnas.studies.run.status import read_status
 from hnas.studies.run.studies import read_searched
+from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.search import Search
 from hnas.studies.stage import Record, Scorer, SearchRules, front, run_stage
 from hnas.studies.trials.database import open_storage, open_study

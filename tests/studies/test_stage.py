@@ -17,10 +17,10 @@ import hnas.studies.stage
 from hnas.architecture.space import Frame, distribution_space, size_space
 from hnas.cost.flops import cost
 from hnas.errors import BudgetError, InputError, MismatchError, StateError, StorageError
-from hnas.studies.fake import FakeScorer
 from hnas.studies.objective.costs import Costs
 from hnas.studies.objective.pareto import hypervolume
 from hnas.studies.proposers.nsga2 import elites, propose
+from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.stage import SearchRules, front, records, run_stage
 from hnas.studies.trials.database import open_storage, open_study
 

@@ -11,10 +11,10 @@ from hnas.architecture.space import Frame, distribution_space, size_space
 from hnas.cost.flops import cheapest, cost
 from hnas.cost.limits import sample_within
 from hnas.errors import BudgetError
-from hnas.studies.fake import FakeScorer
 from hnas.studies.objective.costs import Costs
 from hnas.studies.objective.pareto import hypervolume, pareto
 from hnas.studies.proposers.nsga2 import TRIES, elites, propose
+from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.trials.database import Record
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=12, N=3)

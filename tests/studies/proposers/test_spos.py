@@ -16,10 +16,10 @@ from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame, Space, size_space
 from hnas.cost.flops import cheapest, cost, dearest
 from hnas.errors import BudgetError
-from hnas.studies.fake import FakeScorer
 from hnas.studies.objective.costs import Costs
 from hnas.studies.proposers.random_search import RANDOM
 from hnas.studies.proposers.spos import SPOS, elites, parents_of, propose
+from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.trials.database import Record
 from hnas.studies.trials.encoding import SIZES
 

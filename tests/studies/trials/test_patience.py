@@ -13,8 +13,8 @@ from sqlalchemy.exc import OperationalError
 import hnas.studies.trials.database
 from hnas.architecture.space import Frame, distribution_space
 from hnas.errors import StorageError
-from hnas.studies.fake import FakeScorer
 from hnas.studies.objective.costs import Costs
+from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.stage import SearchRules, run_stage
 from hnas.studies.trials.database import close_storage, open_storage, open_study, patiently, records
 

@@ -12,7 +12,7 @@ from hnas.data import Data, Split, prepare
 from hnas.errors import MismatchError
 from hnas.network.supernet import Supernet
 from hnas.studies.run.folder import Run, shared_run
-from hnas.studies.scoring import SupernetScorer
+from hnas.studies.scoring.supernet_scorer import SupernetScorer
 from hnas.studies.stage import Scorer
 from hnas.studies.trials.queue import Call
 from hnas.training.loop import load_trained
@@ -56,7 +56,7 @@ def from_folders(
     check: Callable[[Run], None] = lambda run: None,
     note: Callable[[str], None] = lambda text: None,
 ) -> Callable[[Call, Space], Scorer]:
-    """A `hnas.studies.worker.Load` that reads a run's folder: the one that the search names, or
+    """A `hnas.studies.scoring.worker.Load` that reads a run's folder: the one that the search names, or
     `folder`, where it is mounted here. `check` sees the run first."""
     images: dict[str, Data] = {}  # of the last run, for its next stage
 

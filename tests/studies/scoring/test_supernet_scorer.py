@@ -5,7 +5,7 @@ from hnas.architecture.space import Frame, distribution_space
 from hnas.data import Data, Images
 from hnas.network.supernet import Supernet
 from hnas.settings import ScoreRules
-from hnas.studies.scoring import SupernetScorer
+from hnas.studies.scoring.supernet_scorer import SupernetScorer
 
 FRAME = Frame(image=8, channels=1, patch=4, classes=2, d=12, M=2, N=3)
 

@@ -26,9 +26,10 @@ from hnas.architecture.space import Frame, distribution_space
 from hnas.cost.flops import cost
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.scoring.record import Score
-from hnas.studies.by_workers import ByWorkers, _Signs
-from hnas.studies.fake import FakeScorer
 from hnas.studies.objective.costs import Costs
+from hnas.studies.scoring.fake import FakeScorer
+from hnas.studies.scoring.queue_backend import ByWorkers, _Signs
+from hnas.studies.scoring.worker import Worker, reach
 from hnas.studies.stage import SearchRules, run_stage
 from hnas.studies.trials.database import close_storage, open_storage, open_study, records
 from hnas.studies.trials.queue import (
@@ -41,7 +42,6 @@ from hnas.studies.trials.queue import (
     put_back,
     take,
 )
-from hnas.studies.worker import Worker, reach
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=12, N=3)
 SPACE = distribution_space(FRAME, d_k=192, d_z=4, E=1, K=31)
@@ -171,7 +171,7 @@ def one_generation(study):
         raise Ended
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Ended):
-        patch.setattr("hnas.studies.by_workers._Alone.look", end)
+        patch.setattr("hnas.studies.scoring.queue_backend._Alone.look", end)
         search(study)
 
 
@@ -454,7 +454,7 @@ def test_a_database_that_restarts_is_waited_for_by_all(here):
 
 
 def test_that_no_worker_is_there_is_told(study, monkeypatch):
-    monkeypatch.setattr("hnas.studies.by_workers.ALONE", 0.1)
+    monkeypatch.setattr("hnas.studies.scoring.queue_backend.ALONE", 0.1)
     notes = []
 
     def note(text):

@@ -1,0 +1,1 @@
+"""Backends that score a generation: this process, or workers through a queue."""
