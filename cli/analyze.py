@@ -14,7 +14,7 @@ from hnas.cli.render import command, table
 from hnas.errors import InputError, StateError
 
 if TYPE_CHECKING:
-    from hnas.studies.findings import Findings
+    from hnas.studies.findings.findings import Findings
 
 SHOWN = 8
 """Parameters shown of each study; --json has all."""
@@ -76,7 +76,7 @@ def analyze(
     if alone and folder is not None:
         raise click.UsageError("--published takes no run: leave one of them out.")
 
-    from hnas.studies.published import published_findings
+    from hnas.studies.findings.published import published_findings
 
     run, found = (None, []) if alone else _found(folder, storage, rule, seed)
     published = published_findings()
@@ -94,7 +94,7 @@ def analyze(
             _show(findings)
     if file is not None:
         from hnas.studies.figures import save
-        from hnas.studies.findings_figure import figure
+        from hnas.studies.findings.figure import figure
 
         save(figure(found, published), file)
         click.echo(f"Wrote {file} ({file.stat().st_size:,} bytes)", err=as_json)
@@ -104,7 +104,7 @@ def _found(
     folder: Path | None, storage: str | None, rule: str, seed: int
 ) -> tuple[str, list[Findings]]:
     """The run's folder and the findings on its studies. Raises StateError where there are none."""
-    from hnas.studies.findings import find
+    from hnas.studies.findings.findings import find
     from hnas.studies.run.folder import open_run
     from hnas.studies.run.status import read_result
     from hnas.studies.run.studies import read_searched

@@ -10,7 +10,7 @@ import click
 from hnas.cli.render import table
 
 if TYPE_CHECKING:
-    from hnas.studies.published import Published
+    from hnas.studies.findings.published import Published
 
 
 @click.command()
@@ -24,7 +24,7 @@ def published(as_json: bool) -> None:
     With --json a list of objects: `name`, `family`, `top1`, `params`, `flops`, `macs` (the
     same as a number), `image`, `source`, and `exact` (`macs`, `params`) or null.
     """
-    from hnas.studies.published import published as networks
+    from hnas.studies.findings.published import published as networks
 
     if as_json:
         click.echo(json.dumps([_as_json(network) for network in networks()]))

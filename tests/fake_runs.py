@@ -72,7 +72,7 @@ def finish(run: Run, *, winner: float = 0.9, all_global: float = 0.8, trials: in
 def report(run: Run) -> Report:
     """The run's report, with a rough guess of what importance chance gives: that takes longest."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hnas.studies.importances.SHUFFLED", 5)
+        patch.setattr("hnas.studies.findings.importances.SHUFFLED", 5)
         return gather(run)
 
 

@@ -13,9 +13,9 @@ from typing import Any
 from hnas.architecture.arch import Arch
 from hnas.studies.dashboard.shown import Shown, ShownRun
 from hnas.studies.figures import COLOURS
+from hnas.studies.findings.published import Published
 from hnas.studies.objective.costs import MEASURES, Measure, measures
 from hnas.studies.objective.pareto import growth
-from hnas.studies.published import Published
 from hnas.studies.report.document import GLYPHS
 from hnas.studies.run.latency import read_costs
 from hnas.studies.run.status import Result, Tested

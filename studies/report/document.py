@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from hnas.architecture.arch import FIELDS, Arch
 from hnas.studies.figures import svg
-from hnas.studies.findings import LEVEL, Findings, Order, Share
+from hnas.studies.findings.findings import LEVEL, Findings, Order, Share
 from hnas.studies.objective.costs import MEASURES, Measure, Priced, measures
 from hnas.studies.report import pictures
 from hnas.studies.report.gather import Answer, Interval, Ranking, Report

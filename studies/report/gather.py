@@ -16,10 +16,10 @@ from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
 from hnas.cost.flops import block_cost, shared_cost
 from hnas.errors import StateError
-from hnas.studies.findings import CONFIDENCE, Findings, find
+from hnas.studies.findings.findings import CONFIDENCE, Findings, find
+from hnas.studies.findings.published import Published, published, published_findings
 from hnas.studies.objective.costs import Costs
 from hnas.studies.plan.plan import Plan, to_toml
-from hnas.studies.published import Published, published, published_findings
 from hnas.studies.run.folder import Run
 from hnas.studies.run.latency import Measured, read_costs, read_measured
 from hnas.studies.run.status import Result, Status, Tested, read_status, trained_epochs

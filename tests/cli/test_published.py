@@ -7,7 +7,7 @@ import json
 from click.testing import CliRunner
 
 from hnas.cli.main import hnas
-from hnas.studies.published import published
+from hnas.studies.findings.published import published
 
 
 def run(*args: str) -> str:

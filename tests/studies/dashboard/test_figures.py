@@ -13,9 +13,9 @@ from optuna.storages import RDBStorage
 
 from hnas.studies.dashboard.figures import figures, fronts, global_groups, hypervolume_growth
 from hnas.studies.dashboard.shown import ShownRun, read_shown
+from hnas.studies.findings.published import published
 from hnas.studies.objective.pareto import hypervolume
 from hnas.studies.plan.plan import Plan, load_preset, override
-from hnas.studies.published import published
 from hnas.studies.run.folder import Run, begin_run
 from hnas.studies.stage import front
 from hnas.studies.trials.database import open_storage

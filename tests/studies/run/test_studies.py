@@ -8,7 +8,7 @@ import pytest
 from fake_runs import search
 
 from hnas.errors import StateError
-from hnas.studies.findings import find
+from hnas.studies.findings.findings import find
 from hnas.studies.plan.plan import Plan, override
 from hnas.studies.run.folder import begin_run
 from hnas.studies.run.studies import read_searched

@@ -8,11 +8,11 @@ import numpy as np
 
 from hnas.architecture.space import Frame, Space, distribution_space, size_space
 from hnas.studies.figures import svg
-from hnas.studies.findings import Findings, describe
-from hnas.studies.findings_figure import SHOWN, figure
-from hnas.studies.importances import Importances
+from hnas.studies.findings.figure import SHOWN, figure
+from hnas.studies.findings.findings import Findings, describe
+from hnas.studies.findings.importances import Importances
+from hnas.studies.findings.published import published_findings
 from hnas.studies.objective.costs import Costs
-from hnas.studies.published import published_findings
 
 FRAME = Frame(image=8, channels=1, patch=2, classes=10, d=12, M=4, N=3)
 STAGE1 = distribution_space(FRAME, d_k=12, d_z=2, E=1, K=5)

@@ -9,7 +9,7 @@ import pytest
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame, Space, distribution_space, size_space
-from hnas.studies.importances import LEAST, importances
+from hnas.studies.findings.importances import LEAST, importances
 from hnas.studies.trials.database import Record
 from hnas.studies.trials.encoding import distributions
 
@@ -20,7 +20,7 @@ WHOLE = size_space(FRAME, None, d_k=(6, 12), d_z=(2, 4), E=(1, 2), K=(3, 5))
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hnas.studies.importances.SHUFFLED", 60)
+    monkeypatch.setattr("hnas.studies.findings.importances.SHUFFLED", 60)
 
 
 def scored(space: Space, score: Callable[[Arch], float], trials: int = 60) -> list[Record]:
@@ -75,7 +75,7 @@ def test_a_size_is_judged_where_it_is_used() -> None:
 
 
 def test_many_trials_are_left_to_the_quick_method(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hnas.studies.importances.FANOVA_TRIALS", 30)
+    monkeypatch.setattr("hnas.studies.findings.importances.FANOVA_TRIALS", 30)
     found = importances(STAGE1, scored(STAGE1, lambda arch: 0.1 * arch.blocks[1].G))
     assert found is not None and found.method == "PED-ANOVA"
     assert next(iter(found.values)) == "b02.G"

@@ -10,7 +10,7 @@ from importlib import resources
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
 from hnas.cost.flops import Cost, cost
-from hnas.studies.findings import Findings, describe
+from hnas.studies.findings.findings import Findings, describe
 from hnas.studies.objective.costs import Costs
 from hnas.studies.plan.plan import load_preset, parse_flops
 

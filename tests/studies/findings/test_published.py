@@ -10,7 +10,7 @@ from references import GLIT_TINY
 
 from hnas.architecture.arch import Arch
 from hnas.cost.conventions import macs
-from hnas.studies.published import FOUND, Published, published, published_findings
+from hnas.studies.findings.published import FOUND, Published, published, published_findings
 
 BUILT = [network for network in published() if network.exact]
 

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hnas.studies.figures import COLOURS, MARKERS, panels
-from hnas.studies.findings import Findings, Share
-from hnas.studies.importances import Importances
+from hnas.studies.findings.findings import Findings, Share
+from hnas.studies.findings.importances import Importances
 
 GREY = "#999999"
 SHOWN = 10

@@ -26,7 +26,7 @@ from scipy.stats import binomtest, rankdata
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
 from hnas.errors import InputError
-from hnas.studies.importances import Importances, importances
+from hnas.studies.findings.importances import Importances, importances
 from hnas.studies.objective.costs import Costs
 from hnas.studies.run.studies import Searched
 from hnas.studies.stage import best_by_score, front

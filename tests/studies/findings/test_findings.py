@@ -14,9 +14,9 @@ from hnas.architecture.arch import Arch, Block
 from hnas.architecture.space import Frame, Space, distribution_space, size_space
 from hnas.cost.flops import cost, dearest
 from hnas.errors import InputError
-from hnas.studies.findings import LEVEL, Findings, Share, describe, find, order
+from hnas.studies.findings.findings import LEVEL, Findings, Share, describe, find, order
+from hnas.studies.findings.published import published_findings
 from hnas.studies.objective.costs import Costs
-from hnas.studies.published import published_findings
 from hnas.studies.run.studies import Searched
 from hnas.studies.trials.database import Record
 

@@ -1,0 +1,1 @@
+"""Findings: what a run's elites have in common, beside chance and the paper."""
