@@ -28,7 +28,7 @@ from benchmarks.inherited import Scored, collect
 from hnas.cost.flops import cost
 from hnas.sampling import RULES
 from hnas.studies.agreement import Agreement, Estimate, Numbers, agreement, estimate, kendall
-from hnas.studies.figures import COLOURS, MARKERS, panels, save
+from hnas.studies.figures.style import COLOURS, MARKERS, panels, save
 
 DOCS = RESULTS.parents[1] / "docs"
 

@@ -93,7 +93,7 @@ def analyze(
             click.echo("\n" * bool(i), nl=False)
             _show(findings)
     if file is not None:
-        from hnas.studies.figures import save
+        from hnas.studies.figures.style import save
         from hnas.studies.findings.figure import figure
 
         save(figure(found, published), file)

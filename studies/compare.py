@@ -15,7 +15,7 @@ from typing import Any
 
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.persist.difference import differences, listed
-from hnas.studies.figures import COLOURS, MARKERS, panels, save
+from hnas.studies.figures.style import COLOURS, MARKERS, panels, save
 from hnas.studies.objective.pareto import hypervolume
 from hnas.studies.plan.plan import Plan, override
 from hnas.studies.run.folder import open_run, write

@@ -12,7 +12,7 @@ from typing import Any
 
 from hnas.architecture.arch import Arch
 from hnas.studies.dashboard.shown import Shown, ShownRun
-from hnas.studies.figures import COLOURS
+from hnas.studies.figures.style import COLOURS
 from hnas.studies.findings.published import Published
 from hnas.studies.objective.costs import MEASURES, Measure, measures
 from hnas.studies.objective.pareto import growth
@@ -26,7 +26,7 @@ Figure = dict[str, Any]
 
 DASHES = ("solid", "dash", "dashdot", "dot")
 SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x")
-"""Of plotly, in the order of `hnas.studies.figures.MARKERS`."""
+"""Of plotly, in the order of `hnas.studies.figures.style.MARKERS`."""
 BESIDE = ("GLiT", "DeiT", "AutoFormer")
 """Families of published networks that a front on ImageNet is set beside."""
 LOCAL_TO_GLOBAL = [[0, "#FDE3C8"], [0.5, "#9DB4C6"], [1, "#004C7A"]]

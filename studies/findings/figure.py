@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hnas.studies.figures import COLOURS, MARKERS, panels
+from hnas.studies.figures.style import COLOURS, MARKERS, panels
 from hnas.studies.findings.findings import Findings, Share
 from hnas.studies.findings.importances import Importances
 

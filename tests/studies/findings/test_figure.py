@@ -7,7 +7,7 @@ import re
 import numpy as np
 
 from hnas.architecture.space import Frame, Space, distribution_space, size_space
-from hnas.studies.figures import svg
+from hnas.studies.figures.style import svg
 from hnas.studies.findings.figure import SHOWN, figure
 from hnas.studies.findings.findings import Findings, describe
 from hnas.studies.findings.importances import Importances

@@ -12,7 +12,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import EngFormatter
 
 from hnas.architecture.arch import Block
-from hnas.studies.figures import COLOURS, MARKERS, panels
+from hnas.studies.figures.style import COLOURS, MARKERS, panels
 from hnas.studies.findings.figure import GREY, depth_panel, importances_panel, shares_panel
 from hnas.studies.objective.costs import Measure, measures
 from hnas.studies.objective.pareto import growth, pareto

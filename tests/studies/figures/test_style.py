@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
-from hnas.studies.figures import COLOURS, panels, save, svg
+from hnas.studies.figures.style import COLOURS, panels, save, svg
 
 
 def a_figure() -> Figure:
@@ -42,5 +42,5 @@ def test_a_file_is_of_the_kind_its_name_says(tmp_path: Path, suffix: str, start:
 
 
 def test_pyplot_is_not_loaded() -> None:
-    code = "import sys, hnas.studies.figures; sys.exit('matplotlib.pyplot' in sys.modules)"
+    code = "import sys, hnas.studies.figures.style; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,1 @@
+"""Figures: one style, one drawing of a network."""
