@@ -28,7 +28,7 @@ from optuna_dashboard._note import (  # type: ignore[import-untyped]
 from hnas.errors import StateError
 from hnas.studies.dashboard.figures import Figure, figures
 from hnas.studies.dashboard.notes import elite_note, study_note
-from hnas.studies.dashboard.shown import Shown, ShownRun, read_shown
+from hnas.studies.dashboard.read import Shown, ShownRun, read_shown
 from hnas.studies.figures.network import network
 from hnas.studies.figures.style import svg
 from hnas.studies.findings.published import published

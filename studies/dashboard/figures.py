@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hnas.architecture.arch import Arch
-from hnas.studies.dashboard.shown import Shown, ShownRun
+from hnas.studies.dashboard.read import Shown, ShownRun
 from hnas.studies.figures.style import COLOURS
 from hnas.studies.findings.published import Published
 from hnas.studies.objective.costs import MEASURES, Measure, measures

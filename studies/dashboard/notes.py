@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from hnas.architecture.arch import FIELDS
 from hnas.studies.dashboard.figures import glyphs
-from hnas.studies.dashboard.shown import Shown, ShownRun
+from hnas.studies.dashboard.read import Shown, ShownRun
 from hnas.studies.objective.costs import MEASURES
 from hnas.studies.report.document import LEGEND
 from hnas.studies.report.gather import Picture

@@ -12,7 +12,7 @@ import pytest
 from optuna.storages import RDBStorage
 
 from hnas.studies.dashboard.figures import figures, fronts, global_groups, hypervolume_growth
-from hnas.studies.dashboard.shown import ShownRun, read_shown
+from hnas.studies.dashboard.read import ShownRun, read_shown
 from hnas.studies.findings.published import published
 from hnas.studies.objective.pareto import hypervolume
 from hnas.studies.plan.plan import Plan, load_preset, override
