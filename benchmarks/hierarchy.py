@@ -41,7 +41,7 @@ from hnas.settings import AugmentRules, ScoreRules, TrainingRules
 from hnas.studies.objective.costs import Costs
 from hnas.studies.proposers.base import starting_from
 from hnas.studies.proposers.nsga2 import NSGA2
-from hnas.studies.stage import SearchRules, best_by_score, front, run_stage
+from hnas.studies.search.stage import SearchRules, best_by_score, front, run_stage
 from hnas.studies.trials.database import Record, open_study, quiet
 from hnas.training.supernet import train_supernet
 
@@ -83,7 +83,7 @@ def scored(seed: int) -> tuple[Scores, Scores]:
 
 @dataclass(frozen=True)
 class Known:
-    """A `hnas.studies.stage.Scorer` that looks scores up."""
+    """A `hnas.studies.search.stage.Scorer` that looks scores up."""
 
     accuracy: Scores
 

@@ -24,7 +24,7 @@ from hnas.scoring.score import branches
 from hnas.studies.objective.costs import Costs
 from hnas.studies.plan.plan import Plan, load_preset
 from hnas.studies.scoring.fake import FakeScorer
-from hnas.studies.stage import SearchRules, run_stage
+from hnas.studies.search.stage import SearchRules, run_stage
 
 PRESETS = ("glit-tiny", "glit-small", "glit-base")
 HELD_OUT = 12_800

@@ -26,14 +26,14 @@ from benchmarks.common import write_rows
 from hnas.cost.flops import cost
 from hnas.device import choose
 from hnas.scoring import score
-from hnas.studies import stage
 from hnas.studies.plan.plan import load_preset, override
 from hnas.studies.proposers.base import Proposer
 from hnas.studies.proposers.nsga2 import NSGA2
 from hnas.studies.run.folder import begin_run
 from hnas.studies.scoring.supernet_scorer import SupernetScorer
-from hnas.studies.search import Search
-from hnas.studies.stage import SearchRules, run_stage
+from hnas.studies.search import stage
+from hnas.studies.search.search import Search
+from hnas.studies.search.stage import SearchRules, run_stage
 from hnas.studies.trials.database import close_storage, open_storage, open_study
 from hnas.studies.trials.encoding import decode, distributions
 

@@ -34,7 +34,7 @@ from benchmarks.search import fill, spaces
 from hnas.cost.flops import cost
 from hnas.network.supernet import Supernet
 from hnas.studies.plan.plan import PRESETS, load_preset
-from hnas.studies.stage import front, records
+from hnas.studies.search.stage import front, records
 from hnas.studies.trials.database import close_storage, open_storage, open_study
 
 MILLION = 1_000_000

@@ -31,7 +31,7 @@ from hnas.scoring.score import scores
 from hnas.settings import ScoreRules
 from hnas.studies.plan.plan import load_preset
 from hnas.studies.scoring.fake import FakeScorer
-from hnas.studies.stage import SearchRules, run_stage
+from hnas.studies.search.stage import SearchRules, run_stage
 
 
 @dataclass(frozen=True, kw_only=True)

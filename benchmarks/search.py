@@ -26,7 +26,7 @@ from hnas.cost.flops import cost
 from hnas.studies.objective.costs import Costs
 from hnas.studies.proposers.nsga2 import NSGA2
 from hnas.studies.scoring.fake import FakeScorer
-from hnas.studies.stage import SearchRules, TrialEvent, _conditions, run_stage
+from hnas.studies.search.stage import SearchRules, TrialEvent, _conditions, run_stage
 from hnas.studies.trials.database import (
     Record,
     close_storage,

@@ -14,7 +14,7 @@ from hnas.studies.objective.costs import Costs
 from hnas.studies.plan.plan import load_preset
 from hnas.studies.run.folder import begin_run
 from hnas.studies.scoring.fake import FakeScorer
-from hnas.studies.stage import SearchRules, run_stage
+from hnas.studies.search.stage import SearchRules, run_stage
 from hnas.studies.trials.database import close_storage, open_storage, open_study
 
 

@@ -31,7 +31,7 @@ from hnas.studies.proposers.base import Proposer
 from hnas.studies.proposers.nsga2 import NSGA2
 from hnas.studies.proposers.random_search import RANDOM
 from hnas.studies.proposers.spos import SPOS
-from hnas.studies.stage import SearchRules, run_stage
+from hnas.studies.search.stage import SearchRules, run_stage
 from hnas.studies.trials.database import Record, open_study, quiet
 
 PROPOSERS = (NSGA2, SPOS, RANDOM)
@@ -42,7 +42,7 @@ POPULATION = 16
 
 
 class TableScorer:
-    """A `hnas.studies.stage.Scorer` that looks up what each network reached when it was trained alone.
+    """A `hnas.studies.search.stage.Scorer` that looks up what each network reached when it was trained alone.
 
     `value` is the column it tells, its mean over the rows' seeds.
     """

@@ -33,7 +33,7 @@ from hnas.studies.plan.plan import load_preset
 from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.scoring.queue_backend import ByWorkers
 from hnas.studies.scoring.worker import Worker, reach
-from hnas.studies.stage import Scorer, SearchRules, run_stage
+from hnas.studies.search.stage import Scorer, SearchRules, run_stage
 from hnas.studies.trials.database import close_storage, open_storage, open_study
 from hnas.studies.trials.queue import Call, announce, dismiss
 

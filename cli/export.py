@@ -45,7 +45,7 @@ def export(
 
     from hnas.device import choose
     from hnas.exchange.export import save, save_module, save_onnx, save_pt2
-    from hnas.studies.search import Search
+    from hnas.studies.search.search import Search
 
     with resumable(folder), run.hold():
         network = Search(run, choose(device)).winner()

@@ -30,7 +30,7 @@ def read_network(source: Path, device: torch.device, storage: str | None) -> Net
 
     if (source / "plan.toml").exists():
         from hnas.studies.run.folder import open_run
-        from hnas.studies.search import Search
+        from hnas.studies.search.search import Search
 
         run = open_run(source, storage=storage)
         with resumable(source), run.hold():

@@ -1,6 +1,6 @@
 """hnas as several processes, started by torchrun: the first is the command, the others help it.
 
-They have neither terminal nor files, and end with the first. What they run is `hnas.studies.torchrun`.
+They have neither terminal nor files, and end with the first. What they run is `hnas.studies.search.torchrun`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def run(command: click.Group) -> None:
 
     world = connect()
     if not first:
-        from hnas.studies.torchrun import serve
+        from hnas.studies.search.torchrun import serve
 
         serve(world)
     try:

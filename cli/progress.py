@@ -14,10 +14,10 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
 from hnas.cli.render import console, milliseconds, short
-from hnas.studies.watch import Watch
+from hnas.studies.search.events import Watch
 
 if TYPE_CHECKING:
-    from hnas.studies.stage import TrialEvent
+    from hnas.studies.search.stage import TrialEvent
     from hnas.training.loop import Epoch
 
 EVERY = 5.0

@@ -53,7 +53,7 @@ def show_proposal(proposed: Proposed, plan: Plan) -> None:
     """Prints why the plan is what it is, and how long `plan` (it, with what the user chose) will
     take and how much memory, from a few steps of it."""
     from hnas.cli.progress import duration
-    from hnas.studies.estimate import estimate
+    from hnas.studies.search.estimate import estimate
 
     click.echo(f"A plan proposed for {proposed.source}:")
     table(("what", "why"), proposed.proposal.reasons)

@@ -48,7 +48,7 @@ def rank(
     from hnas.device import choose
     from hnas.studies.ranking import RankRules
     from hnas.studies.ranking import rank as ranked
-    from hnas.studies.search import Search
+    from hnas.studies.search.search import Search
 
     rules = RankRules(stage=stage, architectures=count, seeds=seeds, epochs=epochs)
     watch = display()

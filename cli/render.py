@@ -15,8 +15,8 @@ from rich.text import Text
 from hnas.architecture.arch import Arch
 
 if TYPE_CHECKING:
-    from hnas.studies.retrain import Retrained
     from hnas.studies.run.status import Result, Tested
+    from hnas.studies.search.retrain import Retrained
     from hnas.studies.trials.database import Record
 
 GLYPHS = {"global": "■", "mixed": "◧", "local": "□"}
@@ -120,7 +120,7 @@ def front_table(records: Sequence[Record], images: int, objective: str = "flops"
     """Prints trials, the most accurate first (the cheaper one first where they tie), with the
     standard error of a score on so many images and a = where one ties with the best."""
     from hnas.studies.run.status import is_tie, standard_error
-    from hnas.studies.stage import best_by_score
+    from hnas.studies.search.stage import best_by_score
 
     ranked = best_by_score(records, len(records), objective)
     table(

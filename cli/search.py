@@ -41,7 +41,7 @@ from hnas.studies.plan.plan import (
 if TYPE_CHECKING:
     from hnas.cli.progress import Display
     from hnas.studies.run.folder import Run
-    from hnas.studies.search import Search
+    from hnas.studies.search.search import Search
     from hnas.studies.trials.database import Record
 
 
@@ -354,7 +354,7 @@ def _start(
     from hnas.cli.progress import display
     from hnas.device import choose
     from hnas.studies.run.latency import read_costs
-    from hnas.studies.search import Search
+    from hnas.studies.search.search import Search
     from hnas.studies.trials.database import masked
 
     chosen, watch = choose(device), display()
@@ -382,7 +382,7 @@ def _search_all(run: Run, device: str, rescore: bool, lease: float | None) -> No
 
 
 def _search_stages(run: Run, search: Search, watch: Display) -> None:
-    from hnas.studies.stage import front
+    from hnas.studies.search.stage import front
 
     for number in range(1, len(run.stages) + 1):
         if number > 1:
@@ -404,7 +404,7 @@ def _search_stage(
     run: Run, device: str, stage: int, rescore: bool = False, lease: float | None = None
 ) -> None:
     from hnas.studies.run.status import read_status
-    from hnas.studies.stage import front
+    from hnas.studies.search.stage import front
     from hnas.studies.trials.database import open_storage
 
     run.stage(stage)  # told before a storage is made

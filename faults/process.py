@@ -23,7 +23,7 @@ from typing import Any
 
 import torch
 
-import hnas.studies.stage
+import hnas.studies.search.stage
 import hnas.studies.trials.database
 import hnas.training.loop
 from faults.points import Point, path_of, strike
@@ -98,7 +98,7 @@ def _turn_back(*args: object) -> None:
             return real.fromtimestamp(time.time(), tz)
 
     time.time = lambda: now - next(looks)
-    hnas.studies.stage.datetime = Backwards  # type: ignore[attr-defined]
+    hnas.studies.search.stage.datetime = Backwards  # type: ignore[attr-defined]
 
 
 ACTS: dict[str, Callable[..., None]] = {
@@ -131,7 +131,12 @@ def run(fault: str, point: Mapping[str, Any] | None, args: Sequence[str]) -> Non
 def serve() -> None:
     """Runs what stdin asks for, a JSON line each, in a process of its own each, and tells how it
     ended. Each is forked off this one, which has imported everything: that takes longest."""
-    for name in ("hnas.cli.export", "hnas.cli.search", "hnas.cli.status", "hnas.studies.search"):
+    for name in (
+        "hnas.cli.export",
+        "hnas.cli.search",
+        "hnas.cli.status",
+        "hnas.studies.search.search",
+    ):
         importlib.import_module(name)
     for line in sys.stdin:
         asked = json.loads(line)

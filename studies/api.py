@@ -26,15 +26,15 @@ from hnas.studies.plan.plan import Plan, check_code, load_plan, load_preset, ove
 from hnas.studies.run import folder as runs
 from hnas.studies.run.folder import Run
 from hnas.studies.run.status import Result, Status, read_result, read_status, read_studies
-from hnas.studies.stage import front
+from hnas.studies.search.events import Watch
+from hnas.studies.search.stage import front
 from hnas.studies.trials.database import Record, open_storage, open_study
-from hnas.studies.watch import Watch
 
 if TYPE_CHECKING:
     import optuna
 
     from hnas.exchange.export import Network
-    from hnas.studies.search import Search
+    from hnas.studies.search.search import Search
 
 RUNS = Path("runs")
 """Where runs are kept that were given no folder."""
@@ -216,7 +216,7 @@ def search(
 
 def _search(run: Run, device: str, watch: Watch | None) -> Search:
     from hnas.device import choose
-    from hnas.studies.search import Search
+    from hnas.studies.search.search import Search
 
     return Search(run, choose(device), watch)
 

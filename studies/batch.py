@@ -19,8 +19,8 @@ from hnas.device import choose
 from hnas.errors import HnasError, StateError
 from hnas.studies.compare import SPENT, Task
 from hnas.studies.run.folder import Run, begin_run
-from hnas.studies.search import Search
-from hnas.studies.watch import Watch
+from hnas.studies.search.events import Watch
+from hnas.studies.search.search import Search
 
 
 def search_all(

@@ -26,8 +26,8 @@ from hnas.studies.agreement import DRAWS, Agreement, agreement
 from hnas.studies.figures.style import COLOURS, MARKERS, panels, save
 from hnas.studies.objective.costs import Costs
 from hnas.studies.scoring.supernet_scorer import SupernetScorer
-from hnas.studies.search import Search
-from hnas.studies.stage import Record, best_by_score, front, records
+from hnas.studies.search.search import Search
+from hnas.studies.search.stage import Record, best_by_score, front, records
 
 POOL = 1000
 """Random architectures, some of them equal, that those to train are drawn from."""

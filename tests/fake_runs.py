@@ -14,7 +14,7 @@ from hnas.studies.report.gather import Report, gather
 from hnas.studies.run.folder import Run
 from hnas.studies.run.latency import read_costs
 from hnas.studies.scoring.fake import FakeScorer
-from hnas.studies.stage import SearchRules, StageResult, best_by_score, run_stage
+from hnas.studies.search.stage import SearchRules, StageResult, best_by_score, run_stage
 from hnas.studies.trials.database import close_storage, open_storage, open_study
 
 IMAGES = 200

@@ -8,7 +8,7 @@ from benchmarks.hierarchy import BUDGET, FIRST, FRAME, JOINT, WAYS, everything, 
 from hnas.architecture.arch import Arch
 from hnas.cost.flops import cost
 from hnas.studies.scoring.fake import FakeScorer
-from hnas.studies.stage import best_by_score, front
+from hnas.studies.search.stage import best_by_score, front
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from hnas.studies.plan.strategies import Stage
 from hnas.studies.run.folder import Run
 from hnas.studies.run.status import Result, read_result, read_studies, scoring_images
 from hnas.studies.run.studies import Searched, searched
-from hnas.studies.stage import front
+from hnas.studies.search.stage import front
 from hnas.studies.trials.database import Record, Snapshot, open_study, storage_errors
 
 

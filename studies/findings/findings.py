@@ -29,7 +29,7 @@ from hnas.errors import InputError
 from hnas.studies.findings.importances import Importances, importances
 from hnas.studies.objective.costs import Costs
 from hnas.studies.run.studies import Searched
-from hnas.studies.stage import best_by_score, front
+from hnas.studies.search.stage import best_by_score, front
 from hnas.studies.trials.database import Record
 
 ELITES = ("top", "front", "retrained")

@@ -2,7 +2,7 @@
 
 A generation depends on the seed, its number, the trials of earlier generations and what the search
 starts from, on nothing else: one that was broken off proposes what it would have proposed.
-`hnas.studies.stage` runs any of them.
+`hnas.studies.search.stage` runs any of them.
 """
 
 from __future__ import annotations

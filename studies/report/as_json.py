@@ -9,7 +9,7 @@ from typing import Any
 from hnas.architecture.arch import Arch
 from hnas.studies.report.gather import Report
 from hnas.studies.run.status import Tested
-from hnas.studies.stage import front
+from hnas.studies.search.stage import front
 from hnas.studies.trials.database import Record
 
 

@@ -19,7 +19,7 @@ from hnas.studies.objective.costs import MEASURES, Measure, Priced, measures
 from hnas.studies.report.gather import Answer, Interval, Ranking, Report
 from hnas.studies.run.latency import Measured
 from hnas.studies.run.status import Tested
-from hnas.studies.stage import best_by_score, front
+from hnas.studies.search.stage import best_by_score, front
 from hnas.studies.trials.database import Record
 
 GLYPHS = {"global": "■", "mixed": "◧", "local": "□"}

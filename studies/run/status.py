@@ -14,7 +14,7 @@ from hnas.architecture.arch import Arch
 from hnas.errors import InputError, StateError
 from hnas.studies.plan.strategies import Stage
 from hnas.studies.run.folder import Run
-from hnas.studies.stage import front
+from hnas.studies.search.stage import front
 from hnas.studies.trials.database import Record, Snapshot, snapshots
 
 

@@ -18,7 +18,7 @@ from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
 from hnas.errors import StateError
 from hnas.studies.objective.costs import Costs
-from hnas.studies.stage import Scorer
+from hnas.studies.search.stage import Scorer
 from hnas.studies.trials.database import Record, records, storage_errors, waiting_trial
 from hnas.studies.trials.queue import ERROR, Seen, look, put, put_back, withdraw
 
@@ -45,7 +45,7 @@ class Pause:
 
 
 class ByWorkers:
-    """A `hnas.studies.stage.Scoring`. The scorer itself is not used here: workers have their own."""
+    """A `hnas.studies.search.stage.Scoring`. The scorer itself is not used here: workers have their own."""
 
     def __init__(
         self,

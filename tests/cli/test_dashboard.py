@@ -21,7 +21,7 @@ from hnas.cli.main import hnas
 from hnas.studies.dashboard.annotate import artifacts
 from hnas.studies.dashboard.server import dashboard
 from hnas.studies.run.folder import Run, open_run
-from hnas.studies.stage import front
+from hnas.studies.search.stage import front
 from hnas.studies.trials.database import open_storage, open_study
 
 

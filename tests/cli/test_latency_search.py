@@ -22,7 +22,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> tuple[Path, Res
     """A finished search for both, by a table of one round."""
     folder = tmp_path_factory.mktemp("latency") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hnas.studies.latency_measurement.measure", partial(measure, rounds=1))
+        patch.setattr("hnas.studies.search.measure_latency.measure", partial(measure, rounds=1))
         result = invoke(
             *("search", "--plan", tiny, "--run", folder, "--device", "cpu"),
             *("--objective", "both", "--flops", "90K", "--latency", "1s"),
@@ -81,7 +81,7 @@ def test_what_cannot_be_asked_for(
 def test_a_latency_that_nothing_has(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hnas.studies.latency_measurement.measure", partial(measure, rounds=1))
+    monkeypatch.setattr("hnas.studies.search.measure_latency.measure", partial(measure, rounds=1))
     result = invoke(
         *("search", "--plan", tiny, "--run", tmp_path / "run", "--device", "cpu"),
         *("--latency", "10ns"),

@@ -14,7 +14,7 @@ from hnas.errors import InputError, MismatchError, StateError
 from hnas.exchange.export import load
 from hnas.studies.api import Found, open_run, search
 from hnas.studies.plan.plan import Plan, load_preset, override, to_toml
-from hnas.studies.watch import Watch
+from hnas.studies.search.events import Watch
 
 
 @pytest.fixture(scope="module")

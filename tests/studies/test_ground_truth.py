@@ -17,7 +17,7 @@ from hnas.cost.flops import cost
 from hnas.studies.agreement import kendall, reference
 from hnas.studies.proposers.nsga2 import NSGA2
 from hnas.studies.proposers.random_search import RANDOM
-from hnas.studies.stage import best_by_score, front
+from hnas.studies.search.stage import best_by_score, front
 
 ABOUT, ROWS = read(table(DIGITS))
 COMPLETE = complete(DIGITS, ROWS)

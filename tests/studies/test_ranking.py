@@ -19,9 +19,9 @@ from hnas.studies.agreement import agreement
 from hnas.studies.objective.costs import Costs
 from hnas.studies.ranking import Ranking, RankRules, draw, rank
 from hnas.studies.run.folder import Run, begin_run, open_run
-from hnas.studies.search import Search
-from hnas.studies.stage import front, records
-from hnas.studies.watch import Watch
+from hnas.studies.search.events import Watch
+from hnas.studies.search.search import Search
+from hnas.studies.search.stage import front, records
 from hnas.training.loop import Epoch
 
 CPU = torch.device("cpu")

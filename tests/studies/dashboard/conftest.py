@@ -10,8 +10,8 @@ from optuna.storages import RDBStorage
 
 from hnas.studies.plan.plan import Plan
 from hnas.studies.run.folder import Run, begin_run
-from hnas.studies.search import HANDOFF
-from hnas.studies.stage import best_by_score, records
+from hnas.studies.search.search import HANDOFF
+from hnas.studies.search.stage import best_by_score, records
 from hnas.studies.trials.database import open_storage, open_study
 
 

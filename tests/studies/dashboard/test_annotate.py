@@ -21,8 +21,8 @@ from hnas.errors import StateError, StorageError
 from hnas.studies.dashboard.annotate import ATTACHED, annotate, artifacts
 from hnas.studies.plan.plan import Plan, override, refined
 from hnas.studies.run.folder import Run, begin_run
-from hnas.studies.search import FRONT
-from hnas.studies.stage import front
+from hnas.studies.search.search import FRONT
+from hnas.studies.search.stage import front
 from hnas.studies.trials.database import Record, close_storage, open_storage, open_study
 
 

@@ -17,7 +17,7 @@ from hnas.studies.findings.published import published
 from hnas.studies.objective.pareto import hypervolume
 from hnas.studies.plan.plan import Plan, load_preset, override
 from hnas.studies.run.folder import Run, begin_run
-from hnas.studies.stage import front
+from hnas.studies.search.stage import front
 from hnas.studies.trials.database import open_storage
 
 

@@ -23,9 +23,9 @@ from hnas.studies.plan.plan import STRATEGIES, Plan, from_toml, override, refine
 from hnas.studies.plan.strategies import stages
 from hnas.studies.run.folder import Run, begin_run, open_run
 from hnas.studies.run.status import read_status
-from hnas.studies.search import FRONT, Search
-from hnas.studies.stage import front, records
-from hnas.studies.watch import Watch
+from hnas.studies.search.events import Watch
+from hnas.studies.search.search import FRONT, Search
+from hnas.studies.search.stage import front, records
 
 CPU = torch.device("cpu")
 BASELINES = STRATEGIES[1:]

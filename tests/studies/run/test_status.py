@@ -12,7 +12,7 @@ import torch
 from hnas.studies.plan.plan import Plan
 from hnas.studies.run.folder import begin_run
 from hnas.studies.run.status import is_tie, scoring_images, standard_error
-from hnas.studies.search import Search
+from hnas.studies.search.search import Search
 
 
 def test_equal_networks_tie_and_much_better_ones_do_not() -> None:

@@ -12,7 +12,7 @@ from hnas.studies.findings.findings import find
 from hnas.studies.plan.plan import Plan, override
 from hnas.studies.run.folder import begin_run
 from hnas.studies.run.studies import read_searched
-from hnas.studies.stage import best_by_score
+from hnas.studies.search.stage import best_by_score
 from hnas.studies.trials.database import close_storage, open_storage, open_study
 
 

@@ -30,7 +30,7 @@ from hnas.studies.objective.costs import Costs
 from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.scoring.queue_backend import ByWorkers, _Signs
 from hnas.studies.scoring.worker import Worker, reach
-from hnas.studies.stage import SearchRules, run_stage
+from hnas.studies.search.stage import SearchRules, run_stage
 from hnas.studies.trials.database import close_storage, open_storage, open_study, records
 from hnas.studies.trials.queue import (
     LOST,

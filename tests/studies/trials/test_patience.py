@@ -15,7 +15,7 @@ from hnas.architecture.space import Frame, distribution_space
 from hnas.errors import StorageError
 from hnas.studies.objective.costs import Costs
 from hnas.studies.scoring.fake import FakeScorer
-from hnas.studies.stage import SearchRules, run_stage
+from hnas.studies.search.stage import SearchRules, run_stage
 from hnas.studies.trials.database import close_storage, open_storage, open_study, patiently, records
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=6, N=3)

@@ -18,8 +18,8 @@ from hnas.errors import InputError
 from hnas.network.supernet import Supernet
 from hnas.persist.record import recorded
 from hnas.settings import AugmentRules, DataRules, TrainingRules
-from hnas.studies import retrain
 from hnas.studies.plan.plan import Plan
+from hnas.studies.search import retrain
 from hnas.training.processes import World
 from hnas.training.supernet import train_supernet
 

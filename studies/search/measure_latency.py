@@ -19,7 +19,7 @@ from hnas.persist.record import recorded
 from hnas.studies.run.folder import Run
 from hnas.studies.run.latency import FILE, Measured, TableError, read_measured
 from hnas.studies.run.provenance import environment
-from hnas.studies.watch import Watch
+from hnas.studies.search.events import Watch
 
 NETWORKS = 8
 """Random networks of each stage's space that the table is judged by."""

@@ -12,8 +12,8 @@ import torch.distributed as dist
 from hnas.errors import InputError
 from hnas.studies.plan.plan import Plan
 from hnas.studies.run.folder import begin_run
-from hnas.studies.search import Search
-from hnas.studies.torchrun import images_job, serve
+from hnas.studies.search.search import Search
+from hnas.studies.search.torchrun import images_job, serve
 from hnas.training.processes import World
 
 

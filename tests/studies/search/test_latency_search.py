@@ -28,10 +28,10 @@ from hnas.studies.run.latency import FILE, read_costs, read_measured
 from hnas.studies.run.status import read_status
 from hnas.studies.run.studies import read_searched
 from hnas.studies.scoring.fake import FakeScorer
-from hnas.studies.search import Search
-from hnas.studies.stage import Record, Scorer, SearchRules, front, run_stage
+from hnas.studies.search.events import Watch
+from hnas.studies.search.search import Search
+from hnas.studies.search.stage import Record, Scorer, SearchRules, front, run_stage
 from hnas.studies.trials.database import open_storage, open_study
-from hnas.studies.watch import Watch
 
 RULES = SearchRules(trials=24, population=8, seed=1)
 
@@ -151,7 +151,7 @@ def steps(run: Run, watch: Watch | None = None):
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A real measurement, of one round."""
-    monkeypatch.setattr("hnas.studies.latency_measurement.measure", partial(measure, rounds=1))
+    monkeypatch.setattr("hnas.studies.search.measure_latency.measure", partial(measure, rounds=1))
 
 
 def test_a_whole_search_keeps_its_table(
@@ -174,7 +174,7 @@ def test_a_whole_search_keeps_its_table(
     second = begin_run(tmp_path / "second", plan)
     second.write(FILE, moved)
     monkeypatch.setattr(
-        "hnas.studies.latency_measurement.measure", None
+        "hnas.studies.search.measure_latency.measure", None
     )  # nothing is measured again
     notes = Notes()
     with steps(second, notes) as search:

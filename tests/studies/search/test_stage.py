@@ -13,7 +13,7 @@ import optuna
 import pytest
 from dashboard_api import asked
 
-import hnas.studies.stage
+import hnas.studies.search.stage
 from hnas.architecture.space import Frame, distribution_space, size_space
 from hnas.cost.flops import cost
 from hnas.errors import BudgetError, InputError, MismatchError, StateError, StorageError
@@ -21,7 +21,7 @@ from hnas.studies.objective.costs import Costs
 from hnas.studies.objective.pareto import hypervolume
 from hnas.studies.proposers.nsga2 import elites, propose
 from hnas.studies.scoring.fake import FakeScorer
-from hnas.studies.stage import SearchRules, front, records, run_stage
+from hnas.studies.search.stage import SearchRules, front, records, run_stage
 from hnas.studies.trials.database import open_storage, open_study
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=12, N=3)
@@ -129,13 +129,13 @@ def test_resumed_at_any_trial_it_ends_as_if_unbroken(space):
 @pytest.mark.parametrize("end", [KeyboardInterrupt(), SystemExit(1), RuntimeError("power")])
 def test_what_is_finished_is_stored_whatever_ends_the_run(end, monkeypatch):
     slow = threading.Event()
-    write = hnas.studies.stage.write_trial
+    write = hnas.studies.search.stage.write_trial
 
     def write_slowly(*arguments, **named):
         slow.wait(0.02)
         write(*arguments, **named)
 
-    monkeypatch.setattr("hnas.studies.stage.write_trial", write_slowly)
+    monkeypatch.setattr("hnas.studies.search.stage.write_trial", write_slowly)
     study = in_memory()
     with pytest.raises(type(end)):
         run(study, scorer=Breaking(7, end))
@@ -156,7 +156,7 @@ def test_an_interrupt_while_telling_loses_nothing():
 
 
 def test_after_a_failed_write_nothing_more_is_written(monkeypatch):
-    write = hnas.studies.stage.write_trial
+    write = hnas.studies.search.stage.write_trial
 
     def fail_at_5(study, space, record, **named):
         if record.number == 5:
@@ -164,7 +164,7 @@ def test_after_a_failed_write_nothing_more_is_written(monkeypatch):
             raise StorageError("the disk is full")
         write(study, space, record, **named)
 
-    monkeypatch.setattr("hnas.studies.stage.write_trial", fail_at_5)
+    monkeypatch.setattr("hnas.studies.search.stage.write_trial", fail_at_5)
     study = in_memory()
     with pytest.raises(StorageError, match="the disk is full"):
         run(study)

@@ -26,9 +26,9 @@ from hnas.network.glit import Glit
 from hnas.scoring.score import evaluate
 from hnas.studies.plan.plan import override, to_toml
 from hnas.studies.run.folder import Run, begin_run
-from hnas.studies.search import HANDOFF, Search
-from hnas.studies.stage import best_by_score, records
-from hnas.studies.watch import Watch
+from hnas.studies.search.events import Watch
+from hnas.studies.search.search import HANDOFF, Search
+from hnas.studies.search.stage import best_by_score, records
 
 CPU = torch.device("cpu")
 
@@ -139,7 +139,7 @@ def test_a_finished_run_does_nothing_again(finished, monkeypatch):
 
 def test_the_test_images_are_read_once_and_only_at_the_end(tmp_path, tiny, monkeypatch):
     """Invariant 3."""
-    import hnas.studies.search
+    import hnas.studies.search.search
 
     reads = []
 
@@ -147,7 +147,7 @@ def test_the_test_images_are_read_once_and_only_at_the_end(tmp_path, tiny, monke
         reads.append(kwargs["split"])
         return images.test_images(*args, **kwargs)
 
-    monkeypatch.setattr(hnas.studies.search, "test_images", counted)
+    monkeypatch.setattr(hnas.studies.search.search, "test_images", counted)
     run = begin_run(tmp_path / "tiny", tiny)
     search = Search(run, CPU)
     search.stage(1), search.stage(2), search.retrain()

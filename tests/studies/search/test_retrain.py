@@ -14,9 +14,9 @@ from hnas.exchange.export import Network, save
 from hnas.network.glit import Glit
 from hnas.settings import DistillationRules
 from hnas.studies.plan.plan import Plan
-from hnas.studies.retrain import network_of
 from hnas.studies.run.folder import Run, begin_run
-from hnas.studies.search import Search
+from hnas.studies.search.retrain import network_of
+from hnas.studies.search.search import Search
 from hnas.training import checkpoint
 
 OLD = """

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from hnas.data import Survey
-from hnas.studies.estimate import Estimate, estimate, memory
 from hnas.studies.plan.plan import Plan, override
 from hnas.studies.plan.proposal import propose
+from hnas.studies.search.estimate import Estimate, estimate, memory
 
 SURVEY = Survey(images=400, fewest=40, classes=10, side=8, channels=1, own_test=False)
 CPU = torch.device("cpu")
@@ -51,8 +51,8 @@ def test_every_step_that_takes_time_is_there(plan: Plan) -> None:
 
 def test_it_grows_with_the_work(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a second for an image and for a trial, the rest is arithmetic."""
-    monkeypatch.setattr("hnas.studies.estimate._per_image", lambda *args: 1.0)
-    monkeypatch.setattr("hnas.studies.estimate._trial", lambda *args: 1.0)
+    monkeypatch.setattr("hnas.studies.search.estimate._per_image", lambda *args: 1.0)
+    monkeypatch.setattr("hnas.studies.search.estimate._trial", lambda *args: 1.0)
     few = by_step(override(plan, trials=10, epochs=3))
     assert few["supernet of stage 1"].seconds == 3 * 256
     assert few["stage 1"].seconds == 10
@@ -64,14 +64,14 @@ def test_it_grows_with_the_work(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> 
 def test_more_held_out_images_than_are_timed_take_in_proportion(
     plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hnas.studies.estimate.HELD_OUT", 8)
+    monkeypatch.setattr("hnas.studies.search.estimate.HELD_OUT", 8)
     seen: list[int] = []
 
     def scores(net, archs, data, rules):
         seen.append(len(data.held_out))
         yield from archs
 
-    monkeypatch.setattr("hnas.studies.estimate.scores", scores)
+    monkeypatch.setattr("hnas.studies.search.estimate.scores", scores)
     ticks = iter(range(1000))
     monkeypatch.setattr("time.perf_counter", lambda: float(next(ticks)))
     found = by_step(override(plan, trials=1))
@@ -83,7 +83,7 @@ def test_more_held_out_images_than_are_timed_take_in_proportion(
 
 
 def test_images_of_a_pack_are_not_in_memory(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hnas.studies.estimate.memory", lambda device: 0)
+    monkeypatch.setattr("hnas.studies.search.estimate.memory", lambda device: 0)
     many = replace(SURVEY, images=1_000_000)
     plan = override(plan, epochs=1)
     plan = replace(plan, score=replace(plan.score, held_out=100))

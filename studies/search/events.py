@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hnas.studies.stage import TrialEvent
+from hnas.studies.search.stage import TrialEvent
 
 if TYPE_CHECKING:
     from hnas.training.loop import Epoch

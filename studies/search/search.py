@@ -36,22 +36,17 @@ from hnas.network.glit import Glit
 from hnas.network.supernet import Supernet, grow, inherit
 from hnas.persist.record import recorded
 from hnas.scoring.score import evaluate
-from hnas.studies.latency_measurement import latency_table
 from hnas.studies.objective.costs import OBJECTIVES, Costs
 from hnas.studies.plan.plan import Retrain
 from hnas.studies.proposers.base import starting_from
-from hnas.studies.retrain import (
-    Retrained,
-    as_json,
-    best_retrained,
-    network_of,
-    retrain,
-)
 from hnas.studies.run.folder import Run
 from hnas.studies.run.provenance import changed, versions
 from hnas.studies.scoring.queue_backend import ByWorkers
 from hnas.studies.scoring.supernet_scorer import SupernetScorer, weights_hash
-from hnas.studies.stage import (
+from hnas.studies.search.events import Watch
+from hnas.studies.search.measure_latency import latency_table
+from hnas.studies.search.retrain import Retrained, as_json, best_retrained, network_of, retrain
+from hnas.studies.search.stage import (
     Record,
     Scoring,
     SearchRules,
@@ -61,10 +56,9 @@ from hnas.studies.stage import (
     records,
     run_stage,
 )
-from hnas.studies.torchrun import images_job, supernet_job
+from hnas.studies.search.torchrun import images_job, supernet_job
 from hnas.studies.trials.database import close_storage, open_storage, open_study, storage_errors
 from hnas.studies.trials.queue import Call, announce, check_shared, dismiss, is_shared
-from hnas.studies.watch import Watch
 from hnas.training import micro_batches
 from hnas.training.distillation import Teacher, load_teacher
 from hnas.training.processes import ALONE, World
@@ -92,7 +86,7 @@ class Search:
     ) -> None:
         """With `rescore` a study that may not go on (other weights, images or rule of scoring) is
         kept, and its stage scored in a new one. The processes of `world`, of which this is the
-        first, take part in training; the others wait in `hnas.studies.torchrun.serve`. With `lease`
+        first, take part in training; the others wait in `hnas.studies.search.torchrun.serve`. With `lease`
         workers score, not this process: one counts as lost after so many seconds without a sign of
         life.
 

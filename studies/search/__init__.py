@@ -1,0 +1,1 @@
+"""A search, step by step: stages, hand-off, retraining, the end."""
