@@ -27,7 +27,14 @@ from benchmarks.ground_truth import complete, read, table
 from benchmarks.inherited import Scored, collect
 from hnas.cost.flops import cost
 from hnas.sampling import RULES
-from hnas.studies.agreement import Agreement, Estimate, Numbers, agreement, estimate, kendall
+from hnas.studies.experiments.rank_statistics import (
+    Agreement,
+    Estimate,
+    Numbers,
+    agreement,
+    estimate,
+    kendall,
+)
 from hnas.studies.figures.style import COLOURS, MARKERS, panels, save
 
 DOCS = RESULTS.parents[1] / "docs"

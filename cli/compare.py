@@ -17,7 +17,7 @@ from hnas.studies.plan.plan import PRESETS, STRATEGIES, Plan, check_code, load_p
 
 if TYPE_CHECKING:
     from hnas.cli.progress import Display
-    from hnas.studies.compare import Row, Task
+    from hnas.studies.experiments.compare import Row, Task
 
 
 @click.command()
@@ -85,7 +85,7 @@ def compare(
     A seed decides the split of the images, so differences are taken seed by seed: to the first
     strategy of the plan or, where there is one strategy, to the first plan.
     """
-    from hnas.studies.compare import is_finished, rows, tasks, write_files
+    from hnas.studies.experiments.compare import is_finished, rows, tasks, write_files
 
     plans = _plans(presets or (() if files else ("digits",)), files)
     for name, plan in plans.items():
@@ -128,8 +128,8 @@ def _numbers(seeds: str) -> list[int]:
 
 def _search(unfinished: Sequence[Task], device: str, jobs: int) -> None:
     from hnas.cli.progress import display, duration
-    from hnas.studies.batch import search_all
-    from hnas.studies.compare import outcome
+    from hnas.studies.experiments.batch import search_all
+    from hnas.studies.experiments.compare import outcome
 
     @contextmanager
     def shown(task: Task) -> Iterator[Display]:
@@ -169,7 +169,7 @@ def _show_each(found: Sequence[Row]) -> None:
 
 
 def _show_means(found: Sequence[Row]) -> None:
-    from hnas.studies.compare import mean
+    from hnas.studies.experiments.compare import mean
 
     seeds = len(found[0].outcomes)
     click.echo(f"\nMean over {seeds} seed{'s'[: seeds > 1]}, +- standard deviation:")
@@ -191,7 +191,7 @@ def _show_means(found: Sequence[Row]) -> None:
 
 
 def _with_spread(values: Sequence[float], sign: str = "") -> str:
-    from hnas.studies.compare import mean, spread
+    from hnas.studies.experiments.compare import mean, spread
 
     deviation = spread(values)
     middle = format(mean(values) or 0.0, f"{sign}.4f")

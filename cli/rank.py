@@ -12,8 +12,8 @@ from hnas.cli.options import device_option, find_run, run_option, storage_option
 from hnas.cli.render import table
 
 if TYPE_CHECKING:
-    from hnas.studies.agreement import Agreement
-    from hnas.studies.ranking import Ranking
+    from hnas.studies.experiments.rank import Ranking
+    from hnas.studies.experiments.rank_statistics import Agreement
 
 
 @click.command()
@@ -46,8 +46,8 @@ def rank(
 
     from hnas.cli.progress import display
     from hnas.device import choose
-    from hnas.studies.ranking import RankRules
-    from hnas.studies.ranking import rank as ranked
+    from hnas.studies.experiments.rank import RankRules
+    from hnas.studies.experiments.rank import rank as ranked
     from hnas.studies.search.search import Search
 
     rules = RankRules(stage=stage, architectures=count, seeds=seeds, epochs=epochs)

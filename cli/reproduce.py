@@ -12,7 +12,7 @@ from hnas.cli.options import device_option, storage_option
 from hnas.cli.render import table
 
 if TYPE_CHECKING:
-    from hnas.studies.reproduce import Reproduction
+    from hnas.studies.experiments.reproduce import Reproduction
 
 
 @click.command()
@@ -48,7 +48,7 @@ def reproduce(
     import torch
 
     from hnas.device import choose
-    from hnas.studies.reproduce import reproduce as reproduced
+    from hnas.studies.experiments.reproduce import reproduce as reproduced
 
     threads = (run.read("run.json") or {}).get("environment", {}).get("threads", "")
     if threads.isdecimal():  # sums depend on how many there are

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hnas.studies.agreement import (
+from hnas.studies.experiments.rank_statistics import (
     REFERENCE_SEEDS,
     agreement,
     estimate,

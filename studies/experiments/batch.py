@@ -17,7 +17,7 @@ import torch
 
 from hnas.device import choose
 from hnas.errors import HnasError, StateError
-from hnas.studies.compare import SPENT, Task
+from hnas.studies.experiments.compare import SPENT, Task
 from hnas.studies.run.folder import Run, begin_run
 from hnas.studies.search.events import Watch
 from hnas.studies.search.search import Search

@@ -15,9 +15,9 @@ import torch
 from hnas.cost.flops import cost
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.scoring.score import evaluate
-from hnas.studies.agreement import agreement
+from hnas.studies.experiments.rank import Ranking, RankRules, draw, rank
+from hnas.studies.experiments.rank_statistics import agreement
 from hnas.studies.objective.costs import Costs
-from hnas.studies.ranking import Ranking, RankRules, draw, rank
 from hnas.studies.run.folder import Run, begin_run, open_run
 from hnas.studies.search.events import Watch
 from hnas.studies.search.search import Search

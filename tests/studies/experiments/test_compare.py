@@ -9,7 +9,16 @@ from xml.etree import ElementTree
 import pytest
 
 from hnas.errors import InputError
-from hnas.studies.compare import Outcome, Row, as_json, mean, rows, spread, tasks, write_files
+from hnas.studies.experiments.compare import (
+    Outcome,
+    Row,
+    as_json,
+    mean,
+    rows,
+    spread,
+    tasks,
+    write_files,
+)
 from hnas.studies.plan.plan import STRATEGIES, Plan
 
 
@@ -38,7 +47,7 @@ def found(tiny: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
             key = (task.name, task.plan.search.strategy, task.plan.search.seed)
             return an_outcome(key[2], tests[key])
 
-        monkeypatch.setattr("hnas.studies.compare.outcome", fake)
+        monkeypatch.setattr("hnas.studies.experiments.compare.outcome", fake)
         return rows(tasks(dict.fromkeys(names, tiny), strategies, seeds, tmp_path))
 
     return make

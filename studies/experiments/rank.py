@@ -22,7 +22,7 @@ from hnas.cost.flops import cost
 from hnas.device import describe
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.scoring.record import Score
-from hnas.studies.agreement import DRAWS, Agreement, agreement
+from hnas.studies.experiments.rank_statistics import DRAWS, Agreement, agreement
 from hnas.studies.figures.style import COLOURS, MARKERS, panels, save
 from hnas.studies.objective.costs import Costs
 from hnas.studies.scoring.supernet_scorer import SupernetScorer

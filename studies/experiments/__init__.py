@@ -1,0 +1,1 @@
+"""Experiments about searches: ranking, comparison, reproduction."""
