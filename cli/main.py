@@ -21,37 +21,55 @@ from hnas.errors import HnasError
 
 COMMANDS = {
     "search": (
-        "hnas.cli.search:search",
+        "hnas.cli.commands.search:search",
         "Search an architecture: all stages, retraining, the test.",
     ),
-    "worker": ("hnas.cli.worker:worker", "Score for searches that were started with --workers."),
-    "retrain": ("hnas.cli.search:retrain", "Train the best of a finished search from scratch."),
-    "rank": ("hnas.cli.rank:rank", "Measure how far a run's scores can be trusted."),
-    "export": ("hnas.cli.export:export", "Write a run's network to files of its own."),
-    "predict": ("hnas.cli.predict:predict", "Tell the classes of image files, with probabilities."),
-    "latency": ("hnas.cli.latency:latency", "Measure a network beside all-global ones."),
+    "worker": (
+        "hnas.cli.commands.worker:worker",
+        "Score for searches that were started with --workers.",
+    ),
+    "retrain": (
+        "hnas.cli.commands.search:retrain",
+        "Train the best of a finished search from scratch.",
+    ),
+    "rank": ("hnas.cli.commands.rank:rank", "Measure how far a run's scores can be trusted."),
+    "export": ("hnas.cli.commands.export:export", "Write a run's network to files of its own."),
+    "predict": (
+        "hnas.cli.commands.predict:predict",
+        "Tell the classes of image files, with probabilities.",
+    ),
+    "latency": ("hnas.cli.commands.latency:latency", "Measure a network beside all-global ones."),
     "import": (
-        "hnas.cli.import_weights:import_weights",
+        "hnas.cli.commands.import_weights:import_weights",
         "Read published weights (GLiT's release, DeiT, ViT) into files of hnas.",
     ),
-    "compare": ("hnas.cli.compare:compare", "Compare strategies, or plans, over several seeds."),
-    "status": ("hnas.cli.status:status", "Show what a run has done and what is next."),
-    "analyze": ("hnas.cli.analyze:analyze", "Ask a run what the paper reports of its own network."),
-    "report": ("hnas.cli.report:report", "Write what a run has found as one file."),
+    "compare": (
+        "hnas.cli.commands.compare:compare",
+        "Compare strategies, or plans, over several seeds.",
+    ),
+    "status": ("hnas.cli.commands.status:status", "Show what a run has done and what is next."),
+    "analyze": (
+        "hnas.cli.commands.analyze:analyze",
+        "Ask a run what the paper reports of its own network.",
+    ),
+    "report": ("hnas.cli.commands.report:report", "Write what a run has found as one file."),
     "published": (
-        "hnas.cli.published:published",
+        "hnas.cli.commands.published:published",
         "List published networks on ImageNet, each number with its source.",
     ),
     "reproduce": (
-        "hnas.cli.reproduce:reproduce",
+        "hnas.cli.commands.reproduce:reproduce",
         "Score a run's winner and a sample of its trials again.",
     ),
-    "dashboard": ("hnas.cli.dashboard:dashboard", "Show a run's studies in the browser."),
-    "doctor": ("hnas.cli.doctor:doctor", "Check that this machine can search."),
-    "init": ("hnas.cli.init:init", "Write a plan to edit, out of a preset."),
-    "data": ("hnas.cli.data:data", "Pack images that are too many for memory, and look at a pack."),
-    "cost": ("hnas.cli.architecture:cost", "Count what an architecture costs."),
-    "space": ("hnas.cli.architecture:space", "Count the architectures of a search."),
+    "dashboard": ("hnas.cli.commands.dashboard:dashboard", "Show a run's studies in the browser."),
+    "doctor": ("hnas.cli.commands.doctor:doctor", "Check that this machine can search."),
+    "init": ("hnas.cli.commands.init:init", "Write a plan to edit, out of a preset."),
+    "data": (
+        "hnas.cli.commands.data:data",
+        "Pack images that are too many for memory, and look at a pack.",
+    ),
+    "cost": ("hnas.cli.commands.architecture:cost", "Count what an architecture costs."),
+    "space": ("hnas.cli.commands.architecture:space", "Count the architectures of a search."),
 }
 """For each command, in the order of the help: where it is, and its help in one line."""
 

@@ -132,9 +132,9 @@ def serve() -> None:
     """Runs what stdin asks for, a JSON line each, in a process of its own each, and tells how it
     ended. Each is forked off this one, which has imported everything: that takes longest."""
     for name in (
-        "hnas.cli.export",
-        "hnas.cli.search",
-        "hnas.cli.status",
+        "hnas.cli.commands.export",
+        "hnas.cli.commands.search",
+        "hnas.cli.commands.status",
         "hnas.studies.search.search",
     ):
         importlib.import_module(name)

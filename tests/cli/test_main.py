@@ -93,7 +93,7 @@ def test_what_a_command_raises(
     def broken() -> None:
         raise raised
 
-    monkeypatch.setattr("hnas.cli.architecture.space", broken)
+    monkeypatch.setattr("hnas.cli.commands.architecture.space", broken)
     result = CliRunner().invoke(hnas, ["space"])
     assert result.exit_code == code
     assert result.stdout == ""
@@ -105,7 +105,7 @@ def test_a_defect_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("hnas.cli.architecture.space", broken)
+    monkeypatch.setattr("hnas.cli.commands.architecture.space", broken)
     assert isinstance(CliRunner().invoke(hnas, ["space"]).exception, ZeroDivisionError)
 
 

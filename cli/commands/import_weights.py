@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hnas.cli.architecture import cost_table
+from hnas.cli.commands.architecture import cost_table
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
