@@ -15,8 +15,8 @@ from typing import Any
 import click
 
 from hnas import __version__
-from hnas.cli import processes
-from hnas.cli.interrupt import ARGS
+from hnas.cli.screen import processes
+from hnas.cli.screen.interrupt import ARGS
 from hnas.errors import HnasError
 
 COMMANDS = {

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hnas.cli.options import find_run, storage_option
-from hnas.cli.render import command, table
+from hnas.cli.screen.options import find_run, storage_option
+from hnas.cli.screen.render import command, table
 from hnas.errors import InputError, StateError
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import click
 
 from hnas.architecture.arch import FIELDS, Arch
 from hnas.architecture.space import Frame, Space
-from hnas.cli.options import plan_options
-from hnas.cli.render import about, arch_drawing, console, legend, table
+from hnas.cli.screen.options import plan_options
+from hnas.cli.screen.render import about, arch_drawing, console, legend, table
 from hnas.cost.conventions import CONVENTIONS, macs_by_part
 from hnas.cost.flops import block_cost, cheapest, dearest, shared_cost
 from hnas.cost.flops import cost as network_cost

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hnas.cli.interrupt import resumable, typed
-from hnas.cli.options import ALLOW_CODE, RUNS, code_option, device_option
-from hnas.cli.render import cell, table
+from hnas.cli.screen.interrupt import resumable, typed
+from hnas.cli.screen.options import ALLOW_CODE, RUNS, code_option, device_option
+from hnas.cli.screen.render import cell, table
 from hnas.errors import InputError
 from hnas.studies.plan.plan import PRESETS, STRATEGIES, Plan, check_code, load_plan, load_preset
 
 if TYPE_CHECKING:
-    from hnas.cli.progress import Display
+    from hnas.cli.screen.progress import Display
     from hnas.studies.experiments.compare import Row, Task
 
 
@@ -127,7 +127,7 @@ def _numbers(seeds: str) -> list[int]:
 
 
 def _search(unfinished: Sequence[Task], device: str, jobs: int) -> None:
-    from hnas.cli.progress import display, duration
+    from hnas.cli.screen.progress import display, duration
     from hnas.studies.experiments.batch import search_all
     from hnas.studies.experiments.compare import outcome
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from hnas.cli.options import find_run, run_option, storage_option
+from hnas.cli.screen.options import find_run, run_option, storage_option
 from hnas.errors import HnasError
 
 

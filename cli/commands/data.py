@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hnas.cli.interrupt import resumable
-from hnas.cli.render import command, table
+from hnas.cli.screen.interrupt import resumable
+from hnas.cli.screen.render import command, table
 from hnas.errors import InputError
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class _Progress:
     """What is told of a packing: a line or a bar while it goes on, and what it came to."""
 
     def __init__(self) -> None:
-        from hnas.cli.progress import display
+        from hnas.cli.screen.progress import display
 
         self.watch = display()
         self.kept = self.made = self.images = 0
@@ -113,7 +113,7 @@ class _Progress:
         self._began = time.monotonic()
 
     def tell(self, packed: Packed) -> None:
-        from hnas.cli.progress import Step
+        from hnas.cli.screen.progress import Step
 
         self.skipped += packed.skipped
         if packed.kept:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import click
 
-from hnas.cli.options import RUNS, device_option, storage_option
+from hnas.cli.screen.options import RUNS, device_option, storage_option
 
 
 @click.command()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from hnas.cli.interrupt import resumable
-from hnas.cli.options import device_option, storage_option
+from hnas.cli.screen.interrupt import resumable
+from hnas.cli.screen.options import device_option, storage_option
 
 
 @click.command()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from hnas.cli.options import device_option, preset_option
-from hnas.cli.proposal import propose_plan
+from hnas.cli.screen.options import device_option, preset_option
+from hnas.cli.screen.proposal import propose_plan
 from hnas.errors import InputError
 from hnas.studies.plan.plan import preset_text
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from hnas.cli.networks import network_argument, read_network
-from hnas.cli.options import device_option, storage_option
-from hnas.cli.render import table
+from hnas.cli.screen.networks import network_argument, read_network
+from hnas.cli.screen.options import device_option, storage_option
+from hnas.cli.screen.render import table
 from hnas.errors import InputError
 
 BATCH = 64

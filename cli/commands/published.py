@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hnas.cli.render import table
+from hnas.cli.screen.render import table
 
 if TYPE_CHECKING:
     from hnas.studies.findings.published import Published

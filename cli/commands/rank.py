@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hnas.cli.interrupt import resumable
-from hnas.cli.options import device_option, find_run, run_option, storage_option
-from hnas.cli.render import table
+from hnas.cli.screen.interrupt import resumable
+from hnas.cli.screen.options import device_option, find_run, run_option, storage_option
+from hnas.cli.screen.render import table
 
 if TYPE_CHECKING:
     from hnas.studies.experiments.rank import Ranking
@@ -44,7 +44,7 @@ def rank(
 
     run = open_run(find_run(folder), storage=storage)
 
-    from hnas.cli.progress import display
+    from hnas.cli.screen.progress import display
     from hnas.device import choose
     from hnas.studies.experiments.rank import RankRules
     from hnas.studies.experiments.rank import rank as ranked

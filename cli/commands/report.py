@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hnas.cli.options import find_run, storage_option
+from hnas.cli.screen.options import find_run, storage_option
 
 SUFFIXES = {"html": ".html", "md": ".md", "json": ".json"}
 

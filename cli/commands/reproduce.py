@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hnas.cli.options import device_option, storage_option
-from hnas.cli.render import table
+from hnas.cli.screen.options import device_option, storage_option
+from hnas.cli.screen.render import table
 
 if TYPE_CHECKING:
     from hnas.studies.experiments.reproduce import Reproduction

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hnas.cli.interrupt import resumable
-from hnas.cli.options import (
+from hnas.cli.screen.interrupt import resumable
+from hnas.cli.screen.options import (
     ALLOW_CODE,
     RUNS,
     code_option,
@@ -22,8 +22,15 @@ from hnas.cli.options import (
     run_option,
     storage_option,
 )
-from hnas.cli.proposal import confirmed, propose_plan, show_proposal
-from hnas.cli.render import arch_drawing, command, front_table, networks_table, result_tables, short
+from hnas.cli.screen.proposal import confirmed, propose_plan, show_proposal
+from hnas.cli.screen.render import (
+    arch_drawing,
+    command,
+    front_table,
+    networks_table,
+    result_tables,
+    short,
+)
 from hnas.errors import BudgetError
 from hnas.studies.objective.costs import OBJECTIVES
 from hnas.studies.plan.plan import (
@@ -39,7 +46,7 @@ from hnas.studies.plan.plan import (
 )
 
 if TYPE_CHECKING:
-    from hnas.cli.progress import Display
+    from hnas.cli.screen.progress import Display
     from hnas.studies.run.folder import Run
     from hnas.studies.search.search import Search
     from hnas.studies.trials.database import Record
@@ -350,8 +357,8 @@ def _is_finished(run: Run) -> bool:
 def _start(
     run: Run, device: str, rescore: bool = False, lease: float | None = None
 ) -> tuple[Search, Display]:
-    from hnas.cli.processes import world
-    from hnas.cli.progress import display
+    from hnas.cli.screen.processes import world
+    from hnas.cli.screen.progress import display
     from hnas.device import choose
     from hnas.studies.run.latency import read_costs
     from hnas.studies.search.search import Search

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hnas.cli.options import find_run, run_option, storage_option
-from hnas.cli.render import arch_drawing, command, milliseconds, result_tables, table
+from hnas.cli.screen.options import find_run, run_option, storage_option
+from hnas.cli.screen.render import arch_drawing, command, milliseconds, result_tables, table
 
 if TYPE_CHECKING:
     from hnas.studies.run.folder import Run

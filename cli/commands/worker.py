@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hnas.cli.interrupt import interruptible
-from hnas.cli.options import ALLOW_CODE, code_option, device_option, storage_option
+from hnas.cli.screen.interrupt import interruptible
+from hnas.cli.screen.options import ALLOW_CODE, code_option, device_option, storage_option
 from hnas.studies.plan.plan import check_code
 
 if TYPE_CHECKING:

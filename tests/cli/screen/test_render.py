@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from hnas.architecture.arch import Arch, Block
-from hnas.cli.render import about, arch_drawing, cell, front_table, legend, table
+from hnas.cli.screen.render import about, arch_drawing, cell, front_table, legend, table
 from hnas.studies.trials.database import Record
 
 ARCH = Arch(
@@ -41,7 +41,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     """What a terminal would be sent from now on, without colours."""
     sent = io.StringIO()
     screen = Console(file=sent, force_terminal=True, color_system=None, width=80)
-    monkeypatch.setattr("hnas.cli.render.console", lambda: screen)
+    monkeypatch.setattr("hnas.cli.screen.render.console", lambda: screen)
     return sent
 
 

@@ -13,7 +13,7 @@ from rich.console import RenderableType
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
-from hnas.cli.render import console, milliseconds, short
+from hnas.cli.screen.render import console, milliseconds, short
 from hnas.studies.search.events import Watch
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hnas.cli.render import command, table
+from hnas.cli.screen.render import command, table
 from hnas.errors import BudgetError
 from hnas.studies.plan.plan import Plan, parse_flops
 
@@ -52,7 +52,7 @@ def propose_plan(source: str, *, device: str, flops: str | None) -> Proposed:
 def show_proposal(proposed: Proposed, plan: Plan) -> None:
     """Prints why the plan is what it is, and how long `plan` (it, with what the user chose) will
     take and how much memory, from a few steps of it."""
-    from hnas.cli.progress import duration
+    from hnas.cli.screen.progress import duration
     from hnas.studies.search.estimate import estimate
 
     click.echo(f"A plan proposed for {proposed.source}:")

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from hnas.architecture.arch import Arch, Block
-from hnas.cli.progress import Bars, Display, Lines, display, duration
+from hnas.cli.screen.progress import Bars, Display, Lines, display, duration
 from hnas.studies.search.stage import TrialEvent
 from hnas.training.loop import Epoch
 
@@ -95,7 +95,7 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     """What a terminal of 80 columns is sent."""
     sent = io.StringIO()
     terminal = Console(file=sent, force_terminal=True, color_system=None, width=80, soft_wrap=True)
-    monkeypatch.setattr("hnas.cli.progress.console", lambda: terminal)
+    monkeypatch.setattr("hnas.cli.screen.progress.console", lambda: terminal)
     monkeypatch.setenv("TERM", "xterm")
     return sent
 

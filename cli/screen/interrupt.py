@@ -38,7 +38,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 def typed() -> str:
     """The command line as it was given, its passwords masked."""
-    from hnas.cli.processes import launcher
+    from hnas.cli.screen.processes import launcher
     from hnas.studies.trials.database import masked
 
     args = click.get_current_context().meta.get(ARGS, ())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hnas.cli.interrupt import resumable
+from hnas.cli.screen.interrupt import resumable
 from hnas.errors import InputError
 
 if TYPE_CHECKING:

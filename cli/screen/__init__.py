@@ -1,0 +1,1 @@
+"""What a person sees and types: tables, progress, options, questions, interrupts."""
