@@ -174,7 +174,7 @@ def values(found: Sequence[Any]) -> list[Any]:
 
 
 def measure(server: Any, quick: bool) -> Iterator[dict[str, Any]]:
-    from postgres import new_database
+    from support.postgres import new_database
 
     whole = SPACES["12 params"]
     frame = load_preset("digits").net
@@ -211,7 +211,7 @@ def main() -> None:
     if options.work:
         work(*options.work)
         return
-    from postgres import served
+    from support.postgres import served
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     rows = []

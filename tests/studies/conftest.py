@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from postgres import new_database, served
+from support.postgres import new_database, served
 
 from hnas.studies.plan.plan import Plan, from_toml
 

@@ -14,8 +14,8 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
-from browser import chromium, seen
 from click.testing import CliRunner, Result
+from support.browser import chromium, seen
 
 from hnas.cli.main import hnas
 from hnas.studies.dashboard.annotate import artifacts

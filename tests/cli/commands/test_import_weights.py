@@ -8,7 +8,7 @@ import pytest
 import safetensors.torch
 import torch
 from click.testing import CliRunner, Result
-from references import Reference, glit_tiny, published
+from support.references import Reference, glit_tiny, published
 
 from hnas.architecture.arch import Arch, Block
 from hnas.architecture.space import Frame

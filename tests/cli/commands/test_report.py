@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import chromium
 from click.testing import CliRunner, Result
+from support.browser import chromium
 
 from hnas.cli.main import hnas
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from postgres import new_database, served
+from support.postgres import new_database, served
 
 from hnas.cli.main import hnas
 from hnas.studies.run.folder import shared_run

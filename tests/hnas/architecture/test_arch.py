@@ -3,7 +3,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import spaces_and_archs
+from support.generators import spaces_and_archs
 
 from hnas.architecture.arch import Arch, Block
 from hnas.errors import InputError

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import spaces
+from support.generators import spaces
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import BlockSpace, Frame, Space, distribution_space, size_space

@@ -8,8 +8,8 @@ import pytest
 import thop
 import torch
 from hypothesis import given, settings
-from references import glit_tiny, published
-from strategies import spaces_and_archs
+from support.generators import spaces_and_archs
+from support.references import glit_tiny, published
 from torch import nn
 
 from hnas.architecture import layout

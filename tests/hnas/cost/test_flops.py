@@ -5,8 +5,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from references import glit_tiny, published
-from strategies import spaces, spaces_and_archs
+from support.generators import spaces, spaces_and_archs
+from support.references import glit_tiny, published
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fake_latency import fake_table
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from references import published
-from strategies import spaces
+from support.fake_latency import fake_table
+from support.generators import spaces
+from support.references import published
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame, distribution_space

@@ -12,8 +12,8 @@ import safetensors.torch
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from references import Reference, glit_tiny, published
-from strategies import frames, spaces_and_archs
+from support.generators import frames, spaces_and_archs
+from support.references import Reference, glit_tiny, published
 
 from hnas.architecture.arch import Arch, Block
 from hnas.architecture.space import Frame, distribution_space

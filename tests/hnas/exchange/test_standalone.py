@@ -12,7 +12,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from PIL import Image
-from strategies import spaces_and_archs
+from support.generators import spaces_and_archs
 
 from hnas.architecture.space import Frame, size_space
 from hnas.data import normalise

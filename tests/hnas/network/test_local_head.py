@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from references import attended_by_loops, convolved_by_loops
+from support.references import attended_by_loops, convolved_by_loops
 from torch import Tensor, nn
 
 from hnas.architecture import layout

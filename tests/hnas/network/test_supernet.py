@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import archs, frames, kernels, spaces, spaces_and_archs
+from support.generators import archs, frames, kernels, spaces, spaces_and_archs
 
 from hnas.architecture import layout
 from hnas.architecture.arch import Arch, Block

@@ -16,7 +16,7 @@ import together
 import torch
 import torch.distributed as dist
 from safetensors.torch import load_file
-from together import BROKEN, SHIFT, STOPS_AT, alone, trained
+from support.together import BROKEN, SHIFT, STOPS_AT, alone, trained
 
 from hnas.data import prepare
 from hnas.errors import InputError, StateError

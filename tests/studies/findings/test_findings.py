@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import archs, spaces
+from support.generators import archs, spaces
 
 from hnas.architecture.arch import Arch, Block
 from hnas.architecture.space import Frame, Space, distribution_space, size_space

@@ -6,7 +6,7 @@ import re
 from decimal import Decimal
 
 import pytest
-from references import GLIT_TINY
+from support.references import GLIT_TINY
 
 from hnas.architecture.arch import Arch
 from hnas.cost.conventions import macs

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from fake_latency import fake_table
+from support.fake_latency import fake_table
 
 from hnas.architecture.arch import Arch
 from hnas.cost.flops import cost

@@ -6,7 +6,7 @@ from collections import Counter
 
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import spaces
+from support.generators import spaces
 
 from hnas.architecture.space import Frame, Space, distribution_space
 from hnas.cost.flops import cheapest, cost, dearest

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import spaces
+from support.generators import spaces
 
 import hnas.studies.proposers.spos
 from hnas.architecture.arch import Arch

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fake_runs import search
+from support.fake_runs import search
 
 from hnas.errors import StateError
 from hnas.studies.findings.findings import find

@@ -20,7 +20,7 @@ from pathlib import Path
 import optuna
 import pytest
 from optuna.trial import TrialState
-from postgres import new_database, served
+from support.postgres import new_database, served
 
 from hnas.architecture.space import Frame, distribution_space
 from hnas.cost.flops import cost

@@ -12,8 +12,8 @@ from pathlib import Path
 import optuna
 import pytest
 import torch
-from dashboard_api import asked
-from fake_latency import fake_table
+from support.dashboard_api import asked
+from support.fake_latency import fake_table
 
 from hnas.architecture.arch import Arch
 from hnas.cost.block_latency import measure

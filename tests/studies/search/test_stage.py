@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pytest
-from dashboard_api import asked
+from support.dashboard_api import asked
 
 import hnas.studies.search.stage
 from hnas.architecture.space import Frame, distribution_space, size_space

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, IntDistribution
-from strategies import spaces, spaces_and_archs
+from support.generators import spaces, spaces_and_archs
 
 from hnas.architecture.arch import Arch, Block
 from hnas.architecture.space import BlockSpace, Frame, Space, distribution_space, size_space

@@ -7,8 +7,8 @@ import threading
 import time
 
 import pytest
-from postgres import new_database, served
 from sqlalchemy.exc import OperationalError
+from support.postgres import new_database, served
 
 import hnas.studies.trials.database
 from hnas.architecture.space import Frame, distribution_space

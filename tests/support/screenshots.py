@@ -1,6 +1,6 @@
 """Takes the pictures of the dashboard in docs/, of a finished run of the digits preset:
 
-    PYTHONHASHSEED=1 python tests/screenshots.py runs/digits
+    PYTHONHASHSEED=1 python tests/support/screenshots.py runs/digits
 
 The hash seed settles in which order the dashboard puts its figures.
 """
@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from browser import chromium, seen
 from PIL import Image
+from support.browser import chromium, seen
 
 from hnas.studies.dashboard.annotate import annotate, artifacts
 from hnas.studies.dashboard.server import dashboard
