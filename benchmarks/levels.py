@@ -3,8 +3,8 @@
     python -m benchmarks.levels [--quick] [--json FILE]
 
 Both stages of a preset are searched with a fake scorer; of each generation the most levels that
-`hnas.scoring.score` keeps for what is still to be scored, beside the M + 1 that there are. A level is
-images x T x d numbers of four bytes, for recalibration and held-out images together.
+`hnas.scoring.score` keeps for what is still to be scored, beside the M + 1 that there are. A level
+is images x T x d numbers of four bytes, for recalibration and held-out images together.
 """
 
 from __future__ import annotations

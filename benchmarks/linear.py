@@ -1,8 +1,8 @@
 """Linear maps of tokens by oneDNN's convolution, against F.linear (MKL, where PyTorch has it).
 
-Sizes around the bound from which `hnas.network.linear` takes the convolution, and those of the presets: the
-FFN's first map at a training batch, forward and backward. Then whole steps of stage 2's supernet,
-with and without it.
+Sizes around the bound from which `hnas.network.linear` takes the convolution, and those of the
+presets: the FFN's first map at a training batch, forward and backward. Then whole steps of stage
+2's supernet, with and without it.
 """
 
 from __future__ import annotations

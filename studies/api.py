@@ -95,9 +95,9 @@ class Found:
 
     def _repr_html_(self) -> str:
         """For notebooks: a table of the best, and the network drawn."""
-        from hnas.studies.figures.network import network
         from hnas.studies.figures.style import svg
         from hnas.studies.report.gather import picture_of
+        from hnas.studies.report.pictures import network
 
         head = "".join(f"<th>{name}</th>" for name in ("", "accuracy", "MACs", "parameters"))
         rows = "".join(
@@ -160,11 +160,11 @@ def search(
     """Searches an architecture, or goes on with a run: all stages, retraining, the test.
 
     One of `preset`, `plan` (a Plan or a file) and `data` says what is searched; with `data` alone a
-    plan is proposed (`hnas.studies.plan.proposal`); with none of them it is the preset `digits`, or the plan
-    of the run in `run`. The others replace what the plan says: `trials` of each stage, `epochs` of
-    each training; `refine` adds a third stage (`hnas.studies.plan.plan.refined`). With `stage` (counted from
-    1) that stage alone is searched. A plan file that names code to be run (`module:function`) needs
-    `allow_code`. `watch` is told what happens; by default nobody is.
+    plan is proposed (`hnas.studies.plan.proposal`); with none of them it is the preset `digits`, or
+    the plan of the run in `run`. The others replace what the plan says: `trials` of each stage,
+    `epochs` of each training; `refine` adds a third stage (`hnas.studies.plan.plan.refined`). With
+    `stage` (counted from 1) that stage alone is searched. A plan file that names code to be run
+    (`module:function`) needs `allow_code`. `watch` is told what happens; by default nobody is.
 
     Raises InputError for what cannot be searched, MismatchError where the run has begun with
     another plan, BusyError where another process has it.
@@ -223,13 +223,13 @@ def _search(run: Run, device: str, watch: Watch | None) -> Search:
 
 def _with_classes(plan: Plan) -> Plan:
     """Images of one's own decide how many classes the networks tell apart."""
-    from hnas.data.sources import survey
+    from hnas.data import survey
 
     return replace(plan, net=replace(plan.net, classes=survey(plan.data.source).classes))
 
 
 def _proposed(data: str, device: str, flops: int | str | None) -> Plan:
-    from hnas.data.sources import survey
+    from hnas.data import survey
     from hnas.device import choose
     from hnas.studies.plan.plan import parse_flops
     from hnas.studies.plan.proposal import propose

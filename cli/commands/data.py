@@ -72,7 +72,7 @@ def pack_command(
       hnas data pack imagenet --to imagenet-224
       hnas data pack photos --to photos-64 --image 64 --skip-bad-images
     """
-    from hnas.data.sources import survey
+    from hnas.data import survey
     from hnas.data.sources.load import class_folders
     from hnas.data.sources.packing import pack
 

@@ -49,7 +49,8 @@ def import_weights(source: Path, file: Path, groups: int, heads: int | None) -> 
     if frame.channels != len(IMAGENET_MEAN):
         raise InputError(
             f"{source}: images must have {len(IMAGENET_MEAN)} channels to be normalised as "
-            f"ImageNet's, got {frame.channels}. Load it in Python: hnas.exchange.import_weights.load_weights"
+            f"ImageNet's, got {frame.channels}. Load it in Python: "
+            "hnas.exchange.import_weights.load_weights"
         )
     network = Network(
         model=model,

@@ -339,7 +339,7 @@ def _with_classes(plan: Plan, begun: Run | None) -> Plan:
     if begun is not None:
         classes = begun.plan.net.classes
     else:
-        from hnas.data.sources import survey
+        from hnas.data import survey
 
         classes = survey(plan.data.source).classes
         if classes != plan.net.classes:

@@ -1,6 +1,7 @@
 """hnas as several processes, started by torchrun: the first is the command, the others help it.
 
-They have neither terminal nor files, and end with the first. What they run is `hnas.studies.search.torchrun`.
+They have neither terminal nor files, and end with the first. What they run is
+`hnas.studies.search.torchrun`.
 """
 
 from __future__ import annotations

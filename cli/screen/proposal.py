@@ -36,7 +36,7 @@ class Proposed:
 def propose_plan(source: str, *, device: str, flops: str | None) -> Proposed:
     """A plan for the images of `source`. Raises InputError where they cannot be read, BudgetError
     where no plan fits."""
-    from hnas.data.sources import survey
+    from hnas.data import survey
     from hnas.device import choose
     from hnas.studies.plan.proposal import propose
 

@@ -88,7 +88,7 @@ def save_module(path: Path) -> Path:
     Raises InputError where a NAME.py is there that is none of hnas's.
     """
     file = path.with_suffix(".py")
-    text = resources.files("hnas").joinpath("standalone.py").read_bytes()
+    text = resources.files("hnas.exchange").joinpath("standalone.py").read_bytes()
     first = text.splitlines()[0]
     if file.exists() and not file.read_bytes().startswith(first):
         raise InputError(

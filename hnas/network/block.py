@@ -3,8 +3,9 @@
 B images, T tokens, d token width; Cg and Cl channels of the global and the local part (they add
 up to d), H heads of width h, E expansion, K kernel, m FFN width.
 
-The functions take `Parts`: callables under the names of `hnas.architecture.layout`. A standalone `Block` passes
-itself, its parts are modules; a supernet passes linear maps over slices of the shared weights.
+The functions take `Parts`: callables under the names of `hnas.architecture.layout`. A standalone
+`Block` passes itself, its parts are modules; a supernet passes linear maps over slices of the
+shared weights.
 """
 
 from __future__ import annotations

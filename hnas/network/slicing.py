@@ -1,4 +1,5 @@
-"""Cutting a subnet's weights out of the shared ones: pure functions over `hnas.architecture.layout`."""
+"""Cutting a subnet's weights out of the shared ones: pure functions over
+`hnas.architecture.layout`."""
 
 from __future__ import annotations
 

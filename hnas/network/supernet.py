@@ -1,7 +1,8 @@
 """The supernet: one set of weights that every architecture of a Space takes its own from.
 
 There is no active subnet: `supernet(images, arch)` says which network runs. Shapes as in
-`hnas.network.block`. Weight entanglement after AutoFormer (2107.00651); the layout is `hnas.architecture.layout`.
+`hnas.network.block`. Weight entanglement after AutoFormer (2107.00651); the layout is
+`hnas.architecture.layout`.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ class Statistics:
 
 
 class Subnet:
-    """One block's parts (`hnas.network.block.Parts`) as linear maps over slices of the shared weights."""
+    """One block's parts (`hnas.network.block.Parts`) as linear maps over slices of the shared
+    weights."""
 
     def __init__(
         self,

@@ -1,8 +1,8 @@
 """The network in a textbook's layers, for counters that know PyTorch's layers by their exact type.
 
-It computes what `hnas.network.glit.Glit` does: the depthwise convolution is an nn.Conv1d over (B, C, T), or
-an nn.Conv2d over the grid of patches (B, C, side, side), and the last norm sees all tokens, as in
-DeiT and the authors' release, though only one is used.
+It computes what `hnas.network.glit.Glit` does: the depthwise convolution is an nn.Conv1d over (B,
+C, T), or an nn.Conv2d over the grid of patches (B, C, side, side), and the last norm sees all
+tokens, as in DeiT and the authors' release, though only one is used.
 """
 
 from __future__ import annotations

@@ -163,7 +163,7 @@ def train(
     trainer = Trainer(model, rules)
     _resume(trainer, path, identity or {}, on_refused)
     per_epoch = max(1, round(steps(len(labels), rules.batch) / passes))
-    count = micro.count(rules, min(rules.batch, len(labels)))
+    count = micro_batches.count(rules, min(rules.batch, len(labels)))
     mine = world.share(count)
     kept = trainer.epoch
     total_steps = rules.epochs * per_epoch
@@ -173,7 +173,7 @@ def train(
     def backward(fetched: Iterator[tuple[Tensor, Tensor]], step: int, number: int) -> Tensor:
         """Adds a micro-batch's share of the gradient; its shares of the losses (passes,)."""
         index, taken = next(fetched)
-        own = micro.seed(_mixed(seed, step), number)
+        own = micro_batches.seed(_mixed(seed, step), number)
         batch = normalise(augment(taken, augmentation, seed=own), data.mean, data.std)
         answers = labels[index.to(device)]
         batch, targets = mix(batch, answers, rules, classes=len(data.classes), seed=own)
@@ -197,11 +197,13 @@ def train(
             order = batches(
                 len(labels), rules.batch, seed=seed, epoch=trainer.epoch, repeats=rules.repeats
             )[:per_epoch]
-            parts = [micro.take(index, number, count) for index in order for number in mine]
+            parts = [micro_batches.take(index, number, count) for index in order for number in mine]
             fetched = zip(parts, fetch(pixels, parts), strict=True)
             for i, index in enumerate(order):
                 step = trainer.epoch * per_epoch + i
-                shares = micro.gradients(model, count, world, partial(backward, fetched, step))
+                shares = micro_batches.gradients(
+                    model, count, world, partial(backward, fetched, step)
+                )
                 for share in shares.unbind():
                     total += share
                 trainer.step(learning_rate(rules, step, total_steps), rules.clip)

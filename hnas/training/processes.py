@@ -105,9 +105,9 @@ class World:
     def sum(self, values: Tensor) -> None:
         """Replaces `values` (n,) by its sum over the processes, the same bits in all of them.
 
-        On CPU, neighbours first, then neighbours of neighbours: the order of `hnas.training.micro_batches`
-        goes on, so that a power of two of processes gets the bits that one gets. On a GPU in the
-        library's order.
+        On CPU, neighbours first, then neighbours of neighbours: the order of
+        `hnas.training.micro_batches` goes on, so that a power of two of processes gets the bits
+        that one gets. On a GPU in the library's order.
         """
         if self._store is None:
             return

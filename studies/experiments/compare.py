@@ -1,7 +1,8 @@
 """Searches beside each other: every plan by every strategy from every seed, each a run of its own.
 
 A seed decides the split of the images too, so that outcomes are compared seed by seed: differences
-are paired. Only finished runs are read here; `hnas.studies.experiments.batch` searches those that are not.
+are paired. Only finished runs are read here; `hnas.studies.experiments.batch` searches those that
+are not.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ is missing to 1 is interaction and noise. Else PED-ANOVA (2304.10255), which is 
 Optuna 5 has it (2601.20800), knows parameters that only some trials have: how far the values of the
 best tenth are from those of all trials, a divergence without an upper end.
 
-A size that a block does not use (`hnas.studies.trials.encoding` stores its first candidate) is no parameter of
-that trial here: it cannot have had an influence.
+A size that a block does not use (`hnas.studies.trials.encoding` stores its first candidate) is no
+parameter of that trial here: it cannot have had an influence.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ class Published:
 @cache
 def published() -> tuple[Published, ...]:
     """All of them, the cheapest of a family first."""
-    text = resources.files("studies").joinpath("published.toml").read_text("utf-8")
+    text = resources.files("hnas.studies.findings").joinpath("published.toml").read_text("utf-8")
     made = []
     for entry in tomllib.loads(text)["network"]:
         preset, blocks = entry.pop("preset", None), entry.pop("blocks", None)

@@ -171,7 +171,8 @@ class Search:
     are minimised, any where they are not."""
     seed: int = 0
     objective: str = "flops"
-    """What is minimised while accuracy is maximised: one of `hnas.studies.objective.costs.OBJECTIVES`."""
+    """What is minimised while accuracy is maximised: one of
+    `hnas.studies.objective.costs.OBJECTIVES`."""
     latency: str = field(default="", metadata={"read": parse_latency})
     """Longest time of one batch on the device that searches, as "2.5ms"; empty: that of the
     all-global network, or if it is more the mean of stage 1's, where latency is minimised, any
@@ -413,7 +414,9 @@ def preset_text(name: str) -> str:
     """A preset as it is written, comments and all. Raises InputError for an unknown name."""
     if name not in PRESETS:
         raise InputError(f"there is no preset {name!r}; {_choices(name, PRESETS)}")
-    return resources.files("studies").joinpath("presets", f"{name}.toml").read_text("utf-8")
+    return (
+        resources.files("hnas.studies.plan").joinpath("presets", f"{name}.toml").read_text("utf-8")
+    )
 
 
 def from_toml(text: str) -> Plan:

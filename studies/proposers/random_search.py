@@ -26,7 +26,8 @@ def propose(
     seen: Set[Arch],
     count: int,
 ) -> list[Arch]:
-    """New architectures by chance, whatever was found before: `hnas.studies.proposers.base.Propose`."""
+    """New architectures by chance, whatever was found before:
+    `hnas.studies.proposers.base.Propose`."""
     costs.check(space)
     rng = np.random.default_rng([seed, generation])
     drawn = draws(space, costs, population, rng)

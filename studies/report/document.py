@@ -12,10 +12,10 @@ from functools import partial
 from matplotlib.figure import Figure
 
 from hnas.architecture.arch import FIELDS, Arch
-from hnas.studies.figures import network
 from hnas.studies.figures.style import svg
 from hnas.studies.findings.findings import LEVEL, Findings, Order, Share
 from hnas.studies.objective.costs import MEASURES, Measure, Priced, measures
+from hnas.studies.report import pictures
 from hnas.studies.report.gather import Answer, Interval, Ranking, Report
 from hnas.studies.run.latency import Measured
 from hnas.studies.run.status import Tested

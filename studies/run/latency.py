@@ -1,4 +1,5 @@
-"""A run's latency table: measured once (`hnas.studies.search.measure_latency`), then kept. Knows no torch.
+"""A run's latency table: measured once (`hnas.studies.search.measure_latency`), then kept. Knows no
+torch.
 
 latency.json    the table, its error against whole networks, and what it was measured on
 

@@ -56,8 +56,8 @@ def from_folders(
     check: Callable[[Run], None] = lambda run: None,
     note: Callable[[str], None] = lambda text: None,
 ) -> Callable[[Call, Space], Scorer]:
-    """A `hnas.studies.scoring.worker.Load` that reads a run's folder: the one that the search names, or
-    `folder`, where it is mounted here. `check` sees the run first."""
+    """A `hnas.studies.scoring.worker.Load` that reads a run's folder: the one that the search
+    names, or `folder`, where it is mounted here. `check` sees the run first."""
     images: dict[str, Data] = {}  # of the last run, for its next stage
 
     def load(call: Call, space: Space) -> Scorer:

@@ -45,7 +45,8 @@ class Pause:
 
 
 class ByWorkers:
-    """A `hnas.studies.search.stage.Scoring`. The scorer itself is not used here: workers have their own."""
+    """A `hnas.studies.search.stage.Scoring`. The scorer itself is not used here: workers have their
+    own."""
 
     def __init__(
         self,

@@ -1,8 +1,8 @@
 """How long a plan will take and how much memory, from a few steps of it on the device.
 
-The steps are the search's own (`hnas.training`, `hnas.scoring.score.scores`) on random images, so nothing
-is read or kept. Augmentation, optimiser and scoring are in it; reading the images, checkpoints and
-the studies' storage are not.
+The steps are the search's own (`hnas.training`, `hnas.scoring.score.scores`) on random images, so
+nothing is read or kept. Augmentation, optimiser and scoring are in it; reading the images,
+checkpoints and the studies' storage are not.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ stage 3     where the plan refines: grown to the whole space, trained on, then s
 retraining  the best few, from scratch, and an all-global network of nearly equal cost
 the end     the best of them and the all-global one meet the test set, once
 
-That is the hierarchical strategy; in others (`hnas.studies.plan.strategies`) stage 1 has another space and is
-the last.
+That is the hierarchical strategy; in others (`hnas.studies.plan.strategies`) stage 1 has another
+space and is the last.
 """
 
 from __future__ import annotations
@@ -86,9 +86,9 @@ class Search:
     ) -> None:
         """With `rescore` a study that may not go on (other weights, images or rule of scoring) is
         kept, and its stage scored in a new one. The processes of `world`, of which this is the
-        first, take part in training; the others wait in `hnas.studies.search.torchrun.serve`. With `lease`
-        workers score, not this process: one counts as lost after so many seconds without a sign of
-        life.
+        first, take part in training; the others wait in `hnas.studies.search.torchrun.serve`. With
+        `lease` workers score, not this process: one counts as lost after so many seconds without a
+        sign of life.
 
         Raises InputError where the plan's batches cannot be dealt to them.
         """
@@ -97,7 +97,7 @@ class Search:
         self.device = device
         self.world = world
         for rules in (*(stage.training for stage in run.stages), run.plan.retrain.training):
-            world.share(micro.count(rules, rules.batch))
+            world.share(micro_batches.count(rules, rules.batch))
         self.watch = watch or Watch()
         self._supernets: dict[int, Supernet] = {}
 

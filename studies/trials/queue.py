@@ -1,9 +1,10 @@
 """The queue of a study: trials that wait for workers.
 
-One process puts a generation in (`hnas.studies.scoring.queue_backend`), any number take from it (`hnas.studies.scoring.worker`).
-What waits is a WAITING trial of Optuna with its parameters, and Optuna's own `study.ask` takes it.
-Where a worker dies its trial is put back: the same trial waits again. So an architecture has one
-trial, whatever happens, and nothing can be lost or scored into two.
+One process puts a generation in (`hnas.studies.scoring.queue_backend`), any number take from it
+(`hnas.studies.scoring.worker`). What waits is a WAITING trial of Optuna with its parameters, and
+Optuna's own `study.ask` takes it. Where a worker dies its trial is put back: the same trial waits
+again. So an architecture has one trial, whatever happens, and nothing can be lost or scored into
+two.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from hnas.architecture.arch import Arch, Block
 from hnas.architecture.space import Frame
 
-GLIT_TINY = Path(__file__).parents[1] / "docs" / "glit-tiny.json"
+GLIT_TINY = Path(__file__).parents[2] / "docs" / "glit-tiny.json"
 
 
 def published(d: int) -> Frame:

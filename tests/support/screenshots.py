@@ -21,7 +21,7 @@ from hnas.studies.dashboard.annotate import annotate, artifacts
 from hnas.studies.dashboard.server import dashboard
 from hnas.studies.run.folder import open_run
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 SIZE = (1400, 1250)
 
 

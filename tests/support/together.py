@@ -1,4 +1,5 @@
-"""What each process of `tests/hnas/training/test_processes.py` runs, and a test by itself: `trained`.
+"""What each process of `tests/hnas/training/test_processes.py` runs, and a test by itself:
+`trained`.
 
 As torchrun starts them, by names in the environment; forked from one process that has imported all
 this, as ten imports of torch would take most of the time.

@@ -108,7 +108,8 @@ def test_the_seed_decides_and_the_global_generator_does_not(data):
 
 
 def test_a_supernet_learns(data):
-    """Golden: where they differ, `pytest tests/hnas/training/test_loop.py -k learns` prints the losses.
+    """Golden: where they differ, `pytest tests/hnas/training/test_loop.py -k learns` prints the
+    losses.
 
     Two per cent apart is another torch; more is another training.
     """

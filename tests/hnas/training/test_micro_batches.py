@@ -40,14 +40,14 @@ def batch():
 
 
 def backward(net, batch, count, number):
-    index = micro.take(torch.arange(COUNT * SIZE), number, count)
+    index = micro_batches.take(torch.arange(COUNT * SIZE), number, count)
     loss = F.cross_entropy(net(batch[0][index]), batch[1][index]) / count
     loss.backward()
     return loss.detach()[None]
 
 
 def test_the_gradient_is_the_mean_over_micro_batches(net, batch):
-    losses = micro.gradients(net, COUNT, ALONE, partial(backward, net, batch, COUNT))
+    losses = micro_batches.gradients(net, COUNT, ALONE, partial(backward, net, batch, COUNT))
     found = {name: weight.grad for name, weight in net.named_parameters()}
     assert found["unused.weight"] is None and found["unused.bias"] is None
     net.zero_grad(set_to_none=True)
@@ -62,7 +62,7 @@ def test_running_statistics_move_once_a_step_by_the_mean_of_the_micro_batches(ne
     with torch.no_grad():
         seen = [net.first(batch[0][number::COUNT]) for number in range(COUNT)]
     for _ in range(2):
-        micro.gradients(net, COUNT, ALONE, partial(backward, net, batch, COUNT))
+        micro_batches.gradients(net, COUNT, ALONE, partial(backward, net, batch, COUNT))
     mean = torch.stack([x.mean(0) for x in seen]).mean(0)
     var = torch.stack([x.var(0) for x in seen]).mean(0)
     torch.testing.assert_close(net.norm.running_mean, (1 - 0.9**2) * mean)
@@ -71,7 +71,7 @@ def test_running_statistics_move_once_a_step_by_the_mean_of_the_micro_batches(ne
 
 
 def test_a_whole_batch_is_what_it_was(net, batch):
-    losses = micro.gradients(net, 1, ALONE, partial(backward, net, batch, 1))
+    losses = micro_batches.gradients(net, 1, ALONE, partial(backward, net, batch, 1))
     found = [weight.grad for weight in net.parameters()]
     net.zero_grad(set_to_none=True)
     loss = F.cross_entropy(net(batch[0]), batch[1])
@@ -83,20 +83,20 @@ def test_a_whole_batch_is_what_it_was(net, batch):
 
 def test_images_in_a_row_come_to_different_micro_batches():
     index = torch.arange(5).repeat_interleave(3)[:14]
-    parts = [micro.take(index, number, 3).tolist() for number in range(3)]
+    parts = [micro_batches.take(index, number, 3).tolist() for number in range(3)]
     assert parts == [[0, 1, 2, 3]] * 3
 
 
 def test_the_first_micro_batch_has_the_steps_seed_and_the_others_their_own():
-    seeds = [micro.seed(12345, number) for number in range(1000)]
+    seeds = [micro_batches.seed(12345, number) for number in range(1000)]
     assert seeds[0] == 12345 and len(set(seeds)) == 1000
     assert all(0 <= seed < 2**63 for seed in seeds)
 
 
 @pytest.mark.parametrize(("batch", "count"), [(64, 4), (63, 3), (16, 1), (9, 1)])
 def test_a_short_batch_has_fewer_micro_batches(batch, count):
-    assert micro.count(TrainingRules(epochs=1, batch=64, micro_batch=16), batch) == count
-    assert micro.count(TrainingRules(epochs=1, batch=64), batch) == 1
+    assert micro_batches.count(TrainingRules(epochs=1, batch=64, micro_batch=16), batch) == count
+    assert micro_batches.count(TrainingRules(epochs=1, batch=64), batch) == 1
 
 
 @pytest.mark.parametrize("size", [1, 48, 128, -2])

@@ -77,8 +77,8 @@ search(open_queued(sys.argv[1]), on_trial=lambda event: print(event.done, flush=
 def python(code, *args):
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, args)],
-        cwd=Path(__file__).parents[2],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        cwd=Path(__file__).parents[3],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
         stdout=subprocess.PIPE,
         text=True,
     )

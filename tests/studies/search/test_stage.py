@@ -296,8 +296,11 @@ def test_killed_three_times_on_sqlite_it_ends_as_if_unbroken(tmp_path, unbroken)
     for more in (4, 9, 8):
         child = subprocess.Popen(
             [sys.executable, "-c", PROGRAM.format(tests=str(tests)), url],
-            cwd=tests.parents[1],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, tests.parents[:2]))},
+            cwd=tests.parents[2],
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(map(str, (tests.parents[1], tests.parents[2]))),
+            },
             stdout=subprocess.PIPE,
             text=True,
         )

@@ -18,8 +18,7 @@ import pytest
 import torch
 from PIL import Image
 
-from hnas.data import load, prepare
-from hnas.data.sources import survey
+from hnas.data import load, prepare, survey
 from hnas.data.sources.pack import check, open_pack
 from hnas.data.sources.packing import Packed, pack
 from hnas.errors import HnasError, InputError, StateError

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hnas.data import Survey, load
-from hnas.data.sources import survey
+from hnas.data import Survey, load, survey
 from hnas.errors import InputError
 
 

@@ -6,8 +6,8 @@ import re
 
 from matplotlib.figure import Figure
 
-from hnas.studies.figures import network
 from hnas.studies.figures.style import svg
+from hnas.studies.report import pictures
 from hnas.studies.report.gather import Report
 
 
