@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import hnas
 from hnas import __version__
 
 PACKAGES = ("torch", "numpy", "optuna")
@@ -45,7 +46,7 @@ def changed(was: Mapping[str, str], now: Mapping[str, str]) -> dict[str, tuple[s
 
 def _source() -> str:
     """The version of hnas, with the commit where it runs from a checkout."""
-    root = Path(__file__).parents[1]
+    root = Path(hnas.__file__).parents[1]
     if (root / ".git").exists():
         asked = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
         with suppress(OSError, subprocess.SubprocessError):

@@ -12,10 +12,10 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import pytest
-import together
 import torch
 import torch.distributed as dist
 from safetensors.torch import load_file
+from support import together
 from support.together import BROKEN, SHIFT, STOPS_AT, alone, trained
 
 from hnas.data import prepare

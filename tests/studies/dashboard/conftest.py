@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import fake_runs
 import pytest
 from optuna.storages import RDBStorage
+from support import fake_runs
 
 from hnas.studies.plan.plan import Plan
 from hnas.studies.run.folder import Run, begin_run

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import fake_runs
 import optuna
 import pytest
 from filelock import FileLock
@@ -16,6 +15,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial
 from optuna_dashboard import save_note
 from optuna_dashboard._note import get_note_from_system_attrs
+from support import fake_runs
 
 from hnas.errors import StateError, StorageError
 from hnas.studies.dashboard.annotate import ATTACHED, annotate, artifacts

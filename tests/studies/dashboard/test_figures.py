@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import fake_runs
 import pytest
 from optuna.storages import RDBStorage
+from support import fake_runs
 
 from hnas.studies.dashboard.figures import figures, fronts, global_groups, hypervolume_growth
 from hnas.studies.dashboard.read import ShownRun, read_shown

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import fake_runs
 import pytest
+from support import fake_runs
 
 from hnas.studies.plan.plan import Plan
 from hnas.studies.report.gather import Report

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-import fake_runs
 import pytest
+from support import fake_runs
 
 from hnas.studies.plan.plan import Plan, load_preset, override
 from hnas.studies.report.document import Section, document, drawn

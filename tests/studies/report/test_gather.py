@@ -6,8 +6,8 @@ import dataclasses
 import json
 from pathlib import Path
 
-import fake_runs
 import pytest
+from support import fake_runs
 
 from hnas.errors import StateError
 from hnas.studies.plan.plan import Plan, from_toml, load_preset, to_toml
