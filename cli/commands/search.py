@@ -16,10 +16,8 @@ from hnas.cli.screen.options import (
     RUNS,
     code_option,
     device_option,
-    find_run,
     preset_option,
     read_plan,
-    run_option,
     storage_option,
 )
 from hnas.cli.screen.proposal import confirmed, propose_plan, show_proposal
@@ -27,7 +25,6 @@ from hnas.cli.screen.render import (
     arch_drawing,
     command,
     front_table,
-    networks_table,
     result_tables,
     short,
 )
@@ -450,47 +447,3 @@ def _show_result(run: Run) -> None:
 
 def _show_next(*args: object) -> None:
     click.echo(f"\nnext: {command(*args)}")
-
-
-@click.command()
-@run_option
-@click.option(
-    "--top", type=click.IntRange(1), help="So many of the last stage's best [the plan's, 5]."
-)
-@click.option("--epochs", type=click.IntRange(1), help="Of each training [the plan's].")
-@device_option
-@storage_option
-def retrain(
-    folder: Path | None, top: int | None, epochs: int | None, device: str, storage: str | None
-) -> None:
-    """Train the best of a finished search from scratch.
-
-    What is trained already is not trained again. Before the final test --top and --epochs are kept
-    in the run's plan, so that `hnas search` goes on with these networks; after it they hold for
-    this command alone.
-
-    \b
-    Examples:
-      hnas retrain --run runs/digits --top 10 --epochs 200
-    """
-    from hnas.studies.run.folder import begin_run, open_run
-
-    run = open_run(find_run(folder), storage=storage)
-    rules = run.plan.retrain
-    if epochs is not None:
-        rules = replace(rules, training=replace(rules.training, epochs=epochs))
-    if top is not None:
-        rules = replace(rules, top=top)
-    plan = replace(run.plan, retrain=rules)
-    tested = (run.folder / "result.json").exists()
-    with resumable(run.folder), run.hold():
-        run = replace(run, plan=plan) if tested else begin_run(run.folder, plan, storage=storage)
-        search, watch = _start(run, device)
-        with watch:
-            networks = search.retrain()
-    click.echo("\nRetrained from scratch, best score first:")
-    networks_table((f"{i}", network) for i, network in enumerate(networks, 1))
-    if tested:
-        _show_next("status", "--run", run.folder)
-    else:
-        _show_next("search", "--run", run.folder)

@@ -32,7 +32,7 @@ TOLERANCE = {"rtol": 0.0, "atol": 2e-4}
 def start(folder: Path, size: int, *todo: str) -> list[ForkServerProcess]:
     """The processes of a world, first process first, as a launcher starts them."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["together"])
+    context.set_forkserver_preload(["support.together"])
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
