@@ -12,7 +12,7 @@ from benchmarks.common import Row, compare, main, seconds
 from hnas.architecture.space import Space
 from hnas.cost import flops as costs
 from hnas.network.thop_twin import Textbook
-from hnas.studies.plan.plan import load_preset
+from hnas.studies.plan.toml import load_preset
 
 
 def against_thop(space: Space, *, archs: int) -> list[Row]:

@@ -13,7 +13,8 @@ from benchmarks.common import Row, alternate, compare, main
 from hnas.data import augment, mix
 from hnas.network.glit import Glit
 from hnas.settings import AugmentRules
-from hnas.studies.plan.plan import Plan, load_preset
+from hnas.studies.plan.plan import Plan
+from hnas.studies.plan.toml import load_preset
 from hnas.training.loop import Trainer
 
 FULL = load_preset("glit-tiny").retrain

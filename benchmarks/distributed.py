@@ -30,7 +30,7 @@ from hnas.data import Data, Images
 from hnas.network.supernet import Supernet
 from hnas.sampling import RULES
 from hnas.settings import AugmentRules
-from hnas.studies.plan.plan import load_preset
+from hnas.studies.plan.toml import load_preset
 from hnas.training.loop import Epoch
 from hnas.training.processes import ALONE, World, connect
 from hnas.training.supernet import train_supernet

@@ -134,7 +134,7 @@ def scoring(bench: Bench) -> None:
     from hnas.architecture.arch import Arch
     from hnas.network.supernet import Supernet
     from hnas.scoring.score import evaluate, scores, select
-    from hnas.studies.plan.plan import load_preset
+    from hnas.studies.plan.toml import load_preset
 
     plan = load_preset("digits" if bench.quick else "glit-small")
     count = 32 if bench.quick else 10_000
@@ -183,7 +183,7 @@ def steps(bench: Bench) -> None:
 
     from hnas.device import autocast
     from hnas.network.supernet import Supernet
-    from hnas.studies.plan.plan import load_preset
+    from hnas.studies.plan.toml import load_preset
     from hnas.training.loop import Trainer
 
     for preset, batch in {"digits": 16}.items() if bench.quick else {
@@ -229,7 +229,7 @@ def waiting(bench: Bench, run: Callable[[], None], times: int = 20) -> float:
 
 def memory(bench: Bench) -> None:
     from benchmarks.memory import measure
-    from hnas.studies.plan.plan import PRESETS
+    from hnas.studies.plan.toml import PRESETS
 
     presets = PRESETS[:1] if bench.quick else PRESETS
     for row in measure(presets, bench.device.type, torch.get_num_threads()):
@@ -241,7 +241,8 @@ def memory(bench: Bench) -> None:
 
 def search(bench: Bench) -> None:
     """Both stages, 1,000 trials each, retraining and the test, through the command line."""
-    from hnas.studies.plan.plan import load_preset, override, to_toml
+    from hnas.studies.plan.change import override
+    from hnas.studies.plan.toml import load_preset, to_toml
 
     data = Path(os.environ.get("HNAS_DATA", "data")) / "fashion-mnist"
     name = "fashion-mnist" if data.is_dir() and not bench.quick else "digits"

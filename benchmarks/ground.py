@@ -21,7 +21,8 @@ from hnas.architecture.space import Frame, Space, distribution_space
 from hnas.data import Data, Images, prepare
 from hnas.persist.record import recorded
 from hnas.settings import AugmentRules, DataRules, TrainingRules
-from hnas.studies.plan.plan import Stage1, load_plan, load_preset
+from hnas.studies.plan.plan import Stage1
+from hnas.studies.plan.toml import load_plan, load_preset
 
 RESULTS = Path(__file__).parent / "results"
 

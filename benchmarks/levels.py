@@ -22,7 +22,8 @@ from hnas.architecture.space import Space
 from hnas.scoring.record import Score
 from hnas.scoring.score import branches
 from hnas.studies.objective.costs import Costs
-from hnas.studies.plan.plan import Plan, load_preset
+from hnas.studies.plan.plan import Plan
+from hnas.studies.plan.toml import load_preset
 from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.search.stage import SearchRules, run_stage
 

@@ -20,7 +20,7 @@ from benchmarks.common import Row, alternate, compare, main
 from hnas.architecture.arch import Arch
 from hnas.network.linear import LARGE, linear
 from hnas.network.supernet import Supernet
-from hnas.studies.plan.plan import load_preset
+from hnas.studies.plan.toml import load_preset
 
 SIZES = {
     "at the bound": (64, 17, 48, 161),

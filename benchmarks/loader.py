@@ -33,7 +33,7 @@ from benchmarks.memory import resident
 from hnas.architecture.space import Frame, distribution_space
 from hnas.cost.flops import cost
 from hnas.settings import AugmentRules, DataRules, ScoreRules, TrainingRules
-from hnas.studies.plan.plan import load_preset
+from hnas.studies.plan.toml import load_preset
 
 if TYPE_CHECKING:
     from hnas.data import Data

@@ -25,7 +25,8 @@ from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
 from hnas.cost.flops import block_cost
 from hnas.settings import ScoreRules
-from hnas.studies.plan.plan import PRESETS, Plan, load_preset
+from hnas.studies.plan.plan import Plan
+from hnas.studies.plan.toml import PRESETS, load_preset
 
 HELD_OUT = {"digits": 287, "fashion-mnist": 1000, "cifar10": 5000}
 """Images that the preset scores on; the `glit-*` presets a hundredth of ImageNet."""

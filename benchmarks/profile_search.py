@@ -26,7 +26,8 @@ from benchmarks.common import write_rows
 from hnas.cost.flops import cost
 from hnas.device import choose
 from hnas.scoring import score
-from hnas.studies.plan.plan import load_preset, override
+from hnas.studies.plan.change import override
+from hnas.studies.plan.toml import load_preset
 from hnas.studies.proposers.base import Proposer
 from hnas.studies.proposers.nsga2 import NSGA2
 from hnas.studies.run.folder import begin_run

@@ -33,7 +33,7 @@ from benchmarks.common import write_rows
 from benchmarks.search import fill, spaces
 from hnas.cost.flops import cost
 from hnas.network.supernet import Supernet
-from hnas.studies.plan.plan import PRESETS, load_preset
+from hnas.studies.plan.toml import PRESETS, load_preset
 from hnas.studies.search.stage import front, records
 from hnas.studies.trials.database import close_storage, open_storage, open_study
 

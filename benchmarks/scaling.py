@@ -29,7 +29,7 @@ from hnas.network.supernet import Supernet
 from hnas.scoring.record import Score
 from hnas.scoring.score import scores
 from hnas.settings import ScoreRules
-from hnas.studies.plan.plan import load_preset
+from hnas.studies.plan.toml import load_preset
 from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.search.stage import SearchRules, run_stage
 

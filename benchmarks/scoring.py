@@ -19,7 +19,7 @@ from hnas.scoring.record import Score
 from hnas.scoring.score import evaluate, scores, select
 from hnas.settings import ScoreRules
 from hnas.studies.objective.costs import Costs
-from hnas.studies.plan.plan import load_preset
+from hnas.studies.plan.toml import load_preset
 from hnas.studies.proposers.nsga2 import elites, propose
 from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.trials.database import Record

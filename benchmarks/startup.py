@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.common import Row, alternate, compare, main
 from hnas.cost.flops import cost
 from hnas.studies.objective.costs import Costs
-from hnas.studies.plan.plan import load_preset
+from hnas.studies.plan.toml import load_preset
 from hnas.studies.run.folder import begin_run
 from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.search.stage import SearchRules, run_stage

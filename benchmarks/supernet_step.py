@@ -12,7 +12,8 @@ from benchmarks.common import Row, alternate, compare, main
 from hnas.architecture.space import Space
 from hnas.network.supernet import Supernet
 from hnas.settings import TrainingRules
-from hnas.studies.plan.plan import Plan, load_preset
+from hnas.studies.plan.plan import Plan
+from hnas.studies.plan.toml import load_preset
 from hnas.training.loop import Trainer
 
 

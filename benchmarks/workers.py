@@ -29,7 +29,7 @@ from benchmarks.common import write_rows
 from hnas.architecture.space import Frame, Space, distribution_space, size_space
 from hnas.cost.flops import cost
 from hnas.studies.objective.costs import Costs
-from hnas.studies.plan.plan import load_preset
+from hnas.studies.plan.toml import load_preset
 from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.scoring.queue_backend import ByWorkers
 from hnas.studies.scoring.worker import Worker, reach

@@ -22,7 +22,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hnas.errors import InputError
-from hnas.studies.plan.plan import Plan, check_code, load_plan, load_preset, override, refined
+from hnas.studies.plan.change import check_code, override, refined
+from hnas.studies.plan.plan import Plan
+from hnas.studies.plan.toml import load_plan, load_preset
 from hnas.studies.run import folder as runs
 from hnas.studies.run.folder import Run
 from hnas.studies.run.status import Result, Status, read_result, read_status, read_studies
@@ -162,7 +164,7 @@ def search(
     One of `preset`, `plan` (a Plan or a file) and `data` says what is searched; with `data` alone a
     plan is proposed (`hnas.studies.plan.proposal`); with none of them it is the preset `digits`, or
     the plan of the run in `run`. The others replace what the plan says: `trials` of each stage,
-    `epochs` of each training; `refine` adds a third stage (`hnas.studies.plan.plan.refined`). With
+    `epochs` of each training; `refine` adds a third stage (`hnas.studies.plan.change.refined`). With
     `stage` (counted from 1) that stage alone is searched. A plan file that names code to be run
     (`module:function`) needs `allow_code`. `watch` is told what happens; by default nobody is.
 
@@ -231,8 +233,8 @@ def _with_classes(plan: Plan) -> Plan:
 def _proposed(data: str, device: str, flops: int | str | None) -> Plan:
     from hnas.data import survey
     from hnas.device import choose
-    from hnas.studies.plan.plan import parse_flops
     from hnas.studies.plan.proposal import propose
+    from hnas.studies.plan.quantities import parse_flops
 
     macs = None if flops is None else parse_flops(flops)
     return propose(survey(data), data, device=choose(device).type, flops=macs).plan

@@ -9,7 +9,7 @@ import click
 from hnas.cli.screen.options import device_option, preset_option
 from hnas.cli.screen.proposal import propose_plan
 from hnas.errors import InputError
-from hnas.studies.plan.plan import preset_text
+from hnas.studies.plan.toml import preset_text
 
 
 @click.command()

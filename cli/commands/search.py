@@ -30,17 +30,10 @@ from hnas.cli.screen.render import (
 )
 from hnas.errors import BudgetError
 from hnas.studies.objective.costs import OBJECTIVES
-from hnas.studies.plan.plan import (
-    PRESETS,
-    STRATEGIES,
-    Plan,
-    check_code,
-    load_preset,
-    override,
-    parse_flops,
-    parse_latency,
-    refined,
-)
+from hnas.studies.plan.change import check_code, override, refined
+from hnas.studies.plan.plan import STRATEGIES, Plan
+from hnas.studies.plan.quantities import parse_flops, parse_latency
+from hnas.studies.plan.toml import PRESETS, load_preset
 
 if TYPE_CHECKING:
     from hnas.cli.screen.progress import Display

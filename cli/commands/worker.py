@@ -10,7 +10,7 @@ import click
 
 from hnas.cli.screen.interrupt import interruptible
 from hnas.cli.screen.options import ALLOW_CODE, code_option, device_option, storage_option
-from hnas.studies.plan.plan import check_code
+from hnas.studies.plan.change import check_code
 
 if TYPE_CHECKING:
     from hnas.studies.run.folder import Run

@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from hnas.errors import InputError
-from hnas.studies.plan.plan import PRESETS, Plan, load_plan, load_preset
+from hnas.studies.plan.plan import Plan
+from hnas.studies.plan.toml import PRESETS, load_plan, load_preset
 
 RUNS = Path("runs")
 """Where runs are kept that were given no folder."""

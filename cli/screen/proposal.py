@@ -10,7 +10,8 @@ import click
 
 from hnas.cli.screen.render import command, table
 from hnas.errors import BudgetError
-from hnas.studies.plan.plan import Plan, parse_flops
+from hnas.studies.plan.plan import Plan
+from hnas.studies.plan.quantities import parse_flops
 
 if TYPE_CHECKING:
     import torch

@@ -18,7 +18,8 @@ from hnas.errors import InputError, MismatchError, StateError
 from hnas.persist.difference import differences, listed
 from hnas.studies.figures.style import COLOURS, MARKERS, panels, save
 from hnas.studies.objective.pareto import hypervolume
-from hnas.studies.plan.plan import Plan, override
+from hnas.studies.plan.change import override
+from hnas.studies.plan.plan import Plan
 from hnas.studies.run.folder import open_run, write
 from hnas.studies.run.latency import read_costs
 from hnas.studies.run.provenance import environment

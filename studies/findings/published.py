@@ -12,7 +12,8 @@ from hnas.architecture.space import Frame
 from hnas.cost.flops import Cost, cost
 from hnas.studies.findings.findings import Findings, describe
 from hnas.studies.objective.costs import Costs
-from hnas.studies.plan.plan import load_preset, parse_flops
+from hnas.studies.plan.quantities import parse_flops
+from hnas.studies.plan.toml import load_preset
 
 FOUND = "GLiT-Tiny (release)"
 """The only network found by GLiT's search whose blocks its authors published."""

@@ -7,24 +7,15 @@ that is left out takes its default. What is wrong is said at once, before hours 
 from __future__ import annotations
 
 import difflib
-import json
-import math
-import re
-import tomllib
-from collections.abc import Iterable, Iterator
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
-from fractions import Fraction
-from importlib import resources
-from pathlib import Path
-from typing import Any, get_type_hints
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame, Space, distribution_space, size_space
 from hnas.cost.flops import cost
-from hnas.cost.latency_table import LatencyTable, milliseconds
+from hnas.cost.latency_table import LatencyTable
 from hnas.errors import BudgetError, InputError
 from hnas.settings import (
-    CODE,
     AugmentRules,
     DataRules,
     DistillationRules,
@@ -32,55 +23,13 @@ from hnas.settings import (
     TrainingRules,
 )
 from hnas.studies.objective.costs import OBJECTIVES, Costs
-
-PRESETS = ("digits", "fashion-mnist", "cifar10", "glit-tiny", "glit-small", "glit-base")
-"""The plans that come with hnas."""
+from hnas.studies.plan.quantities import nanoseconds, parse_flops, parse_latency
 
 HANDOFF_RULES = ("score", "retrained")
 STRATEGIES = ("hierarchical", "high-level", "flat", "random")
 """The ways to search: see `hnas.studies.plan.strategies`."""
 
-_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-_NANOSECONDS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9}
 _SIZES = ("d_k", "d_z", "E", "K")
-
-
-def parse_flops(value: object, name: str = "flops") -> int:
-    """Multiply-accumulates from a whole number, or from text such as "250M" or "1.3G".
-
-    Raises InputError, calling the value `name`, for anything that is not a whole number >= 1.
-    """
-    text = str(value).strip().upper() if type(value) in (int, str) else ""
-    found = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,18})?)([KMGT]?)", text)
-    if found:
-        macs = Fraction(found[1]) * _UNITS[found[2]]
-        if macs >= 1 and macs.denominator == 1:
-            return int(macs)
-    raise InputError(
-        f"{name} must be a whole number of multiply-accumulates >= 1, or text with K, M, G or T "
-        f'behind the number, such as "250M" or "1.3G"; got {value!r}'
-    )
-
-
-def parse_latency(value: object, name: str = "latency") -> str:
-    """A time such as "2.5ms", in milliseconds; empty text stays: the plan's default.
-
-    Raises InputError, calling the value `name`, for anything that is not a time of 1 ns or more.
-    """
-    text = value.replace(" ", "").lower() if isinstance(value, str) else "none"
-    found = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,18})?)(ns|us|ms|s)", text)
-    if found and (spent := round(Fraction(found[1]) * _NANOSECONDS[found[2]])):
-        return milliseconds(spent)
-    if not text:
-        return text
-    raise InputError(
-        f'{name} must be a time with its unit, ns, us, ms or s, such as "2.5ms"; got {value!r}'
-    )
-
-
-def nanoseconds(latency: str) -> int:
-    """Of a time as `parse_latency` gives it."""
-    return round(Fraction(latency.removesuffix("ms")) * _NANOSECONDS["ms"])
 
 
 def _check_trials(trials: int, population: int) -> None:
@@ -310,193 +259,7 @@ class Plan:
         return max(table.of(self.net.all_global()), table.shared + sum(means))
 
 
-def override(
-    plan: Plan,
-    *,
-    data: str | None = None,
-    skip_bad_images: bool | None = None,
-    flops: int | str | None = None,
-    seed: int | None = None,
-    trials: int | None = None,
-    epochs: int | None = None,
-    init_from: str | None = None,
-    strategy: str | None = None,
-    objective: str | None = None,
-    latency: str | None = None,
-) -> Plan:
-    """The plan with some values replaced; `trials` of each stage, `epochs` of all trainings."""
-
-    def training(rules: TrainingRules) -> TrainingRules:
-        return rules if epochs is None else replace(rules, epochs=epochs)
-
-    def given(**values: Any) -> dict[str, Any]:
-        return {name: value for name, value in values.items() if value is not None}
-
-    s1, s2, refine, retrain = plan.stage1, plan.stage2, plan.refine, plan.retrain
-    macs = None if flops is None else parse_flops(flops)
-    longest = None if latency is None else parse_latency(latency)
-    return replace(
-        plan,
-        data=replace(plan.data, **given(source=data, skip_bad_images=skip_bad_images)),
-        search=replace(
-            plan.search,
-            **given(flops=macs, seed=seed, strategy=strategy, objective=objective, latency=longest),
-        ),
-        stage1=replace(
-            s1, training=training(s1.training), **given(trials=trials, init_from=init_from)
-        ),
-        stage2=replace(s2, training=training(s2.training), **given(trials=trials)),
-        refine=replace(refine, **given(trials=trials, epochs=epochs)) if refine.trials else refine,
-        retrain=replace(retrain, training=training(retrain.training)),
-    )
-
-
-def refined(plan: Plan) -> Plan:
-    """With a third stage, which is given half of stage 2's trials and epochs: no more in all. A
-    plan that has one stays as it is.
-
-    Raises InputError where the strategy has no stage 2, or it has too little to be halved.
-    """
-    if plan.refine.trials:
-        return plan
-    if plan.search.strategy != STRATEGIES[0]:
-        raise InputError(
-            f"a third stage is of the strategy {STRATEGIES[0]!r}, got {plan.search.strategy!r}"
-        )
-    second = plan.stage2
-    trials, epochs = second.trials // 2, second.training.epochs // 2
-    if not (trials and epochs):
-        raise InputError(
-            "a third stage takes half of stage2.trials and of stage2.training.epochs, which must "
-            f"both be >= 2, got {second.trials} and {second.training.epochs}"
-        )
-    training = replace(second.training, epochs=second.training.epochs - epochs)
-    return replace(
-        plan,
-        stage2=replace(second, trials=second.trials - trials, training=training),
-        refine=Refine(trials=trials, epochs=epochs),
-    )
-
-
-def check_code(plan: Plan, origin: str, *, allow: str) -> None:
-    """Raises InputError where the plan names code to be run, as `data.source = 'module:function'`,
-    saying what would `allow` it."""
-    values = {
-        "data.source": plan.data.source,
-        "retrain.distillation.teacher": plan.retrain.distillation.teacher,
-    }
-    named = [f"{name} = {value!r}" for name, value in values.items() if CODE.fullmatch(value)]
-    if named:
-        raise InputError(
-            f"{origin} asks for code to be run: {', '.join(named)}. A plan file is not trusted "
-            f"with that. Look at the code, then give {allow}"
-        )
-
-
-def load_plan(path: Path) -> Plan:
-    """The plan in a file. Raises InputError naming the file."""
-    try:
-        return from_toml(path.read_text("utf-8-sig"))
-    except OSError as error:
-        raise InputError(f"the plan {path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"the plan {path} must be UTF-8 text") from None
-    except InputError as error:
-        raise type(error)(f"{path}: {error}") from None
-
-
-def load_preset(name: str) -> Plan:
-    """A plan that comes with hnas. Raises InputError for an unknown name."""
-    return from_toml(preset_text(name))
-
-
-def preset_text(name: str) -> str:
-    """A preset as it is written, comments and all. Raises InputError for an unknown name."""
-    if name not in PRESETS:
-        raise InputError(f"there is no preset {name!r}; {_choices(name, PRESETS)}")
-    return (
-        resources.files("hnas.studies.plan").joinpath("presets", f"{name}.toml").read_text("utf-8")
-    )
-
-
-def from_toml(text: str) -> Plan:
-    """The plan in a TOML text. Raises InputError naming table.key, the rule and the value."""
-    try:
-        value = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"a plan must be TOML: {error}") from None
-    plan: Plan = _record(Plan, value, "")
-    return plan
-
-
-def to_toml(plan: Plan) -> str:
-    """The resolved plan, every default written out; `from_toml` gives it back."""
-    return "\n\n".join(_tables(plan, "")) + "\n"
-
-
-_KINDS: dict[object, str] = {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    str: "text in quotes",
-    tuple[int, ...]: "a list of whole numbers",
-}
-
-
-def _record(kind: type[Any], value: object, at: str) -> Any:
-    """A frozen record from the table named `at` (the plan itself has no name)."""
-    if not isinstance(value, dict):
-        raise InputError(f"{at} must be a table, got {value!r}")
-    hints = get_type_hints(kind)
-    known = {f.name: f for f in fields(kind)}
-    prefix = f"{at}." if at else ""
-    for name in value:
-        if name not in known:
-            raise InputError(f"{prefix}{name} is not part of a plan; {_choices(name, known)}")
-    for name, f in known.items():
-        if f.default is MISSING and name not in value:
-            raise InputError(f"{prefix}{name} is needed and is missing")
-    made = {}
-    for name, given in value.items():
-        read = known[name].metadata.get("read")
-        key = prefix + name
-        made[name] = read(given, key) if read else _value(hints[name], given, key)
-    try:
-        return kind(**made)
-    except InputError as error:
-        raise type(error)(f"{prefix}{error}") from None
-
-
-def _value(kind: Any, value: Any, at: str) -> Any:
-    if isinstance(kind, type) and is_dataclass(kind):
-        return _record(kind, value, at)
-    if kind is float and type(value) is int and abs(value) < 2**53:
-        value = float(value)
-    if kind == tuple[int, ...] and type(value) is list and all(type(v) is int for v in value):
-        return tuple(value)
-    if type(value) is kind and (kind is not float or math.isfinite(value)):
-        return value
-    raise InputError(f"{at} must be {_KINDS[kind]}, got {value!r}")
-
-
 def _choices(name: str, names: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, names := list(names), n=1)
     guess = f"did you mean {close[0]!r}? " if close else ""
     return f"{guess}Known: {', '.join(names)}"
-
-
-def _tables(record: Any, at: str) -> Iterator[str]:
-    lines = [f"[{at}]"] if at else []
-    inner = []
-    for f in fields(record):
-        value = getattr(record, f.name)
-        if is_dataclass(value):
-            inner.append((f"{at}.{f.name}" if at else f.name, value))
-        elif value is not None:
-            # Of a plan's values JSON differs from TOML in one thing: it leaves DEL as it is.
-            text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-            lines.append(f"{f.name} = {text}")
-    if lines:
-        yield "\n".join(lines)
-    for key, value in inner:
-        yield from _tables(value, key)

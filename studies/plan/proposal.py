@@ -14,7 +14,8 @@ from hnas.architecture.space import Frame
 from hnas.cost.flops import plain_vit
 from hnas.data.sources.survey import Survey
 from hnas.settings import AugmentRules, DataRules, ScoreRules, TrainingRules
-from hnas.studies.plan.plan import Plan, Retrain, Search, Stage1, Stage2, to_toml
+from hnas.studies.plan.plan import Plan, Retrain, Search, Stage1, Stage2
+from hnas.studies.plan.toml import to_toml
 
 N = 3
 """Head groups a block, as in the paper."""

@@ -19,7 +19,8 @@ from hnas.errors import StateError
 from hnas.studies.findings.findings import CONFIDENCE, Findings, find
 from hnas.studies.findings.published import Published, published, published_findings
 from hnas.studies.objective.costs import Costs
-from hnas.studies.plan.plan import Plan, to_toml
+from hnas.studies.plan.plan import Plan
+from hnas.studies.plan.toml import to_toml
 from hnas.studies.run.folder import Run
 from hnas.studies.run.latency import Measured, read_costs, read_measured
 from hnas.studies.run.status import Result, Status, Tested, read_status, trained_epochs

@@ -25,8 +25,9 @@ from filelock import FileLock, Timeout
 from hnas.errors import BusyError, InputError, MismatchError, StateError
 from hnas.persist.atomic import remove_abandoned, write_atomic
 from hnas.persist.difference import differences, listed
-from hnas.studies.plan.plan import Plan, load_plan, to_toml
+from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.strategies import Stage, stages
+from hnas.studies.plan.toml import load_plan, to_toml
 from hnas.studies.trials.database import masked
 
 MAY_CHANGE = ("stage1.trials", "stage2.trials", "refine.trials", "retrain")

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 from support.postgres import new_database, served
 
-from hnas.studies.plan.plan import Plan, from_toml
+from hnas.studies.plan.plan import Plan
+from hnas.studies.plan.toml import from_toml
 
 TINY = """
 [data]

@@ -13,7 +13,9 @@ import pytest
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.exchange.export import load
 from hnas.studies.api import Found, open_run, search
-from hnas.studies.plan.plan import Plan, load_preset, override, to_toml
+from hnas.studies.plan.change import override
+from hnas.studies.plan.plan import Plan
+from hnas.studies.plan.toml import load_preset, to_toml
 from hnas.studies.search.events import Watch
 
 

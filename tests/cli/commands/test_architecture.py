@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from hnas.architecture.arch import Arch, Block
 from hnas.cli.main import hnas
-from hnas.studies.plan.plan import preset_text
+from hnas.studies.plan.toml import preset_text
 
 G = (3, 0, 1, 3, 0, 1, 3, 1, 0, 3, 0, 3)
 CHOICES = (

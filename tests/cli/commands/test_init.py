@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from hnas.cli.main import hnas
-from hnas.studies.plan.plan import PRESETS, load_plan, load_preset, preset_text
+from hnas.studies.plan.toml import PRESETS, load_plan, load_preset, preset_text
 
 
 @pytest.mark.parametrize("name", PRESETS)

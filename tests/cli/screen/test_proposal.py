@@ -14,7 +14,7 @@ from PIL import Image
 
 from hnas.cli.main import hnas
 from hnas.data.sources import folders
-from hnas.studies.plan.plan import load_plan
+from hnas.studies.plan.toml import load_plan
 from hnas.studies.run.folder import open_run
 
 

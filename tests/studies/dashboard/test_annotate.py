@@ -19,7 +19,8 @@ from support import fake_runs
 
 from hnas.errors import StateError, StorageError
 from hnas.studies.dashboard.annotate import ATTACHED, annotate, artifacts
-from hnas.studies.plan.plan import Plan, override, refined
+from hnas.studies.plan.change import override, refined
+from hnas.studies.plan.plan import Plan
 from hnas.studies.run.folder import Run, begin_run
 from hnas.studies.search.search import FRONT
 from hnas.studies.search.stage import front

@@ -13,7 +13,10 @@ from hnas.cost.flops import cost
 from hnas.cost.latency_table import LatencyTable
 from hnas.errors import BudgetError, InputError
 from hnas.studies.objective.costs import OBJECTIVES, Spent, measures, metrics, minimised
-from hnas.studies.plan.plan import Plan, from_toml, override, parse_latency, to_toml
+from hnas.studies.plan.change import override
+from hnas.studies.plan.plan import Plan
+from hnas.studies.plan.quantities import parse_latency
+from hnas.studies.plan.toml import from_toml, to_toml
 
 
 @pytest.fixture

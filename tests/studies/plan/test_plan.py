@@ -17,18 +17,10 @@ from hnas.architecture.arch import Arch, Block
 from hnas.architecture.space import Frame
 from hnas.errors import BudgetError, InputError
 from hnas.settings import AugmentRules, DataRules, ScoreRules, TrainingRules
-from hnas.studies.plan.plan import (
-    PRESETS,
-    Handoff,
-    Search,
-    from_toml,
-    load_plan,
-    load_preset,
-    override,
-    parse_flops,
-    preset_text,
-    to_toml,
-)
+from hnas.studies.plan.change import override
+from hnas.studies.plan.plan import Handoff, Search
+from hnas.studies.plan.quantities import parse_flops
+from hnas.studies.plan.toml import PRESETS, from_toml, load_plan, load_preset, preset_text, to_toml
 
 MINIMAL = """
 [net]

@@ -13,8 +13,8 @@ from hnas.cost.flops import cost
 from hnas.data import Survey, split
 from hnas.errors import BudgetError
 from hnas.settings import DataRules
-from hnas.studies.plan.plan import from_toml, load_preset
 from hnas.studies.plan.proposal import MEANS, grid, kernels_for, parts, propose, size
+from hnas.studies.plan.toml import from_toml, load_preset
 
 PHOTOS = Survey(images=3000, fewest=200, classes=5, side=224, channels=3, own_test=False)
 

@@ -10,7 +10,8 @@ import pytest
 from support import fake_runs
 
 from hnas.errors import StateError
-from hnas.studies.plan.plan import Plan, from_toml, load_preset, to_toml
+from hnas.studies.plan.plan import Plan
+from hnas.studies.plan.toml import from_toml, load_preset, to_toml
 from hnas.studies.report.document import _tau
 from hnas.studies.report.gather import Interval, Report, answer, gather, read_ranking
 from hnas.studies.run.folder import Run, begin_run

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from hnas.errors import BusyError, InputError, MismatchError, StateError
-from hnas.studies.plan.plan import override
+from hnas.studies.plan.change import override
 from hnas.studies.run.folder import Run, begin_run, open_run
 
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from hnas.data import Survey
-from hnas.studies.plan.plan import Plan, override
+from hnas.studies.plan.change import override
+from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.proposal import propose
 from hnas.studies.search.estimate import Estimate, estimate, memory
 

@@ -21,7 +21,8 @@ from hnas.errors import BudgetError, MismatchError, StateError
 from hnas.scoring.record import Score
 from hnas.studies.objective.costs import OBJECTIVES, Costs
 from hnas.studies.objective.pareto import hypervolume
-from hnas.studies.plan.plan import Plan, override
+from hnas.studies.plan.change import override
+from hnas.studies.plan.plan import Plan
 from hnas.studies.proposers.nsga2 import elites
 from hnas.studies.run.folder import Run, begin_run
 from hnas.studies.run.latency import FILE, read_costs, read_measured

@@ -1,0 +1,121 @@
+"""Plans as TOML text: presets, files, and the inverse."""
+
+from __future__ import annotations
+
+import json
+import math
+import tomllib
+from collections.abc import Iterator
+from dataclasses import MISSING, fields, is_dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from hnas.errors import InputError
+from hnas.studies.plan.plan import Plan, _choices
+
+PRESETS = ("digits", "fashion-mnist", "cifar10", "glit-tiny", "glit-small", "glit-base")
+"""The plans that come with hnas."""
+
+
+def load_plan(path: Path) -> Plan:
+    """The plan in a file. Raises InputError naming the file."""
+    try:
+        return from_toml(path.read_text("utf-8-sig"))
+    except OSError as error:
+        raise InputError(f"the plan {path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"the plan {path} must be UTF-8 text") from None
+    except InputError as error:
+        raise type(error)(f"{path}: {error}") from None
+
+
+def load_preset(name: str) -> Plan:
+    """A plan that comes with hnas. Raises InputError for an unknown name."""
+    return from_toml(preset_text(name))
+
+
+def preset_text(name: str) -> str:
+    """A preset as it is written, comments and all. Raises InputError for an unknown name."""
+    if name not in PRESETS:
+        raise InputError(f"there is no preset {name!r}; {_choices(name, PRESETS)}")
+    return (
+        resources.files("hnas.studies.plan").joinpath("presets", f"{name}.toml").read_text("utf-8")
+    )
+
+
+def from_toml(text: str) -> Plan:
+    """The plan in a TOML text. Raises InputError naming table.key, the rule and the value."""
+    try:
+        value = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"a plan must be TOML: {error}") from None
+    plan: Plan = _record(Plan, value, "")
+    return plan
+
+
+def to_toml(plan: Plan) -> str:
+    """The resolved plan, every default written out; `from_toml` gives it back."""
+    return "\n\n".join(_tables(plan, "")) + "\n"
+
+
+_KINDS: dict[object, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text in quotes",
+    tuple[int, ...]: "a list of whole numbers",
+}
+
+
+def _record(kind: type[Any], value: object, at: str) -> Any:
+    """A frozen record from the table named `at` (the plan itself has no name)."""
+    if not isinstance(value, dict):
+        raise InputError(f"{at} must be a table, got {value!r}")
+    hints = get_type_hints(kind)
+    known = {f.name: f for f in fields(kind)}
+    prefix = f"{at}." if at else ""
+    for name in value:
+        if name not in known:
+            raise InputError(f"{prefix}{name} is not part of a plan; {_choices(name, known)}")
+    for name, f in known.items():
+        if f.default is MISSING and name not in value:
+            raise InputError(f"{prefix}{name} is needed and is missing")
+    made = {}
+    for name, given in value.items():
+        read = known[name].metadata.get("read")
+        key = prefix + name
+        made[name] = read(given, key) if read else _value(hints[name], given, key)
+    try:
+        return kind(**made)
+    except InputError as error:
+        raise type(error)(f"{prefix}{error}") from None
+
+
+def _value(kind: Any, value: Any, at: str) -> Any:
+    if isinstance(kind, type) and is_dataclass(kind):
+        return _record(kind, value, at)
+    if kind is float and type(value) is int and abs(value) < 2**53:
+        value = float(value)
+    if kind == tuple[int, ...] and type(value) is list and all(type(v) is int for v in value):
+        return tuple(value)
+    if type(value) is kind and (kind is not float or math.isfinite(value)):
+        return value
+    raise InputError(f"{at} must be {_KINDS[kind]}, got {value!r}")
+
+
+def _tables(record: Any, at: str) -> Iterator[str]:
+    lines = [f"[{at}]"] if at else []
+    inner = []
+    for f in fields(record):
+        value = getattr(record, f.name)
+        if is_dataclass(value):
+            inner.append((f"{at}.{f.name}" if at else f.name, value))
+        elif value is not None:
+            # Of a plan's values JSON differs from TOML in one thing: it leaves DEL as it is.
+            text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+            lines.append(f"{f.name} = {text}")
+    if lines:
+        yield "\n".join(lines)
+    for key, value in inner:
+        yield from _tables(value, key)
