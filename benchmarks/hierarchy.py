@@ -42,7 +42,8 @@ from hnas.studies.objective.costs import Costs
 from hnas.studies.proposers.base import starting_from
 from hnas.studies.proposers.nsga2 import NSGA2
 from hnas.studies.search.stage import SearchRules, best_by_score, front, run_stage
-from hnas.studies.trials.database import Record, open_study, quiet
+from hnas.studies.trials.record import Record
+from hnas.studies.trials.study import open_study, quiet
 from hnas.training.supernet import train_supernet
 
 REPORT = DIGITS.result("hierarchy", "json")

@@ -35,8 +35,9 @@ from hnas.studies.scoring.supernet_scorer import SupernetScorer
 from hnas.studies.search import stage
 from hnas.studies.search.search import Search
 from hnas.studies.search.stage import SearchRules, run_stage
-from hnas.studies.trials.database import close_storage, open_storage, open_study
+from hnas.studies.trials.database import close_storage, open_storage
 from hnas.studies.trials.encoding import decode, distributions
+from hnas.studies.trials.study import open_study
 
 BESIDE = "storing (beside the others)"
 

@@ -35,7 +35,8 @@ from hnas.cost.flops import cost
 from hnas.network.supernet import Supernet
 from hnas.studies.plan.toml import PRESETS, load_preset
 from hnas.studies.search.stage import front, records
-from hnas.studies.trials.database import close_storage, open_storage, open_study
+from hnas.studies.trials.database import close_storage, open_storage
+from hnas.studies.trials.study import open_study
 
 MILLION = 1_000_000
 GPUS = 64

@@ -22,7 +22,7 @@ from hnas.studies.objective.costs import Costs
 from hnas.studies.plan.toml import load_preset
 from hnas.studies.proposers.nsga2 import elites, propose
 from hnas.studies.scoring.fake import FakeScorer
-from hnas.studies.trials.database import Record
+from hnas.studies.trials.record import Record
 
 
 def generations(space: Space, *, trials: int, population: int) -> Iterator[list[Arch]]:

@@ -15,7 +15,8 @@ from hnas.studies.plan.toml import load_preset
 from hnas.studies.run.folder import begin_run
 from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.search.stage import SearchRules, run_stage
-from hnas.studies.trials.database import close_storage, open_storage, open_study
+from hnas.studies.trials.database import close_storage, open_storage
+from hnas.studies.trials.study import open_study
 
 
 def run(*command: str) -> None:

@@ -32,7 +32,8 @@ from hnas.studies.proposers.nsga2 import NSGA2
 from hnas.studies.proposers.random_search import RANDOM
 from hnas.studies.proposers.spos import SPOS
 from hnas.studies.search.stage import SearchRules, run_stage
-from hnas.studies.trials.database import Record, open_study, quiet
+from hnas.studies.trials.record import Record
+from hnas.studies.trials.study import open_study, quiet
 
 PROPOSERS = (NSGA2, SPOS, RANDOM)
 BUDGET = cost(DIGITS.frame, DIGITS.frame.all_global()).macs

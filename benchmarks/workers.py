@@ -34,8 +34,9 @@ from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.scoring.queue_backend import ByWorkers
 from hnas.studies.scoring.worker import Worker, reach
 from hnas.studies.search.stage import Scorer, SearchRules, run_stage
-from hnas.studies.trials.database import close_storage, open_storage, open_study
+from hnas.studies.trials.database import close_storage, open_storage
 from hnas.studies.trials.queue import Call, announce, dismiss
+from hnas.studies.trials.study import open_study
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 

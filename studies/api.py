@@ -30,7 +30,9 @@ from hnas.studies.run.folder import Run
 from hnas.studies.run.status import Result, Status, read_result, read_status, read_studies
 from hnas.studies.search.events import Watch
 from hnas.studies.search.stage import front
-from hnas.studies.trials.database import Record, open_storage, open_study
+from hnas.studies.trials.database import open_storage
+from hnas.studies.trials.record import Record
+from hnas.studies.trials.study import open_study
 
 if TYPE_CHECKING:
     import optuna

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from hnas.cli.screen.progress import Display
     from hnas.studies.run.folder import Run
     from hnas.studies.search.search import Search
-    from hnas.studies.trials.database import Record
+    from hnas.studies.trials.record import Record
 
 
 @click.command()

@@ -15,7 +15,7 @@ from hnas.cli.screen.render import arch_drawing, command, milliseconds, result_t
 if TYPE_CHECKING:
     from hnas.studies.run.folder import Run
     from hnas.studies.run.status import Result, StageStatus, Status, Tested
-    from hnas.studies.trials.database import Record
+    from hnas.studies.trials.record import Record
 
 
 @click.command()

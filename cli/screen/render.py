@@ -17,7 +17,7 @@ from hnas.architecture.arch import Arch
 if TYPE_CHECKING:
     from hnas.studies.run.status import Result, Tested
     from hnas.studies.search.retrain import Retrained
-    from hnas.studies.trials.database import Record
+    from hnas.studies.trials.record import Record
 
 GLYPHS = {"global": "■", "mixed": "◧", "local": "□"}
 ASCII_GLYPHS = {"global": "G", "mixed": "m", "local": "l"}

@@ -34,7 +34,8 @@ from hnas.studies.findings.published import published
 from hnas.studies.report.gather import IMAGENET, Picture, picture
 from hnas.studies.report.pictures import network
 from hnas.studies.run.folder import Run, write
-from hnas.studies.trials.database import close_storage, open_storage, open_study, storage_errors
+from hnas.studies.trials.database import close_storage, open_storage, storage_errors
+from hnas.studies.trials.study import open_study
 
 OURS = 1
 """The version of notes that hnas writes. Who edits one in the browser makes it 2: it is theirs."""

@@ -12,7 +12,7 @@ from hnas.studies.report.document import LEGEND
 from hnas.studies.report.gather import Picture
 from hnas.studies.run.latency import read_costs
 from hnas.studies.run.status import is_tie, standard_error
-from hnas.studies.trials.database import Record
+from hnas.studies.trials.record import Record
 
 SHOWN = 20
 """Most trials of a front that a study's note lists, the most accurate."""

@@ -13,7 +13,9 @@ from hnas.studies.run.folder import Run
 from hnas.studies.run.status import Result, read_result, read_studies, scoring_images
 from hnas.studies.run.studies import Searched, searched
 from hnas.studies.search.stage import front
-from hnas.studies.trials.database import Record, Snapshot, open_study, storage_errors
+from hnas.studies.trials.database import storage_errors
+from hnas.studies.trials.record import Record, Snapshot
+from hnas.studies.trials.study import open_study
 
 
 @dataclass(frozen=True, kw_only=True)

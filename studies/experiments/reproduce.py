@@ -26,7 +26,7 @@ from hnas.studies.run.studies import Searched, read_searched
 from hnas.studies.scoring.from_run import stored_images, stored_scorer
 from hnas.studies.scoring.supernet_scorer import SupernetScorer
 from hnas.studies.search.retrain import stored_network
-from hnas.studies.trials.database import Record
+from hnas.studies.trials.record import Record
 
 ACCURACY, LOSS = 0.01, 0.01
 """What accuracy (absolute) and loss (relative) may differ by on another machine or other versions,

@@ -30,7 +30,7 @@ from hnas.studies.findings.importances import Importances, importances
 from hnas.studies.objective.costs import Costs
 from hnas.studies.run.studies import Searched
 from hnas.studies.search.stage import best_by_score, front
-from hnas.studies.trials.database import Record
+from hnas.studies.trials.record import Record
 
 ELITES = ("top", "front", "retrained")
 """Which networks are looked at: as many of highest score as a generation has, those that no other

@@ -26,8 +26,9 @@ from optuna.importance import (
 )
 
 from hnas.architecture.space import Space
-from hnas.studies.trials.database import Record, quiet
 from hnas.studies.trials.encoding import distributions, used
+from hnas.studies.trials.record import Record
+from hnas.studies.trials.study import quiet
 
 FANOVA_TRIALS = 1000
 """More trials take fANOVA minutes."""

@@ -15,7 +15,7 @@ from typing import Protocol
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
 from hnas.studies.objective.costs import Costs
-from hnas.studies.trials.database import Record
+from hnas.studies.trials.record import Record
 
 
 class Propose(Protocol):

@@ -20,8 +20,9 @@ from hnas.architecture.space import Space
 from hnas.cost.limits import sample_within
 from hnas.studies.objective.costs import Costs
 from hnas.studies.proposers.base import Proposer, new_within
-from hnas.studies.trials.database import GENERATION, Record, directions, quiet
 from hnas.studies.trials.encoding import decode, distributions, encode
+from hnas.studies.trials.record import Record
+from hnas.studies.trials.study import GENERATION, directions, quiet
 
 TRIES = 10
 """Asks, then random draws, per member of the population before a generation is left smaller."""

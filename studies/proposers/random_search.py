@@ -12,7 +12,7 @@ from hnas.architecture.space import Space
 from hnas.studies.objective.costs import Costs
 from hnas.studies.proposers.base import Proposer, new_within
 from hnas.studies.proposers.nsga2 import TRIES, others
-from hnas.studies.trials.database import Record
+from hnas.studies.trials.record import Record
 
 
 def propose(

@@ -22,8 +22,8 @@ from hnas.studies.objective.costs import Costs
 from hnas.studies.proposers.base import Proposer, new_within
 from hnas.studies.proposers.nsga2 import TRIES
 from hnas.studies.proposers.random_search import draws
-from hnas.studies.trials.database import Record
 from hnas.studies.trials.encoding import SIZES
+from hnas.studies.trials.record import Record
 
 MUTATION = 0.1
 """Probability that a gene is drawn anew."""

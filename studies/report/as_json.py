@@ -10,7 +10,7 @@ from hnas.architecture.arch import Arch
 from hnas.studies.report.gather import Report
 from hnas.studies.run.status import Tested
 from hnas.studies.search.stage import front
-from hnas.studies.trials.database import Record
+from hnas.studies.trials.record import Record
 
 
 def as_json(report: Report) -> str:

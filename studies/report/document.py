@@ -20,7 +20,7 @@ from hnas.studies.report.gather import Answer, Interval, Ranking, Report
 from hnas.studies.run.latency import Measured
 from hnas.studies.run.status import Tested
 from hnas.studies.search.stage import best_by_score, front
-from hnas.studies.trials.database import Record
+from hnas.studies.trials.record import Record
 
 GLYPHS = {"global": "■", "mixed": "◧", "local": "□"}
 LEGEND = "Blocks, first to last: ■ global, ◧ mixed, □ local."

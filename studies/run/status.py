@@ -15,7 +15,8 @@ from hnas.errors import InputError, StateError
 from hnas.studies.plan.strategies import Stage
 from hnas.studies.run.folder import Run
 from hnas.studies.search.stage import front
-from hnas.studies.trials.database import Record, Snapshot, snapshots
+from hnas.studies.trials.record import Record, Snapshot
+from hnas.studies.trials.study import snapshots
 
 
 @dataclass(frozen=True, kw_only=True)

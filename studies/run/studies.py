@@ -12,7 +12,7 @@ from hnas.studies.objective.costs import OBJECTIVES, Costs
 from hnas.studies.run.folder import Run
 from hnas.studies.run.latency import FILE, read_measured
 from hnas.studies.run.status import read_studies
-from hnas.studies.trials.database import Record, Snapshot
+from hnas.studies.trials.record import Record, Snapshot
 
 
 @dataclass(frozen=True, kw_only=True)

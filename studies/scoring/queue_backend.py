@@ -19,8 +19,10 @@ from hnas.architecture.space import Space
 from hnas.errors import StateError
 from hnas.studies.objective.costs import Costs
 from hnas.studies.search.stage import Scorer
-from hnas.studies.trials.database import Record, records, storage_errors, waiting_trial
+from hnas.studies.trials.database import storage_errors
 from hnas.studies.trials.queue import ERROR, Seen, look, put, put_back, withdraw
+from hnas.studies.trials.record import Record
+from hnas.studies.trials.study import records, waiting_trial
 
 LEASE = 20.0
 """Seconds without a sign of life after which a worker counts as lost."""

@@ -57,8 +57,9 @@ from hnas.studies.search.stage import (
     run_stage,
 )
 from hnas.studies.search.torchrun import images_job, supernet_job
-from hnas.studies.trials.database import close_storage, open_storage, open_study, storage_errors
+from hnas.studies.trials.database import close_storage, open_storage, storage_errors
 from hnas.studies.trials.queue import Call, announce, check_shared, dismiss, is_shared
+from hnas.studies.trials.study import open_study
 from hnas.training import micro_batches
 from hnas.training.distillation import Teacher, load_teacher
 from hnas.training.processes import ALONE, World

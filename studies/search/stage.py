@@ -31,8 +31,10 @@ from hnas.studies.objective.costs import Costs, minimised, point
 from hnas.studies.objective.pareto import hypervolume, pareto
 from hnas.studies.proposers.base import Proposer
 from hnas.studies.proposers.nsga2 import NSGA2
-from hnas.studies.trials.database import Record, records, storage_errors, write_trial
+from hnas.studies.trials.database import storage_errors
 from hnas.studies.trials.queue import withdraw
+from hnas.studies.trials.record import Record
+from hnas.studies.trials.study import records, write_trial
 
 __all__ = [
     "Record",

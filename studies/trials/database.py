@@ -9,22 +9,15 @@ from __future__ import annotations
 import re
 import sqlite3
 import time
-import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
-from functools import partial, wraps
+from functools import wraps
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
-import optuna
-from optuna.exceptions import ExperimentalWarning, StorageInternalError
-from optuna.samplers import NSGAIISampler
+from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
-from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
     ArgumentError,
@@ -34,19 +27,10 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 
-from hnas.architecture.arch import Arch
-from hnas.architecture.space import Space
-from hnas.errors import InputError, MismatchError, StorageError
-from hnas.studies.objective.costs import OBJECTIVES, Costs, Priced, metrics
-from hnas.studies.trials.encoding import distributions, encode
-from hnas.studies.trials.tables import Row, backend, finished, has_trial, insert_trial, stored
+from hnas.errors import InputError, StorageError
 
 T = TypeVar("T")
 
-GENERATION = "NSGAIISampler:generation"
-"""Where Optuna's sampler keeps a trial's generation."""
-CONSTRAINTS = "constraints"
-"""The list form: optuna-dashboard reads no other, Optuna reads both."""
 TIMEOUT = 30
 """Seconds to wait for SQLite's lock or a server's connection."""
 PATIENCE = 60.0
@@ -70,55 +54,6 @@ SERVER_ADVICE = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Record:
-    """A finished trial."""
-
-    number: int
-    """Of the trial in its study, from 0."""
-    generation: int
-    arch: Arch
-    accuracy: float
-    """Held-out accuracy, 0 to 1."""
-    loss: float
-    """Held-out loss, in nats."""
-    macs: int
-    params: int
-    seconds: float
-    """Wall time that scoring took."""
-    latency: int | None = None
-    """Nanoseconds of a batch by the latency table; None where the search has none."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Snapshot:
-    """A study as it was when it was read."""
-
-    name: str
-    user_attrs: dict[str, Any]
-    records: tuple[Record, ...]
-    """The trials that `write_trial` stored, by number."""
-
-
-def directions(objective: str) -> list[Literal["maximize", "minimize"]]:
-    """Of a study's values: accuracy up, costs down."""
-    down: list[Literal["maximize", "minimize"]] = ["minimize"] * len(OBJECTIVES[objective])
-    return ["maximize", *down]
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Within it Optuna says nothing about new studies and experimental methods."""
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)
-            yield
-    finally:
-        optuna.logging.set_verbosity(verbosity)
-
-
 def masked(url: str) -> str:
     """The URL with its passwords as `***`, also where it is no valid URL."""
     url = re.sub(r"(?<=://)([^/@]*?:).*(?=@)", r"\1***", url)
@@ -138,28 +73,6 @@ def open_storage(url: str, *, create: bool = False) -> RDBStorage:
     text = target.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
     with _using(url, target):
         return _Patient(text, engine_kwargs=_settings(target), skip_table_creation=not create)
-
-
-def snapshots(url: str, names: Sequence[str]) -> dict[str, Snapshot]:
-    """The studies of these names that a storage has, by name, read without opening them in Optuna.
-
-    Raises InputError and StorageError as `open_storage`, MismatchError as `open_study`.
-    """
-    target = _parsed(url)
-    if target.get_backend_name() == "sqlite":
-        _check_file(url, target, create=False)
-    with _using(url, target):
-        engine = create_engine(target, **_settings(target))
-        try:
-            found = stored(engine, names)
-        finally:
-            engine.dispose()
-    for name, study in found.items():
-        _check_directions(name, study.directions, OBJECTIVES)
-    return {
-        name: Snapshot(name=name, user_attrs=study.user_attrs, records=_records(study.trials))
-        for name, study in found.items()
-    }
 
 
 def _settings(target: URL) -> dict[str, Any]:
@@ -286,143 +199,3 @@ def _reason(error: BaseException) -> str:
         error = error.__cause__
     error = getattr(error, "orig", None) or error
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-
-
-def study_names(storage: BaseStorage) -> list[str]:
-    """The studies of a storage, sorted. Raises StorageError."""
-    with storage_errors("the studies cannot be listed"):
-        return sorted(optuna.get_all_study_names(storage))
-
-
-def open_study(
-    storage: BaseStorage, name: str, *, create: bool = False, objective: str = "flops"
-) -> optuna.Study:
-    """The study of that name; with `create` it is made, for the objective, where there is none.
-
-    Its sampler is NSGA-II (Optuna's default for several objectives is not). Raises InputError where
-    there is no such study, MismatchError where it has other objectives, StorageError.
-    """
-    asked = f"the study {name!r} cannot be opened"
-    with storage_errors(asked), quiet():
-        sampler = NSGAIISampler()
-        if create:
-            study = optuna.create_study(
-                storage=storage,
-                study_name=name,
-                directions=directions(objective),
-                sampler=sampler,
-                load_if_exists=True,
-            )
-        elif name in (names := study_names(storage)):
-            study = optuna.load_study(storage=storage, study_name=name, sampler=sampler)
-        else:
-            raise InputError(f"there is no study {name!r}; the storage has {names}")
-        found = [direction.name.lower() for direction in study.directions]
-        _check_directions(name, found, [objective] if create else OBJECTIVES)
-        if create and study.metric_names is None:
-            study.set_metric_names(metrics(objective))
-        return study
-
-
-def _check_directions(name: str, found: list[str], objectives: Iterable[str]) -> None:
-    if found not in [directions(objective) for objective in objectives]:
-        known = " or ".join(
-            f"maximize {' and minimize '.join(metrics(objective))}" for objective in objectives
-        )
-        raise MismatchError(f"the study {name!r} must {known}, found {found}. Choose another name")
-
-
-def waiting_trial(
-    space: Space, arch: Arch, *, generation: int, spent: Priced, costs: Costs
-) -> FrozenTrial:
-    """An architecture as a trial that has no score yet; what it costs is `spent`."""
-    latency = {} if spent.latency is None else {"latency_ns": spent.latency}
-    return optuna.trial.create_trial(
-        state=TrialState.WAITING,
-        params=encode(space, arch),
-        distributions=distributions(space),
-        user_attrs={
-            "arch": arch.to_json(),
-            "macs": spent.macs,
-            "params": spent.params,
-            **latency,
-        },
-        system_attrs={GENERATION: generation, CONSTRAINTS: costs.excess(spent)},
-    )
-
-
-def write_trial(
-    study: optuna.Study,
-    space: Space,
-    record: Record,
-    *,
-    costs: Costs,
-    started: datetime,
-    completed: datetime,
-) -> None:
-    """Stores a finished trial, in one transaction: after it returns the trial survives a kill.
-
-    The storage numbers it; times are naive local ones, as Optuna's own. Raises StorageError.
-    """
-    trial = waiting_trial(
-        space, record.arch, generation=record.generation, spent=record, costs=costs
-    )
-    trial.state, trial.values = TrialState.COMPLETE, costs.values(record)
-    trial.user_attrs |= {"loss": record.loss, "seconds": record.seconds}
-    trial.datetime_start, trial.datetime_complete = started, completed
-    asked = f"trial {record.number} of the study {study.study_name!r} cannot be stored"
-    with storage_errors(asked):
-        if (database := backend(study)) is None:
-            study.add_trial(trial)
-            return
-        asked_before, arch = False, record.arch.to_json()
-
-        def insert() -> None:
-            nonlocal asked_before
-            # No architecture is stored twice: it tells whether the answer alone was lost.
-            if not (asked_before and has_trial(database, study._study_id, arch=arch)):
-                asked_before = True
-                insert_trial(database, study._study_id, trial)
-
-        patiently(insert)
-
-
-def records(study: optuna.Study, trial_ids: Collection[int] | None = None) -> list[Record]:
-    """The finished trials of hnas, by number; trials of others are not ours. With `trial_ids`, of a
-    database, only those among them.
-
-    Raises StorageError.
-    """
-    asked = f"the trials of the study {study.study_name!r} cannot be read"
-    trials: Sequence[Row | FrozenTrial]
-    with storage_errors(asked):
-        if (database := backend(study)) is not None:
-            trials = patiently(partial(finished, database, study._study_id, trial_ids))
-        else:
-            trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    return list(_records(trials))
-
-
-def _records(trials: Sequence[Row | FrozenTrial]) -> tuple[Record, ...]:
-    return tuple(_record(trial) for trial in trials if "arch" in trial.user_attrs)
-
-
-def _record(trial: Row | FrozenTrial) -> Record:
-    attrs: dict[str, Any] = trial.user_attrs
-    if missing := [name for name in ("loss", "seconds") if name not in attrs]:
-        raise StorageError(
-            f"trial {trial.number} was told without the attributes {', '.join(missing)}: a program "
-            "that scores must set them before it tells. A finished trial cannot be mended: mend "
-            "the program, delete the study and search it again"
-        )
-    return Record(
-        number=trial.number,
-        generation=trial.system_attrs[GENERATION],
-        arch=Arch.from_json(attrs["arch"]),
-        accuracy=trial.values[0],
-        loss=attrs["loss"],
-        macs=attrs["macs"],
-        params=attrs["params"],
-        seconds=attrs["seconds"],
-        latency=attrs.get("latency_ns"),
-    )

@@ -23,7 +23,8 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, delete, insert, select, update
 
 from hnas.errors import InputError, StateError
-from hnas.studies.trials.database import open_study, patiently, storage_errors
+from hnas.studies.trials.database import patiently, storage_errors
+from hnas.studies.trials.study import open_study
 from hnas.studies.trials.tables import backend, insert_trials, lock_study
 
 CALL = "workers"
@@ -211,7 +212,7 @@ def calls(storage: RDBStorage) -> list[Called]:
 
 
 def open_queue(storage: RDBStorage, name: str) -> optuna.Study:
-    """A study to `take` from. Raises as `hnas.studies.trials.database.open_study`."""
+    """A study to `take` from. Raises as `hnas.studies.trials.study.open_study`."""
     return open_study(_Oldest(storage), name)
 
 

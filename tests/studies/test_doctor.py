@@ -10,7 +10,8 @@ import pytest
 
 from hnas.selftest import SelfTest
 from hnas.studies.doctor import Check, examine
-from hnas.studies.trials.database import open_storage, open_study
+from hnas.studies.trials.database import open_storage
+from hnas.studies.trials.study import open_study
 
 NAMES = ["versions", "extras", "device", "data", "disk", "storage", "self-test"]
 

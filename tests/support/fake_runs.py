@@ -15,7 +15,8 @@ from hnas.studies.run.folder import Run
 from hnas.studies.run.latency import read_costs
 from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.search.stage import SearchRules, StageResult, best_by_score, run_stage
-from hnas.studies.trials.database import close_storage, open_storage, open_study
+from hnas.studies.trials.database import close_storage, open_storage
+from hnas.studies.trials.study import open_study
 
 IMAGES = 200
 """Of the test."""

@@ -22,7 +22,8 @@ from hnas.studies.dashboard.annotate import artifacts
 from hnas.studies.dashboard.server import dashboard
 from hnas.studies.run.folder import Run, open_run
 from hnas.studies.search.stage import front
-from hnas.studies.trials.database import open_storage, open_study
+from hnas.studies.trials.database import open_storage
+from hnas.studies.trials.study import open_study
 
 
 def invoke(*args: object) -> Result:

@@ -17,7 +17,9 @@ from support.postgres import new_database, served
 
 from hnas.cli.main import hnas
 from hnas.studies.run.folder import shared_run
-from hnas.studies.trials.database import Record, close_storage, open_storage, open_study, records
+from hnas.studies.trials.database import close_storage, open_storage
+from hnas.studies.trials.record import Record
+from hnas.studies.trials.study import open_study, records
 
 
 def invoke(*args: object) -> Result:

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from hnas.architecture.arch import Arch, Block
 from hnas.cli.screen.render import about, arch_drawing, cell, front_table, legend, table
-from hnas.studies.trials.database import Record
+from hnas.studies.trials.record import Record
 
 ARCH = Arch(
     (

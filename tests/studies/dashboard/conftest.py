@@ -12,7 +12,8 @@ from hnas.studies.plan.plan import Plan
 from hnas.studies.run.folder import Run, begin_run
 from hnas.studies.search.search import HANDOFF
 from hnas.studies.search.stage import best_by_score, records
-from hnas.studies.trials.database import open_storage, open_study
+from hnas.studies.trials.database import open_storage
+from hnas.studies.trials.study import open_study
 
 
 def hand_over(run: Run) -> int:

@@ -24,7 +24,9 @@ from hnas.studies.plan.plan import Plan
 from hnas.studies.run.folder import Run, begin_run
 from hnas.studies.search.search import FRONT
 from hnas.studies.search.stage import front
-from hnas.studies.trials.database import Record, close_storage, open_storage, open_study
+from hnas.studies.trials.database import close_storage, open_storage
+from hnas.studies.trials.record import Record
+from hnas.studies.trials.study import open_study
 
 
 @contextmanager

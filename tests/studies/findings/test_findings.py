@@ -18,7 +18,7 @@ from hnas.studies.findings.findings import LEVEL, Findings, Share, describe, fin
 from hnas.studies.findings.published import published_findings
 from hnas.studies.objective.costs import Costs
 from hnas.studies.run.studies import Searched
-from hnas.studies.trials.database import Record
+from hnas.studies.trials.record import Record
 
 FRAME = Frame(image=8, channels=1, patch=2, classes=10, d=12, M=6, N=3)
 STAGE1 = distribution_space(FRAME, d_k=12, d_z=2, E=1, K=5)

@@ -10,8 +10,8 @@ import pytest
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame, Space, distribution_space, size_space
 from hnas.studies.findings.importances import LEAST, importances
-from hnas.studies.trials.database import Record
 from hnas.studies.trials.encoding import distributions
+from hnas.studies.trials.record import Record
 
 FRAME = Frame(image=8, channels=1, patch=2, classes=10, d=12, M=3, N=3)
 STAGE1 = distribution_space(FRAME, d_k=12, d_z=2, E=1, K=5)

@@ -14,7 +14,8 @@ from hnas.studies.plan.plan import Plan
 from hnas.studies.run.folder import begin_run
 from hnas.studies.run.studies import read_searched
 from hnas.studies.search.stage import best_by_score
-from hnas.studies.trials.database import close_storage, open_storage, open_study
+from hnas.studies.trials.database import close_storage, open_storage
+from hnas.studies.trials.study import open_study
 
 
 def test_a_study_says_what_was_searched_and_found(tmp_path: Path, tiny: Plan) -> None:

@@ -31,7 +31,7 @@ from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.scoring.queue_backend import ByWorkers, _Signs
 from hnas.studies.scoring.worker import Worker, reach
 from hnas.studies.search.stage import SearchRules, run_stage
-from hnas.studies.trials.database import close_storage, open_storage, open_study, records
+from hnas.studies.trials.database import close_storage, open_storage
 from hnas.studies.trials.queue import (
     LOST,
     Call,
@@ -42,6 +42,7 @@ from hnas.studies.trials.queue import (
     put_back,
     take,
 )
+from hnas.studies.trials.study import open_study, records
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=12, N=3)
 SPACE = distribution_space(FRAME, d_k=192, d_z=4, E=1, K=31)

@@ -32,7 +32,8 @@ from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.search.events import Watch
 from hnas.studies.search.search import Search
 from hnas.studies.search.stage import Record, Scorer, SearchRules, front, run_stage
-from hnas.studies.trials.database import open_storage, open_study
+from hnas.studies.trials.database import open_storage
+from hnas.studies.trials.study import open_study
 
 RULES = SearchRules(trials=24, population=8, seed=1)
 

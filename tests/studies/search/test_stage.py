@@ -22,7 +22,8 @@ from hnas.studies.objective.pareto import hypervolume
 from hnas.studies.proposers.nsga2 import elites, propose
 from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.search.stage import SearchRules, front, records, run_stage
-from hnas.studies.trials.database import open_storage, open_study
+from hnas.studies.trials.database import open_storage
+from hnas.studies.trials.study import open_study
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=12, N=3)
 BUDGET = cost(FRAME, FRAME.all_global()).macs

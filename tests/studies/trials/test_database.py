@@ -9,11 +9,10 @@ from hnas.architecture.arch import Arch, Block
 from hnas.architecture.space import Frame, distribution_space
 from hnas.errors import InputError, MismatchError, StorageError
 from hnas.studies.objective.costs import Costs, metrics
-from hnas.studies.trials.database import (
-    Record,
+from hnas.studies.trials.database import masked, open_storage
+from hnas.studies.trials.record import Record
+from hnas.studies.trials.study import (
     directions,
-    masked,
-    open_storage,
     open_study,
     records,
     snapshots,

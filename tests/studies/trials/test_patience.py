@@ -16,7 +16,8 @@ from hnas.errors import StorageError
 from hnas.studies.objective.costs import Costs
 from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.search.stage import SearchRules, run_stage
-from hnas.studies.trials.database import close_storage, open_storage, open_study, patiently, records
+from hnas.studies.trials.database import close_storage, open_storage, patiently
+from hnas.studies.trials.study import open_study, records
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=6, N=3)
 SPACE = distribution_space(FRAME, d_k=192, d_z=4, E=1, K=31)

@@ -9,8 +9,9 @@ from optuna.trial import TrialState
 from sqlalchemy import func, select
 
 from hnas.architecture.space import Frame, distribution_space, size_space
-from hnas.studies.trials.database import CONSTRAINTS, GENERATION, open_storage, open_study
+from hnas.studies.trials.database import open_storage
 from hnas.studies.trials.encoding import distributions, encode
+from hnas.studies.trials.study import CONSTRAINTS, GENERATION, open_study
 from hnas.studies.trials.tables import backend, finished, insert_trial, stored
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=3, N=3)
