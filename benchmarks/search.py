@@ -26,7 +26,8 @@ from hnas.cost.flops import cost
 from hnas.studies.objective.costs import Costs
 from hnas.studies.proposers.nsga2 import NSGA2
 from hnas.studies.scoring.fake import FakeScorer
-from hnas.studies.search.stage import SearchRules, TrialEvent, _conditions, run_stage
+from hnas.studies.search.events import TrialEvent
+from hnas.studies.search.stage import SearchRules, _conditions, run_stage
 from hnas.studies.trials.database import close_storage, open_storage
 from hnas.studies.trials.encoding import distributions
 from hnas.studies.trials.record import Record

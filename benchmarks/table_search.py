@@ -43,7 +43,7 @@ POPULATION = 16
 
 
 class TableScorer:
-    """A `hnas.studies.search.stage.Scorer` that looks up what each network reached when it was
+    """A `hnas.studies.scoring.backend.Scorer` that looks up what each network reached when it was
     trained alone.
 
     `value` is the column it tells, its mean over the rows' seeds.

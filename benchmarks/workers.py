@@ -30,10 +30,11 @@ from hnas.architecture.space import Frame, Space, distribution_space, size_space
 from hnas.cost.flops import cost
 from hnas.studies.objective.costs import Costs
 from hnas.studies.plan.toml import load_preset
+from hnas.studies.scoring.backend import Scorer
 from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.scoring.queue_backend import ByWorkers
 from hnas.studies.scoring.worker import Worker, reach
-from hnas.studies.search.stage import Scorer, SearchRules, run_stage
+from hnas.studies.search.stage import SearchRules, run_stage
 from hnas.studies.trials.database import close_storage, open_storage
 from hnas.studies.trials.queue import Call, announce, dismiss
 from hnas.studies.trials.study import open_study

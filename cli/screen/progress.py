@@ -17,7 +17,7 @@ from hnas.cli.screen.render import console, milliseconds, short
 from hnas.studies.search.events import Watch
 
 if TYPE_CHECKING:
-    from hnas.studies.search.stage import TrialEvent
+    from hnas.studies.search.events import TrialEvent
     from hnas.training.loop import Epoch
 
 EVERY = 5.0

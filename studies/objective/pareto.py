@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right, insort
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from optuna._hypervolume import compute_hypervolume
+
+from hnas.studies.objective.costs import minimised
+from hnas.studies.objective.pareto import hypervolume, pareto
+from hnas.studies.trials.record import Record
 
 Point = tuple[float, ...]
 """Accuracy (0 to 1), then one cost or two: MACs, nanoseconds."""
@@ -68,3 +72,8 @@ def growth(points: Sequence[Point], *bounds: int) -> tuple[list[int], list[float
         front, begin = [known[i] for i in pareto(known)], end
         volumes.append(hypervolume(front, *bounds))
     return ends, volumes
+
+
+def best_by_score(records: Iterable[Record], top: int, objective: str = "flops") -> list[Record]:
+    """The `top` trials of highest score; of equal scores the cheaper, then the earlier, first."""
+    return sorted(records, key=lambda r: (-r.accuracy, minimised(r, objective), r.number))[:top]

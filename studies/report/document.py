@@ -15,11 +15,12 @@ from hnas.architecture.arch import FIELDS, Arch
 from hnas.studies.figures.style import svg
 from hnas.studies.findings.findings import LEVEL, Findings, Order, Share
 from hnas.studies.objective.costs import MEASURES, Measure, Priced, measures
+from hnas.studies.objective.pareto import best_by_score
 from hnas.studies.report import pictures
 from hnas.studies.report.gather import Answer, Interval, Ranking, Report
 from hnas.studies.run.latency import Measured
 from hnas.studies.run.status import Tested
-from hnas.studies.search.stage import best_by_score, front
+from hnas.studies.search.stage import front
 from hnas.studies.trials.record import Record
 
 GLYPHS = {"global": "■", "mixed": "◧", "local": "□"}

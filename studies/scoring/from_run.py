@@ -12,8 +12,8 @@ from hnas.data import Data, Split, prepare
 from hnas.errors import MismatchError
 from hnas.network.supernet import Supernet
 from hnas.studies.run.folder import Run, shared_run
+from hnas.studies.scoring.backend import Scorer
 from hnas.studies.scoring.supernet_scorer import SupernetScorer
-from hnas.studies.search.stage import Scorer
 from hnas.studies.trials.queue import Call
 from hnas.training.loop import load_trained
 

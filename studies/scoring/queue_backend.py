@@ -18,7 +18,7 @@ from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
 from hnas.errors import StateError
 from hnas.studies.objective.costs import Costs
-from hnas.studies.search.stage import Scorer
+from hnas.studies.scoring.backend import Scorer
 from hnas.studies.trials.database import storage_errors
 from hnas.studies.trials.queue import ERROR, Seen, look, put, put_back, withdraw
 from hnas.studies.trials.record import Record
@@ -47,7 +47,7 @@ class Pause:
 
 
 class ByWorkers:
-    """A `hnas.studies.search.stage.Scoring`. The scorer itself is not used here: workers have their
+    """A `hnas.studies.scoring.backend.Scoring`. The scorer itself is not used here: workers have their
     own."""
 
     def __init__(

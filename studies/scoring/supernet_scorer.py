@@ -16,7 +16,7 @@ from hnas.settings import ScoreRules
 
 
 class SupernetScorer:
-    """A `hnas.studies.search.stage.Scorer`: nothing is trained, every weight is the supernet's.
+    """A `hnas.studies.scoring.backend.Scorer`: nothing is trained, every weight is the supernet's.
 
     `note` is told, in a sentence, of what is done without where memory runs out.
     """

@@ -29,8 +29,8 @@ from hnas.persist.difference import differences, listed
 from hnas.scoring.record import Score
 from hnas.studies.objective.costs import Spent, values
 from hnas.studies.run.studies import read_space
+from hnas.studies.scoring.backend import Scorer, check_score
 from hnas.studies.scoring.queue_backend import Pause
-from hnas.studies.search.stage import Scorer, check_score
 from hnas.studies.trials.database import open_storage, storage_errors
 from hnas.studies.trials.queue import (
     ERROR,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hnas.studies.search.stage import TrialEvent
+from hnas.architecture.arch import Arch
+from hnas.studies.search.events import TrialEvent
 
 if TYPE_CHECKING:
     from hnas.training.loop import Epoch
@@ -24,3 +26,26 @@ class Watch:
 
     def trial(self, stage: int, event: TrialEvent) -> None:
         """An architecture has been scored."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialEvent:
+    """A trial has been scored and stored: it survives whatever comes."""
+
+    number: int
+    """Of the trial in its study, from 0."""
+    generation: int
+    arch: Arch
+    macs: int
+    best_accuracy: float
+    """The highest of the study so far."""
+    best_macs: int
+    """What the best costs, the cheapest of equals."""
+    hypervolume: float
+    """Of the study so far: `hnas.studies.objective.pareto`, 0 to 1."""
+    done: int
+    """Trials the study has with this one."""
+    trials: int
+    """Trials it shall have."""
+    best_latency: int | None = None
+    """Nanoseconds of a batch that the best takes; None where the search has no latencies."""

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from hnas.architecture.arch import Arch, Block
 from hnas.cli.screen.progress import Bars, Display, Lines, display, duration
-from hnas.studies.search.stage import TrialEvent
+from hnas.studies.search.events import TrialEvent
 from hnas.training.loop import Epoch
 
 

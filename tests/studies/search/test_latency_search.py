@@ -28,10 +28,11 @@ from hnas.studies.run.folder import Run, begin_run
 from hnas.studies.run.latency import FILE, read_costs, read_measured
 from hnas.studies.run.status import read_status
 from hnas.studies.run.studies import read_searched
+from hnas.studies.scoring.backend import Scorer
 from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.search.events import Watch
 from hnas.studies.search.search import Search
-from hnas.studies.search.stage import Record, Scorer, SearchRules, front, run_stage
+from hnas.studies.search.stage import Record, SearchRules, front, run_stage
 from hnas.studies.trials.database import open_storage
 from hnas.studies.trials.study import open_study
 

@@ -1,0 +1,55 @@
+"""Protocols of scoring: a scorer of architectures, and a backend that has a generation scored and stored."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Protocol, Self
+
+from hnas.architecture.arch import Arch
+from hnas.errors import StateError
+from hnas.scoring.record import Score
+from hnas.studies.trials.record import Record
+
+
+class Scorer(Protocol):
+    """What scores architectures with inherited weights."""
+
+    @property
+    def fingerprint(self) -> dict[str, str]:
+        """What scores are comparable under: weights, held-out images, recalibration."""
+
+    def score(self, archs: Sequence[Arch]) -> Iterator[Score]:
+        """One Score for each of `archs`, in their order."""
+
+
+class Scoring(Protocol):
+    """Where the architectures of a generation get their scores and are stored; used as a context
+    around a whole stage."""
+
+    def scored(self, generation: int, archs: Sequence[Arch]) -> Iterator[Record]:
+        """A record for each of `archs`, in any order, each as soon as there is its score."""
+
+    def stored(self) -> Iterator[Record]:
+        """What has been stored since the last call, without waiting. When the context has been left
+        without an error: all the rest."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+
+
+def check_score(score: Score, arch: Arch) -> None:
+    """Raises StateError where a score is no number."""
+    if not (0 <= score.accuracy <= 1 and math.isfinite(score.loss)):
+        raise StateError(
+            "a score must have an accuracy in 0..1 and a finite loss, got "
+            f"accuracy={score.accuracy}, loss={score.loss} for {arch.to_json()}. The weights "
+            "it inherits have diverged: train the supernet again, with a smaller lr"
+        )
