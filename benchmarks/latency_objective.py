@@ -24,7 +24,7 @@ from hnas.cost.latency import latencies
 from hnas.network.glit import Glit
 from hnas.studies.run.folder import Run, open_run
 from hnas.studies.run.latency import read_measured
-from hnas.studies.run.status import Result, Tested, read_result
+from hnas.studies.run.result import Result, Tested, read_result
 
 
 def finished(folder: Path) -> tuple[Run, Result]:

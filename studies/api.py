@@ -27,7 +27,9 @@ from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.toml import load_plan, load_preset
 from hnas.studies.run import folder as runs
 from hnas.studies.run.folder import Run
-from hnas.studies.run.status import Result, Status, read_result, read_status, read_studies
+from hnas.studies.run.result import Result, read_result
+from hnas.studies.run.status import Status, read_status
+from hnas.studies.run.studies import read_studies
 from hnas.studies.search.events import Watch
 from hnas.studies.search.stage import front
 from hnas.studies.trials.database import open_storage

@@ -106,7 +106,7 @@ def _found(
     """The run's folder and the findings on its studies. Raises StateError where there are none."""
     from hnas.studies.findings.findings import find
     from hnas.studies.run.folder import open_run
-    from hnas.studies.run.status import read_result
+    from hnas.studies.run.result import read_result
     from hnas.studies.run.studies import read_searched
 
     run = open_run(find_run(folder), storage=storage)

@@ -38,7 +38,7 @@ def export(
       hnas export runs/digits --to digits_net --onnx --pt2
     """
     from hnas.studies.run.folder import open_run
-    from hnas.studies.run.status import read_result
+    from hnas.studies.run.result import read_result
 
     run = open_run(folder, storage=storage)
     read_result(run)  # a damaged one is told before torch is imported

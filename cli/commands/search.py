@@ -429,7 +429,7 @@ def _show_front(run: Run, stage: int, front: Iterable[Record], trials: int) -> N
 
 
 def _show_result(run: Run) -> None:
-    from hnas.studies.run.status import read_result
+    from hnas.studies.run.result import read_result
 
     result = read_result(run)
     assert result is not None

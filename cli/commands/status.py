@@ -14,7 +14,8 @@ from hnas.cli.screen.render import arch_drawing, command, milliseconds, result_t
 
 if TYPE_CHECKING:
     from hnas.studies.run.folder import Run
-    from hnas.studies.run.status import Result, StageStatus, Status, Tested
+    from hnas.studies.run.result import Result, Tested
+    from hnas.studies.run.status import StageStatus, Status
     from hnas.studies.trials.record import Record
 
 

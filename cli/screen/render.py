@@ -15,8 +15,7 @@ from rich.text import Text
 from hnas.architecture.arch import Arch
 
 if TYPE_CHECKING:
-    from hnas.studies.run.status import Result, Tested
-    from hnas.studies.search.retrain import Retrained
+    from hnas.studies.run.result import Result, Retrained, Tested
     from hnas.studies.trials.record import Record
 
 GLYPHS = {"global": "■", "mixed": "◧", "local": "□"}
@@ -120,7 +119,7 @@ def front_table(records: Sequence[Record], images: int, objective: str = "flops"
     """Prints trials, the most accurate first (the cheaper one first where they tie), with the
     standard error of a score on so many images and a = where one ties with the best."""
     from hnas.studies.objective.pareto import best_by_score
-    from hnas.studies.run.status import is_tie, standard_error
+    from hnas.studies.run.result import is_tie, standard_error
 
     ranked = best_by_score(records, len(records), objective)
     table(

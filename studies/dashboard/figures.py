@@ -18,7 +18,7 @@ from hnas.studies.objective.costs import MEASURES, Measure, measures
 from hnas.studies.objective.pareto import growth
 from hnas.studies.report.document import GLYPHS
 from hnas.studies.run.latency import read_costs
-from hnas.studies.run.status import Result, Tested
+from hnas.studies.run.result import Result, Tested
 from hnas.studies.run.studies import Searched
 
 Figure = dict[str, Any]

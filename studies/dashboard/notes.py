@@ -11,7 +11,7 @@ from hnas.studies.objective.costs import MEASURES
 from hnas.studies.report.document import LEGEND
 from hnas.studies.report.gather import Picture
 from hnas.studies.run.latency import read_costs
-from hnas.studies.run.status import is_tie, standard_error
+from hnas.studies.run.result import is_tie, standard_error
 from hnas.studies.trials.record import Record
 
 SHOWN = 20

@@ -10,8 +10,9 @@ from optuna.storages import RDBStorage
 
 from hnas.studies.plan.strategies import Stage
 from hnas.studies.run.folder import Run
-from hnas.studies.run.status import Result, read_result, read_studies, scoring_images
-from hnas.studies.run.studies import Searched, searched
+from hnas.studies.run.result import Result, read_result
+from hnas.studies.run.status import scoring_images
+from hnas.studies.run.studies import Searched, read_studies, searched
 from hnas.studies.search.stage import front
 from hnas.studies.trials.database import storage_errors
 from hnas.studies.trials.record import Record, Snapshot

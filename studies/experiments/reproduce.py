@@ -20,12 +20,12 @@ from hnas.errors import MismatchError, StateError
 from hnas.scoring.record import Score
 from hnas.scoring.score import evaluate
 from hnas.studies.run.folder import Run
+from hnas.studies.run.images import stored_images
+from hnas.studies.run.networks import stored_network
 from hnas.studies.run.provenance import changed, versions
-from hnas.studies.run.status import read_studies
-from hnas.studies.run.studies import Searched, read_searched
-from hnas.studies.scoring.from_run import stored_images, stored_scorer
+from hnas.studies.run.studies import Searched, read_searched, read_studies
+from hnas.studies.scoring.from_run import stored_scorer
 from hnas.studies.scoring.supernet_scorer import SupernetScorer
-from hnas.studies.search.retrain import stored_network
 from hnas.studies.trials.record import Record
 
 ACCURACY, LOSS = 0.01, 0.01

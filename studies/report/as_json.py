@@ -8,7 +8,7 @@ from typing import Any
 
 from hnas.architecture.arch import Arch
 from hnas.studies.report.gather import Report
-from hnas.studies.run.status import Tested
+from hnas.studies.run.result import Tested
 from hnas.studies.search.stage import front
 from hnas.studies.trials.record import Record
 

@@ -19,7 +19,7 @@ from hnas.studies.objective.pareto import best_by_score
 from hnas.studies.report import pictures
 from hnas.studies.report.gather import Answer, Interval, Ranking, Report
 from hnas.studies.run.latency import Measured
-from hnas.studies.run.status import Tested
+from hnas.studies.run.result import Tested
 from hnas.studies.search.stage import front
 from hnas.studies.trials.record import Record
 

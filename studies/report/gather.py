@@ -23,7 +23,8 @@ from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.toml import to_toml
 from hnas.studies.run.folder import Run
 from hnas.studies.run.latency import Measured, read_costs, read_measured
-from hnas.studies.run.status import Result, Status, Tested, read_status, trained_epochs
+from hnas.studies.run.result import Result, Tested
+from hnas.studies.run.status import Status, read_status, trained_epochs
 from hnas.studies.run.studies import Searched, read_searched
 from hnas.studies.trials.database import masked
 

@@ -17,7 +17,7 @@ from hnas.studies.findings.figure import GREY, depth_panel, importances_panel, s
 from hnas.studies.objective.costs import Measure, measures
 from hnas.studies.objective.pareto import growth, pareto
 from hnas.studies.report.gather import Picture, Ranking, Report
-from hnas.studies.run.status import Tested
+from hnas.studies.run.result import Tested
 from hnas.studies.run.studies import Searched
 
 GLOBAL, LOCAL, FFN = "#a8d0ec", "#f6c79b", "#e4e4e4"

@@ -5,18 +5,15 @@ Knows no torch, so that it is there at once.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from hnas.architecture.arch import Arch
-from hnas.errors import InputError, StateError
 from hnas.studies.plan.strategies import Stage
 from hnas.studies.run.folder import Run
+from hnas.studies.run.result import Result, read_result
+from hnas.studies.run.studies import read_studies
 from hnas.studies.search.stage import front
 from hnas.studies.trials.record import Record, Snapshot
-from hnas.studies.trials.study import snapshots
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,39 +39,6 @@ class StageStatus:
     @property
     def finished(self) -> bool:
         return self.exhausted or self.trials >= self.trials_asked
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tested:
-    """A network of the result."""
-
-    arch: Arch
-    d: int
-    """Token width: the all-global network has one of its own, to cost what the winner costs."""
-    macs: int
-    params: int
-    score: float | None
-    """With inherited weights, 0 to 1; None where it was not searched."""
-    accuracy: float
-    """Held-out accuracy of the network alone, 0 to 1."""
-    test_accuracy: float | None = None
-    """0 to 1; only the winner and the all-global network have met the test set."""
-    standard_error: float | None = None
-    """Of the test accuracy (binomial)."""
-    latency: int | None = None
-    """Nanoseconds of a batch by the run's table; None where it has none."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Result:
-    """The answer of a run: its result.json."""
-
-    test_images: int
-    winner: Tested
-    all_global: Tested
-    """Trained the same way, at nearly equal MACs, or as fast where the search is for latency."""
-    candidates: tuple[Tested, ...]
-    """All that were retrained, best score first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,70 +76,10 @@ def read_status(run: Run) -> Status:
     )
 
 
-def read_result(run: Run) -> Result | None:
-    """The run's answer; None where it has none yet. Raises StateError where it is damaged."""
-    value = run.read("result.json")
-    if value is None:
-        return None
-    try:
-        images = int(value["test_images"])
-        return Result(
-            test_images=images,
-            winner=_tested(value["winner"], images),
-            all_global=_tested(value["all_global"], images),
-            candidates=tuple(_tested(network, images) for network in value["candidates"]),
-        )
-    except (KeyError, TypeError, ValueError, ZeroDivisionError, InputError) as error:
-        raise StateError(
-            f"{run.folder / 'result.json'} is not the result of a run "
-            f"({type(error).__name__}: {error}). Restore it, or delete it to make it anew"
-        ) from None
-
-
-def _tested(value: Mapping[str, Any], images: int) -> Tested:
-    accuracy = value.get("test_accuracy")
-    return Tested(
-        arch=Arch.from_dict(value["arch"]),
-        d=int(value["frame"]["d"]),
-        macs=int(value["macs"]),
-        params=int(value["params"]),
-        score=value["score"],
-        accuracy=float(value["accuracy"]),
-        test_accuracy=accuracy,
-        standard_error=None if accuracy is None else standard_error(accuracy, images),
-        latency=value.get("latency_ns"),
-    )
-
-
-def standard_error(accuracy: float, images: int) -> float:
-    """Of an accuracy measured on so many images (binomial)."""
-    return math.sqrt(accuracy * (1 - accuracy) / images)
-
-
-def is_tie(a: float, b: float, images: int) -> bool:
-    """Whether two accuracies on the same images cannot be told apart at 95%.
-
-    The error of the difference is that of independent samples, which is the most it can be: two
-    networks mostly miss the same images.
-    """
-    error = math.hypot(standard_error(a, images), standard_error(b, images))
-    return abs(a - b) <= 1.96 * error
-
-
 def scoring_images(run: Run) -> int:
     """Held-out images that the run's trials are scored on; 0 where they are not split yet."""
     images = len((run.read("split.json") or {"held_out": ()})["held_out"])
     return min(run.plan.score.held_out or images, images)
-
-
-def read_studies(run: Run) -> dict[int, Snapshot]:
-    """The studies of a run that exist, by stage. Raises StorageError."""
-    own = (run.read("run.json") or {}).get("storage") is None
-    if own and not (run.folder / "study.db").exists():
-        return {}
-    names = [run.study_name(stage) for stage in range(1, len(run.stages) + 1)]
-    found = snapshots(run.storage, names)
-    return {stage: found[name] for stage, name in enumerate(names, 1) if name in found}
 
 
 def _stage(run: Run, stage: int, asked: Stage, study: Snapshot | None) -> StageStatus:

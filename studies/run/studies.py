@@ -11,8 +11,9 @@ from hnas.errors import InputError, StateError
 from hnas.studies.objective.costs import OBJECTIVES, Costs
 from hnas.studies.run.folder import Run
 from hnas.studies.run.latency import FILE, read_measured
-from hnas.studies.run.status import read_studies
+from hnas.studies.run.studies import read_studies
 from hnas.studies.trials.record import Record, Snapshot
+from hnas.studies.trials.study import snapshots
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,3 +86,13 @@ def read_space(value: Mapping[str, Any]) -> Space:
     return Space(
         frame=Frame(**value["frame"]), blocks=tuple(BlockSpace(**block) for block in blocks)
     )
+
+
+def read_studies(run: Run) -> dict[int, Snapshot]:
+    """The studies of a run that exist, by stage. Raises StorageError."""
+    own = (run.read("run.json") or {}).get("storage") is None
+    if own and not (run.folder / "study.db").exists():
+        return {}
+    names = [run.study_name(stage) for stage in range(1, len(run.stages) + 1)]
+    found = snapshots(run.storage, names)
+    return {stage: found[name] for stage, name in enumerate(names, 1) if name in found}

@@ -8,29 +8,14 @@ from pathlib import Path
 import torch
 
 from hnas.architecture.space import Space
-from hnas.data import Data, Split, prepare
-from hnas.errors import MismatchError
+from hnas.data import Data
 from hnas.network.supernet import Supernet
 from hnas.studies.run.folder import Run, shared_run
+from hnas.studies.run.images import stored_images
 from hnas.studies.scoring.backend import Scorer
 from hnas.studies.scoring.supernet_scorer import SupernetScorer
 from hnas.studies.trials.queue import Call
 from hnas.training.loop import load_trained
-
-
-def stored_images(run: Run) -> Data:
-    """The run's images, split again. Raises MismatchError where they are not those of its split."""
-    net = run.plan.net
-    data, split = prepare(
-        run.plan.data, image=net.image, channels=net.channels, seed=run.plan.search.seed
-    )
-    recorded = run.read("split.json")
-    if recorded is None or Split.from_dict(recorded).fingerprint != split.fingerprint:
-        raise MismatchError(
-            f"the images of {run.plan.data.source!r} are not those that {run.folder} was made "
-            "with: its split.json has other indices or labels. Restore them"
-        )
-    return data
 
 
 def stored_scorer(

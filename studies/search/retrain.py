@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import Any
 
@@ -16,46 +14,18 @@ from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
 from hnas.cost.flops import cost
 from hnas.data import Data
-from hnas.errors import InputError, MismatchError, StateError
+from hnas.errors import MismatchError
 from hnas.network.glit import Glit
-from hnas.persist.record import later, recorded
+from hnas.persist.record import recorded
 from hnas.scoring.score import evaluate
-from hnas.settings import AugmentRules, DistillationRules, TrainingRules
 from hnas.studies.plan.plan import Retrain
 from hnas.studies.run.folder import Run
+from hnas.studies.run.networks import _identity, _parsed
+from hnas.studies.run.result import Retrained
 from hnas.studies.scoring.supernet_scorer import weights_hash
 from hnas.training.distillation import Teacher, distilled, load_teacher
-from hnas.training.loop import Epoch, load_trained, train
+from hnas.training.loop import Epoch, train
 from hnas.training.processes import ALONE, World
-
-KEY = re.compile(r"[0-9a-f]{12}")
-"""What the files of a network are called."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Retrained:
-    """A network trained alone."""
-
-    key: str
-    """Of its frame, architecture and training: the name of its files in the run."""
-    frame: Frame
-    arch: Arch
-    macs: int
-    params: int
-    accuracy: float
-    """Held-out accuracy, 0 to 1."""
-    loss: float
-    """Held-out loss, in nats."""
-    epochs: int
-    score: float | None = None
-    """Its score with inherited weights; None where it was not searched."""
-    latency: int | None = later(None)
-    """Nanoseconds of a batch by the run's table; None where that does not know it."""
-
-
-def best_retrained(networks: Iterable[Retrained]) -> Retrained:
-    """The highest held-out accuracy; of equal ones the lower loss, then the cheaper."""
-    return min(networks, key=lambda n: (-n.accuracy, n.loss, n.macs, n.key))
 
 
 def retrain(
@@ -148,34 +118,6 @@ def join(job: Mapping[str, Any], data: Data, world: World) -> None:
     )
 
 
-def stored_network(run: Run, key: str) -> Glit:
-    """A network of the run that is trained, read alone: on CPU, in eval mode, nothing is written.
-
-    Raises StateError, CheckpointError.
-    """
-    frame, arch, rules = _parsed(_identity(run, key))
-    net = Glit(frame, arch)
-    load_trained(net, run.folder / "networks" / key, rules.training.epochs)
-    return net
-
-
-def _identity(run: Run, key: str) -> dict[str, Any]:
-    """What a network was made from. Raises StateError where its checkpoint does not say it."""
-    try:
-        if not KEY.fullmatch(key):  # it is part of a path, and comes from a file
-            raise InputError(f"the key of a network is 12 hexadecimal digits, got {key!r}")
-        identity: dict[str, Any] = run.read(f"networks/{key}.json")["versions"][0]["meta"][
-            "identity"
-        ]
-        _parsed(identity)
-        return identity
-    except (TypeError, KeyError, IndexError, InputError) as error:
-        raise StateError(
-            f"the run {run.folder} has no usable networks/{key}.json ({type(error).__name__}). "
-            "Restore it, or delete result.json to retrain"
-        ) from None
-
-
 def _teacher(identity: dict[str, Any], key: str, data: Data) -> Teacher | None:
     """The teacher that a network was made with, if any. Raises MismatchError where there is another
     in its place."""
@@ -193,18 +135,6 @@ def _teacher(identity: dict[str, Any], key: str, data: Data) -> Teacher | None:
 
 def _weights(teacher: Teacher) -> str:
     return weights_hash(teacher.module.state_dict())
-
-
-def _parsed(identity: dict[str, Any]) -> tuple[Frame, Arch, Retrain]:
-    return (
-        Frame(**identity["frame"]),
-        Arch.from_dict(identity["arch"]),
-        Retrain(
-            training=TrainingRules(**identity["training"]),
-            augment=AugmentRules(**identity["augment"]),
-            distillation=DistillationRules(**identity.get("distillation", {})),
-        ),
-    )
 
 
 def _trained(
@@ -258,11 +188,3 @@ def _train(
         return distilled(loss, logits, found(images), rules.distillation)
 
     train(net, data, rules.training, rules.augment, seed=seed, distil=distil, **more)
-
-
-def as_json(network: Retrained) -> dict[str, Any]:
-    """As it stands in result.json."""
-    shown = {**recorded(network), "arch": network.arch.to_dict()}
-    if network.latency is not None:
-        shown["latency_ns"] = shown.pop("latency")
-    return shown

@@ -42,12 +42,13 @@ from hnas.studies.plan.plan import Retrain
 from hnas.studies.proposers.base import starting_from
 from hnas.studies.run.folder import Run
 from hnas.studies.run.provenance import changed, versions
+from hnas.studies.run.result import Retrained, as_json, best_retrained
 from hnas.studies.scoring.backend import Scoring
 from hnas.studies.scoring.queue_backend import ByWorkers
 from hnas.studies.scoring.supernet_scorer import SupernetScorer, weights_hash
 from hnas.studies.search.events import Watch
 from hnas.studies.search.measure_latency import latency_table
-from hnas.studies.search.retrain import Retrained, as_json, best_retrained, network_of, retrain
+from hnas.studies.search.retrain import network_of, retrain
 from hnas.studies.search.stage import Record, SearchRules, StageResult, front, records, run_stage
 from hnas.studies.search.torchrun import images_job, supernet_job
 from hnas.studies.trials.database import close_storage, open_storage, storage_errors

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from hnas.studies.run.folder import open_run
-from hnas.studies.run.status import read_studies
+from hnas.studies.run.studies import read_studies
 from tests.cli.conftest import invoke
 
 

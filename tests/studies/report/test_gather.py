@@ -15,7 +15,7 @@ from hnas.studies.plan.toml import from_toml, load_preset, to_toml
 from hnas.studies.report.document import _tau
 from hnas.studies.report.gather import Interval, Report, answer, gather, read_ranking
 from hnas.studies.run.folder import Run, begin_run
-from hnas.studies.run.status import read_result
+from hnas.studies.run.result import read_result
 
 
 def test_the_answer_has_its_intervals(report: Report) -> None:

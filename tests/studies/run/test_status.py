@@ -11,7 +11,8 @@ import torch
 
 from hnas.studies.plan.plan import Plan
 from hnas.studies.run.folder import begin_run
-from hnas.studies.run.status import is_tie, scoring_images, standard_error
+from hnas.studies.run.result import is_tie, standard_error
+from hnas.studies.run.status import scoring_images
 from hnas.studies.search.search import Search
 
 
