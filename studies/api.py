@@ -101,9 +101,9 @@ class Found:
 
     def _repr_html_(self) -> str:
         """For notebooks: a table of the best, and the network drawn."""
+        from hnas.studies.figures.network import network
         from hnas.studies.figures.style import svg
         from hnas.studies.report.gather import picture_of
-        from hnas.studies.report.pictures import network
 
         head = "".join(f"<th>{name}</th>" for name in ("", "accuracy", "MACs", "parameters"))
         rows = "".join(

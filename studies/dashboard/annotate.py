@@ -29,10 +29,10 @@ from hnas.errors import StateError
 from hnas.studies.dashboard.figures import Figure, figures
 from hnas.studies.dashboard.notes import elite_note, study_note
 from hnas.studies.dashboard.read import Shown, ShownRun, read_shown
+from hnas.studies.figures.network import Picture, network, picture
 from hnas.studies.figures.style import svg
 from hnas.studies.findings.published import published
-from hnas.studies.report.gather import IMAGENET, Picture, picture
-from hnas.studies.report.pictures import network
+from hnas.studies.report.gather import IMAGENET
 from hnas.studies.run.folder import Run, write
 from hnas.studies.trials.database import close_storage, open_storage, storage_errors
 from hnas.studies.trials.study import open_study

@@ -12,11 +12,11 @@ from typing import Any
 
 from hnas.architecture.arch import Arch
 from hnas.studies.dashboard.read import Shown, ShownRun
+from hnas.studies.figures.glyphs import GLYPHS
 from hnas.studies.figures.style import COLOURS
 from hnas.studies.findings.published import Published
 from hnas.studies.objective.costs import MEASURES, Measure, measures
 from hnas.studies.objective.pareto import growth
-from hnas.studies.report.document import GLYPHS
 from hnas.studies.run.latency import read_costs
 from hnas.studies.run.result import Result, Tested
 from hnas.studies.run.studies import Searched

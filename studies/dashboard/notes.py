@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from hnas.architecture.arch import FIELDS
 from hnas.studies.dashboard.figures import glyphs
 from hnas.studies.dashboard.read import Shown, ShownRun
+from hnas.studies.figures.glyphs import LEGEND
+from hnas.studies.figures.network import Picture
 from hnas.studies.objective.costs import MEASURES
-from hnas.studies.report.document import LEGEND
-from hnas.studies.report.gather import Picture
 from hnas.studies.run.latency import read_costs
 from hnas.studies.run.result import is_tie, standard_error
 from hnas.studies.trials.record import Record

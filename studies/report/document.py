@@ -5,76 +5,25 @@ HTML and Markdown are written from it, so that they say the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import partial
 
-from matplotlib.figure import Figure
-
-from hnas.architecture.arch import FIELDS, Arch
-from hnas.studies.figures.style import svg
+from hnas.architecture.arch import FIELDS
+from hnas.studies.figures.glyphs import GLYPHS, LEGEND, drawn
 from hnas.studies.findings.findings import LEVEL, Findings, Order, Share
 from hnas.studies.objective.costs import MEASURES, Measure, Priced, measures
 from hnas.studies.objective.pareto import best_by_score
 from hnas.studies.report import pictures
 from hnas.studies.report.gather import Answer, Interval, Ranking, Report
+from hnas.studies.report.page import Document, Drawing, Section, Table
 from hnas.studies.run.latency import Measured
 from hnas.studies.run.result import Tested
 from hnas.studies.search.stage import front
 from hnas.studies.trials.record import Record
 
-GLYPHS = {"global": "■", "mixed": "◧", "local": "□"}
-LEGEND = "Blocks, first to last: ■ global, ◧ mixed, □ local."
 VERDICTS = {"more": "more than chance", "less": "less than chance", "chance": "as by chance"}
 SHOWN = 10
 """Most trials of a front that are listed; all are drawn, and JSON has all."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """Rows under headings, already text."""
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    left: int = 1
-    """So many columns are words and stand at the left; numbers stand at the right."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Drawing:
-    """A picture, drawn where it is asked for."""
-
-    alt: str
-    """What it shows, in words."""
-    draw: Callable[[], Figure]
-
-    @property
-    def svg(self) -> str:
-        """As an element of a page."""
-        return svg(self.draw())
-
-
-@dataclass(frozen=True, kw_only=True)
-class Section:
-    """A heading and what stands under it, in this order."""
-
-    title: str
-    text: tuple[str, ...] = ()
-    drawings: tuple[Drawing, ...] = ()
-    tables: tuple[Table, ...] = ()
-    notes: tuple[str, ...] = ()
-    """Small print."""
-    code: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Document:
-    """A whole report."""
-
-    title: str
-    lead: str
-    """What run this is, in one line."""
-    sections: tuple[Section, ...]
 
 
 def document(report: Report) -> Document:
@@ -499,11 +448,6 @@ def _repeat(report: Report) -> Section:
             "elsewhere last digits differ.",
         ),
     )
-
-
-def drawn(arch: Arch) -> str:
-    """One glyph a block, as the command line draws it."""
-    return "".join(GLYPHS[block.kind] for block in arch.blocks)
 
 
 def _span(interval: Interval) -> str:

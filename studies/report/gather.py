@@ -12,10 +12,8 @@ from dataclasses import dataclass
 from scipy.stats import binomtest
 
 from hnas import __version__
-from hnas.architecture.arch import Arch
-from hnas.architecture.space import Frame
-from hnas.cost.flops import block_cost, shared_cost
 from hnas.errors import StateError
+from hnas.studies.figures.network import Picture, picture
 from hnas.studies.findings.findings import CONFIDENCE, Findings, find
 from hnas.studies.findings.published import Published, published, published_findings
 from hnas.studies.objective.costs import Costs
@@ -54,17 +52,6 @@ class Answer:
     difference: Interval
     """Winner less all-global (Newcombe 1998, method 10: two Wilson intervals). It takes the two for
     independent; on the same images that is wider than need be."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Picture:
-    """The network that is drawn: the winner, or the best so far."""
-
-    title: str
-    frame: Frame
-    arch: Arch
-    macs: tuple[int, ...]
-    """Of each block, and last of what all networks of the frame share."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,12 +195,6 @@ def picture_of(plan: Plan, status: Status) -> Picture | None:
         assert record is not None
         title, arch = f"The best so far, trial {record.number} of stage {number}", record.arch
     return picture(title, plan.net, arch)
-
-
-def picture(title: str, frame: Frame, arch: Arch) -> Picture:
-    """Of any network."""
-    macs = (*(block_cost(frame, block).macs for block in arch.blocks), shared_cost(frame).macs)
-    return Picture(title=title, frame=frame, arch=arch, macs=macs)
 
 
 def read_ranking(run: Run, stage: int) -> Ranking | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from hnas.studies.report.document import Section, Table, document
+from hnas.studies.report.document import document
 from hnas.studies.report.gather import Report
+from hnas.studies.report.page import Section, Table
 
 
 def as_markdown(report: Report) -> str:

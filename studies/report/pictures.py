@@ -8,91 +8,18 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import EngFormatter
 
-from hnas.architecture.arch import Block
 from hnas.studies.figures.style import COLOURS, MARKERS, panels
 from hnas.studies.findings.figure import GREY, depth_panel, importances_panel, shares_panel
 from hnas.studies.objective.costs import Measure, measures
 from hnas.studies.objective.pareto import growth, pareto
-from hnas.studies.report.gather import Picture, Ranking, Report
+from hnas.studies.report.gather import Ranking, Report
 from hnas.studies.run.result import Tested
 from hnas.studies.run.studies import Searched
 
-GLOBAL, LOCAL, FFN = "#a8d0ec", "#f6c79b", "#e4e4e4"
-"""Pale, so that what is written on them can be read."""
 BLACK = {"color": "black"}
 HOLLOW = {"facecolors": "none", "edgecolors": "black"}
-PER_ROW = 6
-"""Blocks in a row of the drawing of a network: more would be too small to read on paper."""
-
-
-def network(picture: Picture) -> Figure:
-    """Block by block: its groups, and the FFN as wide as its expansion."""
-    arch = picture.arch
-    rows = -(-len(arch.blocks) // PER_ROW)
-    figure, axes = panels(rows, 1, width=9, height=0.5 + rows * (0.42 * picture.frame.N + 1.1))
-    widest = max(block.d_z for block in arch.blocks)
-    for row, axis in enumerate(axes):
-        axis.set_axis_off()
-        axis.set(xlim=(-0.05, PER_ROW), ylim=(-1.25, picture.frame.N + 0.45))
-        first = row * PER_ROW
-        for i, block in enumerate(arch.blocks[first : first + PER_ROW]):
-            _block(axis, i, first + i, block, picture, widest)
-    figure.legend(
-        handles=[
-            Patch(facecolor=GLOBAL, edgecolor="black", label="global group (attention)"),
-            Patch(
-                facecolor=LOCAL, edgecolor="black", hatch="//", label="local group (convolution)"
-            ),
-            Patch(facecolor=FFN, edgecolor="black", label="FFN"),
-        ],
-        loc="outside lower center",
-        ncols=3,
-        frameon=False,
-    )
-    return figure
-
-
-def _block(
-    axis: Axes, column: int, number: int, block: Block, picture: Picture, widest: int
-) -> None:
-    left, width, N = column + 0.04, 0.88, picture.frame.N
-    for group in range(N):
-        is_global = group < block.G
-        axis.add_patch(
-            Rectangle(
-                (left, N - 1 - group),
-                width,
-                0.92,
-                facecolor=GLOBAL if is_global else LOCAL,
-                edgecolor="black",
-                linewidth=0.8,
-                hatch=None if is_global else "//",
-                alpha=1.0,
-            )
-        )
-        text = f"$d_k$ {block.d_k}" if is_global else f"K {block.K}, E {block.E}"
-        box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.85}
-        middle, height = left + width / 2, N - 1 - group + 0.46
-        axis.text(middle, height, text, ha="center", va="center", fontsize=8, bbox=box)
-    ffn = width * block.d_z / widest
-    axis.add_patch(
-        Rectangle(
-            (left + (width - ffn) / 2, -0.7),
-            ffn,
-            0.6,
-            facecolor=FFN,
-            edgecolor="black",
-            linewidth=0.8,
-        )
-    )
-    middle = left + width / 2
-    axis.text(middle, -0.4, f"$d_z$ {block.d_z}", ha="center", va="center", fontsize=8)
-    share = picture.macs[number] / sum(picture.macs)
-    axis.text(middle, N + 0.08, f"block {number + 1}", ha="center", fontsize=9, weight="bold")
-    axis.text(middle, -1.1, f"{share:.0%} of MACs", ha="center", fontsize=8)
 
 
 def fronts(report: Report) -> Figure:

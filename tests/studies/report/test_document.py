@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from support import fake_runs
 
+from hnas.studies.figures.glyphs import drawn
 from hnas.studies.plan.change import override
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.toml import load_preset
-from hnas.studies.report.document import Section, document, drawn
+from hnas.studies.report.document import document
 from hnas.studies.report.gather import Interval, Ranking, Report, answer, gather
+from hnas.studies.report.page import Section
 from hnas.studies.run.folder import Run, begin_run
 
 
