@@ -15,7 +15,7 @@ from hnas.network.glit import Glit
 from hnas.settings import AugmentRules
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.toml import load_preset
-from hnas.training.loop import Trainer
+from hnas.training.trainer import Trainer
 
 FULL = load_preset("glit-tiny").retrain
 

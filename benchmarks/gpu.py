@@ -184,7 +184,7 @@ def steps(bench: Bench) -> None:
     from hnas.device import autocast
     from hnas.network.supernet import Supernet
     from hnas.studies.plan.toml import load_preset
-    from hnas.training.loop import Trainer
+    from hnas.training.trainer import Trainer
 
     for preset, batch in {"digits": 16}.items() if bench.quick else {
         "digits": 128, "glit-tiny": 256, "glit-small": 128,

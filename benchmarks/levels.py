@@ -20,7 +20,7 @@ from benchmarks.common import write_rows
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
 from hnas.scoring.record import Score
-from hnas.scoring.score import branches
+from hnas.scoring.sharing import branches
 from hnas.studies.objective.costs import Costs
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.toml import load_preset

@@ -74,7 +74,7 @@ def training_step(plan: Plan, batch: int, device: str) -> None:
 
     from hnas.device import autocast
     from hnas.network.supernet import Supernet
-    from hnas.training.loop import Trainer
+    from hnas.training.trainer import Trainer
 
     space, frame = space_of(plan), plan.net
     rules = plan.stage2.training
@@ -92,7 +92,8 @@ def training_step(plan: Plan, batch: int, device: str) -> None:
 def scoring(plan: Plan, rules: ScoreRules, held_out: int, device: str) -> None:
     from benchmarks.scoring import images
     from hnas.network.supernet import Supernet
-    from hnas.scoring.score import Room, scores
+    from hnas.scoring.score import scores
+    from hnas.scoring.sharing import Room
 
     space = space_of(plan)
     net = Supernet(space).reset(0).to(device)

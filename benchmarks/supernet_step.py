@@ -14,7 +14,7 @@ from hnas.network.supernet import Supernet
 from hnas.settings import TrainingRules
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.toml import load_preset
-from hnas.training.loop import Trainer
+from hnas.training.trainer import Trainer
 
 
 def measure_space(name: str, space: Space, *, batch: int, archs: int, pairs: int) -> Row:

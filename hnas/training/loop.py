@@ -19,15 +19,14 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hnas.data import Data, augment, batches, fetch, mix, normalise, steps
 from hnas.device import autocast, fits_memory, seeded
-from hnas.errors import CheckpointError, StateError
-from hnas.persist.difference import differences, listed
+from hnas.errors import StateError
 from hnas.settings import AugmentRules, TrainingRules
 from hnas.training import checkpoint, micro_batches
 from hnas.training.processes import ALONE, World
+from hnas.training.trainer import Trainer, _resume, _share, learning_rate
 
 Losses = Callable[[Tensor, Tensor, int], Iterator[Tensor]]
 """(normalised images (B, C, image, image), targets, step) -> the step's losses, each computed when
@@ -51,75 +50,6 @@ class Epoch:
     loss: float
     """Mean over the epoch's steps."""
     images_per_second: float
-
-
-def learning_rate(rules: TrainingRules, step: int, steps: int) -> float:
-    """Linear warm-up, then half a cosine to zero."""
-    warm = rules.warmup * steps
-    if step < warm:
-        return rules.lr * (step + 1) / (warm + 1)
-    return rules.lr * 0.5 * (1 + math.cos(math.pi * (step - warm) / (steps - warm)))
-
-
-def adamw(model: nn.Module, rules: TrainingRules) -> torch.optim.AdamW:
-    """Decays weight matrices and kernels; not biases, norms, class token and positions."""
-    decayed: list[nn.Parameter] = []
-    plain: list[nn.Parameter] = []
-    for name, weight in model.named_parameters():
-        bare = name.endswith(("bias", "cls_token", "pos_embed")) or "norm" in name
-        (plain if bare else decayed).append(weight)
-    groups = [
-        {"params": decayed, "weight_decay": rules.weight_decay},
-        {"params": plain, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=rules.lr, fused=True)
-
-
-class Trainer:
-    """The state of one training, and its way to and from a checkpoint."""
-
-    def __init__(self, model: nn.Module, rules: TrainingRules) -> None:
-        self.model = model
-        self.optimizer = adamw(model, rules)
-        self.averaged = (
-            AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(rules.ema), use_buffers=True)
-            if rules.ema
-            else None
-        )
-        self.epoch = 0
-
-    def step(self, lr: float, clip: float) -> None:
-        """Moves the weights along the gradient that there is, and clears it."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
-        if clip:
-            nn.utils.clip_grad_norm_(self.model.parameters(), clip)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        if self.averaged is not None:
-            self.averaged.update_parameters(self.model)
-
-    def state(self) -> dict[str, Tensor]:
-        tensors = {f"model/{k}": v for k, v in self.model.state_dict().items()}
-        if self.averaged is not None:
-            tensors |= {f"averaged/{k}": v for k, v in self.averaged.state_dict().items()}
-        for i, moments in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer/{i}/{k}": v for k, v in moments.items()}
-        return tensors
-
-    def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        def under(prefix: str) -> dict[str, Tensor]:
-            return {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
-
-        self.model.load_state_dict(under("model/"))
-        if self.averaged is not None:
-            self.averaged.load_state_dict(under("averaged/"))
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, value in under("optimizer/").items():
-            i, moment = name.split("/")
-            state.setdefault(int(i), {})[moment] = value
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
 @fits_memory(
@@ -236,28 +166,6 @@ def train(
     model.eval()
 
 
-def load_trained(model: nn.Module, path: Path, epochs: int) -> None:
-    """Gives `model` the weights that a training of so many epochs ended with, in eval mode.
-
-    Nothing is written. Raises StateError where it has not ended, CheckpointError.
-    """
-    found = checkpoint.load(path)
-    done = found.meta.get("epoch") if found is not None else 0
-    if found is None or done != epochs:
-        raise StateError(
-            f"the training of {path.name} in {path.parent} has not ended: {done} of {epochs} "
-            "epochs are kept. Finish it: hnas search --run with the same folder"
-        )
-    prefixes = ("averaged/module.", "model/")
-    prefix = prefixes[not any(name.startswith(prefixes[0]) for name in found.tensors)]
-    weights = {k[len(prefix) :]: v for k, v in found.tensors.items() if k.startswith(prefix)}
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        raise CheckpointError(f"checkpoint {path} does not fit the network: {error}") from None
-    model.eval()
-
-
 def _supervised(model: nn.Module, rules: TrainingRules, distil: Distil | None) -> Losses:
     def losses(images: Tensor, targets: Tensor, step: int) -> Iterator[Tensor]:
         logits = model(images).float()
@@ -265,16 +173,6 @@ def _supervised(model: nn.Module, rules: TrainingRules, distil: Distil | None) -
         yield loss if distil is None else distil(loss, logits, images)
 
     return losses
-
-
-def _share(trainer: Trainer, world: World, device: torch.device) -> None:
-    """Gives every process the first one's state, and the epoch that it stands at."""
-    if world.size > 1:
-        mine = {**trainer.state(), "epoch": torch.tensor(trainer.epoch)}
-        tensors = world.spread(mine, device)
-        trainer.epoch = int(tensors.pop("epoch"))
-        if world.rank:
-            trainer.restore(tensors)
 
 
 def _diverged(trainer: Trainer, loss: float, limit: float) -> str | None:
@@ -298,33 +196,6 @@ def _advice(fault: str, rules: TrainingRules, kept: int | None) -> str:
         f"happens again, begin another --run with a lower lr (now {rules.lr}) or a longer warmup "
         f"(now {rules.warmup})"
     )
-
-
-def _resume(
-    trainer: Trainer,
-    path: Path | None,
-    identity: Mapping[str, Any],
-    on_refused: Callable[[str], None],
-) -> None:
-    if path is None:
-        return
-    checkpoint.tidy(path)
-    found = checkpoint.load(path)
-    if found is None:
-        return
-    for reason in found.refused:
-        on_refused(reason)
-    differ = differences(found.meta.get("identity", {}), identity)
-    if differ:
-        raise CheckpointError(
-            f"checkpoint {path} was made by another training:\n{listed(differ)}\n"
-            "Use another --run, or the settings it was made with"
-        )
-    try:
-        trainer.restore(found.tensors)
-        trainer.epoch = int(found.meta["epoch"])
-    except (RuntimeError, KeyError, ValueError) as error:
-        raise CheckpointError(f"checkpoint {path} does not fit the network: {error}") from None
 
 
 def _mixed(seed: int, step: int) -> int:

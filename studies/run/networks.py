@@ -12,7 +12,7 @@ from hnas.network.glit import Glit
 from hnas.settings import AugmentRules, DistillationRules, TrainingRules
 from hnas.studies.plan.plan import Retrain
 from hnas.studies.run.folder import Run
-from hnas.training.loop import load_trained
+from hnas.training.trainer import load_trained
 
 KEY = re.compile(r"[0-9a-f]{12}")
 """What the files of a network are called."""

@@ -15,7 +15,7 @@ from hnas.studies.run.images import stored_images
 from hnas.studies.scoring.backend import Scorer
 from hnas.studies.scoring.supernet_scorer import SupernetScorer
 from hnas.studies.trials.queue import Call
-from hnas.training.loop import load_trained
+from hnas.training.trainer import load_trained
 
 
 def stored_scorer(

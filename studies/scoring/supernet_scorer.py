@@ -11,7 +11,8 @@ from hnas.architecture.arch import Arch
 from hnas.data import Data
 from hnas.network.supernet import Supernet
 from hnas.scoring.record import Score
-from hnas.scoring.score import Room, scores, select
+from hnas.scoring.score import scores, select
+from hnas.scoring.sharing import Room
 from hnas.settings import ScoreRules
 
 

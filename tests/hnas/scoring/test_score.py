@@ -13,7 +13,8 @@ from hnas.architecture.space import LOCALS, Frame, distribution_space, size_spac
 from hnas.data import Data, Images, normalise
 from hnas.errors import InputError, StateError
 from hnas.network.supernet import Supernet
-from hnas.scoring.score import Room, evaluate, recalibrate, scores, select
+from hnas.scoring.score import evaluate, recalibrate, scores, select
+from hnas.scoring.sharing import Room
 from hnas.settings import ScoreRules
 
 FRAME = Frame(image=8, channels=1, patch=4, classes=3, d=12, M=4, N=3)

@@ -17,8 +17,9 @@ from hnas.network.supernet import Supernet
 from hnas.sampling import RULES as SUBNETS
 from hnas.settings import AugmentRules, DataRules, DistillationRules, TrainingRules
 from hnas.training.distillation import distilled
-from hnas.training.loop import adamw, learning_rate, train
+from hnas.training.loop import train
 from hnas.training.supernet import train_supernet
+from hnas.training.trainer import adamw, learning_rate
 
 FRAME = Frame(image=8, channels=1, patch=4, classes=10, d=12, M=2, N=3)
 SPACE = distribution_space(FRAME, d_k=12, d_z=2, E=1, K=3)

@@ -1,0 +1,139 @@
+"""Activations shared while scoring: the prefix tree and its memory budget."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hnas.architecture.arch import Arch
+from hnas.data import Data, normalise
+from hnas.device import autocast, is_out_of_memory
+from hnas.errors import StateError
+from hnas.network.supernet import Norm, Statistics, Supernet
+
+
+@dataclass(kw_only=True)
+class Room:
+    """How much memory scoring takes: less from the moment that it has run out.
+
+    One object for all calls of `scores` by one study, so that it runs out once.
+    """
+
+    batch: int
+    """Held-out images at a time."""
+    shares: bool = True
+    """Whether the held-out activations that architectures share are kept."""
+    note: Callable[[str], None] = lambda text: None
+    """Is told, in a sentence, what is done without."""
+
+    def shrink(self) -> None:
+        """Keeps nothing, then halves the batch. Raises StateError where one image is too much."""
+        if self.shares:
+            self.shares = False
+            self.note(
+                "scoring ran out of memory: it goes on without keeping what architectures share, "
+                "more slowly, with the same scores"
+            )
+        elif self.batch > 1:
+            self.batch //= 2
+            self.note(
+                f"scoring ran out of memory: it goes on with {self.batch} held-out images at a "
+                "time; scores may differ from others in the last digits"
+            )
+        else:
+            raise StateError(
+                "scoring runs out of memory with one held-out image at a time: use a device with "
+                "more memory or a smaller net; what was stored before is kept"
+            )
+
+
+class _Tree:
+    """What the blocks of the last architecture made of the images, where later ones branch off.
+
+    A level is the activation after so many blocks, by their number; level 0 are the tokens.
+    """
+
+    def __init__(
+        self, net: Supernet, data: Data, pixels: Tensor, held_out: Tensor, room: Room
+    ) -> None:
+        self.net, self.data, self.shares = net, data, room.shares
+        self.statistics: list[Statistics] = []
+        self.pixels, self.chunks = pixels, held_out.split(room.batch)
+        self.recalibration: dict[int, Tensor] = {}
+        self.held_out: list[dict[int, Tensor]] = [{} for _ in self.chunks]
+
+    def logits(self, arch: Arch, keep: frozenset[int]) -> Tensor:
+        """Of the held-out images: float32 (images, classes). It goes on from the highest level
+        that was kept before; the levels `keep` of its own are kept for later."""
+        with autocast(self.pixels.device):
+            self._measure(arch, keep)
+            chunks = [self._chunk(arch, i, keep) for i in range(len(self.chunks))]
+        del self.statistics[max(keep, default=0) :]
+        return torch.cat(chunks).float()
+
+    def _measure(self, arch: Arch, keep: frozenset[int]) -> None:
+        new = [Statistics() for _ in arch.blocks[len(self.statistics) :]]
+        self.statistics += new
+        norms = [s.measure for s in new]
+        try:
+            self._deepen(arch, self.pixels, self.recalibration, norms, keep)
+        except (RuntimeError, MemoryError) as error:
+            if self.shares or not is_out_of_memory(error):
+                raise
+            raise StateError(
+                f"the {len(self.pixels)} images of the recalibration batch do not fit in memory, "
+                "and BatchNorm is measured on them at once: lower score.recalibration in the plan "
+                "(another --run: its scores are others)"
+            ) from None
+
+    def _chunk(self, arch: Arch, i: int, keep: frozenset[int]) -> Tensor:
+        levels = self.held_out[i]
+        norms = [s.apply for s in self.statistics[max(levels, default=0) :]]
+        return self.net.logits(self._deepen(arch, self.chunks[i], levels, norms, keep))
+
+    def _deepen(
+        self,
+        arch: Arch,
+        pixels: Tensor,
+        levels: dict[int, Tensor],
+        norms: Sequence[Norm],
+        keep: frozenset[int],
+    ) -> Tensor:
+        """Through the last blocks, each with its norm: the last activation.
+
+        `levels` are those of `keep` afterwards; none where nothing is to be shared.
+        """
+        first = len(arch.blocks) - len(norms)
+        x = levels.get(first)
+        if x is None:
+            x = self.net.tokens(normalise(pixels, self.data.mean, self.data.std))
+        for level in levels.keys() - keep:
+            del levels[level]
+        if self.shares and first in keep:
+            levels[first] = x
+        for i, norm in enumerate(norms, first):
+            x = self.net.blocks[i](x, arch.blocks[i], norm)
+            if self.shares and i + 1 in keep:
+                levels[i + 1] = x
+        return x
+
+
+def branches(archs: Sequence[Arch]) -> list[frozenset[int]]:
+    """For each architecture, after how many of its first blocks later ones branch off."""
+    after: list[frozenset[int]] = [frozenset()]
+    for later, arch in itertools.pairwise(archs[::-1]):
+        same = _agree(arch, later)
+        after.append(frozenset(level for level in after[-1] if level < same) | {same})
+    return after[::-1][: len(archs)]
+
+
+def _agree(a: Arch, b: Arch) -> int:
+    """On how many first blocks two architectures agree."""
+    same = 0
+    while same < len(b.blocks) and a.blocks[same] == b.blocks[same]:
+        same += 1
+    return same
