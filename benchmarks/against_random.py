@@ -28,7 +28,7 @@ from hnas.studies.objective.pareto import hypervolume
 from hnas.studies.run.folder import open_run
 from hnas.studies.scoring.supernet_scorer import SupernetScorer
 from hnas.studies.search.search import Search
-from hnas.studies.search.stage import records
+from hnas.studies.trials.study import records
 
 Point = tuple[float, int]
 

@@ -1,6 +1,6 @@
 """hnas from Python, as from the command line: search, go on, look, take away.
 
-    from hnas.studies.api import open_run, search
+    from hnas import open_run, search
 
     found = search(preset="digits", run="runs/digits")      # as `hnas search`; goes on where it is
     found = open_run("runs/digits")                         # what is there; nothing is computed
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hnas.errors import InputError
+from hnas.studies.objective.pareto import front
 from hnas.studies.plan.change import check_code, override, refined
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.toml import load_plan, load_preset
@@ -31,7 +32,6 @@ from hnas.studies.run.result import Result, read_result
 from hnas.studies.run.status import Status, read_status
 from hnas.studies.run.studies import read_studies
 from hnas.studies.search.events import Watch
-from hnas.studies.search.stage import front
 from hnas.studies.trials.database import open_storage
 from hnas.studies.trials.record import Record
 from hnas.studies.trials.study import open_study
@@ -168,9 +168,9 @@ def search(
     One of `preset`, `plan` (a Plan or a file) and `data` says what is searched; with `data` alone a
     plan is proposed (`hnas.studies.plan.proposal`); with none of them it is the preset `digits`, or
     the plan of the run in `run`. The others replace what the plan says: `trials` of each stage,
-    `epochs` of each training; `refine` adds a third stage (`hnas.studies.plan.change.refined`). With
-    `stage` (counted from 1) that stage alone is searched. A plan file that names code to be run
-    (`module:function`) needs `allow_code`. `watch` is told what happens; by default nobody is.
+    `epochs` of each training; `refine` adds a third stage (`hnas.studies.plan.change.refined`).
+    With `stage` (counted from 1) that stage alone is searched. A plan file that names code to be
+    run (`module:function`) needs `allow_code`. `watch` is told what happens; by default nobody is.
 
     Raises InputError for what cannot be searched, MismatchError where the run has begun with
     another plan, BusyError where another process has it.

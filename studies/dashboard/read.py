@@ -8,12 +8,12 @@ from typing import Any
 
 from optuna.storages import RDBStorage
 
+from hnas.studies.objective.pareto import front
 from hnas.studies.plan.strategies import Stage
 from hnas.studies.run.folder import Run
 from hnas.studies.run.result import Result, read_result
 from hnas.studies.run.status import scoring_images
 from hnas.studies.run.studies import Searched, read_studies, searched
-from hnas.studies.search.stage import front
 from hnas.studies.trials.database import storage_errors
 from hnas.studies.trials.record import Record, Snapshot
 from hnas.studies.trials.study import open_study

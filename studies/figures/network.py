@@ -11,7 +11,6 @@ from matplotlib.patches import Patch, Rectangle
 from hnas.architecture.arch import Arch, Block
 from hnas.architecture.space import Frame
 from hnas.cost.flops import block_cost, shared_cost
-from hnas.studies.figures.network import Picture
 from hnas.studies.figures.style import panels
 
 

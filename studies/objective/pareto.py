@@ -9,13 +9,12 @@ from __future__ import annotations
 import math
 from bisect import bisect_right, insort
 from collections.abc import Iterable, Sequence
+from typing import Protocol, TypeVar
 
 import numpy as np
 from optuna._hypervolume import compute_hypervolume
 
-from hnas.studies.objective.costs import minimised
-from hnas.studies.objective.pareto import hypervolume, pareto
-from hnas.studies.trials.record import Record
+from hnas.studies.objective.costs import Scored, minimised, point
 
 Point = tuple[float, ...]
 """Accuracy (0 to 1), then one cost or two: MACs, nanoseconds."""
@@ -74,6 +73,22 @@ def growth(points: Sequence[Point], *bounds: int) -> tuple[list[int], list[float
     return ends, volumes
 
 
-def best_by_score(records: Iterable[Record], top: int, objective: str = "flops") -> list[Record]:
+class Numbered(Scored, Protocol):
+    """A scored trial."""
+
+    @property
+    def number(self) -> int: ...
+
+
+Trial = TypeVar("Trial", bound=Numbered)
+
+
+def front(trials: Iterable[Trial], objective: str = "flops") -> list[Trial]:
+    """The trials that no other dominates, by rising costs. Of equal ones the first."""
+    found = list(trials)
+    return [found[i] for i in pareto([point(trial, objective) for trial in found])]
+
+
+def best_by_score(trials: Iterable[Trial], top: int, objective: str = "flops") -> list[Trial]:
     """The `top` trials of highest score; of equal scores the cheaper, then the earlier, first."""
-    return sorted(records, key=lambda r: (-r.accuracy, minimised(r, objective), r.number))[:top]
+    return sorted(trials, key=lambda t: (-t.accuracy, minimised(t, objective), t.number))[:top]

@@ -10,15 +10,15 @@ from functools import partial
 
 from hnas.architecture.arch import FIELDS
 from hnas.studies.figures.glyphs import GLYPHS, LEGEND, drawn
+from hnas.studies.figures.network import network
 from hnas.studies.findings.findings import LEVEL, Findings, Order, Share
 from hnas.studies.objective.costs import MEASURES, Measure, Priced, measures
-from hnas.studies.objective.pareto import best_by_score
+from hnas.studies.objective.pareto import best_by_score, front
 from hnas.studies.report import pictures
 from hnas.studies.report.gather import Answer, Interval, Ranking, Report
 from hnas.studies.report.page import Document, Drawing, Section, Table
 from hnas.studies.run.latency import Measured
 from hnas.studies.run.result import Tested
-from hnas.studies.search.stage import front
 from hnas.studies.trials.record import Record
 
 VERDICTS = {"more": "more than chance", "less": "less than chance", "chance": "as by chance"}
@@ -158,7 +158,7 @@ def _network(report: Report) -> Section:
             Drawing(
                 alt=f"{picture.title}, block by block: "
                 + ", ".join(block.kind for block in picture.arch.blocks),
-                draw=partial(pictures.network, picture),
+                draw=partial(network, picture),
             ),
         ),
         tables=(

@@ -11,7 +11,6 @@ from hnas.errors import InputError, StateError
 from hnas.studies.objective.costs import OBJECTIVES, Costs
 from hnas.studies.run.folder import Run
 from hnas.studies.run.latency import FILE, read_measured
-from hnas.studies.run.studies import read_studies
 from hnas.studies.trials.record import Record, Snapshot
 from hnas.studies.trials.study import snapshots
 

@@ -1,4 +1,5 @@
-"""Protocols of scoring: a scorer of architectures, and a backend that has a generation scored and stored."""
+"""Protocols of scoring: a scorer of architectures, and a backend that has a generation scored and
+stored."""
 
 from __future__ import annotations
 

@@ -47,8 +47,8 @@ class Pause:
 
 
 class ByWorkers:
-    """A `hnas.studies.scoring.backend.Scoring`. The scorer itself is not used here: workers have their
-    own."""
+    """A `hnas.studies.scoring.backend.Scoring`. The scorer itself is not used here: workers have
+    their own."""
 
     def __init__(
         self,

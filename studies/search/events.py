@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hnas.architecture.arch import Arch
-from hnas.studies.search.events import TrialEvent
 
 if TYPE_CHECKING:
     from hnas.training.loop import Epoch

@@ -37,7 +37,7 @@ from hnas.network.supernet import Supernet, grow, inherit
 from hnas.persist.record import recorded
 from hnas.scoring.score import evaluate
 from hnas.studies.objective.costs import OBJECTIVES, Costs
-from hnas.studies.objective.pareto import best_by_score
+from hnas.studies.objective.pareto import best_by_score, front
 from hnas.studies.plan.plan import Retrain
 from hnas.studies.proposers.base import starting_from
 from hnas.studies.run.folder import Run
@@ -49,11 +49,12 @@ from hnas.studies.scoring.supernet_scorer import SupernetScorer, weights_hash
 from hnas.studies.search.events import Watch
 from hnas.studies.search.measure_latency import latency_table
 from hnas.studies.search.retrain import network_of, retrain
-from hnas.studies.search.stage import Record, SearchRules, StageResult, front, records, run_stage
+from hnas.studies.search.stage import SearchRules, StageResult, run_stage
 from hnas.studies.search.torchrun import images_job, supernet_job
 from hnas.studies.trials.database import close_storage, open_storage, storage_errors
 from hnas.studies.trials.queue import Call, announce, check_shared, dismiss, is_shared
-from hnas.studies.trials.study import open_study
+from hnas.studies.trials.record import Record
+from hnas.studies.trials.study import open_study, records
 from hnas.training import micro_batches
 from hnas.training.distillation import Teacher, load_teacher
 from hnas.training.processes import ALONE, World

@@ -19,8 +19,8 @@ from hnas.architecture.space import Space
 from hnas.errors import InputError, MismatchError
 from hnas.persist.difference import differences, listed
 from hnas.persist.record import recorded
-from hnas.studies.objective.costs import Costs, point
-from hnas.studies.objective.pareto import best_by_score, hypervolume, pareto
+from hnas.studies.objective.costs import Costs
+from hnas.studies.objective.pareto import best_by_score, front, hypervolume
 from hnas.studies.proposers.base import Proposer
 from hnas.studies.proposers.nsga2 import NSGA2
 from hnas.studies.scoring.backend import Scorer, Scoring
@@ -30,19 +30,6 @@ from hnas.studies.trials.database import storage_errors
 from hnas.studies.trials.queue import withdraw
 from hnas.studies.trials.record import Record
 from hnas.studies.trials.study import records
-
-__all__ = [
-    "Record",
-    "Scorer",
-    "SearchRules",
-    "StageResult",
-    "TrialEvent",
-    "best_by_score",
-    "check_score",
-    "front",
-    "records",
-    "run_stage",
-]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,12 +59,6 @@ class StageResult:
     """Trials of them that this run scored."""
     exhausted: bool
     """No further architecture within the budget was found: fewer trials than asked."""
-
-
-def front(source: optuna.Study | Iterable[Record], objective: str = "flops") -> list[Record]:
-    """The trials that no other dominates, by rising costs. Of equal ones the first."""
-    found = records(source) if isinstance(source, optuna.Study) else list(source)
-    return [found[i] for i in pareto([point(record, objective) for record in found])]
 
 
 def run_stage(

@@ -20,10 +20,10 @@ from support.browser import chromium, seen
 from hnas.cli.main import hnas
 from hnas.studies.dashboard.annotate import artifacts
 from hnas.studies.dashboard.server import dashboard
+from hnas.studies.objective.pareto import front
 from hnas.studies.run.folder import Run, open_run
-from hnas.studies.search.stage import front
 from hnas.studies.trials.database import open_storage
-from hnas.studies.trials.study import open_study
+from hnas.studies.trials.study import open_study, records
 
 
 def invoke(*args: object) -> Result:
@@ -81,7 +81,8 @@ def test_figures_notes_and_drawings_are_served(finished: tuple[Path, Result]) ->
         assert set(figures) == {"fronts", "hypervolume"}
         shown = {trial["number"]: trial for trial in study["trials"]}
         elites = {
-            record.number for record in front(open_study(open_storage(run.storage), study["name"]))
+            record.number
+            for record in front(records(open_study(open_storage(run.storage), study["name"])))
         }
         assert {n for n, trial in shown.items() if trial["note"]["body"]} == elites
         for number in elites:

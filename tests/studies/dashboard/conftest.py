@@ -12,9 +12,8 @@ from hnas.studies.objective.pareto import best_by_score
 from hnas.studies.plan.plan import Plan
 from hnas.studies.run.folder import Run, begin_run
 from hnas.studies.search.search import HANDOFF
-from hnas.studies.search.stage import records
 from hnas.studies.trials.database import open_storage
-from hnas.studies.trials.study import open_study
+from hnas.studies.trials.study import open_study, records
 
 
 def hand_over(run: Run) -> int:

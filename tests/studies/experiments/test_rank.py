@@ -18,10 +18,11 @@ from hnas.scoring.score import evaluate
 from hnas.studies.experiments.rank import Ranking, RankRules, draw, rank
 from hnas.studies.experiments.rank_statistics import agreement
 from hnas.studies.objective.costs import Costs
+from hnas.studies.objective.pareto import front
 from hnas.studies.run.folder import Run, begin_run, open_run
 from hnas.studies.search.events import Watch
 from hnas.studies.search.search import Search
-from hnas.studies.search.stage import front, records
+from hnas.studies.trials.study import records
 from hnas.training.loop import Epoch
 
 CPU = torch.device("cpu")

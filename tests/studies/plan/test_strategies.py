@@ -19,6 +19,7 @@ import torch
 
 from hnas.cost.flops import cost
 from hnas.errors import InputError, MismatchError, StateError
+from hnas.studies.objective.pareto import front
 from hnas.studies.plan.change import override, refined
 from hnas.studies.plan.plan import STRATEGIES, Plan
 from hnas.studies.plan.strategies import stages
@@ -27,7 +28,7 @@ from hnas.studies.run.folder import Run, begin_run, open_run
 from hnas.studies.run.status import read_status
 from hnas.studies.search.events import Watch
 from hnas.studies.search.search import FRONT, Search
-from hnas.studies.search.stage import front, records
+from hnas.studies.trials.study import records
 
 CPU = torch.device("cpu")
 BASELINES = STRATEGIES[1:]
@@ -271,7 +272,7 @@ def test_what_cannot_be_refined_is_told(tiny: Plan) -> None:
 
 def test_stage_3_begins_with_the_front_of_stage_2(finished: Callable[[str], Run]) -> None:
     run = finished("refined")
-    found, before = records(study(run, 3)), front(study(run, 2))
+    found, before = records(study(run, 3)), front(records(study(run, 2)))
     begun = {r.arch for r in found if r.generation == 0}
     assert {r.arch for r in before} < begun
     assert len(found) == len({r.arch for r in found}) == 5
@@ -312,7 +313,7 @@ def test_scored_anew_it_begins_with_the_front_that_was_scored_anew(
         run = search.run
     assert run.study_name(3) == "tiny-stage3-rescored1"
     begun = {r.arch for r in records(study(run, 3)) if r.generation == 0}
-    assert begun >= {r.arch for r in front(study(run, 2))}
+    assert begun >= {r.arch for r in front(records(study(run, 2)))}
 
 
 def test_stage_3_needs_a_finished_stage_2(tmp_path: Path, tiny: Plan) -> None:

@@ -20,7 +20,7 @@ from hnas.cost.block_latency import measure
 from hnas.errors import BudgetError, MismatchError, StateError
 from hnas.scoring.record import Score
 from hnas.studies.objective.costs import OBJECTIVES, Costs
-from hnas.studies.objective.pareto import hypervolume
+from hnas.studies.objective.pareto import front, hypervolume
 from hnas.studies.plan.change import override
 from hnas.studies.plan.plan import Plan
 from hnas.studies.proposers.nsga2 import elites
@@ -32,8 +32,9 @@ from hnas.studies.scoring.backend import Scorer
 from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.search.events import Watch
 from hnas.studies.search.search import Search
-from hnas.studies.search.stage import Record, SearchRules, front, run_stage
+from hnas.studies.search.stage import SearchRules, run_stage
 from hnas.studies.trials.database import open_storage
+from hnas.studies.trials.record import Record
 from hnas.studies.trials.study import open_study
 
 RULES = SearchRules(trials=24, population=8, seed=1)

@@ -30,7 +30,7 @@ from hnas.studies.plan.toml import to_toml
 from hnas.studies.run.folder import Run, begin_run
 from hnas.studies.search.events import Watch
 from hnas.studies.search.search import HANDOFF, Search
-from hnas.studies.search.stage import records
+from hnas.studies.trials.study import records
 
 CPU = torch.device("cpu")
 
