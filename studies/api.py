@@ -1,9 +1,9 @@
 """hnas from Python, as from the command line: search, go on, look, take away.
 
-    from hnas import open_run, search
+    import hnas
 
-    found = search(preset="digits", run="runs/digits")      # as `hnas search`; goes on where it is
-    found = open_run("runs/digits")                         # what is there; nothing is computed
+    found = hnas.search(preset="digits", run="runs/digits") # as `hnas search`; goes on where it is
+    found = hnas.open_run("runs/digits")                    # what is there; nothing is computed
     found.result.winner.test_accuracy
     found.front(1)                                          # trials, as records
     found.study(1)                                          # an optuna.Study

@@ -1,0 +1,41 @@
+"""The door: `import hnas` is quick, and `hnas.search` and `hnas.open_run` are there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import hnas
+from hnas.studies import api
+
+
+def printed(root: Path, *arguments: str) -> str:
+    """What a new Python prints; a warning is an error there too."""
+    command = [sys.executable, "-W", "error", *arguments]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
+
+
+def test_import_loads_nothing_slow(root: Path) -> None:
+    code = "import sys, hnas; print(sorted(m for m in sys.modules if m.startswith('hnas')), {0})"
+    slow = "{'torch', 'numpy', 'optuna', 'click'} & set(sys.modules)"
+    assert printed(root, "-c", code.format(slow)) == "['hnas'] set()\n"
+
+
+def test_its_functions_are_those_of_the_api() -> None:
+    assert hnas.search is api.search
+    assert hnas.open_run is api.open_run
+    assert {*hnas.__all__} <= {*dir(hnas)}
+
+
+def test_another_name_is_told() -> None:
+    with pytest.raises(AttributeError, match="module 'hnas' has no attribute 'seach'"):
+        hnas.seach  # type: ignore[attr-defined]  # noqa: B018
+    with pytest.raises(ImportError, match="cannot import name 'seach' from 'hnas'"):
+        from hnas import seach  # type: ignore[attr-defined]  # noqa: F401
+
+
+def test_python_m_hnas_is_the_command_line(root: Path) -> None:
+    assert printed(root, "-m", "hnas", "--version") == f"hnas, version {hnas.__version__}\n"
