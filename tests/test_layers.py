@@ -1,8 +1,9 @@
-"""The three floors: who may import what, no cycles, and nothing slow before it is needed."""
+"""The floors and their rooms: who may import whom, no cycles, nothing slow before it is needed."""
 
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,24 +12,81 @@ from pathlib import Path
 
 import pytest
 
-HNAS = {"hnas", "torch", "numpy", "PIL", "kornia", "safetensors", "sklearn", "thop"}
+HNAS = {"torch", "numpy", "PIL", "kornia", "safetensors", "sklearn", "thop"}
 STUDIES = HNAS | {
     *("optuna", "optuna_dashboard", "sqlalchemy"),
     *("filelock", "matplotlib", "scipy", "jinja2"),
 }
 CLI = STUDIES | {"click", "rich"}
-FLOORS = {"hnas": HNAS, "studies": STUDIES, "cli": CLI}
+LIBRARIES = {"hnas": HNAS, "studies": STUDIES, "cli": CLI}
+"""What each floor may import of others' code; a floor also imports the floors before it."""
 SLOW = {"torch", "optuna", "matplotlib"}
 """What `cli` may import inside functions only."""
+DOORS = {"hnas"}
+"""`import hnas` gives `hnas.search` lazily: the one arrow upwards."""
+
+ROOMS = {
+    "hnas": {
+        "errors": "",
+        "persist": "errors",
+        "device": "errors",
+        "architecture": "errors persist",
+        "network": "errors persist architecture",
+        "cost": "errors persist device architecture network",
+        "sampling": "errors architecture cost",
+        "settings": "errors persist sampling",
+        "data": "errors persist settings",
+        "exchange": "errors persist architecture network data",
+        "scoring": "errors persist device architecture network settings data",
+        "training": "errors persist device network sampling settings data exchange",
+        "selftest": "device architecture network settings data scoring training",
+    },
+    "studies": {
+        "objective": "",
+        "trials": "objective",
+        "proposers": "objective trials",
+        "plan": "objective proposers",
+        "run": "objective trials plan",
+        "request": "plan run trials",
+        "scoring": "objective trials run",
+        "figures": "",
+        "findings": "objective trials plan run figures",
+        "report": "objective trials plan run figures findings",
+        "dashboard": "objective trials plan run figures findings report",
+        "search": "objective trials proposers plan run scoring dashboard",
+        "experiments": "objective trials plan run figures scoring search",
+        "api": "objective trials plan run figures report dashboard request search",
+        "doctor": "trials",
+    },
+    "cli": {
+        "screen": "",
+        "commands": "screen",
+        "main": "screen",
+        "reference": "main",
+    },
+}
+"""The rooms of each floor, lowest first, and the rooms of the same floor that each may import:
+docs/architecture.md shows this table. A file that lies loose on a floor is a room of its own."""
+
+PRIVATE = {"hnas.studies.trials", "hnas.studies.objective"}
+"""The one room that may import private parts of Optuna."""
 
 
 def modules(root: Path, floor: str) -> dict[str, Path]:
-    """The floor's files by module name."""
+    """The floor's files by module name. Links are not followed: hnas/studies is another floor."""
     named = {}
-    for path in sorted((root / floor).rglob("*.py")):
-        parts = path.relative_to(root).with_suffix("").parts
-        named[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return named
+    for folder, _, files in os.walk(root / floor):
+        for path in (Path(folder) / file for file in files if file.endswith(".py")):
+            parts = path.relative_to(root).with_suffix("").parts
+            parts = parts[:-1] if parts[-1] == "__init__" else parts
+            named[".".join(parts if floor == "hnas" else ("hnas", *parts))] = path
+    return dict(sorted(named.items()))
+
+
+def place(module: str) -> tuple[str, str]:
+    """Floor and room of a module; a floor's own `__init__` is in the room ""."""
+    floor, room = (*module.split(".")[1:], "", "")[:2]
+    return (floor, room) if floor in ("studies", "cli") else ("hnas", floor)
 
 
 def is_type_checking(node: ast.AST) -> bool:
@@ -52,14 +110,30 @@ def imports(tree: ast.AST, *, at_import: bool) -> Iterator[str]:
 
 
 def strangers(root: Path, floor: str, allowed: set[str], *, at_import: bool) -> set[str]:
-    """`module: import` for each import that the floor may not have."""
-    known = allowed | sys.stdlib_module_names
+    """`module: import` for each import of a library that the floor may not have."""
+    known = allowed | sys.stdlib_module_names | {"hnas"}
     return {
         f"{module}: {name}"
-        for module, path in modules(root, floor).items()
-        for name in imports(ast.parse(path.read_text("utf-8")), at_import=at_import)
+        for module, name in arrows(root, floor, at_import=at_import)
         if name.split(".")[0] not in known
     }
+
+
+def arrows(root: Path, floor: str, *, at_import: bool = False) -> Iterator[tuple[str, str]]:
+    """Every import of the floor, as (module, what it imports)."""
+    for module, path in modules(root, floor).items():
+        for name in imports(ast.parse(path.read_text("utf-8")), at_import=at_import):
+            yield module, name
+
+
+def between_rooms(root: Path, floor: str) -> set[tuple[str, str]]:
+    """The arrows of a floor, as (room, room), without those inside a room."""
+    found = set()
+    for module, name in arrows(root, floor):
+        target = place(name)
+        if name.startswith("hnas.") and target[0] == floor and module not in DOORS:
+            found.add((place(module)[1], target[1]))
+    return {(a, b) for a, b in found if a != b and b != "__version__"}
 
 
 def cycle(root: Path, floor: str) -> list[str]:
@@ -78,17 +152,48 @@ def cycle(root: Path, floor: str) -> list[str]:
     return []
 
 
-@pytest.mark.parametrize("floor", FLOORS)
+@pytest.mark.parametrize("floor", ROOMS)
 def test_a_floor_imports_what_it_may(root: Path, floor: str) -> None:
     assert modules(root, floor)
-    assert strangers(root, floor, FLOORS[floor], at_import=False) == set()
+    assert strangers(root, floor, LIBRARIES[floor], at_import=False) == set()
+
+
+@pytest.mark.parametrize("floor", ROOMS)
+def test_a_floor_imports_no_floor_above(root: Path, floor: str) -> None:
+    floors = list(ROOMS)
+    above = set(floors[floors.index(floor) + 1 :])
+    found = {
+        f"{module}: {name}"
+        for module, name in arrows(root, floor)
+        if name.startswith("hnas.") and place(name)[0] in above and module not in DOORS
+    }
+    assert found == set()
+
+
+@pytest.mark.parametrize("floor", ROOMS)
+def test_rooms_import_what_the_table_allows(root: Path, floor: str) -> None:
+    table = ROOMS[floor]
+    assert {place(module)[1] for module in modules(root, floor)} - {"", "__main__"} <= set(table)
+    allowed = {(room, other) for room, others in table.items() for other in others.split()}
+    order = list(table)
+    assert [pair for pair in allowed if order.index(pair[1]) >= order.index(pair[0])] == []
+    assert between_rooms(root, floor) - allowed == set()
+
+
+def test_private_parts_of_optuna_stay_in_one_room(root: Path) -> None:
+    found = {
+        module.rpartition(".")[0]
+        for module, name in arrows(root, "studies")
+        if name.startswith("optuna.") and any(part.startswith("_") for part in name.split("."))
+    }
+    assert found <= PRIVATE
 
 
 def test_cli_imports_nothing_slow_before_it_is_needed(root: Path) -> None:
     assert strangers(root, "cli", CLI - SLOW, at_import=True) == set()
 
 
-@pytest.mark.parametrize("floor", FLOORS)
+@pytest.mark.parametrize("floor", ROOMS)
 def test_no_modules_import_each_other(root: Path, floor: str) -> None:
     assert cycle(root, floor) == []
 
