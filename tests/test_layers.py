@@ -22,8 +22,8 @@ LIBRARIES = {"hnas": HNAS, "studies": STUDIES, "cli": CLI}
 """What each floor may import of others' code; a floor also imports the floors before it."""
 SLOW = {"torch", "optuna", "matplotlib"}
 """What `cli` may import inside functions only."""
-DOORS = {"hnas"}
-"""`import hnas` gives `hnas.search` lazily: the one arrow upwards."""
+DOORS = {"hnas", "hnas.__main__"}
+"""`hnas.search`, looked up lazily, and `python -m hnas`: the only arrows upwards."""
 
 ROOMS = {
     "hnas": {
