@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hnas.architecture.space import BlockSpace, Frame, Space
+from hnas.architecture.space import Space
 from hnas.errors import InputError, StateError
+from hnas.persist.record import restored
 from hnas.studies.objective.costs import OBJECTIVES, Costs
 from hnas.studies.run.folder import Run
 from hnas.studies.run.latency import FILE, read_measured
@@ -44,7 +45,7 @@ def searched(run: Run, study: Snapshot) -> Searched:
     """A study of the run. Raises StateError where it does not say what it searches."""
     attrs = study.user_attrs
     try:
-        space = read_space(attrs["space"])
+        space = restored(Space, attrs["space"])
         return Searched(
             stage=study.name.removeprefix(f"{run.name}-"),
             space=space,
@@ -76,14 +77,6 @@ def _costs(run: Run, space: Space, attrs: Mapping[str, Any]) -> Costs:
         flops=None if budget is None else int(budget),
         latency=attrs.get("latency_bound"),
         table=table,
-    )
-
-
-def read_space(value: Mapping[str, Any]) -> Space:
-    """The inverse of `hnas.persist.record.recorded`, by way of JSON."""
-    blocks = ({size: tuple(values) for size, values in block.items()} for block in value["blocks"])
-    return Space(
-        frame=Frame(**value["frame"]), blocks=tuple(BlockSpace(**block) for block in blocks)
     )
 
 

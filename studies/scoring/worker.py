@@ -26,9 +26,9 @@ from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
 from hnas.errors import MismatchError, StateError, StorageError
 from hnas.persist.difference import differences, listed
+from hnas.persist.record import restored
 from hnas.scoring.record import Score
 from hnas.studies.objective.costs import Spent, values
-from hnas.studies.run.studies import read_space
 from hnas.studies.scoring.backend import Scorer, check_score
 from hnas.studies.scoring.queue_backend import Pause
 from hnas.studies.trials.database import open_storage, storage_errors
@@ -139,7 +139,7 @@ class Worker:
         self._ready = None  # lets go of the one before
         study = open_queue(self._storage, called.study)
         with storage_errors(f"the study {called.study!r} cannot be read"):
-            space = read_space(study.user_attrs["space"])
+            space = restored(Space, study.user_attrs["space"])
         scorer = self._load(called.call, space)
         if found := differences(_asked(study), scorer.fingerprint):
             raise MismatchError(
