@@ -24,10 +24,10 @@ from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
 from hnas.device import choose, describe
 from hnas.studies.objective.costs import Costs, minimised
-from hnas.studies.objective.pareto import hypervolume
 from hnas.studies.run.folder import open_run
 from hnas.studies.scoring.supernet_scorer import SupernetScorer
 from hnas.studies.search.search import Search
+from hnas.studies.trials.pareto import hypervolume
 from hnas.studies.trials.study import records
 
 Point = tuple[float, int]

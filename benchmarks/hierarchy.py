@@ -39,10 +39,10 @@ from hnas.scoring.record import Score
 from hnas.scoring.score import scores
 from hnas.settings import AugmentRules, ScoreRules, TrainingRules
 from hnas.studies.objective.costs import Costs
-from hnas.studies.objective.pareto import best_by_score, front
 from hnas.studies.proposers.base import starting_from
 from hnas.studies.proposers.nsga2 import NSGA2
 from hnas.studies.search.stage import SearchRules, run_stage
+from hnas.studies.trials.pareto import best_by_score, front
 from hnas.studies.trials.record import Record
 from hnas.studies.trials.study import open_study, quiet
 from hnas.training.supernet import train_supernet

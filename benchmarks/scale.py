@@ -33,9 +33,9 @@ from benchmarks.common import write_rows
 from benchmarks.search import fill, spaces
 from hnas.cost.flops import cost
 from hnas.network.supernet import Supernet
-from hnas.studies.objective.pareto import front
 from hnas.studies.plan.toml import PRESETS, load_preset
 from hnas.studies.trials.database import close_storage, open_storage
+from hnas.studies.trials.pareto import front
 from hnas.studies.trials.study import open_study, records
 
 MILLION = 1_000_000

@@ -26,12 +26,12 @@ from hnas.architecture.arch import Arch
 from hnas.cost.flops import cost
 from hnas.scoring.record import Score
 from hnas.studies.objective.costs import Costs
-from hnas.studies.objective.pareto import hypervolume
 from hnas.studies.proposers.base import Proposer
 from hnas.studies.proposers.nsga2 import NSGA2
 from hnas.studies.proposers.random_search import RANDOM
 from hnas.studies.proposers.spos import SPOS
 from hnas.studies.search.stage import SearchRules, run_stage
+from hnas.studies.trials.pareto import hypervolume
 from hnas.studies.trials.record import Record
 from hnas.studies.trials.study import open_study, quiet
 

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hnas.errors import InputError
-from hnas.studies.objective.pareto import front
 from hnas.studies.plan.change import check_code, override, refined
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.toml import load_plan, load_preset
@@ -33,6 +32,7 @@ from hnas.studies.run.status import Status, read_status
 from hnas.studies.run.studies import read_studies
 from hnas.studies.search.events import Watch
 from hnas.studies.trials.database import open_storage
+from hnas.studies.trials.pareto import front
 from hnas.studies.trials.record import Record
 from hnas.studies.trials.study import open_study
 

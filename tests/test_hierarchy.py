@@ -7,8 +7,8 @@ import pytest
 from benchmarks.hierarchy import BUDGET, FIRST, FRAME, JOINT, WAYS, everything, hierarchical, lost
 from hnas.architecture.arch import Arch
 from hnas.cost.flops import cost
-from hnas.studies.objective.pareto import best_by_score, front
 from hnas.studies.scoring.fake import FakeScorer
+from hnas.studies.trials.pareto import best_by_score, front
 
 
 @pytest.fixture(scope="module")

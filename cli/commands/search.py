@@ -379,7 +379,7 @@ def _search_all(run: Run, device: str, rescore: bool, lease: float | None) -> No
 
 
 def _search_stages(run: Run, search: Search, watch: Display) -> None:
-    from hnas.studies.objective.pareto import front
+    from hnas.studies.trials.pareto import front
 
     for number in range(1, len(run.stages) + 1):
         if number > 1:
@@ -400,9 +400,9 @@ def _search_stages(run: Run, search: Search, watch: Display) -> None:
 def _search_stage(
     run: Run, device: str, stage: int, rescore: bool = False, lease: float | None = None
 ) -> None:
-    from hnas.studies.objective.pareto import front
     from hnas.studies.run.status import read_status
     from hnas.studies.trials.database import open_storage
+    from hnas.studies.trials.pareto import front
 
     run.stage(stage)  # told before a storage is made
     open_storage(run.storage, create=True)

@@ -118,8 +118,8 @@ def _glyphs(ascii_only: bool | None) -> dict[str, str]:
 def front_table(records: Sequence[Record], images: int, objective: str = "flops") -> None:
     """Prints trials, the most accurate first (the cheaper one first where they tie), with the
     standard error of a score on so many images and a = where one ties with the best."""
-    from hnas.studies.objective.pareto import best_by_score
     from hnas.studies.run.result import is_tie, standard_error
+    from hnas.studies.trials.pareto import best_by_score
 
     ranked = best_by_score(records, len(records), objective)
     table(

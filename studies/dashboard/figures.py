@@ -16,10 +16,10 @@ from hnas.studies.figures.glyphs import GLYPHS
 from hnas.studies.figures.style import COLOURS
 from hnas.studies.findings.published import Published
 from hnas.studies.objective.costs import MEASURES, Measure, measures
-from hnas.studies.objective.pareto import growth
 from hnas.studies.run.latency import read_costs
 from hnas.studies.run.result import Result, Tested
 from hnas.studies.run.studies import Searched
+from hnas.studies.trials.pareto import growth
 
 Figure = dict[str, Any]
 """`data` and `layout`, https://plotly.com/javascript/reference."""

@@ -8,13 +8,14 @@ from typing import Any
 
 from optuna.storages import RDBStorage
 
-from hnas.studies.objective.pareto import front
 from hnas.studies.plan.strategies import Stage
 from hnas.studies.run.folder import Run
 from hnas.studies.run.result import Result, read_result
 from hnas.studies.run.status import scoring_images
 from hnas.studies.run.studies import Searched, read_studies, searched
 from hnas.studies.trials.database import storage_errors
+from hnas.studies.trials.optuna_inside import study_id_of
+from hnas.studies.trials.pareto import front
 from hnas.studies.trials.record import Record, Snapshot
 from hnas.studies.trials.study import open_study
 
@@ -102,7 +103,7 @@ def _shown(run: Run, storage: RDBStorage, number: int, snapshot: Snapshot) -> Sh
     return Shown(
         number=number,
         name=snapshot.name,
-        study_id=study._study_id,
+        study_id=study_id_of(study),
         objectives=tuple(zip(names, directions, strict=True)),
         stage=run.stage(number),
         attrs=snapshot.user_attrs,

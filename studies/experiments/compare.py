@@ -17,13 +17,13 @@ from typing import Any
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.persist.difference import differences, listed
 from hnas.studies.figures.style import COLOURS, MARKERS, panels, save
-from hnas.studies.objective.pareto import hypervolume
 from hnas.studies.plan.change import override
 from hnas.studies.plan.plan import Plan
 from hnas.studies.run.folder import open_run, write
 from hnas.studies.run.latency import read_costs
 from hnas.studies.run.provenance import environment
 from hnas.studies.run.status import read_status
+from hnas.studies.trials.pareto import hypervolume
 
 SPENT = "spent.json"
 """What a run has taken so far, beside its result: `seconds` on the clock, `cpu_seconds`."""

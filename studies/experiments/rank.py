@@ -25,9 +25,9 @@ from hnas.scoring.record import Score
 from hnas.studies.experiments.rank_statistics import DRAWS, Agreement, agreement
 from hnas.studies.figures.style import COLOURS, MARKERS, panels, save
 from hnas.studies.objective.costs import Costs
-from hnas.studies.objective.pareto import best_by_score, front
 from hnas.studies.scoring.supernet_scorer import SupernetScorer
 from hnas.studies.search.search import Search
+from hnas.studies.trials.pareto import best_by_score, front
 from hnas.studies.trials.record import Record
 from hnas.studies.trials.study import records
 

@@ -28,8 +28,8 @@ from hnas.architecture.space import Space
 from hnas.errors import InputError
 from hnas.studies.findings.importances import Importances, importances
 from hnas.studies.objective.costs import Costs
-from hnas.studies.objective.pareto import best_by_score, front
 from hnas.studies.run.studies import Searched
+from hnas.studies.trials.pareto import best_by_score, front
 from hnas.studies.trials.record import Record
 
 ELITES = ("top", "front", "retrained")

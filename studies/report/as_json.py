@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from hnas.architecture.arch import Arch
-from hnas.studies.objective.pareto import front
 from hnas.studies.report.gather import Report
 from hnas.studies.run.result import Tested
+from hnas.studies.trials.pareto import front
 from hnas.studies.trials.record import Record
 
 

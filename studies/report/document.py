@@ -13,12 +13,12 @@ from hnas.studies.figures.glyphs import GLYPHS, LEGEND, drawn
 from hnas.studies.figures.network import network
 from hnas.studies.findings.findings import LEVEL, Findings, Order, Share
 from hnas.studies.objective.costs import MEASURES, Measure, Priced, measures
-from hnas.studies.objective.pareto import best_by_score, front
 from hnas.studies.report import pictures
 from hnas.studies.report.gather import Answer, Interval, Ranking, Report
 from hnas.studies.report.page import Document, Drawing, Section, Table
 from hnas.studies.run.latency import Measured
 from hnas.studies.run.result import Tested
+from hnas.studies.trials.pareto import best_by_score, front
 from hnas.studies.trials.record import Record
 
 VERDICTS = {"more": "more than chance", "less": "less than chance", "chance": "as by chance"}

@@ -13,10 +13,10 @@ from matplotlib.ticker import EngFormatter
 from hnas.studies.figures.style import COLOURS, MARKERS, panels
 from hnas.studies.findings.figure import GREY, depth_panel, importances_panel, shares_panel
 from hnas.studies.objective.costs import Measure, measures
-from hnas.studies.objective.pareto import growth, pareto
 from hnas.studies.report.gather import Ranking, Report
 from hnas.studies.run.result import Tested
 from hnas.studies.run.studies import Searched
+from hnas.studies.trials.pareto import growth, pareto
 
 BLACK = {"color": "black"}
 HOLLOW = {"facecolors": "none", "edgecolors": "black"}

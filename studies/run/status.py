@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hnas.architecture.arch import Arch
-from hnas.studies.objective.pareto import front
 from hnas.studies.plan.strategies import Stage
 from hnas.studies.run.folder import Run
 from hnas.studies.run.result import Result, read_result
 from hnas.studies.run.studies import read_studies
+from hnas.studies.trials.pareto import front
 from hnas.studies.trials.record import Record, Snapshot
 
 

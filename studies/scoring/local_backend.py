@@ -21,6 +21,7 @@ from hnas.errors import StateError
 from hnas.scoring.record import Score
 from hnas.studies.objective.costs import Costs
 from hnas.studies.scoring.backend import Scorer, check_score
+from hnas.studies.trials.optuna_inside import storage_of, study_id_of
 from hnas.studies.trials.queue import withdraw
 from hnas.studies.trials.record import Record
 from hnas.studies.trials.study import write_trial
@@ -124,7 +125,7 @@ class _Here(_Writer):
     def __init__(self, study: optuna.Study, space: Space, scorer: Scorer, costs: Costs) -> None:
         super().__init__()
         self._study, self._space, self._scorer, self._costs = study, space, scorer, costs
-        self._numbers = itertools.count(study._storage.get_n_trials(study._study_id))
+        self._numbers = itertools.count(storage_of(study).get_n_trials(study_id_of(study)))
 
     def __enter__(self) -> Self:
         withdraw(self._study)  # what was left for workers is scored here

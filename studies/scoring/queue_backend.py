@@ -20,6 +20,7 @@ from hnas.errors import StateError
 from hnas.studies.objective.costs import Costs
 from hnas.studies.scoring.backend import Scorer
 from hnas.studies.trials.database import storage_errors
+from hnas.studies.trials.optuna_inside import storage_of
 from hnas.studies.trials.queue import ERROR, Seen, look, put, put_back, withdraw
 from hnas.studies.trials.record import Record
 from hnas.studies.trials.study import records, waiting_trial
@@ -110,7 +111,7 @@ class ByWorkers:
         for trial_id, trial in seen.items():
             if trial.state.is_finished() and trial.state is not TrialState.COMPLETE:
                 with storage_errors("a failed trial cannot be read"):
-                    found = self._study._storage.get_trial(trial_id)
+                    found = storage_of(self._study).get_trial(trial_id)
                 reason = found.user_attrs.get(ERROR, "another program marked it so")
                 raise StateError(
                     f"trial {found.number} of the study {self._study.study_name!r} failed: "

@@ -32,6 +32,7 @@ from hnas.studies.objective.costs import Spent, values
 from hnas.studies.scoring.backend import Scorer, check_score
 from hnas.studies.scoring.queue_backend import Pause
 from hnas.studies.trials.database import open_storage, storage_errors
+from hnas.studies.trials.optuna_inside import database_of, trial_id_of
 from hnas.studies.trials.queue import (
     ERROR,
     Call,
@@ -42,7 +43,6 @@ from hnas.studies.trials.queue import (
     put_back,
     take,
 )
-from hnas.studies.trials.tables import backend
 
 IDLE = 300.0
 """Seconds in which no search asks for workers, after which a worker ends."""
@@ -168,7 +168,7 @@ class _Taken:
     def archs(self) -> Iterator[Arch]:
         while (trial := take(self._study)) is not None:
             self._trial = trial
-            self._pulse.trial_id = trial._trial_id
+            self._pulse.trial_id = trial_id_of(trial)
             if _asked(self._study) != self._fingerprint:
                 self._back()
                 return
@@ -216,7 +216,7 @@ class _Taken:
         trial, self._trial = self._trial, None
         self._pulse.trial_id = None
         if trial is not None:
-            put_back(self._study, trial._trial_id, counted=counted)
+            put_back(self._study, trial_id_of(trial), counted=counted)
 
     def __enter__(self) -> Self:
         self._pulse.start()
@@ -239,7 +239,7 @@ class _Pulse(threading.Thread):
 
     def __init__(self, study: optuna.Study, seconds: float) -> None:
         super().__init__(name="hnas-pulse", daemon=True)
-        storage = backend(study)
+        storage = database_of(study)
         assert storage is not None
         self._storage, self._seconds = storage, seconds
         self._ended = threading.Event()

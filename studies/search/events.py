@@ -41,7 +41,7 @@ class TrialEvent:
     best_macs: int
     """What the best costs, the cheapest of equals."""
     hypervolume: float
-    """Of the study so far: `hnas.studies.objective.pareto`, 0 to 1."""
+    """Of the study so far: `hnas.studies.trials.pareto`, 0 to 1."""
     done: int
     """Trials the study has with this one."""
     trials: int

@@ -37,7 +37,6 @@ from hnas.network.supernet import Supernet, grow, inherit
 from hnas.persist.record import recorded
 from hnas.scoring.score import evaluate
 from hnas.studies.objective.costs import OBJECTIVES, Costs
-from hnas.studies.objective.pareto import best_by_score, front
 from hnas.studies.plan.plan import Retrain
 from hnas.studies.proposers.base import starting_from
 from hnas.studies.run.folder import Run
@@ -52,6 +51,7 @@ from hnas.studies.search.retrain import network_of, retrain
 from hnas.studies.search.stage import SearchRules, StageResult, run_stage
 from hnas.studies.search.torchrun import images_job, supernet_job
 from hnas.studies.trials.database import close_storage, open_storage, storage_errors
+from hnas.studies.trials.pareto import best_by_score, front
 from hnas.studies.trials.queue import Call, announce, check_shared, dismiss, is_shared
 from hnas.studies.trials.record import Record
 from hnas.studies.trials.study import open_study, records

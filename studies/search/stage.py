@@ -20,13 +20,13 @@ from hnas.errors import InputError, MismatchError
 from hnas.persist.difference import differences, listed
 from hnas.persist.record import recorded
 from hnas.studies.objective.costs import Costs
-from hnas.studies.objective.pareto import best_by_score, front, hypervolume
 from hnas.studies.proposers.base import Proposer
 from hnas.studies.proposers.nsga2 import NSGA2
 from hnas.studies.scoring.backend import Scorer, Scoring
 from hnas.studies.scoring.local_backend import _Here
 from hnas.studies.search.events import TrialEvent
 from hnas.studies.trials.database import storage_errors
+from hnas.studies.trials.pareto import best_by_score, front, hypervolume
 from hnas.studies.trials.queue import withdraw
 from hnas.studies.trials.record import Record
 from hnas.studies.trials.study import records

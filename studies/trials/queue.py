@@ -17,15 +17,20 @@ from functools import partial
 
 import optuna
 from optuna.storages import RDBStorage
-from optuna.storages._cached_storage import _CachedStorage
-from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, delete, insert, select, update
 
 from hnas.errors import InputError, StateError
 from hnas.studies.trials.database import patiently, storage_errors
+from hnas.studies.trials.optuna_inside import (
+    CachedStorage,
+    database_of,
+    models,
+    study_id_of,
+    waiting_stub,
+)
 from hnas.studies.trials.study import open_study
-from hnas.studies.trials.tables import backend, insert_trials, lock_study
+from hnas.studies.trials.tables import insert_trials, lock_study
 
 CALL = "workers"
 """Attribute of a study whose trials are scored by workers."""
@@ -80,7 +85,7 @@ class _Nothing(Exception):
     """No trial waits."""
 
 
-class _Oldest(_CachedStorage):
+class _Oldest(CachedStorage):
     """What `study.ask` takes from: only trials that wait, and of them only the oldest.
 
     Optuna's own would make a trial where none waits, and read every parameter of all that do.
@@ -137,10 +142,10 @@ def put(study: optuna.Study, trials: Mapping[str, FrozenTrial]) -> dict[str, int
 
     def insert_absent() -> dict[str, int]:
         with storage.engine.begin() as connection:
-            lock_study(connection, study._study_id)
-            there = _unfinished(connection, study._study_id)
+            lock_study(connection, study_id_of(study))
+            there = _unfinished(connection, study_id_of(study))
             new = {arch: trial for arch, trial in trials.items() if arch not in there}
-            ids = insert_trials(connection, study._study_id, list(new.values()))
+            ids = insert_trials(connection, study_id_of(study), list(new.values()))
         there |= dict(zip(new, ids, strict=True))
         return {arch: there[arch] for arch in trials}
 
@@ -167,12 +172,12 @@ def look(study: optuna.Study, trial_ids: Collection[int]) -> dict[int, Seen]:
 
 def withdraw(study: optuna.Study) -> None:
     """Takes out of the queue what is left in it: marked as failed, so that no worker tells it."""
-    if (storage := backend(study)) is None:
+    if (storage := database_of(study)) is None:
         return  # a study that only this process knows
 
     def fail() -> None:
         with storage.engine.begin() as connection:
-            if left := _unfinished(connection, study._study_id):
+            if left := _unfinished(connection, study_id_of(study)):
                 trials = models.TrialModel
                 connection.execute(
                     update(trials)
@@ -307,13 +312,7 @@ def _oldest(storage: RDBStorage, study_id: int) -> list[FrozenTrial]:
         .limit(OLDEST)
     )
     with storage.engine.connect() as connection:
-        return [_waiting(trial_id, number) for trial_id, number in connection.execute(query)]
-
-
-def _waiting(trial_id: int, number: int) -> FrozenTrial:
-    trial = optuna.trial.create_trial(state=TrialState.WAITING)
-    trial.number, trial._trial_id = number, trial_id
-    return trial
+        return [waiting_stub(trial_id, number) for trial_id, number in connection.execute(query)]
 
 
 def _call(study: str, text: str) -> Call:
@@ -330,6 +329,6 @@ def _call(study: str, text: str) -> Call:
 
 
 def _database(study: optuna.Study) -> RDBStorage:
-    storage = backend(study)
+    storage = database_of(study)
     assert storage is not None, "a queue is in a database: check_shared"
     return storage

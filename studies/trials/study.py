@@ -29,8 +29,9 @@ from hnas.studies.trials.database import (
     storage_errors,
 )
 from hnas.studies.trials.encoding import distributions, encode
+from hnas.studies.trials.optuna_inside import database_of, study_id_of
 from hnas.studies.trials.record import Record, Snapshot
-from hnas.studies.trials.tables import Row, backend, finished, has_trial, insert_trial, stored
+from hnas.studies.trials.tables import Row, finished, has_trial, insert_trial, stored
 
 GENERATION = "NSGAIISampler:generation"
 """Where Optuna's sampler keeps a trial's generation."""
@@ -165,7 +166,7 @@ def write_trial(
     trial.datetime_start, trial.datetime_complete = started, completed
     asked = f"trial {record.number} of the study {study.study_name!r} cannot be stored"
     with storage_errors(asked):
-        if (database := backend(study)) is None:
+        if (database := database_of(study)) is None:
             study.add_trial(trial)
             return
         asked_before, arch = False, record.arch.to_json()
@@ -173,9 +174,9 @@ def write_trial(
         def insert() -> None:
             nonlocal asked_before
             # No architecture is stored twice: it tells whether the answer alone was lost.
-            if not (asked_before and has_trial(database, study._study_id, arch=arch)):
+            if not (asked_before and has_trial(database, study_id_of(study), arch=arch)):
                 asked_before = True
-                insert_trial(database, study._study_id, trial)
+                insert_trial(database, study_id_of(study), trial)
 
         patiently(insert)
 
@@ -189,8 +190,8 @@ def records(study: optuna.Study, trial_ids: Collection[int] | None = None) -> li
     asked = f"the trials of the study {study.study_name!r} cannot be read"
     trials: Sequence[Row | FrozenTrial]
     with storage_errors(asked):
-        if (database := backend(study)) is not None:
-            trials = patiently(partial(finished, database, study._study_id, trial_ids))
+        if (database := database_of(study)) is not None:
+            trials = patiently(partial(finished, database, study_id_of(study), trial_ids))
         else:
             trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     return list(_records(trials))

@@ -14,10 +14,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import optuna
 from optuna.distributions import distribution_to_json
 from optuna.storages import RDBStorage
-from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import (
     ColumnElement,
@@ -29,6 +27,8 @@ from sqlalchemy import (
     select,
     update,
 )
+
+from hnas.studies.trials.optuna_inside import models
 
 
 @dataclass(kw_only=True)
@@ -50,12 +50,6 @@ class Stored:
     user_attrs: dict[str, Any]
     trials: list[Row]
     """The COMPLETE ones, by number."""
-
-
-def backend(study: optuna.Study) -> RDBStorage | None:
-    """The database of a study; None where it is kept elsewhere."""
-    storage = getattr(study._storage, "_backend", study._storage)
-    return storage if isinstance(storage, RDBStorage) else None
 
 
 def insert_trial(storage: RDBStorage, study_id: int, trial: FrozenTrial) -> None:

@@ -10,13 +10,13 @@ import pytest
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
 from hnas.cost.flops import cost, plain_vit
-from hnas.studies.objective.pareto import best_by_score
 from hnas.studies.report.gather import Report, gather
 from hnas.studies.run.folder import Run
 from hnas.studies.run.latency import read_costs
 from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.search.stage import SearchRules, StageResult, run_stage
 from hnas.studies.trials.database import close_storage, open_storage
+from hnas.studies.trials.pareto import best_by_score
 from hnas.studies.trials.study import open_study
 
 IMAGES = 200

@@ -20,9 +20,9 @@ from support.browser import chromium, seen
 from hnas.cli.main import hnas
 from hnas.studies.dashboard.annotate import artifacts
 from hnas.studies.dashboard.server import dashboard
-from hnas.studies.objective.pareto import front
 from hnas.studies.run.folder import Run, open_run
 from hnas.studies.trials.database import open_storage
+from hnas.studies.trials.pareto import front
 from hnas.studies.trials.study import open_study, records
 
 

@@ -8,11 +8,11 @@ import pytest
 from optuna.storages import RDBStorage
 from support import fake_runs
 
-from hnas.studies.objective.pareto import best_by_score
 from hnas.studies.plan.plan import Plan
 from hnas.studies.run.folder import Run, begin_run
 from hnas.studies.search.search import HANDOFF
 from hnas.studies.trials.database import open_storage
+from hnas.studies.trials.pareto import best_by_score
 from hnas.studies.trials.study import open_study, records
 
 

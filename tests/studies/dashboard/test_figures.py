@@ -14,12 +14,12 @@ from support import fake_runs
 from hnas.studies.dashboard.figures import figures, fronts, global_groups, hypervolume_growth
 from hnas.studies.dashboard.read import ShownRun, read_shown
 from hnas.studies.findings.published import published
-from hnas.studies.objective.pareto import front, hypervolume
 from hnas.studies.plan.change import override
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.toml import load_preset
 from hnas.studies.run.folder import Run, begin_run
 from hnas.studies.trials.database import open_storage
+from hnas.studies.trials.pareto import front, hypervolume
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from benchmarks.ranking import truth
 from benchmarks.table_search import BUDGET, PROPOSERS, TRIALS, TableScorer, search, shares
 from hnas.cost.flops import cost
 from hnas.studies.experiments.rank_statistics import kendall, reference
-from hnas.studies.objective.pareto import best_by_score, front
 from hnas.studies.proposers.nsga2 import NSGA2
 from hnas.studies.proposers.random_search import RANDOM
+from hnas.studies.trials.pareto import best_by_score, front
 
 ABOUT, ROWS = read(table(DIGITS))
 COMPLETE = complete(DIGITS, ROWS)

@@ -18,10 +18,10 @@ from hnas.scoring.score import evaluate
 from hnas.studies.experiments.rank import Ranking, RankRules, draw, rank
 from hnas.studies.experiments.rank_statistics import agreement
 from hnas.studies.objective.costs import Costs
-from hnas.studies.objective.pareto import front
 from hnas.studies.run.folder import Run, begin_run, open_run
 from hnas.studies.search.events import Watch
 from hnas.studies.search.search import Search
+from hnas.studies.trials.pareto import front
 from hnas.studies.trials.study import records
 from hnas.training.loop import Epoch
 

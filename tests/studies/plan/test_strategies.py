@@ -19,7 +19,6 @@ import torch
 
 from hnas.cost.flops import cost
 from hnas.errors import InputError, MismatchError, StateError
-from hnas.studies.objective.pareto import front
 from hnas.studies.plan.change import override, refined
 from hnas.studies.plan.plan import STRATEGIES, Plan
 from hnas.studies.plan.strategies import stages
@@ -28,6 +27,7 @@ from hnas.studies.run.folder import Run, begin_run, open_run
 from hnas.studies.run.status import read_status
 from hnas.studies.search.events import Watch
 from hnas.studies.search.search import FRONT, Search
+from hnas.studies.trials.pareto import front
 from hnas.studies.trials.study import records
 
 CPU = torch.device("cpu")

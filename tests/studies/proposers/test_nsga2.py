@@ -12,9 +12,9 @@ from hnas.cost.flops import cheapest, cost
 from hnas.cost.limits import sample_within
 from hnas.errors import BudgetError
 from hnas.studies.objective.costs import Costs
-from hnas.studies.objective.pareto import hypervolume, pareto
 from hnas.studies.proposers.nsga2 import TRIES, elites, propose
 from hnas.studies.scoring.fake import FakeScorer
+from hnas.studies.trials.pareto import hypervolume, pareto
 from hnas.studies.trials.record import Record
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=12, N=3)

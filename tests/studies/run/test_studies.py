@@ -9,12 +9,12 @@ from support.fake_runs import search
 
 from hnas.errors import StateError
 from hnas.studies.findings.findings import find
-from hnas.studies.objective.pareto import best_by_score
 from hnas.studies.plan.change import override
 from hnas.studies.plan.plan import Plan
 from hnas.studies.run.folder import begin_run
 from hnas.studies.run.studies import read_searched
 from hnas.studies.trials.database import close_storage, open_storage
+from hnas.studies.trials.pareto import best_by_score
 from hnas.studies.trials.study import open_study
 
 

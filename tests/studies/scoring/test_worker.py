@@ -53,8 +53,8 @@ CALL = Call(run="nowhere", name="s", stage=1, lease=20.0)
 
 WORKER = """
 import sys
-from hnas.studies.fake import FakeScorer
-from hnas.studies.worker import Worker, reach
+from hnas.studies.scoring.fake import FakeScorer
+from hnas.studies.scoring.worker import Worker, reach
 
 def load(call, space):
     return FakeScorer(frame=space.frame, sleep=float(sys.argv[2]))

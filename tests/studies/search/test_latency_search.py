@@ -20,7 +20,6 @@ from hnas.cost.block_latency import measure
 from hnas.errors import BudgetError, MismatchError, StateError
 from hnas.scoring.record import Score
 from hnas.studies.objective.costs import OBJECTIVES, Costs
-from hnas.studies.objective.pareto import front, hypervolume
 from hnas.studies.plan.change import override
 from hnas.studies.plan.plan import Plan
 from hnas.studies.proposers.nsga2 import elites
@@ -34,6 +33,7 @@ from hnas.studies.search.events import Watch
 from hnas.studies.search.search import Search
 from hnas.studies.search.stage import SearchRules, run_stage
 from hnas.studies.trials.database import open_storage
+from hnas.studies.trials.pareto import front, hypervolume
 from hnas.studies.trials.record import Record
 from hnas.studies.trials.study import open_study
 

@@ -24,12 +24,12 @@ from hnas.errors import CheckpointError, InputError, MismatchError, StateError, 
 from hnas.exchange.export import Network, load, save
 from hnas.network.glit import Glit
 from hnas.scoring.score import evaluate
-from hnas.studies.objective.pareto import best_by_score
 from hnas.studies.plan.change import override
 from hnas.studies.plan.toml import to_toml
 from hnas.studies.run.folder import Run, begin_run
 from hnas.studies.search.events import Watch
 from hnas.studies.search.search import HANDOFF, Search
+from hnas.studies.trials.pareto import best_by_score
 from hnas.studies.trials.study import records
 
 CPU = torch.device("cpu")

@@ -18,11 +18,11 @@ from hnas.architecture.space import Frame, distribution_space, size_space
 from hnas.cost.flops import cost
 from hnas.errors import BudgetError, InputError, MismatchError, StateError, StorageError
 from hnas.studies.objective.costs import Costs
-from hnas.studies.objective.pareto import front, hypervolume
 from hnas.studies.proposers.nsga2 import elites, propose
 from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.search.stage import SearchRules, run_stage
 from hnas.studies.trials.database import open_storage
+from hnas.studies.trials.pareto import front, hypervolume
 from hnas.studies.trials.study import open_study, records
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=12, N=3)

@@ -4,15 +4,15 @@ from datetime import datetime, timedelta
 import numpy as np
 import optuna
 import pytest
-from optuna.storages._rdb import models
 from optuna.trial import TrialState
 from sqlalchemy import func, select
 
 from hnas.architecture.space import Frame, distribution_space, size_space
 from hnas.studies.trials.database import open_storage
 from hnas.studies.trials.encoding import distributions, encode
+from hnas.studies.trials.optuna_inside import database_of, models, study_id_of
 from hnas.studies.trials.study import CONSTRAINTS, GENERATION, open_study
-from hnas.studies.trials.tables import backend, finished, insert_trial, stored
+from hnas.studies.trials.tables import finished, insert_trial, stored
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=3, N=3)
 STAGE1 = distribution_space(FRAME, d_k=192, d_z=4, E=1, K=31)
@@ -58,7 +58,7 @@ def test_a_trial_is_stored_row_for_row_as_optuna_does(tmp_path, space):
         study = open_study(storage, "s", create=True)
         for seed in range(3):
             if name == "ours":
-                insert_trial(storage, study._study_id, trial(space, seed))
+                insert_trial(storage, study_id_of(study), trial(space, seed))
             else:
                 study.add_trial(trial(space, seed))
         dumps.append(dump(storage))
@@ -84,13 +84,13 @@ def check_finished(storage):
     study, other = (open_study(storage, name, create=True) for name in ("s", "other"))
     study.ask()
     for seed in range(2):
-        insert_trial(storage, study._study_id, trial(STAGE1, seed))
-        insert_trial(storage, other._study_id, trial(STAGE1, 5))
+        insert_trial(storage, study_id_of(study), trial(STAGE1, seed))
+        insert_trial(storage, study_id_of(other), trial(STAGE1, 5))
     study.tell(study.ask(), [0.5, 1])
     study.tell(study.ask(), state=TrialState.FAIL)
-    insert_trial(storage, study._study_id, trial(STAGE1, 2))
+    insert_trial(storage, study_id_of(study), trial(STAGE1, 2))
     expected = study.get_trials(states=(TrialState.COMPLETE,))
-    found = finished(storage, study._study_id)
+    found = finished(storage, study_id_of(study))
     assert [row.number for row in found] == [1, 2, 3, 5]
     for ours, its in zip(found, expected, strict=True):
         assert (ours.number, ours.values) == (its.number, its.values)
@@ -107,7 +107,7 @@ def check_stored(storage, *studies):
         its = found[study.study_name]
         assert its.directions == [d.name.lower() for d in study.directions]
         assert its.user_attrs == study.user_attrs
-        assert its.trials == finished(storage, study._study_id)
+        assert its.trials == finished(storage, study_id_of(study))
 
 
 def test_what_is_finished_is_read_as_optuna_reads_it(tmp_path):
@@ -127,15 +127,15 @@ def test_a_trial_is_stored_whole_or_not_at_all(tmp_path):
     broken = trial(STAGE1, 0)
     broken.set_user_attr("set", {1})
     with pytest.raises(TypeError, match="not JSON serializable"):
-        insert_trial(storage, study._study_id, broken)
+        insert_trial(storage, study_id_of(study), broken)
     with storage.engine.connect() as connection:
         counts = [connection.scalar(select(func.count()).select_from(m)) for m in TABLES]
     assert counts == [0] * len(TABLES)
-    insert_trial(storage, study._study_id, trial(STAGE1, 0))
+    insert_trial(storage, study_id_of(study), trial(STAGE1, 0))
     assert [t.number for t in study.trials] == [0]
 
 
 def test_only_a_database_has_tables(tmp_path):
-    assert backend(optuna.create_study()) is None
+    assert database_of(optuna.create_study()) is None
     storage = open_storage(f"sqlite:///{tmp_path}/study.db", create=True)
-    assert backend(open_study(storage, "s", create=True)) is storage
+    assert database_of(open_study(storage, "s", create=True)) is storage

@@ -1,22 +1,23 @@
 import itertools
+import math
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from optuna._hypervolume import compute_hypervolume
 
-from hnas.studies.objective.pareto import STEPS, growth, hypervolume, pareto
+from hnas.studies.trials.pareto import STEPS, growth, hypervolume, pareto
 
 BUDGET = 1000
 POINTS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, BUDGET)), max_size=30)
 
 
 @given(POINTS)
-def test_it_is_optunas(points):
-    losses = np.array([(-accuracy, macs / BUDGET) for accuracy, macs in points]).reshape(-1, 2)
-    expected = compute_hypervolume(losses, np.array([0.0, 1.0]))
-    assert hypervolume(points, BUDGET) == pytest.approx(expected, abs=1e-12)
+def test_it_is_the_area_of_a_staircase(points):
+    front = [points[i] for i in pareto(points)]
+    ends = [macs for _, macs in [*front, (0, BUDGET)][1:]]
+    strips = (accuracy * (end - macs) for (accuracy, macs), end in zip(front, ends, strict=True))
+    assert hypervolume(points, BUDGET) == pytest.approx(math.fsum(strips) / BUDGET, abs=1e-12)
 
 
 @given(POINTS)

@@ -1,0 +1,68 @@
+"""Optuna's private parts, behind plain functions: no other file imports or touches them.
+
+They may change with any release: `optuna>=5,<6` is pinned, and the tests of this room compare what
+hnas does with them with what Optuna's public functions do.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import optuna
+from numpy.typing import NDArray
+from optuna._hypervolume import compute_hypervolume
+from optuna.storages import BaseStorage, RDBStorage
+from optuna.storages._cached_storage import _CachedStorage as CachedStorage
+from optuna.storages._rdb import models
+from optuna.study._multi_objective import _is_pareto_front
+from optuna.trial import FrozenTrial, TrialState
+
+__all__ = [
+    "CachedStorage",
+    "database_of",
+    "hypervolume",
+    "models",
+    "on_front",
+    "storage_of",
+    "study_id_of",
+    "trial_id_of",
+    "waiting_stub",
+]
+
+
+def hypervolume(losses: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
+    """The volume between a front of losses (points, objectives), all of them minimised, and
+    `reference`, which none of them exceeds."""
+    return float(compute_hypervolume(losses, reference, assume_pareto=True))
+
+
+def on_front(losses: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which rows no other row dominates; of equal rows the first. The rows are in lexical order."""
+    return _is_pareto_front(losses, assume_unique_lexsorted=True)
+
+
+def study_id_of(study: optuna.Study) -> int:
+    """The id of a study in its storage."""
+    return study._study_id
+
+
+def storage_of(study: optuna.Study) -> BaseStorage:
+    """The storage that a study uses, which may hold a cache of its database."""
+    return study._storage
+
+
+def database_of(study: optuna.Study) -> RDBStorage | None:
+    """The database of a study; None if the study is kept elsewhere, as in memory."""
+    storage = getattr(study._storage, "_backend", study._storage)
+    return storage if isinstance(storage, RDBStorage) else None
+
+
+def trial_id_of(trial: optuna.Trial) -> int:
+    """The id of a trial in its storage."""
+    return trial._trial_id
+
+
+def waiting_stub(trial_id: int, number: int) -> FrozenTrial:
+    """A trial that waits, as far as `study.ask` needs to know it."""
+    trial = optuna.trial.create_trial(state=TrialState.WAITING)
+    trial.number, trial._trial_id = number, trial_id
+    return trial
