@@ -32,7 +32,7 @@ from hnas.sampling import RULES
 from hnas.settings import AugmentRules
 from hnas.studies.plan.toml import load_preset
 from hnas.training.loop import Epoch
-from hnas.training.processes import ALONE, World, connect
+from hnas.training.processes import ONE_PROCESS, World, connect
 from hnas.training.supernet import train_supernet
 
 PRESETS = ("digits", "fashion-mnist")
@@ -122,7 +122,7 @@ def main() -> None:
     rows = []
     for preset in PRESETS[: 1 if options.quick else None]:
         steps = 2 if options.quick else options.steps
-        rows.append(measure(preset, steps, Timed(ALONE)))
+        rows.append(measure(preset, steps, Timed(ONE_PROCESS)))
         with tempfile.TemporaryDirectory() as folder, socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]

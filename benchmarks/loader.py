@@ -37,7 +37,7 @@ from hnas.studies.plan.toml import load_preset
 
 if TYPE_CHECKING:
     from hnas.data import Data
-    from hnas.data.on_disk import Stored
+    from hnas.data.on_disk import OnDisk
 
 CLASSES = 4
 H100 = 989e12
@@ -113,12 +113,12 @@ def packed(folder: Path, to: Path, image: int, channels: int, processes: int = 1
     return to
 
 
-def stored(pack: Path) -> Stored:
-    from hnas.data.on_disk import Stored
+def stored(pack: Path) -> OnDisk:
+    from hnas.data.on_disk import OnDisk
     from hnas.data.sources.pack import open_pack
 
     pixels = open_pack(pack).images("train").pixels
-    assert isinstance(pixels, Stored)
+    assert isinstance(pixels, OnDisk)
     return pixels
 
 
@@ -137,7 +137,7 @@ def _order(n: int, batch: int, seed: int) -> list[np.ndarray]:
     return [order[i : i + batch] for i in range(0, n, batch)]
 
 
-def read(pixels: Stored, batch: int, seeds: Iterator[int], cold: bool = False) -> int:
+def read(pixels: OnDisk, batch: int, seeds: Iterator[int], cold: bool = False) -> int:
     import torch
 
     if cold:
@@ -149,7 +149,7 @@ def read(pixels: Stored, batch: int, seeds: Iterator[int], cold: bool = False) -
     return sum(len(taken) for taken in pixels.fetch(order))
 
 
-def gather(pixels: Stored, batch: int, seeds: Iterator[int]) -> int:
+def gather(pixels: OnDisk, batch: int, seeds: Iterator[int]) -> int:
     """As `read`, but through numpy.memmap; the files are mapped once."""
     maps = [np.memmap(path, np.uint8, "r").reshape(-1, *pixels.image) for path in pixels.files]
     count = 0

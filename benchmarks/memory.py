@@ -93,7 +93,7 @@ def scoring(plan: Plan, rules: ScoreRules, held_out: int, device: str) -> None:
     from benchmarks.scoring import images
     from hnas.network.supernet import Supernet
     from hnas.scoring.score import scores
-    from hnas.scoring.sharing import Room
+    from hnas.scoring.sharing import MemoryBudget
 
     space = space_of(plan)
     net = Supernet(space).reset(0).to(device)
@@ -102,8 +102,8 @@ def scoring(plan: Plan, rules: ScoreRules, held_out: int, device: str) -> None:
     def full(note: str) -> None:
         raise MemoryError(note)
 
-    room = Room(batch=rules.batch, note=full)
-    list(scores(net, [by_cost(space, min), by_cost(space, max)], data, rules, room))
+    memory = MemoryBudget(batch=rules.batch, note=full)
+    list(scores(net, [by_cost(space, min), by_cost(space, max)], data, rules, memory))
 
 
 def _peak(work: str, arguments: tuple[Any, ...], device: str, threads: int) -> float:

@@ -52,6 +52,6 @@ def launcher() -> tuple[str, ...]:
 
 def world() -> World:
     """The processes of the command that is running."""
-    from hnas.training.processes import ALONE, World
+    from hnas.training.processes import ONE_PROCESS, World
 
-    return click.get_current_context().find_object(World) or ALONE
+    return click.get_current_context().find_object(World) or ONE_PROCESS

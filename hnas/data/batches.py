@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import torch
 
-from hnas.data.on_disk import Stored
+from hnas.data.on_disk import OnDisk
 from hnas.errors import InputError
 
 
@@ -37,10 +37,10 @@ def batches(n: int, batch: int, *, seed: int, epoch: int, repeats: int = 1) -> l
     return list(order[: steps(n, batch) * size].view(-1, size))
 
 
-def fetch(pixels: torch.Tensor | Stored, order: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
+def fetch(pixels: torch.Tensor | OnDisk, order: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
     """The pixels of each index (B,) of `order` in turn, on their device; of stored ones the next
     are read while one is used."""
-    if isinstance(pixels, Stored):
+    if isinstance(pixels, OnDisk):
         yield from pixels.fetch(order)
         return
     for index in order:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from hnas.data.on_disk import Stored
+from hnas.data.on_disk import OnDisk
 from hnas.errors import InputError
 
 CHANNELS = (1, 3)
@@ -23,7 +23,7 @@ LUMA = (19595, 38470, 7471)
 class Images:
     """Labelled images. Raises InputError where pixels and labels do not belong together."""
 
-    pixels: torch.Tensor | Stored
+    pixels: torch.Tensor | OnDisk
     """uint8 (n, C, H, W), 0 to 255: in memory, or in files."""
     labels: torch.Tensor
     """int64 (n,), an index into the source's classes."""
@@ -47,13 +47,13 @@ class Images:
     def take(self, index: torch.Tensor) -> Images:
         """The images of an int64 index (k,), in its order; stored ones stay in their files."""
         index = index.to(self.labels.device)
-        stored = isinstance(self.pixels, Stored)
+        stored = isinstance(self.pixels, OnDisk)
         pixels = self.pixels.take(index) if stored else self.pixels[index]
         return Images(pixels=pixels, labels=self.labels[index])
 
     def tensor(self) -> torch.Tensor:
-        """All pixels in memory: uint8 (n, C, H, W). Stored ones are read."""
-        if isinstance(self.pixels, Stored):
+        """All pixels in memory: uint8 (n, C, H, W). Images on disk are read."""
+        if isinstance(self.pixels, OnDisk):
             return self.pixels[torch.arange(len(self))]
         return self.pixels
 

@@ -30,7 +30,7 @@ Rows = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Stored:
+class OnDisk:
     """Pixels (n, C, H, W) in files; what a uint8 tensor answers about itself, it does too."""
 
     files: tuple[Path, ...]
@@ -63,11 +63,11 @@ class Stored:
         file that cannot be read."""
         return next(self.fetch([index]))
 
-    def take(self, index: torch.Tensor) -> Stored:
+    def take(self, index: torch.Tensor) -> OnDisk:
         """The images of an index, in its order; nothing is read."""
         return replace(self, rows=self.rows[index.cpu().numpy()])
 
-    def to(self, device: torch.device | str) -> Stored:
+    def to(self, device: torch.device | str) -> OnDisk:
         """The same, brought to another device; nothing is read."""
         return replace(self, device=torch.device(device))
 

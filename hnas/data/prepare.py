@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from hnas.data.images import Images, Source
-from hnas.data.on_disk import Stored
+from hnas.data.on_disk import OnDisk
 from hnas.data.sources.load import load
 from hnas.data.split import Split, split
 from hnas.errors import MismatchError
@@ -97,13 +97,13 @@ def test_images(
     )
 
 
-def statistics(pixels: torch.Tensor | Stored) -> tuple[torch.Tensor, torch.Tensor]:
+def statistics(pixels: torch.Tensor | OnDisk) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and standard deviation of every channel, in units of 0 to 1: two float32 (C,).
 
     From whole numbers, hence exact and the same whatever the thread count. A channel of one value
     gets the deviation 1, so that it can be divided by.
     """
-    count, sums, squares = pixels.moments() if isinstance(pixels, Stored) else moments(pixels)
+    count, sums, squares = pixels.moments() if isinstance(pixels, OnDisk) else moments(pixels)
     means, stds = [], []
     for total, square in zip(sums, squares, strict=True):
         means.append(total / (255 * count))
@@ -113,7 +113,7 @@ def statistics(pixels: torch.Tensor | Stored) -> tuple[torch.Tensor, torch.Tenso
 
 
 def moments(pixels: torch.Tensor) -> tuple[int, list[int], list[int]]:
-    """As `Stored.moments`, of uint8 (n, C, H, W): from counts of the 256 values."""
+    """As `OnDisk.moments`, of uint8 (n, C, H, W): from counts of the 256 values."""
     values = torch.arange(256)
     counts = [torch.bincount(c.flatten(), minlength=256).cpu() for c in pixels.unbind(dim=1)]
     sums = [int((count * values).sum()) for count in counts]

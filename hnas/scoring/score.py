@@ -2,8 +2,8 @@
 
 A population is scored as a tree: neighbours that agree on blocks 1..i share the activations after
 block i, and the statistics measured there, exactly. Memory: images x T x d numbers for each place
-where a later architecture branches off, at most M + 1; where that is not to be had, `Room` says
-what is done without.
+where a later architecture branches off, at most M + 1. `MemoryBudget` says what scoring does without
+if memory runs out.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from hnas.data import Data, Images, fetch, normalise
 from hnas.device import autocast, is_out_of_memory
 from hnas.network.supernet import Statistics, Supernet
 from hnas.scoring.record import Score
-from hnas.scoring.sharing import Room, _Tree, branches
+from hnas.scoring.sharing import MemoryBudget, _Tree, branches
 from hnas.settings import ScoreRules
 
 
@@ -49,7 +49,7 @@ def scores(
     archs: Sequence[Arch],
     data: Data,
     rules: ScoreRules,
-    room: Room | None = None,
+    memory: MemoryBudget | None = None,
 ) -> Iterator[Score]:
     """The score of each architecture, in the order given; sorted by `Arch.key` they share most.
 
@@ -61,7 +61,7 @@ def scores(
     for arch in archs:
         net.check(arch)
     net.eval()
-    room = room or Room(batch=rules.batch)
+    memory = memory or MemoryBudget(batch=rules.batch)
     pixels, held_out = select(data, rules)
     tree: _Tree | None = None
     for arch, keep in zip(archs, branches(archs), strict=True):
@@ -69,15 +69,15 @@ def scores(
         logits = None
         while logits is None:
             try:
-                if tree is None or not room.shares:
-                    tree = _Tree(net, data, pixels, held_out.tensor(), room)
+                if tree is None or not memory.shares:
+                    tree = _Tree(net, data, pixels, held_out.tensor(), memory)
                 logits = tree.logits(arch, keep)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
             if logits is None:  # here, where the error no longer holds what is to be freed
                 tree = None
-                room.shrink()
+                memory.shrink()
         yield _score(logits, held_out.labels, began)
 
 

@@ -17,7 +17,7 @@ from hnas.network.supernet import Norm, Statistics, Supernet
 
 
 @dataclass(kw_only=True)
-class Room:
+class MemoryBudget:
     """How much memory scoring takes: less from the moment that it has run out.
 
     One object for all calls of `scores` by one study, so that it runs out once.
@@ -58,11 +58,11 @@ class _Tree:
     """
 
     def __init__(
-        self, net: Supernet, data: Data, pixels: Tensor, held_out: Tensor, room: Room
+        self, net: Supernet, data: Data, pixels: Tensor, held_out: Tensor, memory: MemoryBudget
     ) -> None:
-        self.net, self.data, self.shares = net, data, room.shares
+        self.net, self.data, self.shares = net, data, memory.shares
         self.statistics: list[Statistics] = []
-        self.pixels, self.chunks = pixels, held_out.split(room.batch)
+        self.pixels, self.chunks = pixels, held_out.split(memory.batch)
         self.recalibration: dict[int, Tensor] = {}
         self.held_out: list[dict[int, Tensor]] = [{} for _ in self.chunks]
 

@@ -25,7 +25,7 @@ from hnas.device import autocast, fits_memory, seeded
 from hnas.errors import StateError
 from hnas.settings import AugmentRules, TrainingRules
 from hnas.training import checkpoint, micro_batches
-from hnas.training.processes import ALONE, World
+from hnas.training.processes import ONE_PROCESS, World
 from hnas.training.trainer import Trainer, _resume, _share, learning_rate
 
 Losses = Callable[[Tensor, Tensor, int], Iterator[Tensor]]
@@ -67,7 +67,7 @@ def train(
     distil: Distil | None = None,
     path: Path | None = None,
     identity: Mapping[str, Any] | None = None,
-    world: World = ALONE,
+    world: World = ONE_PROCESS,
     job: Mapping[str, Any] | None = None,
     every: float = 5.0,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
@@ -118,7 +118,7 @@ def train(
 
     saved = time.monotonic()
     trains = trainer.epoch < rules.epochs
-    with world.together(device, job) if trains else nullcontext():
+    with world.process_group(device, job) if trains else nullcontext():
         if trains:
             _share(trainer, world, device)
         while trainer.epoch < rules.epochs:

@@ -39,7 +39,7 @@ LEAVING = 30.0
 """Seconds that a process which cannot go on waits for the first one to end all."""
 
 
-class Lost(StateError):
+class ProcessLost(StateError):
     """Another of the processes is gone."""
 
 
@@ -69,7 +69,7 @@ class World:
         return range(self.rank * count // self.size, (self.rank + 1) * count // self.size)
 
     @contextmanager
-    def together(
+    def process_group(
         self, device: torch.device, job: Mapping[str, Any] | None = None
     ) -> Iterator[None]:
         """Within it the processes can exchange tensors of `device`.
@@ -123,7 +123,7 @@ class World:
             parts = parts[::2]
         values.copy_(parts[0])
 
-    def spread(self, tensors: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    def broadcast(self, tensors: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
         """The first process's `tensors`, on CPU, in every process."""
         if self._store is None:
             return dict(tensors)
@@ -154,7 +154,7 @@ class World:
 
     def tell(self, error: Exception) -> None:
         """Says why this process cannot go on, where no other has said so before."""
-        if self._store is None or self.rank == 0 or isinstance(error, Lost):
+        if self._store is None or self.rank == 0 or isinstance(error, ProcessLost):
             return
         text = str(error) if isinstance(error, HnasError) else traceback.format_exc()
         self._store.compare_set("fault", "", f"process {self.rank} of {self.size}: {text}")
@@ -163,7 +163,7 @@ class World:
         """The end of a process that is not the first and cannot go on. The first one shows why, and
         ends this one; only where it is gone or stuck, this one does both."""
         self.tell(error)
-        if isinstance(error, Lost):
+        if isinstance(error, ProcessLost):
             time.sleep(LEAVING / 10)
         else:
             time.sleep(LEAVING)
@@ -210,13 +210,13 @@ class World:
             with suppress(RuntimeError):  # the store may be gone too
                 self._check()
             reason = re.sub(r"^\[\S+\] ", "", str(error).split(". ")[0]) or "no reason is given"
-            raise Lost(
+            raise ProcessLost(
                 f"another of the {self.size} processes that train together is gone ({reason}). "
                 "The last checkpoint is kept, and the same command goes on from there"
             ) from None
 
 
-ALONE = World()
+ONE_PROCESS = World()
 
 
 def connect() -> World:

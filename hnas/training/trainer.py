@@ -113,7 +113,7 @@ def _share(trainer: Trainer, world: World, device: torch.device) -> None:
     """Gives every process the first one's state, and the epoch that it stands at."""
     if world.size > 1:
         mine = {**trainer.state(), "epoch": torch.tensor(trainer.epoch)}
-        tensors = world.spread(mine, device)
+        tensors = world.broadcast(mine, device)
         trainer.epoch = int(tensors.pop("epoch"))
         if world.rank:
             trainer.restore(tensors)

@@ -22,14 +22,14 @@ N = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Means:
-    """What a kind of device affords."""
+class DeviceLimits:
+    """The most that a search on a kind of device takes."""
 
     side: int
     """Most pixels a side of an image."""
     grid: int
     """Most patches a side."""
-    limit: int
+    images: int
     """Most training images; 0 takes all."""
     scored: int
     """Most held-out images that an architecture is scored on; 0 takes all."""
@@ -42,11 +42,11 @@ class Means:
     population: int
 
 
-MEANS = {
-    "cpu": Means(
+LIMITS = {
+    "cpu": DeviceLimits(
         side=64,
         grid=8,
-        limit=10_000,
+        images=10_000,
         scored=1_000,
         width=96,
         blocks=6,
@@ -54,10 +54,10 @@ MEANS = {
         trials=200,
         population=20,
     ),
-    "cuda": Means(
+    "cuda": DeviceLimits(
         side=224,
         grid=14,
-        limit=0,
+        images=0,
         scored=0,
         width=192,
         blocks=12,
@@ -87,16 +87,16 @@ class Proposal:
 
 
 def propose(survey: Survey, source: str, *, device: str, flops: int | None = None) -> Proposal:
-    """A plan for the images of `source` on a kind of device (a key of MEANS).
+    """A plan for the images of `source` on a kind of device (a key of LIMITS).
 
     With `flops` the all-global network's multiply-accumulates are about as many.
     Raises BudgetError where nothing fits `flops`.
     """
-    means = MEANS[device]
-    data = DataRules(source=source, limit=means.limit if survey.images > means.limit else 0)
+    limits = LIMITS[device]
+    data = DataRules(source=source, limit=limits.images if survey.images > limits.images else 0)
     trained, _ = parts(survey, data)
-    image, patch = grid(survey.side, means, packed=survey.packed)
-    width, blocks = size(trained, survey.classes, means)
+    image, patch = grid(survey.side, limits, packed=survey.packed)
+    width, blocks = size(trained, survey.classes, limits)
     frame = Frame(
         image=image,
         channels=survey.channels,
@@ -113,7 +113,7 @@ def propose(survey: Survey, source: str, *, device: str, flops: int | None = Non
     T = frame.T
     kernel, kernels = kernels_for(T)
     batch = min(128, 2 ** int(math.log2(max(2, trained / 8))))
-    epochs = min(300, max(10, round(means.seen / trained)))
+    epochs = min(300, max(10, round(limits.seen / trained)))
     augment = AugmentRules(shift=max(1, image // 14), flip=survey.channels == 3)
     training = TrainingRules(epochs=epochs, batch=batch, lr=2e-3 if width < 192 else 1e-3)
     plan = Plan(
@@ -123,8 +123,8 @@ def propose(survey: Survey, source: str, *, device: str, flops: int | None = Non
         stage1=Stage1(
             d_k=width,
             K=kernel,
-            trials=means.trials,
-            population=means.population,
+            trials=limits.trials,
+            population=limits.population,
             training=training,
         ),
         stage2=Stage2(
@@ -132,12 +132,12 @@ def propose(survey: Survey, source: str, *, device: str, flops: int | None = Non
             d_z=(2, 4, 6),
             E=(1, 2, 4),
             K=kernels,
-            trials=means.trials,
-            population=means.population,
+            trials=limits.trials,
+            population=limits.population,
             training=training,
         ),
         score=ScoreRules(
-            recalibration=min(ScoreRules().recalibration, trained), held_out=means.scored
+            recalibration=min(ScoreRules().recalibration, trained), held_out=limits.scored
         ),
         search=Search(flops=flops),
         retrain=Retrain(training=training, augment=augment),
@@ -151,16 +151,16 @@ def propose(survey: Survey, source: str, *, device: str, flops: int | None = Non
         ),
         (
             f"data.limit {data.limit or 'none'}",
-            f"a search on {device} takes at most {means.limit:,} images"
-            if means.limit
+            f"a search on {device} takes at most {limits.images:,} images"
+            if limits.images
             else f"a search on {device} takes all images",
         ),
         (
             f"net.image {image}, patch {patch}",
             f"{T} tokens; the images are packed at this size"
             if survey.packed
-            else f"{T} tokens; on {device} at most {means.side} pixels and {means.grid} patches a "
-            "side, never larger than the images are",
+            else f"{T} tokens; on {device} at most {limits.side} pixels and {limits.grid} patches "
+            "a side, never larger than the images are",
         ),
         (
             f"net.d {width}, M {blocks}",
@@ -175,7 +175,7 @@ def propose(survey: Survey, source: str, *, device: str, flops: int | None = Non
         (
             f"epochs {epochs}, batch {batch}",
             f"each training sees about {epochs * trained:,} images; on {device} "
-            f"{means.seen:,} are aimed at, in 10 to 300 epochs",
+            f"{limits.seen:,} are aimed at, in 10 to 300 epochs",
         ),
         (
             f"augment shift {augment.shift}, flip {'yes' if augment.flip else 'no'}",
@@ -193,34 +193,34 @@ def parts(survey: Survey, data: DataRules) -> tuple[int, int]:
     return max(2, round(left) - held_out), held_out
 
 
-def grid(side: int, means: Means, *, packed: bool = False) -> tuple[int, int]:
+def grid(side: int, limits: DeviceLimits, *, packed: bool = False) -> tuple[int, int]:
     """(image, patch) in pixels: no larger than the images are, and as many patches a side as the
     device affords and the image divides into. Images of a pack have the side that they have."""
     if packed:
         return side, next(
-            p for p in range(1, side + 1) if side % p == 0 and side // p <= means.grid
+            p for p in range(1, side + 1) if side % p == 0 and side // p <= limits.grid
         )
-    image = min(side, means.side)
+    image = min(side, limits.side)
     unit = next(
         unit
-        for unit, least in ((means.grid, 8 * means.grid), (8, 32), (4, 12), (2, 2), (1, 1))
+        for unit, least in ((limits.grid, 8 * limits.grid), (8, 32), (4, 12), (2, 2), (1, 1))
         if image >= least
     )
     image -= image % unit
     patch = next(
         patch
         for patch in range(1, image + 1)
-        if image % patch == 0 and image // patch <= means.grid and (patch > 1 or image < 8)
+        if image % patch == 0 and image // patch <= limits.grid and (patch > 1 or image < 8)
     )
     return image, patch
 
 
-def size(trained: int, classes: int, means: Means) -> tuple[int, int]:
+def size(trained: int, classes: int, limits: DeviceLimits) -> tuple[int, int]:
     """(token width, blocks) for so many images to train on; many classes need width to be told
     apart in."""
     width, blocks = next((d, M) for most, d, M in SIZES if trained <= most)
     needed = 48 if classes <= 20 else 96 if classes <= 200 else 192
-    return min(max(width, needed), means.width), min(blocks, means.blocks)
+    return min(max(width, needed), limits.width), min(blocks, limits.blocks)
 
 
 def kernels_for(T: int) -> tuple[int, tuple[int, ...]]:

@@ -12,7 +12,7 @@ from hnas.data import Data
 from hnas.network.supernet import Supernet
 from hnas.scoring.record import Score
 from hnas.scoring.score import scores, select
-from hnas.scoring.sharing import Room
+from hnas.scoring.sharing import MemoryBudget
 from hnas.settings import ScoreRules
 
 
@@ -30,7 +30,7 @@ class SupernetScorer:
         note: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._net, self._data, self._rules = net, data, rules
-        self._room = Room(batch=rules.batch, note=note)
+        self._memory = MemoryBudget(batch=rules.batch, note=note)
         recalibration, held_out = select(data, rules)
         self.fingerprint = {
             "supernet": weights_hash(net.state_dict()),
@@ -40,7 +40,7 @@ class SupernetScorer:
         }
 
     def score(self, archs: Sequence[Arch]) -> Iterator[Score]:
-        return scores(self._net, archs, self._data, self._rules, self._room)
+        return scores(self._net, archs, self._data, self._rules, self._memory)
 
 
 def weights_hash(tensors: Mapping[str, Tensor]) -> str:

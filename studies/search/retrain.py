@@ -25,7 +25,7 @@ from hnas.studies.run.result import Retrained
 from hnas.studies.scoring.supernet_scorer import weights_hash
 from hnas.training.distillation import Teacher, distilled, load_teacher
 from hnas.training.loop import Epoch, train
-from hnas.training.processes import ALONE, World
+from hnas.training.processes import ONE_PROCESS, World
 
 
 def retrain(
@@ -39,7 +39,7 @@ def retrain(
     teacher: Teacher | None = None,
     score: float | None = None,
     repeat: int = 0,
-    world: World = ALONE,
+    world: World = ONE_PROCESS,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     on_refused: Callable[[str], None] = lambda reason: None,
 ) -> tuple[Retrained, Glit]:

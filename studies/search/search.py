@@ -57,7 +57,7 @@ from hnas.studies.trials.record import Record
 from hnas.studies.trials.study import open_study, records
 from hnas.training import micro_batches
 from hnas.training.distillation import Teacher, load_teacher
-from hnas.training.processes import ALONE, World
+from hnas.training.processes import ONE_PROCESS, World
 from hnas.training.supernet import train_supernet
 
 HANDOFF = "handoff"
@@ -77,7 +77,7 @@ class Search:
         watch: Watch | None = None,
         *,
         rescore: bool = False,
-        world: World = ALONE,
+        world: World = ONE_PROCESS,
         lease: float | None = None,
     ) -> None:
         """With `rescore` a study that may not go on (other weights, images or rule of scoring) is

@@ -119,6 +119,6 @@ def main(rank: int, size: int, port: int, folder: Path, *todo: str) -> None:
             for name, (net, losses) in trained(world, folder).items():
                 save_file(net.state_dict(), folder / f"{name}-{world.size}-{world.rank}")
                 (folder / f"{name}-{world.size}-{world.rank}.json").write_text(json.dumps(losses))
-    with world.together(torch.device("cpu")):  # until all have written
+    with world.process_group(torch.device("cpu")):  # until all have written
         pass
     world.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from hnas.data.images import CHANNELS, Images, Source, fit
-from hnas.data.on_disk import Stored
+from hnas.data.on_disk import OnDisk
 from hnas.data.sources import cifar, folders, functions, idx, pack
 from hnas.errors import InputError
 from hnas.settings import CODE
@@ -37,7 +37,7 @@ def load(
     found = read(source, root, image=image, channels=channels, skip_bad=skip_bad)
 
     def fitted(images: Images) -> Images:
-        if isinstance(images.pixels, Stored):
+        if isinstance(images.pixels, OnDisk):
             _check_packed(found.name, images.pixels, image=image, channels=channels)
             return images
         pixels = fit(images.pixels.cpu(), image=image, channels=channels)
@@ -52,7 +52,7 @@ def load(
     )
 
 
-def _check_packed(name: str, pixels: Stored, *, image: int, channels: int) -> None:
+def _check_packed(name: str, pixels: OnDisk, *, image: int, channels: int) -> None:
     found, asked = pixels.image, (channels, image, image)
     if found != asked:
         raise InputError(

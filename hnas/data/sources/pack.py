@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from hnas.data.images import CHANNELS, Images, Source
-from hnas.data.on_disk import Rows, Stored
+from hnas.data.on_disk import OnDisk, Rows
 from hnas.errors import StateError
 
 FORMAT = "hnas pack 1"
@@ -150,7 +150,7 @@ class Pack:
         labels, sums, squares = (
             np.concatenate([getattr(shard, name) for shard in shards]) for name in ARRAYS
         )
-        pixels = Stored(
+        pixels = OnDisk(
             files=tuple(self.folder / f"{shard_name(part, i)}.u8" for i in range(len(shards))),
             starts=np.cumsum([0, *counts]),
             image=(self.index.channels, self.index.image, self.index.image),

@@ -39,7 +39,7 @@ SHORT = ("--stage", 1, "--trials", 2, "--device", "cpu")
 def test_a_plan_is_shown_with_what_it_takes_and_begun(
     photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hnas.studies.plan.proposal.MEANS", _quick())
+    monkeypatch.setattr("hnas.studies.plan.proposal.LIMITS", _quick())
     read: list[Path] = []
     decode = folders.decode
     monkeypatch.setattr(folders, "decode", lambda p, **how: read.append(p) or decode(p, **how))
@@ -77,7 +77,7 @@ def test_a_plan_is_shown_with_what_it_takes_and_begun(
 def test_init_writes_what_search_would_begin_with(
     photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hnas.studies.plan.proposal.MEANS", _quick())
+    monkeypatch.setattr("hnas.studies.plan.proposal.LIMITS", _quick())
     result = invoke("init", "--data", "photos", "--device", "cpu", "mine.toml")
     assert (result.exit_code, result.stdout) == (0, "Wrote mine.toml, proposed for photos.\n")
     assert invoke("search", "--data", "photos", *SHORT).exit_code == 0
@@ -89,9 +89,9 @@ def test_init_writes_what_search_would_begin_with(
 def _quick() -> object:
     from dataclasses import replace
 
-    from hnas.studies.plan.proposal import MEANS
+    from hnas.studies.plan.proposal import LIMITS
 
-    return {"cpu": replace(MEANS["cpu"], seen=200)}
+    return {"cpu": replace(LIMITS["cpu"], seen=200)}
 
 
 @pytest.mark.parametrize(

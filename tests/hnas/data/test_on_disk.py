@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hnas.data import Images, fetch
-from hnas.data.on_disk import AHEAD, Stored
+from hnas.data.on_disk import AHEAD, OnDisk
 from hnas.data.prepare import statistics
 from hnas.errors import StateError
 
@@ -25,13 +25,13 @@ def pixels() -> torch.Tensor:
     return torch.randint(256, (sum(COUNTS), *SHAPE), dtype=torch.uint8, generator=generator)
 
 
-def store(folder: Path, pixels: torch.Tensor) -> Stored:
+def store(folder: Path, pixels: torch.Tensor) -> OnDisk:
     files = []
     for i, part in enumerate(pixels.split(COUNTS)):
         files.append(folder / f"{i}.u8")
         files[-1].write_bytes(part.numpy().tobytes())
     values = pixels.flatten(2).numpy().astype(np.int64)
-    return Stored(
+    return OnDisk(
         files=tuple(files),
         starts=np.cumsum([0, *COUNTS]),
         image=SHAPE,
@@ -43,7 +43,7 @@ def store(folder: Path, pixels: torch.Tensor) -> Stored:
 
 
 @pytest.fixture(scope="module")
-def stored(pixels: torch.Tensor, tmp_path_factory: pytest.TempPathFactory) -> Stored:
+def stored(pixels: torch.Tensor, tmp_path_factory: pytest.TempPathFactory) -> OnDisk:
     return store(tmp_path_factory.mktemp("stored"), pixels)
 
 
@@ -52,14 +52,14 @@ indices = st.lists(st.integers(0, sum(COUNTS) - 1), min_size=1, max_size=40)
 
 @given(indices)
 def test_any_index_gives_what_a_tensor_gives(
-    stored: Stored, pixels: torch.Tensor, index: list[int]
+    stored: OnDisk, pixels: torch.Tensor, index: list[int]
 ) -> None:
     assert torch.equal(stored[torch.tensor(index)], pixels[torch.tensor(index)])
 
 
 @given(indices, st.data())
 def test_a_part_of_a_part(
-    stored: Stored, pixels: torch.Tensor, index: list[int], data: st.DataObject
+    stored: OnDisk, pixels: torch.Tensor, index: list[int], data: st.DataObject
 ) -> None:
     inner = data.draw(st.lists(st.integers(0, len(index) - 1), min_size=1, max_size=9))
     part, expected = stored.take(torch.tensor(index)), pixels[torch.tensor(index)]
@@ -70,17 +70,17 @@ def test_a_part_of_a_part(
 
 
 def test_batches_come_in_their_order_and_some_ahead(
-    stored: Stored, pixels: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+    stored: OnDisk, pixels: torch.Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order = [torch.randperm(len(pixels))[:6] for _ in range(7)]
     asked: list[int] = []
-    begin = Stored._begin
+    begin = OnDisk._begin
 
     def begun(*args: object) -> object:
         asked.append(len(asked))
         return begin(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Stored, "_begin", begun)
+    monkeypatch.setattr(OnDisk, "_begin", begun)
     for i, (batch, index) in enumerate(zip(fetch(stored, order), order, strict=True)):
         assert torch.equal(batch, pixels[index])
         assert len(asked) == min(i + 1 + AHEAD, len(order))
@@ -91,7 +91,7 @@ def test_images_are_taken_without_reading_and_read_when_asked(
 ) -> None:
     images = Images(pixels=store(tmp_path, pixels), labels=torch.arange(len(pixels)))
     taken = images.take(torch.tensor([9, 2, 2])).to("cpu")
-    assert isinstance(taken.pixels, Stored) and taken.labels.tolist() == [9, 2, 2]
+    assert isinstance(taken.pixels, OnDisk) and taken.labels.tolist() == [9, 2, 2]
     assert torch.equal(taken.tensor(), pixels[[9, 2, 2]])
     assert taken.fingerprint == Images(pixels=taken.tensor(), labels=taken.labels).fingerprint
 

@@ -14,7 +14,7 @@ from hnas.data import Data, Images, normalise
 from hnas.errors import InputError, StateError
 from hnas.network.supernet import Supernet
 from hnas.scoring.score import evaluate, recalibrate, scores, select
-from hnas.scoring.sharing import Room
+from hnas.scoring.sharing import MemoryBudget
 from hnas.settings import ScoreRules
 
 FRAME = Frame(image=8, channels=1, patch=4, classes=3, d=12, M=4, N=3)
@@ -181,13 +181,13 @@ def test_where_memory_runs_out_the_batch_is_halved_once_for_all(error):
     expected = list(scores(net, population, d, rules))
     little_memory(net, 7, error)
     notes = []
-    room = Room(batch=rules.batch, note=notes.append)
+    memory = MemoryBudget(batch=rules.batch, note=notes.append)
     for part in (population[:4], population[4:]):  # as the generations of one study
-        for arch, score in zip(part, scores(net, part, d, rules, room), strict=True):
+        for arch, score in zip(part, scores(net, part, d, rules, memory), strict=True):
             it = expected[population.index(arch)]
             assert (score.accuracy, score.images) == (it.accuracy, it.images)
             assert score.loss == pytest.approx(it.loss, rel=1e-6)
-    assert room.batch == 6
+    assert memory.batch == 6
     assert len(notes) == 3 and "without keeping what architectures share" in notes[0]
     assert "it goes on with 6 held-out images at a time" in notes[2]
 
@@ -196,8 +196,8 @@ def test_without_what_they_share_the_scores_are_the_same_to_the_bit():
     net, d = supernet(), data()
     population = archs(net, 6)
     expected = [(s.accuracy, s.loss) for s in scores(net, population, d, RULES)]
-    room = Room(batch=RULES.batch, shares=False)
-    found = [(s.accuracy, s.loss) for s in scores(net, population, d, RULES, room)]
+    memory = MemoryBudget(batch=RULES.batch, shares=False)
+    found = [(s.accuracy, s.loss) for s in scores(net, population, d, RULES, memory)]
     assert found == expected
 
 
@@ -214,9 +214,9 @@ def test_what_is_shared_is_let_go_before_the_batch_is_halved():
 
     net.blocks[3].register_forward_pre_hook(refuse)
     notes = []
-    room = Room(batch=RULES.batch, note=notes.append)
-    assert [s.loss for s in scores(net, population, d, RULES, room)] == expected
-    assert (room.shares, room.batch, len(notes)) == (False, RULES.batch, 1)
+    memory = MemoryBudget(batch=RULES.batch, note=notes.append)
+    assert [s.loss for s in scores(net, population, d, RULES, memory)] == expected
+    assert (memory.shares, memory.batch, len(notes)) == (False, RULES.batch, 1)
 
 
 def test_a_recalibration_batch_that_does_not_fit_says_what_to_lower():
@@ -232,7 +232,7 @@ def test_a_recalibration_batch_that_does_not_fit_says_what_to_lower():
 
 def test_one_image_that_does_not_fit_is_an_error():
     net, d, rules = supernet(), data(), ScoreRules(recalibration=2, batch=2)
-    room = Room(batch=1, shares=False)
+    memory = MemoryBudget(batch=1, shares=False)
     fails = torch.OutOfMemoryError("CUDA out of memory")
 
     def refuse(module: nn.Module, args: tuple) -> None:
@@ -241,7 +241,7 @@ def test_one_image_that_does_not_fit_is_an_error():
 
     net.blocks[0].register_forward_pre_hook(refuse)
     with pytest.raises(StateError, match="with one held-out image at a time: use a device with"):
-        next(scores(net, archs(net, 1), d, rules, room))
+        next(scores(net, archs(net, 1), d, rules, memory))
 
 
 def test_another_error_is_not_taken_for_it():

@@ -22,7 +22,7 @@ from hnas.data import prepare
 from hnas.errors import InputError, StateError
 from hnas.settings import DataRules
 from hnas.training.loop import train
-from hnas.training.processes import ALONE, World
+from hnas.training.processes import ONE_PROCESS, World
 
 NAMES = ("plain", "everything", "uneven", "supernet uniform", "supernet sandwich", "resumed")
 TOLERANCE = {"rtol": 0.0, "atol": 2e-4}
@@ -85,7 +85,7 @@ def one(made: dict[int, Path]) -> dict[str, tuple[dict[str, torch.Tensor], list[
     """The same, trained by this process."""
     return {
         name: ({k: v.clone() for k, v in net.state_dict().items()}, losses)
-        for name, (net, losses) in trained(ALONE, made[1]).items()
+        for name, (net, losses) in trained(ONE_PROCESS, made[1]).items()
     }
 
 
@@ -149,7 +149,7 @@ def test_what_a_process_tells_the_first_one_shows():
     other.tell(InputError("and then something that comes of it"))
     with (
         pytest.raises(StateError, match=r"^process 1 of 2: there is no folder of images$"),
-        first.together(torch.device("cpu")),
+        first.process_group(torch.device("cpu")),
     ):
         pass
 
@@ -162,7 +162,7 @@ def test_a_defect_is_told_with_its_traceback():
         other.tell(error)
     with (
         pytest.raises(StateError, match=r"(?s)^process 1 of 2: Traceback .*ZeroDivisionError"),
-        first.together(torch.device("cpu")),
+        first.process_group(torch.device("cpu")),
     ):
         pass
 
@@ -173,7 +173,7 @@ def test_jobs_come_in_the_order_they_were_asked_for():
         first.ask({"task": "count", "number": number})
     jobs = other.jobs()
     assert [next(jobs)["number"] for _ in range(3)] == [0, 1, 2]
-    ALONE.ask({"task": "nobody is there"})
+    ONE_PROCESS.ask({"task": "nobody is there"})
 
 
 def test_more_processes_than_micro_batches_are_refused():

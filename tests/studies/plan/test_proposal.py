@@ -13,7 +13,7 @@ from hnas.cost.flops import cost
 from hnas.data import Survey, split
 from hnas.errors import BudgetError
 from hnas.settings import DataRules
-from hnas.studies.plan.proposal import MEANS, grid, kernels_for, parts, propose, size
+from hnas.studies.plan.proposal import LIMITS, grid, kernels_for, parts, propose, size
 from hnas.studies.plan.toml import from_toml, load_preset
 
 PHOTOS = Survey(images=3000, fewest=200, classes=5, side=224, channels=3, own_test=False)
@@ -34,20 +34,20 @@ def surveys(draw: st.DrawFn) -> Survey:
     )
 
 
-@given(surveys(), st.sampled_from(sorted(MEANS)))
+@given(surveys(), st.sampled_from(sorted(LIMITS)))
 def test_every_survey_gives_a_plan_that_holds(survey: Survey, device: str) -> None:
     proposal = propose(survey, "photos", device=device)
     plan, net = proposal.plan, proposal.plan.net
     assert (net.classes, net.channels) == (survey.classes, survey.channels)
     assert net.image == survey.side or (net.image < survey.side and not survey.packed)
-    assert net.image // net.patch <= MEANS[device].grid
+    assert net.image // net.patch <= LIMITS[device].grid
     assert plan.stage1.K <= net.T and max(plan.stage2.K) <= max(net.T, 45)
     assert plan.stage1.training.batch <= max(2, parts(survey, plan.data)[0])
     assert plan.budget() == cost(net, net.all_global()).macs
     assert propose(survey, "photos", device=device) == proposal
 
 
-@given(surveys(), st.sampled_from(sorted(MEANS)))
+@given(surveys(), st.sampled_from(sorted(LIMITS)))
 def test_it_is_written_as_a_plan_with_its_reasons(survey: Survey, device: str) -> None:
     proposal = propose(survey, "photos", device=device)
     text = proposal.toml()
@@ -57,7 +57,7 @@ def test_it_is_written_as_a_plan_with_its_reasons(survey: Survey, device: str) -
     assert f"{survey.images:,} training images of {survey.classes} classes" in comments[0]
 
 
-@given(st.integers(2_000_000, 2_000_000_000), st.sampled_from(sorted(MEANS)))
+@given(st.integers(2_000_000, 2_000_000_000), st.sampled_from(sorted(LIMITS)))
 def test_a_budget_decides_on_the_width(flops: int, device: str) -> None:
     plan = propose(PHOTOS, "photos", device=device, flops=flops).plan
     assert plan.budget() == flops
@@ -99,7 +99,7 @@ def test_the_presets_frames_are_what_the_rules_say(name: str) -> None:
     ],
 )
 def test_image_and_patch(side: int, cpu: tuple[int, int], cuda: tuple[int, int]) -> None:
-    assert (grid(side, MEANS["cpu"]), grid(side, MEANS["cuda"])) == (cpu, cuda)
+    assert (grid(side, LIMITS["cpu"]), grid(side, LIMITS["cuda"])) == (cpu, cuda)
 
 
 @pytest.mark.parametrize(
@@ -113,8 +113,8 @@ def test_image_and_patch(side: int, cpu: tuple[int, int], cuda: tuple[int, int])
     ],
 )
 def test_width_and_blocks_on_a_gpu(trained: int, classes: int, expected: tuple[int, int]) -> None:
-    assert size(trained, classes, MEANS["cuda"]) == expected
-    cpu = size(trained, classes, MEANS["cpu"])
+    assert size(trained, classes, LIMITS["cuda"]) == expected
+    cpu = size(trained, classes, LIMITS["cpu"])
     assert cpu == (min(expected[0], 96), 6)
 
 
