@@ -2,8 +2,8 @@
 
 A population is scored as a tree: neighbours that agree on blocks 1..i share the activations after
 block i, and the statistics measured there, exactly. Memory: images x T x d numbers for each place
-where a later architecture branches off, at most M + 1. `MemoryBudget` says what scoring does without
-if memory runs out.
+where a later architecture branches off, at most M + 1. If memory runs out, `MemoryBudget` says what
+scoring does without.
 """
 
 from __future__ import annotations
