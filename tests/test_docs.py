@@ -1,30 +1,23 @@
-"""What the documents point at is there."""
+"""The documents: what they point at is there."""
 
 from __future__ import annotations
 
+import pkgutil
 import re
 from pathlib import Path
 
 import pytest
+from support.rooms import draw, read
 
 from hnas import __version__
 from hnas.cli.main import COMMANDS
 
-DOCUMENTS = (
-    *("README.md", "CONTRIBUTING.md", "CHANGELOG.md"),
-    *(
-        "docs/api.md",
-        "docs/export.md",
-        "docs/imagenet.md",
-        "docs/latency.md",
-        "docs/tutorial.md",
-        "docs/paper.md",
-        "docs/performance.md",
-        "docs/ranking.md",
-        "docs/reliability.md",
-        "docs/scale-out.md",
-    ),
-)
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = sorted(str(p.relative_to(ROOT)) for p in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))
+
+
+def test_there_are_documents() -> None:
+    assert {"README.md", "docs/index.md"} < set(DOCUMENTS)
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -35,7 +28,7 @@ def test_links_lead_to_files(root: Path, name: str) -> None:
     assert [link for link in local if not (document.parent / link).exists()] == []
 
 
-@pytest.mark.parametrize("name", DOCUMENTS)
+@pytest.mark.parametrize("name", [name for name in DOCUMENTS if name != "docs/cli.md"])
 def test_commands_exist(root: Path, name: str) -> None:
     text = (root / name).read_text("utf-8")
     code = "\n".join(re.findall(r"```.*?```|`[^`\n]+`", text, re.DOTALL))
@@ -45,17 +38,42 @@ def test_commands_exist(root: Path, name: str) -> None:
     assert [(tool, word) for tool, word in shell if word not in known[tool]] == []
 
 
-def test_the_readme_names_every_command(root: Path) -> None:
-    text = (root / "README.md").read_text("utf-8")
+def test_a_page_names_every_command(root: Path) -> None:
+    text = (root / "docs/using.md").read_text("utf-8")
     assert {name for name in COMMANDS if f"`hnas {name}" not in text} == set()
 
 
-def test_files_that_contributing_names_are_there(root: Path) -> None:
-    """By their path, or as the table does by their name within `tests`."""
-    text = (root / "CONTRIBUTING.md").read_text("utf-8")
-    named = re.findall(r"`([\w./]+\.(?:py|md|toml|txt))`", text)
-    missing = [n for n in named if not (root / n).exists() and not list(root.glob(f"tests/**/{n}"))]
-    assert len(named) > 20 and missing == []
+def test_the_index_names_every_page(root: Path) -> None:
+    text = (root / "docs/index.md").read_text("utf-8")
+    pages = {path.name for path in root.glob("docs/*.md")} - {"index.md"}
+    assert {page for page in pages if f"]({page})" not in text} == set()
+
+
+def test_the_picture_of_the_rooms_is_up_to_date(root: Path) -> None:
+    floors = read((root / "docs/architecture.md").read_text("utf-8"))
+    drawn = (root / "docs/rooms.svg").read_text("utf-8")
+    assert len(floors) == 3
+    assert drawn == draw(floors), "draw it again: python tests/support/rooms.py"
+
+
+@pytest.mark.parametrize("name", [name for name in DOCUMENTS if name != "CHANGELOG.md"])
+def test_code_that_is_named_is_there(root: Path, name: str) -> None:
+    """Files by their path, or by their name within `tests` as in the table of CONTRIBUTING."""
+    text = (root / name).read_text("utf-8")
+    files = re.findall(r"`((?:hnas|studies|cli|tests|benchmarks|docs)/[\w./]+\.\w+)`", text)
+    tests = re.findall(r"`(test_\w+\.py)`", text)
+    missing = [file for file in files if not (root / file).exists()]
+    missing += [file for file in tests if not list(root.glob(f"tests/**/{file}"))]
+    missing += [at for at in re.findall(r"`(hnas(?:\.[a-z_]\w*)+)`", text) if find(at) is None]
+    assert missing == []
+
+
+def find(name: str) -> object | None:
+    """What a dotted name leads to: a module, or what a module holds."""
+    try:
+        return pkgutil.resolve_name(name)
+    except (ImportError, AttributeError):
+        return None
 
 
 def test_the_citation_is_of_this_version(root: Path) -> None:
