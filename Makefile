@@ -31,7 +31,7 @@ bench: $(VENV)/.hnas-dev  ## how fast it is, in benchmarks/results; see docs/per
 	$(BIN)/python -m benchmarks.profile_search --json benchmarks/results/profile_search.json
 
 faults: $(VENV)/.hnas-dev  ## kills and other faults in real searches: docs/reliability.md
-	$(BIN)/python -m faults
+	$(BIN)/python -m tests.faults
 	$(BIN)/pytest tests/studies/trials/test_patience.py tests/hnas/data/sources/test_folders.py tests/cli/commands/test_secrets.py
 
 gpu-bench: $(VENV)/.hnas-dev  ## the same of a GPU, in under ten minutes: benchmarks/results/gpu.json

@@ -38,8 +38,7 @@ from hnas.studies.search.stage import SearchRules, run_stage
 from hnas.studies.trials.database import close_storage, open_storage
 from hnas.studies.trials.queue import Call, announce, dismiss
 from hnas.studies.trials.study import open_study
-
-sys.path.append(str(Path(__file__).parents[1] / "tests"))
+from tests.support.postgres import new_database, served
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=12, N=3)
 SPACES = {
@@ -176,8 +175,6 @@ def values(found: Sequence[Any]) -> list[Any]:
 
 
 def measure(server: Any, quick: bool) -> Iterator[dict[str, Any]]:
-    from support.postgres import new_database
-
     whole = SPACES["12 params"]
     frame = load_preset("digits").net
     real = distribution_space(frame, d_k=frame.d, d_z=4, E=1, K=frame.T // 2 * 2 - 1)
@@ -213,8 +210,6 @@ def main() -> None:
     if options.work:
         work(*options.work)
         return
-    from support.postgres import served
-
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     rows = []
     with served() as server:

@@ -7,10 +7,10 @@ import re
 from pathlib import Path
 
 import pytest
-from support.rooms import draw, read
 
 from hnas import __version__
 from hnas.cli.main import COMMANDS
+from tests.support.rooms import draw, read
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted(str(p.relative_to(ROOT)) for p in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))

@@ -3,10 +3,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from support.postgres import new_database, served
 
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.toml import from_toml
+from tests.support.postgres import new_database, served
 
 TINY = """
 [data]

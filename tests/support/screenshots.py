@@ -1,6 +1,6 @@
 """Takes the pictures of the dashboard in docs/, of a finished run of the digits preset:
 
-    PYTHONHASHSEED=1 python tests/support/screenshots.py runs/digits
+    PYTHONHASHSEED=1 python -m tests.support.screenshots runs/digits
 
 The hash seed settles in which order the dashboard puts its figures.
 """
@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from support.browser import chromium, seen
 
 from hnas.studies.dashboard.annotate import annotate, artifacts
 from hnas.studies.dashboard.server import dashboard
 from hnas.studies.run.folder import open_run
+from tests.support.browser import chromium, seen
 
 DOCS = Path(__file__).parents[2] / "docs"
 SIZE = (1400, 1250)

@@ -15,7 +15,6 @@ from urllib.request import urlopen
 
 import pytest
 from click.testing import CliRunner, Result
-from support.browser import chromium, seen
 
 from hnas.cli.main import hnas
 from hnas.studies.dashboard.annotate import artifacts
@@ -24,6 +23,7 @@ from hnas.studies.run.folder import Run, open_run
 from hnas.studies.trials.database import open_storage
 from hnas.studies.trials.pareto import front
 from hnas.studies.trials.study import open_study, records
+from tests.support.browser import chromium, seen
 
 
 def invoke(*args: object) -> Result:

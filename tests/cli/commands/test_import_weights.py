@@ -8,12 +8,12 @@ import pytest
 import safetensors.torch
 import torch
 from click.testing import CliRunner, Result
-from support.references import Reference, glit_tiny, published
 
 from hnas.architecture.arch import Arch, Block
 from hnas.architecture.space import Frame
 from hnas.cli.main import hnas
 from hnas.exchange.export import load
+from tests.support.references import Reference, glit_tiny, published
 
 FRAME = Frame(image=12, channels=3, patch=4, classes=5, d=12, M=2, N=3, heads=1, activation="gelu")
 ARCH = Arch((Block(G=1, L=2, d_k=12, d_z=4, E=2, K=5), Block(G=0, L=3, d_z=6, E=1, K=3)))

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from support.browser import chromium
 
 from hnas.cli.main import hnas
+from tests.support.browser import chromium
 
 
 def invoke(*args: object) -> Result:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from support.postgres import new_database, served
 
 from hnas.cli.main import hnas
+from tests.support.postgres import new_database, served
 
 SECRET = "s3cr3t-Pa55%21"
 """As it stands in a URL; the server is told "s3cr3t-Pa55!"."""

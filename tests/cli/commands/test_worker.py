@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from support.postgres import new_database, served
 
 from hnas.cli.main import hnas
 from hnas.studies.run.folder import shared_run
 from hnas.studies.trials.database import close_storage, open_storage
 from hnas.studies.trials.record import Record
 from hnas.studies.trials.study import open_study, records
+from tests.support.postgres import new_database, served
 
 
 def invoke(*args: object) -> Result:

@@ -3,10 +3,10 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.generators import spaces_and_archs
 
 from hnas.architecture.arch import Arch, Block
 from hnas.errors import InputError
+from tests.support.generators import spaces_and_archs
 
 
 @given(spaces_and_archs())

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.generators import spaces
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import BlockSpace, Frame, Space, distribution_space, size_space
 from hnas.errors import InputError
 from hnas.persist.record import recorded
+from tests.support.generators import spaces
 
 TINY = Frame(image=224, channels=3, patch=16, classes=1000, d=192, M=12, N=3)
 

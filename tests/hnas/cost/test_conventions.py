@@ -8,8 +8,6 @@ import pytest
 import thop
 import torch
 from hypothesis import given, settings
-from support.generators import spaces_and_archs
-from support.references import glit_tiny, published
 from torch import nn
 
 from hnas.architecture import layout
@@ -21,6 +19,8 @@ from hnas.network.glit import Glit
 from hnas.network.linear import Linear
 from hnas.network.local_head import PatchConv2d, TokenConv1d
 from hnas.network.thop_twin import Textbook
+from tests.support.generators import spaces_and_archs
+from tests.support.references import glit_tiny, published
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.generators import spaces, spaces_and_archs
-from support.references import glit_tiny, published
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -14,6 +12,8 @@ from hnas.architecture.arch import Arch
 from hnas.architecture.space import distribution_space
 from hnas.cost.flops import cheapest, cost, dearest, plain_vit, tables
 from hnas.network.glit import Glit
+from tests.support.generators import spaces, spaces_and_archs
+from tests.support.references import glit_tiny, published
 
 
 def test_glit_tiny_as_released():

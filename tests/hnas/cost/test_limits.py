@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.fake_latency import fake_table
-from support.generators import spaces
-from support.references import published
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame, distribution_space
 from hnas.cost.flops import cheapest, cost, dearest
 from hnas.cost.limits import check_within, flops_limit, latency_limit, sample_within
 from hnas.errors import BudgetError
+from tests.support.fake_latency import fake_table
+from tests.support.generators import spaces
+from tests.support.references import published
 
 
 @settings(deadline=None)

@@ -6,12 +6,12 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.generators import spaces_and_archs
 
 from hnas.architecture.space import LOCALS, Frame, size_space
 from hnas.errors import CheckpointError, InputError
 from hnas.exchange.export import DESCRIBED, Network, load, save, save_onnx, save_pt2
 from hnas.network.glit import Glit
+from tests.support.generators import spaces_and_archs
 
 FRAME = Frame(image=8, channels=1, patch=4, classes=3, d=12, M=2, N=3)
 

@@ -12,14 +12,14 @@ import safetensors.torch
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.generators import frames, spaces_and_archs
-from support.references import Reference, glit_tiny, published
 
 from hnas.architecture.arch import Arch, Block
 from hnas.architecture.space import Frame, distribution_space
 from hnas.errors import InputError
 from hnas.exchange.import_weights import load_glit_release, load_vit, load_weights, read_weights
 from hnas.network.supernet import Supernet, inherit
+from tests.support.generators import frames, spaces_and_archs
+from tests.support.references import Reference, glit_tiny, published
 
 FRAME = Frame(image=12, channels=3, patch=4, classes=5, d=12, M=3, N=3, heads=2, activation="gelu")
 ARCH = Arch(

@@ -12,7 +12,6 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from PIL import Image
-from support.generators import spaces_and_archs
 
 from hnas.architecture.space import Frame, size_space
 from hnas.data import normalise
@@ -21,6 +20,7 @@ from hnas.exchange import standalone
 from hnas.exchange.export import Network, save, save_module
 from hnas.exchange.predict import likeliest, probabilities
 from hnas.network.glit import Glit
+from tests.support.generators import spaces_and_archs
 
 FRAME = Frame(image=8, channels=3, patch=4, classes=3, d=12, M=3, N=3, heads=2)
 

@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.references import attended_by_loops, convolved_by_loops
 from torch import Tensor, nn
 
 from hnas.architecture import layout
@@ -19,6 +18,7 @@ from hnas.architecture.space import LOCALS, Frame
 from hnas.network.block import Block, local
 from hnas.network.glit import Glit
 from hnas.network.local_head import CONVOLUTIONS, DEPTHWISE, depthwise1d, depthwise2d, window
+from tests.support.references import attended_by_loops, convolved_by_loops
 
 SIDES_AND_KERNELS = [(side, K) for side in range(1, 5) for K in range(1, 2 * side, 2)]
 

@@ -5,7 +5,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.generators import archs, frames, kernels, spaces, spaces_and_archs
 
 from hnas.architecture import layout
 from hnas.architecture.arch import Arch, Block
@@ -14,6 +13,7 @@ from hnas.errors import InputError
 from hnas.network.glit import Glit
 from hnas.network.slicing import cut, overlap
 from hnas.network.supernet import Statistics, Supernet, grow, inherit
+from tests.support.generators import archs, frames, kernels, spaces, spaces_and_archs
 
 
 def images(frame: Frame, n: int = 5, seed: int = 0) -> torch.Tensor:

@@ -15,14 +15,14 @@ import pytest
 import torch
 import torch.distributed as dist
 from safetensors.torch import load_file
-from support import together
-from support.together import BROKEN, SHIFT, STOPS_AT, alone, trained
 
 from hnas.data import prepare
 from hnas.errors import InputError, StateError
 from hnas.settings import DataRules
 from hnas.training.loop import train
 from hnas.training.processes import ONE_PROCESS, World
+from tests.support import together
+from tests.support.together import BROKEN, SHIFT, STOPS_AT, alone, trained
 
 NAMES = ("plain", "everything", "uneven", "supernet uniform", "supernet sandwich", "resumed")
 TOLERANCE = {"rtol": 0.0, "atol": 2e-4}
@@ -32,7 +32,7 @@ TOLERANCE = {"rtol": 0.0, "atol": 2e-4}
 def start(folder: Path, size: int, *todo: str) -> list[ForkServerProcess]:
     """The processes of a world, first process first, as a launcher starts them."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["support.together"])
+    context.set_forkserver_preload(["tests.support.together"])
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

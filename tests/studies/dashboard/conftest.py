@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from optuna.storages import RDBStorage
-from support import fake_runs
 
 from hnas.studies.plan.plan import Plan
 from hnas.studies.run.folder import Run, begin_run
@@ -14,6 +13,7 @@ from hnas.studies.search.search import HANDOFF
 from hnas.studies.trials.database import open_storage
 from hnas.studies.trials.pareto import best_by_score
 from hnas.studies.trials.study import open_study, records
+from tests.support import fake_runs
 
 
 def hand_over(run: Run) -> int:

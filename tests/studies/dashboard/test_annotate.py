@@ -15,7 +15,6 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial
 from optuna_dashboard import save_note
 from optuna_dashboard._note import get_note_from_system_attrs
-from support import fake_runs
 
 from hnas.errors import StateError, StorageError
 from hnas.studies.dashboard.annotate import ATTACHED, annotate, artifacts
@@ -27,6 +26,7 @@ from hnas.studies.trials.database import close_storage, open_storage
 from hnas.studies.trials.pareto import front
 from hnas.studies.trials.record import Record
 from hnas.studies.trials.study import open_study, records
+from tests.support import fake_runs
 
 
 @contextmanager

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from optuna.storages import RDBStorage
-from support import fake_runs
 
 from hnas.studies.dashboard.figures import figures, fronts, global_groups, hypervolume_growth
 from hnas.studies.dashboard.read import ShownRun, read_shown
@@ -20,6 +19,7 @@ from hnas.studies.plan.toml import load_preset
 from hnas.studies.run.folder import Run, begin_run
 from hnas.studies.trials.database import open_storage
 from hnas.studies.trials.pareto import front, hypervolume
+from tests.support import fake_runs
 
 
 @pytest.fixture

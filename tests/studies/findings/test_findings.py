@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.generators import archs, spaces
 
 from hnas.architecture.arch import Arch, Block
 from hnas.architecture.space import Frame, Space, distribution_space, size_space
@@ -19,6 +18,7 @@ from hnas.studies.findings.published import published_findings
 from hnas.studies.objective.costs import Costs
 from hnas.studies.run.studies import Searched
 from hnas.studies.trials.record import Record
+from tests.support.generators import archs, spaces
 
 FRAME = Frame(image=8, channels=1, patch=2, classes=10, d=12, M=6, N=3)
 STAGE1 = distribution_space(FRAME, d_k=12, d_z=2, E=1, K=5)

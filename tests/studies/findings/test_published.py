@@ -6,11 +6,11 @@ import re
 from decimal import Decimal
 
 import pytest
-from support.references import GLIT_TINY
 
 from hnas.architecture.arch import Arch
 from hnas.cost.conventions import macs
 from hnas.studies.findings.published import FOUND, Published, published, published_findings
+from tests.support.references import GLIT_TINY
 
 BUILT = [network for network in published() if network.exact]
 

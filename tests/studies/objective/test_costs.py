@@ -6,7 +6,6 @@ import itertools
 
 import numpy as np
 import pytest
-from support.fake_latency import fake_table
 
 from hnas.architecture.arch import Arch
 from hnas.cost.flops import cost
@@ -17,6 +16,7 @@ from hnas.studies.plan.change import override
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.quantities import parse_latency
 from hnas.studies.plan.toml import from_toml, to_toml
+from tests.support.fake_latency import fake_table
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ from collections import Counter
 
 from hypothesis import given
 from hypothesis import strategies as st
-from support.generators import spaces
 
 from hnas.architecture.space import Frame, Space, distribution_space
 from hnas.cost.flops import cheapest, cost, dearest
 from hnas.studies.objective.costs import Costs
 from hnas.studies.proposers.random_search import RANDOM, propose
+from tests.support.generators import spaces
 
 FRAME = Frame(image=8, channels=1, patch=4, classes=10, d=12, M=2, N=3)
 SMALL = distribution_space(FRAME, d_k=12, d_z=4, E=1, K=3)

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.generators import spaces
 
 import hnas.studies.proposers.spos
 from hnas.architecture.arch import Arch
@@ -22,6 +21,7 @@ from hnas.studies.proposers.spos import SPOS, elites, parents_of, propose
 from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.trials.encoding import SIZES
 from hnas.studies.trials.record import Record
+from tests.support.generators import spaces
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=12, N=3)
 BUDGET = cost(FRAME, FRAME.all_global()).macs

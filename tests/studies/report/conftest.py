@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support import fake_runs
 
 from hnas.studies.plan.plan import Plan
 from hnas.studies.report.gather import Report
 from hnas.studies.run.folder import Run, begin_run
+from tests.support import fake_runs
 
 
 @pytest.fixture(scope="session")

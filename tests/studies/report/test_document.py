@@ -6,7 +6,6 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from support import fake_runs
 
 from hnas.studies.figures.glyphs import drawn
 from hnas.studies.plan.change import override
@@ -16,6 +15,7 @@ from hnas.studies.report.document import document
 from hnas.studies.report.gather import Interval, Ranking, Report, answer, gather
 from hnas.studies.report.page import Section
 from hnas.studies.run.folder import Run, begin_run
+from tests.support import fake_runs
 
 
 def sections(report: Report) -> dict[str, Section]:

@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 
 import pytest
-from support import fake_runs
 
 from hnas.errors import StateError
 from hnas.studies.plan.plan import Plan
@@ -16,6 +15,7 @@ from hnas.studies.report.document import _tau
 from hnas.studies.report.gather import Interval, Report, answer, gather, read_ranking
 from hnas.studies.run.folder import Run, begin_run
 from hnas.studies.run.result import read_result
+from tests.support import fake_runs
 
 
 def test_the_answer_has_its_intervals(report: Report) -> None:

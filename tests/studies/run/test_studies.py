@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.fake_runs import search
 
 from hnas.errors import StateError
 from hnas.studies.findings.findings import find
@@ -16,6 +15,7 @@ from hnas.studies.run.studies import read_searched
 from hnas.studies.trials.database import close_storage, open_storage
 from hnas.studies.trials.pareto import best_by_score
 from hnas.studies.trials.study import open_study
+from tests.support.fake_runs import search
 
 
 def test_a_study_says_what_was_searched_and_found(tmp_path: Path, tiny: Plan) -> None:

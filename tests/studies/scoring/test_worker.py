@@ -20,7 +20,6 @@ from pathlib import Path
 import optuna
 import pytest
 from optuna.trial import TrialState
-from support.postgres import new_database, served
 
 from hnas.architecture.space import Frame, distribution_space
 from hnas.cost.flops import cost
@@ -43,6 +42,7 @@ from hnas.studies.trials.queue import (
     take,
 )
 from hnas.studies.trials.study import open_study, records
+from tests.support.postgres import new_database, served
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=12, N=3)
 SPACE = distribution_space(FRAME, d_k=192, d_z=4, E=1, K=31)

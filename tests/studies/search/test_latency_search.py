@@ -12,8 +12,6 @@ from pathlib import Path
 import optuna
 import pytest
 import torch
-from support.dashboard_api import asked
-from support.fake_latency import fake_table
 
 from hnas.architecture.arch import Arch
 from hnas.cost.block_latency import measure
@@ -36,6 +34,8 @@ from hnas.studies.trials.database import open_storage
 from hnas.studies.trials.pareto import front, hypervolume
 from hnas.studies.trials.record import Record
 from hnas.studies.trials.study import open_study
+from tests.support.dashboard_api import asked
+from tests.support.fake_latency import fake_table
 
 RULES = SearchRules(trials=24, population=8, seed=1)
 

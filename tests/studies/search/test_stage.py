@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pytest
-from support.dashboard_api import asked
 
 import hnas.studies.search.stage
 from hnas.architecture.space import Frame, distribution_space, size_space
@@ -24,6 +23,7 @@ from hnas.studies.search.stage import SearchRules, run_stage
 from hnas.studies.trials.database import open_storage
 from hnas.studies.trials.pareto import front, hypervolume
 from hnas.studies.trials.study import open_study, records
+from tests.support.dashboard_api import asked
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=12, N=3)
 BUDGET = cost(FRAME, FRAME.all_global()).macs

@@ -2,12 +2,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, IntDistribution
-from support.generators import spaces, spaces_and_archs
 
 from hnas.architecture.arch import Arch, Block
 from hnas.architecture.space import BlockSpace, Frame, Space, distribution_space, size_space
 from hnas.errors import InputError
 from hnas.studies.trials.encoding import decode, distributions, encode, used
+from tests.support.generators import spaces, spaces_and_archs
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=3, N=3)
 SIZES = {"d_k": (96, 192, 384), "d_z": (2, 4, 6), "E": (1, 2, 4), "K": (17, 31, 45)}

@@ -8,7 +8,6 @@ import time
 
 import pytest
 from sqlalchemy.exc import OperationalError
-from support.postgres import new_database, served
 
 import hnas.studies.trials.database
 from hnas.architecture.space import Frame, distribution_space
@@ -18,6 +17,7 @@ from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.search.stage import SearchRules, run_stage
 from hnas.studies.trials.database import close_storage, open_storage, patiently
 from hnas.studies.trials.study import open_study, records
+from tests.support.postgres import new_database, served
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=6, N=3)
 SPACE = distribution_space(FRAME, d_k=192, d_z=4, E=1, K=31)

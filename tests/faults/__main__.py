@@ -1,5 +1,8 @@
-"""`python -m faults [WORD ...]`: tries every fault (or those whose names have one of the words in
-them), prints a table in Markdown and ends with 1 where anything was lost."""
+"""Try every fault: `python -m tests.faults [WORD ...]`.
+
+WORDs choose the faults whose names contain one of them. Prints a table in Markdown; exits with 1
+if anything was lost.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from faults.cases import CASES, NotPossible, Try
-from faults.lab import Lab
+from tests.faults.cases import CASES, NotPossible, Try
+from tests.faults.lab import Lab
 
 SHOWN = 200
 """Characters of a message in the table."""

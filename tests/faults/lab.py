@@ -12,10 +12,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from faults.outcome import outcome
-from faults.points import Point
+from tests.faults.outcome import outcome
+from tests.faults.points import Point
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PLAN = """
 [data]
 limit = 200
@@ -105,7 +105,7 @@ class Lab:
     @cached_property
     def _server(self) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "faults.process", "serve"],
+            [sys.executable, "-m", "tests.faults.process", "serve"],
             cwd=ROOT,
             env=environment(),
             stdin=subprocess.PIPE,
@@ -129,7 +129,7 @@ class Lab:
         )
 
     def command(self, *args: object) -> list[str]:
-        return [sys.executable, "-m", "faults.process", *map(str, args)]
+        return [sys.executable, "-m", "tests.faults.process", *map(str, args)]
 
     def search(self, run: Path, *more: object) -> tuple[object, ...]:
         """The arguments of a whole search of the plan."""

@@ -1,7 +1,7 @@
 """The command line of hnas with one fault in it, in a process of its own.
 
-    python -m faults.process ARGS     without a fault
-    python -m faults.process serve    as often as it is asked for on stdin
+    python -m tests.faults.process ARGS     without a fault
+    python -m tests.faults.process serve    as often as it is asked for on stdin
 
 Checkpoints are written after every epoch, so that there are some to be hit in the second that a
 training takes.
@@ -26,8 +26,8 @@ import torch
 import hnas.studies.search.stage
 import hnas.studies.trials.database
 import hnas.training.loop
-from faults.points import Point, path_of, strike
 from hnas.cli.main import hnas as command
+from tests.faults.points import Point, path_of, strike
 
 DISK = "HNAS_FAULTS_DISK"
 """Environment variable: the folder where the disk is that `fill` fills."""

@@ -20,10 +20,10 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
-from faults.lab import ROOT, Lab, Ran, environment
-from faults.outcome import lost, outcome
-from faults.points import EXPORT, SEARCH, SYNC, WRITES, Point
-from faults.process import BALLAST, DISK, PATIENCE
+from tests.faults.lab import ROOT, Lab, Ran, environment
+from tests.faults.outcome import lost, outcome
+from tests.faults.points import EXPORT, SEARCH, SYNC, WRITES, Point
+from tests.faults.process import BALLAST, DISK, PATIENCE
 
 DISK_BYTES = 4 * 2**20
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from faults.cases import CASES, judged
-from faults.lab import Lab
-from faults.points import EXPORT, SEARCH, WRITES
+from tests.faults.cases import CASES, judged
+from tests.faults.lab import Lab
+from tests.faults.points import EXPORT, SEARCH, WRITES
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +60,6 @@ def test_what_is_lost_is_noticed(lab: Lab) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_every_fault(root: Path, name: str) -> None:
     ran = subprocess.run(
-        [sys.executable, "-m", "faults", name], cwd=root, capture_output=True, text=True
+        [sys.executable, "-m", "tests.faults", name], cwd=root, capture_output=True, text=True
     )
     assert ran.returncode == 0, ran.stderr
