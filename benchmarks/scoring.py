@@ -20,6 +20,7 @@ from hnas.scoring.score import evaluate, scores, select
 from hnas.settings import ScoreRules
 from hnas.studies.objective.costs import Costs
 from hnas.studies.plan.toml import load_preset
+from hnas.studies.proposers.base import Turn
 from hnas.studies.proposers.nsga2 import elites, propose
 from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.trials.record import Record
@@ -34,10 +35,11 @@ def generations(space: Space, *, trials: int, population: int) -> Iterator[list[
     seen: set[Arch] = set()
     while len(seen) < trials:
         generation = len(seen) // population
-        archs = propose(
-            space, seed=0, generation=generation, parents=parents, population=population,
+        turn = Turn(
+            space=space, seed=0, generation=generation, parents=parents, population=population,
             costs=costs, seen=seen, count=min(population, trials - len(seen)),
         )  # fmt: skip
+        archs = propose(turn)
         yield sorted(archs, key=lambda arch: arch.key)
         members = [
             Record(

@@ -1,8 +1,7 @@
-"""What proposes the next generation of a study, as a pair of pure functions.
+"""Proposers of generations: each is a pair of pure functions, `propose` and `elites`.
 
-A generation depends on the seed, its number, the trials of earlier generations and what the search
-starts from, on nothing else: one that was broken off proposes what it would have proposed.
-`hnas.studies.search.stage` runs any of them.
+A generation depends on what `Turn` holds and on nothing else. So a search that was broken off
+proposes what it would have proposed. `hnas.studies.search.stage` runs any proposer.
 """
 
 from __future__ import annotations
@@ -10,7 +9,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
-from typing import Protocol
+
+import numpy as np
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
@@ -18,27 +18,49 @@ from hnas.studies.objective.costs import Costs
 from hnas.studies.trials.record import Record
 
 
-class Propose(Protocol):
-    """Gives a generation, in an order that depends on nothing that is drawn later."""
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """A turn of a search: all that a proposer knows when a generation is due."""
 
-    def __call__(
-        self,
-        space: Space,
-        *,
-        seed: int,
-        generation: int,
-        parents: Sequence[Record],
-        population: int,
-        costs: Costs,
-        seen: Set[Arch],
-        count: int,
-    ) -> list[Arch]:
-        """At most `count` architectures that are not `seen` (those of earlier generations) and
-        that `costs` allow. A smaller `count` gives the first of the same list; fewer, possibly
-        none, come back where no more are found. `parents` are what `elites` kept.
+    space: Space
+    costs: Costs
+    seed: int
+    generation: int
+    """From 0."""
+    population: int
+    parents: Sequence[Record]
+    """What `Proposer.elites` kept of the generations before."""
+    seen: Set[Arch]
+    """Every architecture of the generations before."""
+    count: int
+    """Architectures that are wanted."""
 
-        Raises BudgetError where nothing fits.
+    def rng(self) -> np.random.Generator:
+        """A generator for this generation alone. Raises BudgetError if nothing fits the costs."""
+        self.costs.check(self.space)
+        return np.random.default_rng([self.seed, self.generation])
+
+    def first_new(self, archs: Iterable[Arch]) -> list[Arch]:
+        """The first `count` of `archs` that the costs allow, none of them seen and none twice.
+
+        Draws no more of `archs` than it needs.
         """
+        return list(itertools.islice(self._new(archs), self.count))
+
+    def _new(self, archs: Iterable[Arch]) -> Iterator[Arch]:
+        given: set[Arch] = set()
+        for arch in archs:
+            if arch not in self.seen and arch not in given and self.costs.allow(arch):
+                given.add(arch)
+                yield arch
+
+
+Propose = Callable[[Turn], list[Arch]]
+"""Gives at most `count` architectures that are not seen and that the costs allow.
+
+It gives fewer, possibly none, if it finds no more. A smaller `count` gives the first of the same
+list. Raises BudgetError if nothing fits.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,58 +68,24 @@ class Proposer:
     """A way to search a space."""
 
     name: str
-    """Kept with a study: it goes on with the proposer that it began with."""
+    """Stored with a study, which resumes with the proposer that it began with."""
     propose: Propose
     elites: Callable[[Space, Costs, Sequence[Record], int], list[Record]]
-    """Of the last generation and its parents, those that the next is made from; the number is the
-    population. The order of the records does not matter."""
+    """Chooses the parents of the next generation from the last one and its parents; the number is
+    the population. The order of the records does not matter."""
     start: tuple[Arch, ...] = ()
-    """What generation 0 begins with; kept with a study too."""
+    """What generation 0 begins with; stored with a study too."""
 
 
 def starting_from(start: Sequence[Arch], proposer: Proposer) -> Proposer:
-    """The same, but generation 0 begins with `start`, as far as `costs` and the population
-    allow; the rest of it is what `proposer` would begin with."""
+    """The same proposer, but its generation 0 begins with those of `start` that the costs allow.
 
-    def propose(
-        space: Space,
-        *,
-        seed: int,
-        generation: int,
-        parents: Sequence[Record],
-        population: int,
-        costs: Costs,
-        seen: Set[Arch],
-        count: int,
-    ) -> list[Arch]:
-        known = start if generation == 0 else ()
-        first = new_within(known, costs=costs, seen=seen, count=count)
-        rest = proposer.propose(
-            space,
-            seed=seed,
-            generation=generation,
-            parents=parents,
-            population=population,
-            costs=costs,
-            seen={*seen, *first},
-            count=count - len(first),
-        )
-        return [*first, *rest]
+    The rest of generation 0 is what `proposer` would begin with.
+    """
+
+    def propose(turn: Turn) -> list[Arch]:
+        first = turn.first_new(start if turn.generation == 0 else ())
+        count = turn.count - len(first)
+        return [*first, *proposer.propose(replace(turn, seen={*turn.seen, *first}, count=count))]
 
     return replace(proposer, propose=propose, start=tuple(start))
-
-
-def new_within(archs: Iterable[Arch], *, costs: Costs, seen: Set[Arch], count: int) -> list[Arch]:
-    """The first `count` of `archs` that `costs` allow, none of them `seen` and none twice.
-
-    Draws no more of `archs` than it needs.
-    """
-    return list(itertools.islice(_new(archs, costs, seen), count))
-
-
-def _new(archs: Iterable[Arch], costs: Costs, seen: Set[Arch]) -> Iterator[Arch]:
-    given: set[Arch] = set()
-    for arch in archs:
-        if arch not in seen and arch not in given and costs.allow(arch):
-            given.add(arch)
-            yield arch

@@ -1,7 +1,6 @@
-"""How the next generation is proposed: NSGA-II (Deb et al. 2002), as Optuna has it.
+"""NSGA-II (Deb et al. 2002), as Optuna has it: children of the best by accuracy and costs.
 
-A generation is a pure function of the seed, its number and the trials of earlier generations. It is
-asked of an `NSGAIISampler` on a fresh in-memory study whose generation 0 are the parents; nothing
+An `NSGAIISampler` proposes on a fresh in-memory study whose generation 0 are the parents. Nothing
 is stored before it is scored. (Sampler methods called without `ask` reuse a stale cache of trials:
 that was silently random search.)
 """
@@ -9,7 +8,7 @@ that was silently random search.)
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import optuna
@@ -17,9 +16,8 @@ from optuna.samplers import NSGAIISampler
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
-from hnas.cost.limits import sample_within
 from hnas.studies.objective.costs import Costs
-from hnas.studies.proposers.base import Proposer, new_within
+from hnas.studies.proposers.base import Proposer, Turn
 from hnas.studies.trials.encoding import decode, distributions, encode
 from hnas.studies.trials.record import Record
 from hnas.studies.trials.study import GENERATION, directions, quiet
@@ -30,40 +28,26 @@ ENUMERABLE = 20_000
 """A space of at most so many architectures is listed, so that its end is known exactly."""
 
 
-def propose(
-    space: Space,
-    *,
-    seed: int,
-    generation: int,
-    parents: Sequence[Record],
-    population: int,
-    costs: Costs,
-    seen: Set[Arch],
-    count: int,
-) -> list[Arch]:
-    """At most `count` new architectures that `costs` allow: children of `parents`.
+def propose(turn: Turn) -> list[Arch]:
+    """Children of the parents; random architectures while there are fewer than `population`.
 
-    `parents` are the `population` elites of the earlier generations; with fewer, as in generation
-    0, the children are random. `seen` is every architecture of earlier generations. Fewer, possibly
-    none, come back where no more are found: in a space of at most ENUMERABLE architectures, where
-    no more exist. A smaller `count` gives the first of the same list.
-
-    Raises BudgetError where nothing fits.
+    In a space of at most ENUMERABLE architectures fewer than `count` come back only if no more
+    exist. See `hnas.studies.proposers.base.Propose`.
     """
-    costs.check(space)
-    rng = np.random.default_rng([seed, generation])
+    rng = turn.rng()
     sampler_seed = int(rng.integers(2**32))
-    candidates = itertools.chain(
-        _children(space, costs, parents, population, sampler_seed),
-        others(space, costs, TRIES * population, rng),
+    return turn.first_new(
+        itertools.chain(
+            _children(turn, sampler_seed),
+            others(turn, TRIES * turn.population, rng),
+        )
     )
-    return new_within(candidates, costs=costs, seen=seen, count=count)
 
 
 def elites(space: Space, costs: Costs, pool: Sequence[Record], population: int) -> list[Record]:
     """The `population` trials of `pool` that become parents: by front, then by crowding distance.
 
-    `pool` is the last generation and its parents. Its order does not matter.
+    `pool` is the last generation with its parents. Its order does not matter.
     """
     if len(pool) <= population:
         return _ordered(pool)
@@ -99,24 +83,23 @@ def _study(
     return study
 
 
-def _children(
-    space: Space, costs: Costs, parents: Sequence[Record], population: int, seed: int
-) -> Iterator[Arch]:
-    """What the sampler answers, TRIES times the population at most."""
-    free = distributions(space)
-    sampler = NSGAIISampler(population_size=population, seed=seed)
-    study = _study(space, costs, parents, sampler)
-    for _ in range(TRIES * population):
-        yield decode(space, study.ask(free).params)
+def _children(turn: Turn, seed: int) -> Iterator[Arch]:
+    """What the sampler answers, at most TRIES times the population."""
+    free = distributions(turn.space)
+    sampler = NSGAIISampler(population_size=turn.population, seed=seed)
+    study = _study(turn.space, turn.costs, turn.parents, sampler)
+    for _ in range(TRIES * turn.population):
+        yield decode(turn.space, study.ask(free).params)
 
 
-def others(space: Space, costs: Costs, draws: int, rng: np.random.Generator) -> Iterator[Arch]:
-    """What is left of a small space, in random order, or random architectures of a large one."""
+def others(turn: Turn, draws: int, rng: np.random.Generator) -> Iterator[Arch]:
+    """All of a small space in random order, or random architectures of a large one."""
+    space = turn.space
     if space.distinct <= ENUMERABLE:
         everything = [Arch(blocks) for blocks in itertools.product(*space.choices)]
         yield from (everything[i] for i in rng.permutation(len(everything)))
     else:
-        yield from (sample_within(space, costs.limits, rng) for _ in range(draws))
+        yield from (turn.costs.sample(space, rng) for _ in range(draws))
 
 
 NSGA2 = Proposer(name="nsga2", propose=propose, elites=elites)

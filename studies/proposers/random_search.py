@@ -1,47 +1,30 @@
-"""Random search: what every other search has to beat."""
+"""Random search: the baseline that every other search has to beat."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator
 
 import numpy as np
 
 from hnas.architecture.arch import Arch
-from hnas.architecture.space import Space
-from hnas.studies.objective.costs import Costs
-from hnas.studies.proposers.base import Proposer, new_within
+from hnas.studies.proposers.base import Proposer, Turn
 from hnas.studies.proposers.nsga2 import TRIES, others
-from hnas.studies.trials.record import Record
 
 
-def propose(
-    space: Space,
-    *,
-    seed: int,
-    generation: int,
-    parents: Sequence[Record],
-    population: int,
-    costs: Costs,
-    seen: Set[Arch],
-    count: int,
-) -> list[Arch]:
-    """New architectures by chance, whatever was found before:
-    `hnas.studies.proposers.base.Propose`."""
-    costs.check(space)
-    rng = np.random.default_rng([seed, generation])
-    drawn = draws(space, costs, population, rng)
-    return new_within(drawn, costs=costs, seen=seen, count=count)
+def propose(turn: Turn) -> list[Arch]:
+    """Random architectures, whatever was found before."""
+    return turn.first_new(draws(turn, turn.rng()))
 
 
-def draws(space: Space, costs: Costs, population: int, rng: np.random.Generator) -> Iterator[Arch]:
-    """Random architectures: first TRIES times the population as they come, so that those within
-    the limits are as likely as each other's draws; then as many drawn towards them, for
-    where hardly any is within them."""
-    tries = TRIES * population
-    return itertools.chain(
-        (space.sample(rng) for _ in range(tries)), others(space, costs, tries, rng)
-    )
+def draws(turn: Turn, rng: np.random.Generator) -> Iterator[Arch]:
+    """Random architectures, TRIES times the population of each of two kinds.
+
+    The first come as they are drawn, so that those within the limits are equally likely. The rest
+    are drawn towards the limits, for a space that has hardly any within them.
+    """
+    tries = TRIES * turn.population
+    return itertools.chain((turn.space.sample(rng) for _ in range(tries)), others(turn, tries, rng))
 
 
 RANDOM = Proposer(name="random", propose=propose, elites=lambda *_: [])

@@ -1,32 +1,34 @@
 """SPOS's evolution (Guo et al., "Single Path One-Shot", 1904.00420, algorithm 1): one criterion.
 
-The parents are the most accurate architectures found so far. A generation is half crossover, half
-mutation, within the limits; what either does not find in bounded tries is random, and so is
-the first generation. With a population of 50 these are SPOS's own numbers: 10 parents, 25 children
-by crossover, 25 by mutation, each gene at probability 0.1; other populations keep the shares.
+The parents are the most accurate architectures found so far. A generation within the limits is
+half crossover, half mutation. Random architectures fill up what these two do not find in bounded
+tries, and the whole first generation. With a population of 50 these are SPOS's own numbers: 10
+parents, 25 children by crossover, 25 by mutation, each gene at probability 0.1; other populations
+keep the shares.
 
 A gene is one size of one block, as in the paper's index tuples (and AutoFormer's, 2107.00651): a
-whole block as one gene would be redrawn at once or not at all.
+whole block as one gene would change at once or not at all.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from hnas.architecture.arch import Arch, Block
 from hnas.architecture.space import Space
 from hnas.studies.objective.costs import Costs
-from hnas.studies.proposers.base import Proposer, new_within
+from hnas.studies.proposers.base import Proposer, Turn
 from hnas.studies.proposers.nsga2 import TRIES
 from hnas.studies.proposers.random_search import draws
 from hnas.studies.trials.encoding import SIZES
 from hnas.studies.trials.record import Record
 
 MUTATION = 0.1
-"""Probability that a gene is drawn anew."""
+"""Probability that a gene is drawn again."""
 
 
 def parents_of(population: int) -> int:
@@ -34,36 +36,20 @@ def parents_of(population: int) -> int:
     return max(population // 5, 2)
 
 
-def propose(
-    space: Space,
-    *,
-    seed: int,
-    generation: int,
-    parents: Sequence[Record],
-    population: int,
-    costs: Costs,
-    seen: Set[Arch],
-    count: int,
-) -> list[Arch]:
+def propose(turn: Turn) -> list[Arch]:
     """Crossed, then mutated, then random architectures: `hnas.studies.proposers.base.Propose`."""
-    costs.check(space)
-    rng = np.random.default_rng([seed, generation])
-    best = [parent.arch for parent in _best(parents, population)]
-    half = population // 2
+    rng = turn.rng()
+    best = [parent.arch for parent in _best(turn.parents, turn.population)]
+    half = turn.population // 2
     found: list[Arch] = []
     for children in (_crossed, _mutated):
-        found += new_within(
-            (children(space, best, rng) for _ in range(TRIES * half if best else 0)),
-            costs=costs,
-            seen={*seen, *found},
-            count=half,
-        )
-    candidates = itertools.chain(found, draws(space, costs, population, rng))
-    return new_within(candidates, costs=costs, seen=seen, count=count)
+        drawn = (children(turn.space, best, rng) for _ in range(TRIES * half if best else 0))
+        found += replace(turn, seen={*turn.seen, *found}, count=half).first_new(drawn)
+    return turn.first_new(itertools.chain(found, draws(turn, rng)))
 
 
 def elites(space: Space, costs: Costs, pool: Sequence[Record], population: int) -> list[Record]:
-    """The most accurate of `pool`, as many as become parents; of equal ones the earlier."""
+    """The most accurate of `pool` that become parents; of equal ones the earlier."""
     return _best(pool, population)
 
 
@@ -80,7 +66,7 @@ def _crossed(space: Space, parents: Sequence[Arch], rng: np.random.Generator) ->
 
 
 def _mutated(space: Space, parents: Sequence[Arch], rng: np.random.Generator) -> Arch:
-    """A parent with some genes drawn anew."""
+    """A parent with some genes drawn again."""
     kept = _genes(space, _one(parents, rng), rng)
     drawn = [int(rng.choice(candidates)) for candidates in _candidates(space)]
     return _arch(space, np.where(rng.random(len(kept)) < MUTATION, drawn, kept).tolist())
@@ -91,13 +77,13 @@ def _one(parents: Sequence[Arch], rng: np.random.Generator) -> Arch:
 
 
 def _candidates(space: Space) -> Iterator[tuple[int, ...]]:
-    """Of every gene: block by block, each in the order of SIZES."""
+    """The candidates of every gene: block by block, each in the order of SIZES."""
     return (getattr(block, size) for block in space.blocks for size in SIZES)
 
 
 def _genes(space: Space, arch: Arch, rng: np.random.Generator) -> list[int]:
-    """An architecture's genes; those that its blocks do not use are drawn, to be there when a
-    child uses them."""
+    """An architecture's genes. Genes that its blocks do not use are drawn, so that a child may use
+    them."""
     values = (getattr(block, size) for block in arch.blocks for size in SIZES)
     return [
         int(rng.choice(candidates)) if value is None else value

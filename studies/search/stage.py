@@ -20,7 +20,7 @@ from hnas.errors import InputError, MismatchError
 from hnas.persist.difference import differences, listed
 from hnas.persist.record import recorded
 from hnas.studies.objective.costs import Costs
-from hnas.studies.proposers.base import Proposer
+from hnas.studies.proposers.base import Proposer, Turn
 from hnas.studies.proposers.nsga2 import NSGA2
 from hnas.studies.scoring.backend import Scorer, Scoring
 from hnas.studies.scoring.local_backend import _Here
@@ -103,17 +103,17 @@ def run_stage(
             members = generations[generation]
             missing: list[Arch] = []
             if len(members) < room:
-                proposed = proposer.propose(
-                    space,
+                turn = Turn(
+                    space=space,
+                    costs=costs,
                     seed=rules.seed,
                     generation=generation,
-                    parents=parents,
                     population=rules.population,
-                    costs=costs,
+                    parents=parents,
                     seen=seen,
                     count=room,
                 )
-                new = (arch for arch in proposed if arch not in scored_before)
+                new = (arch for arch in proposer.propose(turn) if arch not in scored_before)
                 missing = list(itertools.islice(new, room - len(members)))
                 exhausted = len(members) + len(missing) < room
             # By their first blocks: a scorer may share what architectures begin with.

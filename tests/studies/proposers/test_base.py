@@ -10,7 +10,7 @@ from hnas.architecture.space import Space
 from hnas.cost.flops import cost
 from hnas.studies.objective.costs import Costs
 from hnas.studies.plan.plan import Plan
-from hnas.studies.proposers.base import Proposer, starting_from
+from hnas.studies.proposers.base import Proposer, Turn, starting_from
 from hnas.studies.proposers.nsga2 import NSGA2
 from hnas.studies.proposers.random_search import RANDOM
 from hnas.studies.proposers.spos import SPOS
@@ -34,10 +34,11 @@ def known(space: Space, tiny: Plan) -> list[Arch]:
 def proposed(
     proposer: Proposer, space: Space, budget: int, *, generation: int = 0, count: int = 6
 ) -> list[Arch]:
-    return proposer.propose(
-        space, seed=1, generation=generation, parents=[], population=6,
+    turn = Turn(
+        space=space, seed=1, generation=generation, parents=[], population=6,
         costs=Costs(frame=space.frame, flops=budget), seen=set(), count=count,
     )  # fmt: skip
+    return proposer.propose(turn)
 
 
 @pytest.mark.parametrize("proposer", [NSGA2, SPOS, RANDOM], ids=lambda p: p.name)

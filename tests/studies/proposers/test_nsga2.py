@@ -12,6 +12,7 @@ from hnas.cost.flops import cheapest, cost
 from hnas.cost.limits import sample_within
 from hnas.errors import BudgetError
 from hnas.studies.objective.costs import Costs
+from hnas.studies.proposers.base import Turn
 from hnas.studies.proposers.nsga2 import TRIES, elites, propose
 from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.trials.pareto import hypervolume, pareto
@@ -52,7 +53,7 @@ def scored(space, archs):
 
 def ask(space, **changes):
     asked = dict(seed=0, generation=0, parents=[], population=20, costs=COSTS, seen=set(), count=20)
-    return propose(space, **{**asked, **changes})
+    return propose(Turn(space=space, **{**asked, **changes}))
 
 
 @SPACES
@@ -162,7 +163,7 @@ def test_in_a_large_space_with_hardly_any_room_the_search_ends(monkeypatch):
         drawn.append(1)
         return sample_within(*arguments)
 
-    monkeypatch.setattr("hnas.studies.proposers.nsga2.sample_within", counted)
+    monkeypatch.setattr("hnas.studies.objective.costs.sample_within", counted)
     found = ask(STAGE_2, costs=Costs(frame=FRAME, flops=cost(FRAME, least).macs), population=4)
     assert found == [least]
     assert len(drawn) == TRIES * 4

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hnas.architecture.space import Frame, Space, distribution_space
 from hnas.cost.flops import cheapest, cost, dearest
 from hnas.studies.objective.costs import Costs
+from hnas.studies.proposers.base import Turn
 from hnas.studies.proposers.random_search import RANDOM, propose
 from tests.support.generators import spaces
 
@@ -19,7 +20,8 @@ SMALL = distribution_space(FRAME, d_k=12, d_z=4, E=1, K=3)
 
 def ask(space: Space, budget: int, **changes: object) -> list:
     asked = dict(seed=0, generation=0, parents=[], population=10, seen=set(), count=10)
-    return propose(space, costs=Costs(frame=space.frame, flops=budget), **{**asked, **changes})
+    costs = Costs(frame=space.frame, flops=budget)
+    return propose(Turn(space=space, costs=costs, **{**asked, **changes}))
 
 
 @given(st.data())

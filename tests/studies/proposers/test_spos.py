@@ -16,6 +16,7 @@ from hnas.architecture.space import Frame, Space, size_space
 from hnas.cost.flops import cheapest, cost, dearest
 from hnas.errors import BudgetError
 from hnas.studies.objective.costs import Costs
+from hnas.studies.proposers.base import Turn
 from hnas.studies.proposers.random_search import RANDOM
 from hnas.studies.proposers.spos import SPOS, elites, parents_of, propose
 from hnas.studies.scoring.fake import FakeScorer
@@ -48,15 +49,16 @@ def scored(space: Space, archs: Sequence[Arch], generation: int = 0) -> list[Rec
 
 def ask(space: Space, budget: int = BUDGET, **changes: object) -> list[Arch]:
     asked = dict(seed=0, generation=0, parents=[], population=20, seen=set(), count=20)
-    return propose(space, costs=Costs(frame=space.frame, flops=budget), **{**asked, **changes})
+    costs = Costs(frame=space.frame, flops=budget)
+    return propose(Turn(space=space, costs=costs, **{**asked, **changes}))
 
 
 def evolved(proposer, space: Space, seed: int, generations: int, population: int) -> list[Record]:
     """The trials of a search with the fake scorer."""
     parents, found = [], []
     for generation in range(generations):
-        archs = proposer.propose(
-            space,
+        turn = Turn(
+            space=space,
             seed=seed,
             generation=generation,
             parents=parents,
@@ -65,6 +67,7 @@ def evolved(proposer, space: Space, seed: int, generations: int, population: int
             seen={record.arch for record in found},
             count=population,
         )
+        archs = proposer.propose(turn)
         members = scored(space, archs, generation)
         found += members
         parents = proposer.elites(space, COSTS, [*parents, *members], population)
