@@ -29,7 +29,7 @@ COMMANDS = {
         "Score for searches that were started with --workers.",
     ),
     "retrain": (
-        "hnas.cli.commands.search:retrain",
+        "hnas.cli.commands.retrain:retrain",
         "Train the best of a finished search from scratch.",
     ),
     "rank": ("hnas.cli.commands.rank:rank", "Measure how far a run's scores can be trusted."),

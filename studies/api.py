@@ -1,30 +1,29 @@
-"""hnas from Python, as from the command line: search, go on, look, take away.
+"""hnas from Python, as from the command line: search, resume, look, take away.
 
     import hnas
 
-    found = hnas.search(preset="digits", run="runs/digits") # as `hnas search`; goes on where it is
-    found = hnas.open_run("runs/digits")                    # what is there; nothing is computed
+    found = hnas.search(preset="digits", run="runs/digits")  # as `hnas search`; resumes the run
+    found = hnas.open_run("runs/digits")                     # what is there; nothing is computed
     found.result.winner.test_accuracy
-    found.front(1)                                          # trials, as records
-    found.study(1)                                          # an optuna.Study
-    network = found.network()                               # the winner, trained: a hnas Network
-    found.export("digits_net")                              # as `hnas export`
+    found.front(1)                                           # trials, as records
+    found.study(1)                                           # an optuna.Study
+    network = found.network()                                # the winner, trained: a hnas Network
+    found.export("digits_net")                               # as `hnas export`
 
-What goes wrong raises what `hnas.errors` lists. In a notebook a `Found` shows itself.
+Errors are those of `hnas.errors`. In a notebook a `Found` shows itself.
 """
 
 from __future__ import annotations
 
-from contextlib import closing, nullcontext
-from dataclasses import dataclass, replace
+from contextlib import closing
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
-from hnas.errors import InputError
-from hnas.studies.plan.change import check_code, override, refined
+from hnas.studies.plan.change import Changes
 from hnas.studies.plan.plan import Plan
-from hnas.studies.plan.toml import load_plan, load_preset
+from hnas.studies.request import Request, begin, decide
 from hnas.studies.run import folder as runs
 from hnas.studies.run.folder import Run
 from hnas.studies.run.result import Result, read_result
@@ -41,9 +40,6 @@ if TYPE_CHECKING:
 
     from hnas.exchange.export import Network
     from hnas.studies.search.search import Search
-
-RUNS = Path("runs")
-"""Where runs are kept that were given no folder."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +80,7 @@ class Found:
 
         Raises StateError where the search is not finished, BusyError where it is going on.
         """
-        with self.run.hold(), closing(_search(self.run, device, None)) as steps:
+        with self.run.hold(), closing(_search(self.run, Request(device=device))) as steps:
             return steps.winner()
 
     def export(self, path: str | Path, device: str = "auto") -> tuple[Path, ...]:
@@ -143,113 +139,53 @@ def open_run(folder: str | Path, *, storage: str | None = None) -> Found:
     return Found(runs.open_run(Path(folder), storage=storage))
 
 
-def search(
-    *,
-    preset: str | None = None,
-    plan: Plan | str | Path | None = None,
-    data: str | None = None,
-    run: str | Path | None = None,
-    stage: int | None = None,
-    strategy: str | None = None,
-    refine: bool = False,
-    allow_code: bool = False,
-    trials: int | None = None,
-    epochs: int | None = None,
-    flops: int | str | None = None,
-    objective: str | None = None,
-    latency: str | None = None,
-    seed: int | None = None,
-    device: str = "auto",
-    storage: str | None = None,
-    watch: Watch | None = None,
-) -> Found:
-    """Searches an architecture, or goes on with a run: all stages, retraining, the test.
+class Asked(Changes, total=False):
+    """The keywords of `search`: `hnas.studies.request.Request` says what each means."""
 
-    One of `preset`, `plan` (a Plan or a file) and `data` says what is searched; with `data` alone a
-    plan is proposed (`hnas.studies.plan.proposal`); with none of them it is the preset `digits`, or
-    the plan of the run in `run`. The others replace what the plan says: `trials` of each stage,
-    `epochs` of each training; `refine` adds a third stage (`hnas.studies.plan.change.refined`).
-    With `stage` (counted from 1) that stage alone is searched. A plan file that names code to be
-    run (`module:function`) needs `allow_code`. `watch` is told what happens; by default nobody is.
+    run: str | Path | None
+    preset: str | None
+    plan: Plan | str | Path | None
+    stage: int | None
+    refine: bool
+    rescore: bool
+    workers: bool
+    lease: float
+    allow_code: bool
+    device: str
+    storage: str | None
 
-    Raises InputError for what cannot be searched, MismatchError where the run has begun with
-    another plan, BusyError where another process has it.
+
+def search(*, watch: Watch | None = None, **asked: Unpack[Asked]) -> Found:
+    """Searches an architecture, or resumes a run: all stages, retraining, the test.
+
+    The keywords are the options of `hnas search`. One of `preset`, `plan` (a Plan or a file) and
+    `data` says what is searched. With `data` alone a plan is proposed
+    (`hnas.studies.plan.proposal`); with none of them it is the plan of the run in `run`, or the
+    preset `digits`. The others replace what the plan says. `watch` is told what happens.
+
+    Raises InputError for what cannot be searched, MismatchError if the run has begun with another
+    plan, BusyError if another process has it.
     """
-    if preset is not None and plan is not None:
-        raise InputError("search takes one of preset and plan, got both")
-    folder = Path(run) if run is not None else RUNS / _name(preset, plan, data)
-    begun = (folder / "plan.toml").exists()
-    if preset is not None:
-        base = load_preset(preset)
-    elif isinstance(plan, Plan):
-        base = plan
-    elif plan is not None:
-        base = load_plan(Path(plan))
-        if not allow_code:  # code that `data` names was asked for by the caller
-            read = base if data is None else override(base, data="digits")
-            check_code(read, f"the plan {plan}", allow="allow_code=True")
-    elif begun:
-        base = runs.open_run(folder, storage=storage).plan
-    elif data is not None:
-        base = _proposed(data, device, flops)
-    else:
-        base = load_preset("digits")
-    asked = override(
-        refined(override(base, strategy=strategy)) if refine else base,
-        data=data,
-        flops=flops,
-        objective=objective,
-        latency=latency,
-        seed=seed,
-        trials=trials,
-        epochs=epochs,
-        strategy=strategy,
-    )
-    if asked.data.source != base.data.source and not begun:
-        asked = _with_classes(asked)
-    held = runs.open_run(folder, storage=storage).hold() if begun else nullcontext()
-    with held:
-        made = runs.begin_run(folder, asked, storage=storage)
-    with made.hold(), closing(_search(made, device, watch)) as steps:
-        if stage is not None:
-            steps.stage(stage)
-            return Found(made)
-        for number in range(1, len(made.stages) + 1):
+    request, watch = Request(**asked), watch or Watch()
+    decision = decide(request)
+    if decision.note:
+        watch.note(decision.note)
+    run = begin(decision)
+    with run.hold(), closing(_search(run, request, watch)) as steps, steps.calling():
+        steps.call()
+        if request.stage is not None:
+            steps.stage(request.stage)
+            return Found(run)
+        for number in range(1, len(run.stages) + 1):
             steps.stage(number)
         steps.finish()
-    return Found(made)
+    return Found(run)
 
 
-def _search(run: Run, device: str, watch: Watch | None) -> Search:
+def _search(run: Run, request: Request, watch: Watch | None = None) -> Search:
     from hnas.device import choose
     from hnas.studies.search.search import Search
 
-    return Search(run, choose(device), watch)
-
-
-def _with_classes(plan: Plan) -> Plan:
-    """Images of one's own decide how many classes the networks tell apart."""
-    from hnas.data import survey
-
-    return replace(plan, net=replace(plan.net, classes=survey(plan.data.source).classes))
-
-
-def _proposed(data: str, device: str, flops: int | str | None) -> Plan:
-    from hnas.data import survey
-    from hnas.device import choose
-    from hnas.studies.plan.proposal import propose
-    from hnas.studies.plan.quantities import parse_flops
-
-    macs = None if flops is None else parse_flops(flops)
-    return propose(survey(data), data, device=choose(device).type, flops=macs).plan
-
-
-def _name(preset: str | None, plan: Plan | str | Path | None, data: str | None) -> str:
-    """What the run's folder is called where none is given."""
-    if isinstance(plan, Plan):
-        raise InputError("search with a Plan needs run=, the folder to keep it in")
-    if preset is not None:
-        return preset
-    if plan is not None:
-        return Path(plan).stem
-    return Path(data or "digits").resolve().name.replace(":", "-")
+    return Search(
+        run, choose(request.device), watch, rescore=request.rescore, lease=request.patience
+    )

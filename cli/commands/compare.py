@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import click
 
 from hnas.cli.screen.interrupt import resumable, typed
-from hnas.cli.screen.options import ALLOW_CODE, RUNS, code_option, device_option
+from hnas.cli.screen.options import ALLOW_CODE, code_option, device_option
 from hnas.cli.screen.render import cell, table
 from hnas.errors import InputError
 from hnas.studies.plan.change import check_code
 from hnas.studies.plan.plan import STRATEGIES, Plan
 from hnas.studies.plan.toml import PRESETS, load_plan, load_preset
+from hnas.studies.request import RUNS
 
 if TYPE_CHECKING:
     from hnas.cli.screen.progress import Display

@@ -7,7 +7,8 @@ from dataclasses import asdict
 
 import click
 
-from hnas.cli.screen.options import RUNS, device_option, storage_option
+from hnas.cli.screen.options import device_option, storage_option
+from hnas.studies.request import RUNS
 
 
 @click.command()

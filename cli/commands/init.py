@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from hnas.cli.screen.options import device_option, preset_option
-from hnas.cli.screen.proposal import propose_plan
+from hnas.cli.screen.options import as_option, device_option, preset_option
 from hnas.errors import InputError
 from hnas.studies.plan.toml import preset_text
+from hnas.studies.request import Request, propose_plan
 
 
 @click.command()
@@ -45,7 +45,8 @@ def init(
     if flops is not None and data is None:
         raise click.UsageError("--flops is for --data: without it, edit search.flops in the plan.")
     if data is not None:
-        text = propose_plan(data, device=device, flops=flops).proposal.toml()
+        asked = Request(data=data, device=device, flops=flops, spell=as_option)
+        text = propose_plan(asked).toml()
         origin = f", proposed for {data}"
     else:
         text = preset_text(preset or "digits")

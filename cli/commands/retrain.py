@@ -4,32 +4,26 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from hnas.cli.screen.interrupt import resumable
-from hnas.cli.screen.options import (
-    device_option,
-    find_run,
-    run_option,
-    storage_option,
-)
-from hnas.cli.screen.render import (
-    networks_table,
-)
-
-if TYPE_CHECKING:
-    pass
 from hnas.cli.commands.search import _show_next, _start
+from hnas.cli.screen.interrupt import resumable
+from hnas.cli.screen.options import OF_PLAN, device_option, find_run, run_option, storage_option
+from hnas.cli.screen.render import networks_table
 
 
 @click.command()
 @run_option
 @click.option(
-    "--top", type=click.IntRange(1), help="So many of the last stage's best [the plan's, 5]."
+    "--top",
+    type=click.IntRange(1),
+    help="Number of the last stage's best architectures to train.",
+    show_default=OF_PLAN,
 )
-@click.option("--epochs", type=click.IntRange(1), help="Of each training [the plan's].")
+@click.option(
+    "--epochs", type=click.IntRange(1), help="Epochs of each training.", show_default=OF_PLAN
+)
 @device_option
 @storage_option
 def retrain(
@@ -37,9 +31,9 @@ def retrain(
 ) -> None:
     """Train the best of a finished search from scratch.
 
-    What is trained already is not trained again. Before the final test --top and --epochs are kept
-    in the run's plan, so that `hnas search` goes on with these networks; after it they hold for
-    this command alone.
+    Networks that are trained already are not trained again. Before the final test --top and
+    --epochs are kept in the run's plan, so that `hnas search` uses these networks; after it they
+    hold for this command alone.
 
     \b
     Examples:

@@ -12,9 +12,17 @@ import click
 from hnas.errors import InputError
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.toml import PRESETS, load_plan, load_preset
+from hnas.studies.request import RUNS
 
-RUNS = Path("runs")
-"""Where runs are kept that were given no folder."""
+OF_PLAN = "from the plan"
+"""The default of an option, as its help shows it."""
+
+
+def as_option(name: str, value: object = None) -> str:
+    """An option as it is typed: `--flops`, or `--flops 50M` with its value."""
+    option = "--" + name.replace("_", "-")
+    return option if value is None or value is True else f"{option} {value}"
+
 
 run_option = click.option(
     "--run",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
 
 from hnas.errors import InputError
 from hnas.settings import (
@@ -14,45 +16,53 @@ from hnas.studies.plan.plan import STRATEGIES, Plan, Refine
 from hnas.studies.plan.quantities import parse_flops, parse_latency
 
 
-def override(
-    plan: Plan,
-    *,
-    data: str | None = None,
-    skip_bad_images: bool | None = None,
-    flops: int | str | None = None,
-    seed: int | None = None,
-    trials: int | None = None,
-    epochs: int | None = None,
-    init_from: str | None = None,
-    strategy: str | None = None,
-    objective: str | None = None,
-    latency: str | None = None,
-) -> Plan:
+class Changes(TypedDict, total=False):
+    """What `override` replaces; None, or False, leaves what the plan says."""
+
+    data: str | None
+    skip_bad_images: bool
+    strategy: str | None
+    trials: int | None
+    epochs: int | None
+    objective: str | None
+    flops: int | str | None
+    latency: str | None
+    seed: int | None
+    init_from: str | Path | None
+
+
+def override(plan: Plan, **changes: Unpack[Changes]) -> Plan:
     """The plan with some values replaced; `trials` of each stage, `epochs` of all trainings."""
+    given: dict[str, Any] = {
+        name: _READ[name](value) if name in _READ else value
+        for name, value in changes.items()
+        if value is not None and value is not False
+    }
+    given |= {"source": given["data"]} if "data" in given else {}
 
-    def training(rules: TrainingRules) -> TrainingRules:
-        return rules if epochs is None else replace(rules, epochs=epochs)
+    def among(*names: str) -> dict[str, Any]:
+        return {name: given[name] for name in names if name in given}
 
-    def given(**values: Any) -> dict[str, Any]:
-        return {name: value for name, value in values.items() if value is not None}
+    def trained(rules: TrainingRules) -> TrainingRules:
+        return replace(rules, **among("epochs"))
 
     s1, s2, refine, retrain = plan.stage1, plan.stage2, plan.refine, plan.retrain
-    macs = None if flops is None else parse_flops(flops)
-    longest = None if latency is None else parse_latency(latency)
     return replace(
         plan,
-        data=replace(plan.data, **given(source=data, skip_bad_images=skip_bad_images)),
-        search=replace(
-            plan.search,
-            **given(flops=macs, seed=seed, strategy=strategy, objective=objective, latency=longest),
-        ),
-        stage1=replace(
-            s1, training=training(s1.training), **given(trials=trials, init_from=init_from)
-        ),
-        stage2=replace(s2, training=training(s2.training), **given(trials=trials)),
-        refine=replace(refine, **given(trials=trials, epochs=epochs)) if refine.trials else refine,
-        retrain=replace(retrain, training=training(retrain.training)),
+        data=replace(plan.data, **among("source", "skip_bad_images")),
+        search=replace(plan.search, **among("flops", "seed", "strategy", "objective", "latency")),
+        stage1=replace(s1, training=trained(s1.training), **among("trials", "init_from")),
+        stage2=replace(s2, training=trained(s2.training), **among("trials")),
+        refine=replace(refine, **among("trials", "epochs")) if refine.trials else refine,
+        retrain=replace(retrain, training=trained(retrain.training)),
     )
+
+
+_READ: dict[str, Callable[[Any], object]] = {
+    "flops": parse_flops,
+    "latency": parse_latency,
+    "init_from": lambda path: str(Path(path).resolve()),
+}
 
 
 def refined(plan: Plan) -> Plan:

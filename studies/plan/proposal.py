@@ -77,6 +77,8 @@ class Proposal:
     """A plan, and why it is what it is."""
 
     plan: Plan
+    survey: Survey
+    """What the images are like."""
     reasons: tuple[tuple[str, str], ...]
     """(keys and values, reason) in the order of the plan."""
 
@@ -182,7 +184,7 @@ def propose(survey: Survey, source: str, *, device: str, flops: int | None = Non
             "a fourteenth of the side; only colour images are taken to be themselves when mirrored",
         ),
     )
-    return Proposal(plan=plan, reasons=reasons)
+    return Proposal(plan=plan, survey=survey, reasons=reasons)
 
 
 def parts(survey: Survey, data: DataRules) -> tuple[int, int]:

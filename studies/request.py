@@ -1,0 +1,248 @@
+"""A request: what is asked of a search, and the plan and run that it comes to.
+
+The command line and Python (`hnas.studies.api`) build the same one:
+
+    decision = decide(Request(data="photos", flops="50M"))    # nothing is written yet
+    run = begin(decision)                                     # made, or continued
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hnas.errors import BudgetError, InputError
+from hnas.studies.plan.change import check_code, override, refined
+from hnas.studies.plan.plan import STRATEGIES, Plan
+from hnas.studies.plan.quantities import parse_flops, parse_latency
+from hnas.studies.plan.toml import PRESETS, load_plan, load_preset
+
+if TYPE_CHECKING:
+    from hnas.studies.plan.proposal import Proposal
+    from hnas.studies.run.folder import Run
+
+RUNS = Path("runs")
+"""The folder of runs that were given no folder."""
+
+
+def keyword(name: str, value: object = None) -> str:
+    """An option as Python writes it: `flops`, or `flops='50M'` with its value."""
+    return name if value is None else f"{name}={value!r}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is asked of a search. None, or False, leaves a choice to the plan."""
+
+    run: str | Path | None = None
+    """The run's folder; None: one in RUNS, named after the preset, the plan file or the data."""
+    preset: str | None = None
+    plan: Plan | str | Path | None = None
+    """A plan, or its file."""
+    data: str | None = None
+    """The images. With `data` alone a plan is proposed for them."""
+    stage: int | None = None
+    """The only stage to search, counted from 1; None: all, then retraining and the test."""
+    strategy: str | None = None
+    refine: bool = False
+    """Whether a third stage is added: `hnas.studies.plan.change.refined`."""
+    trials: int | None = None
+    """Architectures scored in each stage, or in `stage`."""
+    epochs: int | None = None
+    """Epochs of each training."""
+    objective: str | None = None
+    flops: int | str | None = None
+    """Most multiply-accumulates of one image, as 50_000_000 or "50M"."""
+    latency: str | None = None
+    """Longest pass, as "2.5ms"."""
+    seed: int | None = None
+    init_from: str | Path | None = None
+    """A network that `hnas import` or `hnas export` wrote, which stage 1's supernet starts from."""
+    skip_bad_images: bool = False
+    rescore: bool = False
+    """Whether a stage whose scores would not be comparable is scored again, in a new study."""
+    workers: bool = False
+    """Whether `hnas worker` processes score."""
+    lease: float = 20.0
+    """Seconds without a sign of life after which a worker counts as lost."""
+    allow_code: bool = False
+    """Whether the plan file may name code to be run (`module:function`)."""
+    device: str = "auto"
+    storage: str | None = None
+    """The URL of the studies' storage; None: study.db in the run's folder."""
+    spell: Callable[..., str] = field(default=keyword, compare=False, repr=False)
+    """How the asker writes an option, for errors."""
+
+    def __post_init__(self) -> None:
+        if self.preset is not None and self.plan is not None:
+            preset, plan = map(self.spell, ("preset", "plan"))
+            raise InputError(f"{preset} and {plan} exclude each other: give one of them.")
+        if self.stage not in (None, 1, 2, 3):
+            raise InputError(f"{self.spell('stage')} must be 1, 2 or 3, got {self.stage}")
+
+    @property
+    def macs(self) -> int | None:
+        """`flops` as a number."""
+        return None if self.flops is None else parse_flops(self.flops, self.spell("flops"))
+
+    @property
+    def patience(self) -> float | None:
+        """`lease`, if workers score."""
+        return self.lease if self.workers else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What a request comes to."""
+
+    request: Request
+    folder: Path
+    plan: Plan
+    begun: Run | None
+    """The run that is in the folder already."""
+    proposal: Proposal | None
+    """What the plan was made from, if it is a proposal."""
+    note: str = ""
+    """What a person should know of the plan, in one sentence."""
+
+
+def decide(request: Request) -> Decision:
+    """The plan and the folder of a request; nothing is written."""
+    from hnas.studies.run.folder import open_run
+
+    folder = folder_of(request)
+    begun = open_run(folder, storage=request.storage) if (folder / "plan.toml").exists() else None
+    base, proposal = _base(request, begun)
+    plan, note = _changed(base, request), ""
+    if plan.data.source != base.data.source:
+        plan, note = _with_classes(plan, begun)
+    return Decision(
+        request=request, folder=folder, plan=plan, begun=begun, proposal=proposal, note=note
+    )
+
+
+def begin(decision: Decision) -> Run:
+    """The run of a decision, made or continued.
+
+    Raises MismatchError if it has begun with another plan, BusyError if another process works on
+    it with another plan, StorageError if its storage does not answer.
+    """
+    from hnas.studies.run.folder import begin_run
+    from hnas.studies.trials.database import open_storage
+
+    request, begun = decision.request, decision.begun
+    if begun is None and request.storage is not None:
+        open_storage(request.storage, create=True)  # one that does not answer is not kept
+    # The plan of a run that another process works on is left alone.
+    with begun.hold() if begun and begun.plan != decision.plan else nullcontext():
+        return begin_run(
+            decision.folder, decision.plan, storage=request.storage, rescore=request.rescore
+        )
+
+
+def folder_of(request: Request) -> Path:
+    """The run's folder. Another way to search has a folder of its own."""
+    if request.run is not None:
+        return Path(request.run)
+    if isinstance(request.plan, Plan):
+        raise InputError(f"a Plan needs {request.spell('run')}, the folder to keep its search in")
+    data = Path(request.data or "digits").resolve().name.replace(":", "-")
+    name = request.preset or (Path(request.plan).stem if request.plan else data)
+    if request.strategy not in (None, STRATEGIES[0]):
+        name += f"-{request.strategy}"
+    if request.refine:
+        name += "-refined"
+    if request.objective not in (None, "flops"):
+        name += f"-{request.objective}"
+    return RUNS / name
+
+
+def propose_plan(request: Request) -> Proposal:
+    """The plan proposed for the images of a request. Raises InputError if they cannot be read,
+    BudgetError if no plan fits."""
+    from hnas.data import survey
+    from hnas.device import choose
+    from hnas.studies.plan.proposal import propose
+
+    source, macs, device = request.data or "digits", request.macs, choose(request.device)
+    images = survey(source)
+    with _naming_flops(request):
+        return propose(images, source, device=device.type, flops=macs)
+
+
+def _base(request: Request, begun: Run | None) -> tuple[Plan, Proposal | None]:
+    """The plan that the options change, and its proposal."""
+    if isinstance(request.plan, Plan):
+        return request.plan, None
+    if request.plan is not None:
+        return _read(Path(request.plan), request), None
+    if request.preset is not None:
+        return load_preset(request.preset), None
+    if begun is not None:
+        return begun.plan, None
+    if request.data is None or request.data in PRESETS:
+        return load_preset(request.data or "digits"), None
+    proposal = propose_plan(request)
+    return proposal.plan, proposal
+
+
+def _read(file: Path, request: Request) -> Plan:
+    plan = load_plan(file)
+    if not request.allow_code:
+        # Code that `data` names was asked for by whoever wrote it.
+        read = plan if request.data is None else override(plan, data="digits")
+        check_code(read, f"the plan {file}", allow=request.spell("allow_code", True))
+    return plan
+
+
+def _changed(base: Plan, request: Request) -> Plan:
+    latency = request.latency
+    plan = override(base, strategy=request.strategy, skip_bad_images=request.skip_bad_images)
+    with _naming_flops(request):
+        plan = override(
+            refined(plan) if request.refine else plan,
+            data=request.data,
+            epochs=request.epochs,
+            objective=request.objective,
+            flops=request.macs,
+            latency=latency and parse_latency(latency, request.spell("latency")),
+            seed=request.seed,
+            init_from=request.init_from,
+        )
+    return _with_trials(plan, request.stage, request.trials)
+
+
+@contextmanager
+def _naming_flops(request: Request) -> Iterator[None]:
+    """A budget that nothing fits is told with the option that asked for it."""
+    try:
+        yield
+    except BudgetError as error:
+        if request.flops is None:
+            raise
+        raise BudgetError(f"{request.spell('flops', request.flops)}: {error}") from None
+
+
+def _with_trials(plan: Plan, stage: int | None, trials: int | None) -> Plan:
+    if trials is None or stage is None:
+        return override(plan, trials=trials)
+    if stage == 3 and not plan.refine.trials:
+        return plan  # which has no such stage: told where it is asked for
+    name = ("stage1", "stage2", "refine")[stage - 1]
+    return replace(plan, **{name: replace(getattr(plan, name), trials=trials)})
+
+
+def _with_classes(plan: Plan, begun: Run | None) -> tuple[Plan, str]:
+    """The plan for data of one's own, which decide how many classes there are, and a note."""
+    if begun is not None:
+        classes = begun.plan.net.classes
+    else:
+        from hnas.data import survey
+
+        classes = survey(plan.data.source).classes
+    note = f"{plan.data.source} has {classes} classes: net.classes is {classes}."
+    known = begun is not None or classes == plan.net.classes
+    return replace(plan, net=replace(plan.net, classes=classes)), "" if known else note

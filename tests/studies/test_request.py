@@ -1,0 +1,233 @@
+"""A request: the command line and Python come to the same plan in the same folder."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from hnas.cli.commands.search import search as command
+from hnas.cli.main import hnas
+from hnas.cli.screen.options import as_option
+from hnas.errors import BusyError, HnasError, InputError
+from hnas.studies import api
+from hnas.studies.plan.plan import Plan
+from hnas.studies.plan.toml import load_preset, to_toml
+from hnas.studies.request import Request, begin, decide, folder_of, keyword
+from hnas.studies.run import folder as runs
+from hnas.studies.run.folder import Run, begin_run, open_run
+
+
+class Begun(Exception):
+    """The search would start now."""
+
+
+@pytest.fixture
+def here(tmp_path: Path, tiny: Plan, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with images, plans and a begun run; searches in it end when their run has begun."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HNAS_STORAGE", raising=False)
+    for name, count in (("dark", 12), ("light", 12), ("middle", 12)):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i in range(count):
+            Image.new("L", (10, 8), 20 * i).save(tmp_path / "photos" / name / f"{i}.png")
+    Path("tiny.toml").write_text(to_toml(tiny))
+    code = replace(tiny, data=replace(tiny.data, source="no_such_module:load"))
+    Path("code.toml").write_text(to_toml(code))
+    begin_run(Path("runs/begun"), replace(tiny, search=replace(tiny.search, seed=5)))
+    monkeypatch.setattr("hnas.studies.search.estimate.estimate", lambda *_: [])
+    return tmp_path
+
+
+def begun_by(
+    ask: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+) -> tuple[Path, Plan, str, bool]:
+    """What `begin_run` was asked for and wrote."""
+    made: list[tuple[Path, Plan, str, bool]] = []
+
+    def spy(folder: Path, plan: Plan, *, storage: str | None, rescore: bool) -> Run:
+        run = begin_run(folder, plan, storage=storage, rescore=rescore)
+        made.append((folder, open_run(folder).plan, run.storage, rescore))
+        raise Begun
+
+    monkeypatch.setattr(runs, "begin_run", spy)
+    with pytest.raises(Begun):
+        ask()
+    return made[0]
+
+
+def typed(asked: dict[str, Any]) -> list[str]:
+    """The same on the command line."""
+    options = (as_option(name, value).split(" ", 1) for name, value in asked.items())
+    return ["search", *(word for option in options for word in option)]
+
+
+REQUESTS: list[tuple[dict[str, Any], str, dict[str, object]]] = [
+    ({}, "runs/digits", {"data.source": "digits", "search.seed": 0}),
+    ({"preset": "cifar10"}, "runs/cifar10", {"net.channels": 3}),
+    ({"data": "digits"}, "runs/digits", {"net.d": load_preset("digits").net.d}),
+    ({"data": "cifar10"}, "runs/cifar10", {"net.image": load_preset("cifar10").net.image}),
+    ({"data": "photos"}, "runs/photos", {"net.classes": 3, "data.source": "photos"}),
+    ({"data": "photos", "flops": "2M"}, "runs/photos", {"search.flops": 2_000_000}),
+    ({"data": "photos", "refine": True}, "runs/photos-refined", {"net.classes": 3}),
+    ({"plan": "tiny.toml"}, "runs/tiny", {"net.M": 3}),
+    ({"plan": "tiny.toml", "data": "photos"}, "runs/tiny", {"net.classes": 3}),
+    ({"plan": "code.toml", "allow_code": True}, "runs/code", {"net.M": 3}),
+    ({"plan": "code.toml", "data": "digits"}, "runs/code", {"data.source": "digits"}),
+    ({"strategy": "random"}, "runs/digits-random", {"search.strategy": "random"}),
+    ({"strategy": "hierarchical"}, "runs/digits", {"search.strategy": "hierarchical"}),
+    ({"objective": "both"}, "runs/digits-both", {"search.objective": "both"}),
+    ({"objective": "flops"}, "runs/digits", {"search.objective": "flops"}),
+    ({"refine": True}, "runs/digits-refined", {"refine.trials": 100, "stage2.trials": 100}),
+    (
+        {"plan": "tiny.toml", "refine": True, "objective": "latency", "trials": 9},
+        "runs/tiny-refined-latency",
+        {"stage1.trials": 9, "stage2.trials": 9, "refine.trials": 9},
+    ),
+    ({"stage": 1, "trials": 50}, "runs/digits", {"stage1.trials": 50, "stage2.trials": 200}),
+    ({"stage": 2, "trials": 50}, "runs/digits", {"stage1.trials": 200, "stage2.trials": 50}),
+    ({"stage": 3, "trials": 7}, "runs/digits", {"stage1.trials": 200, "stage2.trials": 200}),
+    (
+        {"plan": "tiny.toml", "stage": 3, "trials": 7, "refine": True},
+        "runs/tiny-refined",
+        {"stage2.trials": 6, "refine.trials": 7},
+    ),
+    ({"trials": 50}, "runs/digits", {"stage1.trials": 50, "stage2.trials": 50}),
+    ({"epochs": 7}, "runs/digits", {"stage2.training.epochs": 7, "retrain.training.epochs": 7}),
+    (
+        {"flops": "2.9M", "latency": "2.5ms", "seed": 3},
+        "runs/digits",
+        {"search.flops": 2_900_000, "search.latency": "2.5ms", "search.seed": 3},
+    ),
+    ({"init_from": "net"}, "runs/digits", {"net.d": load_preset("digits").net.d}),
+    ({"skip_bad_images": True}, "runs/digits", {"data.skip_bad_images": True}),
+    ({"run": "runs/begun"}, "runs/begun", {"search.seed": 5}),
+    ({"run": "runs/begun", "data": "photos"}, "runs/begun", {"net.classes": 10}),
+    ({"run": "runs/begun", "trials": 40, "stage": 1}, "runs/begun", {"stage1.trials": 40}),
+    ({"run": "runs/begun", "preset": "digits"}, "runs/begun", {"search.seed": 0}),
+    ({"run": "runs/begun", "rescore": True}, "runs/begun", {"search.seed": 5}),
+    ({"run": "mine", "storage": "sqlite:///all.db"}, "mine", {"data.source": "digits"}),
+    ({"workers": True, "lease": 5.0, "device": "cpu"}, "runs/digits", {"search.seed": 0}),
+]
+"""(what is asked, the folder, some of the plan's values)."""
+
+
+@pytest.mark.parametrize(("asked", "folder", "values"), REQUESTS, ids=str)
+def test_both_come_to_the_same(
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    asked: dict[str, Any],
+    folder: str,
+    values: dict[str, object],
+) -> None:
+    def by_command() -> None:
+        CliRunner().invoke(hnas, typed(asked), catch_exceptions=False)
+
+    before = Path("runs/begun/plan.toml").read_bytes()
+    by_python = begun_by(lambda: api.search(**asked), monkeypatch)
+    Path("runs/begun/plan.toml").write_bytes(before)
+    if folder != "runs/begun":
+        shutil.rmtree(folder)
+    assert begun_by(by_command, monkeypatch) == by_python
+    assert by_python[0] == Path(folder)
+    for name, value in values.items():
+        found: object = by_python[1]
+        for part in name.split("."):
+            found = getattr(found, part)
+        assert found == value, name
+
+
+def test_a_path_of_the_plan_holds_wherever_the_search_is_resumed(here: Path) -> None:
+    assert decide(Request(init_from="net")).plan.stage1.init_from == str(here / "net")
+
+
+def test_both_have_the_same_options() -> None:
+    ours = {f.name for f in fields(Request)} - {"spell"}
+    assert {p.name for p in command.params} - {"yes"} == ours
+    hints = get_type_hints(Request)
+    assert get_type_hints(api.Asked) == {name: hints[name] for name in ours}
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"preset": "digits", "plan": "x"}, "{preset} and {plan} exclude each other: give one"),
+        ({"flops": "much"}, "{flops} must be a whole number of multiply-accumulates >= 1, or text"),
+        ({"latency": "soon"}, "{latency} must be a time with its unit, ns, us, ms or s, such as"),
+        ({"flops": "1K"}, "{flops=1K}: stage1: no architecture of the space fits"),
+        ({"data": "photos", "flops": "1K"}, "{flops=1K}: stage1: no architecture of the space"),
+        ({"plan": "code.toml"}, "the plan code.toml asks for code to be run: data.source = "),
+        ({"plan": "code.toml"}, "Look at the code, then give {allow_code}"),
+        ({"strategy": "flatt"}, "strategy 'flatt' is unknown; did you mean 'flat'? Known: "),
+        ({"data": "phtoos"}, "data source 'phtoos' is unknown: "),
+        ({"run": "runs/begun", "storage": "sqlite:///a.db"}, "keeps its studies in sqlite:///"),
+        ({"run": "new", "storage": "sqlite:///no/a.db"}, "the study storage sqlite:///no/a.db can"),
+    ],
+    ids=str,
+)
+def test_both_refuse_the_same_in_their_own_words(
+    here: Path, asked: dict[str, Any], message: str
+) -> None:
+    words = {"{preset}": "preset", "{plan}": "plan", "{flops}": "flops", "{latency}": "latency"}
+    python = {**words, "{flops=1K}": "flops='1K'", "{allow_code}": "allow_code=True"}
+    options = {name: f"--{word}" for name, word in words.items()}
+    options |= {"{flops=1K}": "--flops 1K", "{allow_code}": "--allow-code"}
+    before = sorted(here.rglob("*"))
+    with pytest.raises(HnasError, match=re.escape(_filled(message, python))):
+        api.search(**asked)
+    refused = CliRunner().invoke(hnas, typed(asked), catch_exceptions=False)
+    assert refused.exit_code == 2 and _filled(message, options) in refused.stderr
+    assert sorted(here.rglob("*")) == before
+
+
+def _filled(message: str, words: dict[str, str]) -> str:
+    for name, word in words.items():
+        message = message.replace(name, word)
+    return message
+
+
+def test_an_option_is_written_as_its_asker_writes_it() -> None:
+    assert (keyword("flops"), keyword("flops", "2M")) == ("flops", "flops='2M'")
+    assert (as_option("init_from"), as_option("flops", "2M")) == ("--init-from", "--flops 2M")
+    assert (keyword("refine", True), as_option("refine", True)) == ("refine=True", "--refine")
+
+
+def test_a_plan_of_python_needs_a_folder(here: Path, tiny: Plan) -> None:
+    assert decide(Request(plan=tiny, run="mine")).plan == tiny
+    with pytest.raises(InputError, match=r"^a Plan needs run, the folder to keep its search in$"):
+        folder_of(Request(plan=tiny))
+    with pytest.raises(InputError, match=r"^stage must be 1, 2 or 3, got 4$"):
+        Request(stage=4)
+
+
+def test_the_plan_of_a_run_that_is_worked_on_is_left_alone(here: Path) -> None:
+    was = Path("runs/begun/plan.toml").read_bytes()
+    with open_run(Path("runs/begun")).hold():
+        assert begin(decide(Request(run="runs/begun"))).plan.search.seed == 5
+        with pytest.raises(BusyError, match="is held by another process"):
+            begin(decide(Request(run="runs/begun", trials=40)))
+    assert Path("runs/begun/plan.toml").read_bytes() == was
+
+
+def test_classes_are_told_once(here: Path, tiny: Plan) -> None:
+    asked = Request(plan="tiny.toml", data="photos")
+    decision = decide(asked)
+    assert decision.note == "photos has 3 classes: net.classes is 3."
+    begin(decision)
+    shutil.rmtree("photos")  # the same request again does not look at the images
+    again = decide(asked)
+    assert (again.plan, again.note) == (decision.plan, "")
+
+
+def test_a_proposal_is_given_with_what_it_was_made_from(here: Path) -> None:
+    decision = decide(Request(data="photos", trials=3, device="cpu"))
+    assert decision.proposal is not None and decision.proposal.survey.images == 36
+    assert decision.proposal.plan.stage1.trials == 200 and decision.plan.stage1.trials == 3
+    assert not Path("runs/photos").exists()
