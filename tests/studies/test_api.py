@@ -92,7 +92,7 @@ def test_a_name_is_no_markup(plan: Plan, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"preset": "digits", "plan": "x"}, "preset and plan exclude each other: give one of them."),
+        ({"preset": "digits", "plan": "x"}, "preset and plan exclude each other"),
         ({"preset": "digit"}, "there is no preset 'digit'; did you mean 'digits'?"),
         ({"plan": load_preset("digits")}, "a Plan needs run, the folder"),
         ({"data": "nowhere"}, "data source 'nowhere' is unknown"),
