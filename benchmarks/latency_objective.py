@@ -24,7 +24,7 @@ from hnas.cost.latency import latencies
 from hnas.network.glit import Glit
 from hnas.studies.run.folder import Run, open_run
 from hnas.studies.run.latency import read_measured
-from hnas.studies.run.result import Result, Tested, read_result
+from hnas.studies.run.result import Result, TrainedNetwork, read_result
 
 
 def finished(folder: Path) -> tuple[Run, Result]:
@@ -56,7 +56,7 @@ def main() -> None:
     timed = latencies(models, images, rounds=options.rounds)
     ms = {name: 1000 * each.median for name, each in timed.items()}
 
-    def of(network: Tested) -> float:
+    def of(network: TrainedNetwork) -> float:
         return ms[network.arch.to_json()]
 
     rows = []

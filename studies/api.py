@@ -76,12 +76,16 @@ class Found:
         return open_study(open_storage(self.run.storage), self.run.study_name(stage))
 
     def network(self, device: str = "auto") -> Network:
-        """The winner, trained, and what its images must look like.
+        """The winner, trained, and what its images must look like; read from the run's folder.
 
-        Raises StateError where the search is not finished, BusyError where it is going on.
+        Raises StateError if the search is not finished, or the network's files are missing.
         """
-        with self.run.hold(), closing(_search(self.run, Request(device=device))) as steps:
-            return steps.winner()
+        from hnas.device import choose
+        from hnas.studies.run.networks import winner
+
+        network = winner(self.run)
+        network.model.to(choose(device))
+        return network
 
     def export(self, path: str | Path, device: str = "auto") -> tuple[Path, ...]:
         """Writes the winner as PATH.safetensors, PATH.json and PATH.py, which needs no hnas."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from hnas.cli.screen.networks import network_argument, read_network
-from hnas.cli.screen.options import device_option, storage_option
+from hnas.cli.screen.options import device_option
 from hnas.cli.screen.render import table
 
 
@@ -20,7 +20,6 @@ from hnas.cli.screen.render import table
 @click.option("--threads", type=click.IntRange(1), help="Of the CPU [PyTorch's choice].")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 @device_option
-@storage_option
 def latency(
     source: Path,
     batch: int,
@@ -28,7 +27,6 @@ def latency(
     threads: int | None,
     as_json: bool,
     device: str,
-    storage: str | None,
 ) -> None:
     """Measure a network beside all-global ones.
 
@@ -53,7 +51,7 @@ def latency(
     chosen = choose(device)
     if threads is not None:
         torch.set_num_threads(threads)
-    model = read_network(source, chosen, storage).model
+    model = read_network(source, chosen).model
     frame = model.frame
     macs = cost(frame, model.arch).macs
     models = {"this network": model, **references(frame, macs)}

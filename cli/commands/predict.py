@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from hnas.cli.screen.networks import network_argument, read_network
-from hnas.cli.screen.options import device_option, storage_option
+from hnas.cli.screen.options import device_option
 from hnas.cli.screen.render import table
 from hnas.errors import InputError
 
@@ -24,20 +24,18 @@ BATCH = 64
 @click.option("--top", type=click.IntRange(1), default=5, help="Classes told of each image [5].")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 @device_option
-@storage_option
 def predict(
     source: Path,
     images: tuple[Path, ...],
     top: int,
     as_json: bool,
     device: str,
-    storage: str | None,
 ) -> None:
     """Tell the classes of image files, with probabilities.
 
-    By the winner of a finished RUN, or by a network that `hnas export` wrote: a FILE or its folder
-    (faster, as the run's data set need not be read). Images are JPEG or PNG; they are cropped,
-    resized and normalised as in training. One that cannot be read is told and passed over, and
+    By the winner of a finished RUN, or by a network that `hnas export` wrote: a FILE or its folder.
+    The run's own images are not needed. Images are JPEG or PNG; they are cropped, resized and
+    normalised as in training. One that cannot be read is told and passed over, and
     the exit code is 2 then.
 
     With --json a list, in the order of the images that could be read, of objects with `image` and
@@ -54,7 +52,7 @@ def predict(
     from hnas.device import choose
     from hnas.exchange.predict import likeliest, probabilities
 
-    network = read_network(source, choose(device), storage)
+    network = read_network(source, choose(device))
     frame = network.model.frame
     told: list[tuple[Path, list[tuple[str, float]]]] = []
     failed = False

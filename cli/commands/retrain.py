@@ -40,6 +40,7 @@ def retrain(
       hnas retrain --run runs/digits --top 10 --epochs 200
     """
     from hnas.studies.run.folder import begin_run, open_run
+    from hnas.studies.run.result import has_result
 
     run = open_run(find_run(folder), storage=storage)
     rules = run.plan.retrain
@@ -48,7 +49,7 @@ def retrain(
     if top is not None:
         rules = replace(rules, top=top)
     plan = replace(run.plan, retrain=rules)
-    tested = (run.folder / "result.json").exists()
+    tested = has_result(run.folder)
     with resumable(run.folder), run.hold():
         run = replace(run, plan=plan) if tested else begin_run(run.folder, plan, storage=storage)
         search, watch = _start(run, device)

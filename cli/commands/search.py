@@ -182,10 +182,11 @@ def search(yes: bool, **asked: Any) -> None:
 
 
 def _is_finished(run: Run) -> bool:
+    from hnas.studies.run.result import has_result
     from hnas.studies.run.status import read_status
 
     # Only a finished run has a result, and only then is its storage sure to be whole.
-    return (run.folder / "result.json").exists() and read_status(run).finished
+    return has_result(run.folder) and read_status(run).finished
 
 
 def _start(
@@ -212,10 +213,12 @@ def _start(
 
 
 def _search_all(run: Run, device: str, rescore: bool, lease: float | None) -> None:
+    from hnas.studies.run.result import has_result
+
     search, watch = _start(run, device, rescore, lease)
     with search.calling():
         _search_stages(run, search, watch)
-    if (run.folder / "result.json").exists():
+    if has_result(run.folder):
         click.echo("The result stays: test images are met once. For another one use a new --run.")
     with watch:
         search.finish()

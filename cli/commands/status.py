@@ -14,7 +14,7 @@ from hnas.cli.screen.render import arch_drawing, command, milliseconds, result_t
 
 if TYPE_CHECKING:
     from hnas.studies.run.folder import Run
-    from hnas.studies.run.result import Result, Tested
+    from hnas.studies.run.result import Result, TrainedNetwork
     from hnas.studies.run.status import StageStatus, Status
     from hnas.studies.trials.record import Record
 
@@ -136,13 +136,13 @@ def _trial(record: Record) -> dict[str, Any]:
 def _result(result: Result) -> dict[str, Any]:
     return {
         "test_images": result.test_images,
-        "winner": _tested(result.winner),
-        "all_global": _tested(result.all_global),
-        "candidates": [_tested(network) for network in result.candidates],
+        "winner": _tested(result, result.winner),
+        "all_global": _tested(result, result.all_global),
+        "candidates": [_tested(result, network) for network in result.candidates],
     }
 
 
-def _tested(network: Tested) -> dict[str, Any]:
-    shown = {**asdict(network), "arch": network.arch.to_dict()}
+def _tested(result: Result, network: TrainedNetwork) -> dict[str, Any]:
+    shown = result.shown(network)
     shown["latency_ms"] = milliseconds(shown.pop("latency"))
     return shown

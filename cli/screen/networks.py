@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hnas.cli.screen.interrupt import resumable
 from hnas.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ network_argument: Callable[..., Callable[..., object]] = click.argument(
 )
 
 
-def read_network(source: Path, device: torch.device, storage: str | None) -> Network:
+def read_network(source: Path, device: torch.device) -> Network:
     """The winner of a finished run, or the network of a FILE or of a folder with one in it.
 
     Raises InputError where there is neither, StateError and CheckpointError.
@@ -29,12 +28,18 @@ def read_network(source: Path, device: torch.device, storage: str | None) -> Net
     from hnas.exchange.export import load
 
     if (source / "plan.toml").exists():
-        from hnas.studies.run.folder import open_run
-        from hnas.studies.search.search import Search
+        from hnas.studies.run.folder import shared_run
+        from hnas.studies.run.networks import winner
 
-        run = open_run(source, storage=storage)
-        with resumable(source), run.hold():
-            return Search(run, device).winner()
+        network = winner(shared_run(source))
+    else:
+        network = load(_named(source))
+    network.model.to(device)
+    return network
+
+
+def _named(source: Path) -> Path:
+    """The files of a network: themselves, or the only ones in a folder."""
     if source.is_dir():
         found = sorted(path.with_suffix("") for path in source.glob("*.safetensors"))
         if len(found) != 1:
@@ -49,6 +54,4 @@ def read_network(source: Path, device: torch.device, storage: str | None) -> Net
             f"{source} is neither a run nor a network: there is no {source.with_suffix('.json')}. "
             "Give a run's folder, or what `hnas export --to` was given"
         )
-    network = load(source)
-    network.model.to(device)
-    return network
+    return source

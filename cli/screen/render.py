@@ -15,7 +15,7 @@ from rich.text import Text
 from hnas.architecture.arch import Arch
 
 if TYPE_CHECKING:
-    from hnas.studies.run.result import Result, Retrained, Tested
+    from hnas.studies.run.result import Result, TrainedNetwork
     from hnas.studies.trials.record import Record
 
 GLYPHS = {"global": "■", "mixed": "◧", "local": "□"}
@@ -141,7 +141,7 @@ def front_table(records: Sequence[Record], images: int, objective: str = "flops"
     )
 
 
-def networks_table(networks: Iterable[tuple[str, Tested | Retrained]]) -> None:
+def networks_table(networks: Iterable[tuple[str, TrainedNetwork]]) -> None:
     """Prints networks that were trained alone, under the names given, in the order given."""
     table(
         ("network", "score", "held-out", "MACs", "ms", "params", f"blocks ({legend()})"),
@@ -179,7 +179,7 @@ def result_tables(result: Result) -> None:
             (
                 name,
                 network.test_accuracy,
-                network.standard_error,
+                result.standard_error(network),
                 network.accuracy,
                 network.macs,
                 milliseconds(network.latency),

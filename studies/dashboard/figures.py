@@ -17,7 +17,7 @@ from hnas.studies.figures.style import COLOURS
 from hnas.studies.findings.published import Published
 from hnas.studies.objective.costs import MEASURES, Measure, measures
 from hnas.studies.run.latency import read_costs
-from hnas.studies.run.result import Result, Tested
+from hnas.studies.run.result import Result, TrainedNetwork
 from hnas.studies.run.studies import Searched
 from hnas.studies.trials.pareto import growth
 
@@ -120,7 +120,7 @@ def _around(values: Sequence[float]) -> list[float]:
 
 def _retrained(result: Result, measure: Measure) -> list[Figure]:
     plain = [one for one in [result.all_global] if measure.of(one) is not None]
-    rows: list[tuple[str, Sequence[Tested], Figure]] = [
+    rows: list[tuple[str, Sequence[TrainedNetwork], Figure]] = [
         ("retrained alone", result.candidates, {"symbol": "diamond-open", "size": 11}),
         ("winner, alone", [result.winner], {"symbol": "star", "size": 15}),
     ]

@@ -22,6 +22,7 @@ from hnas.studies.plan.plan import Plan
 from hnas.studies.run.folder import open_run, write
 from hnas.studies.run.latency import read_costs
 from hnas.studies.run.provenance import environment
+from hnas.studies.run.result import has_result
 from hnas.studies.run.status import read_status
 from hnas.studies.trials.pareto import hypervolume
 
@@ -135,7 +136,7 @@ def is_finished(task: Task) -> bool:
 
     Raises MismatchError where it has one that was found with another plan.
     """
-    if not (task.folder / "result.json").exists():
+    if not has_result(task.folder):
         return False
     run = open_run(task.folder)
     found = differences(asdict(run.plan), asdict(task.plan))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +22,7 @@ from hnas.studies.run.folder import Run
 from hnas.studies.run.images import stored_images
 from hnas.studies.run.networks import stored_network
 from hnas.studies.run.provenance import changed, versions
+from hnas.studies.run.result import TrainedNetwork, read_result
 from hnas.studies.run.studies import Searched, read_searched, read_studies
 from hnas.studies.scoring.from_run import stored_scorer
 from hnas.studies.scoring.supernet_scorer import SupernetScorer
@@ -66,8 +66,7 @@ def reproduce(run: Run, device: torch.device, *, sample: int) -> Reproduction:
     changes = changed((run.read("run.json") or {}).get("environment") or {}, origin(device))
     exact = not changes
     values: list[Value] = []
-    result = run.read("result.json") or {}
-    winner = result.get("winner")
+    result = read_result(run)
     found = read_searched(run)
     if not found:
         raise StateError(
@@ -75,18 +74,17 @@ def reproduce(run: Run, device: torch.device, *, sample: int) -> Reproduction:
             f"Run: hnas search --run {run.folder}"
         )
     for searched in found:
-        arch = Arch.from_dict(winner["arch"]) if winner and searched is found[-1] else None
+        arch = result.winner.arch if result and searched is found[-1] else None
         chosen = _chosen(run, searched, arch, sample)
         scorer = _scorer(run, searched, data)
         for record, score in zip(chosen, scorer.score([r.arch for r in chosen]), strict=True):
             name = "the winner" if record.arch == arch else f"trial {record.number}"
             values += _compared(f"{searched.stage}, {name}, score", record, score, exact)
-    for name in ("winner", "all_global"):
-        if network := result.get(name):
-            model = stored_network(run, network["key"]).to(device)
-            score = evaluate(model, data.held_out, data, batch=run.plan.score.batch)
-            what = f"{name.replace('_', '-')} alone, held-out"
-            values += _compared(what, network, score, exact)
+    tested = (("winner", result.winner), ("all-global", result.all_global)) if result else ()
+    for name, network in tested:
+        model = stored_network(run, network.key).to(device)
+        score = evaluate(model, data.held_out, data, batch=run.plan.score.batch)
+        values += _compared(f"{name} alone, held-out", network, score, exact)
     return Reproduction(values=tuple(values), changes=changes)
 
 
@@ -119,11 +117,10 @@ def _scorer(run: Run, searched: Searched, data: Data) -> SupernetScorer:
 
 
 def _compared(
-    what: str, stored: Record | Mapping[str, Any], score: Score, exact: bool
+    what: str, stored: Record | TrainedNetwork, score: Score, exact: bool
 ) -> Iterator[Value]:
     for name, most in (("accuracy", ACCURACY), ("loss", LOSS)):
-        was = stored[name] if isinstance(stored, Mapping) else getattr(stored, name)
-        now = getattr(score, name)
+        was, now = getattr(stored, name), getattr(score, name)
         if exact:
             holds = was == now
         else:

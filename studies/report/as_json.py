@@ -8,7 +8,6 @@ from typing import Any
 
 from hnas.architecture.arch import Arch
 from hnas.studies.report.gather import Report
-from hnas.studies.run.result import Tested
 from hnas.studies.trials.pareto import front
 from hnas.studies.trials.record import Record
 
@@ -27,13 +26,13 @@ def as_json(report: Report) -> str:
         "answer": answer
         and {
             "test_images": answer.test_images,
-            "winner": _tested(answer.winner),
-            "all_global": _tested(answer.all_global),
+            "winner": result and result.shown(answer.winner),
+            "all_global": result and result.shown(answer.all_global),
             "winner_accuracy": asdict(answer.winner_accuracy),
             "all_global_accuracy": asdict(answer.all_global_accuracy),
             "difference": asdict(answer.difference),
         },
-        "candidates": [_tested(network) for network in result.candidates] if result else [],
+        "candidates": [result.shown(network) for network in result.candidates] if result else [],
         "handoff": status.handoff and status.handoff.to_dict(),
         "studies": [
             {
@@ -64,10 +63,6 @@ def as_json(report: Report) -> str:
         "missing": list(report.missing),
     }
     return json.dumps(value, indent=1) + "\n"
-
-
-def _tested(network: Tested) -> dict[str, Any]:
-    return {**asdict(network), "arch": network.arch.to_dict()}
 
 
 def _trial(record: Record) -> dict[str, Any]:

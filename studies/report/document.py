@@ -17,7 +17,7 @@ from hnas.studies.report import pictures
 from hnas.studies.report.gather import Answer, Interval, Ranking, Report
 from hnas.studies.report.page import Document, Drawing, Section, Table
 from hnas.studies.run.latency import Measured
-from hnas.studies.run.result import Tested
+from hnas.studies.run.result import TrainedNetwork
 from hnas.studies.trials.pareto import best_by_score, front
 from hnas.studies.trials.record import Record
 
@@ -253,7 +253,7 @@ def _trials(stage: str, records: Sequence[Record]) -> Table:
     )
 
 
-def _candidates(networks: Sequence[Tested]) -> Table:
+def _candidates(networks: Sequence[TrainedNetwork]) -> Table:
     names, costs = _costs_of(networks)
     return Table(
         columns=("alone", "blocks", "score", "held-out", *names),

@@ -21,8 +21,9 @@ from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.toml import to_toml
 from hnas.studies.run.folder import Run
 from hnas.studies.run.latency import Measured, read_costs, read_measured
-from hnas.studies.run.result import Result, Tested
-from hnas.studies.run.status import Status, read_status, trained_epochs
+from hnas.studies.run.networks import network_epochs
+from hnas.studies.run.result import Result, TrainedNetwork
+from hnas.studies.run.status import Status, read_status
 from hnas.studies.run.studies import Searched, read_searched
 from hnas.studies.trials.database import masked
 
@@ -43,8 +44,8 @@ class Interval:
 class Answer:
     """The winner beside the all-global network of nearly equal cost."""
 
-    winner: Tested
-    all_global: Tested
+    winner: TrainedNetwork
+    all_global: TrainedNetwork
     test_images: int
     winner_accuracy: Interval
     """On the test images, 0 to 1 (Wilson)."""
@@ -177,7 +178,7 @@ def answer(result: Result) -> Answer:
     )
 
 
-def _accuracy(network: Tested, images: int) -> Interval:
+def _accuracy(network: TrainedNetwork, images: int) -> Interval:
     assert network.test_accuracy is not None  # both have met the test set
     right = round(network.test_accuracy * images)
     found = binomtest(right, images).proportion_ci(CONFIDENCE, method="wilson")
@@ -259,11 +260,11 @@ def _costs(run: Run, status: Status, studies: tuple[Searched, ...]) -> tuple[Cos
                 seconds=math.fsum(record.seconds for record in records),
             )
         )
-    indices = sorted(path.name for path in (run.folder / "networks").glob("*.json"))
+    epochs = network_epochs(run)
     costs.append(
         Cost(
-            step=f"{len(indices)} networks alone",
-            trained=sum(trained_epochs(run, f"networks/{name}") for name in indices) * train,
+            step=f"{len(epochs)} networks alone",
+            trained=sum(epochs) * train,
             scored=0,
             images=0,
             seconds=None,

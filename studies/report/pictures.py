@@ -14,7 +14,7 @@ from hnas.studies.figures.style import COLOURS, MARKERS, panels
 from hnas.studies.findings.figure import GREY, depth_panel, importances_panel, shares_panel
 from hnas.studies.objective.costs import Measure, measures
 from hnas.studies.report.gather import Ranking, Report
-from hnas.studies.run.result import Tested
+from hnas.studies.run.result import TrainedNetwork
 from hnas.studies.run.studies import Searched
 from hnas.studies.trials.pareto import growth, pareto
 
@@ -49,7 +49,7 @@ def _front(axis: Axes, report: Report, measure: Measure) -> None:
             label=f"{searched.stage}: trials (pale) and front, inherited weights",
         )
     if result := report.status.result:
-        rows: tuple[tuple[Sequence[Tested], dict[str, Any]], ...] = (
+        rows: tuple[tuple[Sequence[TrainedNetwork], dict[str, Any]], ...] = (
             (result.candidates, {**HOLLOW, "s": 48, "marker": "D", "label": "retrained alone"}),
             ([result.winner], {**BLACK, "s": 150, "marker": "*", "label": "the winner, alone"}),
             ([result.all_global], {**BLACK, "s": 60, "marker": "x", "label": "all-global, alone"}),

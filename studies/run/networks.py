@@ -1,58 +1,122 @@
-"""A run's networks: what each was made from, and its weights."""
+"""A run's networks, `networks/KEY`: what each was made from, and its weights; the winner to use.
+
+Reading one needs no images and trains nothing.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
-from hnas.errors import InputError, StateError
-from hnas.network.glit import Glit
+from hnas.errors import CheckpointError, InputError, StateError
+from hnas.persist.record import later, recorded, restored
 from hnas.settings import AugmentRules, DistillationRules, TrainingRules
-from hnas.studies.plan.plan import Retrain
+from hnas.studies.run.checkpoints import newest_meta, trained_epochs
 from hnas.studies.run.folder import Run
-from hnas.training.trainer import load_trained
+from hnas.studies.run.result import finished_result
 
+if TYPE_CHECKING:
+    from hnas.exchange.export import Network
+    from hnas.network.glit import Glit
+
+FOLDER = "networks"
 KEY = re.compile(r"[0-9a-f]{12}")
 """What the files of a network are called."""
 
 
-def stored_network(run: Run, key: str) -> Glit:
-    """A network of the run that is trained, read alone: on CPU, in eval mode, nothing is written.
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """All that a network's weights depend on."""
 
-    Raises StateError, CheckpointError.
-    """
-    frame, arch, rules = _parsed(_identity(run, key))
-    net = Glit(frame, arch)
-    load_trained(net, run.folder / "networks" / key, rules.training.epochs)
-    return net
+    frame: Frame
+    arch: Arch
+    training: TrainingRules
+    augment: AugmentRules
+    split: str
+    """Fingerprint of the split of its images."""
+    seed: int
+    distillation: DistillationRules | None = later(None)
+    """None without a teacher."""
+    teacher: str | None = later(None)
+    """Hash of the teacher's weights."""
+    repeat: int = later(0)
+    """Above 0: the same training again, from another seed."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it stands in the checkpoint, lists for tuples."""
+        value: dict[str, Any] = json.loads(json.dumps(recorded(self)))
+        return value
+
+    @property
+    def key(self) -> str:
+        """The name of the network's files. It seeds the training too."""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _identity(run: Run, key: str) -> dict[str, Any]:
-    """What a network was made from. Raises StateError where its checkpoint does not say it."""
+def network_path(run: Run, key: str) -> Path:
+    """The checkpoint of a network, without suffix."""
+    return run.folder / FOLDER / key
+
+
+def network_epochs(run: Run) -> list[int]:
+    """How far each network of the run is trained, by its key."""
+    keys = sorted(path.stem for path in (run.folder / FOLDER).glob("*.json"))
+    return [trained_epochs(run, network_path(run, key)) for key in keys]
+
+
+def identity_of(run: Run, key: str) -> Identity:
+    """What a network was made from. Raises StateError if its checkpoint does not say it."""
     try:
         if not KEY.fullmatch(key):  # it is part of a path, and comes from a file
             raise InputError(f"the key of a network is 12 hexadecimal digits, got {key!r}")
-        identity: dict[str, Any] = run.read(f"networks/{key}.json")["versions"][0]["meta"][
-            "identity"
-        ]
-        _parsed(identity)
-        return identity
+        return restored(Identity, newest_meta(run, network_path(run, key))["identity"])
     except (TypeError, KeyError, IndexError, InputError) as error:
-        raise StateError(
-            f"the run {run.folder} has no usable networks/{key}.json ({type(error).__name__}). "
-            "Restore it, or delete result.json to retrain"
-        ) from None
+        raise _missing(run, key, f"has no usable {FOLDER}/{key}.json ({error!r})") from None
 
 
-def _parsed(identity: dict[str, Any]) -> tuple[Frame, Arch, Retrain]:
-    return (
-        Frame(**identity["frame"]),
-        Arch.from_dict(identity["arch"]),
-        Retrain(
-            training=TrainingRules(**identity["training"]),
-            augment=AugmentRules(**identity["augment"]),
-            distillation=DistillationRules(**identity.get("distillation", {})),
-        ),
+def stored_network(run: Run, key: str) -> Glit:
+    """A trained network of the run: on the CPU, in eval mode. Nothing is written.
+
+    Raises StateError if its checkpoint is missing, damaged or not trained to the end.
+    """
+    from hnas.network.glit import Glit
+    from hnas.training.trainer import load_trained
+
+    made_from = identity_of(run, key)
+    net = Glit(made_from.frame, made_from.arch)
+    try:
+        load_trained(net, network_path(run, key), made_from.training.epochs)
+    except (CheckpointError, StateError) as error:
+        found, *_ = str(error).split(". ")
+        raise _missing(run, key, f"has not all of the network {key}: {found}") from None
+    return net
+
+
+def winner(run: Run) -> Network:
+    """The winner of a finished search, ready to use: on the CPU, in eval mode.
+
+    Raises StateError if the search is not finished, or the winner's weights are missing or damaged.
+    """
+    from hnas.exchange.export import Network
+
+    result = finished_result(run)
+    inputs = result.inputs
+    return Network(
+        model=stored_network(run, result.winner.key),
+        classes=inputs.classes,
+        mean=inputs.mean,
+        std=inputs.std,
+    )
+
+
+def _missing(run: Run, key: str, reason: str) -> StateError:
+    return StateError(
+        f"the run {run.folder} {reason}. Restore it, or delete {FOLDER}/{key}.json and train it "
+        f"again from the images: hnas retrain --run {run.folder}"
     )

@@ -1,85 +1,159 @@
-"""A run's result: its networks, tested."""
+"""A run's result: the networks that it trained, two of them tested, and what their images are like.
+
+Nobody needs the images to use a finished run: what a network must know of them is in the result.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
 from hnas.errors import InputError, StateError
-from hnas.persist.record import later, recorded
+from hnas.persist.record import later, recorded, restored
 from hnas.studies.run.folder import Run
+
+FILE = "result.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tested:
-    """A network of the result."""
+class TrainedNetwork:
+    """A network trained from scratch, by itself."""
 
+    key: str
+    """Of its frame, architecture and training: the name of its files in the run."""
+    frame: Frame
     arch: Arch
-    d: int
-    """Token width: the all-global network has one of its own, to cost what the winner costs."""
     macs: int
     params: int
-    score: float | None
-    """With inherited weights, 0 to 1; None where it was not searched."""
     accuracy: float
-    """Held-out accuracy of the network alone, 0 to 1."""
-    test_accuracy: float | None = None
-    """0 to 1; only the winner and the all-global network have met the test set."""
-    standard_error: float | None = None
-    """Of the test accuracy (binomial)."""
-    latency: int | None = None
-    """Nanoseconds of a batch by the run's table; None where it has none."""
+    """Held-out accuracy, 0 to 1."""
+    loss: float
+    """Held-out loss, in nats."""
+    epochs: int
+    score: float | None = None
+    """Its score with inherited weights; None if it was not searched."""
+    latency_ns: int | None = later(None)
+    """Nanoseconds of a batch by the run's table; None if the table does not know it."""
+    test_accuracy: float | None = later(None)
+    """0 to 1; only the winner and the all-global network are tested."""
+
+    @property
+    def latency(self) -> int | None:
+        """As `hnas.studies.objective.costs.Priced` has it."""
+        return self.latency_ns
+
+    @property
+    def d(self) -> int:
+        """Token width: the all-global network has its own, to cost what the winner costs."""
+        return self.frame.d
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """What the images of a run's networks are like, and what they show.
+
+    Raises InputError if channels, mean and deviation do not fit each other.
+    """
+
+    image: int
+    """Pixels a side."""
+    channels: int
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    """Of the training images by channel, in units of 0 to 1."""
+    std: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not len(self.mean) == len(self.std) == self.channels:
+            raise InputError(
+                f"mean and std must have {self.channels} channels, got "
+                f"{len(self.mean)} and {len(self.std)}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """The answer of a run: its result.json."""
+    """The answer of a run. Raises InputError if its parts do not fit each other."""
 
     test_images: int
-    winner: Tested
-    all_global: Tested
-    """Trained the same way, at nearly equal MACs, or as fast where the search is for latency."""
-    candidates: tuple[Tested, ...]
+    environment: Mapping[str, str]
+    """The device that tested."""
+    candidates: tuple[TrainedNetwork, ...]
     """All that were retrained, best score first."""
+    winner: TrainedNetwork
+    all_global: TrainedNetwork
+    """Trained the same way, at nearly equal MACs, or as fast if the search is for latency."""
+    inputs: Inputs
+
+    def __post_init__(self) -> None:
+        if self.test_images < 1:
+            raise InputError(f"test_images must be >= 1, got {self.test_images}")
+        for name, network in (("winner", self.winner), ("all_global", self.all_global)):
+            if network.test_accuracy is None or not 0 <= network.test_accuracy <= 1:
+                raise InputError(
+                    f"{name}.test_accuracy must be 0 to 1, got {network.test_accuracy}"
+                )
+            if network.frame.classes != len(self.inputs.classes):
+                raise InputError(
+                    f"inputs.classes must have a name for each of the {network.frame.classes} "
+                    f"classes of the {name}, got {len(self.inputs.classes)}"
+                )
+
+    def standard_error(self, network: TrainedNetwork) -> float | None:
+        """Of a network's test accuracy (binomial); None if it was not tested."""
+        tested = network.test_accuracy
+        return None if tested is None else standard_error(tested, self.test_images)
+
+    def shown(self, network: TrainedNetwork) -> dict[str, Any]:
+        """A network as the JSON of commands shows it."""
+        names = ("d", "macs", "params", "score", "accuracy", "test_accuracy")
+        return {
+            "arch": network.arch.to_dict(),
+            **{name: getattr(network, name) for name in names},
+            "standard_error": self.standard_error(network),
+            "latency": network.latency,
+        }
+
+
+def has_result(folder: Path) -> bool:
+    """Whether the run in the folder has its result: the search has come to its end once."""
+    return (folder / FILE).exists()
 
 
 def read_result(run: Run) -> Result | None:
-    """The run's answer; None where it has none yet. Raises StateError where it is damaged."""
-    value = run.read("result.json")
-    if value is None:
-        return None
+    """The run's answer; None if it has none yet. Raises StateError if it is damaged."""
+    value = run.read(FILE)
     try:
-        images = int(value["test_images"])
-        return Result(
-            test_images=images,
-            winner=_tested(value["winner"], images),
-            all_global=_tested(value["all_global"], images),
-            candidates=tuple(_tested(network, images) for network in value["candidates"]),
-        )
-    except (KeyError, TypeError, ValueError, ZeroDivisionError, InputError) as error:
+        return None if value is None else restored(Result, value)
+    except InputError as error:
         raise StateError(
-            f"{run.folder / 'result.json'} is not the result of a run "
-            f"({type(error).__name__}: {error}). Restore it, or delete it to make it anew"
+            f"{run.folder / FILE} is not the result of a run: {error}. "
+            "Restore it, or delete it to make it anew"
         ) from None
 
 
-def _tested(value: Mapping[str, Any], images: int) -> Tested:
-    accuracy = value.get("test_accuracy")
-    return Tested(
-        arch=Arch.from_dict(value["arch"]),
-        d=int(value["frame"]["d"]),
-        macs=int(value["macs"]),
-        params=int(value["params"]),
-        score=value["score"],
-        accuracy=float(value["accuracy"]),
-        test_accuracy=accuracy,
-        standard_error=None if accuracy is None else standard_error(accuracy, images),
-        latency=value.get("latency_ns"),
-    )
+def finished_result(run: Run) -> Result:
+    """The run's answer. Raises StateError if the search is not finished, or it is damaged."""
+    if (result := read_result(run)) is None:
+        raise StateError(
+            f"the run {run.folder} has no result yet. Finish it: hnas search --run {run.folder}"
+        )
+    return result
+
+
+def write_result(run: Run, result: Result) -> None:
+    """The inverse of `read_result`. Raises StateError."""
+    run.write(FILE, recorded(result))
+
+
+def best_trained(networks: Iterable[TrainedNetwork]) -> TrainedNetwork:
+    """The highest held-out accuracy; of equal ones the lower loss, then the cheaper."""
+    return min(networks, key=lambda n: (-n.accuracy, n.loss, n.macs, n.key))
 
 
 def standard_error(accuracy: float, images: int) -> float:
@@ -95,37 +169,3 @@ def is_tie(a: float, b: float, images: int) -> bool:
     """
     error = math.hypot(standard_error(a, images), standard_error(b, images))
     return abs(a - b) <= 1.96 * error
-
-
-@dataclass(frozen=True, kw_only=True)
-class Retrained:
-    """A network trained alone."""
-
-    key: str
-    """Of its frame, architecture and training: the name of its files in the run."""
-    frame: Frame
-    arch: Arch
-    macs: int
-    params: int
-    accuracy: float
-    """Held-out accuracy, 0 to 1."""
-    loss: float
-    """Held-out loss, in nats."""
-    epochs: int
-    score: float | None = None
-    """Its score with inherited weights; None where it was not searched."""
-    latency: int | None = later(None)
-    """Nanoseconds of a batch by the run's table; None where that does not know it."""
-
-
-def best_retrained(networks: Iterable[Retrained]) -> Retrained:
-    """The highest held-out accuracy; of equal ones the lower loss, then the cheaper."""
-    return min(networks, key=lambda n: (-n.accuracy, n.loss, n.macs, n.key))
-
-
-def as_json(network: Retrained) -> dict[str, Any]:
-    """As it stands in result.json."""
-    shown = {**recorded(network), "arch": network.arch.to_dict()}
-    if network.latency is not None:
-        shown["latency_ns"] = shown.pop("latency")
-    return shown

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 from hnas.architecture.arch import Arch
 from hnas.studies.plan.strategies import Stage
+from hnas.studies.run.checkpoints import trained_epochs
 from hnas.studies.run.folder import Run
+from hnas.studies.run.networks import network_epochs
 from hnas.studies.run.result import Result, read_result
 from hnas.studies.run.studies import read_studies
 from hnas.studies.trials.pareto import front
@@ -63,15 +65,13 @@ def read_status(run: Run) -> Status:
     studies = read_studies(run)
     first = studies.get(1)
     handoff = first.user_attrs.get("handoff") if first else None
-    indices = sorted(path.name for path in (run.folder / "networks").glob("*.json"))
-    trained = [trained_epochs(run, f"networks/{name}") for name in indices]
     return Status(
         stages=tuple(
             _stage(run, number, asked, studies.get(number))
             for number, asked in enumerate(run.stages, 1)
         ),
         handoff=Arch.from_dict(handoff["arch"]) if handoff else None,
-        networks=sum(epochs >= plan.retrain.training.epochs for epochs in trained),
+        networks=sum(epochs >= plan.retrain.training.epochs for epochs in network_epochs(run)),
         result=read_result(run),
     )
 
@@ -85,19 +85,10 @@ def scoring_images(run: Run) -> int:
 def _stage(run: Run, stage: int, asked: Stage, study: Snapshot | None) -> StageStatus:
     found = study.records if study else ()
     return StageStatus(
-        epochs=trained_epochs(run, f"checkpoints/{run.supernet(stage).name}.json"),
+        epochs=trained_epochs(run, run.supernet(stage)),
         epochs_asked=asked.training.epochs,
         trials=len(found),
         trials_asked=asked.trials,
         exhausted=bool(study and study.user_attrs.get("exhausted")),
         front=tuple(front(found, run.plan.search.objective)),
     )
-
-
-def trained_epochs(run: Run, index: str) -> int:
-    """How far the checkpoint with this index (see hnas.training.checkpoint) goes."""
-    value = run.read(index)
-    try:
-        return int(value["versions"][0]["meta"]["epoch"])
-    except (TypeError, KeyError, IndexError, ValueError):
-        return 0

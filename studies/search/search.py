@@ -31,7 +31,7 @@ from hnas.cost.flops import plain_vit
 from hnas.data import Data, Split, prepare, test_images
 from hnas.device import describe, fits_memory
 from hnas.errors import BudgetError, InputError, MismatchError, StateError, StorageError
-from hnas.exchange.export import Network, load
+from hnas.exchange.export import load
 from hnas.network.glit import Glit
 from hnas.network.supernet import Supernet, grow, inherit
 from hnas.persist.record import recorded
@@ -41,13 +41,20 @@ from hnas.studies.plan.plan import Retrain
 from hnas.studies.proposers.base import starting_from
 from hnas.studies.run.folder import Run
 from hnas.studies.run.provenance import changed, versions
-from hnas.studies.run.result import Retrained, as_json, best_retrained
+from hnas.studies.run.result import (
+    Inputs,
+    Result,
+    TrainedNetwork,
+    best_trained,
+    read_result,
+    write_result,
+)
 from hnas.studies.scoring.backend import Scoring
 from hnas.studies.scoring.queue_backend import ByWorkers
 from hnas.studies.scoring.supernet_scorer import SupernetScorer, weights_hash
 from hnas.studies.search.events import Watch
 from hnas.studies.search.measure_latency import latency_table
-from hnas.studies.search.retrain import network_of, retrain
+from hnas.studies.search.retrain import retrain
 from hnas.studies.search.stage import SearchRules, StageResult, run_stage
 from hnas.studies.search.torchrun import images_job, supernet_job
 from hnas.studies.trials.database import close_storage, open_storage, storage_errors
@@ -346,7 +353,7 @@ class Search:
         measured: dict[str, Any] = {}
         if rules.rule == "retrained":
             networks = [self._retrained(record)[0] for record in best]
-            winner = best_retrained(networks)
+            winner = best_trained(networks)
             chosen = best[networks.index(winner)]
             measured = {
                 "retrained": {
@@ -386,7 +393,7 @@ class Search:
             before.set_user_attr(FRONT, {"archs": archs, "to": self.run.study_name(number)})
         return chosen
 
-    def retrain(self) -> list[Retrained]:
+    def retrain(self) -> list[TrainedNetwork]:
         """Trains the last stage's best from scratch, best score first.
 
         Raises StateError where that stage is not finished.
@@ -395,12 +402,12 @@ class Search:
         best = best_by_score(found, self.plan.retrain.top, self.plan.search.objective)
         return [self._retrained(record)[0] for record in best]
 
-    def _retrained(self, record: Record) -> tuple[Retrained, Glit]:
+    def _retrained(self, record: Record) -> tuple[TrainedNetwork, Glit]:
         return self.alone(record.arch, f"trial {record.number}", score=record.accuracy)
 
     def alone(
         self, arch: Arch, what: str, *, rules: Retrain | None = None, **more: Any
-    ) -> tuple[Retrained, Glit]:
+    ) -> tuple[TrainedNetwork, Glit]:
         """Trains one network, called `what` where progress is shown; `more` is `retrain`'s."""
         made, net = retrain(
             self.run,
@@ -414,41 +421,45 @@ class Search:
             world=self.world,
             **more,
         )
-        return replace(made, latency=self._latency(made.frame, arch)), net
+        return replace(made, latency_ns=self._latency(made.frame, arch)), net
 
-    def finish(self) -> dict[str, Any]:
-        """The answer: `result.json`, made once. It alone reads the test images.
-
-        `winner` and `all_global` each have a network's record and its `test_accuracy`.
-        """
-        done: dict[str, Any] | None = self.run.read("result.json")
-        if done is not None:
+    def finish(self) -> Result:
+        """The answer: `result.json`, made once. It alone reads the test images."""
+        if (done := read_result(self.run)) is not None:
             return done
         candidates = self.retrain()
-        winner = best_retrained(candidates)
+        winner = best_trained(candidates)
         frame = self._plain_frame(winner)
         plain, plain_net = self.alone(frame.all_global(), "all-global", frame=frame)
         _, winner_net = self.alone(winner.arch, "the winner")
-        net = self.plan.net
+        net, data = self.plan.net, self.data
         test = test_images(
             self.plan.data, image=net.image, channels=net.channels, split=self.split
         ).to(self.device)
-        result: dict[str, Any] = {
-            "test_images": len(test),
-            "environment": describe(self.device),
-            "candidates": [as_json(candidate) for candidate in candidates],
-        }
-        for name, network, model in (
-            ("winner", winner, winner_net),
-            ("all_global", plain, plain_net),
-        ):
-            found = evaluate(model, test, self.data, batch=self.plan.score.batch)
-            result[name] = {**as_json(network), "test_accuracy": found.accuracy}
-        self.run.write("result.json", result)
+
+        def tested(network: TrainedNetwork, model: Glit) -> TrainedNetwork:
+            found = evaluate(model, test, data, batch=self.plan.score.batch)
+            return replace(network, test_accuracy=found.accuracy)
+
+        result = Result(
+            test_images=len(test),
+            environment=describe(self.device),
+            candidates=tuple(candidates),
+            winner=tested(winner, winner_net),
+            all_global=tested(plain, plain_net),
+            inputs=Inputs(
+                image=net.image,
+                channels=net.channels,
+                classes=data.classes,
+                mean=tuple(data.mean.tolist()),
+                std=tuple(data.std.tolist()),
+            ),
+        )
+        write_result(self.run, result)
         self._annotate()
         return result
 
-    def _plain_frame(self, winner: Retrained) -> Frame:
+    def _plain_frame(self, winner: TrainedNetwork) -> Frame:
         """Of the all-global network that the winner is compared with: alike in what is minimised.
 
         Of nearly its FLOPs; the widest measured that takes no longer; where both are minimised the
@@ -468,28 +479,6 @@ class Search:
         if table is None:
             return None
         return table.of(arch) if frame == self.plan.net else table.plain.get(frame.d)
-
-    def winner(self) -> Network:
-        """The winner's trained network. Raises StateError where the search is not finished."""
-        result = self.run.read("result.json")
-        if result is None:
-            raise StateError(
-                f"the run {self.run.folder} has no result yet. "
-                f"Finish it: hnas search --run {self.run.folder}"
-            )
-        model = network_of(
-            self.run,
-            self.data,
-            result["winner"]["key"],
-            on_epoch=partial(self.watch.epoch, "network of the winner"),
-            on_refused=self._refused,
-        )
-        return Network(
-            model=model,
-            classes=self.data.classes,
-            mean=tuple(self.data.mean.tolist()),
-            std=tuple(self.data.std.tolist()),
-        )
 
 
 def _plain(value: Any) -> Any:

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from hnas.cli.main import hnas
+from tests.support.moved_images import finished_run
 
 TINY = """
 [data]
@@ -69,3 +70,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> tuple[Path
     result = invoke("search", "--plan", tiny, "--run", folder, "--device", "cpu")
     assert result.exit_code == 0, result.output
     return folder, result
+
+
+@pytest.fixture(scope="session")
+def photographed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run, not to be changed; its images are `photos` beside it."""
+    with pytest.MonkeyPatch.context() as patch:
+        here = tmp_path_factory.mktemp("photographed")
+        patch.chdir(here)
+        return finished_run(here)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +12,7 @@ from hnas.cost.flops import cost, plain_vit
 from hnas.studies.report.gather import Report, gather
 from hnas.studies.run.folder import Run
 from hnas.studies.run.latency import read_costs
+from hnas.studies.run.result import Inputs, Result, TrainedNetwork, write_result
 from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.search.stage import SearchRules, StageResult, run_stage
 from hnas.studies.trials.database import close_storage, open_storage
@@ -51,19 +51,23 @@ def finish(run: Run, *, winner: float = 0.9, all_global: float = 0.8, trials: in
     best = best_by_score(search(run, *range(1, len(run.stages) + 1), trials=trials)[-1].records, 2)
     net = run.plan.net
     candidates = [_network(net, r.arch, score=r.accuracy, accuracy=0.9) for r in best]
-    plain = plain_vit(net, candidates[0]["macs"])
-    run.write(
-        "result.json",
-        {
-            "test_images": IMAGES,
-            "candidates": candidates,
-            "winner": {**candidates[0], "test_accuracy": winner},
-            "all_global": {
-                **_network(plain, plain.all_global(), score=None, accuracy=0.8),
-                "test_accuracy": all_global,
-            },
-        },
+    plain = plain_vit(net, candidates[0].macs)
+    other = _network(plain, plain.all_global(), score=None, accuracy=0.8)
+    result = Result(
+        test_images=IMAGES,
+        environment={"device": "cpu"},
+        candidates=tuple(candidates),
+        winner=replace(candidates[0], test_accuracy=winner),
+        all_global=replace(other, test_accuracy=all_global),
+        inputs=Inputs(
+            image=net.image,
+            channels=net.channels,
+            classes=tuple(map(str, range(net.classes))),
+            mean=(0.5,) * net.channels,
+            std=(0.3,) * net.channels,
+        ),
     )
+    write_result(run, result)
     for stage, asked in enumerate(run.stages, 1):
         index = {"versions": [{"meta": {"epoch": asked.training.epochs}}]}
         run.write(f"checkpoints/supernet{stage}.json", index)
@@ -78,16 +82,16 @@ def report(run: Run) -> Report:
         return gather(run)
 
 
-def _network(frame: Frame, arch: Arch, *, score: float | None, accuracy: float) -> dict[str, Any]:
+def _network(frame: Frame, arch: Arch, *, score: float | None, accuracy: float) -> TrainedNetwork:
     spent = cost(frame, arch)
-    return {
-        "key": "0",
-        "frame": asdict(frame),
-        "arch": arch.to_dict(),
-        "macs": spent.macs,
-        "params": spent.params,
-        "accuracy": accuracy,
-        "loss": 1.0,
-        "epochs": 1,
-        "score": score,
-    }
+    return TrainedNetwork(
+        key="0",
+        frame=frame,
+        arch=arch,
+        macs=spent.macs,
+        params=spent.params,
+        accuracy=accuracy,
+        loss=1.0,
+        epochs=1,
+        score=score,
+    )

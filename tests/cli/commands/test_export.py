@@ -16,7 +16,10 @@ from hnas.data import normalise
 from hnas.data.sources.load import load as load_images
 from hnas.exchange.export import load
 from hnas.studies.run.folder import open_run
+from hnas.studies.run.images import stored_images
+from hnas.studies.run.result import read_result
 from hnas.studies.run.status import read_status
+from tests.support.moved_images import CHANGES, CLASSES, changed
 
 
 def export(*args: object) -> Result:
@@ -118,3 +121,80 @@ def test_the_examples_of_the_document_run(
     for block in blocks:
         exec(block, names)
     assert names["logits"].shape == (2, 10)
+
+
+@pytest.fixture(scope="module")
+def taken_away(photographed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The network of the run of images, exported when they were as the search saw them."""
+    file = tmp_path_factory.mktemp("taken_away") / "net"
+    assert export(photographed, "--to", file, "--device", "cpu").exit_code == 0
+    return file
+
+
+def test_a_network_knows_its_images(
+    taken_away: Path, photographed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    monkeypatch.chdir(photographed.parent)
+    network = load(taken_away)
+    assert network.classes == CLASSES
+    images = stored_images(open_run(photographed)).train.pixels.float() / 255
+    std, mean = torch.std_mean(images, dim=(0, 2, 3), correction=0)
+    torch.testing.assert_close(torch.tensor(network.mean), mean)
+    torch.testing.assert_close(torch.tensor(network.std), std)
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_finished_run_needs_no_images(
+    taken_away: Path, photographed: Path, tmp_path: Path, what: str
+) -> None:
+    with changed(photographed, what, tmp_path) as run:
+        result = export(run, "--to", tmp_path / "net", "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    for suffix in (".json", ".safetensors"):
+        was, now = (
+            path.with_suffix(suffix).read_bytes() for path in (taken_away, tmp_path / "net")
+        )
+        assert now == was
+
+
+def _weights(run: Path) -> Path:
+    result = read_result(open_run(run))
+    assert result is not None
+    return next((run / "networks").glob(f"{result.winner.key}-*.safetensors"))
+
+
+@pytest.mark.parametrize("damage", ["missing", "torn", "no index"])
+def test_a_network_that_is_damaged_is_not_trained_again(
+    copy: Path, tmp_path: Path, damage: str
+) -> None:
+    weights = _weights(copy)
+    key = weights.name.partition("-")[0]
+    if damage == "torn":
+        weights.write_bytes(weights.read_bytes()[:-1])
+    else:
+        weights.unlink()
+    if damage == "no index":
+        (copy / "networks" / f"{key}.json").unlink()
+    result = export(copy, "--to", tmp_path / "w", "--device", "cpu")
+    assert result.exit_code == 2 and not (tmp_path / "w.json").exists()
+    start = "has no usable networks/" if damage == "no index" else "has not all of the network "
+    assert result.stderr.startswith(f"Error: the run {copy} {start}{key}")
+    advice = f"delete networks/{key}.json and train it again from the images: hnas retrain --run "
+    assert result.stderr.endswith(f". Restore it, or {advice}{copy}\n")
+    # What it says works.
+    (copy / "networks" / f"{key}.json").unlink(missing_ok=True)
+    args = ["retrain", "--run", str(copy), "--device", "cpu"]
+    assert CliRunner().invoke(hnas, args, catch_exceptions=False).exit_code == 0
+    assert export(copy, "--to", tmp_path / "w", "--device", "cpu").exit_code == 0
+
+
+def test_a_run_in_a_read_only_folder_and_in_use(copy: Path, tmp_path: Path) -> None:
+    """Reading the winner locks and writes nothing, whoever holds the run."""
+    before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+    with open_run(copy).hold():
+        assert export(copy, "--to", tmp_path / "w", "--device", "cpu").exit_code == 0
+    (copy / ".holder").unlink(), (copy / ".lock").unlink()
+    after = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+    assert {p: b for p, b in before.items() if p.name not in (".holder", ".lock")} == after

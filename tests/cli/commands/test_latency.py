@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from hnas.cli.main import hnas
 from hnas.studies.run.folder import open_run
 from hnas.studies.run.status import read_status
+from tests.support.moved_images import changed
 
 
 def latency(*args: object) -> Result:
@@ -53,3 +54,11 @@ def test_in_json(finished: tuple[Path, Result], monkeypatch: pytest.MonkeyPatch)
     for each in told["networks"]:
         assert 0 < each["lowest"] <= each["median"] <= each["highest"] < 10
         assert each["macs"] > 0 and each["params"] > 0
+
+
+@pytest.mark.parametrize("what", ["a class is added", "they are moved away", "an image is added"])
+def test_a_finished_run_needs_no_images(photographed: Path, tmp_path: Path, what: str) -> None:
+    with changed(photographed, what, tmp_path) as run:
+        result = latency(run)
+    assert result.exit_code == 0, result.output
+    assert "this network" in result.stdout

@@ -14,6 +14,7 @@ from hnas.cli.main import hnas
 from hnas.data.sources.load import load as load_images
 from hnas.exchange.export import load
 from hnas.exchange.predict import probabilities
+from tests.support.moved_images import CHANGES, CLASSES, changed
 
 
 def predict(*args: object) -> Result:
@@ -90,3 +91,13 @@ def test_what_is_no_network_is_told(tmp_path: Path, digits: list[Path]) -> None:
     assert result.exit_code == 2
     assert result.stderr.startswith(f"Error: {tmp_path} must be a run (with a plan.toml) or hold ")
     assert result.stderr.endswith("those in it: none\n")
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_finished_run_needs_no_images(photographed: Path, tmp_path: Path, what: str) -> None:
+    files = sorted((photographed.parent / "photos").glob("*/[01].png"))
+    expected = predict(photographed, *files, "--json")
+    told = json.loads(expected.stdout)
+    assert {one["class"] for each in told for one in each["classes"]} == set(CLASSES)
+    with changed(photographed, what, tmp_path) as run:
+        assert predict(run, *files, "--json").stdout == expected.stdout

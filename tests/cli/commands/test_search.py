@@ -438,7 +438,8 @@ def test_a_result_that_is_none(copy: Path) -> None:
     (copy / "result.json").write_text('{"test_images": 40}')
     message = fails(search("--run", copy))
     assert message == (
-        f"{copy / 'result.json'} is not the result of a run (KeyError: 'winner'). "
+        f"{copy / 'result.json'} is not the result of a run: Result lacks the field "
+        "all_global, candidates, environment, inputs, winner. "
         "Restore it, or delete it to make it anew"
     )
 

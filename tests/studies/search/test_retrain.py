@@ -15,9 +15,11 @@ from hnas.network.glit import Glit
 from hnas.settings import DistillationRules
 from hnas.studies.plan.plan import Plan
 from hnas.studies.run.folder import Run, begin_run
-from hnas.studies.search.retrain import network_of
+from hnas.studies.run.networks import identity_of, network_path, stored_network
+from hnas.studies.search.retrain import join
 from hnas.studies.search.search import Search
 from hnas.training import checkpoint
+from hnas.training.processes import ONE_PROCESS
 
 OLD = """
 {"versions": [{"file": "50a64ed77695-8a1af135f18f42d5.safetensors",
@@ -51,14 +53,6 @@ def train_all_global(run: Run) -> tuple[str, Glit]:
         return made.key, net
 
 
-def read_again(run: Run, key: str) -> tuple[Glit, list[int]]:
-    """The network, and the epochs that were trained for it."""
-    epochs: list[int] = []
-    with contextlib.closing(Search(run, CPU)) as search:
-        net = network_of(run, search.data, key, on_epoch=lambda event: epochs.append(event.epoch))
-    return net, epochs
-
-
 def same(a: Glit, b: Glit) -> bool:
     one, other = a.state_dict(), b.state_dict()
     return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
@@ -76,15 +70,14 @@ def test_another_rule_is_another_network(run: Run) -> None:
     mixed = replace(rules, training=replace(rules.training, mixup=0.8))
     key, net = train_all_global(replace(run, plan=replace(run.plan, retrain=mixed)))
     assert key != KEY
-    found, epochs = read_again(run, key)
-    assert same(found, net) and not epochs  # as it was trained, whatever the plan says
+    assert same(stored_network(run, key), net)  # as it was trained, whatever the plan says
 
 
 def test_a_network_without_a_usable_index_is_told(run: Run) -> None:
     run.write(f"networks/{KEY}.json", {"versions": []})
-    message = rf"no usable networks/{KEY}.json \(IndexError\)\. Restore"
+    message = rf"no usable networks/{KEY}.json \(IndexError.*\)\. Restore"
     with pytest.raises(StateError, match=message):
-        read_again(run, KEY)
+        stored_network(run, KEY)
 
 
 # With a teacher
@@ -110,9 +103,7 @@ def test_the_teacher_is_part_of_what_a_network_is_and_of_no_checkpoint(
     key, net = train_all_global(taught)
     alone, plain = train_all_global(run)
     assert alone == KEY != key and not same(net, plain)
-    tensors = [
-        checkpoint.load(taught.folder / "networks" / name).tensors.keys() for name in (key, alone)
-    ]
+    tensors = [checkpoint.load(network_path(taught, name)).tensors.keys() for name in (key, alone)]
     assert tensors[0] == tensors[1]
     write_teacher(taught, seed=4)
     assert train_all_global(taught)[0] not in (key, alone)
@@ -121,23 +112,35 @@ def test_the_teacher_is_part_of_what_a_network_is_and_of_no_checkpoint(
 def test_a_finished_network_needs_its_teacher_no_more(taught: Run) -> None:
     key, net = train_all_global(taught)
     (taught.folder / "teacher.json").unlink()
-    found, epochs = read_again(taught, key)
-    assert same(found, net) and not epochs
+    assert same(stored_network(taught, key), net)
 
 
-def test_an_unfinished_network_needs_the_very_same_teacher(taught: Run) -> None:
+def test_an_unfinished_network_is_not_given_out(taught: Run) -> None:
     key, _ = train_all_global(taught)
-    path = taught.folder / "networks" / key
+    path = network_path(taught, key)
     done = checkpoint.load(path)
     checkpoint.save(path, done.tensors, {**done.meta, "epoch": 1})
+    message = (
+        rf"has not all of the network {key}: .* 1 of 2 epochs are kept\. Restore it, or delete"
+    )
+    with pytest.raises(StateError, match=message):
+        stored_network(taught, key)
+
+
+def test_a_process_that_joins_needs_the_very_same_teacher(taught: Run) -> None:
+    key, _ = train_all_global(taught)
+    made_from = identity_of(taught, key)
+    assert made_from.key == key
+    with contextlib.closing(Search(taught, CPU)) as search:
+        data = search.data
+    job = {"identity": made_from.to_dict(), "seed": taught.seed(f"training {key}")}
+    join(job, data, ONE_PROCESS)
     write_teacher(taught, seed=4)
-    with pytest.raises(MismatchError, match=rf"not the one that networks/{key}.json was trained"):
-        read_again(taught, key)
+    with pytest.raises(MismatchError, match="is not the one of the first process: its weights"):
+        join(job, data, ONE_PROCESS)
     (taught.folder / "teacher.json").unlink()
     with pytest.raises(CheckpointError, match=r"teacher\.json cannot be read"):
-        read_again(taught, key)
-    write_teacher(taught, seed=3)
-    assert read_again(taught, key)[1] == [2]
+        join(job, data, ONE_PROCESS)
 
 
 def test_a_teacher_that_is_missing_is_told_before_anything_is_trained(taught: Run) -> None:

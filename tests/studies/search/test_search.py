@@ -27,6 +27,8 @@ from hnas.scoring.score import evaluate
 from hnas.studies.plan.change import override
 from hnas.studies.plan.toml import to_toml
 from hnas.studies.run.folder import Run, begin_run
+from hnas.studies.run.networks import winner
+from hnas.studies.run.result import Result, read_result
 from hnas.studies.search.events import Watch
 from hnas.studies.search.search import HANDOFF, Search
 from hnas.studies.trials.pareto import best_by_score
@@ -35,7 +37,7 @@ from hnas.studies.trials.study import records
 CPU = torch.device("cpu")
 
 
-def whole(run: Run, watch: Watch | None = None) -> dict:
+def whole(run: Run, watch: Watch | None = None) -> Result:
     with run.hold(), contextlib.closing(Search(run, CPU, watch)) as search:
         search.stage(1)
         search.stage(2)
@@ -271,7 +273,7 @@ def test_stage_2_says_that_stage_1_is_not_finished(tmp_path, tiny):
     with pytest.raises(StateError, match=r"retraining needs a finished stage 2"):
         search.retrain()
     with pytest.raises(StateError, match=r"no result yet. Finish it"):
-        search.winner()
+        winner(search.run)
 
 
 def test_scores_of_another_supernet_are_refused(tmp_path, tiny, finished):
@@ -321,21 +323,21 @@ def test_the_number_of_classes_must_fit(tmp_path, tiny):
 
 
 def test_the_winner_can_be_taken_away(finished, tmp_path):
-    search = Search(finished, CPU)
-    network = search.winner()
+    network = winner(finished)
     save(network, tmp_path / "net")
     other = replace(finished.plan.retrain.training, epochs=99)
     plan = replace(finished.plan, retrain=replace(finished.plan.retrain, training=other))
-    changed = Search(replace(finished, plan=plan), CPU)
-    save(changed.winner(), tmp_path / "same")  # as it was trained, and not trained again
+    changed = replace(finished, plan=plan)
+    save(winner(changed), tmp_path / "same")  # as it was trained, whatever the plan says now
     assert (tmp_path / "same.safetensors").read_bytes() == (
         tmp_path / "net.safetensors"
     ).read_bytes()
     again = load(tmp_path / "net")
-    held_out = search.data.held_out
-    found = evaluate(again.model, held_out, search.data, batch=512)
-    assert found.accuracy == finished.read("result.json")["winner"]["accuracy"]
-    assert again.classes == search.data.classes
+    data = Search(finished, CPU).data
+    found = evaluate(again.model, data.held_out, data, batch=512)
+    assert found.accuracy == read_result(finished).winner.accuracy
+    assert again.classes == data.classes
+    assert (again.mean, again.std) == (tuple(data.mean.tolist()), tuple(data.std.tolist()))
 
 
 def test_a_supernet_can_start_from_a_network_that_was_brought_in(tmp_path, tiny):
