@@ -1,9 +1,8 @@
 """`hnas`: the group of all commands.
 
-A command that is asked for is imported when it runs, so that `hnas --help` is there at once. What a
-command raises as HnasError, and what the system refuses (a full disk), becomes one message on
-stderr and exit code 2, as a wrong option does. Ctrl-C exits with 130; where the reader has gone
-(`| head`) it ends quietly.
+A command is imported when it runs, so that `hnas --help` answers at once. An HnasError, or an error
+of the system such as a full disk, becomes one message on stderr and exit code 2, as a wrong option
+does. Ctrl-C exits with 130. If the reader of a pipe has gone (`| head`), a command ends quietly.
 """
 
 from __future__ import annotations
@@ -19,59 +18,60 @@ from hnas.cli.screen import processes
 from hnas.cli.screen.interrupt import ARGS
 from hnas.errors import HnasError
 
-COMMANDS = {
-    "search": (
-        "hnas.cli.commands.search:search",
-        "Search an architecture: all stages, retraining, the test.",
-    ),
-    "worker": (
-        "hnas.cli.commands.worker:worker",
-        "Score for searches that were started with --workers.",
-    ),
-    "retrain": (
-        "hnas.cli.commands.retrain:retrain",
-        "Train the best of a finished search from scratch.",
-    ),
-    "rank": ("hnas.cli.commands.rank:rank", "Measure how far a run's scores can be trusted."),
-    "export": ("hnas.cli.commands.export:export", "Write a run's network to files of its own."),
-    "predict": (
-        "hnas.cli.commands.predict:predict",
-        "Tell the classes of image files, with probabilities.",
-    ),
-    "latency": ("hnas.cli.commands.latency:latency", "Measure a network beside all-global ones."),
-    "import": (
-        "hnas.cli.commands.import_weights:import_weights",
-        "Read published weights (GLiT's release, DeiT, ViT) into files of hnas.",
-    ),
-    "compare": (
-        "hnas.cli.commands.compare:compare",
-        "Compare strategies, or plans, over several seeds.",
-    ),
-    "status": ("hnas.cli.commands.status:status", "Show what a run has done and what is next."),
-    "analyze": (
-        "hnas.cli.commands.analyze:analyze",
-        "Ask a run what the paper reports of its own network.",
-    ),
-    "report": ("hnas.cli.commands.report:report", "Write what a run has found as one file."),
-    "published": (
-        "hnas.cli.commands.published:published",
-        "List published networks on ImageNet, each number with its source.",
-    ),
-    "reproduce": (
-        "hnas.cli.commands.reproduce:reproduce",
-        "Score a run's winner and a sample of its trials again.",
-    ),
-    "dashboard": ("hnas.cli.commands.dashboard:dashboard", "Show a run's studies in the browser."),
-    "doctor": ("hnas.cli.commands.doctor:doctor", "Check that this machine can search."),
-    "init": ("hnas.cli.commands.init:init", "Write a plan to edit, out of a preset."),
-    "data": (
-        "hnas.cli.commands.data:data",
-        "Pack images that are too many for memory, and look at a pack.",
-    ),
-    "cost": ("hnas.cli.commands.architecture:cost", "Count what an architecture costs."),
-    "space": ("hnas.cli.commands.architecture:space", "Count the architectures of a search."),
+SECTIONS = {
+    "Search": {
+        "search": (
+            "search:search",
+            "Search for an architecture, retrain the best and test the winner.",
+        ),
+        "retrain": ("retrain:retrain", "Train the best of a finished search from scratch."),
+        "worker": ("worker:worker", "Score architectures for searches that run with --workers."),
+    },
+    "Look at a run": {
+        "status": ("status:status", "Show what a run has done and what comes next."),
+        "report": ("report:report", "Write a report on a run, as one file."),
+        "dashboard": ("dashboard:dashboard", "Show a run's studies in the browser."),
+        "analyze": ("analyze:analyze", "Show what the best networks of a run have in common."),
+    },
+    "Take a network away": {
+        "export": ("export:export", "Write a run's network to files of its own."),
+        "predict": ("predict:predict", "Predict the classes of image files, with probabilities."),
+        "import": (
+            "import_weights:import_weights",
+            "Convert published weights (GLiT, DeiT, ViT) to files of hnas.",
+        ),
+    },
+    "Measure": {
+        "latency": ("latency:latency", "Measure a network's latency against all-global networks."),
+        "rank": ("rank:rank", "Measure how far a run's scores can be trusted."),
+        "reproduce": (
+            "reproduce:reproduce",
+            "Score a run's winner and a sample of its trials again.",
+        ),
+        "compare": ("compare:compare", "Compare strategies or plans over several seeds."),
+        "cost": ("architecture:cost", "Count the MACs and parameters of an architecture."),
+        "space": ("architecture:space", "Count the architectures that a search chooses from."),
+        "published": (
+            "published:published",
+            "List published networks on ImageNet, each number with its source.",
+        ),
+    },
+    "Prepare": {
+        "doctor": ("doctor:doctor", "Check that this machine can search."),
+        "init": ("init:init", "Write a plan to edit."),
+        "data": ("data:data", "Pack images that are too many for memory, and check a pack."),
+    },
 }
-"""For each command, in the order of the help: where it is, and its help in one line."""
+"""The sections of the help. For each command: its module in `hnas.cli.commands` with its name
+there, and its help in one line."""
+COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
+
+
+def load(name: str) -> click.Command:
+    """A command by its name, imported now."""
+    module, attribute = COMMANDS[name][0].split(":")
+    command: click.Command = getattr(import_module(f"hnas.cli.commands.{module}"), attribute)
+    return command
 
 
 class Failure(click.ClickException):
@@ -81,7 +81,7 @@ class Failure(click.ClickException):
 
 
 class Commands(click.Group):
-    """Knows a command by name and one line of help, and imports it when it is asked for."""
+    """A group that knows each command by its name and one line of help, and imports it on use."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -91,6 +91,14 @@ class Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        width = max(map(len, COMMANDS))
+        for title, section in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(name.ljust(width), text) for name, (_, text) in section.items()]
+                )
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.meta[ARGS] = tuple(args)
         return super().parse_args(ctx, args)
@@ -99,10 +107,7 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name, command, rest = super().resolve_command(ctx, args)
-        if name is not None:
-            module, attribute = COMMANDS[name][0].split(":")
-            command = getattr(import_module(module), attribute)
-        return name, command, rest
+        return name, load(name) if name is not None else command, rest
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -125,7 +130,7 @@ def hnas() -> None:
 
 
 def main() -> None:
-    """The console script; of several processes that a launcher started, each runs it."""
+    """The console script. If a launcher started several processes, each of them runs it."""
     if processes.are_several():
         processes.run(hnas)
     else:

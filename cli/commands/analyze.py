@@ -1,4 +1,4 @@
-"""`hnas analyze`: what a run's elites have in common, beside what the paper says of its own."""
+"""`hnas analyze`: traits that a run's best networks share, compared with the paper's network."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hnas.cli.screen.options import find_run, storage_option
+from hnas.cli.screen.options import (
+    chance_option,
+    find_run,
+    json_option,
+    optional_run_argument,
+    storage_option,
+)
 from hnas.cli.screen.render import command, table
 from hnas.errors import InputError, StateError
 
@@ -17,34 +23,33 @@ if TYPE_CHECKING:
     from hnas.studies.findings.findings import Findings
 
 SHOWN = 8
-"""Parameters shown of each study; --json has all."""
+"""Most parameters shown for each study; --json has all."""
 VERDICTS = {"more": "more than chance", "less": "less than chance", "chance": "as by chance"}
 
 
 @click.command()
-@click.argument(
-    "folder", metavar="[RUN]", required=False, type=click.Path(path_type=Path, file_okay=False)
-)
+@optional_run_argument
 @click.option(
     "--elites",
     "rule",
     type=click.Choice(["top", "front", "retrained"]),
     default="top",
-    help="Which networks to look at: as many of highest score as a generation has, the Pareto "
-    "front, or those that were trained alone [top].",
+    show_default=True,
+    help="Networks to analyze: a generation of highest score, the Pareto front, or the retrained "
+    "networks.",
 )
 @click.option(
-    "--published", "alone", is_flag=True, help="Show the published GLiT-Tiny alone, without a run."
+    "--published", "alone", is_flag=True, help="Show only the published GLiT-Tiny, without a run."
 )
-@click.option("--seed", default=0, show_default=True, help="Of the random networks compared with.")
+@chance_option
 @click.option(
     "--to",
     "file",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Draw it: FILE ends in .svg, .png or .pdf.",
+    help="Draw the findings to FILE.svg, FILE.png or FILE.pdf.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@json_option
 @storage_option
 def analyze(
     folder: Path | None,
@@ -55,26 +60,27 @@ def analyze(
     as_json: bool,
     storage: str | None,
 ) -> None:
-    """Ask a run what the paper reports of its own network.
+    """Show what the best networks of a run have in common.
 
-    How many blocks are global, mixed or local; which kernels survive; the order of local and global
-    with depth; which parameters the score depends on. Each share stands beside what as many random
-    networks within the budget give: without a difference from chance it is no finding. The last
-    rows are the published GLiT-Tiny's, by the same measures.
+    The measures are those that the paper reports of its own network: how many blocks are global,
+    mixed or local; which kernels survive; how local and global change with depth; which parameters
+    the score depends on. Each share is compared with that of as many random networks within the
+    budget: a share that does not differ from chance is no finding. The last rows show the published
+    GLiT-Tiny by the same measures.
 
-    Elites of one search are relatives: intervals take their blocks for independent and are too
-    narrow. A search that goes on is not disturbed.
+    The best networks of one search are relatives, but the intervals assume independent blocks, so
+    they are too narrow. The command does not disturb a running search.
 
-    With --json one object: `run`, `rule`; `studies` and `published`, each with `of`, `elites`,
+    --json prints one object: `run`, `rule`; `studies` and `published`, each with `of`, `elites`,
     `networks`, `trials`, `kinds` and `kernels` (`what`, `count`, `of`, `low`, `high`, `chance`,
     `chance_low`, `chance_high`, `p`, `verdict`), `depth`, `depth_chance`, `order` (`trend`,
     `trend_p`, `turns`, `turns_chance`, `turns_p`, `neighbours`) and `importances` (`method`,
-    `values`, `chance`). What is not there is null or empty.
+    `values`, `chance`). A missing value is null or empty.
     """
     if file is not None and file.suffix not in (".svg", ".png", ".pdf"):
         raise InputError(f"--to must end in .svg, .png or .pdf, got {str(file)!r}")
     if alone and folder is not None:
-        raise click.UsageError("--published takes no run: leave one of them out.")
+        raise click.UsageError("--published takes no run: leave one of the two out.")
 
     from hnas.studies.findings.published import published_findings
 
@@ -103,7 +109,7 @@ def analyze(
 def _found(
     folder: Path | None, storage: str | None, rule: str, seed: int
 ) -> tuple[str, list[Findings]]:
-    """The run's folder and the findings on its studies. Raises StateError where there are none."""
+    """The run's folder and the findings on its studies. Raises StateError if there are none."""
     from hnas.studies.findings.findings import find
     from hnas.studies.run.folder import open_run
     from hnas.studies.run.result import read_result
@@ -114,7 +120,7 @@ def _found(
     if not searched:
         raise StateError(
             f"the run {run.folder} has no finished trials to analyze. "
-            f"Begin them: {command('search', '--run', run.folder)}"
+            f"Search first: {command('search', '--run', run.folder)}"
         )
     result = read_result(run)
     retrained = {network.arch for network in result.candidates} if result else set()
@@ -123,7 +129,7 @@ def _found(
     if not known:
         raise StateError(
             f"the run {run.folder} has no retrained networks yet. "
-            f"Finish it: {command('search', '--run', run.folder)}, or look at --elites top"
+            f"Finish it: {command('search', '--run', run.folder)}, or use --elites top"
         )
     return str(run.folder), known
 

@@ -1,4 +1,4 @@
-"""`hnas cost` and `hnas space`: what architectures cost, and how many there are."""
+"""`hnas cost` and `hnas space`: the cost of an architecture, and the number of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 from hnas.architecture.arch import FIELDS, Arch
 from hnas.architecture.space import Frame, Space
-from hnas.cli.screen.options import plan_options
+from hnas.cli.screen.options import json_option, plan_options
 from hnas.cli.screen.render import about, arch_drawing, console, legend, table
 from hnas.cost.conventions import CONVENTIONS, macs_by_part
 from hnas.cost.flops import block_cost, cheapest, dearest, shared_cost
@@ -21,7 +21,7 @@ from hnas.studies.plan.plan import Plan
 def read_arch(value: str, frame: Frame, origin: str) -> Arch:
     """The architecture that `--arch` names: `all-global`, JSON, or a file of JSON.
 
-    Raises InputError where it cannot be read or does not fit the frame of the plan from `origin`.
+    Raises InputError if it cannot be read or does not fit the frame of the plan from `origin`.
     """
     if value == "all-global":
         return frame.all_global()
@@ -49,23 +49,26 @@ def read_arch(value: str, frame: Frame, origin: str) -> Arch:
     "value",
     required=True,
     metavar="FILE|JSON|all-global",
-    help='A file, or text such as {"blocks": [{"G": 3, "L": 0, "d_k": 48, "d_z": 4}, ...]}.',
+    help="The architecture: a file, or text such as "
+    '{"blocks": [{"G": 3, "L": 0, "d_k": 48, "d_z": 4}, ...]}.',
 )
 @click.option(
     "--convention",
     type=click.Choice(CONVENTIONS),
     default="exact",
-    help="Of MACs: exact, as the authors' release of GLiT counts, or as thop does [exact].",
+    show_default=True,
+    help="Way to count MACs: exactly, as the authors' release of GLiT, or as thop.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@json_option
 def cost(plan: Plan, origin: str, value: str, convention: str, as_json: bool) -> None:
-    """Count what an architecture costs.
+    """Count the MACs and parameters of an architecture.
 
-    Multiply-accumulates of one image (what vision papers call FLOPs) and parameters, for each
-    block and in all, in the network of a preset or plan.
+    MACs are multiply-accumulates of one image, which vision papers call FLOPs. The table has them
+    and the parameters for each block and in all, in the network of a preset or plan.
 
-    By --convention glit a local head's first pointwise convolution counts once, though its GLU
-    doubles it; by thop, which is run, attention's products count nothing and norms 4 a number.
+    --convention glit counts the first pointwise convolution of a local head once, though its GLU
+    doubles it. --convention thop runs thop, which counts nothing for the products of attention and
+    4 for each number of a norm.
 
     \b
     Examples:
@@ -94,7 +97,7 @@ def cost(plan: Plan, origin: str, value: str, convention: str, as_json: bool) ->
 
 
 def cost_table(frame: Frame, arch: Arch, origin: str, convention: str = "exact") -> None:
-    """Prints what each block is and costs, and the network in all, under a drawing of it."""
+    """Prints a drawing of the network, then sizes and cost of each block and the total."""
     macs = macs_by_part(frame, arch, convention)
     head = "MACs" if convention == "exact" else f"MACs ({convention})"
     unused = (None,) * len(FIELDS)
@@ -120,12 +123,13 @@ def cost_table(frame: Frame, arch: Arch, origin: str, convention: str = "exact")
 
 @click.command()
 @plan_options
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@json_option
 def space(plan: Plan, origin: str, as_json: bool) -> None:
-    """Count the architectures of a search.
+    """Count the architectures that a search chooses from.
 
-    For stage 1 and for the whole space: the paper's count of index tuples, how many of them are
-    distinct architectures, and the fewest and most multiply-accumulates of one image.
+    The table has, for stage 1 and for the whole space, the paper's count of index tuples, the
+    number of distinct architectures among them, and the fewest and most multiply-accumulates (MACs)
+    of one image.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""`hnas compare`: strategies and plans beside each other, over several seeds."""
+"""`hnas compare`: strategies and plans compared over several seeds."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     "presets",
     multiple=True,
     metavar="NAME",
-    help=f"One of {', '.join(PRESETS)}; may be given several times [digits].",
+    show_default="digits",
+    help=f"One of {', '.join(PRESETS)}; may be given several times.",
 )
 @click.option(
     "--plan",
@@ -41,30 +42,36 @@ if TYPE_CHECKING:
 @click.option(
     "--strategies",
     default=",".join(STRATEGIES),
+    show_default=True,
     metavar="A,B",
-    help=f"The first is what the others are compared with [{','.join(STRATEGIES)}].",
+    help="Strategies; the others are compared with the first.",
 )
-@click.option("--seeds", default="0,1,2", metavar="A,B", help="[0,1,2]")
+@click.option(
+    "--seeds", default="0,1,2", show_default=True, metavar="A,B", help="Random seeds of the plans."
+)
 @click.option(
     "--runs",
     "folder",
     type=click.Path(path_type=Path, file_okay=False),
     default=RUNS / "compare",
+    show_default=True,
     metavar="DIR",
-    help=f"Where the runs are kept, each in a folder of its own [{RUNS / 'compare'}].",
+    help="Folder of the runs.",
 )
 @click.option(
     "--to",
     "target",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Where compare.json and compare.svg are written [the folder of the runs].",
+    show_default="the folder of the runs",
+    help="Folder to write compare.json and compare.svg to.",
 )
 @click.option(
     "--jobs",
     type=click.IntRange(1),
     default=1,
-    help="So many searches beside each other, each on one CPU thread [1].",
+    show_default=True,
+    help="Searches at the same time, each on one CPU thread if there are several.",
 )
 @code_option
 @device_option
@@ -79,14 +86,15 @@ def compare(
     allow_code: bool,
     device: str,
 ) -> None:
-    """Compare strategies, or plans, over several seeds.
+    """Compare strategies or plans over several seeds.
 
-    Every plan is searched by every strategy from every seed, each in a run of its own; finished
-    runs are read, the same command goes on after an interruption. Shows each winner, then mean and
-    standard deviation (n - 1) over the seeds; compare.json has both, with machine and versions.
+    The command searches every plan by every strategy from every seed, each in a run of its own. It
+    reads finished runs; after an interruption the same command resumes. It prints each winner, then
+    mean and standard deviation (n - 1) over the seeds. compare.json has both, with machine and
+    versions.
 
-    A seed decides the split of the images, so differences are taken seed by seed: to the first
-    strategy of the plan or, where there is one strategy, to the first plan.
+    A seed decides the split of the images, so differences are taken seed by seed, from the first
+    strategy of the plan, or from the first plan if there is only one strategy.
     """
     from hnas.studies.experiments.compare import is_finished, rows, tasks, write_files
 
@@ -109,14 +117,12 @@ def compare(
 
 
 def _plans(presets: Sequence[str], files: Sequence[Path]) -> dict[str, Plan]:
-    """By name. Raises InputError where two have the same."""
+    """The plans by name. Raises InputError if two have the same name."""
     named = [(name, load_preset(name)) for name in presets]
     named += [(file.stem, load_plan(file)) for file in files]
     names = [name for name, _ in named]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise InputError(
-            f"plans are told apart by their names, and {twice[0]!r} is there twice: rename a file"
-        )
+        raise InputError(f"plans must have distinct names, got {twice[0]!r} twice: rename a file")
     return dict(named)
 
 
@@ -125,7 +131,7 @@ def _numbers(seeds: str) -> list[int]:
         return [int(seed) for seed in seeds.split(",")]
     except ValueError:
         raise InputError(
-            f"--seeds must be whole numbers with commas between, as 0,1,2; got {seeds!r}"
+            f"--seeds must be whole numbers separated by commas, such as 0,1,2; got {seeds!r}"
         ) from None
 
 

@@ -13,23 +13,32 @@ from hnas.errors import HnasError
 
 @click.command()
 @run_option
-@click.option("--port", type=click.IntRange(0, 65535), default=8080, help="0: any free one [8080].")
-@click.option("--host", default="127.0.0.1", help="An address of this machine alone [127.0.0.1].")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    show_default=True,
+    help="Port to serve on; 0 takes any free one.",
+)
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="An address that only this machine has."
+)
 @storage_option
 def dashboard(folder: Path | None, port: int, host: str, storage: str | None) -> None:
     """Show a run's studies in the browser.
 
-    Serves optuna-dashboard until Ctrl-C, on this machine alone: it asks for no password. A study's
-    page ends with figures of hnas: the fronts of all stages, the hypervolume, the global groups of
-    each block. Studies, and trials on the front of a finished stage, have a note; these trials a
-    drawing too. While a search goes on they are brought up to it every half minute or so.
+    The command serves optuna-dashboard until Ctrl-C, for this machine only, because the dashboard
+    asks for no password. A study's page ends with figures of hnas: the fronts of all stages, the
+    hypervolume, the global groups of each block. Studies have a note. Trials on the front of a
+    finished stage have a note and a drawing. While a search runs, figures and notes are updated
+    about every half minute.
 
-    With --storage and no --run all studies of that storage are shown, with what they have.
+    --storage without --run shows all studies of that storage, with the figures and notes they have.
 
     \b
     Examples:
       hnas dashboard --run runs/digits
-      ssh -L 8080:127.0.0.1:8080 HOST    and it is there on your machine too
+      ssh -L 8080:127.0.0.1:8080 HOST    to see it from another machine
     """
     from hnas.studies.dashboard.annotate import annotate, artifacts
     from hnas.studies.dashboard.server import dashboard as bound
@@ -44,6 +53,6 @@ def dashboard(folder: Path | None, port: int, host: str, storage: str | None) ->
             try:
                 refresh()
             except HnasError as error:
-                click.echo(f"Figures and notes are shown as they are: {error}", err=True)
+                click.echo(f"Figures and notes are not updated: {error}", err=True)
         click.echo(f"http://{host}:{server.server_port}/dashboard  (Ctrl-C ends it)")
         server.serve_forever()

@@ -1,4 +1,4 @@
-"""`hnas data`: image folders that are too large for memory, packed into files."""
+"""`hnas data`: packs of images that are too many for memory."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ PACK = click.argument("folder", metavar="PACK", type=click.Path(path_type=Path, 
 
 @click.group()
 def data() -> None:
-    """Pack images that are too many for memory, and look at a pack.
+    """Pack images that are too many for memory, and check a pack.
 
-    A search holds its images in memory, decoded: ImageNet at 224 pixels would take 200 GB. A pack
-    is the same images decoded once into files, which are read while training, a batch ahead of the
-    device: `hnas search --data PACK`. docs/imagenet.md goes from ImageNet to a network.
+    A search holds its decoded images in memory; ImageNet at 224 pixels would take 200 GB. A pack
+    holds the same images, decoded once, in files. `hnas search --data PACK` reads them while it
+    trains, a batch ahead of the device. docs/imagenet.md shows the way from ImageNet to a network.
     """
 
 
@@ -37,19 +37,27 @@ def data() -> None:
     required=True,
     type=click.Path(path_type=Path, file_okay=False),
     metavar="PACK",
-    help="The folder of the pack: new, empty, or one that was begun.",
+    help="Folder of the pack: new, empty, or of an unfinished pack.",
 )
-@click.option("--image", type=click.IntRange(1), default=224, help="Pixels a side [224].")
+@click.option(
+    "--image", type=click.IntRange(1), default=224, show_default=True, help="Pixels a side."
+)
 @click.option(
     "--channels",
     type=click.Choice(["1", "3"]),
-    help="1 is grey, 3 colour [3 where there is colour].",
+    show_default="3 if an image has colour",
+    help="1 for grey images, 3 for colour.",
 )
 @click.option(
-    "--processes", type=click.IntRange(1), help="That decode at the same time [one a core]."
+    "--processes",
+    type=click.IntRange(1),
+    show_default="one for each core",
+    help="Processes that decode images.",
 )
 @click.option(
-    "--skip-bad-images", is_flag=True, help="Leave out and count what cannot be decoded [an error]."
+    "--skip-bad-images",
+    is_flag=True,
+    help="Leave out files that cannot be decoded, and list them, instead of failing.",
 )
 def pack_command(
     source: str,
@@ -62,10 +70,9 @@ def pack_command(
     """Decode a folder of class folders into a pack.
 
     FOLDER is a path or the name of a folder in $HNAS_DATA or ./data; train and test (or val) stay
-    apart. The pixels are those that `hnas search --data FOLDER` has at that size, cropped to the
-    centre and resized. The pack takes images x channels x side x side bytes; that the disk has
-    them is looked at first. What a broken off packing had finished is kept: give the same command
-    again. It may be moved when it is finished.
+    apart. The pack has the pixels that `hnas search --data FOLDER` has at that size: cropped to the
+    centre and resized. It takes images x channels x side x side bytes; the command checks the disk
+    first. After an interruption the same command resumes. A finished pack may be moved.
 
     \b
     Examples:
@@ -79,8 +86,8 @@ def pack_command(
     folder = class_folders(source)
     if folder is None:
         raise InputError(
-            f"only a folder of one folder of JPEG or PNG files a class is packed, {source!r} is "
-            "none; other data is small: give it to hnas search as it is"
+            f"a pack is made from a folder with one folder of JPEG or PNG files a class, got "
+            f"{source!r}; other data is small: give it to hnas search as it is"
         )
     progress = _Progress()
     with resumable(to), progress.watch:
@@ -94,15 +101,15 @@ def pack_command(
             on_shard=progress.tell,
         )
     for name in progress.skipped:
-        click.echo(f"left out, no image: {name}")
+        click.echo(f"left out, not an image: {name}")
     if progress.kept:
-        click.echo(f"{progress.kept} shards were there already.")
+        click.echo(f"{progress.kept} shards were finished before.")
     _show(to)
     click.echo(f"\nnext: {command('search', '--data', to)}")
 
 
 class _Progress:
-    """What is told of a packing: a line or a bar while it goes on, and what it came to."""
+    """Progress of a packing, as a line or a bar, and its counts."""
 
     def __init__(self) -> None:
         from hnas.cli.screen.progress import display
@@ -135,7 +142,7 @@ class _Progress:
 
 
 def _cores() -> int:
-    """That this process may use."""
+    """Cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -144,7 +151,7 @@ def _cores() -> int:
 @data.command()
 @PACK
 def info(folder: Path) -> None:
-    """Tell what a pack holds.
+    """Show what a pack holds.
 
     \b
     Examples:
@@ -170,7 +177,7 @@ def _open(folder: Path) -> Pack:
     from hnas.data.sources.pack import matches, open_pack
 
     if not matches(folder):
-        raise InputError(f"{folder} is no pack: it has no pack.json. Make one: hnas data pack")
+        raise InputError(f"{folder} is not a pack: it has no pack.json. Make one: hnas data pack")
     return open_pack(folder)
 
 
@@ -178,9 +185,9 @@ def _open(folder: Path) -> Pack:
 @PACK
 @click.pass_context
 def check(ctx: click.Context, folder: Path) -> None:
-    """Read a pack through, and hold every file against its checksum.
+    """Check every file of a pack against its checksum.
 
-    The exit code is 1 where one does not hold.
+    The exit code is 1 if a file has changed.
 
     \b
     Examples:
@@ -190,9 +197,9 @@ def check(ctx: click.Context, folder: Path) -> None:
 
     names = [name for name, holds in checked(_open(folder)) if not holds]
     for name in names:
-        click.echo(f"{folder / name}: its pixels are not those that were written")
+        click.echo(f"{folder / name}: the pixels have changed since they were written")
     if names:
-        click.echo("Restore them; or delete them and run hnas data pack again as it was begun.")
+        click.echo("Restore these files, or delete them and give the same hnas data pack again.")
     else:
-        click.echo("Every shard holds.")
+        click.echo("Every shard is as it was written.")
     ctx.exit(1 if names else 0)

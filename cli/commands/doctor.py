@@ -1,4 +1,4 @@
-"""`hnas doctor`: whether this machine can search."""
+"""`hnas doctor`: a check of this machine."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from dataclasses import asdict
 
 import click
 
-from hnas.cli.screen.options import device_option, storage_option
+from hnas.cli.screen.options import device_option, json_option, storage_option
 from hnas.studies.request import RUNS
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@json_option
 @device_option
 @storage_option
 def doctor(as_json: bool, device: str, storage: str | None) -> None:
     """Check that this machine can search.
 
-    Versions, device, data, disk, the studies' storage, and a self-test of some seconds: a small
-    supernet is trained and scored, and one subnet compared with its standalone network. The exit
-    code is 2 where a check fails.
+    The command checks versions, device, data, disk and the studies' storage. A self-test of some
+    seconds trains and scores a small supernet, and compares one subnet with its standalone network.
+    The exit code is 2 if a check fails.
 
-    With --json a list of objects with `name`, `fine` and `words`.
+    --json prints a list of objects with `name`, `fine` and `words`.
 
     \b
     Examples:

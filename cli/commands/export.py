@@ -1,4 +1,4 @@
-"""`hnas export`: a run's network, without the run."""
+"""`hnas export`: a run's network in files of its own."""
 
 from __future__ import annotations
 
@@ -6,28 +6,29 @@ from pathlib import Path
 
 import click
 
-from hnas.cli.screen.options import device_option
+from hnas.cli.screen.options import device_option, run_argument
 
 
 @click.command()
-@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path, file_okay=False))
+@run_argument
 @click.option(
     "--to",
     "file",
     required=True,
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="FILE.safetensors has the weights, FILE.json all else, FILE.py reads them without hnas.",
+    help="Name of the files: FILE.safetensors has the weights, FILE.json everything else, FILE.py "
+    "the code that reads both without hnas.",
 )
-@click.option("--pt2", is_flag=True, help="Write FILE.pt2 too, as torch.export does.")
-@click.option("--onnx", is_flag=True, help="Write FILE.onnx too (needs the extra hnas[onnx]).")
+@click.option("--pt2", is_flag=True, help="Also write FILE.pt2, a program of torch.export.")
+@click.option("--onnx", is_flag=True, help="Also write FILE.onnx (needs the extra hnas[onnx]).")
 @device_option
 def export(folder: Path, file: Path, pt2: bool, onnx: bool, device: str) -> None:
     """Write a run's network to files of its own.
 
-    The winner of a finished search, as a plain PyTorch network. The run's images are not needed,
-    and nothing is trained. FILE.py is all the code it needs: `from FILE import load`, or
-    `python FILE.py photo.jpg`. docs/export.md says more.
+    The network is the winner of a finished search, as plain PyTorch. The run's images are not
+    needed, and nothing is trained. FILE.py is all the code it needs: `from FILE import load`, or
+    `python FILE.py photo.jpg`. See docs/export.md.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""`hnas import`: published weights as a network of hnas's own."""
+"""`hnas import`: published weights as a network of hnas."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hnas.cli.commands.architecture import cost_table
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-"""By channel, in units of 0 to 1: what the images of DeiT and GLiT are normalised with."""
+"""Mean and deviation of each channel, 0 to 1, that DeiT and GLiT normalise their images with."""
 
 
 @click.command("import")
@@ -21,25 +21,28 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
     required=True,
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="FILE.safetensors gets the weights, FILE.json all else.",
+    help="Name of the files: FILE.safetensors has the weights, FILE.json everything else.",
 )
-@click.option("--groups", default=3, metavar="N", help="Head groups a block [3].")
+@click.option("--groups", default=3, show_default=True, metavar="N", help="Head groups a block.")
 @click.option(
-    "--heads", type=int, help="Attention heads a group [heads are 64 wide: d / (64 x groups)]."
+    "--heads",
+    type=int,
+    show_default="d / (64 x groups), for heads 64 wide",
+    help="Attention heads a group.",
 )
 def import_weights(source: Path, file: Path, groups: int, heads: int | None) -> None:
-    """Read published weights (GLiT's release, DeiT, ViT) into files of hnas.
+    """Convert published weights (GLiT, DeiT, ViT) to files of hnas.
 
-    From a state dict in .safetensors or as torch.save writes it, read without running code in it.
-    What the network is like is inferred from the weights' shapes. Its images are taken to be
-    normalised as ImageNet's are, its classes are called by number.
+    FILE is a state dict of GLiT's release, DeiT or a plain ViT, in .safetensors or as torch.save
+    writes it; reading it runs no code. The shapes of the weights tell the network. Its images are
+    assumed to be normalised as ImageNet's, and its classes are numbered.
     """
     from hnas.errors import InputError
     from hnas.exchange.export import Network, save
     from hnas.exchange.import_weights import load_weights, read_weights
 
     if source.resolve() == file.with_suffix(".safetensors").resolve():
-        raise InputError(f"--to {file} would replace the file that is read: give another name")
+        raise InputError(f"--to {file} would replace the file to be read: give another name")
     weights = read_weights(source)
     try:
         model = load_weights(weights, N=groups, heads=heads)

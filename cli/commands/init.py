@@ -15,12 +15,14 @@ from hnas.studies.request import Request, propose_plan
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path), default="plan.toml")
 @preset_option
-@click.option("--data", metavar="NAME|PATH", help="Propose the plan for these images instead.")
+@click.option("--data", metavar="NAME|PATH", help="Propose a plan for these images instead.")
 @click.option(
-    "--flops", metavar="MACS", help='With --data: about so many an image, as "50M" [by the rules].'
+    "--flops",
+    metavar="MACS",
+    help='With --data: about as many multiply-accumulates of one image, for example "50M".',
 )
 @device_option
-@click.option("--force", is_flag=True, help="Replace FILE where it exists.")
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 def init(
     file: Path,
     preset: str | None,
@@ -29,28 +31,30 @@ def init(
     device: str,
     force: bool,
 ) -> None:
-    """Write a plan to edit, out of a preset.
+    """Write a plan to edit.
 
-    FILE is plan.toml where it is not given. With --data the plan is the one that
-    `hnas search --data` would begin with on this device, its reasons above it.
+    FILE is plan.toml by default, and the plan is that of a preset. With --data it is the plan that
+    `hnas search --data` proposes on this device, with the reasons above it.
 
     \b
     Examples:
       hnas init                          the digits preset, to plan.toml
       hnas init --data photos mine.toml  a plan for a folder of images
-      hnas search --plan mine.toml       search by it
+      hnas search --plan mine.toml       search with that plan
     """
     if preset is not None and data is not None:
         raise click.UsageError("--preset and --data exclude each other: give one of them.")
     if flops is not None and data is None:
-        raise click.UsageError("--flops is for --data: without it, edit search.flops in the plan.")
+        raise click.UsageError(
+            "--flops needs --data: without --data, edit search.flops in the plan."
+        )
     if data is not None:
         asked = Request(data=data, device=device, flops=flops, spell=as_option)
         text = propose_plan(asked).toml()
         origin = f", proposed for {data}"
     else:
         text = preset_text(preset or "digits")
-        origin = f" out of the preset {preset or 'digits'}"
+        origin = f", a copy of the preset {preset or 'digits'}"
     try:
         with file.open("w" if force else "x", encoding="utf-8") as target:
             target.write(text)

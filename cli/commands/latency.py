@@ -1,4 +1,4 @@
-"""`hnas latency`: what a network's FLOPs come to in time, on this machine."""
+"""`hnas latency`: a network's latency on this machine."""
 
 from __future__ import annotations
 
@@ -9,16 +9,26 @@ from pathlib import Path
 import click
 
 from hnas.cli.screen.networks import network_argument, read_network
-from hnas.cli.screen.options import device_option
+from hnas.cli.screen.options import device_option, json_option
 from hnas.cli.screen.render import table
 
 
 @click.command()
 @network_argument
-@click.option("--batch", type=click.IntRange(1), default=1, help="Images at a time [1].")
-@click.option("--rounds", type=click.IntRange(1), default=50, help="Passes of each network [50].")
-@click.option("--threads", type=click.IntRange(1), help="Of the CPU [PyTorch's choice].")
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@click.option(
+    "--batch", type=click.IntRange(1), default=1, show_default=True, help="Images at a time."
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(1),
+    default=50,
+    show_default=True,
+    help="Passes of each network.",
+)
+@click.option(
+    "--threads", type=click.IntRange(1), show_default="PyTorch's choice", help="CPU threads."
+)
+@json_option
 @device_option
 def latency(
     source: Path,
@@ -28,13 +38,13 @@ def latency(
     as_json: bool,
     device: str,
 ) -> None:
-    """Measure a network beside all-global ones.
+    """Measure a network's latency against all-global networks.
 
-    The winner of a finished RUN, or a network that `hnas export` wrote (a FILE or its folder),
-    against all-global networks of its width and of nearly its MACs: they run in turn, in one
-    process, in fp32, and the median is told with the lowest and the highest.
+    The network is the winner of a finished RUN, or one that `hnas export` wrote (a FILE or its
+    folder). The all-global networks have its width, or nearly its MACs. All run in turn, in one
+    process, in fp32. The table has the median, the lowest and the highest latency.
 
-    With --json one object: `device`, `torch`, `threads`, `batch`, `rounds`, and `networks`, each
+    --json prints one object: `device`, `torch`, `threads`, `batch`, `rounds`, and `networks`, each
     with `name`, `macs`, `params`, and the seconds of a batch, `median`, `lowest`, `highest`.
 
     \b

@@ -1,4 +1,4 @@
-"""`hnas predict`: what a found network says of image files."""
+"""`hnas predict`: the classes of image files by a found network."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from hnas.cli.screen.networks import network_argument, read_network
-from hnas.cli.screen.options import device_option
+from hnas.cli.screen.options import device_option, json_option
 from hnas.cli.screen.render import table
 from hnas.errors import InputError
 
@@ -21,8 +21,10 @@ BATCH = 64
 @click.argument(
     "images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
-@click.option("--top", type=click.IntRange(1), default=5, help="Classes told of each image [5].")
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@click.option(
+    "--top", type=click.IntRange(1), default=5, show_default=True, help="Classes for each image."
+)
+@json_option
 @device_option
 def predict(
     source: Path,
@@ -31,14 +33,14 @@ def predict(
     as_json: bool,
     device: str,
 ) -> None:
-    """Tell the classes of image files, with probabilities.
+    """Predict the classes of image files, with probabilities.
 
-    By the winner of a finished RUN, or by a network that `hnas export` wrote: a FILE or its folder.
-    The run's own images are not needed. Images are JPEG or PNG; they are cropped, resized and
-    normalised as in training. One that cannot be read is told and passed over, and
-    the exit code is 2 then.
+    The network is the winner of a finished RUN, or one that `hnas export` wrote: a FILE or its
+    folder. The run's own images are not needed. Images are JPEG or PNG; they are cropped, resized
+    and normalised as in training. An image that cannot be read gives a message and exit code 2; the
+    others are still predicted.
 
-    With --json a list, in the order of the images that could be read, of objects with `image` and
+    --json prints a list, in the order of the images that could be read, of objects with `image` and
     `classes`, a list of `class` and `probability` (0 to 1), the likeliest first.
 
     \b

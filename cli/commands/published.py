@@ -1,4 +1,4 @@
-"""`hnas published`: networks on ImageNet that others published, to compare with."""
+"""`hnas published`: published networks on ImageNet, to compare with."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hnas.cli.screen.options import json_option
 from hnas.cli.screen.render import table
 
 if TYPE_CHECKING:
@@ -14,14 +15,14 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@json_option
 def published(as_json: bool) -> None:
     """List published networks on ImageNet, each number with its source.
 
-    Top-1 accuracy in percent, parameters and FLOPs (multiply-accumulates) as published; beside them
-    what hnas counts where it can build the network.
+    Top-1 accuracy in percent, parameters and FLOPs (multiply-accumulates) are as published. If hnas
+    can build a network, the table also has its own counts.
 
-    With --json a list of objects: `name`, `family`, `top1`, `params`, `flops`, `macs` (the
+    --json prints a list of objects: `name`, `family`, `top1`, `params`, `flops`, `macs` (the
     same as a number), `image`, `source`, and `exact` (`macs`, `params`) or null.
     """
     from hnas.studies.findings.published import published as networks

@@ -1,4 +1,4 @@
-"""`hnas rank`: whether a run's scores rank networks as training them alone does."""
+"""`hnas rank`: scores of a run compared with the accuracy of networks trained alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hnas.cli.screen.interrupt import resumable
-from hnas.cli.screen.options import device_option, find_run, run_option, storage_option
+from hnas.cli.screen.options import OF_PLAN, device_option, find_run, run_option, storage_option
 from hnas.cli.screen.render import table
 
 if TYPE_CHECKING:
@@ -18,10 +18,31 @@ if TYPE_CHECKING:
 
 @click.command()
 @run_option
-@click.option("--stage", type=click.IntRange(1, 3), default=1, help="Whose scores [1].")
-@click.option("--n", "count", type=click.IntRange(4), default=30, help="Architectures [30].")
-@click.option("--seeds", type=click.IntRange(1), default=4, help="Trainings of each [4].")
-@click.option("--epochs", type=click.IntRange(1), help="Of each training [the plan's].")
+@click.option(
+    "--stage",
+    type=click.IntRange(1, 3),
+    default=1,
+    show_default=True,
+    help="Stage whose scores to judge.",
+)
+@click.option(
+    "--n",
+    "count",
+    type=click.IntRange(4),
+    default=30,
+    show_default=True,
+    help="Architectures to train.",
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(1),
+    default=4,
+    show_default=True,
+    help="Trainings of each architecture.",
+)
+@click.option(
+    "--epochs", type=click.IntRange(1), show_default=OF_PLAN, help="Epochs of each training."
+)
 @device_option
 @storage_option
 def rank(
@@ -35,10 +56,10 @@ def rank(
 ) -> None:
     """Measure how far a run's scores can be trusted.
 
-    The architectures on the stage's front and others of all FLOPs are trained alone, n x seeds
-    times, and their held-out accuracy is compared with the score. What is trained is not trained
-    again: a larger --n or --seeds, or the same command after a break, trains what is missing.
-    Test images are not used.
+    The command trains architectures of the stage's front, and others of all sizes, alone: n x seeds
+    trainings. It compares their held-out accuracy with their scores. Finished trainings are kept:
+    with a larger --n or --seeds, or after an interruption, only the missing ones are trained. It
+    does not use test images.
     """
     from hnas.studies.run.folder import open_run
 
@@ -63,13 +84,13 @@ def _show(found: Ranking) -> None:
     of = found.agreement
     click.echo(
         f"\nStage {found.stage}: {of.architectures} architectures, each trained alone "
-        f"{of.seeds} times for {found.epochs} epochs, all on {found.images:,} held-out images:"
+        f"{of.seeds} times for {found.epochs} epochs, tested on {found.images:,} held-out images:"
     )
     table(("of score and accuracy alone", "value", "95% from", "to"), _rows(of))
     if of.regret is not None:
         click.echo(
-            f"\nThe pick is {of.regret.value:.4f} +- {of.regret.standard_error:.4f} below the "
-            f"best, by seeds that chose neither; {of.regret.better:.0%} of them are better."
+            f"\nThe search's pick is {of.regret.value:.4f} +- {of.regret.standard_error:.4f} less "
+            f"accurate than the best network; {of.regret.better:.0%} of the networks beat it."
         )
 
 
@@ -80,7 +101,7 @@ def _rows(of: Agreement) -> list[tuple[object, ...]]:
         ("Pearson", of.pearson),
         ("tau-b among the best quarter", of.tau_top),
         ("tau-b with all seeds but one", of.tau_others),
-        ("tau-b of that one seed (the reference)", of.reference),
-        ("difference of the two", of.difference),
+        ("tau-b of the left-out seed (the reference)", of.reference),
+        ("difference of these two", of.difference),
     )
     return [(name, one.value, one.low, one.high) for name, one in named if one is not None]

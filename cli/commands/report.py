@@ -1,4 +1,4 @@
-"""`hnas report`: a run as one file to read, print or pass on."""
+"""`hnas report`: a report on a run, as one file."""
 
 from __future__ import annotations
 
@@ -6,39 +6,40 @@ from pathlib import Path
 
 import click
 
-from hnas.cli.screen.options import find_run, storage_option
+from hnas.cli.screen.options import chance_option, find_run, optional_run_argument, storage_option
 
 SUFFIXES = {"html": ".html", "md": ".md", "json": ".json"}
 
 
 @click.command()
-@click.argument(
-    "folder", metavar="[RUN]", required=False, type=click.Path(path_type=Path, file_okay=False)
-)
+@optional_run_argument
 @click.option(
     "--format",
     "kind",
     type=click.Choice(list(SUFFIXES)),
     default="html",
-    help="A page, its words as Markdown, or its numbers as JSON [html].",
+    show_default=True,
+    help="A page, its text as Markdown, or its numbers as JSON.",
 )
 @click.option(
     "--to",
     "file",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Where to write it [report.html, .md or .json in the run's folder].",
+    show_default="report.html, .md or .json in the run's folder",
+    help="File to write.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of the random networks compared with.")
+@chance_option
 @storage_option
 def report(
     folder: Path | None, kind: str, file: Path | None, seed: int, storage: str | None
 ) -> None:
-    """Write what a run has found as one file.
+    """Write a report on a run, as one file.
 
-    The winner beside an all-global network of the same cost, the network drawn, the front, the
-    search, what the score depends on, what the best have in common, costs, and how to repeat it.
-    The page needs no network and prints. Of a search that goes on it says what is missing.
+    The report compares the winner with an all-global network of the same cost, draws it, and shows
+    the front, the search, the parameters that the score depends on, traits of the best networks,
+    costs, and the commands that repeat it. The page needs no internet and can be printed. The
+    report on an unfinished search says what is missing.
     """
     from hnas.persist.atomic import write_atomic
     from hnas.studies.report.as_json import as_json

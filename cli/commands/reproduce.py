@@ -1,4 +1,4 @@
-"""`hnas reproduce`: whether a run's values hold."""
+"""`hnas reproduce`: a run's values, measured again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hnas.cli.screen.options import device_option, storage_option
+from hnas.cli.screen.options import device_option, json_option, run_argument, storage_option
 from hnas.cli.screen.render import table
 
 if TYPE_CHECKING:
@@ -16,9 +16,15 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--sample", type=click.IntRange(1), default=10, help="Trials of each study [10].")
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@run_argument
+@click.option(
+    "--sample",
+    type=click.IntRange(1),
+    default=10,
+    show_default=True,
+    help="Trials of each study to score.",
+)
+@json_option
 @device_option
 @storage_option
 @click.pass_context
@@ -32,14 +38,13 @@ def reproduce(
 ) -> None:
     """Score a run's winner and a sample of its trials again.
 
-    From the weights that the run holds, on its held-out images; nothing is trained and nothing of
-    the run is written. Test images are not read again: they are met once. On the machine and with
-    the versions that the run began with, a CPU gives the same bits, and any other value fails; on
-    others an accuracy may differ by 0.01 and a loss by 1%. The exit code is 1 where a value does
-    not hold.
+    The command scores with the run's weights, on its held-out images. It trains nothing and writes
+    nothing to the run. It does not read the test images: a run is tested once. With the machine and
+    the versions that the run began with, a CPU must give the same bits. With others an accuracy may
+    differ by 0.01 and a loss by 1%. The exit code is 1 if a value differs by more.
 
-    With --json one object: `holds`; `values`, each with `what`, `stored`, `now`, `holds`;
-    `changes`, a list of what was and is, by name.
+    --json prints one object: `holds`; `values`, each with `what`, `stored`, `now`, `holds`;
+    `changes`, the old and the new value of each change, by name.
     """
     from hnas.studies.run.folder import open_run
 
@@ -75,11 +80,11 @@ def _show(found: Reproduction) -> None:
         [(v.what, f"{v.stored:.6f}", f"{v.now:.6f}", v.holds) for v in found.values],
     )
     for name, (was, now) in found.changes.items():
-        click.echo(f"{name}: {was} when the run began, {now} now: last digits may differ")
+        click.echo(f"{name}: {was} when the run began, now {now}: last digits may differ")
     failed = sum(not value.holds for value in found.values)
     if failed:
         click.echo(f"\n{failed} of {len(found.values)} values do not hold.")
     else:
-        how = "within what other machines differ by" if found.changes else "to the last bit"
+        how = "within the tolerance for other machines" if found.changes else "to the last bit"
         click.echo(f"\nAll {len(found.values)} values hold, {how}.")
-    click.echo("The test images were not read again: they are met once.")
+    click.echo("The test images were not read: a run is tested once.")

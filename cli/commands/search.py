@@ -138,7 +138,7 @@ if TYPE_CHECKING:
 @device_option
 @storage_option
 def search(yes: bool, **asked: Any) -> None:
-    """Search an architecture: all stages, retraining, the test.
+    """Search for an architecture, retrain the best and test the winner.
 
     With --data alone a plan is proposed for the images. It is shown with an estimate of time and
     memory, and on a terminal you are asked before it begins. `hnas init --data` writes it.

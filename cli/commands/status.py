@@ -1,4 +1,4 @@
-"""`hnas status`: what a run has done, without torch and without touching the run."""
+"""`hnas status`: the state of a run, read without torch and without touching the run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hnas.cli.screen.options import find_run, run_option, storage_option
+from hnas.cli.screen.options import find_run, json_option, run_option, storage_option
 from hnas.cli.screen.render import arch_drawing, command, milliseconds, result_tables, table
 
 if TYPE_CHECKING:
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 
 @click.command()
 @run_option
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@json_option
 @storage_option
 def status(folder: Path | None, as_json: bool, storage: str | None) -> None:
-    """Show what a run has done and what is next.
+    """Show what a run has done and what comes next.
 
-    With --json one object: `run`, `storage`, `strategy`, `objective`; `latency_table`, how far its
-    sums are from measured networks (`networks`, `mean`, `worst`, `bias`, `tau`) and its `spread`;
+    --json prints one object: `run`, `storage`, `strategy`, `objective`; `latency_table`, the error
+    of its sums (`networks`, `mean`, `worst`, `bias`, `tau`) and its `spread`;
     `stages`, each with its supernet's training (`epochs`, `epochs_asked`), `trials`,
     `trials_asked`, `exhausted`, `finished`, and the `best` trial and all of the Pareto `front`
     (`trial`, `score`, `macs`, `latency_ms`, `params`, `arch`); `handoff`, an architecture;
-    `networks`, how many are trained alone; `result`, with `test_images`, `candidates`, `winner` and
+    `networks`, the number trained alone; `result`, with `test_images`, `candidates`, `winner` and
     `all_global` (`arch`, `d`, `macs`, `params`, `score`, `accuracy` on held-out images,
-    `test_accuracy`, `standard_error`, `latency_ms`); `finished`; `next`, a command. What is not
-    there is null; accuracies are 0 to 1.
+    `test_accuracy`, `standard_error`, `latency_ms`); `finished`; `next`, a command. A missing
+    value is null; accuracies are 0 to 1.
     """
     from hnas.studies.run.folder import open_run
     from hnas.studies.run.status import read_status

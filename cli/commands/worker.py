@@ -1,4 +1,4 @@
-"""`hnas worker`: scores for searches that were started with `--workers`."""
+"""`hnas worker`: a process that scores for searches started with `--workers`."""
 
 from __future__ import annotations
 
@@ -26,15 +26,16 @@ EVERY = 5.0
     "folder",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Work for this run alone, whose folder is mounted here [all, each in the folder that its "
-    "search names].",
+    show_default="all runs, each in the folder that its search names",
+    help="Work only for this run, in the folder where this machine has it.",
 )
 @click.option(
     "--idle",
     type=click.FloatRange(0),
     default=300.0,
+    show_default=True,
     metavar="SECONDS",
-    help="End when no search has asked for workers for so long [300].",
+    help="End when no search has asked for workers for this long.",
 )
 @code_option
 @device_option
@@ -42,21 +43,22 @@ EVERY = 5.0
 def worker(
     folder: Path | None, idle: float, allow_code: bool, device: str, storage: str | None
 ) -> None:
-    """Score for searches that were started with --workers.
+    """Score architectures for searches that run with --workers.
 
-    Any number of workers, on any machines that reach the database and the run's folder, take
-    architectures from the searches of a storage, score them and tell. The supernet and the images
-    are checked by their hashes: a worker that has others scores nothing.
+    A worker takes architectures from the searches of a storage, scores them and reports the scores.
+    There may be any number of workers, on any machines that reach the database and the run's
+    folder. A worker checks the supernet and the images by their hashes, and scores nothing if they
+    differ.
 
-    It may be started before the search, waits while a supernet trains, and ends when no search asks
-    for workers any more. Ctrl-C and SIGTERM put the architecture it has back; one that dies is
-    missed after the search's --lease, and its architecture waits again.
+    A worker may start before the search. It waits while a supernet trains, and ends when no search
+    asks for workers any more. On Ctrl-C and SIGTERM it puts its architecture back. If a worker
+    dies, another one takes its architecture after the search's --lease.
 
     \b
     Examples:
       hnas search --workers --storage postgresql://hnas:PASSWORD@db/hnas
       hnas worker --storage postgresql://hnas:PASSWORD@db/hnas
-      hnas worker --run /mnt/runs/digits     a folder that is elsewhere here
+      hnas worker --run /mnt/runs/digits     the run's folder on this machine
     """
     from hnas.device import choose
     from hnas.studies.run.folder import shared_run
@@ -65,18 +67,18 @@ def worker(
     from hnas.studies.trials.queue import Called
 
     if storage is None:
-        raise click.UsageError("a worker needs --storage, or $HNAS_STORAGE: the search's")
+        raise click.UsageError("a worker needs the search's --storage, or $HNAS_STORAGE")
 
     def chosen(called: Called) -> bool:
         return folder is None or shared_run(folder).name == called.call.name
 
     def check(run: Run) -> None:
-        # A folder that --run names was chosen by whoever typed it.
+        # Whoever typed --run chose that folder.
         if not allow_code and folder is None:
             check_code(run.plan, f"the run {run.folder}", allow=f"{ALLOW_CODE} or --run")
 
     load = from_folders(choose(device), folder=folder, check=check, note=_note)
-    with interruptible("What this worker was scoring waits for another."):
+    with interruptible("Another worker will score this worker's architecture."):
         found = reach(storage, idle, _note)
         click.echo("waiting for searches with --workers")
         lines = _Lines()
@@ -98,8 +100,8 @@ class _Lines:
     def told(self, told: Told) -> None:
         if not told.kept:
             _note(
-                f"trial {told.number} of {told.study} went to another worker: this one gave no "
-                "sign of life for the search's --lease"
+                f"trial {told.number} of {told.study} went to another worker: this one was silent "
+                "for longer than the search's --lease"
             )
             return
         self.kept += 1

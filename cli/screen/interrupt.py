@@ -1,4 +1,4 @@
-"""Ctrl-C, and SIGTERM the same way: what is finished is kept, and the way to go on is told."""
+"""Ctrl-C and SIGTERM: the command keeps finished work and prints how to resume."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from types import FrameType
 import click
 
 ARGS = "hnas.args"
-"""Where the context keeps the command line's arguments as they were given."""
+"""Key of the command line's arguments in the context."""
 
 
 def resumable(folder: Path) -> AbstractContextManager[None]:
-    """Within it Ctrl-C and SIGTERM say how to go on."""
-    return interruptible(f"What is finished is kept in {folder}; continue with: {typed()}")
+    """Makes Ctrl-C and SIGTERM print how to resume."""
+    return interruptible(f"Finished work is kept in {folder}. Resume with: {typed()}")
 
 
 @contextmanager
 def interruptible(words: str) -> Iterator[None]:
-    """Within it SIGTERM is what Ctrl-C is: a KeyboardInterrupt, and that says `words`."""
+    """Makes Ctrl-C and SIGTERM a KeyboardInterrupt that says `words`."""
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         yield
@@ -37,7 +37,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def typed() -> str:
-    """The command line as it was given, its passwords masked."""
+    """The command line as the user typed it, with passwords masked."""
     from hnas.cli.screen.processes import launcher
     from hnas.studies.trials.database import masked
 

@@ -1,4 +1,4 @@
-"""Commands take a network by the run that found it, or by the files that it was exported to."""
+"""Networks that a command line names: the winner of a run, or exported files."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ network_argument: Callable[..., Callable[..., object]] = click.argument(
 
 
 def read_network(source: Path, device: torch.device) -> Network:
-    """The winner of a finished run, or the network of a FILE or of a folder with one in it.
+    """The winner of a finished run, or the network of a FILE or of its folder.
 
-    Raises InputError where there is neither, StateError and CheckpointError.
+    Raises InputError if there is neither, StateError and CheckpointError.
     """
     from hnas.exchange.export import load
 
@@ -46,12 +46,12 @@ def _named(source: Path) -> Path:
             names = ", ".join(path.name for path in found) or "none"
             raise InputError(
                 f"{source} must be a run (with a plan.toml) or hold the files of one network, "
-                f"NAME.safetensors and NAME.json; those in it: {names}"
+                f"NAME.safetensors and NAME.json; got: {names}"
             )
         source = found[0]
     if not source.with_suffix(".json").exists():
         raise InputError(
             f"{source} is neither a run nor a network: there is no {source.with_suffix('.json')}. "
-            "Give a run's folder, or what `hnas export --to` was given"
+            "Give a run's folder, or the FILE of `hnas export --to FILE`"
         )
     return source

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options and arguments that several commands share."""
 
 from __future__ import annotations
 
@@ -29,23 +29,37 @@ run_option = click.option(
     "folder",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="The run's folder [the one in ./runs, or runs/digits].",
+    show_default="the only run in ./runs, or runs/digits",
+    help="Folder of the run.",
+)
+run_argument = click.argument(
+    "folder", metavar="RUN", type=click.Path(path_type=Path, file_okay=False)
+)
+optional_run_argument = click.argument(
+    "folder", metavar="[RUN]", required=False, type=click.Path(path_type=Path, file_okay=False)
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+chance_option = click.option(
+    "--seed", default=0, show_default=True, help="Random seed of the networks to compare with."
 )
 device_option = click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),
     default="auto",
-    help="Where to compute; auto is CUDA where there is one [auto].",
+    show_default=True,
+    help="Device to compute on; auto is CUDA if there is one.",
 )
 storage_option = click.option(
     "--storage",
     envvar="HNAS_STORAGE",
     metavar="URL",
-    help="Where the studies are kept [$HNAS_STORAGE, or study.db in the run's folder].",
+    show_envvar=True,
+    show_default="study.db in the run's folder",
+    help="Database of the studies.",
 )
 ALLOW_CODE = "--allow-code"
 code_option = click.option(
-    ALLOW_CODE, is_flag=True, help="Let the module:function that a plan file names be run."
+    ALLOW_CODE, is_flag=True, help="Allow a plan file to run the module:function it names."
 )
 
 
@@ -56,17 +70,21 @@ def _presets(ctx: click.Context, param: click.Parameter, begun: str) -> list[str
 preset_option = click.option(
     "--preset",
     metavar="NAME",
-    help=f"One of {', '.join(PRESETS)} [digits].",
+    show_default="digits",
+    help=f"One of {', '.join(PRESETS)}.",
     shell_complete=_presets,
 )
 
 
 def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds --preset and --plan; the command is given the `plan: Plan` and its `origin: str`."""
+    """Adds --preset and --plan; the command receives a `plan: Plan` and its `origin: str`."""
 
     @preset_option
     @click.option(
-        "--plan", "file", type=click.Path(path_type=Path), help="A plan file, see `hnas init`."
+        "--plan",
+        "file",
+        type=click.Path(path_type=Path),
+        help="A plan file; `hnas init` writes one.",
     )
     @wraps(command)
     def with_plan(preset: str | None, file: Path | None, **rest: Any) -> Any:
@@ -77,7 +95,7 @@ def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def read_plan(preset: str | None, file: Path | None) -> tuple[Plan, str]:
-    """The plan that was asked for, and where it comes from in words."""
+    """The plan of --preset or --plan, and its origin in words."""
     if preset is not None and file is not None:
         raise click.UsageError("--preset and --plan exclude each other: give one of them.")
     if file is not None:
@@ -87,9 +105,9 @@ def read_plan(preset: str | None, file: Path | None) -> tuple[Plan, str]:
 
 
 def find_run(folder: Path | None) -> Path:
-    """The folder that was asked for, or the run that is meant where there is little choice.
+    """The folder given, else the only run in RUNS, else runs/digits.
 
-    Raises InputError, listing the runs, where it is not clear which.
+    Raises InputError, listing the runs, if there are several or none.
     """
     if folder is not None:
         return folder
@@ -99,4 +117,4 @@ def find_run(folder: Path | None) -> Path:
     if RUNS / "digits" in found:
         return RUNS / "digits"
     runs = ", ".join(map(str, found)) or "none"
-    raise InputError(f"--run must say which run, the runs in ./{RUNS} are: {runs}")
+    raise InputError(f"--run must name a run; the runs in ./{RUNS} are: {runs}")

@@ -1,7 +1,7 @@
-"""hnas as several processes, started by torchrun: the first is the command, the others help it.
+"""Processes that torchrun started: the first runs the command, the others help it.
 
-They have neither terminal nor files, and end with the first. What they run is
-`hnas.studies.search.torchrun`.
+The helpers run `hnas.studies.search.torchrun`, have neither terminal nor files, and end with the
+first process.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from hnas.training.processes import World
 
 NAMES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-"""What a launcher sets in the environment."""
+"""Environment variables that a launcher sets."""
 
 
 def are_several() -> bool:
-    """Whether a launcher started more processes than this one."""
+    """Whether a launcher started other processes beside this one."""
     return all(name in os.environ for name in NAMES) and os.environ["WORLD_SIZE"] != "1"
 
 
 def run(command: click.Group) -> None:
-    """The command in the first process; what it asks for in the others, until it ends."""
-    # What its C++ says of a lost connection is said again in words, by hnas.
+    """Runs the command in the first process, and the jobs it sends in the others until it ends."""
+    # hnas reports a lost connection in plain words, so the messages of PyTorch's C++ are off.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")
     first = os.environ["RANK"] == "0"
     if not first:
-        # A launcher passes Ctrl-C on to all: the first one ends in order, and these with it.
+        # A launcher passes Ctrl-C on to all. The first process ends in order, the others with it.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     from hnas.training.processes import connect
 
@@ -46,7 +46,7 @@ def run(command: click.Group) -> None:
 
 
 def launcher() -> tuple[str, ...]:
-    """What stands before `hnas` on the command line; its own options only its user knows."""
+    """The words before `hnas` on the command line; only the user knows the launcher's options."""
     return ("torchrun", "...", "--no-python", "--") if are_several() else ()
 
 

@@ -1,4 +1,4 @@
-"""How long work is shown: bars on a terminal, a line every few seconds where output is piped."""
+"""Progress of long work: a bar on a terminal, a line every few seconds in a pipe."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from hnas.training.loop import Epoch
 
 EVERY = 5.0
-"""Seconds between two lines of one piece of work."""
+"""Seconds between two lines of the same work."""
 WAITING = "preparing"
-"""What the bar says, moving, until the first step of some work has ended."""
+"""Name on the bar, which moves, until the first step of the work has ended."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """A step of some work has ended."""
+    """A finished step of some work."""
 
     what: str
     """The work: "stage 1", "supernet of stage 1"."""
@@ -36,9 +36,9 @@ class Step:
     done: int
     total: int
     words: str
-    """What it came to: loss, scores, speed."""
+    """Results of the step: loss, scores, speed."""
     eta: float
-    """Seconds that the rest of this work will take."""
+    """Seconds until this work ends."""
 
     @property
     def left(self) -> int:
@@ -47,7 +47,7 @@ class Step:
 
 
 class Display(Watch):
-    """Makes words and an ETA out of what a search tells; used as a context around the work."""
+    """Turns the events of a search into words and an ETA; a context around the work."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -115,7 +115,7 @@ class Display(Watch):
         )
 
     def _seconds_each(self, what: str, done: int) -> float:
-        """The mean since the first step that was seen; of that one, since whatever was before."""
+        """Mean time of a step since the first; for the first, the time since the work before."""
         now = self._clock()
         at, steps = self._began.get(what, (self._before, done - 1))
         self._began.setdefault(what, (now, done))
@@ -124,7 +124,7 @@ class Display(Watch):
 
 
 class Lines(Display):
-    """Plain lines: the first and the last of each work, between them one every EVERY seconds."""
+    """Plain lines: the first and the last step of each work, and one every EVERY seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(clock)
@@ -142,7 +142,7 @@ class Lines(Display):
 
 
 class Bars(Display):
-    """A bar for the work that is going on, its words below it; a plain line for what has ended."""
+    """A bar for running work, with its words below; a plain line for finished work."""
 
     def __enter__(self) -> Display:
         super().__enter__()
@@ -181,7 +181,7 @@ class Bars(Display):
             self._print(line(step))
 
     def _bar(self, what: str, total: int | None) -> None:
-        """Makes the bar that of this work where it is another's."""
+        """Replaces the bar by one for this work, unless it is that."""
         if what != self._what:
             self._progress.remove_task(self._task)
             self._task = self._progress.add_task(what, total=total, rest="")
@@ -192,7 +192,7 @@ class Bars(Display):
 
 
 class _Progress(Progress):
-    """With a line of words under the bar, cut where the terminal is too narrow."""
+    """A bar with a line of words below it, cut to the terminal's width."""
 
     words = ""
 
@@ -208,7 +208,7 @@ def _time(event: TrialEvent) -> str:
 
 
 def display() -> Display:
-    """What fits standard output as it is now."""
+    """Bars if standard output is a terminal, else lines."""
     screen = console()
     return Bars() if screen.is_terminal and not screen.is_dumb_terminal else Lines()
 

@@ -1,4 +1,4 @@
-"""Words and tables on a screen: rich on a terminal, plain lines where the output is piped."""
+"""Words and tables on a screen: rich on a terminal, plain lines in a pipe."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def console() -> Console:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, optional: str = "") -> None:
-    """Prints rows under headings; the `optional` column only where a row has a value.
+    """Prints rows under headings; the `optional` column only if a row has a value for it.
 
-    Whole numbers are grouped by commas, numbers stand at the right, and a piped line is never
-    wrapped or cut: its columns are two or more spaces apart.
+    Commas group the digits of whole numbers, and numbers are aligned right. A piped line is never
+    wrapped or cut: two or more spaces separate its columns.
     """
     rows = [tuple(row) for row in rows]
     if optional and all(row[columns.index(optional)] is None for row in rows):
@@ -64,7 +64,7 @@ def _without(row: Sequence[Any], dropped: int) -> tuple[Any, ...]:
 
 
 def milliseconds(nanoseconds: int | None) -> float | None:
-    """A latency as tables show it."""
+    """A latency in the unit of tables."""
     return None if nanoseconds is None else nanoseconds / 1e6
 
 
@@ -80,7 +80,7 @@ def cell(value: object) -> str:
 
 
 def command(*args: object) -> str:
-    """A command of hnas as it is typed."""
+    """A command of hnas, quoted for a shell."""
     return shlex.join(["hnas", *map(str, args)])
 
 
@@ -116,8 +116,8 @@ def _glyphs(ascii_only: bool | None) -> dict[str, str]:
 
 
 def front_table(records: Sequence[Record], images: int, objective: str = "flops") -> None:
-    """Prints trials, the most accurate first (the cheaper one first where they tie), with the
-    standard error of a score on so many images and a = where one ties with the best."""
+    """Prints trials, the most accurate first and of equals the cheaper one, with the standard error
+    of a score on `images` and an = if the score ties with the best."""
     from hnas.studies.run.result import is_tie, standard_error
     from hnas.studies.trials.pareto import best_by_score
 
@@ -142,7 +142,7 @@ def front_table(records: Sequence[Record], images: int, objective: str = "flops"
 
 
 def networks_table(networks: Iterable[tuple[str, TrainedNetwork]]) -> None:
-    """Prints networks that were trained alone, under the names given, in the order given."""
+    """Prints networks trained alone, by their names, in the order given."""
     table(
         ("network", "score", "held-out", "MACs", "ms", "params", f"blocks ({legend()})"),
         [
@@ -162,7 +162,7 @@ def networks_table(networks: Iterable[tuple[str, TrainedNetwork]]) -> None:
 
 
 def result_tables(result: Result) -> None:
-    """Prints what a search has found: the candidates, then the winner beside all-global."""
+    """Prints the result of a search: the candidates, then the winner and the all-global network."""
     screen = console()
     winner = result.winner
     screen.print("\nRetrained from scratch, best score first:")
@@ -171,7 +171,7 @@ def result_tables(result: Result) -> None:
         for i, candidate in enumerate(result.candidates, 1)
     )
     screen.print(
-        f"\nThe winner beside an all-global network, on {result.test_images:,} test images:"
+        f"\nThe winner compared with an all-global network, on {result.test_images:,} test images:"
     )
     table(
         ("network", "test", "+-", "held-out", "MACs", "ms", "params", "width", "blocks"),

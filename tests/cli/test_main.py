@@ -5,14 +5,13 @@ from __future__ import annotations
 import errno
 import subprocess
 import sys
-from importlib import import_module
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
 
-from hnas.cli.main import COMMANDS, hnas
+from hnas.cli.main import COMMANDS, SECTIONS, hnas, load
 from hnas.errors import BusyError
 
 
@@ -22,21 +21,21 @@ def run(root: Path, *args: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_help_lists_the_commands_in_their_order() -> None:
+def test_the_help_lists_the_commands_by_section_in_their_order() -> None:
     result = CliRunner().invoke(hnas, ["--help"])
     assert result.exit_code == 0
-    listed = result.stdout.split("Commands:\n")[1].splitlines()
-    assert [line.split()[0] for line in listed] == list(COMMANDS)
+    for title, section in SECTIONS.items():
+        listed = result.stdout.split(f"\n{title}:\n")[1].split("\n\n")[0].splitlines()
+        assert [line.split()[0] for line in listed] == list(section)
+    assert sum(map(len, SECTIONS.values())) == len(COMMANDS)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_is_where_the_map_says_and_says_what_the_map_says(name: str) -> None:
-    where, text = COMMANDS[name]
-    module, attribute = where.split(":")
-    command = getattr(import_module(module), attribute)
+    command = load(name)
     assert isinstance(command, click.Command)
     assert command.name == name
-    assert (command.help or "").split("\n")[0] == text
+    assert (command.help or "").split("\n")[0] == COMMANDS[name][1]
 
 
 def test_the_version() -> None:

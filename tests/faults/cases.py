@@ -155,7 +155,7 @@ def _interrupted(fault: str, offset: int) -> Case:
         for i, point in enumerate(SEARCH[2 + offset :: 5]):
             run = lab.place / f"{fault} {i}" / "run"
             ran = lab.hnas(*lab.search(run), fault=fault, point=point)
-            kept = f"Interrupted. What is finished is kept in {run}; continue with: hnas search"
+            kept = f"Interrupted. Finished work is kept in {run}. Resume with: hnas search"
             yield judged(lab, run, point.name, ran, 130, re.escape(kept))
 
     return tries

@@ -109,7 +109,7 @@ def test_stage_1_alone(finished: tuple[Path, Result], tmp_path: Path, tiny: Path
     assert result.exit_code == 2
     assert result.stderr == (
         f"Error: the run {folder} has no retrained networks yet. Finish it: hnas search --run "
-        f"{folder}, or look at --elites top\n"
+        f"{folder}, or use --elites top\n"
     )
 
 
@@ -119,5 +119,5 @@ def test_a_run_that_has_nothing_yet(tmp_path: Path, tiny: Path) -> None:
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == (
         f"Error: the run {tmp_path} has no finished trials to analyze. "
-        f"Begin them: hnas search --run {tmp_path}\n"
+        f"Search first: hnas search --run {tmp_path}\n"
     )

@@ -128,7 +128,7 @@ def test_interrupted_it_goes_on_and_ends_the_same(
     code, err = interrupted(root, args, lambda line: line.startswith("1/4: "))
     assert code == 130
     assert err == (
-        f"\nInterrupted. What is finished is kept in {folder}; continue with: "
+        f"\nInterrupted. Finished work is kept in {folder}. Resume with: "
         f"hnas compare {' '.join(args)}\n"
     )
     assert not (folder / "compare.json").exists()
@@ -169,13 +169,16 @@ def test_a_result_of_another_plan_is_refused(
             "strategy 'hierarchic' is unknown; did you mean 'hierarchical'? "
             "Known: hierarchical, high-level, flat, random",
         ),
-        (["--seeds", "0;1"], "--seeds must be whole numbers with commas between, as 0,1,2; got "),
+        (
+            ["--seeds", "0;1"],
+            "--seeds must be whole numbers separated by commas, such as 0,1,2; got ",
+        ),
         (["--seeds", "1,1"], "seeds must be distinct, at least one, got [1, 1]"),
         (["--preset", "digit"], "there is no preset 'digit'; did you mean 'digits'? Known: "),
         (["--plan", "x.toml"], "the plan x.toml cannot be read: No such file or directory"),
         (
             ["--preset", "digits", "--preset", "digits"],
-            "plans are told apart by their names, and 'digits' is there twice: rename a file",
+            "plans must have distinct names, got 'digits' twice: rename a file",
         ),
         (["--jobs", "0"], "Invalid value for '--jobs': 0 is not in the range x>=1."),
     ],

@@ -109,7 +109,7 @@ def test_what_cannot_be_brought_up_is_told_and_the_rest_shown(
     (copy / "result.json").write_text("torn")
     result = invoke("--run", copy, "--port", 0)
     assert result.exit_code == 0
-    assert result.stderr.startswith("Figures and notes are shown as they are: ")
+    assert result.stderr.startswith("Figures and notes are not updated: ")
     assert "result.json cannot be read as JSON" in result.stderr
     assert result.stdout.startswith("http://127.0.0.1:")
 

@@ -54,7 +54,7 @@ def test_what_a_pack_holds(photos: Path, packed: Path) -> None:
 
 def test_packing_again_finds_everything_there(photos: Path, packed: Path) -> None:
     again = invoke("data", "pack", photos, "--to", packed, "--image", 8, "--processes", 1)
-    assert again.exit_code == 0 and "2 shards were there already." in again.stdout
+    assert again.exit_code == 0 and "2 shards were finished before." in again.stdout
     other = invoke("data", "pack", photos, "--to", packed, "--image", 9)
     assert other.exit_code == 2
     assert "was begun with images of 8 pixels a side, now asked for are 9" in other.stderr
@@ -63,14 +63,14 @@ def test_packing_again_finds_everything_there(photos: Path, packed: Path) -> Non
 def test_a_flipped_bit_is_told(photos: Path, tmp_path: Path) -> None:
     to = tmp_path / "pack"
     invoke("data", "pack", photos, "--to", to, "--image", 8, "--processes", 1)
-    assert invoke("data", "check", to).stdout == "Every shard holds.\n"
+    assert invoke("data", "check", to).stdout == "Every shard is as it was written.\n"
     shard = to / "train-00000.u8"
     data = bytearray(shard.read_bytes())
     data[100] ^= 128
     shard.write_bytes(data)
     checked = invoke("data", "check", to)
     assert checked.exit_code == 1
-    assert checked.stdout.startswith(f"{shard}: its pixels are not those that were written\n")
+    assert checked.stdout.startswith(f"{shard}: the pixels have changed since they were written\n")
     shard.unlink()
     invoke("data", "pack", photos, "--to", to, "--image", 8, "--processes", 1)
     assert invoke("data", "check", to).exit_code == 0
@@ -86,19 +86,19 @@ def test_bad_images_are_listed(photos: Path, tmp_path: Path) -> None:
     assert "1.png: not a readable JPEG or PNG image" in invoke(*args, "--processes", 1).stderr
     left_out = invoke(*args, "--processes", 1, "--skip-bad-images")
     assert left_out.exit_code == 0
-    assert "left out, no image: train/bee/1.png\n" in left_out.stdout
+    assert "left out, not an image: train/bee/1.png\n" in left_out.stdout
 
 
 @pytest.mark.parametrize("name", ["info", "check"])
 def test_a_folder_that_is_no_pack(photos: Path, name: str) -> None:
     result = invoke("data", name, photos)
     assert result.exit_code == 2
-    assert f"{photos} is no pack: it has no pack.json. Make one: hnas data pack" in result.stderr
+    assert f"{photos} is not a pack: it has no pack.json. Make one: hnas data pack" in result.stderr
 
 
 def test_only_class_folders_are_packed(tmp_path: Path) -> None:
     result = invoke("data", "pack", "digits", "--to", tmp_path / "pack")
-    assert result.exit_code == 2 and "'digits' is none" in result.stderr
+    assert result.exit_code == 2 and "got 'digits'" in result.stderr
 
 
 def outcome(folder: Path) -> dict[str, Any]:
@@ -169,7 +169,7 @@ def test_ctrl_c_tells_how_to_go_on(photos: Path, tmp_path: Path, root: Path) -> 
         _, err = running.communicate(timeout=30)
     assert running.returncode == 130, err
     assert err.strip() == (
-        f"Interrupted. What is finished is kept in {to}; continue with: hnas {' '.join(args)}"
+        f"Interrupted. Finished work is kept in {to}. Resume with: hnas {' '.join(args)}"
     )
     assert [path.name for path in to.glob(".*")] == []
     assert os.listdir(to) == ["pack.json"]

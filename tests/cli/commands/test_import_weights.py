@@ -117,5 +117,5 @@ def test_the_file_that_is_read_is_not_replaced(tmp_path: Path) -> None:
     before = file.read_bytes()
     result = imported(file, "--heads", 1, "--to", tmp_path / "x")
     assert result.exit_code == 2
-    assert "would replace the file that is read: give another name" in result.stderr
+    assert "would replace the file to be read: give another name" in result.stderr
     assert file.read_bytes() == before

@@ -15,7 +15,7 @@ from hnas.studies.plan.toml import PRESETS, load_plan, load_preset, preset_text
 def test_it_writes_the_preset_with_its_comments(tmp_path: Path, name: str) -> None:
     path = tmp_path / "mine.toml"
     result = CliRunner().invoke(hnas, ["init", "--preset", name, str(path)])
-    assert (result.exit_code, result.stdout) == (0, f"Wrote {path} out of the preset {name}.\n")
+    assert (result.exit_code, result.stdout) == (0, f"Wrote {path}, a copy of the preset {name}.\n")
     assert path.read_text("utf-8") == preset_text(name)
     assert load_plan(path) == load_preset(name)
 

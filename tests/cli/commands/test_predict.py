@@ -85,12 +85,12 @@ def test_what_is_no_network_is_told(tmp_path: Path, digits: list[Path]) -> None:
     assert result.exit_code == 2
     assert result.stderr == (
         f"Error: {tmp_path / 'none'} is neither a run nor a network: there is no "
-        f"{tmp_path / 'none.json'}. Give a run's folder, or what `hnas export --to` was given\n"
+        f"{tmp_path / 'none.json'}. Give a run's folder, or the FILE of `hnas export --to FILE`\n"
     )
     result = predict(tmp_path, digits[0])
     assert result.exit_code == 2
     assert result.stderr.startswith(f"Error: {tmp_path} must be a run (with a plan.toml) or hold ")
-    assert result.stderr.endswith("those in it: none\n")
+    assert result.stderr.endswith("got: none\n")
 
 
 @pytest.mark.parametrize("what", CHANGES)

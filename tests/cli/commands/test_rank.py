@@ -30,7 +30,7 @@ def test_it_prints_what_it_writes(copy: Path) -> None:
     assert result.exit_code == 0, result.output
     written = json.loads((copy / "ranking-stage1.json").read_text())
     assert (
-        "\nStage 1: 5 architectures, each trained alone 4 times for 1 epochs, all on "
+        "\nStage 1: 5 architectures, each trained alone 4 times for 1 epochs, tested on "
         f"{written['images']} held-out images:\n"
     ) in result.stdout
     table = result.stdout.split("held-out images:\n")[1].split("\n\n")[0].splitlines()
@@ -43,7 +43,10 @@ def test_it_prints_what_it_writes(copy: Path) -> None:
         ]
         assert line.split()[-3:] == wanted
     regret = written["agreement"]["regret"]
-    assert f"The pick is {regret['value']:.4f} +- {regret['standard_error']:.4f}" in result.stdout
+    assert (
+        f"The search's pick is {regret['value']:.4f} +- {regret['standard_error']:.4f}"
+        in result.stdout
+    )
     assert f"Wrote {copy / 'ranking-stage1.json'}\n" in result.stdout
     assert f"Wrote {copy / 'ranking-stage1.svg'}\n" in result.stdout
 

@@ -77,7 +77,7 @@ def test_from_a_plan_to_a_network_that_stands_alone(
     run = tmp_path / "run"
     result = invoke("search", "--plan", plan, "--run", run, "--device", "cpu")
     assert result.exit_code == 0, result.output
-    assert "The winner beside an all-global network" in result.stdout
+    assert "The winner compared with an all-global network" in result.stdout
 
     rules = open_run(run).plan.retrain
     asked = tomllib.loads(plan.read_text())["retrain"]

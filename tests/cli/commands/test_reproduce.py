@@ -42,7 +42,7 @@ def test_a_run_is_reproduced_to_the_last_bit(copy: Path, monkeypatch: pytest.Mon
     assert sum("winner alone, held-out" in line for line in lines) == 2
     assert sum("all-global alone, held-out" in line for line in lines) == 2
     assert "values hold, to the last bit." in lines[-2]
-    assert lines[-1] == "The test images were not read again: they are met once."
+    assert lines[-1] == "The test images were not read: a run is tested once."
     assert files(copy) == before
 
 
@@ -67,7 +67,7 @@ def test_on_another_machine_last_digits_may_differ(copy: Path) -> None:
     result = reproduce(copy)
     assert result.exit_code == 0, result.output
     assert "numpy: 1.0 when the run began, " in result.stdout
-    assert "within what other machines differ by" in result.stdout
+    assert "within the tolerance for other machines" in result.stdout
 
 
 def test_what_cannot_be_reproduced_is_told(copy: Path, tmp_path: Path, tiny: Path) -> None:

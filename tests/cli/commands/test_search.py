@@ -65,7 +65,7 @@ def test_a_whole_search(finished: tuple[Path, Result]) -> None:
         "network of trial ",
         "network of all-global: epoch 1/1, loss ",
         "Retrained from scratch, best score first:",
-        "The winner beside an all-global network, on 40 test images:",
+        "The winner compared with an all-global network, on 40 test images:",
         f"next: hnas export {folder} --to {folder / 'winner'}",
         f"or:   hnas dashboard --run {folder}",
     ]
@@ -286,7 +286,7 @@ def test_an_interrupted_search_says_how_to_go_on_and_does(
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err == (
-        f"\nInterrupted. What is finished is kept in {folder}; continue with: "
+        f"\nInterrupted. Finished work is kept in {folder}. Resume with: "
         f"hnas search {' '.join(map(str, args))}\n"
     )
     kept = trials(folder, 1)

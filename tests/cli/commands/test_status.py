@@ -167,11 +167,11 @@ def test_else_the_run_must_be_said(
     monkeypatch.chdir(tmp_path)
     result = invoke("status")
     assert result.exit_code == 2
-    assert result.stderr == "Error: --run must say which run, the runs in ./runs are: none\n"
+    assert result.stderr == "Error: --run must name a run; the runs in ./runs are: none\n"
     begin(Path("runs/a"), tiny)
     begin(Path("runs/b"), tiny)
     result = invoke("status")
     assert result.exit_code == 2
     assert result.stderr == (
-        "Error: --run must say which run, the runs in ./runs are: runs/a, runs/b\n"
+        "Error: --run must name a run; the runs in ./runs are: runs/a, runs/b\n"
     )

@@ -43,7 +43,7 @@ def test_a_whole_search(flat: tuple[Path, Result]) -> None:
         "stage 1: trial 14/14, best ",
         "Stage 1: ",
         "Retrained from scratch, best score first:",
-        "The winner beside an all-global network, on 40 test images:",
+        "The winner compared with an all-global network, on 40 test images:",
         f"next: hnas export {folder} --to {folder / 'winner'}",
     ]
     at = [next(i for i, line in enumerate(shown) if line.startswith(head)) for head in heads]

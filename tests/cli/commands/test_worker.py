@@ -62,7 +62,7 @@ def test_a_search_by_workers_is_the_one_of_one_process(
         ended = [one.communicate(timeout=300)[0] for one in crew]
         assert [one.returncode for one in crew] == [130, 130], ended
         assert all(
-            "Interrupted. What this worker was scoring waits for another." in e for e in ended
+            "Interrupted. Another worker will score this worker's architecture." in e for e in ended
         )
         assert not any("s3cr3t" in text for text in (said, *ended))
 

@@ -66,7 +66,7 @@ def test_two_processes_search_what_one_searches(root: Path, tmp_path: Path, plan
     alone = CliRunner().invoke(hnas, [str(arg) for arg in args[0]], catch_exceptions=False)
     said, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
-    assert said.count("The winner beside an all-global network") == 1
+    assert said.count("The winner compared with an all-global network") == 1
     assert outcome(folders[1]) == outcome(folders[0])
     ends = [text.split("test images:")[1].replace("two", "one") for text in (alone.stdout, said)]
     assert ends[0] == ends[1]
@@ -132,7 +132,7 @@ def test_whatever_ends_one_ends_all_and_nothing_is_lost(
     told = [line for line in errors.splitlines() if line.startswith(("Error: ", "Interrupted."))]
     if fault == "Ctrl-C":
         assert told == [
-            f"Interrupted. What is finished is kept in {tmp_path / 'run'}; continue with: "
+            f"Interrupted. Finished work is kept in {tmp_path / 'run'}. Resume with: "
             f"torchrun ... --no-python -- hnas search --plan {long} --run {tmp_path / 'run'} "
             "--device cpu"
         ]

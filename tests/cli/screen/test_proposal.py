@@ -103,7 +103,7 @@ def _quick() -> object:
         ),
         (
             ["init", "--flops", "1M"],
-            "--flops is for --data: without it, edit search.flops in the plan.",
+            "--flops needs --data: without --data, edit search.flops in the plan.",
         ),
         (
             ["init", "--data", "photos", "--flops", "much"],
