@@ -25,17 +25,17 @@ lint: $(VENV)/.hnas-dev
 	$(BIN)/mypy
 
 bench: $(VENV)/.hnas-dev  ## how fast it is, in benchmarks/results; see docs/performance.md
-	$(BIN)/python -m benchmarks.cpu
-	$(BIN)/python -m benchmarks.memory --json benchmarks/results/memory.json
-	$(BIN)/python -m benchmarks.scaling --json benchmarks/results/scaling.json
-	$(BIN)/python -m benchmarks.profile_search --json benchmarks/results/profile_search.json
+	$(BIN)/python -m benchmarks.speed.cpu
+	$(BIN)/python -m benchmarks.speed.memory --json benchmarks/results/memory.json
+	$(BIN)/python -m benchmarks.speed.growth --json benchmarks/results/growth.json
+	$(BIN)/python -m benchmarks.speed.profile_search --json benchmarks/results/profile_search.json
 
 faults: $(VENV)/.hnas-dev  ## kills and other faults in real searches: docs/reliability.md
 	$(BIN)/python -m tests.faults
 	$(BIN)/pytest tests/studies/trials/test_patience.py tests/hnas/data/sources/test_folders.py tests/cli/commands/test_secrets.py
 
 gpu-bench: $(VENV)/.hnas-dev  ## the same of a GPU, in under ten minutes: benchmarks/results/gpu.json
-	$(BIN)/python -m benchmarks.gpu
+	$(BIN)/python -m benchmarks.speed.gpu
 
 reference: $(VENV)/.hnas  ## docs/cli.md, the help of every command
 	$(BIN)/python -m hnas.cli.reference > docs/cli.md

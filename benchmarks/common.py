@@ -1,6 +1,6 @@
 """What all benchmarks share: two things run in turn in one process, their ratio, and a JSON of it.
 
-    python -m benchmarks.NAME [--quick] [--threads 2] [--json FILE]
+    python -m benchmarks.ROOM.NAME [--quick] [--threads 2] [--json FILE]
 
 A ratio is the median over alternating runs (ours, theirs, ours, ...), so that whatever else the
 machine does meets both alike; the lowest and the highest ratio of a pair tell how far to trust it.

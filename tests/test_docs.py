@@ -53,7 +53,7 @@ def test_the_picture_of_the_rooms_is_up_to_date(root: Path) -> None:
     floors = read((root / "docs/architecture.md").read_text("utf-8"))
     drawn = (root / "docs/rooms.svg").read_text("utf-8")
     assert len(floors) == 3
-    assert drawn == draw(floors), "draw it again: python tests/support/rooms.py"
+    assert drawn == draw(floors), "draw it again: python -m tests.support.rooms"
 
 
 @pytest.mark.parametrize("name", [name for name in DOCUMENTS if name != "CHANGELOG.md"])

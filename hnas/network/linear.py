@@ -2,7 +2,7 @@
 
 On a CPU PyTorch gives a matrix product to MKL and a convolution to oneDNN, which is the faster one
 on an AMD processor. A convolution with a 1 x 1 kernel is the same map, and costs more to begin:
-`benchmarks.linear` measures where it pays.
+`benchmarks.speed.linear` measures where it pays.
 """
 
 from __future__ import annotations

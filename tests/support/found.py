@@ -1,6 +1,6 @@
 """Draw docs/found.svg, the network of a finished run above the fronts of its search:
 
-python tests/support/found.py runs/digits
+python -m tests.support.found runs/digits
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Draw docs/rooms.svg from the tables of rooms in docs/architecture.md:
 
-python tests/support/rooms.py
+python -m tests.support.rooms
 
 A room stands to the right of the rooms that it imports. An arrow that follows from others is
 left out.

@@ -1,11 +1,11 @@
 """How fast does a search find the best of a small space whose answers are all known?
 
-    python -m benchmarks.table_search [--repeats 20] [--json FILE]
+    python -m benchmarks.search.table_search [--repeats 20] [--json FILE]
 
-The space and its answers are the ground truth (`benchmarks.ground_truth`): 256 distributions, each
-trained alone. A search is told the mean accuracy over the seeds, without noise. Prints the
-hypervolume (accuracy up, MACs down) per number of scored trials as a share of the true front's,
-mean over the repeats, for each way to propose.
+The space and its answers are the ground truth (`benchmarks.ranking.ground_truth`): 256
+distributions, each trained alone. A search is told the mean accuracy over the seeds, without noise.
+Prints the hypervolume (accuracy up, MACs down) per number of scored trials as a share of the true
+front's, mean over the repeats, for each way to propose.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import numpy as np
 import optuna
 
 from benchmarks.common import machine
-from benchmarks.ground import DIGITS
-from benchmarks.ground_truth import Row, complete, read, table
+from benchmarks.ranking.ground_truth import Row, complete, read, table
+from benchmarks.ranking.small_spaces import DIGITS
 from hnas.architecture.arch import Arch
 from hnas.cost.flops import cost
 from hnas.scoring.record import Score
@@ -111,7 +111,7 @@ def main() -> None:
         print(f"{trials:6}  " + "  ".join(cells))
     about = {
         **machine(1),
-        "command": "python -m benchmarks.table_search",
+        "command": "python -m benchmarks.search.table_search",
         "repeats": options.repeats,
         "population": POPULATION,
         "trials": TRIALS,

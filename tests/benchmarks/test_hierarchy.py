@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.hierarchy import BUDGET, FIRST, FRAME, JOINT, WAYS, everything, hierarchical, lost
+from benchmarks.search.hierarchy import (
+    BUDGET,
+    FIRST,
+    FRAME,
+    JOINT,
+    WAYS,
+    everything,
+    hierarchical,
+    lost,
+)
 from hnas.architecture.arch import Arch
 from hnas.cost.flops import cost
 from hnas.studies.scoring.fake import FakeScorer

@@ -1,6 +1,6 @@
 """How many activations scoring keeps at once in a search of the `glit-*` presets' size.
 
-    python -m benchmarks.levels [--quick] [--json FILE]
+    python -m benchmarks.speed.levels [--quick] [--json FILE]
 
 Both stages of a preset are searched with a fake scorer; of each generation the most levels that
 `hnas.scoring.score` keeps for what is still to be scored, beside the M + 1 that there are. A level
@@ -94,7 +94,7 @@ def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     rows = measure(options.quick)
     if options.json:
-        write_rows(options.json, rows, options.threads, "python -m benchmarks.levels")
+        write_rows(options.json, rows, options.threads, "python -m benchmarks.speed.levels")
 
 
 if __name__ == "__main__":

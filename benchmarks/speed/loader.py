@@ -1,6 +1,6 @@
 """How fast images come from JPEGs and from a pack, beside what a training step takes of them.
 
-    python -m benchmarks.loader [--quick] [--threads 1] [--json FILE]
+    python -m benchmarks.speed.loader [--quick] [--threads 1] [--json FILE]
 
 JPEGs of 500 x 375 pixels, ImageNet's usual size, are made of those in $HNAS_DATA (or
 ../shared/data; noise where there are none). All that is compared is run in turn, round by round. A
@@ -29,7 +29,7 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
 from benchmarks.common import write_rows
-from benchmarks.memory import resident
+from benchmarks.speed.memory import resident
 from hnas.architecture.space import Frame, distribution_space
 from hnas.cost.flops import cost
 from hnas.settings import AugmentRules, DataRules, ScoreRules, TrainingRules
@@ -372,7 +372,7 @@ def main() -> None:
         )
     if options.json:
         rows = [asdict(row) for row in (*speeds, *peaks)]
-        write_rows(options.json, rows, options.threads, "python -m benchmarks.loader")
+        write_rows(options.json, rows, options.threads, "python -m benchmarks.speed.loader")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Supernets of the small spaces, trained by each rule at equal cost, and what they score.
 
-A supernet sees what a search may see of `benchmarks.ground`'s images. All distributions of the
-table are scored with it; a scoring is a line of results/inherited_NAME.jsonl, which is not made
-twice.
+A supernet sees what a search may see of `benchmarks.ranking.small_spaces`'s images. All
+distributions of the table are scored with it; a scoring is a line of results/inherited_NAME.jsonl,
+which is not made twice.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from benchmarks.common import machine
-from benchmarks.ground import Ground
+from benchmarks.ranking.small_spaces import Ground
 from hnas.network.supernet import Supernet
 from hnas.persist.record import recorded
 from hnas.scoring.score import scores

@@ -14,7 +14,7 @@ SCRIPTS = (
     "supernet_step",
     "augmentation",
     "scoring",
-    "search",
+    "search_overhead",
     "architecture_cost",
     "startup",
 )
@@ -28,7 +28,7 @@ def test_a_benchmark_prints_and_writes_its_ratios(root, tmp_path, script):
     # Without a server that a developer may have named: PostgreSQL is for full runs.
     environment = {k: v for k, v in os.environ.items() if k != "HNAS_BENCH_POSTGRES"}
     ran = subprocess.run(
-        [sys.executable, "-m", f"benchmarks.{script}", *arguments],
+        [sys.executable, "-m", f"benchmarks.speed.{script}", *arguments],
         cwd=root, env=environment, capture_output=True, text=True,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
@@ -41,7 +41,7 @@ def test_a_benchmark_prints_and_writes_its_ratios(root, tmp_path, script):
 
 
 def test_all_are_run_by_the_one_command(root):
-    code = "from benchmarks.cpu import SCRIPTS; print(*SCRIPTS)"
+    code = "from benchmarks.speed.cpu import SCRIPTS; print(*SCRIPTS)"
     ran = subprocess.run(
         [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
     )
@@ -51,7 +51,7 @@ def test_all_are_run_by_the_one_command(root):
 def run(root, tmp_path, script, *arguments):
     """What it printed, and the JSON that it wrote."""
     written = tmp_path / "rows.json"
-    command = [sys.executable, "-m", f"benchmarks.{script}", "--quick", "--threads", "1"]
+    command = [sys.executable, "-m", f"benchmarks.speed.{script}", "--quick", "--threads", "1"]
     ran = subprocess.run(
         [*command, "--json", str(written), *arguments], cwd=root, capture_output=True, text=True
     )
@@ -62,7 +62,7 @@ def run(root, tmp_path, script, *arguments):
 
 
 def test_growth_is_measured_along_every_axis(root, tmp_path):
-    printed, rows = run(root, tmp_path, "scaling")
+    printed, rows = run(root, tmp_path, "growth")
     assert [row["axis"] for row in rows] == ["trials before", "M", "held-out images"]
     assert printed.count("grows with the power") == 3
     for row in rows:
@@ -104,7 +104,14 @@ def test_the_gpu_benchmark_can_be_tried_without_one(root, tmp_path):
 @pytest.mark.slow
 def test_the_exchange_of_two_processes_is_part_of_a_step(root, tmp_path):
     written = tmp_path / "rows.json"
-    command = [sys.executable, "-m", "benchmarks.distributed", "--quick", "--json", str(written)]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.speed.distributed",
+        "--quick",
+        "--json",
+        str(written),
+    ]
     subprocess.run(command, cwd=root, check=True, capture_output=True)
     one, two = json.loads(written.read_text())["rows"]
     assert (one["processes"], two["processes"]) == (1, 2)

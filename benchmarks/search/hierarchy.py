@@ -1,12 +1,12 @@
 """What does searching in two stages cost, against the whole space at once? And what does a third
 stage win back?
 
-    python -m benchmarks.hierarchy [--supernets 3] [--repeats 10]
+    python -m benchmarks.search.hierarchy [--supernets 3] [--repeats 10]
 
 The space: M = 2 blocks of the digits preset, its distributions and two candidates of every size,
 1,936 architectures. One supernet of all of them scores every one, exhaustively, on the images that
-a search may score on and, for judging, on others (`benchmarks.ground_truth`'s). Searches then look
-scores up, within the all-global network's FLOPs, with equal numbers of trials:
+a search may score on and, for judging, on others (`benchmarks.ranking.ground_truth`'s). Searches
+then look scores up, within the all-global network's FLOPs, with equal numbers of trials:
 
 joint         NSGA-II on everything
 hierarchical  distributions at fixed sizes, then the sizes of the best one
@@ -30,7 +30,7 @@ import torch
 from optuna.storages import InMemoryStorage
 
 from benchmarks.common import machine
-from benchmarks.ground import DIGITS
+from benchmarks.ranking.small_spaces import DIGITS
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame, Space, distribution_space, size_space
 from hnas.cost.flops import cost
@@ -185,7 +185,7 @@ def main() -> None:
             )
     made = {
         **machine(1),
-        "command": f"python -m benchmarks.hierarchy --supernets {options.supernets} "
+        "command": f"python -m benchmarks.search.hierarchy --supernets {options.supernets} "
         f"--repeats {options.repeats}",
         "architectures": len(tables[0][0]),
         "rows": rows,

@@ -1,6 +1,6 @@
 """Does NSGA-II find more than random sampling? Hypervolume per generation, at equal trials.
 
-    python benchmarks/against_random.py runs/digits [--stage 2] [--repeats 5] [--json FILE]
+    python -m benchmarks.search.against_random runs/digits [--stage 2] [--repeats 5] [--json FILE]
 
 Takes a finished stage of a run and scores as many random architectures within the same limits with
 the same supernet, images and recalibration. Prints a row a generation: the hypervolume of the

@@ -1,6 +1,6 @@
 """Peak memory of each preset: a supernet's training step, and scoring.
 
-    python -m benchmarks.memory [--device cpu] [--quick] [--threads 1] [--json FILE]
+    python -m benchmarks.speed.memory [--device cpu] [--quick] [--threads 1] [--json FILE]
 
 Stage 2's supernet, one global group of three in every block; the step of its heaviest network, and
 scoring that network and its lightest. On CUDA at the plan's batch and images, by torch's allocator;
@@ -90,7 +90,7 @@ def training_step(plan: Plan, batch: int, device: str) -> None:
 
 
 def scoring(plan: Plan, rules: ScoreRules, held_out: int, device: str) -> None:
-    from benchmarks.scoring import images
+    from benchmarks.speed.scoring import images
     from hnas.network.supernet import Supernet
     from hnas.scoring.score import scores
     from hnas.scoring.sharing import MemoryBudget
@@ -182,7 +182,7 @@ def main() -> None:
     presets = PRESETS[:1] if options.quick else PRESETS
     rows = measure(presets, options.device, options.threads)
     if options.json:
-        command = f"python -m benchmarks.memory --device {options.device}"
+        command = f"python -m benchmarks.speed.memory --device {options.device}"
         write_rows(options.json, [asdict(row) for row in rows], options.threads, command)
 
 

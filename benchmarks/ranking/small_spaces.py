@@ -1,7 +1,7 @@
 """The small spaces of which networks are trained alone, and their images.
 
-`benchmarks.ground_truth` trains the networks, `benchmarks.inherited` the supernets that guess them,
-`benchmarks.ranking` compares the two.
+`ground_truth` trains the networks, `inherited` the supernets that guess them, `rules` compares the
+two.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from hnas.settings import AugmentRules, DataRules, TrainingRules
 from hnas.studies.plan.plan import Stage1
 from hnas.studies.plan.toml import load_plan, load_preset
 
-RESULTS = Path(__file__).parent / "results"
+BENCHMARKS = Path(__file__).parents[1]
+RESULTS = BENCHMARKS / "results"
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ def _digits() -> Ground:
 
 def _fashion() -> Ground:
     """Fashion-MNIST in the small, `plans/fashion-rank.toml`: 64 of its 256 distributions."""
-    plan = load_plan(Path(__file__).parent / "plans" / "fashion-rank.toml")
+    plan = load_plan(BENCHMARKS / "plans" / "fashion-rank.toml")
     return Ground(
         name="fashion",
         frame=plan.net,

@@ -1,6 +1,6 @@
 """Every CPU benchmark, each in a process of its own: one table, and benchmarks/results/cpu.json.
 
-python -m benchmarks.cpu [--quick] [--only linear,scoring] [--threads 2] [--json FILE]
+python -m benchmarks.speed.cpu [--quick] [--only linear,scoring] [--threads 2] [--json FILE]
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SCRIPTS = (
     "supernet_step",
     "augmentation",
     "scoring",
-    "search",
+    "search_overhead",
     "architecture_cost",
     "startup",
 )
@@ -31,7 +31,8 @@ def rows_of(script: str, arguments: list[str]) -> list[Row]:
     """Runs one benchmark, its output passed on, and reads its rows back."""
     with tempfile.TemporaryDirectory(prefix="hnas-bench-") as folder:
         found = Path(folder) / "rows.json"
-        command = [sys.executable, "-m", f"benchmarks.{script}", "--json", str(found), *arguments]
+        module = f"benchmarks.speed.{script}"
+        command = [sys.executable, "-m", module, "--json", str(found), *arguments]
         subprocess.run(command, check=True)
         rows = json.loads(found.read_text())["rows"]
     return [Row(**{k: v for k, v in row.items() if k != "reached"}) for row in rows]
@@ -48,7 +49,7 @@ def main() -> None:
     rows = [row for script in options.only.split(",") for row in rows_of(script, arguments)]
     print(f"\n{table(rows)}")
     only = [] if options.only == ",".join(SCRIPTS) else ["--only", options.only]
-    command = " ".join(["python -m benchmarks.cpu", *only, *arguments])
+    command = " ".join(["python -m benchmarks.speed.cpu", *only, *arguments])
     write(options.json, rows, options.threads, command)
 
 

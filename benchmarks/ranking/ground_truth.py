@@ -1,11 +1,11 @@
 """Small spaces in which every network is trained alone: what a ranking is held against.
 
-    python -m benchmarks.ground_truth [--of digits] --seeds 0,1 [--from-end] [--to FILE]
+    python -m benchmarks.ranking.ground_truth [--of digits] --seeds 0,1 [--from-end] [--to FILE]
 
-What is trained, and on which images, is `benchmarks.ground`. A network a line, appended when it is
-done: a run that was killed goes on where it stopped, and two processes may share the work, one of
-them from the end. The first line tells the settings and the provenance; a file of other settings is
-refused.
+What is trained, and on which images, is `benchmarks.ranking.small_spaces`. A network a line,
+appended when it is done: a run that was killed goes on where it stopped, and two processes may
+share the work, one of them from the end. The first line tells the settings and the provenance; a
+file of other settings is refused.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import numpy as np
 import torch
 
 from benchmarks.common import machine
-from benchmarks.ground import DIGITS, GROUNDS, Ground
+from benchmarks.ranking.small_spaces import DIGITS, GROUNDS, Ground
 from hnas.network.glit import Glit
 from hnas.scoring.score import evaluate
 from hnas.training.loop import train
@@ -123,7 +123,7 @@ def begin(ground: Ground, path: Path, seeds: str) -> None:
     ).stdout.strip()
     about = {
         "settings": asked,
-        "command": f"python -m benchmarks.ground_truth --of {ground.name} --seeds {seeds}",
+        "command": f"python -m benchmarks.ranking.ground_truth --of {ground.name} --seeds {seeds}",
         "commit": commit,
         **machine(torch.get_num_threads()),
     }

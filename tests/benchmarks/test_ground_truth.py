@@ -8,11 +8,11 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks.ground import DIGITS, GROUNDS, Ground, distribution
-from benchmarks.ground_truth import Row, append, complete, missing, read, table
-from benchmarks.inherited import inherited
-from benchmarks.ranking import truth
-from benchmarks.table_search import BUDGET, PROPOSERS, TRIALS, TableScorer, search, shares
+from benchmarks.ranking.ground_truth import Row, append, complete, missing, read, table
+from benchmarks.ranking.inherited import inherited
+from benchmarks.ranking.rules import truth
+from benchmarks.ranking.small_spaces import DIGITS, GROUNDS, Ground, distribution
+from benchmarks.search.table_search import BUDGET, PROPOSERS, TRIALS, TableScorer, search, shares
 from hnas.cost.flops import cost
 from hnas.studies.experiments.rank_statistics import kendall, reference
 from hnas.studies.proposers.nsga2 import NSGA2

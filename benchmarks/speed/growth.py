@@ -1,6 +1,6 @@
 """How a trial's time grows: with the trials before it, with the blocks M and with held-out images.
 
-    python -m benchmarks.scaling [--quick] [--threads 1] [--json FILE]
+    python -m benchmarks.speed.growth [--quick] [--threads 1] [--json FILE]
 
 Trials are scored by a fake, so that what is left is the search's own: proposing and storing, in CPU
 time. M and images are scored by a supernet (d = 48, 17 tokens), a generation of 20 of a stage 1,
@@ -21,8 +21,8 @@ from pathlib import Path
 import optuna
 
 from benchmarks.common import seconds, write_rows
-from benchmarks.scoring import generations, images
-from benchmarks.search import COSTS, FRAME, POPULATION, files, spaces, study
+from benchmarks.speed.scoring import generations, images
+from benchmarks.speed.search_overhead import COSTS, FRAME, POPULATION, files, spaces, study
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame, distribution_space
 from hnas.network.supernet import Supernet
@@ -130,7 +130,7 @@ def main() -> None:
         print(f"{row.axis:16} {row.unit:15} {cells}  (grows with the power {row.exponent:.2f})")
     if options.json:
         found = [{**asdict(row), "exponent": row.exponent} for row in rows]
-        write_rows(options.json, found, options.threads, "python -m benchmarks.scaling")
+        write_rows(options.json, found, options.threads, "python -m benchmarks.speed.growth")
 
 
 if __name__ == "__main__":

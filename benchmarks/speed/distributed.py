@@ -1,6 +1,6 @@
 """What training a supernet together costs: the share of a step that the exchange takes, its bytes.
 
-    python -m benchmarks.distributed [--quick] [--steps 40] [--json FILE]
+    python -m benchmarks.speed.distributed [--quick] [--steps 40] [--json FILE]
 
 Two processes of one thread each, gloo on this machine, and one process with the same micro-batches,
 in turn; random images, stage 2's space and batch of each preset. What is timed is an epoch of so
@@ -139,7 +139,7 @@ def main() -> None:
         )
     if options.json:
         write_rows(
-            options.json, rows, 1, f"python -m benchmarks.distributed --steps {options.steps}"
+            options.json, rows, 1, f"python -m benchmarks.speed.distributed --steps {options.steps}"
         )
 
 

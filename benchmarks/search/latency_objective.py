@@ -1,6 +1,6 @@
 """Whether a search for latency finds faster networks than one for FLOPs, at equal accuracy.
 
-    python -m benchmarks.latency_objective RUN... [--rounds 300] [--threads 1] [--json FILE]
+    python -m benchmarks.search.latency_objective RUN... [--rounds 300] [--threads 1] [--json FILE]
 
 Takes finished runs, of each objective and of the same seeds. All their retrained networks, and the
 all-global network of the same width, are timed in turn in one process, batch 1, fp32, as `hnas

@@ -1,6 +1,6 @@
 """Everything that only a GPU can tell, in one command of under ten minutes.
 
-    python -m benchmarks.gpu [--device cuda] [--quick] [--json FILE]
+    python -m benchmarks.speed.gpu [--device cuda] [--quick] [--json FILE]
 
 A row that cannot be had (no CUDA, no Triton, no Optuna, no memory) says why and does not end the
 others. torch and numpy are enough for the depthwise rows; scoring, steps and memory also need what
@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.common import Row, alternate, compare, table, write_rows
-from benchmarks.depthwise import CANDIDATES, Convolve, triton_candidate
+from benchmarks.speed.depthwise import CANDIDATES, Convolve, triton_candidate
 
 Record = dict[str, object]
 SECONDS = 570
@@ -130,7 +130,7 @@ def against(
 
 def scoring(bench: Bench) -> None:
     """A stage 1's supernet on held-out images, against networks alone, eager and compiled."""
-    from benchmarks.scoring import images, prepared, score_alone
+    from benchmarks.speed.scoring import images, prepared, score_alone
     from hnas.architecture.arch import Arch
     from hnas.network.supernet import Supernet
     from hnas.scoring.score import evaluate, scores, select
@@ -228,7 +228,7 @@ def waiting(bench: Bench, run: Callable[[], None], times: int = 20) -> float:
 
 
 def memory(bench: Bench) -> None:
-    from benchmarks.memory import measure
+    from benchmarks.speed.memory import measure
     from hnas.studies.plan.toml import PRESETS
 
     presets = PRESETS[:1] if bench.quick else PRESETS
@@ -299,7 +299,7 @@ def main() -> None:
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
     about: Record = {"name": "device", "device": options.device, "gpu": gpu}
     about |= {"cuda": torch.version.cuda, "quick": options.quick}
-    command = f"python -m benchmarks.gpu --device {options.device}"
+    command = f"python -m benchmarks.speed.gpu --device {options.device}"
     command += " --quick" if options.quick else ""
     write_rows(options.json, [about, *bench.rows], options.threads, command)
     print(f"written: {options.json}")

@@ -67,6 +67,6 @@ def triton_candidate() -> Convolve:
     """A kernel of its own. Raises ImportError where Triton is not installed."""
     if importlib.util.find_spec("triton") is None:
         raise ImportError("Triton is not installed")
-    from benchmarks.depthwise_triton import convolve
+    from benchmarks.speed.depthwise_triton import convolve
 
     return convolve

@@ -1,10 +1,10 @@
 """Does a supernet rank as training alone does? Every rule of subnets, against the ground truth.
 
-    python -m benchmarks.ranking [--of digits] [--rules uniform,fair] [--supernets 3]
+    python -m benchmarks.ranking.rules [--of digits] [--rules uniform,fair] [--supernets 3]
 
-What is missing of `benchmarks.inherited` is trained and scored first. Then every supernet's scores
-are compared with the table of `benchmarks.ground_truth`, beside what one training alone says; the
-first rule's also where they were scored in other ways: fewer images, or by loss.
+What is missing of `benchmarks.ranking.inherited` is trained and scored first. Then every supernet's
+scores are compared with the table of `benchmarks.ranking.ground_truth`, beside what one training
+alone says; the first rule's also where they were scored in other ways: fewer images, or by loss.
 Prints the tables of docs/ranking.md, writes results/ranking_NAME.json and docs/ranking-NAME.svg.
 """
 
@@ -22,9 +22,9 @@ import torch
 from matplotlib.figure import Figure
 
 from benchmarks.common import machine
-from benchmarks.ground import DIGITS, GROUNDS, RESULTS, Ground
-from benchmarks.ground_truth import complete, read, table
-from benchmarks.inherited import Scored, collect
+from benchmarks.ranking.ground_truth import complete, read, table
+from benchmarks.ranking.inherited import Scored, collect
+from benchmarks.ranking.small_spaces import DIGITS, GROUNDS, RESULTS, Ground
 from hnas.cost.flops import cost
 from hnas.sampling import RULES
 from hnas.studies.experiments.rank_statistics import (
@@ -272,7 +272,7 @@ def main() -> None:
     most = truth(ground, complete(ground, rows))
     made = {
         **machine(1),
-        "command": f"python -m benchmarks.ranking --of {ground.name}",
+        "command": f"python -m benchmarks.ranking.rules --of {ground.name}",
         "seeds": most.seeds,
         "reference on": len(all_seeds.index),
         "spread": np.quantile(most.accuracy.mean(axis=0), (0, 0.25, 0.5, 0.75, 1)).tolist(),

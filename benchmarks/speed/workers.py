@@ -1,6 +1,6 @@
 """Scoring by workers: how it scales, what the queue costs, and that kills lose nothing.
 
-    python -m benchmarks.workers [--quick] [--json FILE]
+    python -m benchmarks.speed.workers [--quick] [--json FILE]
 
 On a PostgreSQL server of its own, as the tests make it, all on this machine. Scorers that sleep
 stand for machines of their own; real ones (an untrained supernet of the digits preset, whose scores
@@ -101,7 +101,7 @@ def work(url: str, kind: str) -> None:
 
 def start(url: str, kind: str) -> subprocess.Popen[str]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.workers", "--work", url, kind],
+        [sys.executable, "-m", "benchmarks.speed.workers", "--work", url, kind],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         text=True,
@@ -220,7 +220,9 @@ def main() -> None:
             print(", ".join(cells), flush=True)
             rows.append(row)
             if options.json:
-                write_rows(options.json, rows, options.threads, "python -m benchmarks.workers")
+                write_rows(
+                    options.json, rows, options.threads, "python -m benchmarks.speed.workers"
+                )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Where the time of a search goes: a real stage 1 of the digits preset, 200 trials, on SQLite.
 
-    python -m benchmarks.profile_search [--quick] [--epochs N] [--threads 1] [--json FILE]
+    python -m benchmarks.speed.profile_search [--quick] [--epochs N] [--threads 1] [--json FILE]
 
 `before` is the same supernet and images in the loop that Optuna's documentation shows: `ask`, score
 that architecture alone, `tell`. What is named is timed around its function, in wall time; `rest` is
@@ -149,7 +149,7 @@ def main() -> None:
             rows.append({"part": part, "what": what, "seconds": seconds, "share": seconds / whole})
             print(f"{part:9} {what:28} {seconds:8.2f} s  {seconds / whole:6.1%}")
     if options.json:
-        command = "python -m benchmarks.profile_search"
+        command = "python -m benchmarks.speed.profile_search"
         command += f" --epochs {options.epochs}" if options.epochs else ""
         write_rows(options.json, rows, options.threads, command)
 

@@ -1,6 +1,6 @@
 """What a search would cost at a size that nobody has run: slopes by trial, bytes by preset.
 
-    python -m benchmarks.scale [--quick] [--json FILE]
+    python -m benchmarks.speed.scale [--quick] [--json FILE]
 
 A study in SQLite is filled with random architectures of GLiT-Tiny's two stages. At each of its
 sizes are measured: its bytes on the disk, the CPU time of storing a trial, of reading all trials as
@@ -30,7 +30,7 @@ import optuna
 import torch
 
 from benchmarks.common import write_rows
-from benchmarks.search import fill, spaces
+from benchmarks.speed.search_overhead import fill, spaces
 from hnas.cost.flops import cost
 from hnas.network.supernet import Supernet
 from hnas.studies.plan.toml import PRESETS, load_preset
@@ -182,7 +182,9 @@ def main() -> None:
         print(f"{row['preset']:14}", *cells, sep="  ")
     if options.json:
         rows: list[dict[str, object]] = [{**asdict(one), "each": one.each} for one in slopes]
-        write_rows(options.json, [*rows, *counted], options.threads, "python -m benchmarks.scale")
+        write_rows(
+            options.json, [*rows, *counted], options.threads, "python -m benchmarks.speed.scale"
+        )
 
 
 if __name__ == "__main__":
