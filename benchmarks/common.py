@@ -15,12 +15,14 @@ import os
 import platform
 import statistics
 import sys
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from hnas.cost.timing import in_turn, rotated, seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,26 +70,13 @@ def compare(
     )
 
 
-def seconds(run: Callable[[], object]) -> float:
-    """Wall time of one call."""
-    began = time.perf_counter()
-    run()
-    return time.perf_counter() - began
-
-
 def alternate(
     ours: Callable[[], object], theirs: Callable[[], object], *, pairs: int, warm_up: int = 1
 ) -> tuple[list[float], list[float]]:
     """Wall times of both, run in turn; the order within a pair changes from pair to pair."""
-    for _ in range(warm_up):
-        ours()
-        theirs()
-    mine, other = [], []
-    for i in range(pairs):
-        both = ((ours, mine), (theirs, other))
-        for run, times in both if i % 2 else both[::-1]:
-            times.append(seconds(run))
-    return mine, other
+    timers = (partial(seconds, ours), partial(seconds, theirs))
+    spent = list(in_turn(timers, rotated(2, warm_up + pairs)))[warm_up:]
+    return [mine for mine, _ in spent], [other for _, other in spent]
 
 
 def table(rows: Iterable[Row]) -> str:

@@ -8,9 +8,10 @@ from functools import partial
 import numpy as np
 import torch
 
-from benchmarks.common import Row, compare, main, seconds
+from benchmarks.common import Row, compare, main
 from hnas.architecture.space import Space
 from hnas.cost import flops as costs
+from hnas.cost.timing import seconds
 from hnas.network.thop_twin import Textbook
 from hnas.studies.plan.toml import load_preset
 

@@ -20,11 +20,12 @@ from pathlib import Path
 
 import optuna
 
-from benchmarks.common import seconds, write_rows
+from benchmarks.common import write_rows
 from benchmarks.speed.scoring import generations, images
 from benchmarks.speed.search_overhead import COSTS, FRAME, POPULATION, files, spaces, study
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame, distribution_space
+from hnas.cost.timing import seconds
 from hnas.network.supernet import Supernet
 from hnas.scoring.record import Score
 from hnas.scoring.score import scores

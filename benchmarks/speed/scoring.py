@@ -8,10 +8,11 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from benchmarks.common import Row, compare, main, seconds
+from benchmarks.common import Row, compare, main
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame, Space, distribution_space
 from hnas.cost.flops import cost
+from hnas.cost.timing import seconds
 from hnas.data import Data, Images, normalise
 from hnas.network.glit import Glit
 from hnas.network.supernet import Supernet

@@ -1,10 +1,9 @@
-"""Measuring a latency table: what each block takes in time on a device.
+"""Latency tables, measured: the time of each block on a device.
 
-A block is not timed alone: its weights would stay in caches that a network's do not fit in, and a
-GPU's launches would be waited for one by one. Timed is the network of M such blocks; less what all
-networks share, and divided by M, that is the block's time. All networks are measured in turn, each
-round in another order, so that whatever else the machine does meets all of them; one is built when
-its turn comes, so that one at a time is in memory.
+Time a network of M equal blocks, subtract the shared part, divide by M: that is a block's time. A
+single block would stay in caches that a network does not fit in, and a GPU would be waited for
+launch by launch. All networks are measured in turn, each round in another order, and built when
+their turn comes, so that one at a time is in memory.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -20,7 +20,9 @@ from torch import Tensor, nn
 
 from hnas.architecture.arch import Arch, Block
 from hnas.architecture.space import Frame
+from hnas.cost.latency import pass_seconds
 from hnas.cost.latency_table import LatencyTable, Whole
+from hnas.cost.timing import Clock, in_turn
 from hnas.device import seeded
 from hnas.network.glit import Glit, Trunk
 
@@ -47,7 +49,7 @@ def measure(
     batch: int = 1,
     rounds: int = ROUNDS,
     seed: int = 0,
-    clock: Callable[[], float] = time.perf_counter,
+    clock: Clock = time.perf_counter,
     on_round: Callable[[int, int], None] = lambda done, rounds: None,
 ) -> LatencyTable:
     """The table of `blocks`, in fp32 and eval mode, and how long the `whole` networks take.
@@ -63,12 +65,12 @@ def measure(
         *(_network(frame, arch) for arch in whole),
     ]
     images = torch.zeros(batch, frame.channels, frame.image, frame.image, device=device)
-    spent = np.empty((rounds, len(builds)))
+    timers = [partial(_seconds, build, images, clock) for build in builds]
     rng = np.random.default_rng(seed)
-    for i in range(rounds):
-        for j in rng.permutation(len(builds)):
-            spent[i, j] = _time(_built(builds[j], device), images, clock)
-        on_round(i + 1, rounds)
+    spent: list[list[float]] = []
+    for row in in_turn(timers, (rng.permutation(len(timers)) for _ in range(rounds))):
+        spent.append(row)
+        on_round(len(spent), rounds)
     # Another process slows some rounds down, and none up: the lower quartile repeats best.
     low, median, high = np.quantile(spent, (0.25, 0.5, 0.75), axis=0)
     ends, *rest = (round(1e9 * seconds) for seconds in low.tolist())
@@ -102,20 +104,8 @@ def _network(frame: Frame, arch: Arch) -> Callable[[], nn.Module]:
     return lambda: Glit(frame, arch)
 
 
-def _built(build: Callable[[], nn.Module], device: torch.device) -> nn.Module:
-    """The network on the device, with random weights that the global generator knows nothing of."""
-    with seeded(0, device), device:
-        return build().eval()
-
-
-def _time(net: nn.Module, images: Tensor, clock: Callable[[], float]) -> float:
-    """Seconds of a pass, the median of PASSES."""
-    seconds = []
-    with torch.inference_mode():
-        for _ in range(1 + PASSES):
-            began = clock()
-            net(images)
-            if images.device.type == "cuda":
-                torch.cuda.synchronize(images.device)
-            seconds.append(clock() - began)
-    return statistics.median(seconds[1:])
+def _seconds(build: Callable[[], nn.Module], images: Tensor, clock: Clock) -> float:
+    """The median of PASSES of a network with random weights, which disturb nobody's draws."""
+    with seeded(0, images.device), images.device:
+        net = build().eval()
+    return statistics.median([pass_seconds(net, images, clock) for _ in range(1 + PASSES)][1:])

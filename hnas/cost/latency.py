@@ -1,18 +1,23 @@
-"""How long networks take, measured in turn: whatever else the machine does meets all of them."""
+"""Latencies of whole networks, measured in turn on one device."""
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import nn
 
 from hnas.architecture.space import Frame
 from hnas.cost.flops import plain_vit
+from hnas.cost.timing import Clock, in_turn, rotated, seconds
 from hnas.network.glit import Glit
+
+WARM_UP = 3
+"""Rounds before those that count."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,27 +33,6 @@ class Latency:
         return cls(median=statistics.median(seconds), lowest=min(seconds), highest=max(seconds))
 
 
-def in_turn(
-    calls: Sequence[Callable[[], object]],
-    rounds: int,
-    *,
-    warm_up: int = 3,
-    clock: Callable[[], float] = time.perf_counter,
-) -> list[list[float]]:
-    """Seconds that each call took in each round; every round starts with another call."""
-    for _ in range(warm_up):
-        for call in calls:
-            call()
-    seconds: list[list[float]] = [[] for _ in calls]
-    for i in range(rounds):
-        for j in range(len(calls)):
-            k = (i + j) % len(calls)
-            began = clock()
-            calls[k]()
-            seconds[k].append(clock() - began)
-    return seconds
-
-
 def references(frame: Frame, macs: int) -> dict[str, Glit]:
     """All-global networks to compare with, untrained: of the same width, of the nearest MACs."""
     nearest = plain_vit(frame, macs)
@@ -59,24 +43,25 @@ def references(frame: Frame, macs: int) -> dict[str, Glit]:
 
 
 def latencies(
-    models: Mapping[str, nn.Module],
-    images: torch.Tensor,
-    *,
-    rounds: int,
+    models: Mapping[str, nn.Module], images: torch.Tensor, *, rounds: int
 ) -> dict[str, Latency]:
     """The latency of each network on a batch of images (B, C, image, image), all on one device."""
-    device = images.device
-
-    def call(model: nn.Module) -> Callable[[], None]:
-        def run() -> None:
-            model(images)
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
-
-        return run
-
     for model in models.values():
-        model.to(device).eval()
-    with torch.inference_mode():
-        measured = in_turn([call(model) for model in models.values()], rounds)
-    return {name: Latency.of(each) for name, each in zip(models, measured, strict=True)}
+        model.to(images.device).eval()
+    timers = [partial(pass_seconds, model, images) for model in models.values()]
+    spent = list(in_turn(timers, rotated(len(timers), WARM_UP + rounds)))[WARM_UP:]
+    return {
+        name: Latency.of(own) for name, own in zip(models, zip(*spent, strict=True), strict=True)
+    }
+
+
+@torch.inference_mode()
+def pass_seconds(model: nn.Module, images: torch.Tensor, clock: Clock = time.perf_counter) -> float:
+    """Wall time of one forward pass, until the device has finished it."""
+
+    def run() -> None:
+        model(images)
+        if images.device.type == "cuda":
+            torch.cuda.synchronize(images.device)
+
+    return seconds(run, clock)

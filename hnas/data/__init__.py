@@ -4,16 +4,17 @@
     load        a source by name, folder or function -> Source, resized once
     prepare     Source -> Data (training and held-out images) and the Split it was made by
     test_images the only way to the test part: a search holds a Data and so never sees it
-    batches     which images a step takes;  fetch  taking them
+    batches     which images a step takes
     augment, normalise, mix  what happens to them
 
 Everything is a pure function of its arguments; nothing is cached.
 """
 
 from hnas.data.augment import augment
-from hnas.data.batches import batches, fetch, steps
-from hnas.data.images import Images, Source, fit
+from hnas.data.batches import batches, steps
+from hnas.data.images import Images, Source
 from hnas.data.mix import mix
+from hnas.data.pixels import fit
 from hnas.data.prepare import Data, normalise, prepare, test_images
 from hnas.data.sources.load import load
 from hnas.data.sources.survey import Survey, survey
@@ -27,7 +28,6 @@ __all__ = [
     "Survey",
     "augment",
     "batches",
-    "fetch",
     "fit",
     "load",
     "mix",

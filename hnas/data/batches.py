@@ -1,13 +1,10 @@
-"""Which images each training step takes, and taking them."""
+"""Batches: the images that each training step takes."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
 
-from hnas.data.on_disk import OnDisk
 from hnas.errors import InputError
 
 
@@ -35,13 +32,3 @@ def batches(n: int, batch: int, *, seed: int, epoch: int, repeats: int = 1) -> l
     size = min(n, batch)
     order = torch.from_numpy(stream.permutation(n)).repeat_interleave(repeats)
     return list(order[: steps(n, batch) * size].view(-1, size))
-
-
-def fetch(pixels: torch.Tensor | OnDisk, order: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
-    """The pixels of each index (B,) of `order` in turn, on their device; of stored ones the next
-    are read while one is used."""
-    if isinstance(pixels, OnDisk):
-        yield from pixels.fetch(order)
-        return
-    for index in order:
-        yield pixels[index.to(pixels.device)]

@@ -1,4 +1,4 @@
-"""What a data source gives: labelled images of one size, as plain tensors.
+"""Labelled images of one size, and the data set that a source gives.
 
 Shapes: n images, C channels (1 grey, 3 RGB), H x W pixels.
 """
@@ -6,17 +6,14 @@ Shapes: n images, C channels (1 grey, 3 RGB), H x W pixels.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 
 from hnas.data.on_disk import OnDisk
+from hnas.data.pixels import CHANNELS, pixels_of
 from hnas.errors import InputError
-
-CHANNELS = (1, 3)
-LUMA = (19595, 38470, 7471)
-"""ITU-R 601 weights of R, G and B in 1/65536, as Pillow converts RGB to grey."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,17 +42,24 @@ class Images:
         return len(self.labels)
 
     def take(self, index: torch.Tensor) -> Images:
-        """The images of an int64 index (k,), in its order; stored ones stay in their files."""
+        """The images of an int64 index (k,), in its order; those on disk stay in their files."""
         index = index.to(self.labels.device)
-        stored = isinstance(self.pixels, OnDisk)
-        pixels = self.pixels.take(index) if stored else self.pixels[index]
-        return Images(pixels=pixels, labels=self.labels[index])
+        return Images(pixels=pixels_of(self.pixels).take(index), labels=self.labels[index])
 
     def tensor(self) -> torch.Tensor:
         """All pixels in memory: uint8 (n, C, H, W). Images on disk are read."""
-        if isinstance(self.pixels, OnDisk):
-            return self.pixels[torch.arange(len(self))]
-        return self.pixels
+        return pixels_of(self.pixels).tensor()
+
+    def fit(self, *, image: int, channels: int) -> Images:
+        """The images on the CPU, `channels` x `image` x `image`. Raises InputError if they are on
+        disk in another size."""
+        pixels = pixels_of(self.pixels).fit(image=image, channels=channels)
+        return Images(pixels=pixels, labels=self.labels.cpu())
+
+    def fetch(self, order: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
+        """The pixels of each index (B,) of `order` in turn, on their device; from disk the next are
+        read while one is used."""
+        return pixels_of(self.pixels).fetch(order)
 
     def to(self, device: torch.device | str) -> Images:
         return Images(pixels=self.pixels.to(device), labels=self.labels.to(device))
@@ -109,27 +113,3 @@ class Source:
                 f"{self.name}: every class needs a training image, "
                 f"{len(missing)} of {k} have none: {names}"
             )
-
-
-def fit(pixels: torch.Tensor, *, image: int, channels: int) -> torch.Tensor:
-    """Centre-cropped to a square, resized (bilinear, antialiased) and converted grey <-> RGB.
-
-    uint8 (n, C, H, W), C = 1 or 3 -> uint8 (n, channels, image, image), contiguous.
-    """
-    height, width = pixels.shape[2:]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    pixels = pixels[:, :, top : top + side, left : left + side]
-    if pixels.shape[1] > channels:
-        # In slices: the weighted sum needs four bytes a value.
-        pixels = torch.cat([_grey(pixels[i : i + 4096]) for i in range(0, len(pixels), 4096)])
-    if side != image:
-        pixels = F.interpolate(pixels, size=(image, image), mode="bilinear", antialias=True)
-    return pixels.expand(-1, channels, -1, -1).contiguous()
-
-
-def _grey(pixels: torch.Tensor) -> torch.Tensor:
-    """uint8 (n, 3, H, W) -> (n, 1, H, W), rounded."""
-    weights = torch.tensor(LUMA, dtype=torch.int32).view(3, 1, 1)
-    total = (pixels * weights).sum(dim=1, keepdim=True, dtype=torch.int32)
-    return ((total + 2**15) >> 16).to(torch.uint8)

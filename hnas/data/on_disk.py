@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hnas.errors import StateError
+from hnas.errors import InputError, StateError
 
 AHEAD = 2
 """Batches that are read while the one before is used."""
@@ -66,6 +66,21 @@ class OnDisk:
     def take(self, index: torch.Tensor) -> OnDisk:
         """The images of an index, in its order; nothing is read."""
         return replace(self, rows=self.rows[index.cpu().numpy()])
+
+    def tensor(self) -> torch.Tensor:
+        """All of them, read."""
+        return self[torch.arange(len(self))]
+
+    def fit(self, *, image: int, channels: int) -> OnDisk:
+        """The same. Raises InputError if they have another size."""
+        if self.image != (channels, image, image):
+            raise InputError(
+                f"{self.files[0].parent}: the pack has images of {self.image[1]} pixels a side and "
+                f"{self.image[0]} channels, asked for are {image} and {channels}. Change net.image "
+                "and net.channels in the plan, or pack again: "
+                f"hnas data pack --image {image} --channels {channels}"
+            )
+        return self
 
     def to(self, device: torch.device | str) -> OnDisk:
         """The same, brought to another device; nothing is read."""

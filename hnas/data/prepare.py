@@ -10,6 +10,7 @@ import torch
 
 from hnas.data.images import Images, Source
 from hnas.data.on_disk import OnDisk
+from hnas.data.pixels import pixels_of
 from hnas.data.sources.load import load
 from hnas.data.split import Split, split
 from hnas.errors import MismatchError
@@ -103,22 +104,13 @@ def statistics(pixels: torch.Tensor | OnDisk) -> tuple[torch.Tensor, torch.Tenso
     From whole numbers, hence exact and the same whatever the thread count. A channel of one value
     gets the deviation 1, so that it can be divided by.
     """
-    count, sums, squares = pixels.moments() if isinstance(pixels, OnDisk) else moments(pixels)
+    count, sums, squares = pixels_of(pixels).moments()
     means, stds = [], []
     for total, square in zip(sums, squares, strict=True):
         means.append(total / (255 * count))
         variance = count * square - total**2  # of whole values, times count squared
         stds.append(math.sqrt(variance / (255 * count) ** 2) if variance else 1.0)
     return torch.tensor(means, dtype=torch.float32), torch.tensor(stds, dtype=torch.float32)
-
-
-def moments(pixels: torch.Tensor) -> tuple[int, list[int], list[int]]:
-    """As `OnDisk.moments`, of uint8 (n, C, H, W): from counts of the 256 values."""
-    values = torch.arange(256)
-    counts = [torch.bincount(c.flatten(), minlength=256).cpu() for c in pixels.unbind(dim=1)]
-    sums = [int((count * values).sum()) for count in counts]
-    squares = [int((count * values**2).sum()) for count in counts]
-    return pixels[:, 0].numel(), sums, squares
 
 
 def normalise(pixels: torch.Tensor, mean: torch.Tensor, std: torch.Tensor) -> torch.Tensor:

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hnas.architecture.arch import Arch
-from hnas.data import Data, Images, fetch, normalise
+from hnas.data import Data, Images, normalise
 from hnas.device import autocast, is_out_of_memory
 from hnas.network.supernet import Statistics, Supernet
 from hnas.scoring.record import Score
@@ -112,6 +112,6 @@ def evaluate(model: nn.Module, images: Images, data: Data, *, batch: int) -> Sco
     order = torch.arange(len(images)).split(batch)
     with autocast(device):
         logits = torch.cat(
-            [model(normalise(c, data.mean, data.std)) for c in fetch(images.pixels, order)]
+            [model(normalise(c, data.mean, data.std)) for c in images.fetch(order)]
         ).float()
     return _score(logits, images.labels, began)

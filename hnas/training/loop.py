@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hnas.data import Data, augment, batches, fetch, mix, normalise, steps
+from hnas.data import Data, augment, batches, mix, normalise, steps
 from hnas.device import autocast, fits_memory, seeded
 from hnas.errors import StateError
 from hnas.settings import AugmentRules, TrainingRules
@@ -88,8 +88,7 @@ def train(
     where there are more of them than micro-batches in a step.
     """
     losses = losses or _supervised(model, rules, distil)
-    pixels, labels = data.train.pixels, data.train.labels
-    device = pixels.device
+    labels, device = data.train.labels, data.train.pixels.device
     trainer = Trainer(model, rules)
     _resume(trainer, path, identity or {}, on_refused)
     per_epoch = max(1, round(steps(len(labels), rules.batch) / passes))
@@ -128,7 +127,7 @@ def train(
                 len(labels), rules.batch, seed=seed, epoch=trainer.epoch, repeats=rules.repeats
             )[:per_epoch]
             parts = [micro_batches.take(index, number, count) for index in order for number in mine]
-            fetched = zip(parts, fetch(pixels, parts), strict=True)
+            fetched = zip(parts, data.train.fetch(parts), strict=True)
             for i, index in enumerate(order):
                 step = trainer.epoch * per_epoch + i
                 shares = micro_batches.gradients(

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from hnas.data.images import CHANNELS, Images, Source
+from hnas.data.images import Images, Source
+from hnas.data.pixels import CHANNELS
 from hnas.errors import InputError
 from hnas.settings import CODE
 

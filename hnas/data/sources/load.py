@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from hnas.data.images import CHANNELS, Images, Source, fit
-from hnas.data.on_disk import OnDisk
+from hnas.data.images import Images, Source
+from hnas.data.pixels import CHANNELS
 from hnas.data.sources import cifar, folders, functions, idx, pack
 from hnas.errors import InputError
 from hnas.settings import CODE
@@ -35,31 +36,11 @@ def load(
             f"got image={image}, channels={channels}"
         )
     found = read(source, root, image=image, channels=channels, skip_bad=skip_bad)
-
-    def fitted(images: Images) -> Images:
-        if isinstance(images.pixels, OnDisk):
-            _check_packed(found.name, images.pixels, image=image, channels=channels)
-            return images
-        pixels = fit(images.pixels.cpu(), image=image, channels=channels)
-        return Images(pixels=pixels, labels=images.labels.cpu())
-
-    return Source(
-        name=found.name,
-        train=fitted(found.train),
-        test=None if found.test is None else fitted(found.test),
-        classes=found.classes,
-        skipped=found.skipped,
+    return replace(
+        found,
+        train=found.train.fit(image=image, channels=channels),
+        test=found.test and found.test.fit(image=image, channels=channels),
     )
-
-
-def _check_packed(name: str, pixels: OnDisk, *, image: int, channels: int) -> None:
-    found, asked = pixels.image, (channels, image, image)
-    if found != asked:
-        raise InputError(
-            f"{name}: the pack has images of {found[1]} pixels a side and {found[0]} channels, "
-            f"asked for are {image} and {channels}. Change net.image and net.channels in the plan, "
-            f"or pack again: hnas data pack --image {image} --channels {channels}"
-        )
 
 
 def known(root: Path | None = None) -> list[str]:

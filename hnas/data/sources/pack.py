@@ -23,8 +23,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from hnas.data.images import CHANNELS, Images, Source
+from hnas.data.images import Images, Source
 from hnas.data.on_disk import OnDisk, Rows
+from hnas.data.pixels import CHANNELS
 from hnas.errors import StateError
 
 FORMAT = "hnas pack 1"

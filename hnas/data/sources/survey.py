@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 
 from hnas.data.images import Source
-from hnas.data.on_disk import OnDisk
 from hnas.data.sources import folders
 from hnas.data.sources.load import class_folders, read
 
@@ -70,5 +69,5 @@ def _source(source: Source) -> Survey:
         side=min(pixels.shape[2:]),
         channels=pixels.shape[1],
         own_test=source.test is not None,
-        packed=isinstance(pixels, OnDisk),
+        packed=not isinstance(pixels, torch.Tensor),
     )

@@ -1,37 +1,15 @@
-"""Measuring in turn: who runs when, what is told, and what is compared with."""
+"""Latencies of whole networks, and the networks to compare with."""
 
 from __future__ import annotations
-
-import itertools
 
 import torch
 
 from hnas.architecture.space import Frame
 from hnas.cost.flops import cost
-from hnas.cost.latency import Latency, in_turn, latencies, references
+from hnas.cost.latency import Latency, latencies, references
 from hnas.network.glit import Glit
 
 FRAME = Frame(image=8, channels=1, patch=4, classes=3, d=12, M=2, N=3)
-
-
-def test_they_run_in_turn_and_each_begins_a_round() -> None:
-    ran: list[str] = []
-    calls = [lambda name=name: ran.append(name) for name in "abc"]
-    ticks = itertools.count()
-    seconds = in_turn(calls, 3, warm_up=1, clock=lambda: float(next(ticks)))
-    assert "".join(ran) == "abc" + "abc" + "bca" + "cab"
-    assert seconds == [[1.0] * 3] * 3
-
-
-def test_a_call_gets_its_own_seconds() -> None:
-    now = 0.0
-
-    def lasts(seconds: float) -> None:
-        nonlocal now
-        now += seconds
-
-    calls = [lambda: lasts(1.0), lambda: lasts(5.0)]
-    assert in_turn(calls, 2, clock=lambda: now) == [[1.0, 1.0], [5.0, 5.0]]
 
 
 def test_a_latency_is_the_median_between_the_extremes() -> None:

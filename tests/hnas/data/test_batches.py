@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hnas.data import batches, fetch, steps
+from hnas.data import Images, batches, steps
 from hnas.errors import InputError
 
 
@@ -73,6 +73,6 @@ def test_one_image_is_no_batch(n: int, batch: int) -> None:
 def test_fetch_gives_the_pixels_of_each_batch_in_turn() -> None:
     pixels = torch.randint(256, (20, 1, 3, 3), dtype=torch.uint8)
     order = batches(20, 8, seed=0, epoch=0)
-    fetched = list(fetch(pixels, order))
+    fetched = list(Images(pixels=pixels, labels=torch.arange(20)).fetch(order))
     assert len(fetched) == len(order) == 2
     assert all(torch.equal(f, pixels[i]) for f, i in zip(fetched, order, strict=True))

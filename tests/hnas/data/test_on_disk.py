@@ -10,8 +10,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hnas.data import Images, fetch
+from hnas.data import Images
 from hnas.data.on_disk import AHEAD, OnDisk
+from hnas.data.pixels import pixels_of
 from hnas.data.prepare import statistics
 from hnas.errors import StateError
 
@@ -81,7 +82,7 @@ def test_batches_come_in_their_order_and_some_ahead(
         return begin(*args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(OnDisk, "_begin", begun)
-    for i, (batch, index) in enumerate(zip(fetch(stored, order), order, strict=True)):
+    for i, (batch, index) in enumerate(zip(pixels_of(stored).fetch(order), order, strict=True)):
         assert torch.equal(batch, pixels[index])
         assert len(asked) == min(i + 1 + AHEAD, len(order))
 
@@ -107,5 +108,5 @@ def test_a_file_that_is_cut_or_gone_is_named_and_kills_nothing(
         stored[last]
     cut.unlink()
     with pytest.raises(StateError, match=r"2\.u8 cannot be read: No such file .* pack the images"):
-        list(fetch(stored, [torch.tensor([0]), last, torch.tensor([1])]))
+        list(pixels_of(stored).fetch([torch.tensor([0]), last, torch.tensor([1])]))
     assert torch.equal(stored[torch.tensor([0])], pixels[:1])

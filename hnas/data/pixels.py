@@ -1,0 +1,96 @@
+"""Pixels in memory or on disk: the same questions, answered by either.
+
+Shapes: n images, C channels (1 grey, 3 RGB), H x W pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+
+from hnas.data.on_disk import OnDisk
+
+CHANNELS = (1, 3)
+LUMA = (19595, 38470, 7471)
+"""ITU-R 601 weights of R, G and B in 1/65536, as Pillow converts RGB to grey."""
+
+
+class Pixels(Protocol):
+    """The uint8 pixels (n, C, H, W) of a data set, wherever they are."""
+
+    def take(self, index: torch.Tensor) -> torch.Tensor | OnDisk:
+        """Those of an int64 index, in its order, where they are."""
+
+    def tensor(self) -> torch.Tensor:
+        """All of them in memory."""
+
+    def fit(self, *, image: int, channels: int) -> torch.Tensor | OnDisk:
+        """`channels` x `image` x `image`, on the CPU."""
+
+    def moments(self) -> tuple[int, list[int], list[int]]:
+        """The number of values in a channel; of each channel their sum, and their squares'."""
+
+    def fetch(self, order: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
+        """The pixels of each index (B,) of `order` in turn, on their device."""
+
+
+@dataclass(frozen=True, eq=False)
+class InMemory:
+    """Pixels that are a tensor."""
+
+    pixels: torch.Tensor
+
+    def take(self, index: torch.Tensor) -> torch.Tensor:
+        return self.pixels[index]
+
+    def tensor(self) -> torch.Tensor:
+        return self.pixels
+
+    def fit(self, *, image: int, channels: int) -> torch.Tensor:
+        return fit(self.pixels.cpu(), image=image, channels=channels)
+
+    def moments(self) -> tuple[int, list[int], list[int]]:
+        """From counts of the 256 values."""
+        values = torch.arange(256)
+        channels = self.pixels.unbind(dim=1)
+        counts = [torch.bincount(c.flatten(), minlength=256).cpu() for c in channels]
+        sums = [int((count * values).sum()) for count in counts]
+        squares = [int((count * values**2).sum()) for count in counts]
+        return self.pixels[:, 0].numel(), sums, squares
+
+    def fetch(self, order: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
+        for index in order:
+            yield self.pixels[index.to(self.pixels.device)]
+
+
+def pixels_of(pixels: torch.Tensor | OnDisk) -> Pixels:
+    """The pixels of a data set, to be asked."""
+    return InMemory(pixels) if isinstance(pixels, torch.Tensor) else pixels
+
+
+def fit(pixels: torch.Tensor, *, image: int, channels: int) -> torch.Tensor:
+    """Centre-cropped to a square, resized (bilinear, antialiased) and converted grey <-> RGB.
+
+    uint8 (n, C, H, W), C = 1 or 3 -> uint8 (n, channels, image, image), contiguous.
+    """
+    height, width = pixels.shape[2:]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    pixels = pixels[:, :, top : top + side, left : left + side]
+    if pixels.shape[1] > channels:
+        # In slices: the weighted sum needs four bytes a value.
+        pixels = torch.cat([_grey(pixels[i : i + 4096]) for i in range(0, len(pixels), 4096)])
+    if side != image:
+        pixels = F.interpolate(pixels, size=(image, image), mode="bilinear", antialias=True)
+    return pixels.expand(-1, channels, -1, -1).contiguous()
+
+
+def _grey(pixels: torch.Tensor) -> torch.Tensor:
+    """uint8 (n, 3, H, W) -> (n, 1, H, W), rounded."""
+    weights = torch.tensor(LUMA, dtype=torch.int32).view(3, 1, 1)
+    total = (pixels * weights).sum(dim=1, keepdim=True, dtype=torch.int32)
+    return ((total + 2**15) >> 16).to(torch.uint8)
