@@ -12,7 +12,7 @@ from hnas.architecture.arch import Block
 from hnas.architecture.space import Frame
 from hnas.network.block import Block as LocalBlock
 from hnas.network.block import local
-from hnas.network.local_head import TokenConv1d
+from hnas.network.local.conv1d import TokenConv1d
 
 
 class TextbookHead(nn.Module):

@@ -22,6 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hnas.architecture.arch import Block
+from hnas.architecture.local import KINDS
 from hnas.architecture.space import BlockSpace, Frame
 
 END = frozenset({"Cl", "Hl"})
@@ -74,28 +75,9 @@ GLOBAL = {
 }
 
 
-def _convolution(kernel: str) -> dict[str, Tensor]:
-    return {
-        "expand.weight": _tensor("v E Cl, Cl"),
-        "expand.bias": _tensor("v E Cl"),
-        "depthwise.weight": _tensor(f"E Cl, one, {kernel}"),
-        "depthwise.bias": _tensor("E Cl"),
-        "norm.weight": _tensor("E Cl"),
-        "norm.bias": _tensor("E Cl"),
-        "project.weight": _tensor("Cl, E Cl"),
-        "project.bias": _tensor("Cl"),
-    }
-
-
 LOCAL = {
-    "conv1d": _convolution("K"),
-    "conv2d": _convolution("K, K"),
-    "attention": {
-        "expand.weight": _tensor("q Hl hl, Cl"),
-        "expand.bias": _tensor("q Hl hl"),
-        "project.weight": _tensor("Cl, Hl hl"),
-        "project.bias": _tensor("Cl"),
-    },
+    kind: {name: _tensor(groups) for name, groups in local.weights.items()}
+    for kind, local in KINDS.items()
 }
 """By `Frame.local`."""
 
@@ -140,7 +122,7 @@ def largest(frame: Frame, space: BlockSpace) -> dict[str, int]:
 
 def _local_heads(frame: Frame, L: int, E: int) -> dict[str, int]:
     """Hl and hl where the local heads attend, else none."""
-    if frame.local != "attention" or not L:
+    if not (KINDS[frame.local].attends and L):
         return {"Hl": 0, "hl": 0}
     return {"Hl": frame.heads * L, "hl": E * frame.d // (frame.N * frame.heads)}
 

@@ -10,13 +10,14 @@ from functools import cached_property
 import numpy as np
 
 from hnas.architecture.arch import Arch, Block
+from hnas.architecture.local import KINDS
 from hnas.errors import InputError
 from hnas.persist.record import later
 
 ACTIVATIONS = ("swish", "gelu")
 MOST = {"M": 1024, "N": 64}
 """More is a slip of the pen: every block, and every way to divide its groups, is listed."""
-LOCALS = ("conv1d", "conv2d", "attention")
+LOCALS = tuple(KINDS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,9 +60,9 @@ class Frame:
             raise InputError(f"activation must be one of {ACTIVATIONS}, got {self.activation!r}")
         if self.local not in LOCALS:
             raise InputError(f"local must be one of {LOCALS}, got {self.local!r}")
-        if self.local == "attention" and self.d % (self.N * self.heads):
+        if KINDS[self.local].attends and self.d % (self.N * self.heads):
             raise InputError(
-                f"N x heads must divide d={self.d} where local = 'attention' (its heads are "
+                f"N x heads must divide d={self.d} where local = {self.local!r} (its heads are "
                 f"multiples of d / (N x heads) wide), got N={self.N}, heads={self.heads}"
             )
 
@@ -84,7 +85,7 @@ class Frame:
                 f"d_k must be a multiple of N x heads = {self.N * self.heads}, got {block.d_k}"
             )
         widest = 2 * self.side - 1
-        if self.local != "conv1d" and (block.K or 0) > widest:
+        if KINDS[self.local].on_grid and (block.K or 0) > widest:
             raise InputError(
                 f"K must be at most {widest} where local = {self.local!r}: it is in patches a "
                 f"side, and in a grid of {self.side} x {self.side} there are none farther off; "

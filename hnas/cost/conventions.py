@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from hnas.architecture import layout
 from hnas.architecture.arch import Arch, Block
+from hnas.architecture.local import KINDS
 from hnas.architecture.space import Frame
 from hnas.cost.flops import block_cost, shared_cost
 from hnas.errors import InputError
@@ -44,7 +45,7 @@ def macs_by_part(frame: Frame, arch: Arch, convention: str) -> tuple[int, ...]:
 
 def _release(frame: Frame, block: Block) -> int:
     s = layout.sizes(frame, block)
-    gate = 0 if frame.local == "attention" else frame.T * s["E"] * s["Cl"] ** 2
+    gate = 0 if KINDS[frame.local].attends else frame.T * s["E"] * s["Cl"] ** 2
     return block_cost(frame, block).macs - gate
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from hnas.architecture import layout
 from hnas.architecture.arch import Arch, Block
+from hnas.architecture.local import KINDS
 from hnas.architecture.space import Frame, Space
 
 
@@ -50,7 +51,7 @@ def block_cost(frame: Frame, block: Block) -> Cost:
 
 def _positions(frame: Frame, name: str) -> int:
     """The tokens that a weight meets: all, but a kernel on the grid of patches no class token."""
-    return frame.T - (name == "depthwise.weight" and frame.local == "conv2d")
+    return frame.T - (name == "depthwise.weight" and KINDS[frame.local].on_grid)
 
 
 def shared_cost(frame: Frame) -> Cost:

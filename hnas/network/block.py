@@ -11,7 +11,6 @@ shared weights.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -21,21 +20,15 @@ from torch import Tensor, nn
 from hnas.architecture import arch as archs
 from hnas.architecture import layout
 from hnas.architecture.space import Frame
+from hnas.network.attend import attend
 from hnas.network.linear import Linear
-from hnas.network.local_head import CONVOLUTIONS, window
+from hnas.network.local import HEADS, head
+from hnas.network.local.head import Map
 
-Map = Callable[[Tensor], Tensor]
 
-
-class Parts(Protocol):
+class Parts(head.Parts, Protocol):
     """What a block is made of; without global (or local) groups it lacks the maps of that side."""
 
-    @property
-    def sizes(self) -> layout.Sizes: ...
-    @property
-    def frame(self) -> Frame: ...
-    @property
-    def dropout(self) -> Map: ...
     @property
     def norm1(self) -> Map: ...
     @property
@@ -48,14 +41,6 @@ class Parts(Protocol):
     def qkv(self) -> Map: ...
     @property
     def proj(self) -> Map: ...
-    @property
-    def expand(self) -> Map: ...
-    @property
-    def depthwise(self) -> Map: ...
-    @property
-    def norm(self) -> Map: ...
-    @property
-    def project(self) -> Map: ...
 
 
 def attention(x: Tensor, parts: Parts) -> Tensor:
@@ -65,31 +50,9 @@ def attention(x: Tensor, parts: Parts) -> Tensor:
     return parts.proj(attend(qkv))
 
 
-def attend(qkv: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Attention's two products: (B, T, 3, H, h) -> (B, T, H h). `mask` (T, T), booleans, says which
-    token (row) sees which (column)."""
-    B, T, _, H, h = qkv.shape
-    q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-    y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-    return y.transpose(1, 2).reshape(B, T, H * h)
-
-
 def local(x: Tensor, parts: Parts) -> Tensor:
-    """The local head: (B, T, Cl) -> (B, T, Cl), by `Frame.local`.
-
-    A convolution: pointwise to 2E, GLU (value, gate), depthwise, BatchNorm, Swish, pointwise.
-    Attention: pointwise to query, key and value, each E wide, attention in windows, pointwise.
-    """
-    B, T, _ = x.shape
-    s = parts.sizes
-    y = parts.expand(x)
-    if parts.frame.local == "attention":
-        mask = window(parts.frame.side, s["K"], x.device)
-        y = attend(y.view(B, T, 3, s["Hl"], s["hl"]), mask)
-    else:
-        y = parts.depthwise(F.glu(y, dim=-1))
-        y = F.silu(parts.norm(y.flatten(0, 1))).view(B, T, -1)
-    return parts.project(parts.dropout(y))
+    """The local head: (B, T, Cl) -> (B, T, Cl), by `Frame.local`."""
+    return HEADS[parts.frame.local].forward(x, parts)
 
 
 def mix(x: Tensor, parts: Parts) -> Tensor:
@@ -133,6 +96,11 @@ class DropPath(nn.Module):
 class Block(nn.Module):
     """A block with weights of its own, made of modules that counters like thop see."""
 
+    expand: Map
+    depthwise: Map
+    norm: Map
+    project: Map
+
     def __init__(
         self, frame: Frame, block: archs.Block, *, dropout: float = 0.0, drop_path: float = 0.0
     ) -> None:
@@ -148,15 +116,8 @@ class Block(nn.Module):
             self.qkv = Linear(Cg, 3 * inner)
             self.proj = Linear(inner, Cg)
         if Cl:
-            inner, K = s["E"] * Cl, s["K"]
-            if frame.local == "attention":
-                self.expand = Linear(Cl, 3 * inner)
-            else:
-                self.expand = Linear(Cl, 2 * inner)
-                convolution = CONVOLUTIONS[frame.local]
-                self.depthwise = convolution(inner, inner, K, padding=K // 2, groups=inner)
-                self.norm = nn.BatchNorm1d(inner)
-            self.project = Linear(inner, Cl)
+            for name, layer in HEADS[frame.local].layers(s).items():
+                self.add_module(name, layer)
         self.norm2 = nn.LayerNorm(d, eps=1e-6)
         self.fc1 = Linear(d, m)
         self.fc2 = Linear(m, d)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
-from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -22,18 +21,12 @@ from hnas.architecture.space import BlockSpace, Frame, Space
 from hnas.errors import InputError
 from hnas.network import block as blocks
 from hnas.network.glit import Glit, Trunk
-from hnas.network.linear import linear
-from hnas.network.local_head import DEPTHWISE
+from hnas.network.local import HEADS
+from hnas.network.local.head import Map, Norm, linear_map
 from hnas.network.slicing import cut, overlap, subnet
 from hnas.persist.difference import differences, listed
 
 EPS = 1e-5  # nn.BatchNorm1d's default
-
-
-class Norm(Protocol):
-    """A BatchNorm: (x (B T, C), weight (C,), bias (C,)) -> (B T, C)."""
-
-    def __call__(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor: ...
 
 
 def batch_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -65,12 +58,17 @@ class Subnet:
     """One block's parts (`hnas.network.block.Parts`) as linear maps over slices of the shared
     weights."""
 
+    expand: Map
+    depthwise: Map
+    norm: Map
+    project: Map
+
     def __init__(
         self,
         weights: dict[str, Tensor],
         sizes: layout.Sizes,
         frame: Frame,
-        dropout: blocks.Map,
+        dropout: Map,
         norm: Norm,
     ) -> None:
         self.sizes = sizes
@@ -80,23 +78,15 @@ class Subnet:
         w = weights
         self.norm1 = _layer_norm(d, w["norm1.weight"], w["norm1.bias"])
         self.norm2 = _layer_norm(d, w["norm2.weight"], w["norm2.bias"])
-        self.fc1, self.fc2 = _linear(w, "fc1"), _linear(w, "fc2")
+        self.fc1, self.fc2 = linear_map(w, "fc1"), linear_map(w, "fc2")
         if sizes["Cg"]:
-            self.qkv, self.proj = _linear(w, "qkv"), _linear(w, "proj")
+            self.qkv, self.proj = linear_map(w, "qkv"), linear_map(w, "proj")
         if sizes["Cl"]:
-            self.expand, self.project = _linear(w, "expand"), _linear(w, "project")
-        if "depthwise.weight" in w:
-            self.depthwise: blocks.Map = partial(
-                DEPTHWISE[frame.local], weight=w["depthwise.weight"], bias=w["depthwise.bias"]
-            )
-            self.norm: blocks.Map = partial(norm, weight=w["norm.weight"], bias=w["norm.bias"])
+            for name, part in HEADS[frame.local].maps(weights, norm).items():
+                setattr(self, name, part)
 
 
-def _linear(weights: dict[str, Tensor], name: str) -> blocks.Map:
-    return partial(linear, weight=weights[f"{name}.weight"], bias=weights[f"{name}.bias"])
-
-
-def _layer_norm(d: tuple[int], weight: Tensor, bias: Tensor) -> blocks.Map:
+def _layer_norm(d: tuple[int], weight: Tensor, bias: Tensor) -> Map:
     return partial(F.layer_norm, normalized_shape=d, weight=weight, bias=bias, eps=1e-6)
 
 

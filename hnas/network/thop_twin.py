@@ -7,35 +7,14 @@ tokens, as in DeiT and the authors' release, though only one is used.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
+from hnas.network.block import Block
 from hnas.network.glit import Glit
 from hnas.network.linear import Linear
-from hnas.network.local_head import TokenConv1d
-
-
-class Transpose(nn.Module):
-    """(B, T, C) -> (B, C, T) and back."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.transpose(1, 2)
-
-
-class Patches(nn.Module):
-    """(B, T, C) -> what `inner` makes of the patches (B, C, side, side) -> (B, T, C); the class
-    token passes aside."""
-
-    def __init__(self, side: int, inner: nn.Module) -> None:
-        super().__init__()
-        self.side = side
-        self.inner = inner
-
-    def forward(self, x: Tensor) -> Tensor:
-        image = x[:, 1:].transpose(1, 2).unflatten(2, (self.side, self.side))
-        return torch.cat((x[:, :1], self.inner(image).flatten(2).transpose(1, 2)), dim=1)
+from hnas.network.local import HEADS
 
 
 class Textbook(Glit):
@@ -45,19 +24,13 @@ class Textbook(Glit):
     def __init__(self, frame: Frame, arch: Arch) -> None:
         super().__init__(frame, arch)
         for block in self.blocks:
+            assert isinstance(block, Block)
             for name, part in list(block.named_children()):
                 if isinstance(part, Linear):
                     block.add_module(name, nn.Linear(part.in_features, part.out_features))
-            conv = getattr(block, "depthwise", None)
-            if conv is None:
-                continue
-            C, K = conv.in_channels, conv.kernel_size[0]
-            if isinstance(conv, TokenConv1d):
-                plain = nn.Conv1d(C, C, K, padding=K // 2, groups=C)
-                block.add_module("depthwise", nn.Sequential(Transpose(), plain, Transpose()))
-            else:
-                grid = nn.Conv2d(C, C, K, padding=K // 2, groups=C)
-                block.add_module("depthwise", Patches(frame.side, grid))
+            if block.sizes["Cl"]:
+                for name, layer in HEADS[frame.local].textbook(block.sizes, frame.side).items():
+                    block.add_module(name, layer)
 
     def logits(self, x: Tensor) -> Tensor:
         logits: Tensor = self.head(self.norm(x)[:, 0])

@@ -13,7 +13,8 @@ from hnas.architecture.arch import Arch
 from hnas.data import Data, normalise
 from hnas.device import autocast, is_out_of_memory
 from hnas.errors import StateError
-from hnas.network.supernet import Norm, Statistics, Supernet
+from hnas.network.local.head import Norm
+from hnas.network.supernet import Statistics, Supernet
 
 
 @dataclass(kw_only=True)

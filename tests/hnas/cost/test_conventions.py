@@ -17,7 +17,8 @@ from hnas.errors import InputError
 from hnas.network.block import Block
 from hnas.network.glit import Glit
 from hnas.network.linear import Linear
-from hnas.network.local_head import PatchConv2d, TokenConv1d
+from hnas.network.local.conv1d import TokenConv1d
+from hnas.network.local.conv2d import PatchConv2d
 from hnas.network.thop_twin import Textbook
 from tests.support.generators import spaces_and_archs
 from tests.support.references import glit_tiny, published

@@ -1,0 +1,51 @@
+"""Kinds of local heads as far as no torch is needed: their weights, and what K counts.
+
+`hnas.network.local` has a file for each kind, with the rest of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Local:
+    """A kind of local head."""
+
+    weights: Mapping[str, str]
+    """Axes by name, in the words of `hnas.architecture.layout`."""
+    on_grid: bool
+    """K is in patches a side of the grid, and the class token passes aside; else K is in tokens."""
+    attends: bool = False
+    """Its tokens attend to each other: it has heads (Hl, hl), and no gate."""
+
+
+def _convolution(kernel: str) -> dict[str, str]:
+    return {
+        "expand.weight": "v E Cl, Cl",
+        "expand.bias": "v E Cl",
+        "depthwise.weight": f"E Cl, one, {kernel}",
+        "depthwise.bias": "E Cl",
+        "norm.weight": "E Cl",
+        "norm.bias": "E Cl",
+        "project.weight": "Cl, E Cl",
+        "project.bias": "Cl",
+    }
+
+
+KINDS = {
+    "conv1d": Local(weights=_convolution("K"), on_grid=False),
+    "conv2d": Local(weights=_convolution("K, K"), on_grid=True),
+    "attention": Local(
+        weights={
+            "expand.weight": "q Hl hl, Cl",
+            "expand.bias": "q Hl hl",
+            "project.weight": "Cl, Hl hl",
+            "project.bias": "Cl",
+        },
+        on_grid=True,
+        attends=True,
+    ),
+}
+"""By `Frame.local`."""

@@ -1,0 +1,49 @@
+"""attention: each patch attends to the patches of the K x K around it that are in the grid.
+
+Pointwise to query, key and value, each E wide, attention in windows, pointwise. The class token
+attends to itself alone, and no patch sees it.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from hnas.architecture.layout import Sizes
+from hnas.network.attend import attend
+from hnas.network.linear import Linear
+from hnas.network.local.head import Layers, LocalHead, Map, Norm, Parts, Weights, linear_map
+
+
+def forward(x: Tensor, parts: Parts) -> Tensor:
+    """(B, T, Cl) -> (B, T, Cl)."""
+    B, T, _ = x.shape
+    s = parts.sizes
+    mask = window(parts.frame.side, s["K"], x.device)
+    y = attend(parts.expand(x).view(B, T, 3, s["Hl"], s["hl"]), mask)
+    return parts.project(parts.dropout(y))
+
+
+def window(side: int, K: int, device: torch.device) -> Tensor:
+    """Which token (row) sees which (column): booleans (T, T).
+
+    Made again at every use: a few operations on T x T bytes, and no cache to keep right.
+    """
+    at = torch.arange(side, device=device)
+    near = (at[:, None] - at).abs() <= K // 2
+    patches = (near[:, None, :, None] & near[None, :, None, :]).reshape(side**2, side**2)
+    itself = torch.eye(side**2 + 1, dtype=torch.bool, device=device)
+    return F.pad(patches, (1, 0, 1, 0)) | itself  # the class token comes first
+
+
+def layers(sizes: Sizes) -> Layers:
+    Cl, inner = sizes["Cl"], sizes["E"] * sizes["Cl"]
+    return {"expand": Linear(Cl, 3 * inner), "project": Linear(inner, Cl)}
+
+
+def maps(weights: Weights, norm: Norm) -> dict[str, Map]:
+    return {name: linear_map(weights, name) for name in ("expand", "project")}
+
+
+ATTENTION = LocalHead(forward=forward, layers=layers, maps=maps)

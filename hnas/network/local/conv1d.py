@@ -1,0 +1,43 @@
+"""conv1d: a depthwise convolution over all tokens, the class token among them (the paper's)."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hnas.network.local.convolution import convolution
+
+
+def depthwise1d(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Depthwise 1-D convolution, "same" zero padding: x (B, T, C), weight (C, 1, K) -> (B, T, C).
+
+    Tokens (B, T, C) are in memory a channels-last image of height 1, and so convolved without a
+    transpose: several times faster than nn.Conv1d over (B, C, T).
+    """
+    K = weight.shape[-1]
+    image = x.transpose(1, 2).unsqueeze(2)
+    y = F.conv2d(image, weight.unsqueeze(2), bias, padding=(0, K // 2), groups=weight.shape[0])
+    return y.squeeze(2).transpose(1, 2)
+
+
+class TokenConv1d(nn.Conv1d):
+    """nn.Conv1d's weights, applied to (B, T, C)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        assert self.bias is not None
+        return depthwise1d(input, self.weight, self.bias)
+
+
+class Transpose(nn.Module):
+    """(B, T, C) -> (B, C, T) and back."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.transpose(1, 2)
+
+
+def textbook(plain: nn.Module, side: int) -> nn.Module:
+    """An nn.Conv1d over (B, C, T)."""
+    return nn.Sequential(Transpose(), plain, Transpose())
+
+
+CONV1D = convolution(TokenConv1d, depthwise1d, textbook, nn.Conv1d)
