@@ -251,7 +251,7 @@ def test_a_disk_that_fills_up_loses_nothing(many: Path, tmp_path: Path) -> None:
 KILLED = """
 import sys
 from pathlib import Path
-from hnas.data.packing import pack
+from hnas.data.sources.packing import pack
 if __name__ == "__main__":
     pack(Path(sys.argv[1]), Path(sys.argv[2]), image=64, channels=3, processes=int(sys.argv[3]),
          shard_bytes=8 * 3 * 64 * 64)
