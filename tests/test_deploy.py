@@ -1,7 +1,8 @@
-"""What docs/scale-out.md says of its files, as far as it can be said without Docker and Slurm."""
+"""Deployment: the files of deploy/ do what docs/scale-out.md says, without Docker and Slurm."""
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -14,25 +15,45 @@ from hnas.cli.main import hnas
 
 yaml = pytest.importorskip("yaml")
 
-SCRIPTS = sorted(Path("docs/slurm").glob("*.sbatch")) or [Path("docs/slurm")]
+COPIED = re.compile(r"^COPY (?:--\S+ )?(.+) \S+$", re.MULTILINE)
+BUILT = {"pyproject.toml", "README.md", "LICENSE", "hnas", "studies", "cli"}
+"""What a wheel is built from."""
 
 
 @pytest.fixture(scope="module")
-def compose(root: Path) -> Any:
+def deploy(root: Path) -> Path:
+    return root / "deploy"
+
+
+@pytest.fixture(scope="module")
+def compose(deploy: Path) -> Any:
     """The file with its anchors and merge keys resolved."""
-    return yaml.safe_load((root / "compose.yaml").read_text())
+    return yaml.safe_load((deploy / "compose.yaml").read_text())
 
 
-def test_it_has_the_parts_and_their_references_resolve(root: Path, compose: Any) -> None:
+def test_it_has_the_parts_and_their_references_resolve(deploy: Path, compose: Any) -> None:
     assert set(compose["services"]) == {"postgres", "search", "worker", "dashboard"}
     for service in compose["services"].values():
         assert set(service.get("depends_on", ())) <= set(compose["services"])
         assert set(service["secrets"]) <= set(compose["secrets"])
         for volume in service["volumes"]:
             source = re.sub(r"\$\{\w+:-(.*?)\}", r"\1", volume).split(":")[0]
-            assert source in compose["volumes"] or source.startswith("./")
+            assert source in compose["volumes"] or source.startswith("../")
     assert compose["services"]["worker"]["deploy"]["replicas"] >= 2
-    assert (root / compose["services"]["search"]["build"] / "Dockerfile").exists()
+    build = compose["services"]["search"]["build"]
+    assert (deploy / build["context"] / build["dockerfile"]).samefile(deploy / "Dockerfile")
+
+
+def test_the_image_gets_what_a_wheel_is_built_from_and_no_more(root: Path, deploy: Path) -> None:
+    copied = " ".join(COPIED.findall((deploy / "Dockerfile").read_text())).split()
+    ignored = (deploy / "Dockerfile.dockerignore").read_text().splitlines()
+    allowed = {line[1:] for line in ignored if line.startswith("!")}
+    assert "*" in ignored and allowed == {*copied} == {
+        *BUILT, "constraints.txt", "deploy/entrypoint.sh",
+    }  # fmt: skip
+    assert all((root / name).exists() for name in copied)
+    for link in ("hnas/studies", "hnas/cli"):  # relative: they lead to the copies
+        assert os.readlink(root / link) == f"../{Path(link).name}"
 
 
 def test_its_commands_are_commands_of_hnas(compose: Any) -> None:
@@ -54,19 +75,18 @@ def test_nothing_is_open_to_other_machines(compose: Any) -> None:
     assert "--host" not in compose["services"]["dashboard"]["command"]
 
 
-def test_no_password_is_written_down(root: Path) -> None:
-    for path in ("compose.yaml", "Dockerfile", "docker-entrypoint.sh", *map(str, SCRIPTS)):
-        text = (root / path).read_text()
+def test_no_password_is_written_down(root: Path, deploy: Path) -> None:
+    for path in (path for path in deploy.rglob("*") if path.is_file()):
+        text = path.read_text()
         for given in re.findall(r"(?i)password\w*[=:] *(\S+)", text):
             assert given.startswith(("/run/secrets/", "$", '"$', "*")) or given == "", (path, given)
-    ignored = (root / ".gitignore").read_text().split()
-    assert "secrets/" in ignored and "secrets" in (root / ".dockerignore").read_text().split()
+    assert "secrets/" in (root / ".gitignore").read_text().split()
 
 
-def test_the_entry_point_makes_the_url_from_the_secret(root: Path, tmp_path: Path) -> None:
+def test_the_entry_point_makes_the_url_from_the_secret(deploy: Path, tmp_path: Path) -> None:
     secret = tmp_path / "password"
     secret.write_text("s3cr3t\n")
-    text = (root / "docker-entrypoint.sh").read_text()
+    text = (deploy / "entrypoint.sh").read_text()
     script = tmp_path / "entry.sh"
     script.write_text(text.replace("/run/secrets/postgres_password", str(secret)))
     (tmp_path / "hnas").write_text('#!/bin/sh\necho "$HNAS_STORAGE $*"\n')
@@ -81,8 +101,8 @@ def test_the_entry_point_makes_the_url_from_the_secret(root: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", ["postgres", "search", "worker"])
-def test_a_slurm_script_is_bash_and_waits_for_the_shared_folder(root: Path, name: str) -> None:
-    script = root / "docs" / "slurm" / f"{name}.sbatch"
+def test_a_slurm_script_is_bash_and_waits_for_the_shared_folder(deploy: Path, name: str) -> None:
+    script = deploy / "slurm" / f"{name}.sbatch"
     subprocess.run(["bash", "-n", script], check=True)
     ran = subprocess.run(["bash", script], env={"PATH": "/usr/bin:/bin"}, capture_output=True)
     assert ran.returncode != 0 and b"HNAS_SHARED: name the folder" in ran.stderr
@@ -90,7 +110,7 @@ def test_a_slurm_script_is_bash_and_waits_for_the_shared_folder(root: Path, name
     assert {"--job-name", "--time"} <= {name for name, _ in directives}
 
 
-def test_the_slurm_jobs_find_the_storage(root: Path, tmp_path: Path) -> None:
+def test_the_slurm_jobs_find_the_storage(deploy: Path, tmp_path: Path) -> None:
     """With stand-ins for the environment and hnas: what is started, and with what storage."""
     (tmp_path / "storage").write_text("postgresql://hnas:x@db:1/postgres\n")
     bin_ = tmp_path / "venv" / "bin"
@@ -103,7 +123,7 @@ def test_the_slurm_jobs_find_the_storage(root: Path, tmp_path: Path) -> None:
         ("worker", "worker --idle 1800 --data photos"),
     ):
         ran = subprocess.run(
-            ["bash", root / "docs" / "slurm" / f"{name}.sbatch", "--data", "photos"],
+            ["bash", deploy / "slurm" / f"{name}.sbatch", "--data", "photos"],
             env={"PATH": "/usr/bin:/bin", "HNAS_SHARED": str(tmp_path)},
             capture_output=True, text=True, check=True,
         )  # fmt: skip
