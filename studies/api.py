@@ -21,6 +21,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
+from hnas.studies.dashboard.listener import Annotator
 from hnas.studies.plan.change import Changes
 from hnas.studies.plan.plan import Plan
 from hnas.studies.request import Request, begin, decide
@@ -29,7 +30,7 @@ from hnas.studies.run.folder import Run
 from hnas.studies.run.result import Result, read_result
 from hnas.studies.run.status import Status, read_status
 from hnas.studies.run.studies import read_studies
-from hnas.studies.search.events import Watch
+from hnas.studies.search.events import Listener, Listeners
 from hnas.studies.trials.database import open_storage
 from hnas.studies.trials.pareto import front
 from hnas.studies.trials.record import Record
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     import optuna
 
     from hnas.exchange.export import Network
-    from hnas.studies.search.search import Search
 
 
 @dataclass(frozen=True)
@@ -159,37 +159,30 @@ class Asked(Changes, total=False):
     storage: str | None
 
 
-def search(*, watch: Watch | None = None, **asked: Unpack[Asked]) -> Found:
+def search(*, listener: Listener | None = None, **asked: Unpack[Asked]) -> Found:
     """Searches an architecture, or resumes a run: all stages, retraining, the test.
 
     The keywords are the options of `hnas search`. One of `preset`, `plan` (a Plan or a file) and
     `data` says what is searched. With `data` alone a plan is proposed
     (`hnas.studies.plan.proposal`); with none of them it is the plan of the run in `run`, or the
-    preset `digits`. The others replace what the plan says. `watch` is told what happens.
+    preset `digits`. The others replace what the plan says. `listener` hears what happens.
 
     Raises InputError for what cannot be searched, MismatchError if the run has begun with another
     plan, BusyError if another process has it.
     """
-    request, watch = Request(**asked), watch or Watch()
+    from hnas.device import choose
+    from hnas.studies.search.search import run_search
+    from hnas.studies.search.session import Session
+
+    request, listener = Request(**asked), listener or Listener()
     decision = decide(request)
     if decision.note:
-        watch.note(decision.note)
+        listener.note(decision.note)
     run = begin(decision)
-    with run.hold(), closing(_search(run, request, watch)) as steps, steps.calling():
-        steps.call()
-        if request.stage is not None:
-            steps.stage(request.stage)
-            return Found(run)
-        for number in range(1, len(run.stages) + 1):
-            steps.stage(number)
-        steps.finish()
-    return Found(run)
-
-
-def _search(run: Run, request: Request, watch: Watch | None = None) -> Search:
-    from hnas.device import choose
-    from hnas.studies.search.search import Search
-
-    return Search(
-        run, choose(request.device), watch, rescore=request.rescore, lease=request.patience
+    heard = Listeners(listener, Annotator(listener.note))
+    session = Session(
+        run, choose(request.device), heard, rescore=request.rescore, lease=request.patience
     )
+    with run.hold(), closing(session):
+        run_search(session, request.stage)
+    return Found(run)

@@ -26,7 +26,8 @@ from hnas.device import choose, describe
 from hnas.studies.objective.costs import Costs, minimised
 from hnas.studies.run.folder import open_run
 from hnas.studies.scoring.supernet_scorer import SupernetScorer
-from hnas.studies.search.search import Search
+from hnas.studies.search.session import Session
+from hnas.studies.search.supernets import supernet
 from hnas.studies.trials.pareto import hypervolume
 from hnas.studies.trials.study import records
 
@@ -66,13 +67,13 @@ def main() -> None:
 
     run = open_run(options.run)
     device = choose(options.device)
-    with contextlib.closing(Search(run, device)) as search:
-        found = records(search.study(options.stage))
-        net = search.supernet(options.stage)
-        scorer = SupernetScorer(net, search.data, run.plan.score)
-        if scorer.fingerprint != search.study(options.stage).user_attrs["scorer"]:
+    with contextlib.closing(Session(run, device)) as session:
+        found = records(session.study(options.stage))
+        net = supernet(session, options.stage)
+        scorer = SupernetScorer(net, session.data, run.plan.score)
+        if scorer.fingerprint != session.study(options.stage).user_attrs["scorer"]:
             raise SystemExit("the run's supernet is not the one that its study was scored with")
-    population, costs = run.stage(options.stage).population, search.costs
+    population, costs = run.stage(options.stage).population, session.costs
     searched = curve([costs.point(r) for r in found], population, costs.bounds)
     drawn = []
     for seed in range(options.repeats):

@@ -33,8 +33,9 @@ from hnas.studies.proposers.nsga2 import NSGA2
 from hnas.studies.run.folder import begin_run
 from hnas.studies.scoring.supernet_scorer import SupernetScorer
 from hnas.studies.search import stage
-from hnas.studies.search.search import Search
+from hnas.studies.search.session import Session
 from hnas.studies.search.stage import SearchRules, run_stage
+from hnas.studies.search.supernets import supernet
 from hnas.studies.trials.database import close_storage, open_storage
 from hnas.studies.trials.encoding import decode, distributions
 from hnas.studies.trials.study import open_study
@@ -73,7 +74,7 @@ class Clock:
         self.spent["rest"] = whole - inside
 
 
-def after(clock: Clock, search: Search, scorer: SupernetScorer, rules: SearchRules) -> None:
+def after(clock: Clock, session: Session, scorer: SupernetScorer, rules: SearchRules) -> None:
     proposer = Proposer(
         name=NSGA2.name,
         propose=clock.timed("proposing", NSGA2.propose),
@@ -83,15 +84,15 @@ def after(clock: Clock, search: Search, scorer: SupernetScorer, rules: SearchRul
     with write, clock.scoring():
         began = time.perf_counter()
         run_stage(
-            search.study(1), search.plan.space1(), scorer, rules,
-            costs=search.costs, proposer=proposer,
+            session.study(1), session.plan.space1(), scorer, rules,
+            costs=session.costs, proposer=proposer,
         )  # fmt: skip
         clock.rest(time.perf_counter() - began)
 
 
-def before(clock: Clock, study: optuna.Study, search: Search, scorer: SupernetScorer,
+def before(clock: Clock, study: optuna.Study, session: Session, scorer: SupernetScorer,
            rules: SearchRules) -> None:  # fmt: skip
-    space = search.plan.space1()
+    space = session.plan.space1()
     free = distributions(space)
     study.sampler = optuna.samplers.NSGAIISampler(population_size=rules.population, seed=0)
     ask, tell = clock.timed("ask", study.ask), clock.timed("tell", study.tell)
@@ -113,18 +114,18 @@ def measure(quick: bool, epochs: int | None = None) -> dict[str, dict[str, float
     asked = plan.stage1
     rules = SearchRules(trials=asked.trials, population=min(asked.population, asked.trials))
     with tempfile.TemporaryDirectory(prefix="hnas-bench-") as folder:
-        search = Search(begin_run(Path(folder) / "run", plan), choose("cpu"))
+        session = Session(begin_run(Path(folder) / "run", plan), choose("cpu"))
         training = Clock()
         clocks = {"before": Clock(), "after": Clock()}
-        training.timed("images", lambda: search.data)()
-        net = training.timed("supernet", lambda: search.supernet(1))()
-        scorer = SupernetScorer(net, search.data, plan.score)
+        training.timed("images", lambda: session.data)()
+        net = training.timed("supernet", lambda: supernet(session, 1))()
+        scorer = SupernetScorer(net, session.data, plan.score)
         storage = open_storage(f"sqlite:///{folder}/before.db", create=True)
         study = open_study(storage, "before", create=True)
-        before(clocks["before"], study, search, scorer, rules)
-        after(clocks["after"], search, scorer, rules)
+        before(clocks["before"], study, session, scorer, rules)
+        after(clocks["after"], session, scorer, rules)
         close_storage(storage)
-        search.close()
+        session.close()
     return {"training": training.spent} | {name: clock.spent for name, clock in clocks.items()}
 
 

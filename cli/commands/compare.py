@@ -143,10 +143,12 @@ def _search(unfinished: Sequence[Task], device: str, jobs: int) -> None:
     @contextmanager
     def shown(task: Task) -> Iterator[Display]:
         click.echo(f"\n{task.words}: {task.folder}")
-        with display() as watch:
-            yield watch
+        with display() as bars:
+            yield bars
 
-    for done, task in enumerate(search_all(unfinished, device=device, jobs=jobs, watch=shown), 1):
+    for done, task in enumerate(
+        search_all(unfinished, device=device, jobs=jobs, listener=shown), 1
+    ):
         one = outcome(task)
         took = duration((one.minutes or 0) * 60)
         click.echo(

@@ -90,7 +90,7 @@ def pack_command(
             f"{source!r}; other data is small: give it to hnas search as it is"
         )
     progress = _Progress()
-    with resumable(to), progress.watch:
+    with resumable(to), progress.display:
         pack(
             folder,
             to,
@@ -114,7 +114,7 @@ class _Progress:
     def __init__(self) -> None:
         from hnas.cli.screen.progress import display
 
-        self.watch = display()
+        self.display = display()
         self.kept = self.made = self.images = 0
         self.skipped: list[str] = []
         self._began = time.monotonic()
@@ -129,7 +129,7 @@ class _Progress:
         self.made += 1
         self.images += packed.images
         spent = max(time.monotonic() - self._began, 1e-9)
-        self.watch.draw(
+        self.display.draw(
             Step(
                 what="packing",
                 unit="shard",

@@ -69,12 +69,12 @@ def rank(
     from hnas.device import choose
     from hnas.studies.experiments.rank import RankRules
     from hnas.studies.experiments.rank import rank as ranked
-    from hnas.studies.search.search import Search
+    from hnas.studies.search.session import Session
 
     rules = RankRules(stage=stage, architectures=count, seeds=seeds, epochs=epochs)
-    watch = display()
-    with resumable(run.folder), run.hold(), watch:
-        found = ranked(Search(run, choose(device), watch), rules)
+    shown = display()
+    with resumable(run.folder), run.hold(), shown:
+        found = ranked(Session(run, choose(device), shown), rules)
     _show(found)
     for suffix in ("json", "svg"):
         click.echo(f"Wrote {run.folder / f'ranking-stage{stage}.{suffix}'}")

@@ -41,6 +41,7 @@ def retrain(
     """
     from hnas.studies.run.folder import begin_run, open_run
     from hnas.studies.run.result import has_result
+    from hnas.studies.search.retrain import retrain as retrained
 
     run = open_run(find_run(folder), storage=storage)
     rules = run.plan.retrain
@@ -52,9 +53,9 @@ def retrain(
     tested = has_result(run.folder)
     with resumable(run.folder), run.hold():
         run = replace(run, plan=plan) if tested else begin_run(run.folder, plan, storage=storage)
-        search, watch = _start(run, device)
-        with watch:
-            networks = search.retrain()
+        session, shown = _start(run, device)
+        with shown:
+            networks = retrained(session)
     click.echo("\nRetrained from scratch, best score first:")
     networks_table((f"{i}", network) for i, network in enumerate(networks, 1))
     if tested:

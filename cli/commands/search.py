@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +22,14 @@ from hnas.cli.screen.render import arch_drawing, command, front_table, result_ta
 from hnas.studies.objective.costs import OBJECTIVES
 from hnas.studies.plan.plan import STRATEGIES
 from hnas.studies.request import Request, begin, decide
+from hnas.studies.search.events import Listener
 
 if TYPE_CHECKING:
+    from hnas.architecture.arch import Arch
     from hnas.cli.screen.progress import Display
     from hnas.studies.run.folder import Run
-    from hnas.studies.search.search import Search
+    from hnas.studies.search.session import Session
+    from hnas.studies.search.stage import StageResult
     from hnas.studies.trials.record import Record
 
 
@@ -191,57 +194,62 @@ def _is_finished(run: Run) -> bool:
 
 def _start(
     run: Run, device: str, rescore: bool = False, lease: float | None = None
-) -> tuple[Search, Display]:
+) -> tuple[Session, Display]:
     from hnas.cli.screen.processes import world
     from hnas.cli.screen.progress import display
     from hnas.device import choose
+    from hnas.studies.dashboard.listener import Annotator
     from hnas.studies.run.latency import read_costs
-    from hnas.studies.search.search import Search
+    from hnas.studies.search.calls import call
+    from hnas.studies.search.events import Listeners
+    from hnas.studies.search.session import Session
     from hnas.studies.trials.database import masked
 
-    chosen, watch = choose(device), display()
+    chosen, shown = choose(device), display()
     click.echo(
         f"{run.folder}: {run.plan.data.source}, {read_costs(run).words(short)}, on {chosen}, "
         f"{run.plan.search.strategy} search"
     )
-    search = Search(run, chosen, watch, rescore=rescore, world=world(), lease=lease)
-    click.get_current_context().call_on_close(search.close)
+    listener = Listeners(shown, Annotator(shown.note), _Steps(shown))
+    session = Session(run, chosen, listener, rescore=rescore, world=world(), lease=lease)
+    click.get_current_context().call_on_close(session.close)
     if lease is not None:
-        search.call()
+        call(session)
         click.echo(f"Workers score: {command('worker', '--storage', masked(run.storage))}")
-    return search, watch
+    return session, shown
+
+
+class _Steps(Listener):
+    """Shows what each step of a search came to, between the work that a display shows."""
+
+    def __init__(self, display: Display) -> None:
+        self._display = display
+
+    def handed_over(self, stage: int, distribution: Arch, front: Sequence[Arch]) -> None:
+        networks = f"{len(front)} network{'s'[: len(front) > 1]}"
+        given = f"the front of stage {stage - 1}, {networks}" if front else None
+        with self._display.paused():
+            click.echo(f"\nHanded over to stage {stage}: {given or arch_drawing(distribution)}\n")
+
+    def stage_done(self, run: Run, stage: int, result: StageResult) -> None:
+        from hnas.studies.trials.pareto import front
+
+        found = front(result.records, run.plan.search.objective)
+        with self._display.paused():
+            _show_front(run, stage, found, len(result.records))
 
 
 def _search_all(run: Run, device: str, rescore: bool, lease: float | None) -> None:
     from hnas.studies.run.result import has_result
+    from hnas.studies.search.search import run_search
 
-    search, watch = _start(run, device, rescore, lease)
-    with search.calling():
-        _search_stages(run, search, watch)
-    if has_result(run.folder):
+    tested = has_result(run.folder)
+    session, shown = _start(run, device, rescore, lease)
+    with shown:
+        run_search(session)
+    if tested:
         click.echo("The result stays: test images are met once. For another one use a new --run.")
-    with watch:
-        search.finish()
     _show_result(run)
-
-
-def _search_stages(run: Run, search: Search, watch: Display) -> None:
-    from hnas.studies.trials.pareto import front
-
-    for number in range(1, len(run.stages) + 1):
-        if number > 1:
-            with watch:
-                start, distribution = search.start(number), search.handoff()
-            front_of = (
-                f"the front of stage {number - 1}, {len(start)} network{'s'[: len(start) > 1]}"
-            )
-            given = front_of if start else arch_drawing(distribution)
-            click.echo(f"\nHanded over to stage {number}: {given}\n")
-        with watch:
-            found = search.stage(number)
-        _show_front(
-            run, number, front(found.records, run.plan.search.objective), len(found.records)
-        )
 
 
 def _search_stage(
@@ -249,7 +257,6 @@ def _search_stage(
 ) -> None:
     from hnas.studies.run.status import read_status
     from hnas.studies.trials.database import open_storage
-    from hnas.studies.trials.pareto import front
 
     run.stage(stage)  # told before a storage is made
     open_storage(run.storage, create=True)
@@ -258,10 +265,11 @@ def _search_stage(
         click.echo(f"Stage {stage} of {run.folder} is finished, nothing is left to do.")
         _show_front(run, stage, before.front, before.trials)
     else:
-        search, watch = _start(run, device, rescore, lease)
-        with watch, search.calling():
-            found = search.stage(stage)
-        _show_front(run, stage, front(found.records, run.plan.search.objective), len(found.records))
+        from hnas.studies.search.search import run_search
+
+        session, shown = _start(run, device, rescore, lease)
+        with shown:
+            run_search(session, stage)
     more = ("--stage", stage + 1) if stage < len(run.stages) else ()
     _show_next("search", *more, "--run", run.folder)
 

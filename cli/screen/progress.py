@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
 from hnas.cli.screen.render import console, milliseconds, short
-from hnas.studies.search.events import Watch
+from hnas.studies.search.events import Listener
 
 if TYPE_CHECKING:
     from hnas.studies.search.events import TrialEvent
@@ -46,7 +47,7 @@ class Step:
         return max(self.total - self.done, 0)
 
 
-class Display(Watch):
+class Display(Listener):
     """Turns the events of a search into words and an ETA; a context around the work."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -66,6 +67,13 @@ class Display(Watch):
         traceback: TracebackType | None,
     ) -> None:
         pass
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leaves the screen to other words, between two pieces of work."""
+        self.__exit__(None, None, None)
+        yield
+        self.__enter__()
 
     def draw(self, step: Step) -> None:
         raise NotImplementedError

@@ -17,10 +17,12 @@ import torch
 
 from hnas.device import choose
 from hnas.errors import HnasError, StateError
+from hnas.studies.dashboard.listener import Annotator
 from hnas.studies.experiments.compare import SPENT, Task
 from hnas.studies.run.folder import Run, begin_run
-from hnas.studies.search.events import Watch
-from hnas.studies.search.search import Search
+from hnas.studies.search.events import Listener, Listeners
+from hnas.studies.search.search import run_search
+from hnas.studies.search.session import Session
 
 
 def search_all(
@@ -28,7 +30,7 @@ def search_all(
     *,
     device: str,
     jobs: int = 1,
-    watch: Callable[[Task], contextlib.AbstractContextManager[Watch]] | None = None,
+    listener: Callable[[Task], contextlib.AbstractContextManager[Listener]] | None = None,
 ) -> Iterator[Task]:
     """Searches each task's run to its end and gives the task then.
 
@@ -37,20 +39,19 @@ def search_all(
     """
     if jobs == 1:
         for task in unfinished:
-            with watch(task) if watch else contextlib.nullcontext(Watch()) as shown:
-                search_one(task, device, shown)
+            with listener(task) if listener else contextlib.nullcontext(Listener()) as one:
+                search_one(task, device, one)
             yield task
     else:
         yield from _in_processes(unfinished, device, jobs)
 
 
-def search_one(task: Task, device: str, watch: Watch) -> None:
+def search_one(task: Task, device: str, listener: Listener) -> None:
     """Searches a run to its end and notes the time that it took, with what it took before."""
     run = begin_run(task.folder, task.plan)
-    with run.hold(), _timed(run), contextlib.closing(Search(run, choose(device), watch)) as search:
-        for number in range(1, len(run.stages) + 1):
-            search.stage(number)
-        search.finish()
+    session = Session(run, choose(device), Listeners(listener, Annotator(listener.note)))
+    with run.hold(), _timed(run), contextlib.closing(session):
+        run_search(session)
 
 
 @contextlib.contextmanager
@@ -113,7 +114,7 @@ def _work(task: Task, device: str, answer: Connection) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     torch.set_num_threads(1)
     try:
-        search_one(task, device, Watch())
+        search_one(task, device, Listener())
         answer.send(None)
     except HnasError as error:
         answer.send(error)

@@ -26,7 +26,9 @@ from hnas.studies.experiments.rank_statistics import DRAWS, Agreement, agreement
 from hnas.studies.figures.style import COLOURS, MARKERS, panels, save
 from hnas.studies.objective.costs import Costs
 from hnas.studies.scoring.supernet_scorer import SupernetScorer
-from hnas.studies.search.search import Search
+from hnas.studies.search.retrain import retrain_network
+from hnas.studies.search.session import Session
+from hnas.studies.search.supernets import supernet
 from hnas.studies.trials.pareto import best_by_score, front
 from hnas.studies.trials.record import Record
 from hnas.studies.trials.study import records
@@ -109,24 +111,24 @@ def draw(
     return [(arch, True) for arch in kept] + [(arch, False) for arch in drawn]
 
 
-def rank(search: Search, rules: RankRules, *, draws: int = DRAWS) -> Ranking:
+def rank(session: Session, rules: RankRules, *, draws: int = DRAWS) -> Ranking:
     """Trains what is missing, and compares. Hold the run. `draws` are the bootstrap's.
 
     Writes `ranking-stageN.json` and `.svg` into the run's folder when all is trained.
     Raises StateError where the stage has no trials, MismatchError where the supernet is not the
     one that they were scored with.
     """
-    plan, run, stage = search.plan, search.run, rules.stage
+    plan, run, stage = session.plan, session.run, rules.stage
     run.stage(stage)
-    study = search.study(stage)
+    study = session.study(stage)
     found = records(study)
     if not found:
         raise StateError(
             f"ranking needs scored trials: stage {stage} of {run.folder} has none. "
             f"Run: hnas search --stage {stage} --run {run.folder}"
         )
-    net = search.supernet(stage)
-    scorer = SupernetScorer(net, search.data, plan.score)
+    net = supernet(session, stage)
+    scorer = SupernetScorer(net, session.data, plan.score)
     if scorer.fingerprint != study.user_attrs["scorer"]:
         raise MismatchError(
             f"stage {stage} of {run.folder} was scored with other weights or images than the run "
@@ -136,7 +138,7 @@ def rank(search: Search, rules: RankRules, *, draws: int = DRAWS) -> Ranking:
         net.space,
         found,
         count=rules.architectures,
-        costs=search.costs,
+        costs=session.costs,
         seed=run.seed(f"ranking {stage}"),
     )
     if len(drawn) < LEAST:
@@ -150,7 +152,8 @@ def rank(search: Search, rules: RankRules, *, draws: int = DRAWS) -> Ranking:
     ranked = []
     for i, (arch, is_elite) in enumerate(drawn, 1):
         networks = [
-            search.alone(
+            retrain_network(
+                session,
                 arch,
                 f"architecture {i} of {len(drawn)}, seed {repeat} of {rules.seeds}",
                 rules=replace(plan.retrain, training=training),
@@ -171,7 +174,7 @@ def rank(search: Search, rules: RankRules, *, draws: int = DRAWS) -> Ranking:
     made = Ranking(
         stage=stage,
         epochs=training.epochs,
-        images=len(search.data.held_out),
+        images=len(session.data.held_out),
         ranked=tuple(ranked),
         agreement=agreement(
             np.array([one.score for one in ranked]),
@@ -181,7 +184,7 @@ def rank(search: Search, rules: RankRules, *, draws: int = DRAWS) -> Ranking:
         ),
     )
     run.write(
-        f"ranking-stage{stage}.json", {**as_json(made), "environment": describe(search.device)}
+        f"ranking-stage{stage}.json", {**as_json(made), "environment": describe(session.device)}
     )
     save(figure(made), run.folder / f"ranking-stage{stage}.svg")
     return made

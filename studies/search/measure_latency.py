@@ -19,13 +19,13 @@ from hnas.persist.record import recorded
 from hnas.studies.run.folder import Run
 from hnas.studies.run.latency import FILE, Measured, TableError, read_measured
 from hnas.studies.run.provenance import environment
-from hnas.studies.search.events import Watch
+from hnas.studies.search.events import Listener
 
 NETWORKS = 8
 """Random networks of each stage's space that the table is judged by."""
 
 
-def latency_table(run: Run, device: torch.device, watch: Watch) -> LatencyTable:
+def latency_table(run: Run, device: torch.device, listener: Listener) -> LatencyTable:
     """The run's table of all blocks that it may search, measured where it has none.
 
     Raises StateError where the run's is of other blocks.
@@ -39,19 +39,19 @@ def latency_table(run: Run, device: torch.device, watch: Watch) -> LatencyTable:
     kept = read_measured(run)
     if kept and (kept.frame, kept.table.batch) == (frame, batch) and blocks <= {*kept.table.blocks}:
         if other := kept.elsewhere(here):
-            watch.note(f"latencies stay those that were measured elsewhere: {other}")
+            listener.note(f"latencies stay those that were measured elsewhere: {other}")
         return kept.table
     if kept and run.read("split.json") is not None:
         raise StateError(
             f"{run.folder / FILE} was measured for other networks than the run's: restore the one "
             "that its trials were searched with, or use another --run"
         )
-    watch.note(f"measuring the latencies of {len(blocks)} blocks, once")
+    listener.note(f"measuring the latencies of {len(blocks)} blocks, once")
     whole = networks(spaces, run.seed("latency"))
-    table = measure(run.plan.net, blocks, whole, device, batch=batch, on_round=watch.measured)
+    table = measure(run.plan.net, blocks, whole, device, batch=batch, on_round=listener.measured)
     measured = Measured(table=table, error=table_error(table), frame=frame, environment=here)
     run.write(FILE, measured.to_dict())
-    watch.note(measured.words)
+    listener.note(measured.words)
     return table
 
 

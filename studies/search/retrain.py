@@ -1,80 +1,74 @@
-"""Training single networks from scratch: the winners, and the plain ViT they are compared with."""
+"""Retraining: single networks from scratch, the best of a search and those they are compared with.
+
+A network that is trained is read, one that was interrupted is resumed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
-
-from torch import Tensor
+from functools import partial
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
 from hnas.cost.flops import cost
-from hnas.data import Data
-from hnas.errors import MismatchError
 from hnas.network.glit import Glit
-from hnas.persist.record import restored
 from hnas.scoring.score import evaluate
 from hnas.studies.plan.plan import Retrain
-from hnas.studies.run.folder import Run
 from hnas.studies.run.networks import Identity, network_path
 from hnas.studies.run.result import TrainedNetwork
-from hnas.studies.scoring.supernet_scorer import weights_hash
-from hnas.training.distillation import Teacher, distilled, load_teacher
-from hnas.training.loop import Epoch, train
-from hnas.training.processes import ONE_PROCESS, World
+from hnas.studies.search.network import teacher_hash, train_network, untrained
+from hnas.studies.search.session import Session
+from hnas.studies.search.torchrun import network_job
+from hnas.studies.trials.pareto import best_by_score
+from hnas.studies.trials.record import Record
 
 
-def retrain(
-    run: Run,
-    data: Data,
-    split: str,
-    rules: Retrain,
+def retrain(session: Session) -> list[TrainedNetwork]:
+    """Trains the last stage's best from scratch, best score first.
+
+    Raises StateError if that stage is not finished.
+    """
+    plan = session.plan
+    found = session.finished(len(session.run.stages), "retraining")
+    best = best_by_score(found, plan.retrain.top, plan.search.objective)
+    return [retrain_trial(session, record)[0] for record in best]
+
+
+def retrain_trial(session: Session, record: Record) -> tuple[TrainedNetwork, Glit]:
+    """Trains the network of a trial from scratch."""
+    what = f"trial {record.number}"
+    return retrain_network(session, record.arch, what, score=record.accuracy)
+
+
+def retrain_network(
+    session: Session,
     arch: Arch,
+    what: str,
     *,
+    rules: Retrain | None = None,
     frame: Frame | None = None,
-    teacher: Teacher | None = None,
     score: float | None = None,
     repeat: int = 0,
-    world: World = ONE_PROCESS,
-    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
-    on_refused: Callable[[str], None] = lambda reason: None,
 ) -> tuple[TrainedNetwork, Glit]:
-    """Trains one network, or goes on where it was broken off, or reads it where it is done.
+    """Trains one network from scratch; progress calls it `what`.
 
-    `split` is the fingerprint of the data's split; `teacher` the one that `rules` name, if any.
-    Same rules, same seed: the same weights (CPU).
-    A `repeat` above 0 is the same training from another seed, for judging what was picked by 0.
+    Rules and frame are the plan's by default. Same rules, same seed: the same weights (CPU). A
+    `repeat` above 0 is the same training from another seed, to judge what was picked by 0.
     """
-    frame = frame or run.plan.net
+    plan, data = session.plan, session.data
+    frame, rules, teacher = frame or plan.net, rules or plan.retrain, session.teacher
     identity = Identity(
         frame=frame,
         arch=arch,
         training=rules.training,
         augment=rules.augment,
-        split=split,
-        seed=run.plan.search.seed,
+        split=session.split.fingerprint,
+        seed=plan.search.seed,
         distillation=rules.distillation if teacher else None,
-        teacher=weights_hash(teacher.module.state_dict()) if teacher else None,
+        teacher=teacher_hash(teacher) if teacher else None,
         repeat=repeat,
     )
-    net = _network(identity)
-    net.reset(run.seed(f"network {identity.key}")).to(data.mean.device)
-    seed = run.seed(f"training {identity.key}")
-    _train(
-        net,
-        data,
-        identity,
-        teacher,
-        seed,
-        path=network_path(run, identity.key),
-        identity=identity.to_dict(),
-        job={"task": "network", "identity": identity.to_dict(), "seed": seed},
-        world=world,
-        on_epoch=on_epoch,
-        on_refused=on_refused,
-    )
-    found = evaluate(net, data.held_out, data, batch=run.plan.score.batch)
+    net = _trained(session, identity, what)
+    found = evaluate(net, data.held_out, data, batch=plan.score.batch)
     spent = cost(frame, arch)
     made = TrainedNetwork(
         key=identity.key,
@@ -86,48 +80,33 @@ def retrain(
         loss=found.loss,
         epochs=rules.training.epochs,
         score=score,
+        latency_ns=_latency(session, frame, arch),
     )
     return made, net
 
 
-def join(job: Mapping[str, Any], data: Data, world: World) -> None:
-    """Takes part in training a network, as a process that is not the first: what it asks for."""
-    identity = restored(Identity, job["identity"])
-    net = _network(identity).to(data.mean.device)
-    _train(net, data, identity, _teacher(identity, data), job["seed"], world=world)
-
-
-def _teacher(identity: Identity, data: Data) -> Teacher | None:
-    """The teacher that a network is made with, if any. Raises MismatchError if another is in its
-    place."""
-    if identity.distillation is None:
-        return None
-    name = identity.distillation.teacher
-    found = load_teacher(name, data)
-    if weights_hash(found.module.state_dict()) != identity.teacher:
-        raise MismatchError(
-            f"the teacher {name} is not the one of the first process: its weights are others. "
-            "Give all machines the same files"
-        )
-    return found
-
-
-def _network(identity: Identity) -> Glit:
-    """Without weights."""
-    training = identity.training
-    return Glit(
-        identity.frame, identity.arch, dropout=training.dropout, drop_path=training.drop_path
+def _trained(session: Session, identity: Identity, what: str) -> Glit:
+    run, net = session.run, untrained(identity)
+    net.reset(run.seed(f"network {identity.key}")).to(session.device)
+    seed = run.seed(f"training {identity.key}")
+    train_network(
+        net,
+        session.data,
+        identity,
+        session.teacher,
+        seed=seed,
+        path=network_path(run, identity.key),
+        job=network_job(identity, seed),
+        on_epoch=partial(session.listener.epoch, f"network of {what}"),
+        on_refused=session.refused,
+        world=session.world,
     )
+    return net
 
 
-def _train(
-    net: Glit, data: Data, made_from: Identity, teacher: Teacher | None, seed: int, **more: Any
-) -> None:
-    """`more` is `train`'s."""
-
-    def distil(loss: Tensor, logits: Tensor, images: Tensor) -> Tensor:
-        if teacher is None or made_from.distillation is None:
-            return loss
-        return distilled(loss, logits, teacher(images), made_from.distillation)
-
-    train(net, data, made_from.training, made_from.augment, seed=seed, distil=distil, **more)
+def _latency(session: Session, frame: Frame, arch: Arch) -> int | None:
+    """By the run's table; None if there is none, or it does not know the network."""
+    table = session.costs.table
+    if table is None:
+        return None
+    return table.of(arch) if frame == session.plan.net else table.plain.get(frame.d)

@@ -1,7 +1,7 @@
-"""What processes of a torchrun but the first do: they take part in training, and wait in between.
+"""The other processes of a torchrun: they wait for jobs, and take part in loading and training.
 
-The first one is the search. It tells the others what to load and to train as plain JSON; weights
-and optimizer state follow when the training begins, so that they need no file of the run.
+The first process is the search. Its jobs are plain JSON and say what to load and to train; weights
+and optimizer state follow when the training begins, so the others need no file of the run.
 """
 
 from __future__ import annotations
@@ -12,22 +12,26 @@ from typing import Any, NoReturn
 
 import torch
 
-from hnas.architecture.space import BlockSpace, Frame, Space
+from hnas.architecture.space import Space
 from hnas.data import Data, prepare
 from hnas.errors import InputError
 from hnas.network.supernet import Supernet
-from hnas.persist.record import recorded
+from hnas.persist.record import recorded, restored
 from hnas.settings import AugmentRules, DataRules, TrainingRules
 from hnas.studies.plan.plan import Plan
-from hnas.studies.search import retrain
+from hnas.studies.run.networks import Identity
+from hnas.studies.search.network import same_teacher, train_network, untrained
 from hnas.training.processes import World
 from hnas.training.supernet import train_supernet
 
+IMAGES, SUPERNET, NETWORK = "images", "supernet", "network"
+"""The tasks."""
+
 
 def images_job(plan: Plan, device: torch.device) -> dict[str, Any]:
-    """To load the images of a plan onto a device of this kind."""
+    """A job: load the images of a plan onto a device of this kind."""
     return {
-        "task": "images",
+        "task": IMAGES,
         "device": device.type,
         "data": recorded(plan.data),
         "image": plan.net.image,
@@ -39,9 +43,9 @@ def images_job(plan: Plan, device: torch.device) -> dict[str, Any]:
 def supernet_job(
     net: Supernet, rules: TrainingRules, augment: AugmentRules, seed: int, split: str
 ) -> dict[str, Any]:
-    """To train a supernet on the images whose split has this fingerprint."""
+    """A job: train a supernet on the images whose split has this fingerprint."""
     return {
-        "task": "supernet",
+        "task": SUPERNET,
         "space": recorded(net.space),
         "training": recorded(rules),
         "augment": recorded(augment),
@@ -50,24 +54,27 @@ def supernet_job(
     }
 
 
+def network_job(identity: Identity, seed: int) -> dict[str, Any]:
+    """A job: train the network of an identity."""
+    of = identity.to_dict()
+    return {"task": NETWORK, "identity": of, "seed": seed, "split": identity.split}
+
+
 def serve(world: World) -> NoReturn:
-    """Does what the first process asks for, until that ends and this one with it."""
+    """Does the jobs of the first process, until that ends and this one with it."""
     data, split = None, ""
     try:
         for job in world.jobs():
-            if job["task"] == "images":
+            if job["task"] == IMAGES:
                 data, split = _images(job)
                 continue
-            wanted = job["split"] if "split" in job else job["identity"]["split"]
-            if data is None or split != wanted:
+            if data is None or split != job["split"]:
                 raise InputError(
                     f"the images of {_here()} are not those of the first process: their split is "
-                    f"{split or 'none'}, must be {wanted}. Give all machines the same files"
+                    f"{split or 'none'}, must be {job['split']}. Give all machines the same files"
                 )
-            if job["task"] == "supernet":
-                _supernet(job, data, world)
-            else:
-                retrain.join(job, data, world)
+            train = _supernet if job["task"] == SUPERNET else _network
+            train(job, data, world)
     except Exception as error:
         world.leave(error)
     raise AssertionError("jobs have no end")
@@ -79,21 +86,22 @@ def _images(job: Mapping[str, Any]) -> tuple[Data, str]:
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(device)
-    data, split = prepare(
-        DataRules(**job["data"]), image=job["image"], channels=job["channels"], seed=job["seed"]
-    )
+    rules = restored(DataRules, job["data"])
+    data, split = prepare(rules, image=job["image"], channels=job["channels"], seed=job["seed"])
     return data.to(device), split.fingerprint
 
 
 def _supernet(job: Mapping[str, Any], data: Data, world: World) -> None:
-    blocks = ({name: tuple(values) for name, values in b.items()} for b in job["space"]["blocks"])
-    space = Space(
-        frame=Frame(**job["space"]["frame"]), blocks=tuple(BlockSpace(**block) for block in blocks)
-    )
-    rules = TrainingRules(**job["training"])
-    net = Supernet(space, dropout=rules.dropout).to(data.mean.device)
-    augment = AugmentRules(**job["augment"])
+    rules = restored(TrainingRules, job["training"])
+    augment = restored(AugmentRules, job["augment"])
+    net = Supernet(restored(Space, job["space"]), dropout=rules.dropout).to(data.mean.device)
     train_supernet(net, data, rules, augment, seed=job["seed"], world=world)
+
+
+def _network(job: Mapping[str, Any], data: Data, world: World) -> None:
+    identity = restored(Identity, job["identity"])
+    net, teacher = untrained(identity).to(data.mean.device), same_teacher(identity, data)
+    train_network(net, data, identity, teacher, seed=job["seed"], world=world)
 
 
 def _here() -> str:

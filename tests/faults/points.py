@@ -59,7 +59,7 @@ SEARCH: tuple[Point, ...] = (
     *_each("beginning", REPLACE, "split.json", (1, BEFORE), (1, AFTER)),
     # The plan's two supernets take 6 and 4 steps, its networks 4 each, in batches of 64.
     *_each("supernet training", STEP, "", (1, BEFORE), (4, AFTER), (6, AFTER), (8, BEFORE)),
-    *_each("supernet training", "hnas.studies.search.search:grow", "", (1, AFTER)),
+    *_each("supernet training", "hnas.studies.search.supernets:grow", "", (1, AFTER)),
     *_each("checkpoint writing", SAVE, "", (2, BEFORE), (3, AFTER), (4, BEFORE)),
     *_each("checkpoint writing", SYNC, "supernet1-.*safetensors", (2, BEFORE)),
     *_each("checkpoint writing", REPLACE, "supernet1-.*safetensors", (2, BEFORE), (2, AFTER)),
@@ -75,7 +75,7 @@ SEARCH: tuple[Point, ...] = (
     *_each("retraining", STEP, "", (12, BEFORE), (16, AFTER), (20, BEFORE)),
     *_each("retraining", SYNC, "networks/.*safetensors", (2, BEFORE)),
     *_each("retraining", REPLACE, "networks", (1, AFTER), (4, BEFORE)),
-    *_each("the test", "hnas.studies.search.search:test_images", "", (1, BEFORE), (1, AFTER)),
+    *_each("the test", "hnas.studies.search.finish:test_images", "", (1, BEFORE), (1, AFTER)),
     *_each("the test", REPLACE, "result.json", (1, BEFORE), (1, AFTER)),
 )
 """Of `hnas search`."""

@@ -16,7 +16,7 @@ from hnas.studies.api import Found, open_run, search
 from hnas.studies.plan.change import override
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.toml import load_preset, to_toml
-from hnas.studies.search.events import Watch
+from hnas.studies.search.events import Listener
 
 
 @pytest.fixture(scope="module")
@@ -43,14 +43,14 @@ def test_a_search_ends_with_its_answer(found: Found, plan: Plan) -> None:
 
 
 def test_the_same_again_computes_nothing(found: Found, plan: Plan) -> None:
-    class Loud(Watch):
+    class Loud(Listener):
         def trial(self, stage: int, event: object) -> None:
             raise AssertionError("a trial was scored")
 
     before = (found.run.folder / "result.json").read_bytes()
-    again = search(plan=plan, run=found.run.folder, device="cpu", watch=Loud())
+    again = search(plan=plan, run=found.run.folder, device="cpu", listener=Loud())
     assert again == found == open_run(found.run.folder)
-    assert search(run=found.run.folder, device="cpu", watch=Loud()) == found
+    assert search(run=found.run.folder, device="cpu", listener=Loud()) == found
     assert (found.run.folder / "result.json").read_bytes() == before
 
 

@@ -32,7 +32,7 @@ def test_a_run_is_reproduced_to_the_last_bit(copy: Path, monkeypatch: pytest.Mon
     def met_once(*args: object, **named: object) -> None:
         raise AssertionError("the test images are read")
 
-    monkeypatch.setattr("hnas.studies.search.search.test_images", met_once)
+    monkeypatch.setattr("hnas.studies.search.finish.test_images", met_once)
     before = files(copy)
     result = reproduce(copy, "--sample", 3)
     assert result.exit_code == 0, result.output

@@ -49,10 +49,10 @@ def test_lines_are_the_first_the_last_and_one_every_five_seconds(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     clock = Clock()
-    with Lines(clock) as watch:
+    with Lines(clock) as display:
         for done in range(1, 101):
             clock.now += 1
-            watch.epoch("supernet of stage 1", epoch(done))
+            display.epoch("supernet of stage 1", epoch(done))
     lines = told(capsys)
     assert lines[0] == ("supernet of stage 1: epoch 1/100, loss 0.500, 1,234 images/s, ETA 1:39")
     assert lines[1].endswith(" epoch 6/100, loss 0.500, 1,234 images/s, ETA 1:34")
@@ -64,12 +64,12 @@ def test_the_speed_is_that_of_this_process_not_of_what_was_done_before(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     clock = Clock()
-    watch = Lines(clock)
+    display = Lines(clock)
     clock.now += 1000  # whatever was before
-    with watch:
+    with display:
         for done in (101, 121):
             clock.now += 10
-            watch.trial(1, trial(done))
+            display.trial(1, trial(done))
     first, second = told(capsys)
     assert first.endswith("0.1 trials/s, ETA 16:30")
     assert second == (
@@ -79,10 +79,10 @@ def test_the_speed_is_that_of_this_process_not_of_what_was_done_before(
 
 
 def test_each_work_has_its_first_line(capsys: pytest.CaptureFixture[str]) -> None:
-    watch = Lines(Clock())
-    watch.epoch("network of trial 4", epoch(1))
-    watch.epoch("network of trial 5", epoch(1))
-    watch.note("a sentence")
+    display = Lines(Clock())
+    display.epoch("network of trial 4", epoch(1))
+    display.epoch("network of trial 5", epoch(1))
+    display.note("a sentence")
     assert [line.split(":")[0] for line in told(capsys)] == [
         "network of trial 4",
         "network of trial 5",
@@ -102,18 +102,18 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
 
 def test_bars_show_what_goes_on_and_leave_what_has_ended(screen: io.StringIO) -> None:
     clock = Clock()
-    with Bars(clock) as watch:
+    with Bars(clock) as display:
         clock.now += 2
-        watch.epoch("supernet of stage 1", epoch(1, 2))
-        watch._progress.refresh()  # type: ignore[attr-defined]
+        display.epoch("supernet of stage 1", epoch(1, 2))
+        display._progress.refresh()  # type: ignore[attr-defined]
         shown = screen.getvalue()
         assert "epoch 1/2, ETA 0:02" in shown
         assert "\n  loss 0.500, 1,234 images/s" in shown
         clock.now += 2
-        watch.epoch("supernet of stage 1", epoch(2, 2))
-        watch.note("[red]words are no markup")
-        watch.trial(1, trial(7))
-        watch._progress.refresh()  # type: ignore[attr-defined]
+        display.epoch("supernet of stage 1", epoch(2, 2))
+        display.note("[red]words are no markup")
+        display.trial(1, trial(7))
+        display._progress.refresh()  # type: ignore[attr-defined]
     sent = screen.getvalue()
     assert "supernet of stage 1: epoch 2/2, loss 0.500, 1,234 images/s\n" in sent
     assert "note: [red]words are no markup\n" in sent
@@ -122,8 +122,8 @@ def test_bars_show_what_goes_on_and_leave_what_has_ended(screen: io.StringIO) ->
 
 
 def test_bars_end_with_the_work_whatever_ended_it(screen: io.StringIO) -> None:
-    with pytest.raises(KeyboardInterrupt), Bars(Clock()) as watch:
-        watch.epoch("supernet of stage 1", epoch(1))
+    with pytest.raises(KeyboardInterrupt), Bars(Clock()) as display:
+        display.epoch("supernet of stage 1", epoch(1))
         raise KeyboardInterrupt
     assert screen.getvalue().endswith("\x1b[?25h" + screen.getvalue().split("\x1b[?25h")[-1])
     assert "\x1b[?25h" in screen.getvalue()  # the cursor is back

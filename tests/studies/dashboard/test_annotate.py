@@ -21,7 +21,7 @@ from hnas.studies.dashboard.annotate import ATTACHED, annotate, artifacts
 from hnas.studies.plan.change import override, refined
 from hnas.studies.plan.plan import Plan
 from hnas.studies.run.folder import Run, begin_run
-from hnas.studies.search.search import FRONT
+from hnas.studies.search.handoff import FRONT
 from hnas.studies.trials.database import close_storage, open_storage
 from hnas.studies.trials.pareto import front
 from hnas.studies.trials.record import Record

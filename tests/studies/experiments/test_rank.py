@@ -19,8 +19,11 @@ from hnas.studies.experiments.rank import Ranking, RankRules, draw, rank
 from hnas.studies.experiments.rank_statistics import agreement
 from hnas.studies.objective.costs import Costs
 from hnas.studies.run.folder import Run, begin_run, open_run
-from hnas.studies.search.events import Watch
-from hnas.studies.search.search import Search
+from hnas.studies.search.events import Listener
+from hnas.studies.search.handoff import handoff
+from hnas.studies.search.retrain import retrain_network
+from hnas.studies.search.search import search_stage
+from hnas.studies.search.session import Session
 from hnas.studies.trials.pareto import front
 from hnas.studies.trials.study import records
 from hnas.training.loop import Epoch
@@ -29,7 +32,7 @@ CPU = torch.device("cpu")
 RULES = RankRules(stage=1, architectures=6, seeds=2)
 
 
-class Trained(Watch):
+class Trained(Listener):
     """The networks that were trained, not read."""
 
     def __init__(self) -> None:
@@ -39,17 +42,17 @@ class Trained(Watch):
         self.names.add(what)
 
 
-def ranked(run: Run, rules: RankRules = RULES, watch: Watch | None = None) -> Ranking:
-    with run.hold(), contextlib.closing(Search(run, CPU, watch)) as search:
-        return rank(search, rules, draws=20)
+def ranked(run: Run, rules: RankRules = RULES, listener: Listener | None = None) -> Ranking:
+    with run.hold(), contextlib.closing(Session(run, CPU, listener)) as session:
+        return rank(session, rules, draws=20)
 
 
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory, tiny) -> Run:
     """A finished stage 1, not to be changed."""
     run = begin_run(tmp_path_factory.mktemp("runs") / "run", tiny)
-    with run.hold(), contextlib.closing(Search(run, CPU)) as search:
-        search.stage(1)
+    with run.hold(), contextlib.closing(Session(run, CPU)) as session:
+        search_stage(session, 1)
     return run
 
 
@@ -61,8 +64,8 @@ def run(searched: Run, tmp_path: Path) -> Run:
 
 
 def test_the_pick_comes_first_then_elites_then_all_of_the_range(searched, tiny) -> None:
-    with contextlib.closing(Search(searched, CPU)) as search:
-        found = records(search.study(1))
+    with contextlib.closing(Session(searched, CPU)) as session:
+        found = records(session.study(1))
     best = max(found, key=lambda record: (record.accuracy, -record.macs))
     drawn = draw(tiny.space1(), found, count=30, costs=tiny.costs(), seed=0)
     assert drawn[0] == (best.arch, True)
@@ -79,8 +82,8 @@ def test_the_pick_comes_first_then_elites_then_all_of_the_range(searched, tiny) 
 
 
 def test_more_architectures_are_added_to_those_there_are(searched, tiny) -> None:
-    with contextlib.closing(Search(searched, CPU)) as search:
-        found = records(search.study(1))
+    with contextlib.closing(Session(searched, CPU)) as session:
+        found = records(session.study(1))
 
     def names(count: int) -> set:
         return {
@@ -96,15 +99,15 @@ def test_more_architectures_are_added_to_those_there_are(searched, tiny) -> None
 def test_a_ranking_is_what_was_trained(run: Run) -> None:
     found = ranked(run)
     assert (found.stage, found.epochs, len(found.ranked)) == (1, 2, 6)
-    with contextlib.closing(Search(run, CPU)) as search:
-        scores = {record.arch: record.accuracy for record in records(search.study(1))}
+    with contextlib.closing(Session(run, CPU)) as session:
+        scores = {record.arch: record.accuracy for record in records(session.study(1))}
         first = found.ranked[0]
         assert first.score == scores[first.arch]  # scored anew, and the same
-        seen = [search.alone(first.arch, "", repeat=repeat)[1] for repeat in (1, 2)]
+        seen = [retrain_network(session, first.arch, "", repeat=repeat)[1] for repeat in (1, 2)]
         accuracies = [
-            evaluate(net, search.data.held_out, search.data, batch=512).accuracy for net in seen
+            evaluate(net, session.data.held_out, session.data, batch=512).accuracy for net in seen
         ]
-        assert found.images == len(search.data.held_out)
+        assert found.images == len(session.data.held_out)
     assert list(first.accuracies) == accuracies
     assert first.accuracies[0] != first.accuracies[1]  # another seed, other weights
     assert found.agreement == agreement(
@@ -123,12 +126,12 @@ def test_a_ranking_is_what_was_trained(run: Run) -> None:
 def test_what_is_trained_is_not_trained_again(run: Run) -> None:
     ranked(run)
     before = json.loads((run.folder / "ranking-stage1.json").read_text())
-    watch = Trained()
-    ranked(run, watch=watch)
-    assert watch.names == set()
+    listener = Trained()
+    ranked(run, listener=listener)
+    assert listener.names == set()
     assert json.loads((run.folder / "ranking-stage1.json").read_text()) == before
-    more = ranked(run, replace(RULES, architectures=7, seeds=3), watch)
-    assert len(watch.names) == 6 * 1 + 1 * 3
+    more = ranked(run, replace(RULES, architectures=7, seeds=3), listener)
+    assert len(listener.names) == 6 * 1 + 1 * 3
     assert [one.accuracies[:2] for one in more.ranked if one.arch == more.ranked[0].arch] == [
         tuple(before["ranked"][0]["accuracies"])
     ]
@@ -136,15 +139,15 @@ def test_what_is_trained_is_not_trained_again(run: Run) -> None:
 
 def test_its_networks_are_not_the_retrained_ones(run: Run) -> None:
     found = ranked(run)
-    with contextlib.closing(Search(run, CPU)) as search:
-        own, _ = search.alone(found.ranked[0].arch, "")
+    with contextlib.closing(Session(run, CPU)) as session:
+        own, _ = retrain_network(session, found.ranked[0].arch, "")
     assert own.key not in {key for one in found.ranked for key in one.networks}
 
 
 def test_stage_2_is_ranked_within_its_distribution(run: Run) -> None:
-    with run.hold(), contextlib.closing(Search(run, CPU)) as search:
-        search.stage(2)
-        given = search.handoff()
+    with run.hold(), contextlib.closing(Session(run, CPU)) as session:
+        search_stage(session, 2)
+        given = handoff(session)
     found = ranked(run, replace(RULES, stage=2, seeds=1, epochs=1))
     assert found.epochs == 1
     for one in found.ranked:
@@ -159,9 +162,9 @@ def test_a_stage_without_trials_says_what_to_run(tmp_path: Path, tiny) -> None:
 
 
 def test_scores_of_another_supernet_are_refused(run: Run) -> None:
-    with contextlib.closing(Search(run, CPU)) as search:
-        scorer = dict(search.study(1).user_attrs["scorer"])
-        search.study(1).set_user_attr("scorer", {**scorer, "supernet": "0" * 16})
+    with contextlib.closing(Session(run, CPU)) as session:
+        scorer = dict(session.study(1).user_attrs["scorer"])
+        session.study(1).set_user_attr("scorer", {**scorer, "supernet": "0" * 16})
     with pytest.raises(MismatchError, match="scored with other weights or images"):
         ranked(run)
 

@@ -25,8 +25,11 @@ from hnas.studies.plan.strategies import stages
 from hnas.studies.plan.toml import from_toml, to_toml
 from hnas.studies.run.folder import Run, begin_run, open_run
 from hnas.studies.run.status import read_status
-from hnas.studies.search.events import Watch
-from hnas.studies.search.search import FRONT, Search
+from hnas.studies.search.events import Listener
+from hnas.studies.search.finish import finish
+from hnas.studies.search.handoff import FRONT
+from hnas.studies.search.search import search_stage
+from hnas.studies.search.session import Session
 from hnas.studies.trials.pareto import front
 from hnas.studies.trials.study import records
 
@@ -39,18 +42,21 @@ def plan_of(tiny: Plan, way: str) -> Plan:
     return refined(tiny) if way == "refined" else override(tiny, strategy=way)
 
 
-def whole(run: Run, watch: Watch | None = None) -> None:
-    with run.hold(), contextlib.closing(Search(run, CPU, watch)) as search:
+def whole(run: Run, listener: Listener | None = None) -> None:
+    with run.hold(), contextlib.closing(Session(run, CPU, listener)) as session:
         for number in range(1, len(run.stages) + 1):
-            search.stage(number)
-        search.finish()
+            search_stage(session, number)
+        finish(session)
 
 
 def outcome(run: Run) -> tuple:
     """What must not depend on how often the run was broken off."""
-    with contextlib.closing(Search(run, CPU)) as search:
+    with contextlib.closing(Session(run, CPU)) as session:
         trials = [
-            [(r.number, r.generation, r.arch, r.accuracy, r.loss) for r in records(search.study(i))]
+            [
+                (r.number, r.generation, r.arch, r.accuracy, r.loss)
+                for r in records(session.study(i))
+            ]
             for i in range(1, len(run.stages) + 1)
         ]
     return trials, run.read("result.json")
@@ -160,7 +166,7 @@ class Broken(Exception):
     pass
 
 
-class BreaksOff(Watch):
+class BreaksOff(Listener):
     """Raises at the n-th event of any kind."""
 
     def __init__(self, n: int) -> None:
@@ -197,18 +203,20 @@ def test_broken_off_it_ends_as_the_unbroken_one(
 PROGRAM = """
 import sys, torch
 from pathlib import Path
-from hnas.studies.plan import load_plan
-from hnas.studies.run import begin_run
-from hnas.studies.search import Search
+from hnas.studies.plan.toml import load_plan
+from hnas.studies.run.folder import begin_run
+from hnas.studies.search.finish import finish
+from hnas.studies.search.search import search_stage
+from hnas.studies.search.session import Session
 
 torch.set_num_threads(1)
 run = begin_run(Path(sys.argv[2]), load_plan(Path(sys.argv[1])))
 with run.hold():
-    search = Search(run, torch.device("cpu"))
+    session = Session(run, torch.device("cpu"))
     print("begun", flush=True)
     for number in range(1, len(run.stages) + 1):
-        search.stage(number)
-    search.finish()
+        search_stage(session, number)
+    finish(session)
 """
 
 
@@ -217,9 +225,9 @@ def test_the_last_stage_survives_kill_9(
     finished: Callable[[str], Run], tmp_path: Path, tiny: Plan, root: Path, strategy: str
 ) -> None:
     run = begin_run(tmp_path / "tiny", plan_of(tiny, strategy))
-    with run.hold(), contextlib.closing(Search(run, CPU)) as search:
+    with run.hold(), contextlib.closing(Session(run, CPU)) as session:
         for number in range(1, len(run.stages)):
-            search.stage(number)
+            search_stage(session, number)
     plan = tmp_path / "plan.toml"
     plan.write_text(to_toml(plan_of(tiny, strategy)))
     command = [sys.executable, "-c", PROGRAM, str(plan), str(tmp_path / "tiny")]
@@ -307,10 +315,10 @@ def test_scored_anew_it_begins_with_the_front_that_was_scored_anew(
     plan = open_run(folder).plan
     plan = replace(plan, score=replace(plan.score, recalibration=64))
     run = begin_run(folder, plan, rescore=True)
-    with run.hold(), contextlib.closing(Search(run, CPU, rescore=True)) as search:
+    with run.hold(), contextlib.closing(Session(run, CPU, rescore=True)) as session:
         for number in (1, 2, 3):
-            search.stage(number)
-        run = search.run
+            search_stage(session, number)
+        run = session.run
     assert run.study_name(3) == "tiny-stage3-rescored1"
     begun = {r.arch for r in records(study(run, 3)) if r.generation == 0}
     assert begun >= {r.arch for r in front(records(study(run, 2)))}
@@ -318,10 +326,10 @@ def test_scored_anew_it_begins_with_the_front_that_was_scored_anew(
 
 def test_stage_3_needs_a_finished_stage_2(tmp_path: Path, tiny: Plan) -> None:
     run = begin_run(tmp_path / "tiny", refined(tiny))
-    with contextlib.closing(Search(run, CPU)) as search:
-        search.stage(1)
+    with contextlib.closing(Session(run, CPU)) as session:
+        search_stage(session, 1)
         with pytest.raises(StateError, match=r"^stage 3 needs a finished stage 2: .* 0 of 6 tri"):
-            search.stage(3)
+            search_stage(session, 3)
 
 
 # Another strategy
@@ -341,7 +349,7 @@ def test_another_strategy_is_refused_where_a_run_has_begun(
 def test_there_is_no_stage_2_of_one_stage(finished: Callable[[str], Run]) -> None:
     run = finished("flat")
     with pytest.raises(InputError) as caught:
-        Search(run, CPU).stage(2)
+        search_stage(Session(run, CPU), 2)
     assert str(caught.value) == (
         f"the search of {run.folder} has no stage 2: its strategy 'flat' has 1. "
         "Leave --stage out, or begin another --run"
@@ -353,7 +361,7 @@ def test_a_study_goes_on_with_the_proposer_it_began_with(tmp_path: Path, tiny: P
     run = begin_run(tmp_path / "tiny", override(tiny, strategy="flat"))
     with pytest.raises(Broken):
         whole(run, BreaksOff(9))
-    with contextlib.closing(Search(run, CPU)) as search:
-        search.study(1).set_user_attr("proposer", "nsga2")
+    with contextlib.closing(Session(run, CPU)) as session:
+        session.study(1).set_user_attr("proposer", "nsga2")
         with pytest.raises(MismatchError, match="\n  proposer: stored 'nsga2', asked 'spos'\n"):
-            search.stage(1)
+            search_stage(session, 1)

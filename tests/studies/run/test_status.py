@@ -13,7 +13,7 @@ from hnas.studies.plan.plan import Plan
 from hnas.studies.run.folder import begin_run
 from hnas.studies.run.result import is_tie, standard_error
 from hnas.studies.run.status import scoring_images
-from hnas.studies.search.search import Search
+from hnas.studies.search.session import Session
 
 
 def test_equal_networks_tie_and_much_better_ones_do_not() -> None:
@@ -30,8 +30,8 @@ def test_equal_networks_tie_and_much_better_ones_do_not() -> None:
 def test_the_images_that_trials_are_scored_on(tmp_path: Path, tiny: Plan) -> None:
     run = begin_run(tmp_path / "run", tiny)
     assert scoring_images(run) == 0
-    with contextlib.closing(Search(run, torch.device("cpu"))) as search:
-        held_out = len(search.data.held_out)
+    with contextlib.closing(Session(run, torch.device("cpu"))) as session:
+        held_out = len(session.data.held_out)
     assert scoring_images(run) == held_out
     limited = replace(run, plan=replace(tiny, score=replace(tiny.score, held_out=7)))
     assert scoring_images(limited) == 7

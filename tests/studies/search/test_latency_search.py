@@ -27,8 +27,10 @@ from hnas.studies.run.status import read_status
 from hnas.studies.run.studies import read_searched
 from hnas.studies.scoring.backend import Scorer
 from hnas.studies.scoring.fake import FakeScorer
-from hnas.studies.search.events import Watch
-from hnas.studies.search.search import Search
+from hnas.studies.search.events import Listener
+from hnas.studies.search.finish import finish
+from hnas.studies.search.search import search_stage
+from hnas.studies.search.session import Session
 from hnas.studies.search.stage import SearchRules, run_stage
 from hnas.studies.trials.database import open_storage
 from hnas.studies.trials.pareto import front, hypervolume
@@ -138,7 +140,7 @@ def test_a_study_of_another_objective_or_table_is_refused(tiny: Plan) -> None:
         open_study(storage, "s", create=True, objective="both")
 
 
-class Notes(Watch):
+class Notes(Listener):
     def __init__(self) -> None:
         self.told: list[str] = []
 
@@ -147,9 +149,9 @@ class Notes(Watch):
 
 
 @contextlib.contextmanager
-def steps(run: Run, watch: Watch | None = None):
-    with contextlib.closing(Search(run, torch.device("cpu"), watch)) as search:
-        yield search
+def steps(run: Run, listener: Listener | None = None):
+    with contextlib.closing(Session(run, torch.device("cpu"), listener)) as session:
+        yield session
 
 
 @pytest.fixture(autouse=True)
@@ -163,10 +165,10 @@ def test_a_whole_search_keeps_its_table(
 ) -> None:
     plan, notes = override(tiny, objective="latency"), Notes()
     first = begin_run(tmp_path / "first", plan)
-    with steps(first, notes) as search:
-        search.stage(1)
-        search.stage(2)
-        result = search.finish()
+    with steps(first, notes) as session:
+        search_stage(session, 1)
+        search_stage(session, 2)
+        result = finish(session)
     measured = read_measured(first)
     assert measured is not None and measured.error.networks == 16
     assert notes.told[0].startswith("measuring the latencies of ")
@@ -181,10 +183,10 @@ def test_a_whole_search_keeps_its_table(
         "hnas.studies.search.measure_latency.measure", None
     )  # nothing is measured again
     notes = Notes()
-    with steps(second, notes) as search:
-        search.stage(1)
-        search.stage(2)
-        again = search.finish()
+    with steps(second, notes) as session:
+        search_stage(session, 1)
+        search_stage(session, 2)
+        again = finish(session)
     assert notes.told[0].startswith(
         "latencies stay those that were measured elsewhere: cpu Another"
     )
@@ -208,11 +210,11 @@ def test_a_whole_search_keeps_its_table(
 
 def test_a_latency_that_nothing_has_can_be_mended(tiny: Plan, tmp_path: Path) -> None:
     run = begin_run(tmp_path / "run", override(tiny, objective="latency", latency="1ns"))
-    with steps(run) as search, pytest.raises(BudgetError, match=r"stage 1: .*the fastest takes 0"):
-        search.stage(1)
+    with steps(run) as session, pytest.raises(BudgetError, match=r"stage 1: .*the fastest takes 0"):
+        search_stage(session, 1)
     mended = begin_run(tmp_path / "run", override(tiny, objective="latency", latency="1s"))
-    with steps(mended) as search:
-        assert search.stage(1).records
+    with steps(mended) as session:
+        assert search_stage(session, 1).records
 
 
 def test_a_damaged_table_is_told(tiny: Plan, tmp_path: Path) -> None:

@@ -16,8 +16,9 @@ from hnas.settings import DistillationRules
 from hnas.studies.plan.plan import Plan
 from hnas.studies.run.folder import Run, begin_run
 from hnas.studies.run.networks import identity_of, network_path, stored_network
-from hnas.studies.search.retrain import join
-from hnas.studies.search.search import Search
+from hnas.studies.search.retrain import retrain_network
+from hnas.studies.search.search import search_stage
+from hnas.studies.search.session import Session
 from hnas.training import checkpoint
 from hnas.training.processes import ONE_PROCESS
 
@@ -48,8 +49,8 @@ def run(tmp_path, tiny: Plan) -> Run:
 
 
 def train_all_global(run: Run) -> tuple[str, Glit]:
-    with contextlib.closing(Search(run, CPU)) as search:
-        made, net = search.alone(run.plan.net.all_global(), "all-global")
+    with contextlib.closing(Session(run, CPU)) as session:
+        made, net = retrain_network(session, run.plan.net.all_global(), "all-global")
         return made.key, net
 
 
@@ -131,8 +132,8 @@ def test_a_process_that_joins_needs_the_very_same_teacher(taught: Run) -> None:
     key, _ = train_all_global(taught)
     made_from = identity_of(taught, key)
     assert made_from.key == key
-    with contextlib.closing(Search(taught, CPU)) as search:
-        data = search.data
+    with contextlib.closing(Session(taught, CPU)) as session:
+        data = session.data
     job = {"identity": made_from.to_dict(), "seed": taught.seed(f"training {key}")}
     join(job, data, ONE_PROCESS)
     write_teacher(taught, seed=4)
@@ -146,8 +147,8 @@ def test_a_process_that_joins_needs_the_very_same_teacher(taught: Run) -> None:
 def test_a_teacher_that_is_missing_is_told_before_anything_is_trained(taught: Run) -> None:
     (taught.folder / "teacher.json").unlink()
     with (
-        contextlib.closing(Search(taught, CPU)) as search,
+        contextlib.closing(Session(taught, CPU)) as session,
         pytest.raises(CheckpointError, match=r"teacher\.json cannot be read: No such file"),
     ):
-        search.stage(1)
+        search_stage(session, 1)
     assert not (taught.folder / "checkpoints").exists()

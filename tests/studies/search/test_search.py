@@ -29,27 +29,35 @@ from hnas.studies.plan.toml import to_toml
 from hnas.studies.run.folder import Run, begin_run
 from hnas.studies.run.networks import winner
 from hnas.studies.run.result import Result, read_result
-from hnas.studies.search.events import Watch
-from hnas.studies.search.search import HANDOFF, Search
+from hnas.studies.search.events import Listener
+from hnas.studies.search.finish import finish
+from hnas.studies.search.handoff import HANDOFF, handoff
+from hnas.studies.search.retrain import retrain
+from hnas.studies.search.search import search_stage
+from hnas.studies.search.session import Session
+from hnas.studies.search.supernets import supernet
 from hnas.studies.trials.pareto import best_by_score
 from hnas.studies.trials.study import records
 
 CPU = torch.device("cpu")
 
 
-def whole(run: Run, watch: Watch | None = None) -> Result:
-    with run.hold(), contextlib.closing(Search(run, CPU, watch)) as search:
-        search.stage(1)
-        search.stage(2)
-        search.retrain()
-        return search.finish()
+def whole(run: Run, listener: Listener | None = None) -> Result:
+    with run.hold(), contextlib.closing(Session(run, CPU, listener)) as session:
+        search_stage(session, 1)
+        search_stage(session, 2)
+        retrain(session)
+        return finish(session)
 
 
 def outcome(run: Run) -> dict:
     """Everything that must not depend on how often the run was broken off."""
-    with contextlib.closing(Search(run, CPU)) as search:
+    with contextlib.closing(Session(run, CPU)) as session:
         trials = [
-            [(r.number, r.generation, r.arch, r.accuracy, r.loss) for r in records(search.study(s))]
+            [
+                (r.number, r.generation, r.arch, r.accuracy, r.loss)
+                for r in records(session.study(s))
+            ]
             for s in (1, 2)
         ]
     weights = {
@@ -68,27 +76,27 @@ def finished(tmp_path_factory, tiny) -> Run:
 
 
 def test_both_stages_are_full_distinct_and_within_the_budget(finished, tiny):
-    search = Search(finished, CPU)
+    session = Session(finished, CPU)
     for stage, trials in ((1, 12), (2, 11)):
-        found = records(search.study(stage))
+        found = records(session.study(stage))
         assert len(found) == len({r.arch for r in found}) == trials
         for record in found:
             assert cost(tiny.net, record.arch).macs == record.macs <= tiny.budget()
 
 
 def test_stage_2_keeps_the_distribution_of_stage_1s_best(finished):
-    search = Search(finished, CPU)
-    first = records(search.study(1))
+    session = Session(finished, CPU)
+    first = records(session.study(1))
     best = max(first, key=lambda r: (r.accuracy, -r.macs))
-    given = search.handoff()
+    given = handoff(session)
     assert given == best.arch
-    for record in records(search.study(2)):
+    for record in records(session.study(2)):
         assert [b.G for b in record.arch.blocks] == [b.G for b in best.arch.blocks]
 
 
 def test_the_handoff_stands_in_both_studies_and_links_them(finished):
-    search = Search(finished, CPU)
-    one, two = (search.study(s).user_attrs[HANDOFF] for s in (1, 2))
+    session = Session(finished, CPU)
+    one, two = (session.study(s).user_attrs[HANDOFF] for s in (1, 2))
     assert one["to"] == "tiny-stage2" and two["from"] == "tiny-stage1"
     assert one["trial"] == two["trial"] and one["arch"] == two["arch"] and one["rule"] == "score"
 
@@ -100,14 +108,14 @@ def test_a_handoff_that_cannot_be_stored_is_told_and_made_again(tmp_path, tiny, 
         cause = OperationalError("INSERT", {}, Exception("database or disk is full"))
         raise StorageInternalError("An exception is raised during the commit.") from cause
 
-    with run.hold(), contextlib.closing(Search(run, CPU)) as search:
-        search.stage(1)
+    with run.hold(), contextlib.closing(Session(run, CPU)) as session:
+        search_stage(session, 1)
         with monkeypatch.context() as patched:
             patched.setattr(optuna.Study, "set_user_attr", full)
             with pytest.raises(StorageError, match=r"hand-off of .* stored: database or disk is"):
-                search.handoff()
-        assert HANDOFF not in search.study(1).user_attrs
-        assert search.handoff() == best_by_score(records(search.study(1)), 1)[0].arch
+                handoff(session)
+        assert HANDOFF not in session.study(1).user_attrs
+        assert handoff(session) == best_by_score(records(session.study(1)), 1)[0].arch
 
 
 def test_the_result_is_the_best_retrained_beside_a_plain_network_of_equal_flops(finished, tiny):
@@ -134,16 +142,16 @@ def test_stock_optuna_reads_both_studies(finished):
 def test_a_finished_run_does_nothing_again(finished, monkeypatch):
     before = outcome(finished)
     seen = []
-    watch = Watch()
-    monkeypatch.setattr(watch, "epoch", lambda *a: seen.append(a))
-    monkeypatch.setattr(watch, "trial", lambda *a: seen.append(a))
-    whole(finished, watch)
+    listener = Listener()
+    monkeypatch.setattr(listener, "epoch", lambda *a: seen.append(a))
+    monkeypatch.setattr(listener, "trial", lambda *a: seen.append(a))
+    whole(finished, listener)
     assert not seen and outcome(finished) == before
 
 
 def test_the_test_images_are_read_once_and_only_at_the_end(tmp_path, tiny, monkeypatch):
     """Invariant 3."""
-    import hnas.studies.search.search
+    import hnas.studies.search.finish
 
     reads = []
 
@@ -151,12 +159,12 @@ def test_the_test_images_are_read_once_and_only_at_the_end(tmp_path, tiny, monke
         reads.append(kwargs["split"])
         return images.test_images(*args, **kwargs)
 
-    monkeypatch.setattr(hnas.studies.search.search, "test_images", counted)
+    monkeypatch.setattr(hnas.studies.search.finish, "test_images", counted)
     run = begin_run(tmp_path / "tiny", tiny)
-    search = Search(run, CPU)
-    search.stage(1), search.stage(2), search.retrain()
+    session = Session(run, CPU)
+    search_stage(session, 1), search_stage(session, 2), retrain(session)
     assert not reads
-    search.finish(), search.finish(), Search(run, CPU).finish()
+    finish(session), finish(session), finish(Session(run, CPU))
     assert len(reads) == 1
     split = reads[0]
     assert not {*split.test} & {*split.train, *split.held_out}
@@ -167,7 +175,7 @@ class Broken(Exception):
     pass
 
 
-class BreaksOff(Watch):
+class BreaksOff(Listener):
     """Raises at the n-th event of any kind."""
 
     def __init__(self, n: int) -> None:
@@ -202,16 +210,19 @@ def test_broken_off_at_every_few_events_it_ends_as_the_unbroken_one(finished, tm
 PROGRAM = """
 import sys, torch
 from pathlib import Path
-from hnas.studies.plan import load_plan
-from hnas.studies.run import begin_run
-from hnas.studies.search import Search
+from hnas.studies.plan.toml import load_plan
+from hnas.studies.run.folder import begin_run
+from hnas.studies.search.finish import finish
+from hnas.studies.search.retrain import retrain
+from hnas.studies.search.search import search_stage
+from hnas.studies.search.session import Session
 
 torch.set_num_threads(1)
 run = begin_run(Path(sys.argv[2]), load_plan(Path(sys.argv[1])))
 with run.hold():
-    search = Search(run, torch.device("cpu"))
+    session = Session(run, torch.device("cpu"))
     print("begun", flush=True)
-    search.stage(1); search.stage(2); search.retrain(); search.finish()
+    search_stage(session, 1); search_stage(session, 2); retrain(session); finish(session)
 """
 
 
@@ -256,35 +267,35 @@ def test_the_seed_decides(tmp_path, tiny, finished):
 def test_the_papers_rule_hands_over_the_best_retrained(tmp_path, tiny):
     plan = replace(tiny, handoff=replace(tiny.handoff, rule="retrained", top=3))
     run = begin_run(tmp_path / "tiny", plan)
-    search = Search(run, CPU)
-    search.stage(1)
-    given = search.handoff()
-    attribute = search.study(1).user_attrs[HANDOFF]
+    session = Session(run, CPU)
+    search_stage(session, 1)
+    given = handoff(session)
+    attribute = session.study(1).user_attrs[HANDOFF]
     retrained = attribute["retrained"]
     assert len(retrained) == 3
     assert retrained[str(attribute["trial"])] == max(retrained.values())
-    assert given in {r.arch for r in records(search.study(1))}
+    assert given in {r.arch for r in records(session.study(1))}
 
 
 def test_stage_2_says_that_stage_1_is_not_finished(tmp_path, tiny):
-    search = Search(begin_run(tmp_path / "tiny", tiny), CPU)
+    session = Session(begin_run(tmp_path / "tiny", tiny), CPU)
     with pytest.raises(StateError, match=r"has 0 of 12 trials. Run: hnas search --stage 1 --run"):
-        search.stage(2)
+        search_stage(session, 2)
     with pytest.raises(StateError, match=r"retraining needs a finished stage 2"):
-        search.retrain()
+        retrain(session)
     with pytest.raises(StateError, match=r"no result yet. Finish it"):
-        winner(search.run)
+        winner(session.run)
 
 
 def test_scores_of_another_supernet_are_refused(tmp_path, tiny, finished):
     run = begin_run(tmp_path / "tiny", tiny)
-    search = Search(run, CPU)
-    search.stage(1)
-    again = Search(run, CPU)
+    session = Session(run, CPU)
+    search_stage(session, 1)
+    again = Session(run, CPU)
     with torch.no_grad():
-        again.supernet(1).head.bias += 1
+        supernet(again, 1).head.bias += 1
     with pytest.raises(MismatchError, match=r"scorer.supernet: stored '\w+', asked '\w+'"):
-        again.stage(1)
+        search_stage(again, 1)
 
 
 def test_a_damaged_supernet_is_trained_on_from_the_version_before(tmp_path, tiny, finished):
@@ -299,27 +310,27 @@ def test_a_damaged_supernet_is_trained_on_from_the_version_before(tmp_path, tiny
             whole(run)
     else:
         notes = []
-        watch = Watch()
-        watch.note = notes.append
-        whole(run, watch)
+        listener = Listener()
+        listener.note = notes.append
+        whole(run, listener)
         assert any(file.name in note for note in notes)
         assert outcome(run) == outcome(finished)
 
 
 def test_other_images_are_refused(tmp_path, tiny):
     run = begin_run(tmp_path / "tiny", tiny)
-    assert len(Search(run, CPU).data.train)
+    assert len(Session(run, CPU).data.train)
     recorded = run.read("split.json")
     recorded["train"], recorded["held_out"] = recorded["held_out"], recorded["train"]
     run.write("split.json", recorded)
     with pytest.raises(MismatchError, match=r"not those that the run .* was begun with"):
-        _ = Search(run, CPU).data
+        _ = Session(run, CPU).data
 
 
 def test_the_number_of_classes_must_fit(tmp_path, tiny):
     plan = replace(tiny, net=replace(tiny.net, classes=7))
     with pytest.raises(InputError, match=r"net.classes must be .* 10 in 'digits', got 7"):
-        Search(begin_run(tmp_path / "tiny", plan), CPU).stage(1)
+        search_stage(Session(begin_run(tmp_path / "tiny", plan), CPU), 1)
 
 
 def test_the_winner_can_be_taken_away(finished, tmp_path):
@@ -333,7 +344,7 @@ def test_the_winner_can_be_taken_away(finished, tmp_path):
         tmp_path / "net.safetensors"
     ).read_bytes()
     again = load(tmp_path / "net")
-    data = Search(finished, CPU).data
+    data = Session(finished, CPU).data
     found = evaluate(again.model, data.held_out, data, batch=512)
     assert found.accuracy == read_result(finished).winner.accuracy
     assert again.classes == data.classes
@@ -348,10 +359,10 @@ def test_a_supernet_can_start_from_a_network_that_was_brought_in(tmp_path, tiny)
     slow = replace(tiny.stage1.training, epochs=1, lr=1e-12, weight_decay=0.0)
     stage1 = replace(tiny.stage1, training=slow, init_from=str(tmp_path / "vit"))
     run = begin_run(tmp_path / "run", replace(tiny, stage1=stage1))
-    search = Search(run, CPU)
-    net, x = search.supernet(1), search.data.held_out.pixels / 255
+    session = Session(run, CPU)
+    net, x = supernet(session, 1), session.data.held_out.pixels / 255
     with torch.no_grad():
         torch.testing.assert_close(net(x, arch), source(x), rtol=1e-3, atol=1e-3)
     save(Network(model=source.reset(8), classes=("a",), mean=(0.0,), std=(1.0,)), tmp_path / "vit")
     with pytest.raises(CheckpointError, match="initial weights: stored"):
-        _ = Search(run, CPU).supernet(1)
+        supernet(Session(run, CPU), 1)

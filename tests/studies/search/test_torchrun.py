@@ -12,7 +12,7 @@ import torch.distributed as dist
 from hnas.errors import InputError
 from hnas.studies.plan.plan import Plan
 from hnas.studies.run.folder import begin_run
-from hnas.studies.search.search import Search
+from hnas.studies.search.session import Session
 from hnas.studies.search.torchrun import images_job, serve
 from hnas.training.processes import World
 
@@ -56,5 +56,5 @@ def test_a_search_of_many_begins_only_where_every_batch_can_be_dealt(
     )
     run = begin_run(tmp_path / "run", plan)
     with pytest.raises(InputError, match="2 processes train together and a step has 1 micro-batch"):
-        Search(run, torch.device("cpu"), world=worlds[0])  # retraining's is not
+        Session(run, torch.device("cpu"), world=worlds[0])  # retraining's is not
     assert not (run.folder / "split.json").exists()

@@ -1,0 +1,43 @@
+"""Calls for workers: a search whose workers score asks for them, and says when it needs no more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+
+from hnas.errors import StorageError
+from hnas.studies.scoring.backend import Scoring
+from hnas.studies.scoring.queue_backend import ByWorkers
+from hnas.studies.search.session import Session
+from hnas.studies.trials.queue import Call, announce, check_shared, dismiss, is_shared
+
+
+def call(session: Session, stage: int = 1) -> None:
+    """Asks for workers if they score: for a stage, and to stay for all that come.
+
+    Raises InputError if the storage is not for several processes, StorageError.
+    """
+    if session.lease is not None:
+        check_shared(session.storage)
+        folder, name = str(session.run.folder.resolve()), session.run.name
+        asked = Call(run=folder, name=name, stage=stage, lease=session.lease)
+        announce(session.study(stage), asked)
+
+
+@contextmanager
+def calling(session: Session) -> Iterator[None]:
+    """Tells workers at its end, whatever the reason, that they are not needed any more."""
+    try:
+        yield
+    finally:
+        if is_shared(session.storage):
+            with suppress(StorageError):
+                dismiss(session.storage, session.run.name)
+
+
+def backend(session: Session) -> Callable[..., Scoring] | None:
+    """The backend that has a stage scored by workers; None if this process scores."""
+    if session.lease is None:
+        return None
+    return partial(ByWorkers, lease=session.lease, note=session.listener.note)

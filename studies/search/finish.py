@@ -1,0 +1,86 @@
+"""The end of a search: the best retrained network and an all-global one of nearly equal cost meet
+the test images, once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hnas.architecture.space import Frame
+from hnas.cost.flops import plain_vit
+from hnas.data import Images, test_images
+from hnas.device import describe
+from hnas.network.glit import Glit
+from hnas.scoring.score import evaluate
+from hnas.studies.objective.costs import OBJECTIVES
+from hnas.studies.run.result import (
+    Inputs,
+    Result,
+    TrainedNetwork,
+    best_trained,
+    read_result,
+    write_result,
+)
+from hnas.studies.search.retrain import retrain, retrain_network
+from hnas.studies.search.session import Session
+
+
+def finish(session: Session) -> Result:
+    """The answer: `result.json`, made once. It alone reads the test images."""
+    if (done := read_result(session.run)) is not None:
+        return done
+    candidates = retrain(session)
+    winner = best_trained(candidates)
+    frame = plain_frame(session, winner)
+    plain, plain_net = retrain_network(session, frame.all_global(), "all-global", frame=frame)
+    _, winner_net = retrain_network(session, winner.arch, "the winner")
+    test = _test_images(session)
+    result = Result(
+        test_images=len(test),
+        environment=describe(session.device),
+        candidates=tuple(candidates),
+        winner=_tested(session, winner, winner_net, test),
+        all_global=_tested(session, plain, plain_net, test),
+        inputs=_inputs(session),
+    )
+    write_result(session.run, result)
+    session.listener.finished(session.run)
+    return result
+
+
+def plain_frame(session: Session, winner: TrainedNetwork) -> Frame:
+    """The frame of the all-global network that the winner is compared with: equal in what the
+    search minimises.
+
+    Of nearly its FLOPs; or the widest measured one that takes no longer; or, if both are minimised,
+    the narrower of the two.
+    """
+    net, table = session.plan.net, session.costs.table
+    minimised = OBJECTIVES[session.plan.search.objective]
+    frames = []
+    if "macs" in minimised:
+        frames.append(plain_vit(net, winner.macs))
+    if "latency" in minimised and table is not None:
+        frames.append(replace(net, d=table.widest(table.of(winner.arch))))
+    return min(frames, key=lambda frame: frame.d)
+
+
+def _test_images(session: Session) -> Images:
+    plan, net = session.plan, session.plan.net
+    test = test_images(plan.data, image=net.image, channels=net.channels, split=session.split)
+    return test.to(session.device)
+
+
+def _tested(session: Session, network: TrainedNetwork, model: Glit, test: Images) -> TrainedNetwork:
+    found = evaluate(model, test, session.data, batch=session.plan.score.batch)
+    return replace(network, test_accuracy=found.accuracy)
+
+
+def _inputs(session: Session) -> Inputs:
+    data, net = session.data, session.plan.net
+    return Inputs(
+        image=net.image,
+        channels=net.channels,
+        classes=data.classes,
+        mean=tuple(data.mean.tolist()),
+        std=tuple(data.std.tolist()),
+    )

@@ -1,0 +1,63 @@
+"""Networks by their identity: the first process and those that help it train one from the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from hnas.data import Data
+from hnas.errors import MismatchError
+from hnas.network.glit import Glit
+from hnas.studies.run.networks import Identity
+from hnas.studies.scoring.supernet_scorer import weights_hash
+from hnas.training.distillation import Teacher, distilled, load_teacher
+from hnas.training.loop import train
+
+
+def untrained(identity: Identity) -> Glit:
+    """The network of an identity, with no weights yet."""
+    rules = identity.training
+    return Glit(identity.frame, identity.arch, dropout=rules.dropout, drop_path=rules.drop_path)
+
+
+def train_network(
+    net: Glit, data: Data, identity: Identity, teacher: Teacher | None, *, seed: int, **more: Any
+) -> None:
+    """Trains a network by the rules of its identity; `more` is `train`'s."""
+
+    def distil(loss: Tensor, logits: Tensor, images: Tensor) -> Tensor:
+        if teacher is None or identity.distillation is None:
+            return loss
+        return distilled(loss, logits, teacher(images), identity.distillation)
+
+    train(
+        net,
+        data,
+        identity.training,
+        identity.augment,
+        seed=seed,
+        distil=distil,
+        identity=identity.to_dict(),
+        **more,
+    )
+
+
+def same_teacher(identity: Identity, data: Data) -> Teacher | None:
+    """The teacher that a network is made with, if any. Raises MismatchError if this process has
+    another."""
+    if identity.distillation is None:
+        return None
+    name = identity.distillation.teacher
+    found = load_teacher(name, data)
+    if teacher_hash(found) != identity.teacher:
+        raise MismatchError(
+            f"the teacher {name} is not the one of the first process: its weights are others. "
+            "Give all machines the same files"
+        )
+    return found
+
+
+def teacher_hash(teacher: Teacher) -> str:
+    """The hash of a teacher's weights."""
+    return weights_hash(teacher.module.state_dict())

@@ -1,0 +1,170 @@
+"""Session: what the steps of a search share. The steps are functions of it, in the other modules.
+
+It reads, splits and measures nothing before a step needs it, and then once.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import optuna
+import torch
+from optuna.storages import RDBStorage
+
+from hnas.data import Data, Split, prepare
+from hnas.device import describe, fits_memory
+from hnas.errors import BudgetError, InputError, MismatchError, StateError
+from hnas.network.supernet import Supernet
+from hnas.studies.objective.costs import Costs
+from hnas.studies.plan.plan import Plan
+from hnas.studies.run.folder import Run
+from hnas.studies.run.provenance import changed, versions
+from hnas.studies.search.events import Listener
+from hnas.studies.search.measure_latency import latency_table
+from hnas.studies.search.torchrun import images_job
+from hnas.studies.trials.database import close_storage, open_storage
+from hnas.studies.trials.record import Record
+from hnas.studies.trials.study import open_study, records
+from hnas.training import micro_batches
+from hnas.training.distillation import Teacher, load_teacher
+from hnas.training.processes import ONE_PROCESS, World
+
+
+class Session:
+    """One run on one device. Hold the run (`run.hold()`) while its steps work, `close` at the end.
+
+    The processes of `world`, of which this is the first, take part in training; the others wait in
+    `hnas.studies.search.torchrun.serve`.
+    """
+
+    run: Run
+    """Changed by a step that scores a stage again: its studies have other names then."""
+    supernets: dict[int, Supernet]
+    """The trained ones, by stage: `hnas.studies.search.supernets`."""
+
+    def __init__(
+        self,
+        run: Run,
+        device: torch.device,
+        listener: Listener | None = None,
+        *,
+        rescore: bool = False,
+        world: World = ONE_PROCESS,
+        lease: float | None = None,
+    ) -> None:
+        """With `rescore`, a stage whose study cannot be continued (other weights, images or rules
+        of scoring) is scored in a new study, and the old one is kept. With `lease`, workers score:
+        one counts as lost after so many seconds without a sign of life.
+
+        Raises InputError if the plan's batches cannot be dealt to the processes.
+        """
+        self.run, self.device, self.world = run, device, world
+        self.listener = listener or Listener()
+        self.rescore, self.lease = rescore, lease
+        self.supernets = {}
+        for rules in (*(stage.training for stage in run.stages), run.plan.retrain.training):
+            world.share(micro_batches.count(rules, rules.batch))
+
+    @property
+    def plan(self) -> Plan:
+        return self.run.plan
+
+    @property
+    def data(self) -> Data:
+        """The images on the device, without the test part."""
+        return self._prepared[0]
+
+    @property
+    def split(self) -> Split:
+        return self._prepared[1]
+
+    @cached_property
+    def costs(self) -> Costs:
+        """The minimised costs and their limits. If latency matters, a table of it is measured once
+        on this device and kept. Raises BudgetError if the limits leave a stage nothing."""
+        needed = self.plan.needs_latency
+        table = latency_table(self.run, self.device, self.listener) if needed else None
+        costs = self.plan.costs(table)
+        for number, stage in enumerate(self.run.stages, 1):
+            try:
+                costs.check(stage.space(None))
+            except BudgetError as error:
+                raise BudgetError(f"stage {number}: {error}") from None
+        return costs
+
+    @cached_property
+    def teacher(self) -> Teacher | None:
+        """The teacher of retraining, if the plan names one."""
+        name = self.plan.retrain.distillation.teacher
+        return load_teacher(name, self.data) if name else None
+
+    @cached_property
+    def storage(self) -> RDBStorage:
+        return open_storage(self.run.storage, create=True)
+
+    def close(self) -> None:
+        """Closes the connections to the storage."""
+        if "storage" in self.__dict__:
+            close_storage(self.__dict__.pop("storage"))
+
+    def study(self, stage: int) -> optuna.Study:
+        """The study of a stage; it is made if there is none."""
+        name, objective = self.run.study_name(stage), self.plan.search.objective
+        return open_study(self.storage, name, create=True, objective=objective)
+
+    def finished(self, stage: int, what: str) -> list[Record]:
+        """All trials of a stage, which `what` needs. Raises StateError if some are missing."""
+        study, asked = self.study(stage), self.run.stage(stage).trials
+        found = records(study)
+        if len(found) < asked and not study.user_attrs.get("exhausted"):
+            raise StateError(
+                f"{what} needs a finished stage {stage}: {study.study_name!r} has {len(found)} of "
+                f"{asked} trials. Run: hnas search --stage {stage} --run {self.run.folder}"
+            )
+        return found
+
+    def refused(self, reason: str) -> None:
+        """Notes that a training resumes from an older checkpoint."""
+        self.listener.note(f"passed over a damaged checkpoint: {reason}")
+
+    @cached_property
+    def _prepared(self) -> tuple[Data, Split]:
+        plan, net = self.plan, self.plan.net
+        self.world.ask(images_job(plan, self.device))
+        data, split = prepare(
+            plan.data, image=net.image, channels=net.channels, seed=plan.search.seed
+        )
+        if len(data.classes) != net.classes:
+            raise InputError(
+                f"net.classes must be the number of classes in the data, {len(data.classes)} in "
+                f"{plan.data.source!r}, got {net.classes}"
+            )
+        self._keep_split(split)
+        if data.skipped:
+            shown = ", ".join(data.skipped[:3]) + (", ..." if len(data.skipped) > 3 else "")
+            self.listener.note(f"left out {len(data.skipped)} files that are no images: {shown}")
+        self._keep_environment()
+        with fits_memory("Pack class folders: hnas data pack; then give --data PACK"):
+            return data.to(self.device), split
+
+    def _keep_split(self, split: Split) -> None:
+        """Writes the run's split. Raises MismatchError if the run has another."""
+        kept = self.run.read("split.json")
+        if kept is None:
+            self.run.write("split.json", split.to_dict())
+        elif Split.from_dict(kept).fingerprint != split.fingerprint:
+            raise MismatchError(
+                f"the images of {self.plan.data.source!r} are not those that the run "
+                f"{self.run.folder} was begun with: its split.json has other indices or labels. "
+                "Restore them, or use another --run"
+            )
+
+    def _keep_environment(self) -> None:
+        """Writes the device and versions of the run, or notes how this one differs from them."""
+        about = self.run.read("run.json") or {}
+        here = {**describe(self.device), **versions()}
+        if about.get("environment") is None:
+            self.run.write("run.json", {**about, "environment": here})
+        elif found := changed(about["environment"], here):
+            changes = ", ".join(f"{name} {was} -> {now}" for name, (was, now) in found.items())
+            self.listener.note(f"not what it began with ({changes}): last digits may differ")

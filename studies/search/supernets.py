@@ -1,0 +1,63 @@
+"""Supernets of the stages: each is grown out of those before it and trained on."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+
+from hnas.exchange.export import load
+from hnas.network.supernet import Supernet, grow, inherit
+from hnas.persist.record import recorded
+from hnas.studies.scoring.supernet_scorer import weights_hash
+from hnas.studies.search.handoff import stage_space
+from hnas.studies.search.session import Session
+from hnas.studies.search.torchrun import supernet_job
+from hnas.training.supernet import train_supernet
+
+
+def supernet(session: Session, stage: int) -> Supernet:
+    """The trained supernet of a stage: read, resumed or trained, with those before it."""
+    if stage not in session.supernets:
+        before = [supernet(session, earlier) for earlier in range(1, stage)]
+        net = _untrained(session, before, stage).to(session.device)
+        _train(session, net, stage)
+        session.supernets[stage] = net
+    return session.supernets[stage]
+
+
+def _untrained(session: Session, before: list[Supernet], stage: int) -> Supernet:
+    """A supernet of the stage's space, with the weights that its training begins from."""
+    asked, space = session.run.stage(stage), stage_space(session, stage)
+    seed, dropout = session.run.seed(f"supernet {stage} weights"), asked.training.dropout
+    if before:
+        return grow(before[-1], space, seed=seed, dropout=dropout, before=before[:-1])
+    net = Supernet(space, dropout=dropout).reset(seed)
+    if asked.init_from:
+        inherit(net, load(Path(asked.init_from)).model)
+    return net
+
+
+def _train(session: Session, net: Supernet, stage: int) -> None:
+    plan, split = session.plan, session.split.fingerprint
+    rules, seed = session.run.stage(stage).training, session.run.seed(f"supernet {stage}")
+    train_supernet(
+        net,
+        session.data,
+        rules,
+        plan.augment,
+        seed=seed,
+        path=session.run.supernet(stage),
+        identity={
+            "space": json.loads(json.dumps(recorded(net.space))),
+            "training": recorded(rules),
+            "augment": recorded(plan.augment),
+            "split": split,
+            "seed": plan.search.seed,
+            "initial weights": weights_hash(net.state_dict()),
+        },
+        on_epoch=partial(session.listener.epoch, f"supernet of stage {stage}"),
+        on_refused=session.refused,
+        world=session.world,
+        job=supernet_job(net, rules, plan.augment, seed, split),
+    )
