@@ -34,6 +34,7 @@ def run_search(session: Session, stage: int | None = None) -> None:
     Raises what the steps raise; what was finished before is kept.
     """
     with calling(session):
+        call(session)
         for number in range(1, len(session.run.stages) + 1) if stage is None else (stage,):
             search_stage(session, number)
     if stage is None:

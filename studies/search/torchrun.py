@@ -73,8 +73,8 @@ def serve(world: World) -> NoReturn:
                     f"the images of {_here()} are not those of the first process: their split is "
                     f"{split or 'none'}, must be {job['split']}. Give all machines the same files"
                 )
-            train = _supernet if job["task"] == SUPERNET else _network
-            train(job, data, world)
+            join = join_supernet if job["task"] == SUPERNET else join_network
+            join(job, data, world)
     except Exception as error:
         world.leave(error)
     raise AssertionError("jobs have no end")
@@ -91,14 +91,16 @@ def _images(job: Mapping[str, Any]) -> tuple[Data, str]:
     return data.to(device), split.fingerprint
 
 
-def _supernet(job: Mapping[str, Any], data: Data, world: World) -> None:
+def join_supernet(job: Mapping[str, Any], data: Data, world: World) -> None:
+    """Takes part in training a supernet."""
     rules = restored(TrainingRules, job["training"])
     augment = restored(AugmentRules, job["augment"])
     net = Supernet(restored(Space, job["space"]), dropout=rules.dropout).to(data.mean.device)
     train_supernet(net, data, rules, augment, seed=job["seed"], world=world)
 
 
-def _network(job: Mapping[str, Any], data: Data, world: World) -> None:
+def join_network(job: Mapping[str, Any], data: Data, world: World) -> None:
+    """Takes part in training a network. Raises MismatchError if its teacher is another one here."""
     identity = restored(Identity, job["identity"])
     net, teacher = untrained(identity).to(data.mean.device), same_teacher(identity, data)
     train_network(net, data, identity, teacher, seed=job["seed"], world=world)

@@ -19,6 +19,7 @@ from hnas.studies.run.networks import identity_of, network_path, stored_network
 from hnas.studies.search.retrain import retrain_network
 from hnas.studies.search.search import search_stage
 from hnas.studies.search.session import Session
+from hnas.studies.search.torchrun import join_network
 from hnas.training import checkpoint
 from hnas.training.processes import ONE_PROCESS
 
@@ -135,13 +136,13 @@ def test_a_process_that_joins_needs_the_very_same_teacher(taught: Run) -> None:
     with contextlib.closing(Session(taught, CPU)) as session:
         data = session.data
     job = {"identity": made_from.to_dict(), "seed": taught.seed(f"training {key}")}
-    join(job, data, ONE_PROCESS)
+    join_network(job, data, ONE_PROCESS)
     write_teacher(taught, seed=4)
     with pytest.raises(MismatchError, match="is not the one of the first process: its weights"):
-        join(job, data, ONE_PROCESS)
+        join_network(job, data, ONE_PROCESS)
     (taught.folder / "teacher.json").unlink()
     with pytest.raises(CheckpointError, match=r"teacher\.json cannot be read"):
-        join(job, data, ONE_PROCESS)
+        join_network(job, data, ONE_PROCESS)
 
 
 def test_a_teacher_that_is_missing_is_told_before_anything_is_trained(taught: Run) -> None:
