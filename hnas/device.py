@@ -15,7 +15,7 @@ NAMES = ("auto", "cpu", "cuda")
 def choose(name: str) -> torch.device:
     """`auto` is CUDA where there is one. Raises InputError where it is asked for and absent."""
     if name not in NAMES:
-        raise InputError(f"--device must be one of {', '.join(NAMES)}, got {name!r}")
+        raise InputError(f"device must be one of {', '.join(NAMES)}, got {name!r}")
     if name == "cuda" and not torch.cuda.is_available():
         raise InputError(
             "--device cuda: this PyTorch finds no CUDA device. "

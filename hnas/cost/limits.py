@@ -24,7 +24,7 @@ class Limit:
     """Most of one cost. Known by identity: make it once and keep it."""
 
     option: str
-    """What asks for it, for messages."""
+    """The option that asks for it, for messages."""
     unit: str
     most: int
     shared: int
@@ -43,7 +43,7 @@ class Limit:
 def flops_limit(frame: Frame, most: int) -> Limit:
     """At most so many multiply-accumulates of one image."""
     return Limit(
-        option="--flops",
+        option="flops",
         unit=" (multiply-accumulates)",
         most=most,
         shared=shared_cost(frame).macs,
@@ -56,7 +56,7 @@ def flops_limit(frame: Frame, most: int) -> Limit:
 def latency_limit(table: LatencyTable, most: int) -> Limit:
     """At most so many nanoseconds of a batch, by the table."""
     return Limit(
-        option="--latency",
+        option="latency",
         unit="",
         most=most,
         shared=table.shared,
@@ -86,7 +86,7 @@ def check_within(space: Space, limits: tuple[Limit, ...]) -> Arch:
         (_, flops), (_, latency) = shown = [(one.option, one.show(one.most)) for one in limits]
         raise BudgetError(
             f"no architecture of the space fits {' and '.join(map(' '.join, shown))} together, "
-            f"though each alone: raise --flops above {flops} or --latency above {latency}"
+            f"though each alone: raise flops above {flops} or latency above {latency}"
         )
     return found
 

@@ -87,4 +87,4 @@ def test_a_latency_that_nothing_has(
         *("--latency", "10ns"),
     )
     assert result.exit_code == 2
-    assert "fits --latency 0.00001ms: the fastest takes 0." in result.output
+    assert "fits latency 0.00001ms: the fastest takes 0." in result.output

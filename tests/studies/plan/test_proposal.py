@@ -67,7 +67,7 @@ def test_a_budget_decides_on_the_width(flops: int, device: str) -> None:
 
 
 def test_a_budget_that_nothing_fits() -> None:
-    with pytest.raises(BudgetError, match=r"no architecture of the space fits --flops 1,000"):
+    with pytest.raises(BudgetError, match=r"no architecture of the space fits flops 1,000"):
         propose(PHOTOS, "photos", device="cpu", flops=1000)
 
 

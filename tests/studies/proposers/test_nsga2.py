@@ -170,7 +170,7 @@ def test_in_a_large_space_with_hardly_any_room_the_search_ends(monkeypatch):
 
 
 def test_a_budget_that_nothing_fits_is_refused_before_anything_is_asked():
-    with pytest.raises(BudgetError, match="no architecture of the space fits --flops 1,000"):
+    with pytest.raises(BudgetError, match="no architecture of the space fits flops 1,000"):
         ask(STAGE_1, costs=Costs(frame=FRAME, flops=1000))
 
 

@@ -189,7 +189,7 @@ def test_without_room_the_tries_are_bounded(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_budget_that_nothing_fits_is_refused() -> None:
-    with pytest.raises(BudgetError, match="no architecture of the space fits --flops 1,000"):
+    with pytest.raises(BudgetError, match="no architecture of the space fits flops 1,000"):
         ask(WHOLE, 1000)
 
 

@@ -264,7 +264,7 @@ def test_a_small_space_ends_the_study_early():
 
 def test_a_budget_that_nothing_fits_leaves_the_study_as_it_was():
     study = in_memory()
-    with pytest.raises(BudgetError, match=r"Raise --flops to at least \d+"):
+    with pytest.raises(BudgetError, match=r"Raise flops to at least \d+"):
         run(study, budget=1000)
     assert not study.user_attrs and not study.trials
 
