@@ -12,12 +12,11 @@ import pytest
 from click.testing import CliRunner
 
 from hnas.cli.main import hnas
+from tests.support.installed import BUILT
 
 yaml = pytest.importorskip("yaml")
 
 COPIED = re.compile(r"^COPY (?:--\S+ )?(.+) \S+$", re.MULTILINE)
-BUILT = {"pyproject.toml", "README.md", "LICENSE", "hnas", "studies", "cli"}
-"""What a wheel is built from."""
 
 
 @pytest.fixture(scope="module")
