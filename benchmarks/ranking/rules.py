@@ -28,14 +28,14 @@ from benchmarks.ranking.small_spaces import DIGITS, GROUNDS, RESULTS, Ground
 from hnas.cost.flops import cost
 from hnas.sampling import RULES
 from hnas.studies.experiments.rank_statistics import (
-    Agreement,
-    Estimate,
     Numbers,
     agreement,
     estimate,
     kendall,
 )
 from hnas.studies.figures.style import COLOURS, MARKERS, panels, save
+from hnas.studies.run.interval import Interval
+from hnas.studies.run.ranking import Agreement
 
 DOCS = RESULTS.parents[1] / "docs"
 
@@ -78,7 +78,7 @@ def pick(ground: Ground, guess: Sequence[float], index: Sequence[int] | None = N
     return min(range(len(guess)), key=lambda i: (-guess[i], macs[i], i))
 
 
-def mean_tau(guesses: Iterable[Sequence[float]], of: Truth) -> Estimate:
+def mean_tau(guesses: Iterable[Sequence[float]], of: Truth) -> Interval:
     """tau-b with the mean accuracy, averaged over supernets; resampled are the architectures."""
     columns = [np.array(guess)[list(of.index)] for guess in guesses]
     mean = of.accuracy.mean(axis=0)
@@ -87,7 +87,7 @@ def mean_tau(guesses: Iterable[Sequence[float]], of: Truth) -> Estimate:
     )
 
 
-def mean_difference(guesses: Sequence[Scored], others: Sequence[Scored], of: Truth) -> Estimate:
+def mean_difference(guesses: Sequence[Scored], others: Sequence[Scored], of: Truth) -> Interval:
     """tau-b of one rule's scores less another's, averaged over supernets."""
     pairs = [
         (np.array(a.accuracy)[list(of.index)], np.array(b.accuracy)[list(of.index)])

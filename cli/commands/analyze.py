@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 SHOWN = 8
 """Most parameters shown for each study; --json has all."""
-VERDICTS = {"more": "more than chance", "less": "less than chance", "chance": "as by chance"}
 
 
 @click.command()
@@ -159,7 +158,7 @@ def _show(findings: Findings) -> None:
                     share.chance,
                     _span(share.chance_low, share.chance_high),
                     f"{share.p:.3f}",
-                    VERDICTS[share.verdict],
+                    share.words,
                 )
                 for share in shares
             ],

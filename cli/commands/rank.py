@@ -12,8 +12,7 @@ from hnas.cli.screen.options import OF_PLAN, device_option, find_run, run_option
 from hnas.cli.screen.render import table
 
 if TYPE_CHECKING:
-    from hnas.studies.experiments.rank import Ranking
-    from hnas.studies.experiments.rank_statistics import Agreement
+    from hnas.studies.run.ranking import Agreement, Ranking
 
 
 @click.command()

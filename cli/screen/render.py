@@ -13,12 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from hnas.architecture.arch import Arch
+from hnas.studies.figures.glyphs import GLYPHS, drawn
 
 if TYPE_CHECKING:
     from hnas.studies.run.result import Result, TrainedNetwork
     from hnas.studies.trials.record import Record
 
-GLYPHS = {"global": "■", "mixed": "◧", "local": "□"}
 ASCII_GLYPHS = {"global": "G", "mixed": "m", "local": "l"}
 
 
@@ -98,14 +98,13 @@ def short(value: int) -> str:
 
 
 def arch_drawing(arch: Arch, *, ascii_only: bool | None = None) -> str:
-    """One glyph a block, first to last: ■ global, ◧ mixed, □ local (G, m, l where the output's
-    encoding has no such glyphs)."""
-    glyphs = _glyphs(ascii_only)
-    return "".join(glyphs[block.kind] for block in arch.blocks)
+    """One glyph a block, first to last: ■ global, ◧ mixed, □ local, or G, m, l if the output's
+    encoding has no such glyphs."""
+    return drawn(arch, _glyphs(ascii_only))
 
 
 def legend(*, ascii_only: bool | None = None) -> str:
-    """What the glyphs of `arch_drawing` mean."""
+    """The meaning of the glyphs of `arch_drawing`."""
     return "  ".join(f"{glyph} {kind}" for kind, glyph in _glyphs(ascii_only).items())
 
 

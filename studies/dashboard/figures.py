@@ -12,7 +12,7 @@ from typing import Any
 
 from hnas.architecture.arch import Arch
 from hnas.studies.dashboard.read import Shown, ShownRun
-from hnas.studies.figures.glyphs import GLYPHS
+from hnas.studies.figures.glyphs import drawn
 from hnas.studies.figures.style import COLOURS
 from hnas.studies.findings.published import Published
 from hnas.studies.objective.costs import MEASURES, Measure, measures
@@ -64,7 +64,7 @@ def fronts(
                 "name": f"front of stage {stage.number}",
                 "x": [measure.of(record) for record in stage.front],
                 "y": [record.accuracy for record in stage.front],
-                "text": [f"trial {r.number}: {glyphs(r.arch)}" for r in stage.front],
+                "text": [f"trial {r.number}: {drawn(r.arch)}" for r in stage.front],
                 # Of two costs together the front is no staircase of either.
                 "mode": "lines+markers" if alone else "markers",
                 "line": {"shape": "hv", "color": COLOURS[i % 7], "dash": DASHES[i % 4]},
@@ -132,7 +132,7 @@ def _retrained(result: Result, measure: Measure) -> list[Figure]:
             "name": name,
             "x": [measure.of(network) for network in networks],
             "y": [network.accuracy for network in networks],
-            "text": [glyphs(network.arch) for network in networks],
+            "text": [drawn(network.arch) for network in networks],
             "mode": "markers",
             "marker": {"color": "#000000", **marker},
         }
@@ -219,11 +219,6 @@ def _global_share(archs: Sequence[Arch], block: int) -> float:
         arch.blocks[block].G / (arch.blocks[block].G + arch.blocks[block].L) for arch in archs
     ]
     return round(math.fsum(shares) / len(shares), 3)
-
-
-def glyphs(arch: Arch) -> str:
-    """One a block, first to last: ■ global, ◧ mixed, □ local."""
-    return "".join(GLYPHS[block.kind] for block in arch.blocks)
 
 
 def _layout(title: str, explained: str, *, x: str, y: str) -> Figure:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from hnas.architecture.arch import FIELDS
-from hnas.studies.dashboard.figures import glyphs
 from hnas.studies.dashboard.read import Shown, ShownRun
-from hnas.studies.figures.glyphs import LEGEND
+from hnas.studies.figures.glyphs import LEGEND, drawn
 from hnas.studies.figures.network import Picture
 from hnas.studies.objective.costs import MEASURES
 from hnas.studies.run.latency import read_costs
@@ -102,7 +101,7 @@ def _front(stage: Shown) -> Iterator[str]:
                 f"{record.macs:,}",
                 *((f"{MEASURES['latency'].of(record):.4g}",) if timed else ()),
                 f"{record.params:,}",
-                glyphs(record.arch),
+                drawn(record.arch),
             )
             for record in best
         ),
@@ -124,7 +123,7 @@ def elite_note(
         f"## {'The winner: trial' if shown.is_winner(record) else 'Trial'} {record.number}, "
         f"on the front of stage {stage.number}",
         *_stages(shown, stage),
-        f"![{glyphs(record.arch)}]({drawing})",
+        f"![{drawn(record.arch)}]({drawing})",
         "\n".join(f"- {point}" for point in points),
         _blocks(picture),
         f"The whole front: [{len(stage.front)} trials]({stage.address}/trials?best=true).",

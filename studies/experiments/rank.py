@@ -1,19 +1,15 @@
-"""Whether a run's scores can be trusted: architectures of a stage are trained alone and compared.
+"""Rankings of a run: train architectures of a stage alone and compare them with their scores.
 
-Held-out images alone are used, never the test part. The networks are trained by the retraining
-rules from seeds that nothing is picked by, and kept beside the retrained ones: what is trained is
-not trained again.
+Only held-out images are used, never the test part. The networks are trained by the retraining
+rules, from seeds that pick nothing, and kept next to the retrained ones: none is trained twice.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
-from matplotlib.figure import Figure
 from scipy.stats import qmc
 
 from hnas.architecture.arch import Arch
@@ -22,9 +18,11 @@ from hnas.cost.flops import cost
 from hnas.device import describe
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.scoring.record import Score
-from hnas.studies.experiments.rank_statistics import DRAWS, Agreement, agreement
-from hnas.studies.figures.style import COLOURS, MARKERS, panels, save
+from hnas.studies.experiments.rank_statistics import DRAWS, agreement
+from hnas.studies.figures.ranking import ranking as figure
+from hnas.studies.figures.style import save
 from hnas.studies.objective.costs import Costs
+from hnas.studies.run.ranking import Ranked, Ranking, file, write_ranking
 from hnas.studies.scoring.supernet_scorer import SupernetScorer
 from hnas.studies.search.retrain import retrain_network
 from hnas.studies.search.session import Session
@@ -55,40 +53,6 @@ class RankRules:
             raise InputError(f"architectures must be >= {LEAST}, got {self.architectures}")
         if self.seeds < 1:
             raise InputError(f"seeds must be >= 1, got {self.seeds}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ranked:
-    """An architecture, scored and trained alone."""
-
-    arch: Arch
-    macs: int
-    elite: bool
-    """On the Pareto front of the stage, rather than drawn."""
-    score: float
-    """With inherited weights, 0 to 1."""
-    accuracies: tuple[float, ...]
-    """Trained alone, a seed each, on the same held-out images."""
-    networks: tuple[str, ...]
-    """Names of their files in the run's networks/, a seed each."""
-
-    @property
-    def accuracy(self) -> float:
-        """Mean over the seeds."""
-        return math.fsum(self.accuracies) / len(self.accuracies)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ranking:
-    """What `hnas rank` found."""
-
-    stage: int
-    epochs: int
-    images: int
-    """Held-out images that all was measured on."""
-    ranked: tuple[Ranked, ...]
-    """The search's pick first."""
-    agreement: Agreement
 
 
 def draw(
@@ -182,11 +146,11 @@ def rank(session: Session, rules: RankRules, *, draws: int = DRAWS) -> Ranking:
             pick=0,
             draws=draws,
         ),
+        environment=describe(session.device),
     )
-    run.write(
-        f"ranking-stage{stage}.json", {**as_json(made), "environment": describe(session.device)}
-    )
-    save(figure(made), run.folder / f"ranking-stage{stage}.svg")
+    write_ranking(run, made)
+    drawing = figure(made.title, made.groups, made.epochs)
+    save(drawing, (run.folder / file(stage)).with_suffix(".svg"))
     return made
 
 
@@ -194,56 +158,3 @@ def _scores(scorer: SupernetScorer, archs: Iterable[Arch]) -> dict[Arch, Score]:
     """In the order in which they share most."""
     by_key = sorted(archs, key=lambda arch: arch.key)
     return dict(zip(by_key, scorer.score(by_key), strict=True))
-
-
-def as_json(ranking: Ranking) -> dict[str, Any]:
-    """As it stands in the run; a correlation that does not exist is null."""
-    value = asdict(ranking)
-    value["ranked"] = [
-        {**one, "arch": ranked.arch.to_dict()}
-        for one, ranked in zip(value["ranked"], ranking.ranked, strict=True)
-    ]
-    made: dict[str, Any] = _finite(value)
-    return made
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def figure(ranking: Ranking) -> Figure:
-    """Inherited score against accuracy alone: the mean, and a line from the worst seed to the
-    best."""
-    drawing, (axes,) = panels()
-    groups = ((False, "drawn by FLOPs"), (True, "on the search's front"))
-    for (is_elite, name), colour, marker in zip(groups, COLOURS, MARKERS, strict=False):
-        group = [one for one in ranking.ranked if one.elite is is_elite]
-        means = np.array([one.accuracy for one in group])
-        spread = np.array(
-            [
-                means - [min(one.accuracies) for one in group],
-                [max(one.accuracies) for one in group] - means,
-            ]
-        )
-        axes.errorbar(
-            [one.score for one in group],
-            means,
-            yerr=spread,
-            fmt=marker,
-            color=colour,
-            elinewidth=0.8,
-            label=name,
-        )
-    tau = ranking.agreement.tau
-    axes.set_title(
-        f"Stage {ranking.stage}: tau-b {tau.value:.2f} ({tau.low:.2f} to {tau.high:.2f})",
-        loc="left",
-    )
-    axes.set_xlabel("score with inherited weights")
-    axes.set_ylabel(f"accuracy trained alone, {ranking.epochs} epochs")
-    axes.legend()
-    return drawing

@@ -1,20 +1,22 @@
-"""How well one measurement of architectures ranks them as another does: pure functions of numbers.
+"""Statistics of rankings: how well one measurement orders architectures as another does.
 
-n architectures, S seeds. `guess` (n,) is what is judged, an inherited score; `alone` (S, n) the
-accuracy of each architecture trained alone, a row a seed. A measurement with one value for all
-ranks nothing: its correlations are nan.
+Pure functions of numbers, for n architectures and S seeds. `guess` (n,) is the judged measurement,
+an inherited score. `alone` (S, n) is the accuracy of each architecture trained alone, a row a seed.
+A measurement with one value for all architectures orders nothing: its correlations are nan.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
+
+from hnas.studies.run.interval import Interval
+from hnas.studies.run.ranking import Agreement, Regret
 
 Numbers: TypeAlias = NDArray[np.float64]
 
@@ -24,52 +26,6 @@ REFERENCE_SEEDS = 4
 """One seed against the mean of at least three others."""
 TOP = 0.25
 """Share of the architectures, the best by standalone accuracy, that `tau_top` is taken among."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Estimate:
-    """A statistic and its 95% interval: bootstrap over architectures, percentiles."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Regret:
-    """What a pick costs against the best, in accuracy (0 to 1)."""
-
-    value: float
-    """Mean over the seeds: accuracy of the best by the other seeds, less that of the pick. Neither
-    was chosen on the seed that judges it; so it may be negative."""
-    standard_error: float
-    """Of that mean, over the seeds."""
-    better: float
-    """Share of the architectures whose mean accuracy is above the pick's: 0 is the best."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Agreement:
-    """How a guess ranks architectures, beside how one standalone training ranks them."""
-
-    architectures: int
-    seeds: int
-    tau: Estimate
-    """Kendall's tau-b with the mean standalone accuracy (Kendall 1945: ties count for neither)."""
-    spearman: Estimate
-    pearson: Estimate
-    tau_top: Estimate
-    """tau among the top quarter by standalone accuracy."""
-    tau_others: Estimate | None
-    """tau of the guess with the mean of all seeds but one, averaged over the one left out: what
-    `reference` is compared with. None with fewer than REFERENCE_SEEDS seeds, as both below."""
-    reference: Estimate | None
-    """tau of one standalone seed with the mean of the others, averaged over the one: as high as a
-    guess can be expected to come that costs a whole training."""
-    difference: Estimate | None
-    """`tau_others` less `reference`, on the same samples."""
-    regret: Regret | None
-    """Of the pick; None with one seed."""
 
 
 def kendall(a: Numbers, b: Numbers) -> float:
@@ -93,14 +49,14 @@ def _correlation(of: Callable[[], float], a: Numbers, b: Numbers) -> float:
 
 def estimate(
     statistic: Callable[[NDArray[np.intp]], float], n: int, *, seed: int = 0, draws: int = DRAWS
-) -> Estimate:
+) -> Interval:
     """`statistic(index)` of all n architectures, and its spread over `draws` resamples of them."""
     rng = np.random.default_rng(seed)
     drawn = [statistic(rng.integers(n, size=n)) for _ in range(draws)]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
         low, high = np.nanpercentile(drawn, (2.5, 97.5))
-    return Estimate(value=statistic(np.arange(n)), low=float(low), high=float(high))
+    return Interval(value=statistic(np.arange(n)), low=float(low), high=float(high))
 
 
 def tau_top(guess: Numbers, truth: Numbers, share: float = TOP) -> float:
@@ -156,7 +112,7 @@ def agreement(
     seeds, n = alone.shape
     truth = alone.mean(axis=0)
 
-    def of(statistic: Callable[[NDArray[np.intp]], float]) -> Estimate:
+    def of(statistic: Callable[[NDArray[np.intp]], float]) -> Interval:
         return estimate(statistic, n, seed=seed, draws=draws)
 
     def one(index: NDArray[np.intp]) -> float:

@@ -21,13 +21,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest, rankdata
+from scipy.stats import rankdata
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
 from hnas.errors import InputError
 from hnas.studies.findings.importances import Importances, importances
 from hnas.studies.objective.costs import Costs
+from hnas.studies.run.interval import CONFIDENCE, wilson
 from hnas.studies.run.studies import Searched
 from hnas.studies.trials.pareto import best_by_score, front
 from hnas.studies.trials.record import Record
@@ -35,7 +36,6 @@ from hnas.studies.trials.record import Record
 ELITES = ("top", "front", "retrained")
 """Which networks are looked at: as many of highest score as a generation has, those that no other
 dominates, or those that were trained alone."""
-CONFIDENCE = 0.95
 KINDS = ("global", "mixed", "local")
 DRAWS = 1000
 """Random networks, and random sets of them, that say what chance gives."""
@@ -75,6 +75,11 @@ class Share:
         if self.p >= LEVEL:
             return "chance"
         return "more" if self.share > self.chance else "less"
+
+    @property
+    def words(self) -> str:
+        """The verdict in words."""
+        return "as by chance" if self.verdict == "chance" else f"{self.verdict} than chance"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -272,7 +277,7 @@ def _counts(archs: Sequence[Arch], size: str, value: object) -> NDArray[np.int64
 def _share(what: str, found: NDArray[np.int64], by_chance: NDArray[np.int64]) -> Share:
     """From the counts of the networks (n, 2) and of random sets of networks (sets, n, 2)."""
     count, of = (int(total) for total in found.sum(0))
-    interval = binomtest(count, of).proportion_ci(CONFIDENCE, method="wilson")
+    interval = wilson(count, of)
     # What was found is one of the sets that chance could have given: no p is 0.
     sums = np.concatenate([found.sum(0)[None], by_chance.sum(1)])
     shares = sums[:, 0] / sums[:, 1]
@@ -282,8 +287,8 @@ def _share(what: str, found: NDArray[np.int64], by_chance: NDArray[np.int64]) ->
         what=what,
         count=count,
         of=of,
-        low=float(interval.low),
-        high=float(interval.high),
+        low=interval.low,
+        high=interval.high,
         chance=float(shares.mean()),
         chance_low=float(low),
         chance_high=float(high),

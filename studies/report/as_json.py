@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from typing import Any
 
 from hnas.architecture.arch import Arch
 from hnas.studies.report.gather import Report
+from hnas.studies.run.ranking import Ranking
 from hnas.studies.trials.pareto import front
 from hnas.studies.trials.record import Record
 
@@ -45,7 +47,7 @@ def as_json(report: Report) -> str:
             for searched in report.studies
         ],
         "findings": [asdict(found) for found in (*report.findings, report.paper)],
-        "rankings": [asdict(found) for found in report.rankings],
+        "rankings": [_ranking(found) for found in report.rankings],
         "published": [
             {
                 "name": network.name,
@@ -63,6 +65,18 @@ def as_json(report: Report) -> str:
         "missing": list(report.missing),
     }
     return json.dumps(value, indent=1) + "\n"
+
+
+def _ranking(found: Ranking) -> dict[str, Any]:
+    of = found.agreement
+    return {
+        "stage": found.stage,
+        "networks": of.architectures,
+        "seeds": of.seeds,
+        "epochs": found.epochs,
+        "tau": None if math.isnan(of.tau.value) else asdict(of.tau),
+        "points": [(one.score, one.accuracy) for one in found.ranked],
+    }
 
 
 def _trial(record: Record) -> dict[str, Any]:

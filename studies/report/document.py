@@ -5,23 +5,26 @@ HTML and Markdown are written from it, so that they say the same.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from functools import partial
 
 from hnas.architecture.arch import FIELDS
 from hnas.studies.figures.glyphs import GLYPHS, LEGEND, drawn
 from hnas.studies.figures.network import network
+from hnas.studies.figures.ranking import ranking
 from hnas.studies.findings.findings import LEVEL, Findings, Order, Share
 from hnas.studies.objective.costs import MEASURES, Measure, Priced, measures
 from hnas.studies.report import pictures
-from hnas.studies.report.gather import Answer, Interval, Ranking, Report
+from hnas.studies.report.gather import Answer, Report
 from hnas.studies.report.page import Document, Drawing, Section, Table
+from hnas.studies.run.interval import Interval
 from hnas.studies.run.latency import Measured
+from hnas.studies.run.ranking import Ranking
 from hnas.studies.run.result import TrainedNetwork
 from hnas.studies.trials.pareto import best_by_score, front
 from hnas.studies.trials.record import Record
 
-VERDICTS = {"more": "more than chance", "less": "less than chance", "chance": "as by chance"}
 SHOWN = 10
 """Most trials of a front that are listed; all are drawn, and JSON has all."""
 
@@ -353,7 +356,7 @@ def _shares(found: Sequence[Findings]) -> Iterator[tuple[str, ...]]:
 def _share(share: Share) -> tuple[str, ...]:
     return (
         share.what,
-        VERDICTS[share.verdict],
+        share.words,
         f"{share.count} of {share.of}",
         f"{share.share:.2f}",
         f"{share.low:.2f} to {share.high:.2f}",
@@ -370,7 +373,7 @@ def _ranking(report: Report) -> Section:
         drawings=tuple(
             Drawing(
                 alt=f"Scores of stage {found.stage} against accuracy alone",
-                draw=partial(pictures.ranking, found),
+                draw=partial(ranking, found.title, found.groups, found.epochs),
             )
             for found in report.rankings
         ),
@@ -378,15 +381,16 @@ def _ranking(report: Report) -> Section:
 
 
 def _tau(found: Ranking) -> str:
+    of, tau = found.agreement, found.agreement.tau
     asked = (
-        f"Stage {found.stage}: {found.networks} networks, each trained alone {found.seeds} times "
+        f"Stage {found.stage}: {of.architectures} networks, each trained alone {of.seeds} times "
         f"for {found.epochs} epochs,"
     )
-    if found.tau is None:
+    if math.isnan(tau.value):
         return f"{asked} cannot be ranked: all scores or all accuracies are the same."
     return (
-        f"{asked} are ranked by their scores with Kendall's tau {found.tau.value:.2f} (95% "
-        f"interval {found.tau.low:.2f} to {found.tau.high:.2f}; 1 is the same order, 0 is chance)."
+        f"{asked} are ranked by their scores with Kendall's tau {tau.value:.2f} (95% "
+        f"interval {tau.low:.2f} to {tau.high:.2f}; 1 is the same order, 0 is chance)."
     )
 
 

@@ -9,19 +9,19 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scipy.stats import binomtest
-
 from hnas import __version__
 from hnas.errors import StateError
 from hnas.studies.figures.network import Picture, picture
-from hnas.studies.findings.findings import CONFIDENCE, Findings, find
+from hnas.studies.findings.findings import Findings, find
 from hnas.studies.findings.published import Published, published, published_findings
 from hnas.studies.objective.costs import Costs
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.toml import to_toml
 from hnas.studies.run.folder import Run
+from hnas.studies.run.interval import Interval, wilson
 from hnas.studies.run.latency import Measured, read_costs, read_measured
 from hnas.studies.run.networks import network_epochs
+from hnas.studies.run.ranking import Ranking, read_ranking
 from hnas.studies.run.result import Result, TrainedNetwork
 from hnas.studies.run.status import Status, read_status
 from hnas.studies.run.studies import Searched, read_searched
@@ -29,15 +29,6 @@ from hnas.studies.trials.database import masked
 
 IMAGENET = 1000
 """Classes: networks for as many are set beside what others published on ImageNet."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Interval:
-    """A measured value and where it lies with CONFIDENCE."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,20 +44,6 @@ class Answer:
     difference: Interval
     """Winner less all-global (Newcombe 1998, method 10: two Wilson intervals). It takes the two for
     independent; on the same images that is wider than need be."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ranking:
-    """How scores with inherited weights rank networks as training alone does (`hnas rank`)."""
-
-    stage: int
-    networks: int
-    seeds: int
-    epochs: int
-    tau: Interval | None
-    """Kendall's tau-b, -1 to 1; None where all scores or all accuracies are one."""
-    points: tuple[tuple[float, float], ...]
-    """Each network's score, and its accuracy alone (mean of the seeds)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,10 +156,8 @@ def answer(result: Result) -> Answer:
 
 
 def _accuracy(network: TrainedNetwork, images: int) -> Interval:
-    assert network.test_accuracy is not None  # both have met the test set
-    right = round(network.test_accuracy * images)
-    found = binomtest(right, images).proportion_ci(CONFIDENCE, method="wilson")
-    return Interval(value=right / images, low=float(found.low), high=float(found.high))
+    assert network.test_accuracy is not None  # both are tested
+    return wilson(round(network.test_accuracy * images), images)
 
 
 def picture_of(plan: Plan, status: Status) -> Picture | None:
@@ -196,33 +171,6 @@ def picture_of(plan: Plan, status: Status) -> Picture | None:
         assert record is not None
         title, arch = f"The best so far, trial {record.number} of stage {number}", record.arch
     return picture(title, plan.net, arch)
-
-
-def read_ranking(run: Run, stage: int) -> Ranking | None:
-    """What `hnas rank` wrote for a stage; None where it has not. Raises StateError."""
-    value = run.read(f"ranking-stage{stage}.json")
-    if value is None:
-        return None
-    try:
-        ranked, found = value["ranked"], value["agreement"]
-        tau = {name: found["tau"][name] for name in ("value", "low", "high")}
-        known = None not in tau.values()
-        return Ranking(
-            stage=stage,
-            networks=len(ranked),
-            seeds=int(found["seeds"]),
-            epochs=int(value["epochs"]),
-            tau=Interval(**{name: float(tau[name]) for name in tau}) if known else None,
-            points=tuple(
-                (float(one["score"]), math.fsum(one["accuracies"]) / len(one["accuracies"]))
-                for one in ranked
-            ),
-        )
-    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
-        raise StateError(
-            f"{run.folder / f'ranking-stage{stage}.json'} is no ranking "
-            f"({type(error).__name__}: {error}). Delete it, or make it anew: hnas rank"
-        ) from None
 
 
 def _costs(run: Run, status: Status, studies: tuple[Searched, ...]) -> tuple[Cost, ...]:

@@ -13,7 +13,7 @@ from matplotlib.ticker import EngFormatter
 from hnas.studies.figures.style import COLOURS, MARKERS, panels
 from hnas.studies.findings.figure import GREY, depth_panel, importances_panel, shares_panel
 from hnas.studies.objective.costs import Measure, measures
-from hnas.studies.report.gather import Ranking, Report
+from hnas.studies.report.gather import Report
 from hnas.studies.run.result import TrainedNetwork
 from hnas.studies.run.studies import Searched
 from hnas.studies.trials.pareto import growth, pareto
@@ -106,16 +106,6 @@ def importance(report: Report) -> Figure:
         importances_panel(axis, found.of, found.importances)
     for axis in axes[len(ranked) :]:
         axis.set_axis_off()
-    return figure
-
-
-def ranking(found: Ranking) -> Figure:
-    """Score with inherited weights against accuracy alone."""
-    figure, (axis,) = panels(width=5.5, height=3.6)
-    axis.scatter([x for x, _ in found.points], [y for _, y in found.points], color=COLOURS[0])
-    axis.set(xlabel="score, inherited weights", ylabel=f"accuracy alone, {found.epochs} epochs")
-    if found.tau is not None:
-        axis.set_title(f"Stage {found.stage}: Kendall's tau {found.tau.value:.2f}")
     return figure
 
 

@@ -15,10 +15,11 @@ import torch
 from hnas.cost.flops import cost
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.scoring.score import evaluate
-from hnas.studies.experiments.rank import Ranking, RankRules, draw, rank
+from hnas.studies.experiments.rank import RankRules, draw, rank
 from hnas.studies.experiments.rank_statistics import agreement
 from hnas.studies.objective.costs import Costs
 from hnas.studies.run.folder import Run, begin_run, open_run
+from hnas.studies.run.ranking import Ranking, read_ranking
 from hnas.studies.search.events import Listener
 from hnas.studies.search.handoff import handoff
 from hnas.studies.search.retrain import retrain_network
@@ -120,6 +121,7 @@ def test_a_ranking_is_what_was_trained(run: Run) -> None:
     assert written["ranked"][0]["accuracies"] == accuracies
     assert written["agreement"]["tau"]["value"] == found.agreement.tau.value
     assert written["agreement"]["reference"] is None  # two seeds
+    assert read_ranking(run, 1) == found
     assert "<svg" in (run.folder / "ranking-stage1.svg").read_text()
 
 

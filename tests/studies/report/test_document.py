@@ -12,9 +12,11 @@ from hnas.studies.plan.change import override
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.toml import load_preset
 from hnas.studies.report.document import document
-from hnas.studies.report.gather import Interval, Ranking, Report, answer, gather
+from hnas.studies.report.gather import Report, answer, gather
 from hnas.studies.report.page import Section
 from hnas.studies.run.folder import Run, begin_run
+from hnas.studies.run.interval import Interval
+from hnas.studies.run.ranking import Agreement, Ranking
 from tests.support import fake_runs
 
 
@@ -90,13 +92,19 @@ def test_imagenet_stands_among_published_networks(tmp_path: Path) -> None:
 
 def test_a_ranking_is_put_in_words(report: Report) -> None:
     assert "Not measured" in sections(report)["Whether scores can be trusted"].text[0]
+    tau = Interval(value=0.61, low=0.4, high=0.75)
     measured = Ranking(
         stage=2,
-        networks=30,
-        seeds=4,
         epochs=80,
-        tau=Interval(value=0.61, low=0.4, high=0.75),
-        points=((0.9, 0.91), (0.8, 0.85)),
+        images=40,
+        ranked=(),
+        agreement=Agreement(
+            architectures=30,
+            seeds=4,
+            **dict.fromkeys(("tau", "spearman", "pearson", "tau_top"), tau),
+            **dict.fromkeys(("tau_others", "reference", "difference", "regret")),
+        ),
+        environment={},
     )
     found = sections(dataclasses.replace(report, rankings=(measured,)))
     section = found["Whether scores can be trusted"]

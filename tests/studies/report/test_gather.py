@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,12 @@ import pytest
 from hnas.errors import StateError
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.toml import from_toml, load_preset, to_toml
+from hnas.studies.report.as_json import as_json
 from hnas.studies.report.document import _tau
-from hnas.studies.report.gather import Interval, Report, answer, gather, read_ranking
+from hnas.studies.report.gather import Report, answer, gather
 from hnas.studies.run.folder import Run, begin_run
+from hnas.studies.run.interval import Interval
+from hnas.studies.run.ranking import read_ranking
 from hnas.studies.run.result import read_result
 from tests.support import fake_runs
 
@@ -122,39 +126,54 @@ def ranking(folder: Path, value: object) -> None:
     (folder / "ranking-stage1.json").write_text(json.dumps(value))
 
 
+NOTHING = {"value": None, "low": None, "high": None}
+TAU = {"value": 0.5, "low": 0.1, "high": 0.8}
+AGREEMENT = {
+    **{"architectures": 2, "seeds": 2, "regret": None},
+    **dict.fromkeys(("tau", "spearman", "pearson", "tau_top"), TAU),
+    **dict.fromkeys(("tau_others", "reference", "difference")),
+}
+ARCH = {"blocks": [{"G": 3, "L": 0, "d_k": 48, "d_z": 4}]}
+RANKED = {"arch": ARCH, "macs": 9, "elite": False, "networks": ["a", "b"]}
 RANKING = {
     "stage": 1,
     "epochs": 7,
+    "images": 40,
     "ranked": [
-        {"score": 0.5, "accuracies": [0.6, 0.8]},
-        {"score": 0.4, "accuracies": [0.5, 0.5]},
+        {**RANKED, "score": 0.5, "accuracies": [0.6, 0.8]},
+        {**RANKED, "score": 0.4, "accuracies": [0.5, 0.5]},
     ],
-    "agreement": {"seeds": 2, "tau": {"value": 0.5, "low": 0.1, "high": 0.8}},
+    "agreement": AGREEMENT,
+    "environment": {"device": "cpu"},
 }
-"""What is read of what `hnas rank` writes."""
+"""A file of `hnas rank`."""
 
 
 def test_a_ranking_is_read_where_there_is_one(begun_run: Run) -> None:
     assert read_ranking(begun_run, 1) is None
     ranking(begun_run.folder, RANKING)
     (found,) = gather(begun_run).rankings
-    assert (found.stage, found.networks, found.seeds, found.epochs) == (1, 2, 2, 7)
-    assert found.tau == Interval(value=0.5, low=0.1, high=0.8)
-    assert found.points == ((0.5, pytest.approx(0.7)), (0.4, 0.5))
+    assert (found.stage, found.agreement.seeds, found.epochs) == (1, 2, 7)
+    assert found.agreement.tau == Interval(value=0.5, low=0.1, high=0.8)
+    assert [one.accuracy for one in found.ranked] == [pytest.approx(0.7), 0.5]
 
 
 def test_a_ranking_that_cannot_be_told(begun_run: Run) -> None:
-    tau = {"value": None, "low": None, "high": None}
-    ranking(begun_run.folder, {**RANKING, "agreement": {"seeds": 2, "tau": tau}})
+    ranking(begun_run.folder, {**RANKING, "agreement": {**AGREEMENT, "tau": NOTHING}})
     found = read_ranking(begun_run, 1)
-    assert found is not None and found.tau is None
+    assert found is not None and math.isnan(found.agreement.tau.value)
     assert "cannot be ranked" in _tau(found)
+    (told,) = json.loads(as_json(gather(begun_run)))["rankings"]
+    assert (told["tau"], told["networks"], told["points"]) == (None, 2, [[0.5, 0.7], [0.4, 0.5]])
 
 
-@pytest.mark.parametrize("value", [[], {}, {**RANKING, "agreement": {"tau": None}}])
+@pytest.mark.parametrize(
+    "value",
+    [[], {}, {**RANKING, "agreement": {**AGREEMENT, "tau": None}}, {**RANKING, "agreement": []}],
+)
 def test_a_damaged_ranking_is_told(begun_run: Run, value: object) -> None:
     ranking(begun_run.folder, value)
-    with pytest.raises(StateError, match=r"ranking-stage1.json is no ranking \(.*make it anew"):
+    with pytest.raises(StateError, match=r"ranking-stage1.json is not a ranking: .*hnas rank"):
         gather(begun_run)
 
 

@@ -6,6 +6,7 @@ import re
 
 from matplotlib.figure import Figure
 
+from hnas.studies.figures.network import network
 from hnas.studies.figures.style import svg
 from hnas.studies.report import pictures
 from hnas.studies.report.gather import Report
@@ -18,7 +19,7 @@ def texts(figure: Figure) -> list[str]:
 
 def test_a_network_has_all_of_its_blocks(report: Report) -> None:
     assert report.picture is not None
-    shown = texts(pictures.network(report.picture))
+    shown = texts(network(report.picture))
     for i, block in enumerate(report.picture.arch.blocks, 1):
         assert f"block {i}" in shown
         assert shown.count(f"K {block.K}, E {block.E}") >= block.L
