@@ -19,6 +19,7 @@ from hnas.studies.plan.change import check_code, override, refined
 from hnas.studies.plan.plan import STRATEGIES, Plan
 from hnas.studies.plan.quantities import parse_flops, parse_latency
 from hnas.studies.plan.toml import PRESETS, load_plan, load_preset
+from hnas.studies.trials.waiting import LEASE
 
 if TYPE_CHECKING:
     from hnas.studies.plan.proposal import Proposal
@@ -66,7 +67,7 @@ class Request:
     """Whether a stage whose scores would not be comparable is scored again, in a new study."""
     workers: bool = False
     """Whether `hnas worker` processes score."""
-    lease: float = 20.0
+    lease: float = LEASE
     """Seconds without a sign of life after which a worker counts as lost."""
     allow_code: bool = False
     """Whether the plan file may name code to be run (`module:function`)."""

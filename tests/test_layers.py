@@ -68,7 +68,7 @@ ROOMS = {
 """The rooms of each floor, lowest first, and the rooms of the same floor that each may import:
 docs/architecture.md shows this table. A file that lies loose on a floor is a room of its own."""
 
-PRIVATE = {"hnas.studies.trials", "hnas.studies.objective"}
+PRIVATE = {"hnas.studies.trials"}
 """The one room that may import private parts of Optuna."""
 
 

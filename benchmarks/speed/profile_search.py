@@ -31,8 +31,8 @@ from hnas.studies.plan.toml import load_preset
 from hnas.studies.proposers.base import Proposer
 from hnas.studies.proposers.nsga2 import NSGA2
 from hnas.studies.run.folder import begin_run
+from hnas.studies.scoring import local_backend
 from hnas.studies.scoring.supernet_scorer import SupernetScorer
-from hnas.studies.search import stage
 from hnas.studies.search.session import Session
 from hnas.studies.search.stage import SearchRules, run_stage
 from hnas.studies.search.supernets import supernet
@@ -80,7 +80,9 @@ def after(clock: Clock, session: Session, scorer: SupernetScorer, rules: SearchR
         propose=clock.timed("proposing", NSGA2.propose),
         elites=clock.timed("proposing", NSGA2.elites),
     )
-    write = mock.patch.object(stage, "write_trial", clock.timed(BESIDE, stage.write_trial))
+    write = mock.patch.object(
+        local_backend, "write_trial", clock.timed(BESIDE, local_backend.write_trial)
+    )
     with write, clock.scoring():
         began = time.perf_counter()
         run_stage(

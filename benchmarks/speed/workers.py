@@ -32,12 +32,12 @@ from hnas.studies.objective.costs import Costs
 from hnas.studies.plan.toml import load_preset
 from hnas.studies.scoring.backend import Scorer
 from hnas.studies.scoring.fake import FakeScorer
-from hnas.studies.scoring.queue_backend import ByWorkers
+from hnas.studies.scoring.queue_backend import QueueBackend
 from hnas.studies.scoring.worker import Worker, reach
 from hnas.studies.search.stage import SearchRules, run_stage
 from hnas.studies.trials.database import close_storage, open_storage
-from hnas.studies.trials.queue import Call, announce, dismiss
 from hnas.studies.trials.study import open_study
+from hnas.studies.trials.work_request import WorkRequest, announce, dismiss
 from tests.support.postgres import new_database, served
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=12, N=3)
@@ -85,7 +85,7 @@ def work(url: str, kind: str) -> None:
     storage = reach(url, 60, print)
     asked, began = Statements(storage), [0.0, 0.0]
 
-    def load(call: Call, space: Space) -> Scorer:
+    def load(request: WorkRequest, space: Space) -> Scorer:
         scorer = scorer_of(space, kind)
         began[:] = [time.process_time(), asked.count]
         return scorer
@@ -126,7 +126,7 @@ def searched(
     storage = open_storage(url, create=True)
     study = open_study(storage, "s", create=True)
     lease = 2.0 if kill_every else 20.0
-    announce(study, Call(run="", name="s", stage=1, lease=lease))
+    announce(study, WorkRequest(run="", name="s", stage=1, lease=lease))
     asked, kills, ended = Statements(storage), [0], threading.Event()
     with ExitStack() as stack:
         crew = [start(url, kind) for _ in range(count)]
@@ -145,8 +145,8 @@ def searched(
         if reaper is not None:
             reaper.start()
         before, statements, began = time.process_time(), asked.count, time.perf_counter()
-        scoring = partial(ByWorkers, lease=lease)
-        found = run_stage(study, space, scorer, rules, costs=costs, scoring=scoring)
+        backend = partial(QueueBackend, lease=lease)
+        found = run_stage(study, space, scorer, rules, costs=costs, backend=backend)
         wall, spent = time.perf_counter() - began, time.process_time() - before
         statements = asked.count - statements
         ended.set()

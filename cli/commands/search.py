@@ -23,6 +23,7 @@ from hnas.studies.objective.costs import OBJECTIVES
 from hnas.studies.plan.plan import STRATEGIES
 from hnas.studies.request import Request, begin, decide
 from hnas.studies.search.events import Listener
+from hnas.studies.trials.waiting import LEASE
 
 if TYPE_CHECKING:
     from hnas.architecture.arch import Arch
@@ -131,7 +132,7 @@ if TYPE_CHECKING:
 @click.option(
     "--lease",
     type=click.FloatRange(1),
-    default=20,
+    default=LEASE,
     metavar="SECONDS",
     help="With --workers: time without a sign of life after which a worker counts as lost and its "
     "trial waits again.",

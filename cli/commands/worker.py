@@ -11,10 +11,11 @@ import click
 from hnas.cli.screen.interrupt import interruptible
 from hnas.cli.screen.options import ALLOW_CODE, code_option, device_option, storage_option
 from hnas.studies.plan.change import check_code
+from hnas.studies.trials.waiting import IDLE
 
 if TYPE_CHECKING:
     from hnas.studies.run.folder import Run
-    from hnas.studies.scoring.worker import Told
+    from hnas.studies.scoring.claim import ScoredTrial
 
 EVERY = 5.0
 """Seconds between two lines."""
@@ -32,7 +33,7 @@ EVERY = 5.0
 @click.option(
     "--idle",
     type=click.FloatRange(0),
-    default=300.0,
+    default=IDLE,
     show_default=True,
     metavar="SECONDS",
     help="End when no search has asked for workers for this long.",
@@ -64,13 +65,13 @@ def worker(
     from hnas.studies.run.folder import shared_run
     from hnas.studies.scoring.from_run import from_folders
     from hnas.studies.scoring.worker import Worker, reach
-    from hnas.studies.trials.queue import Called
+    from hnas.studies.trials.work_request import StudyQueue
 
     if storage is None:
         raise click.UsageError("a worker needs the search's --storage, or $HNAS_STORAGE")
 
-    def chosen(called: Called) -> bool:
-        return folder is None or shared_run(folder).name == called.call.name
+    def chosen(queue: StudyQueue) -> bool:
+        return folder is None or shared_run(folder).name == queue.request.name
 
     def check(run: Run) -> None:
         # Whoever typed --run chose that folder.
@@ -82,7 +83,7 @@ def worker(
         found = reach(storage, idle, _note)
         click.echo("waiting for searches with --workers")
         lines = _Lines()
-        Worker(found, load, studies=chosen, idle=idle, on_trial=lines.told).work()
+        Worker(found, load, studies=chosen, idle=idle, on_trial=lines.scored).work()
     click.echo(f"{lines.kept:,} scored; no search asks for workers any more.")
 
 
@@ -97,17 +98,17 @@ class _Lines:
         self.kept = 0
         self._shown = -EVERY
 
-    def told(self, told: Told) -> None:
-        if not told.kept:
+    def scored(self, trial: ScoredTrial) -> None:
+        if not trial.kept:
             _note(
-                f"trial {told.number} of {told.study} went to another worker: this one was silent "
-                "for longer than the search's --lease"
+                f"trial {trial.number} of {trial.study} went to another worker: this one was "
+                "silent for longer than the search's --lease"
             )
             return
         self.kept += 1
         if time.monotonic() - self._shown >= EVERY:
             self._shown = time.monotonic()
             click.echo(
-                f"{told.study}: trial {told.number} has {told.score.accuracy:.4f} in "
-                f"{told.score.seconds:.2f} s, {self.kept:,} scored"
+                f"{trial.study}: trial {trial.number} has {trial.score.accuracy:.4f} in "
+                f"{trial.score.seconds:.2f} s, {self.kept:,} scored"
             )

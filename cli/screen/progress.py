@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import click
@@ -47,7 +46,7 @@ class Step:
         return max(self.total - self.done, 0)
 
 
-class Display(Listener):
+class Display(Listener, AbstractContextManager["Display"]):
     """Turns the events of a search into words and an ETA; a context around the work."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -60,12 +59,7 @@ class Display(Listener):
         self._began = {}
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         pass
 
     @contextmanager
@@ -166,12 +160,7 @@ class Bars(Display):
         self._progress.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
     def note(self, text: str) -> None:

@@ -1,12 +1,11 @@
-"""Protocols of scoring: a scorer of architectures, and a backend that has a generation scored and
-stored."""
+"""Protocols of scoring: a scorer of architectures, and a backend that scores and stores them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from types import TracebackType
-from typing import Protocol, Self
+from contextlib import AbstractContextManager
+from typing import Protocol
 
 from hnas.architecture.arch import Arch
 from hnas.errors import StateError
@@ -15,7 +14,7 @@ from hnas.studies.trials.record import Record
 
 
 class Scorer(Protocol):
-    """What scores architectures with inherited weights."""
+    """Scores architectures with inherited weights."""
 
     @property
     def fingerprint(self) -> dict[str, str]:
@@ -25,29 +24,19 @@ class Scorer(Protocol):
         """One Score for each of `archs`, in their order."""
 
 
-class Scoring(Protocol):
-    """Where the architectures of a generation get their scores and are stored; used as a context
-    around a whole stage."""
+class Backend(AbstractContextManager["Backend"], Protocol):
+    """Scores the architectures of a generation and stores them; a context around a whole stage."""
 
     def scored(self, generation: int, archs: Sequence[Arch]) -> Iterator[Record]:
         """A record for each of `archs`, in any order, each as soon as there is its score."""
 
     def stored(self) -> Iterator[Record]:
-        """What has been stored since the last call, without waiting. When the context has been left
+        """What has been stored since the last call, without waiting. Once the context was left
         without an error: all the rest."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None: ...
 
 
 def check_score(score: Score, arch: Arch) -> None:
-    """Raises StateError where a score is no number."""
+    """Raises StateError if a score is no number."""
     if not (0 <= score.accuracy <= 1 and math.isfinite(score.loss)):
         raise StateError(
             "a score must have an accuracy in 0..1 and a finite loss, got "

@@ -1,4 +1,4 @@
-"""A scorer without networks: studies are tested, and the command line tried, in milliseconds."""
+"""Scorer without networks: it tests studies, and tries the command line, in milliseconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run scores with, read from its folder: nothing is trained, nothing written."""
+"""Scorers of a run, read from its folder: nothing is trained, nothing written."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hnas.studies.run.folder import Run, shared_run
 from hnas.studies.run.images import stored_images
 from hnas.studies.scoring.backend import Scorer
 from hnas.studies.scoring.supernet_scorer import SupernetScorer
-from hnas.studies.trials.queue import Call
+from hnas.studies.trials.work_request import WorkRequest
 from hnas.training.trainer import load_trained
 
 
@@ -25,9 +25,9 @@ def stored_scorer(
     data: Data,
     note: Callable[[str], None] = lambda text: None,
 ) -> SupernetScorer:
-    """Scores with a stage's supernet, on the device of `data`.
+    """The scorer of a stage's supernet, on the device of `data`.
 
-    Raises StateError where that is not trained to its end, CheckpointError.
+    Raises StateError if the supernet is not trained to its end, CheckpointError.
     """
     net = Supernet(space)
     load_trained(net, run.supernet(stage), run.stage(stage).training.epochs)
@@ -40,17 +40,17 @@ def from_folders(
     folder: Path | None = None,
     check: Callable[[Run], None] = lambda run: None,
     note: Callable[[str], None] = lambda text: None,
-) -> Callable[[Call, Space], Scorer]:
+) -> Callable[[WorkRequest, Space], Scorer]:
     """A `hnas.studies.scoring.worker.Load` that reads a run's folder: the one that the search
-    names, or `folder`, where it is mounted here. `check` sees the run first."""
+    names, or `folder`, if it is mounted elsewhere here. `check` sees the run first."""
     images: dict[str, Data] = {}  # of the last run, for its next stage
 
-    def load(call: Call, space: Space) -> Scorer:
-        run = shared_run(folder or Path(call.run))
+    def load(request: WorkRequest, space: Space) -> Scorer:
+        run = shared_run(folder or Path(request.run))
         check(run)
-        if call.run not in images:
+        if request.run not in images:
             images.clear()
-            images[call.run] = stored_images(run).to(device)
-        return stored_scorer(run, call.stage, space, images[call.run], note)
+            images[request.run] = stored_images(run).to(device)
+        return stored_scorer(run, request.stage, space, images[request.run], note)
 
     return load

@@ -6,11 +6,11 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from queue import Queue, SimpleQueue
-from types import TracebackType
 from typing import Self
 
 import optuna
@@ -32,7 +32,7 @@ BACKLOG = 8
 
 @dataclass(frozen=True, kw_only=True)
 class _Finished:
-    """A scored architecture and when that began and ended (naive local times, as Optuna's)."""
+    """A scored architecture with the naive local times, as Optuna's, of its beginning and end."""
 
     arch: Arch
     score: Score
@@ -41,7 +41,7 @@ class _Finished:
 
 
 def _scored(scorer: Scorer, archs: Sequence[Arch]) -> Iterator[_Finished]:
-    """Each of `archs` with its score. Raises StateError where a score is missing or no number."""
+    """Each of `archs` with its score. Raises StateError if a score is missing or no number."""
     if not archs:
         return
     scores = iter(scorer.score(archs))
@@ -71,11 +71,11 @@ def _record(costs: Costs, number: int, generation: int, finished: _Finished) -> 
     )
 
 
-class _Writer:
-    """One thread that stores finished trials in order while the next is scored.
+class _Writer(AbstractContextManager["_Writer"]):
+    """A thread that stores finished trials in order while the next is scored.
 
-    Leaving it waits until all are stored, whatever made it end. After a failure nothing more is
-    written, so that a study never has a gap; the failure is raised where it is noticed.
+    Its context ends when all are stored, even after an error. After a failed write nothing more is
+    written, so that a study never has a gap; the next call raises the failure.
     """
 
     def __init__(self) -> None:
@@ -93,7 +93,7 @@ class _Writer:
                     self._failure = failure
 
     def put(self, write: Callable[[], Record]) -> None:
-        """Waits where BACKLOG trials are waiting. Raises what went wrong with an earlier one."""
+        """Waits while BACKLOG trials are waiting. Raises what went wrong with an earlier one."""
         if self._failure is not None:
             raise self._failure
         self._waiting.put(write)
@@ -107,20 +107,15 @@ class _Writer:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: object, *_: object) -> None:
         self._waiting.put(None)
         self._thread.join()
         if self._failure is not None and self._failure is not error:
             raise self._failure
 
 
-class _Here(_Writer):
-    """Scores in this process, and stores each trial while the next is scored."""
+class LocalBackend(_Writer):
+    """A `hnas.studies.scoring.backend.Backend` that scores in this process."""
 
     def __init__(self, study: optuna.Study, space: Space, scorer: Scorer, costs: Costs) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
-"""Scoring by workers, as the search sees it: generations go into the queue and come back scored.
+"""The backend that scores by workers: a generation goes into the queue and comes back scored.
 
-Trials are put in by `Arch.key`, as they are scored in one process: they get the same numbers.
+Trials go in by `Arch.key`, as one process scores them. So they get the same numbers.
 """
 
 from __future__ import annotations
@@ -8,8 +8,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import TracebackType
-from typing import Self
+from contextlib import AbstractContextManager
 
 import optuna
 from optuna.trial import TrialState
@@ -21,35 +20,20 @@ from hnas.studies.objective.costs import Costs
 from hnas.studies.scoring.backend import Scorer
 from hnas.studies.trials.database import storage_errors
 from hnas.studies.trials.optuna_inside import storage_of
-from hnas.studies.trials.queue import ERROR, Seen, look, put, put_back, withdraw
+from hnas.studies.trials.queue import ERROR, TrialView, look, put, put_back, withdraw
 from hnas.studies.trials.record import Record
 from hnas.studies.trials.study import records, waiting_trial
+from hnas.studies.trials.waiting import LEASE, PAUSES, Pause
 
-LEASE = 20.0
-"""Seconds without a sign of life after which a worker counts as lost."""
 ALONE = 30.0
-"""Seconds in which no worker has taken anything, before that is told."""
-PAUSES = (0.02, 0.5)
-"""Seconds between two looks at the queue: after one that found something, and at most."""
+"""Seconds without a worker that takes a trial, after which the search says so."""
 
 
-class Pause:
-    """Waits between looks that find nothing, ever longer."""
+class QueueBackend(AbstractContextManager["QueueBackend"]):
+    """A `hnas.studies.scoring.backend.Backend` whose scores come from workers.
 
-    def __init__(self) -> None:
-        self._next = PAUSES[0]
-
-    def reset(self) -> None:
-        self._next = PAUSES[0]
-
-    def wait(self) -> None:
-        time.sleep(self._next)
-        self._next = min(1.5 * self._next, PAUSES[1])
-
-
-class ByWorkers:
-    """A `hnas.studies.scoring.backend.Scoring`. The scorer itself is not used here: workers have
-    their own."""
+    It does not use the scorer: workers have their own.
+    """
 
     def __init__(
         self,
@@ -66,7 +50,7 @@ class ByWorkers:
         self._stored: deque[Record] = deque()
 
     def scored(self, generation: int, archs: Sequence[Arch]) -> Iterator[Record]:
-        """Raises StateError where a trial cannot be scored, StorageError."""
+        """Raises StateError if a trial cannot be scored, StorageError."""
         left = set(self._put(generation, archs))
         signs, pause, alone = _Signs(self._lease), Pause(), _Alone(self._note)
         while left:
@@ -102,7 +86,7 @@ class ByWorkers:
         }
         return list(put(self._study, trials).values())
 
-    def _check(self, left: set[int], seen: Mapping[int, Seen]) -> None:
+    def _check(self, left: set[int], seen: Mapping[int, TrialView]) -> None:
         if missing := left - seen.keys():
             raise StateError(
                 f"{len(missing)} trials of the study {self._study.study_name!r} were deleted while "
@@ -115,36 +99,30 @@ class ByWorkers:
                 reason = found.user_attrs.get(ERROR, "another program marked it so")
                 raise StateError(
                     f"trial {found.number} of the study {self._study.study_name!r} failed: "
-                    f"{reason}. Run it again: what is finished is kept, and it is tried anew"
+                    f"{reason}. Run it again: what is finished is kept, and it is tried again"
                 )
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if kind is None:  # else it waits for the search to go on
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:  # else the trials wait until the search resumes
             withdraw(self._study)
 
 
 class _Signs:
-    """Which workers give no sign of life, told without comparing clocks: a trial that runs and
-    looks the same for the whole of a lease. Only time in which it was looked at counts, so that a
-    database or a search that was away takes no worker for lost."""
+    """Signs of life of workers, without comparing clocks.
+
+    A worker is lost if its trial runs and looks the same for a whole lease. Only the time between
+    two looks counts, so that no worker is lost because a database or a search was away.
+    """
 
     def __init__(self, lease: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._lease, self._clock = lease, clock
         self._last = clock()
-        self._same: dict[int, tuple[Seen, float]] = {}
+        self._same: dict[int, tuple[TrialView, float]] = {}
 
-    def lost(self, seen: Mapping[int, Seen]) -> list[tuple[int, Seen]]:
+    def lost(self, seen: Mapping[int, TrialView]) -> list[tuple[int, TrialView]]:
         now = self._clock()
         step, self._last = min(now - self._last, 2 * PAUSES[1]), now
-        before: dict[int, tuple[Seen | None, float]] = {**self._same}
+        before: dict[int, tuple[TrialView | None, float]] = {**self._same}
         self._same = {}
         for trial_id, trial in seen.items():
             if trial.state is TrialState.RUNNING:
@@ -154,13 +132,13 @@ class _Signs:
 
 
 class _Alone:
-    """Tells, once a generation, that no worker is there."""
+    """Reports, once a generation, that there is no worker."""
 
     def __init__(self, note: Callable[[str], None]) -> None:
         self._note: Callable[[str], None] | None = note
         self._since = time.monotonic()
 
-    def look(self, seen: Mapping[int, Seen]) -> None:
+    def look(self, seen: Mapping[int, TrialView]) -> None:
         if any(trial.state is not TrialState.WAITING for trial in seen.values()):
             self._since = time.monotonic()
         elif self._note is not None and time.monotonic() - self._since > ALONE:

@@ -1,4 +1,4 @@
-"""Scoring trials with weights inherited from a supernet, and what scores are comparable under."""
+"""Scorer with weights inherited from a supernet, and the fingerprint of what it scores with."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hnas.settings import ScoreRules
 class SupernetScorer:
     """A `hnas.studies.scoring.backend.Scorer`: nothing is trained, every weight is the supernet's.
 
-    `note` is told, in a sentence, of what is done without where memory runs out.
+    `note` gets a sentence about what it does without if memory runs out.
     """
 
     def __init__(

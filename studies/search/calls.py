@@ -7,10 +7,17 @@ from contextlib import contextmanager, suppress
 from functools import partial
 
 from hnas.errors import StorageError
-from hnas.studies.scoring.backend import Scoring
-from hnas.studies.scoring.queue_backend import ByWorkers
+from hnas.studies.scoring.backend import Backend
+from hnas.studies.scoring.local_backend import LocalBackend
+from hnas.studies.scoring.queue_backend import QueueBackend
 from hnas.studies.search.session import Session
-from hnas.studies.trials.queue import Call, announce, check_shared, dismiss, is_shared
+from hnas.studies.trials.work_request import (
+    WorkRequest,
+    announce,
+    check_shared,
+    dismiss,
+    is_shared,
+)
 
 
 def call(session: Session, stage: int = 1) -> None:
@@ -21,7 +28,7 @@ def call(session: Session, stage: int = 1) -> None:
     if session.lease is not None:
         check_shared(session.storage)
         folder, name = str(session.run.folder.resolve()), session.run.name
-        asked = Call(run=folder, name=name, stage=stage, lease=session.lease)
+        asked = WorkRequest(run=folder, name=name, stage=stage, lease=session.lease)
         announce(session.study(stage), asked)
 
 
@@ -36,8 +43,8 @@ def calling(session: Session) -> Iterator[None]:
                 dismiss(session.storage, session.run.name)
 
 
-def backend(session: Session) -> Callable[..., Scoring] | None:
-    """The backend that has a stage scored by workers; None if this process scores."""
+def backend(session: Session) -> Callable[..., Backend]:
+    """The backend of a stage: workers score, or this process."""
     if session.lease is None:
-        return None
-    return partial(ByWorkers, lease=session.lease, note=session.listener.note)
+        return LocalBackend
+    return partial(QueueBackend, lease=session.lease, note=session.listener.note)

@@ -82,7 +82,7 @@ def _scored(session: Session, number: int) -> StageResult:
         costs=session.costs,
         proposer=starting_from(start(session, number), asked.proposer),
         on_trial=partial(session.listener.trial, number),
-        scoring=backend(session),
+        backend=backend(session),
     )
 
 

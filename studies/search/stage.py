@@ -1,6 +1,6 @@
-"""One stage of a search: generations are proposed, scored and stored until the trials are spent.
+"""One stage of a search: proposes, scores and stores generations until its trials are spent.
 
-Every stage runs this; they differ in their space, in the scorer and in what proposes.
+Stages differ in their space, their scorer and their proposer.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from hnas.persist.record import recorded
 from hnas.studies.objective.costs import Costs
 from hnas.studies.proposers.base import Proposer, Turn
 from hnas.studies.proposers.nsga2 import NSGA2
-from hnas.studies.scoring.backend import Scorer, Scoring
-from hnas.studies.scoring.local_backend import _Here
+from hnas.studies.scoring.backend import Backend, Scorer
+from hnas.studies.scoring.local_backend import LocalBackend
 from hnas.studies.search.events import TrialEvent
 from hnas.studies.trials.database import storage_errors
 from hnas.studies.trials.pareto import best_by_score, front, hypervolume
@@ -34,7 +34,7 @@ from hnas.studies.trials.study import records
 
 @dataclass(frozen=True, kw_only=True)
 class SearchRules:
-    """How a stage searches. Raises InputError where a value breaks its rule."""
+    """Rules of a stage's search. Raises InputError if a value breaks its rule."""
 
     trials: int
     """Trials in all; a resumed or continued stage counts those it has."""
@@ -51,14 +51,14 @@ class SearchRules:
 
 @dataclass(frozen=True, kw_only=True)
 class StageResult:
-    """What a stage found."""
+    """The trials that a stage found."""
 
     records: tuple[Record, ...]
     """Every trial of the study, by number."""
     scored: int
     """Trials of them that this run scored."""
     exhausted: bool
-    """No further architecture within the budget was found: fewer trials than asked."""
+    """No further architecture within the budget was found: fewer trials than asked for."""
 
 
 def run_stage(
@@ -70,18 +70,18 @@ def run_stage(
     costs: Costs,
     proposer: Proposer = NSGA2,
     on_trial: Callable[[TrialEvent], None] | None = None,
-    scoring: Callable[[optuna.Study, Space, Scorer, Costs], Scoring] | None = None,
+    backend: Callable[[optuna.Study, Space, Scorer, Costs], Backend] = LocalBackend,
 ) -> StageResult:
     """Searches `space` for accurate architectures that cost little until `rules.trials`.
 
-    `scoring`, made from study, space, scorer and costs, says where scores come from: by default
-    from `scorer`, here.
+    `backend`, made from study, space, scorer and costs, scores and stores the trials: by default
+    this process does.
 
-    A study that was broken off goes on where it was and ends as if it had not been; a finished one
-    goes on where more trials are asked. Whatever ends a run, finished trials are stored first.
+    A study that was broken off resumes and ends as if it had not been; a finished one resumes if
+    more trials are asked for. Whatever ends a run, finished trials are stored first.
 
-    Raises BudgetError where nothing fits, MismatchError where the study's scores are of another
-    kind, StateError where a score is no number, StorageError.
+    Raises BudgetError if nothing fits, MismatchError if the study's scores are of another kind,
+    StateError if a score is no number, StorageError.
     """
     costs.check(space)
     known = records(study)
@@ -95,7 +95,7 @@ def run_stage(
     seen: set[Arch] = set()
     exhausted = False
 
-    with (scoring or _Here)(study, space, scorer, costs) as place:
+    with backend(study, space, scorer, costs) as scoring:
         for generation in itertools.count():
             room = min(rules.population, rules.trials - len(seen))
             if exhausted or room <= 0:
@@ -117,12 +117,12 @@ def run_stage(
                 missing = list(itertools.islice(new, room - len(members)))
                 exhausted = len(members) + len(missing) < room
             # By their first blocks: a scorer may share what architectures begin with.
-            for record in place.scored(generation, sorted(missing, key=lambda arch: arch.key)):
+            for record in scoring.scored(generation, sorted(missing, key=lambda arch: arch.key)):
                 members.append(record)
-                progress.tell(place.stored())
+                progress.tell(scoring.stored())
             seen.update(member.arch for member in members)
             parents = proposer.elites(space, costs, [*parents, *members], rules.population)
-    progress.tell(place.stored())
+    progress.tell(scoring.stored())
     return StageResult(
         records=tuple(progress.records),
         scored=len(progress.records) - len(known),
@@ -131,7 +131,7 @@ def run_stage(
 
 
 class _Progress:
-    """The stored trials so far, and telling of each new one."""
+    """The stored trials so far; it reports each new one to `on_trial`."""
 
     def __init__(
         self,

@@ -1,17 +1,16 @@
-"""The queue of a study: trials that wait for workers.
+"""Queues of trials that wait for workers, one a study.
 
 One process puts a generation in (`hnas.studies.scoring.queue_backend`), any number take from it
 (`hnas.studies.scoring.worker`). What waits is a WAITING trial of Optuna with its parameters, and
-Optuna's own `study.ask` takes it. Where a worker dies its trial is put back: the same trial waits
-again. So an architecture has one trial, whatever happens, and nothing can be lost or scored into
-two.
+Optuna's own `study.ask` takes it. If a worker dies, its trial is put back and waits again. So an
+architecture has one trial, whatever happens: nothing is lost, nothing is scored into two.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection, Container, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
@@ -20,7 +19,6 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, delete, insert, select, update
 
-from hnas.errors import InputError, StateError
 from hnas.studies.trials.database import patiently, storage_errors
 from hnas.studies.trials.optuna_inside import (
     CachedStorage,
@@ -32,46 +30,18 @@ from hnas.studies.trials.optuna_inside import (
 from hnas.studies.trials.study import open_study
 from hnas.studies.trials.tables import insert_trials, lock_study
 
-CALL = "workers"
-"""Attribute of a study whose trials are scored by workers."""
 LOST = "hnas:lost"
 """Attribute of a trial: how many workers were lost while they had it."""
 ERROR = "error"
 """Attribute of a trial that no worker shall try again: why."""
 LOSSES = 5
-"""Workers that one trial may lose before it is taken to be the reason."""
+"""Workers that one trial may lose before it counts as the reason."""
 OLDEST = 16
 """Waiting trials that a worker looks at to get one of them: others take some meanwhile."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Call:
-    """A search asks for workers: what they have to know of one of its studies."""
-
-    run: str
-    """The run's folder, where the search sees it."""
-    name: str
-    """What the run's studies are called."""
-    stage: int
-    lease: float
-    """Seconds without a sign of life after which a worker counts as lost."""
-    open: bool = True
-    """Whether there is, or will be, something to score in this search."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Called:
-    """A study that asks for workers."""
-
-    study_id: int
-    study: str
-    call: Call
-    waiting: bool
-    """Whether it has something to score now."""
-
-
 @dataclass(frozen=True)
-class Seen:
+class TrialView:
     """A trial of the queue at one moment."""
 
     state: TrialState
@@ -86,9 +56,9 @@ class _Nothing(Exception):
 
 
 class _Oldest(CachedStorage):
-    """What `study.ask` takes from: only trials that wait, and of them only the oldest.
+    """A storage for `study.ask`: of the trials that wait it shows only the oldest.
 
-    Optuna's own would make a trial where none waits, and read every parameter of all that do.
+    Optuna's own would make a trial if none waits, and read every parameter of all that do.
     """
 
     def get_all_trials(
@@ -102,39 +72,11 @@ class _Oldest(CachedStorage):
         raise _Nothing
 
 
-def is_shared(storage: RDBStorage) -> bool:
-    """Whether several processes may write to a storage."""
-    return bool(storage.engine.name != "sqlite")
-
-
-def check_shared(storage: RDBStorage) -> None:
-    """Raises InputError where a storage is not for several processes that write."""
-    if not is_shared(storage):
-        raise InputError(
-            "scoring by workers needs a database server, such as --storage "
-            "postgresql://user:password@host/name; SQLite's file is for one process that writes, "
-            "got sqlite. To score in one process: hnas search without --workers"
-        )
-
-
 # What the search does
 
 
-def announce(study: optuna.Study, call: Call) -> None:
-    """Tells workers of a study, or that a search needs none any more. Raises StorageError."""
-    with storage_errors(f"workers for {study.study_name!r} cannot be called"):
-        study.set_user_attr(CALL, asdict(call))
-
-
-def dismiss(storage: RDBStorage, name: str) -> None:
-    """Tells workers that the run of this name needs none any more. Raises StorageError."""
-    for called in calls(storage):
-        if called.call.name == name and called.call.open:
-            announce(open_study(storage, called.study), replace(called.call, open=False))
-
-
 def put(study: optuna.Study, trials: Mapping[str, FrozenTrial]) -> dict[str, int]:
-    """Puts trials, by their `arch`, into the queue, all or none; those that are in it stay.
+    """Puts trials, by their `arch`, into the queue, all or none; the ones already there stay.
 
     Gives the ids of them all. Raises StorageError.
     """
@@ -153,8 +95,8 @@ def put(study: optuna.Study, trials: Mapping[str, FrozenTrial]) -> dict[str, int
         return patiently(insert_absent)
 
 
-def look(study: optuna.Study, trial_ids: Collection[int]) -> dict[int, Seen]:
-    """How trials of the queue are, by id; one that was deleted is missing. Raises StorageError."""
+def look(study: optuna.Study, trial_ids: Collection[int]) -> dict[int, TrialView]:
+    """How trials of the queue are, by id; a deleted one is missing. Raises StorageError."""
     storage, trials, beats = _database(study), models.TrialModel, models.TrialHeartbeatModel
     query = (
         select(trials.trial_id, trials.state, trials._datetime_start_utc, beats.heartbeat)
@@ -162,16 +104,16 @@ def look(study: optuna.Study, trial_ids: Collection[int]) -> dict[int, Seen]:
         .where(trials.trial_id.in_(trial_ids))
     )
 
-    def ask() -> dict[int, Seen]:
+    def ask() -> dict[int, TrialView]:
         with storage.engine.connect() as connection:
-            return {trial_id: Seen(*rest) for trial_id, *rest in connection.execute(query)}
+            return {trial_id: TrialView(*rest) for trial_id, *rest in connection.execute(query)}
 
     with storage_errors(f"the queue of {study.study_name!r} cannot be read"):
         return patiently(ask)
 
 
 def withdraw(study: optuna.Study) -> None:
-    """Takes out of the queue what is left in it: marked as failed, so that no worker tells it."""
+    """Empties the queue: what is left in it has failed, so that no worker tells it."""
     if (storage := database_of(study)) is None:
         return  # a study that only this process knows
 
@@ -192,37 +134,13 @@ def withdraw(study: optuna.Study) -> None:
 # What workers do
 
 
-def calls(storage: RDBStorage) -> list[Called]:
-    """The studies that ever asked for workers, oldest first. Raises StateError, StorageError."""
-    studies, attrs, trials = models.StudyModel, models.StudyUserAttributeModel, models.TrialModel
-    waits = select(trials.trial_id).where(
-        trials.study_id == studies.study_id, trials.state == TrialState.WAITING
-    )
-    query = (
-        select(studies.study_id, studies.study_name, attrs.value_json, waits.exists())
-        .join(attrs, attrs.study_id == studies.study_id)
-        .where(attrs.key == CALL)
-        .order_by(studies.study_id)
-    )
-
-    def ask() -> list[Called]:
-        with storage.engine.connect() as connection:
-            return [
-                Called(study_id=i, study=name, call=_call(name, text), waiting=waiting)
-                for i, name, text, waiting in connection.execute(query)
-            ]
-
-    with storage_errors("the studies that ask for workers cannot be read"):
-        return patiently(ask)
-
-
 def open_queue(storage: RDBStorage, name: str) -> optuna.Study:
     """A study to `take` from. Raises as `hnas.studies.trials.study.open_study`."""
     return open_study(_Oldest(storage), name)
 
 
 def take(study: optuna.Study) -> optuna.Trial | None:
-    """A trial to score, by Optuna's `ask`; None where none waits. Raises StorageError."""
+    """A trial to score, by Optuna's `ask`; None if none waits. Raises StorageError."""
     with storage_errors(f"a trial of {study.study_name!r} cannot be taken"):
         try:
             return study.ask()
@@ -234,13 +152,12 @@ def take(study: optuna.Study) -> optuna.Trial | None:
 
 
 def put_back(
-    study: optuna.Study, trial_id: int, *, counted: bool, last: Seen | None = None
+    study: optuna.Study, trial_id: int, *, counted: bool, last: TrialView | None = None
 ) -> None:
-    """Lets a trial that is RUNNING wait again; another stays as it is. Raises StorageError.
+    """Lets a RUNNING trial wait again; another stays as it is. Raises StorageError.
 
-    Where a worker was lost with it, that is `counted`: after LOSSES it has failed. With `last`,
-    what was seen of it last, only
-    where it still looks so.
+    `counted` says that a worker was lost with it: after LOSSES of them the trial has failed. With
+    `last`, the trial goes back only if it still looks like that.
     """
     storage, trials = _database(study), models.TrialModel
     beats = models.TrialHeartbeatModel
@@ -255,7 +172,7 @@ def put_back(
             beat = connection.scalar(select(beats.heartbeat).where(beats.trial_id == trial_id))
             if found is None or found[0] != TrialState.RUNNING:
                 return
-            if last is not None and last != Seen(*found, beat):
+            if last is not None and last != TrialView(*found, beat):
                 return
             # The next worker's lease begins with its own first sign of life.
             connection.execute(delete(beats).where(beats.trial_id == trial_id))
@@ -313,19 +230,6 @@ def _oldest(storage: RDBStorage, study_id: int) -> list[FrozenTrial]:
     )
     with storage.engine.connect() as connection:
         return [waiting_stub(trial_id, number) for trial_id, number in connection.execute(query)]
-
-
-def _call(study: str, text: str) -> Call:
-    try:
-        call = Call(**json.loads(text))
-        if not (isinstance(call.run, str) and isinstance(call.stage, int) and call.lease > 0):
-            raise ValueError(text)
-        return call
-    except (TypeError, ValueError) as error:
-        raise StateError(
-            f"the attribute {CALL!r} of the study {study!r} is not what a search of this version "
-            f"writes: {error}. Start the search again with the workers' version of hnas"
-        ) from None
 
 
 def _database(study: optuna.Study) -> RDBStorage:

@@ -27,21 +27,19 @@ from hnas.errors import InputError, MismatchError, StateError
 from hnas.scoring.record import Score
 from hnas.studies.objective.costs import Costs
 from hnas.studies.scoring.fake import FakeScorer
-from hnas.studies.scoring.queue_backend import ByWorkers, _Signs
+from hnas.studies.scoring.queue_backend import QueueBackend, _Signs
 from hnas.studies.scoring.worker import Worker, reach
 from hnas.studies.search.stage import SearchRules, run_stage
 from hnas.studies.trials.database import close_storage, open_storage
 from hnas.studies.trials.queue import (
     LOST,
-    Call,
-    Seen,
-    announce,
-    dismiss,
+    TrialView,
     open_queue,
     put_back,
     take,
 )
 from hnas.studies.trials.study import open_study, records
+from hnas.studies.trials.work_request import WorkRequest, announce, dismiss
 from tests.support.postgres import new_database, served
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=12, N=3)
@@ -49,14 +47,14 @@ SPACE = distribution_space(FRAME, d_k=192, d_z=4, E=1, K=31)
 COSTS = Costs(frame=FRAME, flops=cost(FRAME, FRAME.all_global()).macs)
 SCORER = FakeScorer(frame=FRAME)
 RULES = SearchRules(trials=32, population=10, seed=3)
-CALL = Call(run="nowhere", name="s", stage=1, lease=20.0)
+REQUEST = WorkRequest(run="nowhere", name="s", stage=1, lease=20.0)
 
 WORKER = """
 import sys
 from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.scoring.worker import Worker, reach
 
-def load(call, space):
+def load(request, space):
     return FakeScorer(frame=space.frame, sleep=float(sys.argv[2]))
 
 def told(told):
@@ -123,15 +121,15 @@ def study(database):
     close_storage(study._storage._backend)
 
 
-def open_queued(url, call=CALL):
+def open_queued(url, request=REQUEST):
     study = open_study(open_storage(url, create=True), "s", create=True)
-    announce(study, call)
+    announce(study, request)
     return study
 
 
-def search(study, *, lease=CALL.lease, **more):
-    scoring = partial(ByWorkers, lease=lease)
-    return run_stage(study, SPACE, SCORER, RULES, costs=COSTS, scoring=scoring, **more)
+def search(study, *, lease=REQUEST.lease, **more):
+    backend = partial(QueueBackend, lease=lease)
+    return run_stage(study, SPACE, SCORER, RULES, costs=COSTS, backend=backend, **more)
 
 
 def states(study):
@@ -159,7 +157,7 @@ def test_the_values_do_not_depend_on_the_number_of_workers(study, database, here
 def worker(study, scorer=SCORER, **more):
     """One in this process, for what waits now."""
     storage = study._storage._backend
-    return Worker(storage, lambda call, space: scorer, idle=0.0, **more)
+    return Worker(storage, lambda request, space: scorer, idle=0.0, **more)
 
 
 def one_generation(study):
@@ -209,7 +207,7 @@ def test_workers_that_are_killed_lose_and_double_nothing(study, database, here):
             crew[i] = python(WORKER, database, 0.04)
             crew[i].stdout.readline()
 
-    announce(study, dataclasses.replace(CALL, lease=1.0))
+    announce(study, dataclasses.replace(REQUEST, lease=1.0))
     ended = threading.Event()
     with workers(database, 2, sleep=0.04) as crew:
         reaper = threading.Thread(target=reap, args=(crew, ended))
@@ -403,7 +401,7 @@ def test_a_supernet_that_changes_is_loaded_again(study):
     one_generation(study)
     loaded = []
 
-    def load(call, space):
+    def load(request, space):
         loaded.append(FakeScorer(frame=FRAME, seed=len(loaded)))
         return loaded[-1]
 
@@ -463,8 +461,8 @@ def test_that_no_worker_is_there_is_told(study, monkeypatch):
         raise Enough
 
     with pytest.raises(Enough):
-        scoring = partial(ByWorkers, note=note)
-        run_stage(study, SPACE, SCORER, RULES, costs=COSTS, scoring=scoring)
+        backend = partial(QueueBackend, note=note)
+        run_stage(study, SPACE, SCORER, RULES, costs=COSTS, backend=backend)
     assert notes == [
         "10 trials wait and no worker takes one. Start some: hnas worker --storage with the same "
         "URL"
@@ -474,7 +472,10 @@ def test_that_no_worker_is_there_is_told(study, monkeypatch):
 def test_only_what_looks_the_same_for_a_whole_lease_is_lost():
     now = [0.0]
     signs = _Signs(2.0, clock=lambda: now[0])
-    running, waiting = Seen(TrialState.RUNNING, None, None), Seen(TrialState.WAITING, None, None)
+    running, waiting = (
+        TrialView(TrialState.RUNNING, None, None),
+        TrialView(TrialState.WAITING, None, None),
+    )
 
     def after(seconds, seen):
         now[0] += seconds
@@ -484,7 +485,7 @@ def test_only_what_looks_the_same_for_a_whole_lease_is_lost():
     for _ in range(4):
         assert after(0.5, {1: running, 2: waiting}) == []
     assert after(0.5, {1: running, 2: waiting}) == [1]
-    beat = Seen(TrialState.RUNNING, None, datetime(2026, 1, 1))
+    beat = TrialView(TrialState.RUNNING, None, datetime(2026, 1, 1))
     assert after(0.5, {1: beat, 2: running}) == []  # a sign of life
     assert after(3600.0, {1: beat, 2: running}) == []  # nobody looked
     assert after(1.0, {1: beat, 2: running}) == []

@@ -12,7 +12,7 @@ import numpy as np
 import optuna
 import pytest
 
-import hnas.studies.search.stage
+import hnas.studies.scoring.local_backend
 from hnas.architecture.space import Frame, distribution_space, size_space
 from hnas.cost.flops import cost
 from hnas.errors import BudgetError, InputError, MismatchError, StateError, StorageError
@@ -132,13 +132,13 @@ def test_resumed_at_any_trial_it_ends_as_if_unbroken(space):
 @pytest.mark.parametrize("end", [KeyboardInterrupt(), SystemExit(1), RuntimeError("power")])
 def test_what_is_finished_is_stored_whatever_ends_the_run(end, monkeypatch):
     slow = threading.Event()
-    write = hnas.studies.search.stage.write_trial
+    write = hnas.studies.scoring.local_backend.write_trial
 
     def write_slowly(*arguments, **named):
         slow.wait(0.02)
         write(*arguments, **named)
 
-    monkeypatch.setattr("hnas.studies.search.stage.write_trial", write_slowly)
+    monkeypatch.setattr("hnas.studies.scoring.local_backend.write_trial", write_slowly)
     study = in_memory()
     with pytest.raises(type(end)):
         run(study, scorer=Breaking(7, end))
@@ -159,7 +159,7 @@ def test_an_interrupt_while_telling_loses_nothing():
 
 
 def test_after_a_failed_write_nothing_more_is_written(monkeypatch):
-    write = hnas.studies.search.stage.write_trial
+    write = hnas.studies.scoring.local_backend.write_trial
 
     def fail_at_5(study, space, record, **named):
         if record.number == 5:
@@ -167,7 +167,7 @@ def test_after_a_failed_write_nothing_more_is_written(monkeypatch):
             raise StorageError("the disk is full")
         write(study, space, record, **named)
 
-    monkeypatch.setattr("hnas.studies.search.stage.write_trial", fail_at_5)
+    monkeypatch.setattr("hnas.studies.scoring.local_backend.write_trial", fail_at_5)
     study = in_memory()
     with pytest.raises(StorageError, match="the disk is full"):
         run(study)

@@ -1,0 +1,151 @@
+"""Claims of trials: the trial that a worker holds, its signs of life, and its end in the
+storage."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from typing import Any, Self
+
+import optuna
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
+from optuna.trial import TrialState
+from sqlalchemy.exc import SQLAlchemyError
+
+from hnas.architecture.arch import Arch
+from hnas.errors import StateError, StorageError
+from hnas.scoring.record import Score
+from hnas.studies.objective.costs import Spent, values
+from hnas.studies.scoring.backend import check_score
+from hnas.studies.trials.database import storage_errors
+from hnas.studies.trials.optuna_inside import database_of, trial_id_of
+from hnas.studies.trials.queue import ERROR, put_back, take
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredTrial:
+    """A trial that this worker has scored."""
+
+    study: str
+    number: int
+    score: Score
+    kept: bool
+    """False if another worker scored it meanwhile, because the search took this one for lost."""
+
+
+class Claim(AbstractContextManager["Claim"]):
+    """The trials that a worker takes from one study, one after the other; a thread signs for each.
+
+    If an error or Ctrl-C ends the context, its trial goes back into the queue. An error is counted,
+    so that a trial that makes workers fail is not tried for ever.
+    """
+
+    def __init__(self, study: optuna.Study, fingerprint: Mapping[str, str], lease: float) -> None:
+        self._study, self._fingerprint = study, fingerprint
+        self._trial: optuna.Trial | None = None
+        self._pulse = Pulse(study, lease / 5)
+        self._owner = f"{socket.gethostname()}:{os.getpid()}"
+        self.scored = 0
+
+    def archs(self) -> Iterator[Arch]:
+        """Architectures to score, until none waits or the study asks for other weights."""
+        while (trial := take(self._study)) is not None:
+            self._trial = trial
+            self._pulse.trial_id = trial_id_of(trial)
+            if fingerprint_asked(self._study) != self._fingerprint:
+                self._back()
+                return
+            with storage_errors(f"trial {trial.number} cannot be kept"):
+                trial.set_user_attr("worker", self._owner)
+            yield Arch.from_json(trial.user_attrs["arch"])
+
+    def tell(self, score: Score) -> ScoredTrial:
+        """Stores the score of the trial. Raises StateError if it is no number: no other worker
+        shall try that trial."""
+        trial = self._trial
+        assert trial is not None
+        with storage_errors(f"trial {trial.number} cannot be told"):
+            try:
+                check_score(score, Arch.from_json(trial.user_attrs["arch"]))
+            except StateError as error:
+                self._finish(trial, {ERROR: str(error)}, state=TrialState.FAIL)
+                raise
+            found = {"loss": score.loss, "seconds": score.seconds}
+            kept = self._finish(trial, found, self._values(trial, score))
+        self.scored += kept
+        return ScoredTrial(
+            study=self._study.study_name, number=trial.number, score=score, kept=kept
+        )
+
+    def _values(self, trial: optuna.Trial, score: Score) -> list[float]:
+        attrs = trial.user_attrs
+        latency = attrs.get("latency_ns")
+        spent = Spent(macs=attrs["macs"], params=attrs["params"], latency=latency)
+        objective = self._study.user_attrs.get("objective", "flops")
+        return values(score.accuracy, spent, objective)
+
+    def _finish(
+        self, trial: optuna.Trial, attrs: Mapping[str, Any], *told: Any, **more: Any
+    ) -> bool:
+        """Whether the trial was still this worker's."""
+        try:
+            for name, value in attrs.items():
+                trial.set_user_attr(name, value)
+            self._study.tell(trial, *told, **more)
+        except (UpdateFinishedTrialError, ValueError):  # ValueError: it waits again
+            return False
+        finally:
+            self._trial = self._pulse.trial_id = None
+        return True
+
+    def _back(self, *, counted: bool = False) -> None:
+        trial, self._trial = self._trial, None
+        self._pulse.trial_id = None
+        if trial is not None:
+            put_back(self._study, trial_id_of(trial), counted=counted)
+
+    def __enter__(self) -> Self:
+        self._pulse.start()
+        return self
+
+    def __exit__(self, kind: object, error: object, *_: object) -> None:
+        self._pulse.stop()
+        with suppress(StorageError):  # then the search misses its sign of life
+            self._back(counted=isinstance(error, Exception))
+
+
+class Pulse(threading.Thread):
+    """Signs of life for the trial that is being scored, one every `seconds`.
+
+    They are Optuna's heartbeats, by the database's clock. A score that takes less needs none.
+    """
+
+    def __init__(self, study: optuna.Study, seconds: float) -> None:
+        super().__init__(name="hnas-pulse", daemon=True)
+        storage = database_of(study)
+        assert storage is not None
+        self._storage, self._seconds = storage, seconds
+        self._ended = threading.Event()
+        self.trial_id: int | None = None
+
+    def run(self) -> None:
+        while not self._ended.wait(self._seconds):
+            if (trial_id := self.trial_id) is not None:
+                # One may be missed: a lease has five.
+                with suppress(SQLAlchemyError, StorageInternalError):
+                    self._storage.record_heartbeat(trial_id)
+        self._storage.remove_session()
+
+    def stop(self) -> None:
+        self._ended.set()
+        self.join()
+
+
+def fingerprint_asked(study: optuna.Study) -> dict[str, Any]:
+    """The fingerprint of the scorer that the study asks for, as it is now."""
+    with storage_errors(f"the study {study.study_name!r} cannot be read"):
+        return dict(study.user_attrs["scorer"])
