@@ -11,6 +11,7 @@ import pytest
 from hnas import __version__
 from hnas.cli.main import COMMANDS
 from tests.support.rooms import draw, read
+from tests.test_layers import ROOMS
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted(str(p.relative_to(ROOT)) for p in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))
@@ -49,10 +50,13 @@ def test_the_index_names_every_page(root: Path) -> None:
     assert {page for page in pages if f"]({page})" not in text} == set()
 
 
-def test_the_picture_of_the_rooms_is_up_to_date(root: Path) -> None:
+def test_the_rooms_and_their_picture_are_up_to_date(root: Path) -> None:
     floors = read((root / "docs/architecture.md").read_text("utf-8"))
     drawn = (root / "docs/rooms.svg").read_text("utf-8")
-    assert len(floors) == 3
+    assert floors == {
+        floor: {room: tuple(known.split()) for room, known in rooms.items()}
+        for floor, rooms in ROOMS.items()
+    }
     assert drawn == draw(floors), "draw it again: python -m tests.support.rooms"
 
 
