@@ -14,7 +14,7 @@ from hnas.device import autocast
 from hnas.network.supernet import Supernet
 from hnas.scoring.score import recalibrate, scores
 from hnas.settings import AugmentRules, DataRules, ScoreRules, TrainingRules
-from hnas.training.loop import Epoch
+from hnas.training.loop import Context, Epoch
 from hnas.training.supernet import train_supernet
 
 FRAME = Frame(image=8, channels=1, patch=4, classes=10, d=48, M=3, N=3)
@@ -64,13 +64,11 @@ def self_test(device: torch.device) -> SelfTest:
     data = data.to(device)
     space = size_space(FRAME, None, d_k=(48,), d_z=(2,), E=(1,), K=(3, 5))
     net = Supernet(space).reset(0).to(device)
-    losses: list[float] = []
-
-    def told(epoch: Epoch) -> None:
-        losses.append(epoch.loss)
-
+    epochs: list[Epoch] = []
     training = TrainingRules(epochs=EPOCHS, batch=64, lr=3e-3)
-    train_supernet(net, data, training, AugmentRules(), seed=0, on_epoch=told)
+    train_supernet(
+        net, data, training, AugmentRules(), seed=0, context=Context(on_epoch=epochs.append)
+    )
     arch = space.sample(np.random.default_rng(3))
     rules = ScoreRules(recalibration=128)
     (score,) = scores(net, [arch], data, rules)
@@ -82,8 +80,8 @@ def self_test(device: torch.device) -> SelfTest:
         difference = float((alone(images) - theirs).abs().max())
     return SelfTest(
         seconds=time.perf_counter() - began,
-        first_loss=losses[0],
-        last_loss=losses[-1],
+        first_loss=epochs[0].loss,
+        last_loss=epochs[-1].loss,
         accuracy=score.accuracy,
         difference=difference,
         tolerance=TOLERANCE[device.type],

@@ -31,7 +31,7 @@ from hnas.network.supernet import Supernet
 from hnas.sampling import RULES
 from hnas.settings import AugmentRules
 from hnas.studies.plan.toml import load_preset
-from hnas.training.loop import Epoch
+from hnas.training.loop import Context, Epoch
 from hnas.training.processes import ONE_PROCESS, World, connect
 from hnas.training.supernet import train_supernet
 
@@ -79,7 +79,9 @@ def measure(preset: str, steps: int, world: Timed) -> dict[str, object]:
     def tell(epoch: Epoch) -> None:
         at.append((time.perf_counter(), world.seconds))
 
-    train_supernet(supernet, data, rules, AugmentRules(), seed=0, world=world, on_epoch=tell)
+    train_supernet(
+        supernet, data, rules, AugmentRules(), seed=0, context=Context(world=world, on_epoch=tell)
+    )
     ends = list(itertools.pairwise(at[1:]))
     step = [(b[0] - a[0]) / steps * 1e3 for a, b in ends]
     exchange = [(b[1] - a[1]) / steps * 1e3 for a, b in ends]

@@ -10,8 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from hnas.errors import StateError
 from hnas.settings import AugmentRules, TrainingRules
 from hnas.training import checkpoint, micro_batches
 from hnas.training.processes import ONE_PROCESS, World
-from hnas.training.trainer import Trainer, _resume, _share, learning_rate
+from hnas.training.trainer import Trainer, learning_rate, resume, share
 
 Losses = Callable[[Tensor, Tensor, int], Iterator[Tensor]]
 """(normalised images (B, C, image, image), targets, step) -> the step's losses, each computed when
@@ -52,6 +51,26 @@ class Epoch:
     images_per_second: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """The surroundings of a training: its checkpoint, its processes, its listeners. None of them
+    changes what is learned."""
+
+    path: Path | None = None
+    """The checkpoint (without suffix) to resume from and to write; only the first process's."""
+    identity: Mapping[str, Any] = field(default_factory=dict)
+    """What the training depends on; a checkpoint of another one raises CheckpointError."""
+    every: float = 5.0
+    """Most seconds between an epoch's end and its checkpoint; the last epoch is always kept."""
+    world: World = ONE_PROCESS
+    """The processes that train together: the first one gives the others its weights and epoch."""
+    job: Mapping[str, Any] | None = None
+    """What the first process asks the others for, if they wait for jobs."""
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None
+    on_refused: Callable[[str], None] = lambda reason: None
+    """Called with the reason for each damaged version that was passed over."""
+
+
 @fits_memory(
     "Give its table of the plan a smaller batch, or a micro_batch that divides it, in another --run"
 )
@@ -64,114 +83,150 @@ def train(
     seed: int,
     losses: Losses | None = None,
     passes: int = 1,
-    distil: Distil | None = None,
-    path: Path | None = None,
-    identity: Mapping[str, Any] | None = None,
-    world: World = ONE_PROCESS,
-    job: Mapping[str, Any] | None = None,
-    every: float = 5.0,
-    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
-    on_refused: Callable[[str], None] = lambda reason: None,
+    context: Context | None = None,
 ) -> None:
     """Trains `model` in place on its device's `data.train` and leaves it in eval mode.
 
-    The loss is the cross entropy with the labels (mixed and smoothed as `rules` say), or what
-    `distil` makes of it; or the mean of `losses`, which gives as many as there are `passes`. An
-    epoch has so many times fewer steps: it costs the same, and sees so many times fewer images.
-    `path` (without suffix) is the checkpoint to resume from and to write, at most once in `every`
-    seconds and at the end. `identity` is what the training depends on; a checkpoint of another one
-    raises CheckpointError. `on_refused` is told of each damaged version that was passed over.
-    A loss that explodes or weights that are not finite raise StateError, and are never kept.
-
-    The processes of `world` do it together: the first one gives the others its weights and epoch
-    (where they wait for jobs, it asks them for `job`), and it alone has a `path`. Raises InputError
-    where there are more of them than micro-batches in a step.
+    The loss is the mean of `losses`, which gives as many as there are `passes`; by default the
+    cross entropy with the labels (`supervised`). An epoch has so many times fewer steps: it costs
+    the same, and sees so many times fewer images. A loss that explodes or weights that are not
+    finite raise StateError, and are never kept. Raises InputError if there are more processes than
+    micro-batches in a step.
     """
-    losses = losses or _supervised(model, rules, distil)
-    labels, device = data.train.labels, data.train.pixels.device
+    context = context or Context()
     trainer = Trainer(model, rules)
-    _resume(trainer, path, identity or {}, on_refused)
-    per_epoch = max(1, round(steps(len(labels), rules.batch) / passes))
-    count = micro_batches.count(rules, min(rules.batch, len(labels)))
-    mine = world.share(count)
-    kept = trainer.epoch
-    total_steps = rules.epochs * per_epoch
+    resume(trainer, context.path, context.identity, context.on_refused)
+    training = _Training(
+        trainer=trainer,
+        data=data,
+        rules=rules,
+        augmentation=augmentation,
+        seed=seed,
+        losses=losses or supervised(model, rules),
+        passes=passes,
+        context=context,
+    )
     model.train()
     model.zero_grad(set_to_none=True)
-
-    def backward(fetched: Iterator[tuple[Tensor, Tensor]], step: int, number: int) -> Tensor:
-        """Adds a micro-batch's share of the gradient; its shares of the losses (passes,)."""
-        index, taken = next(fetched)
-        own = micro_batches.seed(_mixed(seed, step), number)
-        batch = normalise(augment(taken, augmentation, seed=own), data.mean, data.std)
-        answers = labels[index.to(device)]
-        batch, targets = mix(batch, answers, rules, classes=len(data.classes), seed=own)
-        computed = losses(batch, targets, step)
-        shares = []
-        for a_pass in range(passes):
-            with seeded(own + a_pass, device), autocast(device):
-                loss = next(computed) / (passes * count)
-            shares.append(loss.detach())
-            loss.backward()
-        return torch.stack(shares)
-
-    saved = time.monotonic()
-    trains = trainer.epoch < rules.epochs
-    with world.process_group(device, job) if trains else nullcontext():
-        if trains:
-            _share(trainer, world, device)
-        while trainer.epoch < rules.epochs:
-            began, images = time.monotonic(), 0
-            total = first = torch.zeros((), device=device)
-            order = batches(
-                len(labels), rules.batch, seed=seed, epoch=trainer.epoch, repeats=rules.repeats
-            )[:per_epoch]
-            parts = [micro_batches.take(index, number, count) for index in order for number in mine]
-            fetched = zip(parts, data.train.fetch(parts), strict=True)
-            for i, index in enumerate(order):
-                step = trainer.epoch * per_epoch + i
-                shares = micro_batches.gradients(
-                    model, count, world, partial(backward, fetched, step)
-                )
-                for share in shares.unbind():
-                    total += share
-                trainer.step(learning_rate(rules, step, total_steps), rules.clip)
-                first = total.clone() if i == 0 else first
-                images += len(index) // count * count * passes
-            trainer.epoch += 1
-            mean = float(total) / per_epoch
-            limit = EXPLODED * math.log(max(len(data.classes), 2))
-            if fault := _diverged(trainer, mean, limit):
-                # Weights that were bad before the epoch's first step were saved as they were.
-                spoilt = limit < float(first) < math.inf
-                if path is not None and spoilt:
-                    checkpoint.drop(path)
-                raise StateError(_advice(fault, rules, None if spoilt else kept))
-            now = time.monotonic()
-            if path is not None and (now - saved > every or trainer.epoch == rules.epochs):
-                meta = {"epoch": trainer.epoch, "identity": dict(identity or {})}
-                checkpoint.save(path, trainer.state(), meta)
-                saved, kept = now, trainer.epoch
-            on_epoch(
-                Epoch(
-                    epoch=trainer.epoch,
-                    epochs=rules.epochs,
-                    loss=mean,
-                    images_per_second=images / max(now - began, 1e-9),
-                )
-            )
+    if trainer.epoch < rules.epochs:
+        with context.world.process_group(training.device, context.job):
+            share(trainer, context.world, training.device)
+            training.run()
     if trainer.averaged is not None:
         model.load_state_dict(trainer.averaged.module.state_dict())
     model.eval()
 
 
-def _supervised(model: nn.Module, rules: TrainingRules, distil: Distil | None) -> Losses:
+def supervised(model: nn.Module, rules: TrainingRules, distil: Distil | None = None) -> Losses:
+    """The cross entropy with the labels (mixed and smoothed as `rules` say), or what `distil` makes
+    of it."""
+
     def losses(images: Tensor, targets: Tensor, step: int) -> Iterator[Tensor]:
         logits = model(images).float()
         loss = F.cross_entropy(logits, targets, label_smoothing=rules.label_smoothing)
         yield loss if distil is None else distil(loss, logits, images)
 
     return losses
+
+
+@dataclass(kw_only=True)
+class _Training:
+    """A training under way."""
+
+    trainer: Trainer
+    data: Data
+    rules: TrainingRules
+    augmentation: AugmentRules
+    seed: int
+    losses: Losses
+    passes: int
+    context: Context
+
+    def __post_init__(self) -> None:
+        images, batch = len(self.data.train), self.rules.batch
+        self.device = self.data.train.pixels.device
+        self.per_epoch = max(1, round(steps(images, batch) / self.passes))
+        self.count = micro_batches.count(self.rules, min(batch, images))
+        self.mine = self.context.world.share(self.count)
+        self.kept, self.saved = self.trainer.epoch, time.monotonic()
+
+    def run(self) -> None:
+        """All epochs that are left."""
+        while self.trainer.epoch < self.rules.epochs:
+            began = time.monotonic()
+            total, first, images = self._epoch()
+            self.trainer.epoch += 1
+            loss = float(total) / self.per_epoch
+            self._check(loss, first)
+            now = time.monotonic()
+            self._keep(now)
+            self.context.on_epoch(
+                Epoch(
+                    epoch=self.trainer.epoch,
+                    epochs=self.rules.epochs,
+                    loss=loss,
+                    images_per_second=images / max(now - began, 1e-9),
+                )
+            )
+
+    def _epoch(self) -> tuple[Tensor, Tensor, int]:
+        """The sum of the steps' losses, the first step's loss, and the images that were seen."""
+        rules, epoch, count = self.rules, self.trainer.epoch, self.count
+        order = batches(
+            len(self.data.train), rules.batch, seed=self.seed, epoch=epoch, repeats=rules.repeats
+        )[: self.per_epoch]
+        parts = [micro_batches.take(index, n, count) for index in order for n in self.mine]
+        fetched = zip(parts, self.data.train.fetch(parts), strict=True)
+        total = first = torch.zeros((), device=self.device)
+        model, world = self.trainer.model, self.context.world
+        for i in range(len(order)):
+            step = epoch * self.per_epoch + i
+            losses = micro_batches.gradients(
+                model, count, world, partial(self._backward, fetched, step)
+            )
+            for loss in losses.unbind():
+                total += loss
+            rate = learning_rate(rules, step, rules.epochs * self.per_epoch)
+            self.trainer.step(rate, rules.clip)
+            first = total.clone() if i == 0 else first
+        seen = sum(len(index) // count * count for index in order)
+        return total, first, seen * self.passes
+
+    def _backward(self, fetched: Iterator[tuple[Tensor, Tensor]], step: int, number: int) -> Tensor:
+        """Adds a micro-batch's share of the gradient; its shares of the losses (passes,)."""
+        index, taken = next(fetched)
+        data, seed = self.data, micro_batches.seed(_mixed(self.seed, step), number)
+        images = normalise(augment(taken, self.augmentation, seed=seed), data.mean, data.std)
+        answers = data.train.labels[index.to(self.device)]
+        images, targets = mix(images, answers, self.rules, classes=len(data.classes), seed=seed)
+        computed = self.losses(images, targets, step)
+        shares = []
+        for a_pass in range(self.passes):
+            with seeded(seed + a_pass, self.device), autocast(self.device):
+                loss = next(computed) / (self.passes * self.count)
+            shares.append(loss.detach())
+            loss.backward()
+        return torch.stack(shares)
+
+    def _check(self, loss: float, first: Tensor) -> None:
+        """Raises StateError after an epoch that diverged."""
+        limit = EXPLODED * math.log(max(len(self.data.classes), 2))
+        if fault := _diverged(self.trainer, loss, limit):
+            # Weights that were bad before the epoch's first step were saved as they were.
+            spoilt = limit < float(first) < math.inf
+            if self.context.path is not None and spoilt:
+                checkpoint.drop(self.context.path)
+            raise StateError(_advice(fault, self.rules, None if spoilt else self.kept))
+
+    def _keep(self, now: float) -> None:
+        """Saves the state, if the last checkpoint is old or this was the last epoch."""
+        path, epoch = self.context.path, self.trainer.epoch
+        if path is not None and (
+            now - self.saved > self.context.every or epoch == self.rules.epochs
+        ):
+            meta = {"epoch": epoch, "identity": dict(self.context.identity)}
+            checkpoint.save(path, self.trainer.state(), meta)
+            self.saved, self.kept = now, epoch
 
 
 def _diverged(trainer: Trainer, loss: float, limit: float) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -12,7 +11,7 @@ from hnas.data import Data
 from hnas.network.supernet import Supernet
 from hnas.sampling import RULES
 from hnas.settings import AugmentRules, TrainingRules
-from hnas.training.loop import train
+from hnas.training.loop import Context, train
 
 
 def train_supernet(
@@ -22,9 +21,9 @@ def train_supernet(
     augmentation: AugmentRules,
     *,
     seed: int,
-    **more: Any,
+    context: Context | None = None,
 ) -> None:
-    """Trains `net` in place, its subnets drawn by `rules.subnets`; `more` is `loop.train`'s."""
+    """Trains `net` in place, its subnets drawn by `rules.subnets`."""
     rule = RULES[rules.subnets]
 
     def losses(images: Tensor, targets: Tensor, step: int) -> Iterator[Tensor]:
@@ -38,4 +37,4 @@ def train_supernet(
                 yield F.cross_entropy(logits, answer)
 
     passes = rule.passes(net.space)
-    train(net, data, rules, augmentation, seed=seed, losses=losses, passes=passes, **more)
+    train(net, data, rules, augmentation, seed=seed, losses=losses, passes=passes, context=context)

@@ -109,7 +109,7 @@ def load_trained(model: nn.Module, path: Path, epochs: int) -> None:
     model.eval()
 
 
-def _share(trainer: Trainer, world: World, device: torch.device) -> None:
+def share(trainer: Trainer, world: World, device: torch.device) -> None:
     """Gives every process the first one's state, and the epoch that it stands at."""
     if world.size > 1:
         mine = {**trainer.state(), "epoch": torch.tensor(trainer.epoch)}
@@ -119,12 +119,16 @@ def _share(trainer: Trainer, world: World, device: torch.device) -> None:
             trainer.restore(tensors)
 
 
-def _resume(
+def resume(
     trainer: Trainer,
     path: Path | None,
     identity: Mapping[str, Any],
     on_refused: Callable[[str], None],
 ) -> None:
+    """Gives `trainer` the state of checkpoint `path`, if there is one.
+
+    Raises CheckpointError if it is another training's.
+    """
     if path is None:
         return
     checkpoint.tidy(path)

@@ -28,7 +28,7 @@ from hnas.settings import AugmentRules, TrainingRules
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.proposal import parts
 from hnas.studies.plan.strategies import stages
-from hnas.training.loop import Epoch, train
+from hnas.training.loop import Context, Epoch, train
 from hnas.training.supernet import train_supernet
 
 STEPS = 3
@@ -135,13 +135,10 @@ def _per_image(
 ) -> float:
     """Seconds of training on one image, the median over STEPS; an epoch of one batch is a step."""
     one = replace(data, train=data.train.take(torch.arange(min(rules.batch, len(data.train)))))
-    rates: list[float] = []
-
-    def timed(epoch: Epoch) -> None:
-        rates.append(epoch.images_per_second)
-
-    training(net, one, replace(rules, epochs=1 + STEPS), augment, seed=0, on_epoch=timed)
-    return 1 / statistics.median(rates[1:])
+    timed: list[Epoch] = []
+    context = Context(on_epoch=timed.append)
+    training(net, one, replace(rules, epochs=1 + STEPS), augment, seed=0, context=context)
+    return 1 / statistics.median(epoch.images_per_second for epoch in timed[1:])
 
 
 def _seen(trained: int, rules: TrainingRules) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor
 
 from hnas.data import Data
@@ -12,7 +10,7 @@ from hnas.network.glit import Glit
 from hnas.studies.run.networks import Identity
 from hnas.studies.scoring.supernet_scorer import weights_hash
 from hnas.training.distillation import Teacher, distilled, load_teacher
-from hnas.training.loop import train
+from hnas.training.loop import Context, supervised, train
 
 
 def untrained(identity: Identity) -> Glit:
@@ -22,25 +20,24 @@ def untrained(identity: Identity) -> Glit:
 
 
 def train_network(
-    net: Glit, data: Data, identity: Identity, teacher: Teacher | None, *, seed: int, **more: Any
+    net: Glit,
+    data: Data,
+    identity: Identity,
+    teacher: Teacher | None,
+    *,
+    seed: int,
+    context: Context,
 ) -> None:
-    """Trains a network by the rules of its identity; `more` is `train`'s."""
+    """Trains a network by the rules of its identity."""
 
     def distil(loss: Tensor, logits: Tensor, images: Tensor) -> Tensor:
         if teacher is None or identity.distillation is None:
             return loss
         return distilled(loss, logits, teacher(images), identity.distillation)
 
-    train(
-        net,
-        data,
-        identity.training,
-        identity.augment,
-        seed=seed,
-        distil=distil,
-        identity=identity.to_dict(),
-        **more,
-    )
+    rules = identity.training
+    losses = supervised(net, rules, distil)
+    train(net, data, rules, identity.augment, seed=seed, losses=losses, context=context)
 
 
 def same_teacher(identity: Identity, data: Data) -> Teacher | None:

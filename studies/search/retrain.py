@@ -5,8 +5,6 @@ A network that is trained is read, one that was interrupted is resumed.
 
 from __future__ import annotations
 
-from functools import partial
-
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
 from hnas.cost.flops import cost
@@ -95,11 +93,12 @@ def _trained(session: Session, identity: Identity, what: str) -> Glit:
         identity,
         session.teacher,
         seed=seed,
-        path=network_path(run, identity.key),
-        job=network_job(identity, seed),
-        on_epoch=partial(session.listener.epoch, f"network of {what}"),
-        on_refused=session.refused,
-        world=session.world,
+        context=session.context(
+            f"network of {what}",
+            path=network_path(run, identity.key),
+            identity=identity.to_dict(),
+            job=network_job(identity, seed),
+        ),
     )
     return net
 

@@ -5,7 +5,10 @@ It reads, splits and measures nothing before a step needs it, and then once.
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Mapping
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
 
 import optuna
 import torch
@@ -27,6 +30,7 @@ from hnas.studies.trials.record import Record
 from hnas.studies.trials.study import open_study, records
 from hnas.training import micro_batches
 from hnas.training.distillation import Teacher, load_teacher
+from hnas.training.loop import Context
 from hnas.training.processes import ONE_PROCESS, World
 
 
@@ -123,9 +127,18 @@ class Session:
             )
         return found
 
-    def refused(self, reason: str) -> None:
-        """Notes that a training resumes from an older checkpoint."""
-        self.listener.note(f"passed over a damaged checkpoint: {reason}")
+    def context(
+        self, what: str, *, path: Path, identity: Mapping[str, Any], job: Mapping[str, Any]
+    ) -> Context:
+        """The surroundings of a training; progress calls it `what`."""
+        return Context(
+            path=path,
+            identity=identity,
+            job=job,
+            world=self.world,
+            on_epoch=partial(self.listener.epoch, what),
+            on_refused=lambda why: self.listener.note(f"passed over a damaged checkpoint: {why}"),
+        )
 
     @cached_property
     def _prepared(self) -> tuple[Data, Split]:

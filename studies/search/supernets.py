@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from pathlib import Path
 
 from hnas.exchange.export import load
@@ -41,12 +40,8 @@ def _untrained(session: Session, before: list[Supernet], stage: int) -> Supernet
 def _train(session: Session, net: Supernet, stage: int) -> None:
     plan, split = session.plan, session.split.fingerprint
     rules, seed = session.run.stage(stage).training, session.run.seed(f"supernet {stage}")
-    train_supernet(
-        net,
-        session.data,
-        rules,
-        plan.augment,
-        seed=seed,
+    context = session.context(
+        f"supernet of stage {stage}",
         path=session.run.supernet(stage),
         identity={
             "space": json.loads(json.dumps(recorded(net.space))),
@@ -56,8 +51,6 @@ def _train(session: Session, net: Supernet, stage: int) -> None:
             "seed": plan.search.seed,
             "initial weights": weights_hash(net.state_dict()),
         },
-        on_epoch=partial(session.listener.epoch, f"supernet of stage {stage}"),
-        on_refused=session.refused,
-        world=session.world,
         job=supernet_job(net, rules, plan.augment, seed, split),
     )
+    train_supernet(net, session.data, rules, plan.augment, seed=seed, context=context)

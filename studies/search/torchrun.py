@@ -21,6 +21,7 @@ from hnas.settings import AugmentRules, DataRules, TrainingRules
 from hnas.studies.plan.plan import Plan
 from hnas.studies.run.networks import Identity
 from hnas.studies.search.network import same_teacher, train_network, untrained
+from hnas.training.loop import Context
 from hnas.training.processes import World
 from hnas.training.supernet import train_supernet
 
@@ -96,14 +97,14 @@ def join_supernet(job: Mapping[str, Any], data: Data, world: World) -> None:
     rules = restored(TrainingRules, job["training"])
     augment = restored(AugmentRules, job["augment"])
     net = Supernet(restored(Space, job["space"]), dropout=rules.dropout).to(data.mean.device)
-    train_supernet(net, data, rules, augment, seed=job["seed"], world=world)
+    train_supernet(net, data, rules, augment, seed=job["seed"], context=Context(world=world))
 
 
 def join_network(job: Mapping[str, Any], data: Data, world: World) -> None:
     """Takes part in training a network. Raises MismatchError if its teacher is another one here."""
     identity = restored(Identity, job["identity"])
     net, teacher = untrained(identity).to(data.mean.device), same_teacher(identity, data)
-    train_network(net, data, identity, teacher, seed=job["seed"], world=world)
+    train_network(net, data, identity, teacher, seed=job["seed"], context=Context(world=world))
 
 
 def _here() -> str:

@@ -117,7 +117,7 @@ ACTS: dict[str, Callable[..., None]] = {
 
 def run(fault: str, point: Mapping[str, Any] | None, args: Sequence[str]) -> None:
     """A command of hnas in this process, with a fault at a point; ends the process."""
-    defaults = inspect.unwrap(hnas.training.loop.train).__kwdefaults__  # type: ignore[attr-defined]
+    defaults = inspect.unwrap(hnas.training.loop.Context.__init__).__kwdefaults__
     assert defaults is not None
     defaults["every"] = 0.0
     if PATIENCE in os.environ:

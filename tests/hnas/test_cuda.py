@@ -11,7 +11,7 @@ from hnas.network.supernet import Supernet
 from hnas.scoring.score import recalibrate, scores
 from hnas.settings import AugmentRules, DataRules, DistillationRules, ScoreRules, TrainingRules
 from hnas.training.distillation import distilled
-from hnas.training.loop import train
+from hnas.training.loop import Context, supervised, train
 from hnas.training.supernet import train_supernet
 
 pytestmark = pytest.mark.gpu
@@ -28,7 +28,9 @@ def data():
 
 def trained(data, **more) -> Supernet:
     net = Supernet(SPACE).reset(0).to("cuda")
-    train_supernet(net, data, RULES, AugmentRules(shift=1, rotate=5), seed=0, **more)
+    train_supernet(
+        net, data, RULES, AugmentRules(shift=1, rotate=5), seed=0, context=Context(**more)
+    )
     return net
 
 
@@ -64,8 +66,10 @@ def test_the_whole_recipe_trains_and_resumes(data, tmp_path):
     losses = []
     for _ in range(2):  # the second time there is nothing left to train
         train(
-            net, data, rules, strong, seed=0, distil=distil, path=tmp_path / "net",
-            on_epoch=lambda event: losses.append(event.loss),
+            net, data, rules, strong, seed=0, losses=supervised(net, rules, distil),
+            context=Context(
+                path=tmp_path / "net", on_epoch=lambda event: losses.append(event.loss)
+            ),
         )  # fmt: skip
     assert len(losses) == 3 and losses[-1] < losses[0]
 

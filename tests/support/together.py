@@ -24,7 +24,7 @@ from hnas.data import prepare
 from hnas.network.glit import Glit
 from hnas.network.supernet import Supernet
 from hnas.settings import AugmentRules, DataRules, TrainingRules
-from hnas.training.loop import train
+from hnas.training.loop import Context, train
 from hnas.training.processes import World, connect
 from hnas.training.supernet import train_supernet
 
@@ -60,8 +60,8 @@ def trained(world: World, folder: Path) -> dict[str, tuple[nn.Module, list[float
         losses: list[float] = []
         net.reset(5 if world.rank == 0 else 6 + world.rank)
         training(
-            net, data, *args, seed=1, world=world,
-            on_epoch=lambda epoch: losses.append(epoch.loss), **more,
+            net, data, *args, seed=1,
+            context=Context(world=world, on_epoch=lambda e: losses.append(e.loss), **more),
         )  # fmt: skip
         results[name] = net, losses
 
@@ -86,8 +86,11 @@ def half(world: World, folder: Path) -> None:
 
     with contextlib.suppress(Stopped):
         train(
-            alone().reset(5), data, BROKEN, SHIFT, seed=1, world=world, every=0, on_epoch=stop,
-            path=folder / "half" if world.rank == 0 else None,
+            alone().reset(5), data, BROKEN, SHIFT, seed=1,
+            context=Context(
+                path=folder / "half" if world.rank == 0 else None,
+                world=world, every=0, on_epoch=stop,
+            ),
         )  # fmt: skip
 
 
@@ -95,8 +98,10 @@ def long(world: World, folder: Path) -> None:
     """A training of minutes, with a checkpoint of every epoch."""
     data = prepare(DataRules(limit=400), image=8, channels=1, seed=0)[0]
     train(
-        alone().reset(5), data, replace(RULES, epochs=1000), SHIFT, seed=1, world=world, every=0,
-        path=folder / "long" if world.rank == 0 else None,
+        alone().reset(5), data, replace(RULES, epochs=1000), SHIFT, seed=1,
+        context=Context(
+            path=folder / "long" if world.rank == 0 else None, world=world, every=0
+        ),
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from hnas.exchange.export import Network, save
 from hnas.network.glit import Glit
 from hnas.settings import AugmentRules, DataRules, DistillationRules, TrainingRules
 from hnas.training.distillation import distilled, load_teacher
-from hnas.training.loop import train
+from hnas.training.loop import supervised, train
 
 FRAME = Frame(image=8, channels=1, patch=4, classes=10, d=12, M=2, N=3)
 
@@ -22,7 +22,7 @@ MODULE = """
 from pathlib import Path
 import torch
 from torch import nn
-from hnas.export import load
+from hnas.exchange.export import load
 
 def linear():
     torch.manual_seed(0)
@@ -148,10 +148,9 @@ def test_a_student_comes_to_say_what_its_teacher_says(folder: Path, data: Data, 
 
     def agreement(distil) -> float:
         net = Glit(FRAME, FRAME.all_global()).reset(0)
-        train(
-            net, data, TrainingRules(epochs=20, batch=32, lr=3e-3), AugmentRules(), seed=0,
-            distil=distil,
-        )  # fmt: skip
+        rules = TrainingRules(epochs=20, batch=32, lr=3e-3)
+        losses = supervised(net, rules, distil)
+        train(net, data, rules, AugmentRules(), seed=0, losses=losses)
         with torch.no_grad():
             return float((net(images).argmax(dim=1) == says).float().mean())
 

@@ -17,7 +17,7 @@ from hnas.network.supernet import Supernet
 from hnas.sampling import RULES as SUBNETS
 from hnas.settings import AugmentRules, DataRules, DistillationRules, TrainingRules
 from hnas.training.distillation import distilled
-from hnas.training.loop import train
+from hnas.training.loop import Context, supervised, train
 from hnas.training.supernet import train_supernet
 from hnas.training.trainer import adamw, learning_rate
 
@@ -80,7 +80,8 @@ def test_a_training_killed_and_resumed_ends_as_the_one_that_was_not(
     path = tmp_path / "net"
 
     def run(net: Glit, **more) -> None:
-        train(net, data, rules, augmentation, seed=1, distil=distil, **more)
+        losses = supervised(net, rules, distil)
+        train(net, data, rules, augmentation, seed=1, losses=losses, context=Context(**more))
 
     unbroken = network()
     run(unbroken)
@@ -119,7 +120,7 @@ def test_a_supernet_learns(data):
     losses = []
     train_supernet(
         net, data, rules, AugmentRules(), seed=0,
-        on_epoch=lambda event: losses.append(event.loss),
+        context=Context(on_epoch=lambda event: losses.append(event.loss)),
     )  # fmt: skip
     print(losses)
     golden = [2.4418, 2.2879, 2.2521, 2.0967, 2.1635, 2.0129, 1.8968, 1.9337]
@@ -134,7 +135,7 @@ def test_every_rule_of_subnets_costs_the_same_and_resumes(data, tmp_path, subnet
         net, calls = Supernet(SPACE).reset(0), []
         net.register_forward_hook(lambda *_: calls.append(1))
         with contextlib.suppress(Killed):
-            train_supernet(net, data, rules, AugmentRules(), seed=1, **more)
+            train_supernet(net, data, rules, AugmentRules(), seed=1, context=Context(**more))
         return net, len(calls)
 
     unbroken, calls = run()
@@ -171,29 +172,38 @@ def test_in_a_sandwich_the_others_learn_what_the_largest_answers(data, taught):
 def test_a_checkpoint_of_another_training_is_refused(data, tmp_path):
     rules = TrainingRules(epochs=1, batch=64)
     path = tmp_path / "net"
-    train(network(), data, rules, SHIFT, seed=1, path=path, identity={"lr": 0.1})
+    train(network(), data, rules, SHIFT, seed=1, context=Context(path=path, identity={"lr": 0.1}))
     with pytest.raises(CheckpointError, match=r"(?s)lr: stored 0.1, asked 0.2\nUse another --run"):
-        train(network(), data, rules, SHIFT, seed=1, path=path, identity={"lr": 0.2})
+        train(
+            network(), data, rules, SHIFT, seed=1, context=Context(path=path, identity={"lr": 0.2})
+        )
 
 
 def test_a_checkpoint_of_another_network_is_refused(data, tmp_path):
     rules = TrainingRules(epochs=1, batch=64)
-    train(network(), data, rules, SHIFT, seed=1, path=tmp_path / "net")
+    train(network(), data, rules, SHIFT, seed=1, context=Context(path=tmp_path / "net"))
     other = Supernet(SPACE).reset(0)
     with pytest.raises(CheckpointError, match="does not fit the network"):
-        train(other, data, rules, SHIFT, seed=1, path=tmp_path / "net")
+        train(other, data, rules, SHIFT, seed=1, context=Context(path=tmp_path / "net"))
 
 
 def test_a_loss_that_is_no_number_stops_and_keeps_the_checkpoint_before(data, tmp_path):
     path = tmp_path / "net"
     rules = TrainingRules(epochs=3, batch=64)
     with pytest.raises(Killed):
-        train(network(), data, rules, SHIFT, seed=1, path=path, every=0, on_epoch=kill_after(1))
+        train(
+            network(),
+            data,
+            rules,
+            SHIFT,
+            seed=1,
+            context=Context(path=path, every=0, on_epoch=kill_after(1)),
+        )
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
     net = network()
     with pytest.raises(StateError, match=r"diverged: the loss of epoch 2 is nan.*lower lr"):
         train(
-            net, data, rules, SHIFT, seed=1, path=path, every=0,
+            net, data, rules, SHIFT, seed=1, context=Context(path=path, every=0),
             losses=lambda images, targets, step: iter([net(images).sum() * math.nan]),
         )  # fmt: skip
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
@@ -239,7 +249,7 @@ def test_bad_weights_are_never_kept(data, tmp_path, fault, monkeypatch):
     net = network()
     with monkeypatch.context() as patch, pytest.raises(StateError, match="diverged: ") as error:
         patch.setattr(torch.optim.AdamW, "step", bad)
-        train(net, data, rules, SHIFT, seed=1, path=path, every=0)
+        train(net, data, rules, SHIFT, seed=1, context=Context(path=path, every=0))
     said = str(error.value)
     assert ("after epoch 2 model/" in said) == (fault == "nan")
     assert ("the loss of epoch 3 is " in said) == (fault == "explodes")
@@ -248,7 +258,7 @@ def test_bad_weights_are_never_kept(data, tmp_path, fault, monkeypatch):
     )
     assert kept in said and "the same command goes on from there" in said
     net = network()
-    train(net, data, rules, SHIFT, seed=1, path=path, every=0)
+    train(net, data, rules, SHIFT, seed=1, context=Context(path=path, every=0))
     for name, weight in whole.state_dict().items():
         assert torch.equal(weight, net.state_dict()[name])
 
