@@ -112,10 +112,10 @@ class Decision:
 
 def decide(request: Request) -> Decision:
     """The plan and the folder of a request; nothing is written."""
-    from hnas.studies.run.folder import open_run
+    from hnas.studies.run.folder import is_run, open_run
 
     folder = folder_of(request)
-    begun = open_run(folder, storage=request.storage) if (folder / "plan.toml").exists() else None
+    begun = open_run(folder, storage=request.storage) if is_run(folder) else None
     base, proposal = _base(request, begun)
     plan, note = _changed(base, request), ""
     if plan.data.source != base.data.source:

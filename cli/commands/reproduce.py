@@ -55,7 +55,7 @@ def reproduce(
     from hnas.device import choose
     from hnas.studies.experiments.reproduce import reproduce as reproduced
 
-    threads = (run.read("run.json") or {}).get("environment", {}).get("threads", "")
+    threads = (run.about.environment or {}).get("threads", "")
     if threads.isdecimal():  # sums depend on how many there are
         torch.set_num_threads(max(int(threads), 1))
     found = reproduced(run, choose(device), sample=sample)

@@ -26,14 +26,10 @@ def read_network(source: Path, device: torch.device) -> Network:
     Raises InputError if there is neither, StateError and CheckpointError.
     """
     from hnas.exchange.export import load
+    from hnas.studies.run.folder import is_run, shared_run
+    from hnas.studies.run.networks import winner
 
-    if (source / "plan.toml").exists():
-        from hnas.studies.run.folder import shared_run
-        from hnas.studies.run.networks import winner
-
-        network = winner(shared_run(source))
-    else:
-        network = load(_named(source))
+    network = winner(shared_run(source)) if is_run(source) else load(_named(source))
     network.model.to(device)
     return network
 

@@ -111,7 +111,9 @@ def find_run(folder: Path | None) -> Path:
     """
     if folder is not None:
         return folder
-    found = sorted(plan.parent for plan in RUNS.glob("*/plan.toml"))
+    from hnas.studies.run.folder import runs_in
+
+    found = runs_in(RUNS)
     if len(found) == 1:
         return found[0]
     if RUNS / "digits" in found:

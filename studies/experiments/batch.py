@@ -18,8 +18,9 @@ import torch
 from hnas.device import choose
 from hnas.errors import HnasError, StateError
 from hnas.studies.dashboard.listener import Annotator
-from hnas.studies.experiments.compare import SPENT, Task
+from hnas.studies.experiments.compare import Task
 from hnas.studies.run.folder import Run, begin_run
+from hnas.studies.run.spent import TimeSpent, add_spent
 from hnas.studies.search.events import Listener, Listeners
 from hnas.studies.search.search import run_search
 from hnas.studies.search.session import Session
@@ -57,18 +58,12 @@ def search_one(task: Task, device: str, listener: Listener) -> None:
 @contextlib.contextmanager
 def _timed(run: Run) -> Iterator[None]:
     """Adds the time within to the run's; a kill forgets what it interrupts."""
-    before = run.read(SPENT) or {"seconds": 0.0, "cpu_seconds": 0.0}
     began, cpu = time.monotonic(), time.process_time()
     try:
         yield
     finally:
-        run.write(
-            SPENT,
-            {
-                "seconds": before["seconds"] + time.monotonic() - began,
-                "cpu_seconds": before["cpu_seconds"] + time.process_time() - cpu,
-            },
-        )
+        took, worked = time.monotonic() - began, time.process_time() - cpu
+        add_spent(run, TimeSpent(seconds=took, cpu_seconds=worked))
 
 
 def _in_processes(unfinished: Sequence[Task], device: str, jobs: int) -> Iterator[Task]:

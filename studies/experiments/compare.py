@@ -23,12 +23,9 @@ from hnas.studies.run.folder import open_run, write
 from hnas.studies.run.latency import read_costs
 from hnas.studies.run.provenance import environment
 from hnas.studies.run.result import has_result
+from hnas.studies.run.spent import read_spent
 from hnas.studies.run.status import read_status
 from hnas.studies.trials.pareto import hypervolume
-
-SPENT = "spent.json"
-"""What a run has taken so far, beside its result: `seconds` on the clock, `cpu_seconds`."""
-
 
 HOLLOW: dict[str, Any] = {"facecolors": "none", "edgecolors": "#767676"}
 
@@ -159,7 +156,7 @@ def outcome(task: Task) -> Outcome:
     assert winner.test_accuracy is not None and plain.test_accuracy is not None
     costs = read_costs(run)
     points = [costs.point(record) for record in status.stages[-1].front]
-    spent = run.read(SPENT)
+    spent = read_spent(run)
     return Outcome(
         seed=run.plan.search.seed,
         run=task.folder.name,
@@ -171,7 +168,7 @@ def outcome(task: Task) -> Outcome:
         all_global=plain.test_accuracy,
         hypervolume=hypervolume(points, *costs.bounds),
         trials=sum(stage.trials for stage in status.stages),
-        minutes=None if spent is None else spent["seconds"] / 60,
+        minutes=None if spent is None else spent.seconds / 60,
     )
 
 

@@ -63,7 +63,7 @@ def reproduce(run: Run, device: torch.device, *, sample: int) -> Reproduction:
     where images or weights are not those that the run was made with.
     """
     data = stored_images(run).to(device)
-    changes = changed((run.read("run.json") or {}).get("environment") or {}, origin(device))
+    changes = changed(run.about.environment or {}, origin(device))
     exact = not changes
     values: list[Value] = []
     result = read_result(run)

@@ -23,7 +23,8 @@ from hnas.studies.run.latency import Measured, read_costs, read_measured
 from hnas.studies.run.networks import network_epochs
 from hnas.studies.run.ranking import Ranking, read_ranking
 from hnas.studies.run.result import Result, TrainedNetwork
-from hnas.studies.run.status import Status, read_status
+from hnas.studies.run.split import read_sizes
+from hnas.studies.run.status import Status, read_status, scoring_images
 from hnas.studies.run.studies import Searched, read_searched
 from hnas.studies.trials.database import masked
 
@@ -103,8 +104,8 @@ def gather(run: Run, *, seed: int = 0) -> Report:
     rankings = tuple(
         ranking for stage in range(1, len(run.stages) + 1) if (ranking := read_ranking(run, stage))
     )
-    about = run.read("run.json") or {}
-    environment = {"hnas": __version__, **about.get("environment", {})}
+    about = run.about
+    environment = {"hnas": __version__, **(about.environment or {})}
     return Report(
         run=run.name,
         folder=str(run.folder),
@@ -121,7 +122,7 @@ def gather(run: Run, *, seed: int = 0) -> Report:
         environment={
             **environment,
             # A report is passed on: where the folder is on this machine is nobody's business.
-            "storage": masked(run.storage) if about.get("storage") else "study.db in the run",
+            "storage": masked(run.storage) if about.storage else "study.db in the run",
         },
         limits=read_costs(run),
         latencies=read_measured(run),
@@ -175,17 +176,9 @@ def picture_of(plan: Plan, status: Status) -> Picture | None:
 
 def _costs(run: Run, status: Status, studies: tuple[Searched, ...]) -> tuple[Cost, ...]:
     """Step by step. Training is counted from checkpoints, scoring from trials."""
-    split = run.read("split.json")
-    if split is None:
+    if (sizes := read_sizes(run)) is None:
         return ()
-    try:
-        train, held_out = len(split["train"]), len(split["held_out"])
-    except (KeyError, TypeError) as error:
-        raise StateError(
-            f"{run.folder / 'split.json'} is no split of images ({type(error).__name__}: {error}). "
-            "Restore it, or use another --run"
-        ) from None
-    on = min(run.plan.score.held_out or held_out, held_out)
+    train, on = sizes.train, scoring_images(run)
     done = {searched.stage: searched for searched in studies}
     costs = []
     for stage, asked in zip(status.stages, run.stages, strict=True):

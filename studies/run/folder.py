@@ -1,12 +1,18 @@
 """A run: the folder that holds everything of one search, and the lock that keeps it to one process.
 
-plan.toml       the resolved plan
-run.json        versions, device, split and the storage (without its password)
-split.json      which images are trained on, scored on, tested on
-study.db        its studies, unless another storage is used
-checkpoints/    the supernets; networks/ the retrained networks
-artifacts/      drawings of elites, for the dashboard
-result.json     the answer, once the test set has been read
+Each file is named, written and read in one module:
+
+plan.toml            the resolved plan: here
+run.json             its studies' name and storage (without a password), device, versions: here
+study.db             its studies, unless another storage is used: here
+checkpoints/         the supernets: here
+split.json           which images are trained on, scored on, tested on: `split`
+latency.json         the latency table, if latency matters: `latency`
+networks/            the retrained networks: `networks`
+result.json          the answer, once the test images have been read: `result`
+spent.json           the time that it took, if `hnas compare` searched it: `spent`
+ranking-stageN.json  what `hnas rank` found: `hnas.studies.experiments.rank`
+artifacts/           drawings of elites: `hnas.studies.dashboard.annotate`
 """
 
 from __future__ import annotations
@@ -18,18 +24,25 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from filelock import FileLock, Timeout
 
 from hnas.errors import BusyError, InputError, MismatchError, StateError
 from hnas.persist.atomic import remove_abandoned, write_atomic
 from hnas.persist.difference import differences, listed
+from hnas.persist.record import later, recorded, restored
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.strategies import Stage, stages
 from hnas.studies.plan.toml import load_plan, to_toml
 from hnas.studies.trials.database import masked
 
+RecordT = TypeVar("RecordT")
+
+PLAN = "plan.toml"
+ABOUT = "run.json"
+STUDIES = "study.db"
+SPLIT = "split.json"
 MAY_CHANGE = ("stage1.trials", "stage2.trials", "refine.trials", "retrain")
 """What a plan may change in a run that has begun: nothing that finished trials depend on."""
 RESCORE = "score."
@@ -46,6 +59,24 @@ def write(path: Path, data: bytes) -> None:
             f"{path} cannot be written: {error.strerror}. What was finished before is kept; "
             "free or unlock the folder and run again, or choose another --run"
         ) from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What a run knows of itself beside its plan. Raises InputError for counts that are none."""
+
+    name: str
+    """Of its studies; kept when the folder is moved."""
+    storage: str | None
+    """The study storage's URL without a password; None: study.db in the folder."""
+    environment: Mapping[str, str] | None = later(None)
+    """The device and the versions that it began with; None before its images are read."""
+    rescored: tuple[int, ...] = later(())
+    """How often each stage has been scored anew, in a study of its own every time; none: never."""
+
+    def __post_init__(self) -> None:
+        if not all(0 <= count < 10**6 for count in self.rescored):  # they become part of names
+            raise InputError(f"rescored must be counts, got {list(self.rescored)}")
 
 
 @dataclass(frozen=True)
@@ -95,8 +126,23 @@ class Run:
         """From now on a new study of the stage is the run's; the one before is kept beside it."""
         times = [*self.rescored, *(0 for _ in self.stages)][: len(self.stages)]
         times[stage - 1] += 1
-        self.write("run.json", {**(self.read("run.json") or {}), "rescored": times})
+        self.tell(replace(self.about, rescored=tuple(times)))
         return replace(self, rescored=tuple(times))
+
+    @property
+    def about(self) -> About:
+        """Its run.json. Raises StateError if it is damaged."""
+        found = self.restore(ABOUT, About, "is not that of a run", "Restore it")
+        return found or About(name=self.folder.resolve().name, storage=None)
+
+    def tell(self, about: About) -> None:
+        """Writes its run.json. Raises StateError."""
+        self.write(ABOUT, recorded(about))
+
+    @property
+    def has_studies(self) -> bool:
+        """Whether there may be studies in its storage."""
+        return self.about.storage is not None or (self.folder / STUDIES).exists()
 
     def seed(self, purpose: str) -> int:
         """A seed of its own for everything that draws, from the plan's."""
@@ -114,6 +160,17 @@ class Run:
             raise StateError(
                 f"{path} cannot be read as JSON: {error}. Restore it, or delete it to make it anew"
             ) from None
+
+    def restore(self, name: str, kind: type[RecordT], wrong: str, advice: str) -> RecordT | None:
+        """A JSON file of the run as a record; None if there is none.
+
+        Raises StateError if it is torn, or is no such record: `wrong` says so, `advice` what to do.
+        """
+        value = self.read(name)
+        try:
+            return None if value is None else restored(kind, value)
+        except InputError as error:
+            raise StateError(f"{self.folder / name} {wrong}: {error}. {advice}") from None
 
     def write(self, name: str, value: Mapping[str, Any]) -> None:
         """Writes a JSON file of the run, whole or not at all. Raises StateError."""
@@ -148,6 +205,16 @@ class Run:
             lock.release()
 
 
+def is_run(folder: Path) -> bool:
+    """Whether a run has begun in the folder."""
+    return (folder / PLAN).exists()
+
+
+def runs_in(folder: Path) -> list[Path]:
+    """The folders of the runs in a folder, by name."""
+    return sorted(path.parent for path in folder.glob(f"*/{PLAN}"))
+
+
 def open_run(folder: Path, *, storage: str | None = None) -> Run:
     """A run that has begun. Raises InputError where there is none, or its storage is another."""
     run = shared_run(folder)
@@ -163,16 +230,12 @@ def open_run(folder: Path, *, storage: str | None = None) -> Run:
 def shared_run(folder: Path) -> Run:
     """A run that has begun, for one who only reads its files: its storage may have another address
     from here, and is without its password. Raises InputError where there is none."""
-    if not (folder / "plan.toml").exists():
-        raise InputError(f"there is no run in {folder}: it has no plan.toml. Begin it: hnas search")
-    run = Run(folder, load_plan(folder / "plan.toml"), "", folder.resolve().name)
-    about = run.read("run.json") or {}
-    return replace(
-        run,
-        storage=about.get("storage") or _own_storage(folder),
-        name=about.get("name", run.name),
-        rescored=_counts(folder, about.get("rescored", [])),
-    )
+    if not is_run(folder):
+        raise InputError(f"there is no run in {folder}: it has no {PLAN}. Begin it: hnas search")
+    run = Run(folder, load_plan(folder / PLAN), "", "")
+    about = run.about
+    storage = about.storage or _own_storage(folder)
+    return replace(run, storage=storage, name=about.name, rescored=about.rescored)
 
 
 def begin_run(
@@ -183,10 +246,10 @@ def begin_run(
 
     Raises MismatchError, naming every difference, where the run has begun with another plan.
     """
-    if not (folder / "plan.toml").exists():
+    if not is_run(folder):
         run = Run(folder, plan, storage or _own_storage(folder), folder.resolve().name)
-        run.write("run.json", {"name": run.name, "storage": storage and masked(storage)})
-        write(folder / "plan.toml", to_toml(plan).encode())
+        run.tell(About(name=run.name, storage=storage and masked(storage)))
+        write(folder / PLAN, to_toml(plan).encode())
         return run
     begun = open_run(folder, storage=storage)
     found = {
@@ -195,23 +258,16 @@ def begin_run(
         if not name.startswith((*MAY_CHANGE, RESCORE) if rescore else MAY_CHANGE)
     }
     # Before the images are split nothing depends on the plan: a mistake in it can be mended.
-    if found and (folder / "split.json").exists():
+    if found and (folder / SPLIT).exists():
         new = ", or --rescore for a new study" if all(n.startswith(RESCORE) for n in found) else ""
         raise MismatchError(
             f"the run {folder} was begun with another plan, and its trials depend on these:\n"
             f"{listed(found)}\nAsk for what is stored, or use another --run{new}"
         )
     if begun.plan != plan:
-        write(folder / "plan.toml", to_toml(plan).encode())
+        write(folder / PLAN, to_toml(plan).encode())
     return replace(begun, plan=plan)
 
 
-def _counts(folder: Path, value: object) -> tuple[int, ...]:
-    """They become part of names of files, and come from one."""
-    if isinstance(value, list) and all(type(n) is int and 0 <= n < 10**6 for n in value):
-        return tuple(value)
-    raise StateError(f"'rescored' in {folder / 'run.json'} must be a list of counts, got {value!r}")
-
-
 def _own_storage(folder: Path) -> str:
-    return f"sqlite:///{folder.resolve() / 'study.db'}"
+    return f"sqlite:///{folder.resolve() / STUDIES}"

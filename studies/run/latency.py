@@ -102,6 +102,11 @@ def read_measured(run: Run) -> Measured | None:
         ) from None
 
 
+def write_measured(run: Run, measured: Measured) -> None:
+    """The inverse of `read_measured`. Raises StateError."""
+    run.write(FILE, measured.to_dict())
+
+
 def read_costs(run: Run) -> Costs:
     """What the run minimises and allows, as far as it is known: its table may be still to come."""
     measured = read_measured(run) if run.plan.needs_latency else None

@@ -14,7 +14,7 @@ from typing import Any
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
 from hnas.errors import InputError, StateError
-from hnas.persist.record import later, recorded, restored
+from hnas.persist.record import later, recorded
 from hnas.studies.run.folder import Run
 
 FILE = "result.json"
@@ -127,14 +127,8 @@ def has_result(folder: Path) -> bool:
 
 def read_result(run: Run) -> Result | None:
     """The run's answer; None if it has none yet. Raises StateError if it is damaged."""
-    value = run.read(FILE)
-    try:
-        return None if value is None else restored(Result, value)
-    except InputError as error:
-        raise StateError(
-            f"{run.folder / FILE} is not the result of a run: {error}. "
-            "Restore it, or delete it to make it anew"
-        ) from None
+    advice = "Restore it, or delete it to make it anew"
+    return run.restore(FILE, Result, "is not the result of a run", advice)
 
 
 def finished_result(run: Run) -> Result:

@@ -13,6 +13,7 @@ from hnas.studies.run.checkpoints import trained_epochs
 from hnas.studies.run.folder import Run
 from hnas.studies.run.networks import network_epochs
 from hnas.studies.run.result import Result, read_result
+from hnas.studies.run.split import read_sizes
 from hnas.studies.run.studies import read_studies
 from hnas.studies.trials.pareto import front
 from hnas.studies.trials.record import Record, Snapshot
@@ -78,7 +79,8 @@ def read_status(run: Run) -> Status:
 
 def scoring_images(run: Run) -> int:
     """Held-out images that the run's trials are scored on; 0 where they are not split yet."""
-    images = len((run.read("split.json") or {"held_out": ()})["held_out"])
+    sizes = read_sizes(run)
+    images = sizes.held_out if sizes else 0
     return min(run.plan.score.held_out or images, images)
 
 

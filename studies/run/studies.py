@@ -82,8 +82,7 @@ def _costs(run: Run, space: Space, attrs: Mapping[str, Any]) -> Costs:
 
 def read_studies(run: Run) -> dict[int, Snapshot]:
     """The studies of a run that exist, by stage. Raises StorageError."""
-    own = (run.read("run.json") or {}).get("storage") is None
-    if own and not (run.folder / "study.db").exists():
+    if not run.has_studies:
         return {}
     names = [run.study_name(stage) for stage in range(1, len(run.stages) + 1)]
     found = snapshots(run.storage, names)

@@ -17,8 +17,9 @@ from hnas.device import describe
 from hnas.errors import StateError
 from hnas.persist.record import recorded
 from hnas.studies.run.folder import Run
-from hnas.studies.run.latency import FILE, Measured, TableError, read_measured
+from hnas.studies.run.latency import FILE, Measured, TableError, read_measured, write_measured
 from hnas.studies.run.provenance import environment
+from hnas.studies.run.split import read_sizes
 from hnas.studies.search.events import Listener
 
 NETWORKS = 8
@@ -41,7 +42,7 @@ def latency_table(run: Run, device: torch.device, listener: Listener) -> Latency
         if other := kept.elsewhere(here):
             listener.note(f"latencies stay those that were measured elsewhere: {other}")
         return kept.table
-    if kept and run.read("split.json") is not None:
+    if kept and read_sizes(run) is not None:
         raise StateError(
             f"{run.folder / FILE} was measured for other networks than the run's: restore the one "
             "that its trials were searched with, or use another --run"
@@ -50,7 +51,7 @@ def latency_table(run: Run, device: torch.device, listener: Listener) -> Latency
     whole = networks(spaces, run.seed("latency"))
     table = measure(run.plan.net, blocks, whole, device, batch=batch, on_round=listener.measured)
     measured = Measured(table=table, error=table_error(table), frame=frame, environment=here)
-    run.write(FILE, measured.to_dict())
+    write_measured(run, measured)
     listener.note(measured.words)
     return table
 

@@ -131,5 +131,5 @@ def test_seeds_differ_by_purpose_and_by_the_plans_seed(tmp_path, tiny):
 def test_counts_of_rescorings_cannot_lead_anywhere(tmp_path, tiny, value):
     run = begin_run(tmp_path / "a", tiny)
     run.write("run.json", {**run.read("run.json"), "rescored": value})
-    with pytest.raises(StateError, match=r"'rescored' in .*run.json must be a list of counts"):
+    with pytest.raises(StateError, match=r"run.json is not that of a run: rescored.* must be"):
         open_run(tmp_path / "a")

@@ -1,0 +1,47 @@
+"""A run's split: which of its images are trained on, scored on and tested on. Knows no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hnas.errors import StateError
+from hnas.studies.run.folder import SPLIT, Run
+
+if TYPE_CHECKING:
+    from hnas.data import Split
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """How many images each part of a split has."""
+
+    train: int
+    held_out: int
+
+
+def read_sizes(run: Run) -> Sizes | None:
+    """How the run's images are split; None if they are not yet. Raises StateError if damaged."""
+    value = run.read(SPLIT)
+    try:
+        if value is None:
+            return None
+        return Sizes(train=len(value["train"]), held_out=len(value["held_out"]))
+    except (KeyError, TypeError) as error:
+        raise StateError(
+            f"{run.folder / SPLIT} is no split of images ({type(error).__name__}: {error}). "
+            "Restore it, or use another --run"
+        ) from None
+
+
+def read_split(run: Run) -> Split | None:
+    """The run's split; None if there is none yet. Raises StateError or InputError if damaged."""
+    from hnas.data import Split
+
+    value = run.read(SPLIT)
+    return None if value is None else Split.from_dict(value)
+
+
+def write_split(run: Run, split: Split) -> None:
+    """The inverse of `read_split`. Raises StateError."""
+    run.write(SPLIT, split.to_dict())
