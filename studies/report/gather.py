@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hnas import __version__
-from hnas.errors import StateError
 from hnas.studies.figures.network import Picture, picture
 from hnas.studies.findings.findings import Findings, find
 from hnas.studies.findings.published import Published, published, published_findings

@@ -6,7 +6,7 @@ from hnas.data import Data, Split, prepare
 from hnas.errors import InputError, MismatchError
 from hnas.studies.plan.plan import Plan
 from hnas.studies.run.folder import SPLIT, Run
-from hnas.studies.run.split import read_split
+from hnas.studies.run.split import read_split, write_split
 
 
 def prepared(plan: Plan) -> tuple[Data, Split]:
@@ -30,6 +30,13 @@ def check_split(run: Run, split: Split) -> None:
             f"begun with: its {SPLIT} has other indices or labels. Restore them, or use another "
             "--run"
         )
+
+
+def keep_split(run: Run, split: Split) -> None:
+    """Writes the split of a run that has none. Raises MismatchError if it has another."""
+    if read_split(run) is None:
+        write_split(run, split)
+    check_split(run, split)
 
 
 def stored_images(run: Run) -> Data:

@@ -6,6 +6,7 @@ It reads, splits and measures nothing before a step needs it, and then once.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,14 @@ import optuna
 import torch
 from optuna.storages import RDBStorage
 
-from hnas.data import Data, Split, prepare
+from hnas.data import Data, Split
 from hnas.device import describe, fits_memory
-from hnas.errors import BudgetError, InputError, MismatchError, StateError
+from hnas.errors import BudgetError, StateError
 from hnas.network.supernet import Supernet
 from hnas.studies.objective.costs import Costs
 from hnas.studies.plan.plan import Plan
 from hnas.studies.run.folder import Run
+from hnas.studies.run.images import keep_split, prepared
 from hnas.studies.run.provenance import changed, versions
 from hnas.studies.search.events import Listener
 from hnas.studies.search.measure_latency import latency_table
@@ -142,17 +144,9 @@ class Session:
 
     @cached_property
     def _prepared(self) -> tuple[Data, Split]:
-        plan, net = self.plan, self.plan.net
-        self.world.ask(images_job(plan, self.device))
-        data, split = prepare(
-            plan.data, image=net.image, channels=net.channels, seed=plan.search.seed
-        )
-        if len(data.classes) != net.classes:
-            raise InputError(
-                f"net.classes must be the number of classes in the data, {len(data.classes)} in "
-                f"{plan.data.source!r}, got {net.classes}"
-            )
-        self._keep_split(split)
+        self.world.ask(images_job(self.plan, self.device))
+        data, split = prepared(self.plan)
+        keep_split(self.run, split)
         if data.skipped:
             shown = ", ".join(data.skipped[:3]) + (", ..." if len(data.skipped) > 3 else "")
             self.listener.note(f"left out {len(data.skipped)} files that are no images: {shown}")
@@ -160,24 +154,11 @@ class Session:
         with fits_memory("Pack class folders: hnas data pack; then give --data PACK"):
             return data.to(self.device), split
 
-    def _keep_split(self, split: Split) -> None:
-        """Writes the run's split. Raises MismatchError if the run has another."""
-        kept = self.run.read("split.json")
-        if kept is None:
-            self.run.write("split.json", split.to_dict())
-        elif Split.from_dict(kept).fingerprint != split.fingerprint:
-            raise MismatchError(
-                f"the images of {self.plan.data.source!r} are not those that the run "
-                f"{self.run.folder} was begun with: its split.json has other indices or labels. "
-                "Restore them, or use another --run"
-            )
-
     def _keep_environment(self) -> None:
         """Writes the device and versions of the run, or notes how this one differs from them."""
-        about = self.run.read("run.json") or {}
-        here = {**describe(self.device), **versions()}
-        if about.get("environment") is None:
-            self.run.write("run.json", {**about, "environment": here})
-        elif found := changed(about["environment"], here):
+        about, here = self.run.about, {**describe(self.device), **versions()}
+        if about.environment is None:
+            self.run.tell(replace(about, environment=here))
+        elif found := changed(about.environment, here):
             changes = ", ".join(f"{name} {was} -> {now}" for name, (was, now) in found.items())
             self.listener.note(f"not what it began with ({changes}): last digits may differ")

@@ -13,12 +13,14 @@ from typing import Any, NoReturn
 import torch
 
 from hnas.architecture.space import Space
-from hnas.data import Data, prepare
+from hnas.data import Data
 from hnas.errors import InputError
 from hnas.network.supernet import Supernet
 from hnas.persist.record import recorded, restored
-from hnas.settings import AugmentRules, DataRules, TrainingRules
+from hnas.settings import AugmentRules, TrainingRules
 from hnas.studies.plan.plan import Plan
+from hnas.studies.plan.toml import from_toml, to_toml
+from hnas.studies.run.images import prepared
 from hnas.studies.run.networks import Identity
 from hnas.studies.search.network import same_teacher, train_network, untrained
 from hnas.training.loop import Context
@@ -31,14 +33,7 @@ IMAGES, SUPERNET, NETWORK = "images", "supernet", "network"
 
 def images_job(plan: Plan, device: torch.device) -> dict[str, Any]:
     """A job: load the images of a plan onto a device of this kind."""
-    return {
-        "task": IMAGES,
-        "device": device.type,
-        "data": recorded(plan.data),
-        "image": plan.net.image,
-        "channels": plan.net.channels,
-        "seed": plan.search.seed,
-    }
+    return {"task": IMAGES, "device": device.type, "plan": to_toml(plan)}
 
 
 def supernet_job(
@@ -87,8 +82,7 @@ def _images(job: Mapping[str, Any]) -> tuple[Data, str]:
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(device)
-    rules = restored(DataRules, job["data"])
-    data, split = prepare(rules, image=job["image"], channels=job["channels"], seed=job["seed"])
+    data, split = prepared(from_toml(job["plan"]))
     return data.to(device), split.fingerprint
 
 
