@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hnas.cli.screen.interrupt import resumable
-from hnas.cli.screen.render import command, table
+from hnas.cli.screen.render import show_next, table
 from hnas.errors import InputError
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def pack_command(
     if progress.kept:
         click.echo(f"{progress.kept} shards were finished before.")
     _show(to)
-    click.echo(f"\nnext: {command('search', '--data', to)}")
+    show_next("search", "--data", to)
 
 
 class _Progress:

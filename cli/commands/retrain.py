@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
-from hnas.cli.commands.search import _show_next, _start
 from hnas.cli.screen.interrupt import resumable
 from hnas.cli.screen.options import OF_PLAN, device_option, find_run, run_option, storage_option
-from hnas.cli.screen.render import networks_table
+from hnas.cli.screen.render import networks_table, show_next
+from hnas.cli.screen.session import start
+from hnas.studies.request import Request
 
 
 @click.command()
@@ -53,12 +54,9 @@ def retrain(
     tested = has_result(run.folder)
     with resumable(run.folder), run.hold():
         run = replace(run, plan=plan) if tested else begin_run(run.folder, plan, storage=storage)
-        session, shown = _start(run, device)
+        session, shown = start(run, Request(device=device))
         with shown:
             networks = retrained(session)
     click.echo("\nRetrained from scratch, best score first:")
     networks_table((f"{i}", network) for i, network in enumerate(networks, 1))
-    if tested:
-        _show_next("status", "--run", run.folder)
-    else:
-        _show_next("search", "--run", run.folder)
+    show_next("status" if tested else "search", "--run", run.folder)

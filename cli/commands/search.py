@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,20 +17,15 @@ from hnas.cli.screen.options import (
     storage_option,
 )
 from hnas.cli.screen.proposal import confirmed, show_proposal
-from hnas.cli.screen.render import arch_drawing, command, front_table, result_tables, short
+from hnas.cli.screen.render import command, result_tables, show_next
+from hnas.cli.screen.session import show_front, start
 from hnas.studies.objective.costs import OBJECTIVES
 from hnas.studies.plan.plan import STRATEGIES
 from hnas.studies.request import Request, begin, decide
-from hnas.studies.search.events import Listener
 from hnas.studies.trials.waiting import LEASE
 
 if TYPE_CHECKING:
-    from hnas.architecture.arch import Arch
-    from hnas.cli.screen.progress import Display
     from hnas.studies.run.folder import Run
-    from hnas.studies.search.session import Session
-    from hnas.studies.search.stage import StageResult
-    from hnas.studies.trials.record import Record
 
 
 @click.command()
@@ -171,18 +165,17 @@ def search(yes: bool, **asked: Any) -> None:
         if not (yes or confirmed()):
             raise click.exceptions.Exit
     run = begin(decision)
-    device, stage, rescore, lease = request.device, request.stage, request.rescore, request.patience
-    if rescore or not _is_finished(run):
+    if request.rescore or not _is_finished(run):
         with resumable(run.folder), run.hold():
-            if stage is None:
-                _search_all(run, device, rescore, lease)
+            if request.stage is None:
+                _search_all(run, request)
             else:
-                _search_stage(run, device, stage, rescore, lease)
-    elif stage is None:
+                _search_stage(run, request.stage, request)
+    elif request.stage is None:
         click.echo(f"{run.folder} is finished, nothing is left to do.")
         _show_result(run)
     else:
-        _search_stage(run, device, stage)
+        _search_stage(run, request.stage, request)
 
 
 def _is_finished(run: Run) -> bool:
@@ -193,95 +186,37 @@ def _is_finished(run: Run) -> bool:
     return has_result(run.folder) and read_status(run).finished
 
 
-def _start(
-    run: Run, device: str, rescore: bool = False, lease: float | None = None
-) -> tuple[Session, Display]:
-    from hnas.cli.screen.processes import world
-    from hnas.cli.screen.progress import display
-    from hnas.device import choose
-    from hnas.studies.dashboard.listener import Annotator
-    from hnas.studies.run.latency import read_costs
-    from hnas.studies.search.calls import call
-    from hnas.studies.search.events import Listeners
-    from hnas.studies.search.session import Session
-    from hnas.studies.trials.database import masked
-
-    chosen, shown = choose(device), display()
-    click.echo(
-        f"{run.folder}: {run.plan.data.source}, {read_costs(run).words(short)}, on {chosen}, "
-        f"{run.plan.search.strategy} search"
-    )
-    listener = Listeners(shown, Annotator(shown.note), _Steps(shown))
-    session = Session(run, chosen, listener, rescore=rescore, world=world(), lease=lease)
-    click.get_current_context().call_on_close(session.close)
-    if lease is not None:
-        call(session)
-        click.echo(f"Workers score: {command('worker', '--storage', masked(run.storage))}")
-    return session, shown
-
-
-class _Steps(Listener):
-    """Shows what each step of a search came to, between the work that a display shows."""
-
-    def __init__(self, display: Display) -> None:
-        self._display = display
-
-    def handed_over(self, stage: int, distribution: Arch, front: Sequence[Arch]) -> None:
-        networks = f"{len(front)} network{'s'[: len(front) > 1]}"
-        given = f"the front of stage {stage - 1}, {networks}" if front else None
-        with self._display.paused():
-            click.echo(f"\nHanded over to stage {stage}: {given or arch_drawing(distribution)}\n")
-
-    def stage_done(self, run: Run, stage: int, result: StageResult) -> None:
-        from hnas.studies.trials.pareto import front
-
-        found = front(result.records, run.plan.search.objective)
-        with self._display.paused():
-            _show_front(run, stage, found, len(result.records))
-
-
-def _search_all(run: Run, device: str, rescore: bool, lease: float | None) -> None:
+def _search_all(run: Run, request: Request) -> None:
     from hnas.studies.run.result import has_result
     from hnas.studies.search.search import run_search
 
     tested = has_result(run.folder)
-    session, shown = _start(run, device, rescore, lease)
+    session, shown = start(run, request)
     with shown:
         run_search(session)
     if tested:
-        click.echo("The result stays: test images are met once. For another one use a new --run.")
+        click.echo("The result stays: a run is tested once. For another result use a new --run.")
     _show_result(run)
 
 
-def _search_stage(
-    run: Run, device: str, stage: int, rescore: bool = False, lease: float | None = None
-) -> None:
+def _search_stage(run: Run, stage: int, request: Request) -> None:
     from hnas.studies.run.status import read_status
     from hnas.studies.trials.database import open_storage
 
     run.stage(stage)  # told before a storage is made
     open_storage(run.storage, create=True)
     before = read_status(run).stages[stage - 1]
-    if before.finished and not rescore:
+    if before.finished and not request.rescore:
         click.echo(f"Stage {stage} of {run.folder} is finished, nothing is left to do.")
-        _show_front(run, stage, before.front, before.trials)
+        show_front(run, stage, before.front, before.trials)
     else:
         from hnas.studies.search.search import run_search
 
-        session, shown = _start(run, device, rescore, lease)
+        session, shown = start(run, request)
         with shown:
             run_search(session, stage)
     more = ("--stage", stage + 1) if stage < len(run.stages) else ()
-    _show_next("search", *more, "--run", run.folder)
-
-
-def _show_front(run: Run, stage: int, front: Iterable[Record], trials: int) -> None:
-    from hnas.studies.run.status import scoring_images
-
-    front, images = list(front), scoring_images(run)
-    click.echo(f"\nStage {stage}: {len(front)} of {trials:,} trials are on the Pareto front:")
-    front_table(front, images, run.plan.search.objective)
-    click.echo(f"\n= cannot be told from the best at 95%, on {images:,} held-out images.")
+    show_next("search", *more, "--run", run.folder)
 
 
 def _show_result(run: Run) -> None:
@@ -290,9 +225,5 @@ def _show_result(run: Run) -> None:
     result = read_result(run)
     assert result is not None
     result_tables(result)
-    _show_next("export", run.folder, "--to", run.folder / "winner")
+    show_next("export", run.folder, "--to", run.folder / "winner")
     click.echo(f"or:   {command('dashboard', '--run', run.folder)}")
-
-
-def _show_next(*args: object) -> None:
-    click.echo(f"\nnext: {command(*args)}")

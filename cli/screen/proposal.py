@@ -1,4 +1,4 @@
-"""A plan proposed for images of one's own: shown with what it will take, and asked about."""
+"""A proposed plan: shown with an estimate, and confirmed."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 def show_proposal(proposal: Proposal, decision: Decision) -> None:
-    """Prints why the plan is what it is, and how long it will take with what the user chose and how
-    much memory, from a few steps of it."""
+    """Prints the reasons of the proposal, and an estimate of time and memory for the plan that was
+    decided, from a few steps of it."""
     from hnas.cli.screen.progress import duration
     from hnas.device import choose
     from hnas.studies.search.estimate import estimate
@@ -24,7 +24,7 @@ def show_proposal(proposal: Proposal, decision: Decision) -> None:
     source, device = proposal.plan.data.source, choose(decision.request.device)
     click.echo(f"A plan proposed for {source}:")
     table(("what", "why"), proposal.reasons)
-    click.echo(f"\nA few steps of it on {device}, as busy as it is now, come to about:")
+    click.echo(f"\nEstimated from a few steps on {device}, as busy as it is now:")
     rows = list(estimate(decision.plan, proposal.survey, device))
     table(
         ("step", "work", "time", "memory"),
@@ -32,11 +32,11 @@ def show_proposal(proposal: Proposal, decision: Decision) -> None:
     )
     total = duration(sum(row.seconds for row in rows))
     to_edit = command("init", "--data", source, "plan.toml")
-    click.echo(f"In all {total}. To change the plan: {to_edit}, then hnas search --plan plan.toml")
+    click.echo(f"{total} in all. To change the plan: {to_edit}, then hnas search --plan plan.toml")
 
 
 def confirmed() -> bool:
-    """Asks whether to begin; where nobody is at a terminal, yes."""
+    """Asks whether to begin; without a terminal the answer is yes."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return True
     if click.confirm("Begin?", default=True):

@@ -84,6 +84,11 @@ def command(*args: object) -> str:
     return shlex.join(["hnas", *map(str, args)])
 
 
+def show_next(*args: object) -> None:
+    """Prints the command to run next."""
+    print(f"\nnext: {command(*args)}")
+
+
 def about(value: int) -> str:
     """A large whole number in three digits: 1.34e30."""
     return f"{Decimal(value):.2e}".replace("e+", "e")

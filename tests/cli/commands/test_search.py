@@ -193,7 +193,7 @@ def test_a_result_is_made_once(copy: Path) -> None:
     was = (copy / "result.json").read_bytes()
     result = search("--run", copy, "--trials", 9, "--device", "cpu")
     assert result.exit_code == 0, result.output
-    assert "The result stays: test images are met once." in result.stdout
+    assert "The result stays: a run is tested once." in result.stdout
     assert (copy / "result.json").read_bytes() == was
     assert [len(trials(copy, stage)) for stage in (1, 2)] == [9, 9]
 

@@ -1,0 +1,77 @@
+"""A session on the screen: what it works on, and the result of each step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from hnas.cli.screen.render import arch_drawing, command, front_table, short
+from hnas.studies.search.events import Listener
+
+if TYPE_CHECKING:
+    from hnas.architecture.arch import Arch
+    from hnas.cli.screen.progress import Display
+    from hnas.studies.request import Request
+    from hnas.studies.run.folder import Run
+    from hnas.studies.search.session import Session
+    from hnas.studies.search.stage import StageResult
+    from hnas.studies.trials.record import Record
+
+
+def start(run: Run, request: Request) -> tuple[Session, Display]:
+    """A session of the run, closed with the command, and the display that shows it."""
+    from hnas.cli.screen.processes import world
+    from hnas.cli.screen.progress import display
+    from hnas.device import choose
+    from hnas.studies.dashboard.listener import Annotator
+    from hnas.studies.run.latency import read_costs
+    from hnas.studies.search.calls import call
+    from hnas.studies.search.events import Listeners
+    from hnas.studies.search.session import Session
+    from hnas.studies.trials.database import masked
+
+    device, shown = choose(request.device), display()
+    click.echo(
+        f"{run.folder}: {run.plan.data.source}, {read_costs(run).words(short)}, on {device}, "
+        f"{run.plan.search.strategy} search"
+    )
+    listener = Listeners(shown, Annotator(shown.note), _Steps(shown))
+    lease = request.patience
+    session = Session(run, device, listener, rescore=request.rescore, world=world(), lease=lease)
+    click.get_current_context().call_on_close(session.close)
+    if lease is not None:
+        call(session)
+        click.echo(f"Workers score: {command('worker', '--storage', masked(run.storage))}")
+    return session, shown
+
+
+class _Steps(Listener):
+    """Shows the result of each step, between the work that a display shows."""
+
+    def __init__(self, display: Display) -> None:
+        self._display = display
+
+    def handed_over(self, stage: int, distribution: Arch, front: Sequence[Arch]) -> None:
+        networks = f"{len(front)} network{'s'[: len(front) > 1]}"
+        given = f"the front of stage {stage - 1}, {networks}" if front else None
+        with self._display.paused():
+            click.echo(f"\nHanded over to stage {stage}: {given or arch_drawing(distribution)}\n")
+
+    def stage_done(self, run: Run, stage: int, result: StageResult) -> None:
+        from hnas.studies.trials.pareto import front
+
+        found = front(result.records, run.plan.search.objective)
+        with self._display.paused():
+            show_front(run, stage, found, len(result.records))
+
+
+def show_front(run: Run, stage: int, front: Iterable[Record], trials: int) -> None:
+    """Prints the front of a stage that has so many trials."""
+    from hnas.studies.run.status import scoring_images
+
+    front, images = list(front), scoring_images(run)
+    click.echo(f"\nStage {stage}: {len(front)} of {trials:,} trials are on the Pareto front:")
+    front_table(front, images, run.plan.search.objective)
+    click.echo(f"\n= no significant difference from the best (95%, {images:,} held-out images).")
