@@ -1,8 +1,8 @@
-"""How long a plan will take and how much memory, from a few steps of it on the device.
+"""Estimates of a plan's time and memory, from a few of its steps on the device.
 
-The steps are the search's own (`hnas.training`, `hnas.scoring.score.scores`) on random images, so
-nothing is read or kept. Augmentation, optimiser and scoring are in it; reading the images,
-checkpoints and the studies' storage are not.
+The steps are the search's own (`hnas.training`, `hnas.scoring.score.scores`) on random images:
+nothing is read or written. They include augmentation, optimiser and scoring, but not the reading of
+images, checkpoints and the storage.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from hnas.training.loop import Context, Epoch, train
 from hnas.training.supernet import train_supernet
 
 STEPS = 3
-"""Training steps that are timed, after one that is not."""
+"""Training steps to time, after one that is not timed."""
 SCORED = 2
-"""Architectures that are scored to be timed."""
+"""Architectures to score and time."""
 HELD_OUT = 256
-"""Most held-out images that they are scored on: more take in proportion longer."""
+"""Most held-out images to score them on: more take longer in proportion."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,19 +45,19 @@ class Estimate:
 
     what: str
     work: str
-    """How much there is to do, in words."""
+    """The amount of work, in words."""
     seconds: float
     memory: int
     """Most bytes by then: of the process on a CPU, of tensors on a GPU."""
 
 
 def estimate(plan: Plan, survey: Survey, device: torch.device) -> Iterator[Estimate]:
-    """Every step of the search that takes time, timed as it is asked for."""
+    """The steps of a search that take time, each timed when the iterator comes to it."""
     trained, held = parts(survey, plan.data)
     taken = min(survey.images, plan.data.limit or survey.images)
     rng = np.random.default_rng(0)
     data = _random(plan, min(max(s.training.batch for s in stages(plan)), trained), held, device)
-    # Those of a pack are not in memory, but for the ones that are scored on.
+    # The images of a pack stay on disk, but for those to score on.
     resident = min(taken, _scored(plan, held)) if survey.packed else taken
     images = resident * plan.net.channels * plan.net.image**2
     distribution: Arch | None = None
@@ -94,7 +94,7 @@ def estimate(plan: Plan, survey: Survey, device: torch.device) -> Iterator[Estim
 
 
 def memory(device: torch.device) -> int:
-    """Most bytes so far: of this process on a CPU, of tensors on a GPU."""
+    """Peak memory so far, in bytes: of this process on a CPU, of tensors on a GPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -133,7 +133,7 @@ def _per_image(
     rules: TrainingRules,
     augment: AugmentRules,
 ) -> float:
-    """Seconds of training on one image, the median over STEPS; an epoch of one batch is a step."""
+    """Seconds of training per image: the median of STEPS epochs of one batch each."""
     one = replace(data, train=data.train.take(torch.arange(min(rules.batch, len(data.train)))))
     timed: list[Epoch] = []
     context = Context(on_epoch=timed.append)
@@ -142,12 +142,12 @@ def _per_image(
 
 
 def _seen(trained: int, rules: TrainingRules) -> int:
-    """Images of a whole training; where a step shows them to several subnets it has fewer."""
+    """Images of a whole training; a step that shows them to several subnets has fewer."""
     return rules.epochs * steps(trained, rules.batch) * min(rules.batch, trained)
 
 
 def _trial(net: Supernet, archs: list[Arch], data: Data, plan: Plan, held: int) -> float:
-    """Seconds of one trial, on all the images that it will be scored on."""
+    """Seconds of one trial, on all images that the search scores it on."""
     seconds = []
     began = time.perf_counter()
     for _ in scores(net, archs, data, plan.score):

@@ -1,4 +1,4 @@
-"""Measuring a run's latency table: once, on the device that begins the search."""
+"""Latency tables: a run measures its own once, on the device that begins the search."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from hnas.studies.run.split import read_sizes
 from hnas.studies.search.events import Listener
 
 NETWORKS = 8
-"""Random networks of each stage's space that the table is judged by."""
+"""Random networks of each stage's space, to judge the table by."""
 
 
 def latency_table(run: Run, device: torch.device, listener: Listener) -> LatencyTable:
-    """The run's table of all blocks that it may search, measured where it has none.
+    """The run's table of all blocks that it may search; measured if the run has none.
 
-    Raises StateError where the run's is of other blocks.
+    Raises StateError if the run has a table of other blocks.
     """
     spaces = [stage.space(None) for stage in run.stages]
     blocks = {block for space in spaces for choices in space.choices for block in choices}
@@ -57,13 +57,13 @@ def latency_table(run: Run, device: torch.device, listener: Listener) -> Latency
 
 
 def networks(spaces: Sequence[Space], seed: int) -> list[Arch]:
-    """NETWORKS random ones of each space, to judge a table by."""
+    """Random architectures to judge a table by, NETWORKS of each space."""
     rng = np.random.default_rng(seed)
     return [space.sample(rng) for space in spaces for _ in range(NETWORKS)]
 
 
 def table_error(table: LatencyTable) -> TableError:
-    """Of a table with measured networks."""
+    """The error of a table: its sums compared with the measured networks."""
     sums = [table.of(one.arch) for one in table.whole]
     measured = [one.measured for one in table.whole]
     relative = [its / real - 1 for its, real in zip(sums, measured, strict=True)]

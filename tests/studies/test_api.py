@@ -40,6 +40,7 @@ def test_a_search_ends_with_its_answer(found: Found, plan: Plan) -> None:
     assert [len(found.trials(stage)) for stage in (1, 2)] == [6, 6]
     assert found.front(2) == found.status.stages[1].front
     assert len(found.study(1).trials) == 6
+    assert any((found.run.folder / "artifacts").iterdir())  # drawings for the dashboard
 
 
 def test_the_same_again_computes_nothing(found: Found, plan: Plan) -> None:
