@@ -1,1 +1,1 @@
-"""What a person sees and types: tables, progress, options, questions, interrupts."""
+"""The screen: tables, progress, options, questions, interrupts."""

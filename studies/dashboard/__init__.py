@@ -1,1 +1,1 @@
-"""A run in optuna-dashboard: what its studies carry for it, and serving it."""
+"""The dashboard of a run: annotations for optuna-dashboard, and a server of it."""

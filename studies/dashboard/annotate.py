@@ -1,8 +1,8 @@
-"""What a run's studies carry for the dashboard: figures, notes, and drawings of elites.
+"""Annotations of a run's studies for the dashboard: figures, notes, and drawings of elites.
 
-All of it follows from the stored trials and can be made again. It is kept where optuna-dashboard
-keeps what a person adds in the browser, in a study's system attributes, so that the stock dashboard
-shows it; a finished trial is not touched. Drawings are files of the run:
+All of them follow from the stored trials and can be made again. They are kept in a study's system
+attributes, as optuna-dashboard keeps what a person adds in the browser, so the stock dashboard
+shows them. Finished trials are not touched. Drawings are files of the run:
 
     optuna-dashboard sqlite:///runs/digits/study.db --artifact-dir runs/digits/artifacts
 """
@@ -38,13 +38,13 @@ from hnas.studies.trials.database import close_storage, open_storage, storage_er
 from hnas.studies.trials.study import open_study
 
 OURS = 1
-"""The version of notes that hnas writes. Who edits one in the browser makes it 2: it is theirs."""
+"""The version of notes that hnas writes. An edit in the browser makes it 2, and hnas keeps off."""
 DRAWING = "architecture.svg"
-"""What the drawing of an elite is called."""
+"""File name of an elite's drawing."""
 ATTACHED = "dashboard:artifacts:"
-"""How the attributes of a study begin that say which files its trials have:
-`dashboard:artifacts:TRIAL_ID:ARTIFACT_ID`. Optuna's own place, in the trial, is closed when a trial
-is finished."""
+"""Prefix of a study's attributes that name the files of its trials:
+`dashboard:artifacts:TRIAL_ID:ARTIFACT_ID`. Optuna keeps them in the trial, but a finished trial
+takes none."""
 
 
 def artifacts(run: Run) -> Path:

@@ -1,6 +1,6 @@
-"""The figures that hnas adds to the dashboard, as plotly's JSON: the dashboard brings plotly.js.
+"""Figures that hnas adds to the dashboard, as JSON for the dashboard's plotly.js.
 
-plotly's Python package would write the same text; tests hold every figure to its schema.
+plotly's Python package would write the same text; tests check every figure against its schema.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ DASHES = ("solid", "dash", "dashdot", "dot")
 SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x")
 """Of plotly, in the order of `hnas.studies.figures.style.MARKERS`."""
 BESIDE = ("GLiT", "DeiT", "AutoFormer")
-"""Families of published networks that a front on ImageNet is set beside."""
+"""Families of published networks to compare a front on ImageNet with."""
 LOCAL_TO_GLOBAL = [[0, "#FDE3C8"], [0.5, "#9DB4C6"], [1, "#004C7A"]]
 """Ever darker: the order can be seen without colours."""
 GREY = "#666666"
 
 
 def figures(shown: ShownRun, stage: Shown, published: Iterable[Published]) -> dict[str, Figure]:
-    """Those of one stage's page, by an id; none where it has no trials."""
+    """The figures of one stage's page, by an id; none without trials."""
     if stage.searched is None:
         return {}
     minimised = measures(shown.run.plan.search.objective)
@@ -112,7 +112,7 @@ def fronts(
 
 
 def _around(values: Sequence[float]) -> list[float]:
-    """A little more than what they reach over."""
+    """A little more than the range of the values."""
     low, high = min(values), max(values)
     margin = 0.04 * (high - low)
     return [low - margin, high + margin]
@@ -160,7 +160,7 @@ def _published(networks: Iterable[Published]) -> list[Figure]:
 
 
 def hypervolume_growth(searched: Searched, stage: int) -> Figure:
-    """The hypervolume after every trial, or at some hundred places."""
+    """The hypervolume after every trial, or after some hundred of them."""
     costs = searched.costs
     ends, volumes = growth([costs.point(record) for record in searched.records], *costs.bounds)
     trace = {
@@ -173,7 +173,7 @@ def hypervolume_growth(searched: Searched, stage: int) -> Figure:
     }
     layout = _layout(
         f"Hypervolume of stage {stage}",
-        "The share that the trials dominate of accuracy 0 to 1 x "
+        "The trials dominate this share of accuracy 0 to 1 x "
         + " x ".join(f"{one.short} 0 to budget" for one in measures(costs.objective)),
         x="trials",
         y="hypervolume",
@@ -182,7 +182,7 @@ def hypervolume_growth(searched: Searched, stage: int) -> Figure:
 
 
 def global_groups(searched: Searched, stage: int) -> Figure:
-    """Block by block and generation by generation, what share of the groups was global."""
+    """The share of global groups, by block and generation."""
     generations: dict[int, list[Arch]] = defaultdict(list)
     for record in searched.records:
         generations[record.generation].append(record.arch)
@@ -205,7 +205,7 @@ def global_groups(searched: Searched, stage: int) -> Figure:
     }
     layout = _layout(
         f"Global groups of each block, stage {stage}",
-        "The mean share of a generation: from all local (light) to all global (dark).",
+        "Mean share of a generation, from all local (light) to all global (dark).",
         x=f"generation, of {searched.population} trials",
         y="block",
     )

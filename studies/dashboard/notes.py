@@ -1,4 +1,4 @@
-"""What is written beside studies and elites in the dashboard, in Markdown."""
+"""Notes of studies and elites for the dashboard, in Markdown."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UP = {"maximize": "up", "minimize": "down"}
 
 
 def study_note(shown: ShownRun, stage: Shown) -> str:
-    """Of a stage's study: what is searched, how far it is, its front, and links."""
+    """The note of a stage's study: what it searches, how far it is, its front, and links."""
     plan = shown.run.plan
     values = ", ".join(f"{name} ({UP[direction]})" for name, direction in stage.objectives)
     paragraphs = [
@@ -28,7 +28,7 @@ def study_note(shown: ShownRun, stage: Shown) -> str:
         *_stages(shown, stage),
         stage.stage.about,
         f"Values: {values}. Accuracy is measured with weights inherited from the supernet; FLOPs "
-        "are multiply-accumulates (MACs) of one image. Allowed is "
+        "are multiply-accumulates (MACs) of one image. Limits: "
         f"{read_costs(shown.run).words()}.",
         " ".join(
             [
@@ -43,7 +43,7 @@ def study_note(shown: ShownRun, stage: Shown) -> str:
 
 
 def _stages(shown: ShownRun, stage: Shown) -> Iterator[str]:
-    """All of the search, linked, where there are several."""
+    """Links to all stages, if there are several."""
     if len(shown.stages) > 1:
         links = (f"**{_name(one)}**" if one is stage else _link(one) for one in shown.stages)
         yield "Stages: " + " → ".join(links)
@@ -62,19 +62,19 @@ def _trial(stage: Shown, number: int) -> str:
 
 
 def _handed_over(shown: ShownRun, stage: Shown) -> Iterator[str]:
-    """From which trial or front to which stage, where the studies say so."""
+    """Sentences on the trial or front that a stage passed to another."""
     handoff = stage.attrs.get("handoff", {})
     for other in shown.stages:
         if other.name == _begun_with(stage):
-            yield f"Stage {other.number} begins with its front."
+            yield f"Stage {other.number} begins with this stage's front."
         elif stage.name == _begun_with(other):
-            yield f"It begins with the front of stage {other.number}, scored anew."
+            yield f"This stage begins with the front of stage {other.number}, scored again."
         if other.name == handoff.get("to"):
             trial = _trial(stage, handoff["trial"])
-            yield f"Stage {other.number} goes on from {trial}."
+            yield f"Stage {other.number} continues from {trial}."
         elif other.name == handoff.get("from"):
             trial = _trial(other, handoff["trial"])
-            yield f"It goes on from {trial} of stage {other.number}."
+            yield f"This stage continues from {trial} of stage {other.number}."
 
 
 def _begun_with(stage: Shown) -> str | None:
@@ -86,7 +86,7 @@ def _begun_with(stage: Shown) -> str | None:
 def _front(stage: Shown) -> Iterator[str]:
     best = stage.best[:SHOWN]
     timed = all(record.latency is not None for record in best)
-    more = f", the {SHOWN} most accurate of them here" if len(stage.front) > SHOWN else ""
+    more = f", here the {SHOWN} most accurate" if len(stage.front) > SHOWN else ""
     yield f"### [The front]({stage.address}/trials?best=true): {len(stage.front)} trials{more}"
     yield _table(
         {
@@ -112,7 +112,7 @@ def _front(stage: Shown) -> Iterator[str]:
 def elite_note(
     shown: ShownRun, stage: Shown, record: Record, picture: Picture, drawing: str
 ) -> str:
-    """Of a trial on the front; `drawing` is the address of its picture."""
+    """The note of a trial on the front; `drawing` is the address of its picture."""
     points = (
         _score(shown, stage, record),
         *_costs(shown, record),
@@ -170,13 +170,13 @@ def _origin(shown: ShownRun, stage: Shown, record: Record) -> Iterator[str]:
     for other in shown.stages:
         if other.name == handoff.get("from"):
             trial = _trial(other, handoff["trial"])
-            yield f"its global and local groups are those of {trial} of stage {other.number}"
+            yield f"has the global and local groups of {trial} of stage {other.number}"
         elif other.name == handoff.get("to") and handoff.get("trial") == record.number:
-            yield f"stage {other.number} goes on from it"
+            yield f"stage {other.number} continues from this trial"
         if other.name == _begun_with(stage) and arch in stage.attrs["front"]["archs"]:
-            yield f"stage {other.number} begins with it, scored anew"
+            yield f"stage {other.number} begins with this network, scored again"
         elif stage.name == _begun_with(other) and arch in other.attrs["front"]["archs"]:
-            yield f"it is of the front of stage {other.number}, scored anew"
+            yield f"comes from the front of stage {other.number}, scored again"
 
 
 def _blocks(picture: Picture) -> str:
@@ -192,8 +192,8 @@ def _blocks(picture: Picture) -> str:
 
 
 def _table(heads: Mapping[str, str], rows: Iterable[Iterable[str]]) -> str:
-    """The columns' heads and which way they are aligned (l, r). The dashboard sets no space between
-    columns: an em space is."""
+    """A table with the columns' heads and their alignment (l, r). The dashboard leaves no space
+    between columns, so each cell begins with an em space."""
     marks = "|".join(MARKS[way] for way in heads.values())
     head, *body = ("|".join(f" \u2003{cell} " for cell in line) for line in (heads, *rows))
     return "\n".join(f"|{line}|" for line in (head, marks, *body))

@@ -1,4 +1,4 @@
-"""What the dashboard tells of a run, read once: its studies with what was found in them."""
+"""Data of a run for the dashboard, read once: its studies and their fronts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Shown:
     attrs: Mapping[str, Any]
     """The study's user attributes."""
     searched: Searched | None
-    """None where no trial is finished."""
+    """None if no trial is finished."""
     front: tuple[Record, ...]
     """The elites: trials that no other dominates, by rising costs."""
 
@@ -50,7 +50,7 @@ class Shown:
 
     @property
     def finished(self) -> bool:
-        """Whether its elites will stay the elites."""
+        """Whether its elites stay the elites."""
         return bool(self.attrs.get("exhausted")) or self.trials >= self.stage.trials
 
     @property
@@ -69,13 +69,13 @@ class ShownRun:
 
     run: Run
     stages: tuple[Shown, ...]
-    """Those that have a study, in their order."""
+    """The stages that have a study, in their order."""
     images: int
-    """Held-out images that trials are scored on."""
+    """Held-out images that score a trial."""
     result: Result | None
 
     def trained(self, record: Record) -> float | None:
-        """Held-out accuracy of a trial's network trained alone, 0 to 1; None where it is not."""
+        """Held-out accuracy of a trial's network trained alone, 0 to 1; None if it is not."""
         candidates = self.result.candidates if self.result else ()
         return next((n.accuracy for n in candidates if n.arch == record.arch), None)
 

@@ -1,4 +1,4 @@
-"""optuna-dashboard served from this process: its own command line is slower."""
+"""A server of optuna-dashboard in this process; its own command line is slower."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from hnas.studies.trials.database import open_storage
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 """Of WSGI."""
 PAUSE = 30.0
-"""Least seconds between two refreshments."""
+"""Least seconds between two refreshes."""
 SHARE = 0.02
-"""Most of the time that refreshing may take."""
+"""Largest share of the time for refreshing."""
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -45,9 +45,9 @@ def dashboard(
 ) -> WSGIServer:
     """A server of the dashboard, bound and not yet serving (`serve_forever`); port 0: any free one.
 
-    `artifacts` is the folder of the studies' files; `refresh` is called now and then while a study
-    is looked at, and may fail. Raises InputError where `host` is not this machine alone or the port
-    cannot be had, StorageError where the storage cannot be read.
+    `artifacts` is the folder of the studies' files. `refresh` is called now and then while someone
+    looks at a study, and may fail. Raises InputError if `host` is not this machine alone or the
+    port is taken, StorageError if the storage cannot be read.
     """
     _check_loopback(host)
     store = FileSystemArtifactStore(artifacts) if artifacts else None
@@ -64,8 +64,8 @@ def dashboard(
 
 
 class Refreshed:
-    """An application that has `refresh` called when a page asks for a study: beside the answer, so
-    that nobody waits, and with pauses, so that a search that goes on meanwhile is not slowed."""
+    """An application that calls `refresh` when a page asks for a study: in a thread, so that nobody
+    waits, and with pauses, so that a running search is not slowed."""
 
     def __init__(self, application: Application, refresh: Callable[[], None]) -> None:
         self._application, self._refresh = application, refresh
@@ -81,7 +81,7 @@ class Refreshed:
     def _work(self) -> None:
         begun = time.monotonic()
         try:
-            with contextlib.suppress(HnasError):  # what is there is shown
+            with contextlib.suppress(HnasError):  # the dashboard shows what there is
                 self._refresh()
         finally:
             spent = time.monotonic() - begun
@@ -96,7 +96,7 @@ def _check_loopback(host: str) -> None:
         loopback = False
     if not loopback:
         raise InputError(
-            f"--host must be this machine's own, 127.0.0.1 or localhost, got {host!r}: the "
-            "dashboard asks for no password, and who reaches it can delete studies. From another "
-            "machine use a tunnel: ssh -L 8080:127.0.0.1:8080 HOST"
+            f"--host must be 127.0.0.1 or localhost, got {host!r}: the dashboard asks for no "
+            "password, and whoever reaches it can delete studies. From another machine use a "
+            "tunnel: ssh -L 8080:127.0.0.1:8080 HOST"
         )

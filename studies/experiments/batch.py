@@ -1,6 +1,6 @@
-"""Searching many runs to their end, one after the other or in processes beside each other.
+"""Batches of searches, one after the other or in several processes.
 
-Whatever ends it, every run keeps what it has finished and goes on from there.
+However a batch ends, every run keeps its finished work and is resumed from there.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def search_all(
 ) -> Iterator[Task]:
     """Searches each task's run to its end and gives the task then.
 
-    With `jobs` > 1 so many processes work beside each other, each with one torch thread, and what
-    they do meanwhile is not shown.
+    With `jobs` > 1 as many processes work at the same time, each with one torch thread, and show no
+    progress.
     """
     if jobs == 1:
         for task in unfinished:
@@ -48,7 +48,7 @@ def search_all(
 
 
 def search_one(task: Task, device: str, listener: Listener) -> None:
-    """Searches a run to its end and notes the time that it took, with what it took before."""
+    """Searches a run to its end and adds the time it took to the run's."""
     run = begin_run(task.folder, task.plan)
     session = Session(run, choose(device), Listeners(listener, Annotator(listener.note)))
     with run.hold(), _timed(run), contextlib.closing(session):
@@ -57,7 +57,7 @@ def search_one(task: Task, device: str, listener: Listener) -> None:
 
 @contextlib.contextmanager
 def _timed(run: Run) -> Iterator[None]:
-    """Adds the time within to the run's; a kill forgets what it interrupts."""
+    """Adds the time within to the run's; a kill loses the time it interrupts."""
     began, cpu = time.monotonic(), time.process_time()
     try:
         yield
@@ -95,8 +95,8 @@ def _in_processes(unfinished: Sequence[Task], device: str, jobs: int) -> Iterato
 
 @contextlib.contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Signals wait until its end. In a process that is started within they wait for ever: Ctrl-C,
-    which meets all, is for the one that started it."""
+    """Holds signals back until its end. A process started within never gets them: Ctrl-C reaches
+    all processes, but only the one that started them acts on it."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
@@ -116,14 +116,14 @@ def _work(task: Task, device: str, answer: Connection) -> None:
 
 
 def _check_done(task: Task, answer: Connection, process: SpawnProcess) -> None:
-    """Raises what the process raised, StateError where it ended without a word."""
+    """Raises the error of the process, StateError if it ended without one."""
     try:
         error = answer.recv()
     except EOFError:
         process.join()
         raise StateError(
             f"the process that searched {task.folder} ended with exit code {process.exitcode}. "
-            "What it has finished is kept: run the same command again"
+            "Finished work is kept: run the same command again"
         ) from None
     process.join()
     if error is not None:

@@ -1,8 +1,7 @@
-"""Searches beside each other: every plan by every strategy from every seed, each a run of its own.
+"""Comparisons of searches: every plan by every strategy from every seed, each a run of its own.
 
-A seed decides the split of the images too, so that outcomes are compared seed by seed: differences
-are paired. Only finished runs are read here; `hnas.studies.experiments.batch` searches those that
-are not.
+A seed also decides the split of the images, so outcomes are compared seed by seed: differences are
+paired. This module reads finished runs; `hnas.studies.experiments.batch` searches the others.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ HOLLOW: dict[str, Any] = {"facecolors": "none", "edgecolors": "#767676"}
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """A run to be compared."""
+    """A run to compare."""
 
     name: str
     """Of its plan."""
@@ -48,7 +47,7 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What one run came to. Accuracies are 0 to 1; FLOPs are multiply-accumulates."""
+    """The outcome of one run. Accuracies are 0 to 1; FLOPs are multiply-accumulates."""
 
     seed: int
     run: str
@@ -65,16 +64,16 @@ class Outcome:
     all_global: float
     """Test accuracy of the all-global network of nearly equal cost."""
     hypervolume: float
-    """Of the last stage's trials. They are scored with inherited weights: to be compared where two
-    searches share a supernet, as flat and random do, and are for the same objective."""
+    """Of the last stage's trials, scored with inherited weights. Comparable if two searches share a
+    supernet, as flat and random do, and have the same objective."""
     trials: int
     """Scored in all stages."""
     minutes: float | None
-    """On the clock; None where the run was not made by a comparison."""
+    """On the clock; None if no comparison made the run."""
 
 
 MEASURES = tuple(f.name for f in fields(Outcome) if f.name not in ("seed", "run", "trials"))
-"""What has a mean over seeds."""
+"""Fields with a mean over seeds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,13 +90,13 @@ class Row:
     """Of test accuracy to the reference, seed by seed."""
 
     def values(self, measure: str) -> tuple[float, ...]:
-        """One for each seed. Empty where a run does not know it."""
+        """A measure, one value for each seed; empty if a run lacks it."""
         found = [getattr(outcome, measure) for outcome in self.outcomes]
         return () if None in found else tuple(found)
 
 
 def mean(values: Sequence[float]) -> float | None:
-    """None of no values."""
+    """The mean; None of no values."""
     return statistics.fmean(values) if values else None
 
 
@@ -109,9 +108,9 @@ def spread(values: Sequence[float]) -> float | None:
 def tasks(
     plans: Mapping[str, Plan], strategies: Sequence[str], seeds: Sequence[int], folder: Path
 ) -> list[Task]:
-    """Every run of the comparison, whole seeds first: what is paired is ready early.
+    """Every run of the comparison, seed by seed, so that pairs are ready early.
 
-    Raises InputError where something is asked for twice or a strategy is unknown.
+    Raises InputError if a name or seed is given twice or a strategy is unknown.
     """
     for what, asked in (("strategies", strategies), ("seeds", seeds)):
         if not asked or len(set(asked)) != len(asked):
@@ -131,7 +130,7 @@ def tasks(
 def is_finished(task: Task) -> bool:
     """Whether the task's run has its result.
 
-    Raises MismatchError where it has one that was found with another plan.
+    Raises MismatchError if the result is of another plan.
     """
     if not has_result(task.folder):
         return False
@@ -140,13 +139,13 @@ def is_finished(task: Task) -> bool:
     if found:
         raise MismatchError(
             f"the run {task.folder} was finished with another plan:\n{listed(found)}\n"
-            "Ask for what is stored, or use another --runs"
+            "Give that plan, or use another --runs"
         )
     return read_status(run).finished
 
 
 def outcome(task: Task) -> Outcome:
-    """What a finished run came to. Raises StateError where it is not finished."""
+    """The outcome of a finished run. Raises StateError if it is not finished."""
     run = open_run(task.folder)
     status = read_status(run)
     best = status.stages[-1].best
@@ -198,7 +197,7 @@ def rows(finished: Iterable[Task]) -> list[Row]:
 
 
 def as_json(found: Sequence[Row], command: str) -> dict[str, Any]:
-    """The comparison as it is written: every outcome, mean and standard deviation over seeds."""
+    """The content of compare.json: every outcome, mean and standard deviation over seeds."""
     return {
         "command": command,
         **environment(),
@@ -218,7 +217,7 @@ def as_json(found: Sequence[Row], command: str) -> dict[str, Any]:
 
 
 def write_files(found: Sequence[Row], folder: Path, command: str) -> tuple[Path, Path]:
-    """Writes compare.json and compare.svg. Raises StateError where the folder cannot be written."""
+    """Writes compare.json and compare.svg. Raises StateError if the folder cannot be written."""
     table, figure = folder / "compare.json", folder / "compare.svg"
     write(table, json.dumps(as_json(found, command), indent=1).encode() + b"\n")
     draw(found, figure)
@@ -247,7 +246,7 @@ def draw(found: Sequence[Row], path: Path) -> None:
 
 
 def _label(row: Row, found: Sequence[Row]) -> str:
-    """By what tells the rows apart."""
+    """The names that tell the rows apart."""
     parts = []
     if len({one.plan for one in found}) > 1:
         parts.append(row.plan)

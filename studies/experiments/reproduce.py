@@ -1,7 +1,7 @@
-"""Whether a run's values can be had again from what the run holds: measured anew and compared.
+"""Reproduction of a run's values: measured again from its weights and compared.
 
-The supernets and networks are read from the run, never trained; the images are split again from the
-plan. Nothing of the run is written, and its test images are not read: they are met once.
+Supernets and networks are read from the run, never trained; the images are split again by the plan.
+Nothing is written to the run, and its test images are not read: a run is tested once.
 """
 
 from __future__ import annotations

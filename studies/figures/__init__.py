@@ -1,1 +1,1 @@
-"""Figures: one style, one drawing of a network."""
+"""Figures: one style, the glyphs and the drawing of a network, the plot of a ranking."""

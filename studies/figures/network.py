@@ -16,7 +16,7 @@ from hnas.studies.figures.style import panels
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """The network that is drawn: the winner, or the best so far."""
+    """A network to draw: the winner, or the best so far."""
 
     title: str
     frame: Frame

@@ -1,5 +1,5 @@
-"""How every figure of hnas is drawn: matplotlib without global state, colours that the colour-blind
-tell apart, files that are the same bytes for the same numbers."""
+"""The style of all figures: matplotlib without global state, colours that the colour-blind can tell
+apart, and the same bytes for the same numbers."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def svg(figure: Figure) -> str:
 def save(figure: Figure, path: Path) -> None:
     """A file in the format of its suffix (.svg, .png, .pdf), whole or not at all.
 
-    Raises OSError where it cannot be written.
+    Raises OSError if it cannot be written.
     """
     write_atomic(path, _bytes(figure, path.suffix.lstrip(".") or "svg"))
 

@@ -1,1 +1,1 @@
-"""Findings: what a run's elites have in common, beside chance and the paper."""
+"""Findings: traits of a run's elites, compared with chance and with the paper."""

@@ -1,4 +1,4 @@
-"""Findings as pictures: where local and global stand, what is common among elites, what matters."""
+"""Pictures of findings: global groups by depth, shared traits, importances."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHOWN = 10
 
 
 def figure(found: Sequence[Findings], published: Findings) -> Figure:
-    """All findings of a run, beside the published network's."""
+    """All findings of a run, and those of the published network."""
     ranked = [findings for findings in found if findings.importances]
     count = 2 + len(ranked)
     drawn, axes = panels(math.ceil(count / 2), 2, width=10, height=3.6 * math.ceil(count / 2))
@@ -51,7 +51,7 @@ def depth_panel(axis: Axes, found: Sequence[Findings]) -> None:
 
 
 def shares_panel(axis: Axes, found: Sequence[Findings], published: Findings | None = None) -> None:
-    """Each share with its interval, on a bar of what chance gives."""
+    """Each share with its interval, on a bar that shows chance."""
     rows: list[tuple[str, Share, Share | None]] = []
     theirs = {share.what: share for share in published.kinds} if published else {}
     for findings in found:
@@ -84,10 +84,10 @@ def shares_panel(axis: Axes, found: Sequence[Findings], published: Findings | No
 
 
 def importances_panel(axis: Axes, of: str, found: Importances) -> None:
-    """The most important parameters, and how important one without influence may seem."""
+    """The most important parameters, and the importance that chance reaches."""
     shown = list(found.values.items())[:SHOWN]
     axis.barh(range(len(shown)), [value for _, value in shown], color=COLOURS[2])
-    label = "by chance exceeded by 1 in 20"
+    label = "exceeded by 1 in 20 by chance"
     axis.axvline(found.chance, color=COLOURS[6], linestyle="--", label=label)
     axis.set_yticks(range(len(shown)), [name for name, _ in shown])
     axis.invert_yaxis()

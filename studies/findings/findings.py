@@ -1,15 +1,15 @@
-"""What GLiT reports of the network it found (2107.02960, section 4), asked of any run's elites.
+"""Findings on a run's elites: the traits that GLiT reports of its network (2107.02960, section 4).
 
-- How many blocks are global, mixed or local. Theirs: a quarter are mixed.
-- Whether the smallest kernel survives. Theirs: 17 is never chosen.
-- The order of local and global. Theirs alternates with depth, as a stacked hourglass does.
+- The number of global, mixed and local blocks. In the paper a quarter are mixed.
+- The kernels that survive. In the paper the smallest, 17, is never chosen.
+- The order of local and global blocks. In the paper they alternate with depth, as in a stacked
+  hourglass.
 
-A share is a finding only where it differs from chance: from as many networks drawn from the same
-space within the same limits; for kernels, from the same distributions with other sizes. Elites are
-relatives (one search bred them), so that a trait may be common to them by descent: the interval and
-the p, which take networks for independent, say too much, and another seed is the better test. The
-order is tested by moving the blocks of all elites alike to other depths, which relatives do not
-disturb.
+A share is a finding only if it differs from chance: from as many networks drawn from the same space
+within the same limits; for kernels, from the same distributions with other sizes. Elites are
+relatives, bred by one search, so they may share a trait by descent. The interval and the p assume
+independent networks and claim too much; another seed is the better test. The order is tested by
+moving the blocks of all elites alike to other depths, which works for relatives too.
 """
 
 from __future__ import annotations
@@ -34,33 +34,33 @@ from hnas.studies.trials.pareto import best_by_score, front
 from hnas.studies.trials.record import Record
 
 ELITES = ("top", "front", "retrained")
-"""Which networks are looked at: as many of highest score as a generation has, those that no other
-dominates, or those that were trained alone."""
+"""Rules that choose networks: as many of highest score as a generation has, the front, or the
+retrained ones."""
 KINDS = ("global", "mixed", "local")
 DRAWS = 1000
-"""Random networks, and random sets of them, that say what chance gives."""
+"""Random networks, and random sets of them, that measure chance."""
 DRAWS_EACH = 50
-"""At least so many random sizes of each network's distribution."""
+"""Least random sizes of each network's distribution."""
 LEVEL = 0.05
-"""A share of a smaller p differs from chance."""
+"""A share with a smaller p differs from chance."""
 ORDERS = 5040
-"""Orders of the blocks that are tried; up to 7 blocks these are all."""
+"""Orders of the blocks to try; up to 7 blocks these are all."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """How often something is so, and how often it would be so by chance."""
+    """The share of blocks with a trait, and the share by chance."""
 
     what: str
     count: int
     of: int
     low: float
-    """From here to `high` the share lies, with CONFIDENCE (Wilson), were blocks independent."""
+    """Lower end of the interval with CONFIDENCE (Wilson), if blocks were independent."""
     high: float
     chance: float
     """Mean of random sets of as many networks."""
     chance_low: float
-    """From here to `chance_high` are all random sets but 5 in 100."""
+    """From here to `chance_high` lie 95 of 100 random sets."""
     chance_high: float
     p: float
     """Two-sided: twice the share of random sets that are as far out."""
@@ -84,8 +84,8 @@ class Share:
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """Where global and local groups stand. A p is the share of all orders of the blocks, the same
-    order for every network, that do as much."""
+    """Depth of global and local groups. A p is the share of all orders of the blocks, the same
+    order for every network, that reach as much."""
 
     trend: float
     """Spearman's correlation of depth and global share, mean of the networks: -1 to 1; above 0 the
@@ -93,7 +93,7 @@ class Order:
     trend_p: float
     """Two-sided."""
     turns: float
-    """Neighbours of which one is mostly global and one mostly local, mean of the networks."""
+    """Neighbours, one mostly global and one mostly local; mean of the networks."""
     turns_chance: float
     """The mean over the orders."""
     turns_p: float
@@ -104,7 +104,7 @@ class Order:
 
 @dataclass(frozen=True, kw_only=True)
 class Findings:
-    """What the elites of a study have in common."""
+    """Traits that the elites of a study share."""
 
     of: str
     """The study behind its run's name, or a published network."""
@@ -113,15 +113,15 @@ class Findings:
     networks: int
     trials: int
     kinds: tuple[Share, ...]
-    """Of all blocks: global, mixed, local. Empty where the distribution was handed over."""
+    """Of all blocks: global, mixed, local. Empty if the distribution was handed over."""
     kernels: tuple[Share, ...]
-    """Of the blocks with local groups: each K, smallest first. Empty where K is fixed or no block
-    of the networks has one."""
+    """Of the blocks with local groups: each K, smallest first. Empty if K is fixed or no block of
+    the networks has one."""
     depth: tuple[float, ...]
     """Global groups as a share of all, 0 to 1, by block, first to last; mean of the networks."""
     depth_chance: tuple[float, ...]
     order: Order | None
-    """None where the distribution was handed over."""
+    """None if the distribution was handed over."""
     importances: Importances | None
     """Of all trials, not of the elites alone."""
 
@@ -129,9 +129,9 @@ class Findings:
 def find(
     searched: Searched, rule: str = "top", *, retrained: Collection[Arch] = (), seed: int = 0
 ) -> Findings | None:
-    """The findings on a study's elites (ELITES); None where the rule chooses none of its trials.
+    """The findings on a study's elites (ELITES); None if the rule chooses none of its trials.
 
-    `retrained` are the networks that were trained alone. Raises InputError for an unknown rule.
+    `retrained` are the networks trained alone. Raises InputError for an unknown rule.
     """
     records = searched.records
     chosen: Sequence[Record]
@@ -144,7 +144,7 @@ def find(
             words = f"the {len(chosen)} on the Pareto front"
         case "retrained":
             chosen = [record for record in records if record.arch in retrained]
-            words = f"the {len(chosen)} that were trained alone"
+            words = f"the {len(chosen)} trained alone"
         case _:
             raise InputError(f"elites must be one of {', '.join(ELITES)}, got {rule!r}")
     if not chosen:
@@ -172,7 +172,7 @@ def describe(
     importance: Importances | None = None,
     seed: int = 0,
 ) -> Findings:
-    """The findings on networks of a space; chance is what else `costs` allow."""
+    """The findings on networks of a space; chance draws from all that `costs` allow."""
     rng = np.random.default_rng(seed)
     drawn = [costs.sample(space, rng) for _ in range(DRAWS)]
     sets = rng.integers(DRAWS, size=(DRAWS, len(archs)))
@@ -204,7 +204,7 @@ def _kernels(
     kernels: Sequence[int],
     rng: np.random.Generator,
 ) -> tuple[Share, ...]:
-    """Chance keeps each network's distribution: which blocks have kernels is not asked here."""
+    """Shares of kernels. Chance keeps each network's distribution, so the same blocks have one."""
     each = max(DRAWS_EACH, DRAWS // len(archs))
     drawn = []
     for arch in archs:
@@ -245,7 +245,7 @@ def order(archs: Sequence[Arch], rng: np.random.Generator) -> Order:
 
 
 def _orders(blocks: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Orders of the blocks, the given one first: all of them where they are few."""
+    """Orders of the blocks, the given one first; all orders if they are few."""
     if math.factorial(blocks) <= ORDERS:
         return np.array(list(itertools.permutations(range(blocks))))
     return np.stack([np.arange(blocks), *(rng.permutation(blocks) for _ in range(ORDERS - 1))])

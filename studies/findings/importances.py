@@ -1,13 +1,13 @@
-"""Which parameters of a study its scores depend on, by Optuna's evaluators.
+"""Importances of a study's parameters for its scores, by Optuna's evaluators.
 
-fANOVA (Hutter et al., ICML 2014) where every trial has every parameter and there are at most
-FANOVA_TRIALS: the share of the score's variance, 0 to 1, that a parameter explains by itself. What
-is missing to 1 is interaction and noise. Else PED-ANOVA (2304.10255), which is quick and, as
-Optuna 5 has it (2601.20800), knows parameters that only some trials have: how far the values of the
-best tenth are from those of all trials, a divergence without an upper end.
+If every trial has every parameter and there are at most FANOVA_TRIALS, fANOVA (Hutter et al., ICML
+2014): the share of the score's variance, 0 to 1, that a parameter explains by itself; the rest to 1
+is interaction and noise. Otherwise PED-ANOVA (2304.10255), which is quick and, in Optuna 5
+(2601.20800), handles parameters that only some trials have: the distance of the best tenth's values
+from those of all trials, a divergence without an upper end.
 
-A size that a block does not use (`hnas.studies.trials.encoding` stores its first candidate) is no
-parameter of that trial here: it cannot have had an influence.
+A size that a block does not use (`hnas.studies.trials.encoding` stores its first candidate) is not
+a parameter of that trial here, because it has no influence.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ TREES = 16
 LEAST = 20
 """Fewer trials say nothing: PED-ANOVA's best tenth would be one trial."""
 SHUFFLED = 100
-"""At least so many importances under shuffled scores say what chance gives."""
+"""Least importances under shuffled scores that measure chance."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Importances:
-    """How much the score depends on every parameter of a study."""
+    """The importance of every parameter of a study for the score."""
 
     method: str
     """`fANOVA` or `PED-ANOVA`."""
     values: dict[str, float]
     """By parameter (`b01.G`), the most important first."""
     chance: float
-    """What a parameter without influence exceeds once in twenty: the same with shuffled scores."""
+    """The importance that a parameter exceeds once in twenty with shuffled scores."""
 
 
 def importances(space: Space, records: Sequence[Record], *, seed: int = 0) -> Importances | None:

@@ -1,4 +1,4 @@
-"""Networks that others published, on ImageNet (1,000 classes, top-1): `published.toml`."""
+"""Published networks on ImageNet (1,000 classes, top-1), from `published.toml`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Published:
     """Side of the image in pixels."""
     source: str
     frame: Frame | None = None
-    """Where hnas can build it."""
+    """None if hnas cannot build the network."""
     arch: Arch | None = None
 
     @property
@@ -50,7 +50,7 @@ class Published:
 
     @property
     def exact(self) -> Cost | None:
-        """What hnas counts; None where it cannot build the network."""
+        """The cost by hnas; None if it cannot build the network."""
         if self.frame is None or self.arch is None:
             return None
         return cost(self.frame, self.arch)
@@ -74,8 +74,8 @@ def published() -> tuple[Published, ...]:
 
 @cache
 def published_findings() -> Findings:
-    """What the paper's own network shows by the same measures: chance is what its whole space gives
-    within its own multiply-accumulates."""
+    """The findings on the paper's own network; chance draws from its whole space, within its own
+    multiply-accumulates."""
     (found,) = (network for network in published() if network.name == FOUND)
     assert found.arch is not None and found.exact is not None
     space = load_preset("glit-tiny").space2()

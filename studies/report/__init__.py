@@ -1,1 +1,1 @@
-"""A run as one page: what was found, how sure that is, what it cost and how to repeat it."""
+"""The report on a run: its answer, how sure that is, its costs, and the way to repeat it."""

@@ -1,6 +1,6 @@
-"""Everything a report says of a run, gathered once; the renderers only write it down.
+"""Reports: all data of a report, gathered once from the run's files and studies.
 
-Read from the run's files and studies, which may belong to a search that goes on; knows no torch.
+The search may still be running. This module imports no torch.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from hnas import __version__
 from hnas.studies.figures.network import Picture, picture
 from hnas.studies.findings.findings import Findings, find
 from hnas.studies.findings.published import Published, published, published_findings
-from hnas.studies.objective.costs import Costs
+from hnas.studies.objective.costs import Costs, Measure, measures
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.toml import to_toml
 from hnas.studies.run.folder import Run
@@ -28,12 +28,12 @@ from hnas.studies.run.studies import Searched, read_searched
 from hnas.studies.trials.database import masked
 
 IMAGENET = 1000
-"""Classes: networks for as many are set beside what others published on ImageNet."""
+"""Classes of ImageNet: a report compares networks for as many with published ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """The winner beside the all-global network of nearly equal cost."""
+    """The winner and the all-global network of nearly equal cost."""
 
     winner: TrainedNetwork
     all_global: TrainedNetwork
@@ -48,7 +48,7 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What a step of the search has spent so far."""
+    """The cost of a step of the search so far."""
 
     step: str
     trained: int
@@ -77,26 +77,31 @@ class Report:
     """The published GLiT-Tiny by the same measures."""
     rankings: tuple[Ranking, ...]
     published: tuple[Published, ...]
-    """Empty where the data is not like ImageNet."""
+    """Empty if the data is not like ImageNet."""
     costs: tuple[Cost, ...]
     environment: Mapping[str, str]
     """Versions and device."""
     limits: Costs
-    """What was minimised and what was allowed."""
+    """What is minimised, and the limits."""
     latencies: Measured | None
-    """The latency table, where the search has one."""
+    """The latency table, if the search has one."""
     toml: str
     """The plan as a file."""
     commands: tuple[str, ...]
-    """How to repeat it, given that file as plan.toml."""
+    """Commands that repeat the search with that file as plan.toml."""
     missing: tuple[str, ...]
-    """What is not there yet, in sentences."""
+    """The missing steps, in sentences."""
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """The costs that the search minimises."""
+        return measures(self.plan.search.objective)
 
 
 def gather(run: Run, *, seed: int = 0) -> Report:
-    """The report on a run. Raises StateError where a file is damaged, StorageError.
+    """The report on a run. Raises StateError if a file is damaged, StorageError.
 
-    `seed` is that of the random networks which findings are compared with.
+    `seed` draws the random networks to compare with.
     """
     status, studies = read_status(run), read_searched(run)
     found = [find(searched, seed=seed) for searched in studies]
@@ -120,7 +125,7 @@ def gather(run: Run, *, seed: int = 0) -> Report:
         costs=_costs(run, status, studies),
         environment={
             **environment,
-            # A report is passed on: where the folder is on this machine is nobody's business.
+            # Reports are passed on, so they do not say where the folder is on this machine.
             "storage": masked(run.storage) if about.storage else "study.db in the run",
         },
         limits=read_costs(run),
@@ -224,9 +229,9 @@ def _missing(run: Run, status: Status) -> list[str]:
             sentences.append(f"Stage {number} has {stage.trials} of {stage.trials_asked} trials.")
     if status.result is None:
         sentences.append(
-            "No network has met the test set: what is best so far is best by its score with "
-            "inherited weights."
+            "No network is tested yet: the best so far is the best by its score with inherited "
+            "weights."
         )
     if not status.finished:
-        sentences.append(f"To go on: hnas search --run {run.folder}")
+        sentences.append(f"To resume: hnas search --run {run.folder}")
     return sentences

@@ -12,7 +12,7 @@ from matplotlib.ticker import EngFormatter
 
 from hnas.studies.figures.style import COLOURS, MARKERS, panels
 from hnas.studies.findings.figure import GREY, depth_panel, importances_panel, shares_panel
-from hnas.studies.objective.costs import Measure, measures
+from hnas.studies.objective.costs import Measure
 from hnas.studies.report.gather import Report
 from hnas.studies.run.result import TrainedNetwork
 from hnas.studies.run.studies import Searched
@@ -25,7 +25,7 @@ HOLLOW = {"facecolors": "none", "edgecolors": "black"}
 def fronts(report: Report) -> Figure:
     """Every trial of every study, their fronts, and the retrained networks; for each cost that is
     minimised beside the others."""
-    minimised = measures(report.plan.search.objective)
+    minimised = report.measures
     figure, axes = panels(1, len(minimised), width=9, height=4.6)
     for axis, measure in zip(axes, minimised, strict=True):
         _front(axis, report, measure)

@@ -55,7 +55,7 @@ def test_what_is_found_is_reported(run: tuple[Path, Result], tmp_path: Path) -> 
     page = tmp_path / "report.html"
     assert invoke("report", folder, "--to", page).exit_code == 0
     text = page.read_text()
-    assert "How latencies are known" in text
+    assert "How latencies are measured" in text
     assert "milliseconds of a pass, by the latency table" in text
     assert invoke("analyze", folder).exit_code == 0
 

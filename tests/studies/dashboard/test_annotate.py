@@ -97,17 +97,17 @@ def test_notes_tell_and_link(run: Run) -> None:
         one, two = (f"/dashboard/studies/{study._study_id}" for study in (first, second))
     assert f"[stage 2, `found-stage2`]({two})" in note_of(run, 1)
     trial = f"[trial {handed}]({one}/trials?numbers={handed})"
-    assert f"Stage 2 goes on from {trial}." in note_of(run, 1)
+    assert f"Stage 2 continues from {trial}." in note_of(run, 1)
     assert "12 of 11 trials are done." in note_of(run, 2)
     assert "held-out accuracy (up), FLOPs (MACs) (down)" in note_of(run, 2)
     best = elites_of(run, 2)[-1]
     text = note_of(run, 2, best.number)
     assert text.startswith(f"## The winner: trial {best.number}, on the front of stage 2\n")
-    assert f"its global and local groups are those of {trial} of stage 1" in text
+    assert f"has the global and local groups of {trial} of stage 1" in text
     assert f"**{best.accuracy:.4f}** ± " in text and f"**{best.macs:,} MACs**" in text
     assert "the winner of the search: 0.9000 on 200 test images" in text
     assert len([line for line in text.splitlines() if line.startswith("|")]) == 2 + 3
-    assert "stage 2 goes on from it" in note_of(run, 1, handed)
+    assert "stage 2 continues from this trial" in note_of(run, 1, handed)
 
 
 def test_a_second_time_nothing_is_written(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,15 +188,15 @@ def test_a_third_stage_says_that_it_begins_with_a_front(tmp_path: Path, tiny: Pl
         archs = [record.arch.to_dict() for record in front(second)[1:]]
         second.set_user_attr(FRONT, {"archs": archs, "to": run.study_name(3)})
     annotate(run)
-    assert "Stage 3 begins with its front." in note_of(run, 2)
-    assert "It begins with the front of stage 2, scored anew." in note_of(run, 3)
+    assert "Stage 3 begins with this stage's front." in note_of(run, 2)
+    assert "This stage begins with the front of stage 2, scored again." in note_of(run, 3)
     for stage in (1, 2, 3):
         assert note_of(run, stage).count("`found-stage") == 3
     for elite in elites_of(run, 2):
-        told = "stage 3 begins with it" in note_of(run, 2, elite.number)
+        told = "stage 3 begins with this network" in note_of(run, 2, elite.number)
         assert told == (elite.arch.to_dict() in archs)
     again = [elite for elite in elites_of(run, 3) if elite.arch.to_dict() in archs]
-    assert all("it is of the front of stage 2" in note_of(run, 3, r.number) for r in again)
+    assert all("comes from the front of stage 2" in note_of(run, 3, r.number) for r in again)
 
 
 def test_a_rescored_study_has_its_own(run: Run) -> None:

@@ -53,7 +53,10 @@ def test_the_answer_is_the_result_s(report: Report) -> None:
 @pytest.mark.parametrize(
     ("winner", "words"),
     [
-        (0.81, "1.0 points better (95% interval -6.8 to +8.8): that many test images do not tell"),
+        (
+            0.81,
+            "1.0 points better (95% interval -6.8 to +8.8); these test images cannot tell",
+        ),
         (0.6, "20.0 points worse (95% interval -28.5 to -11.1)."),
     ],
 )

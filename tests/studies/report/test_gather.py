@@ -13,8 +13,8 @@ from hnas.errors import StateError
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.toml import from_toml, load_preset, to_toml
 from hnas.studies.report.as_json import as_json
-from hnas.studies.report.document import _tau
 from hnas.studies.report.gather import Report, answer, gather
+from hnas.studies.report.trust import _tau
 from hnas.studies.run.folder import Run, begin_run
 from hnas.studies.run.interval import Interval
 from hnas.studies.run.ranking import read_ranking
@@ -107,7 +107,7 @@ def test_a_search_that_has_begun(begun: Report) -> None:
     assert [searched.stage for searched in begun.studies] == ["stage1"]
     assert "Stage 1 has 6 of 12 trials." in begun.missing
     assert "Stage 2 has 0 of 11 trials." in begun.missing
-    assert begun.missing[-1] == f"To go on: hnas search --run {begun.folder}"
+    assert begun.missing[-1] == f"To resume: hnas search --run {begun.folder}"
     assert begun.costs == ()  # the images are not split yet
 
 

@@ -1,0 +1,31 @@
+"""Intervals: by the textbook, and there and back through JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from hnas.errors import InputError
+from hnas.studies.run.interval import Interval, wilson
+
+
+def test_a_share_has_wilson_s_interval() -> None:
+    found = wilson(180, 200)  # Wilson (1927)
+    assert found.value == 0.9
+    assert [found.low, found.high] == pytest.approx([0.8506, 0.9343], abs=1e-4)
+
+
+@pytest.mark.parametrize("value", [0.25, math.nan])
+def test_json_gives_it_back_and_nan_is_null(value: float) -> None:
+    text = json.dumps(Interval(value=value, low=-0.5, high=1.0).to_dict())
+    assert ("null" in text) is math.isnan(value)
+    found = Interval.from_dict(json.loads(text))
+    assert (found.value == value or math.isnan(value)) and (found.low, found.high) == (-0.5, 1.0)
+
+
+@pytest.mark.parametrize("value", [[], {}, {"value": 0.5, "low": "0", "high": 1.0}])
+def test_anything_else_is_refused(value: object) -> None:
+    with pytest.raises(InputError, match="an interval must have"):
+        Interval.from_dict(value)  # type: ignore[arg-type]
