@@ -1,4 +1,4 @@
-"""Where the work runs, and how randomness is kept explicit there."""
+"""Devices: the choice of one, its precision, its memory, its random numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NAMES = ("auto", "cpu", "cuda")
 
 
 def choose(name: str) -> torch.device:
-    """`auto` is CUDA where there is one. Raises InputError where it is asked for and absent."""
+    """`auto` is CUDA if there is one. Raises InputError if it is asked for and absent."""
     if name not in NAMES:
         raise InputError(f"device must be one of {', '.join(NAMES)}, got {name!r}")
     if name == "cuda" and not torch.cuda.is_available():
@@ -40,7 +40,7 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory, the GPU's or this machine's, could not be had."""
+    """True if an error says that the GPU or this machine ran out of memory."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     # The CPU's allocator has no error of its own.
@@ -62,6 +62,6 @@ def fits_memory(advice: str) -> Iterator[None]:
 
 
 def describe(device: torch.device) -> dict[str, str]:
-    """What results depend on, to be recorded beside them."""
+    """The device and versions that results depend on, to be recorded with them."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
     return {"torch": torch.__version__, "device": name, "threads": str(torch.get_num_threads())}

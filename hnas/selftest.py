@@ -1,4 +1,4 @@
-"""Whether hnas works on this machine, in seconds: a small supernet is trained, scored and cut."""
+"""Self-test of a machine, in seconds: train a small supernet, score a subnet, cut it out."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CPU; matrix products are in bf16 on a GPU."""
 
 @dataclass(frozen=True, kw_only=True)
 class SelfTest:
-    """What came out."""
+    """The result of a self-test."""
 
     seconds: float
     first_loss: float
@@ -40,7 +40,7 @@ class SelfTest:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What is wrong, in words; empty where nothing is."""
+        """All faults, in words; empty if there is none."""
         found = []
         if not self.last_loss < self.first_loss:
             found.append(

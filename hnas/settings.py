@@ -1,6 +1,6 @@
-"""The numbers that data, training and scoring are run by, as frozen records without torch.
+"""Settings of data, training and scoring, as frozen records without torch.
 
-One record is one table of a plan; each raises InputError at once where a value breaks its rule.
+One record is one table of a plan; each raises InputError at once if a value breaks its rule.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def _check(holds: bool, name: str, rule: str, value: object) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class DataRules:
-    """Which images, and how they are split in three."""
+    """Images of a search, and how they are split in three."""
 
     source: str = "digits"
     """`digits`, a folder (IDX, CIFAR binary or class folders), the name of a folder in $HNAS_DATA
@@ -31,13 +31,13 @@ class DataRules:
     held_out: float = 0.2
     """Share of the training part that scores are measured on; never trained on."""
     test: float = 0.2
-    """Share kept for the final test, where the source has no test part of its own."""
+    """Share kept for the final test, if the source has no test part of its own."""
     limit: int = 0
     """At most so many images are taken from the source's training part, the same share of every
     class; 0 takes all."""
     skip_bad_images: bool = later(False)
-    """Files of class folders that cannot be decoded are left out and counted, rather than told as a
-    mistake."""
+    """Leave out files of class folders that cannot be decoded, and count them; else they are an
+    error."""
 
     def __post_init__(self) -> None:
         _check(bool(self.source), "source", "a name or a path", self.source)
@@ -48,7 +48,7 @@ class DataRules:
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentRules:
-    """What is done to training images; every image of a batch draws its own."""
+    """Augmentation of training images; every image of a batch draws its own."""
 
     shift: int = 0
     """Largest shift in pixels, both ways (zero padding, then a random crop)."""
@@ -105,9 +105,9 @@ class TrainingRules:
     """Alpha of Mixup (1710.09412): images and labels are blended; 0 blends none."""
     cutmix: float = later(0.0)
     """Alpha of CutMix (1905.04899): a rectangle and its share of the label are another image's; 0
-    cuts none. Where both are on, each batch is mixed or cut with probability 1/2."""
+    cuts none. If both are on, each batch is mixed or cut with probability 1/2."""
     repeats: int = later(1)
-    """Times that an image is drawn in a row, each augmented anew (repeated augmentation,
+    """Times that an image is drawn in a row, each augmented again (repeated augmentation,
     1902.05509); an epoch is as long, and sees so many times fewer images."""
 
     micro_batch: int = later(0)
@@ -116,7 +116,7 @@ class TrainingRules:
     that train together share a batch by them (docs/imagenet.md)."""
 
     subnets: str = later("uniform")
-    """Of a supernet alone: which ones a step sees, a rule of `hnas.sampling`."""
+    """The rule that draws a supernet's subnets for a step, of `hnas.sampling`."""
 
     def __post_init__(self) -> None:
         _check(self.subnets in SUBNETS, "subnets", f"one of {', '.join(SUBNETS)}", self.subnets)
@@ -164,7 +164,7 @@ class DistillationRules:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreRules:
-    """How a subnet with inherited weights is scored."""
+    """Scoring of a subnet with inherited weights."""
 
     recalibration: int = 32
     """Training images that each subnet's BatchNorm statistics are measured on, in one batch."""

@@ -15,7 +15,7 @@ from hnas.errors import InputError
 
 if TYPE_CHECKING:
     from hnas.data.sources.pack import Pack
-    from hnas.data.sources.packing import Packed
+    from hnas.data.sources.shards import Made
 
 PACK = click.argument("folder", metavar="PACK", type=click.Path(path_type=Path, file_okay=False))
 
@@ -119,24 +119,24 @@ class _Progress:
         self.skipped: list[str] = []
         self._began = time.monotonic()
 
-    def tell(self, packed: Packed) -> None:
+    def tell(self, made: Made, done: int, shards: int) -> None:
         from hnas.cli.screen.progress import Step
 
-        self.skipped += packed.skipped
-        if packed.kept:
+        self.skipped += made.skipped
+        if made.kept:
             self.kept += 1
             return
         self.made += 1
-        self.images += packed.images
+        self.images += made.images
         spent = max(time.monotonic() - self._began, 1e-9)
         self.display.draw(
             Step(
                 what="packing",
                 unit="shard",
-                done=packed.done,
-                total=packed.shards,
+                done=done,
+                total=shards,
                 words=f"{self.images / spent:,.0f} images/s",
-                eta=spent / self.made * (packed.shards - packed.done),
+                eta=spent / self.made * (shards - done),
             )
         )
 

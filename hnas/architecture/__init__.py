@@ -1,1 +1,1 @@
-"""What may be built: one architecture, the space of all, the layout of weights. No torch."""
+"""Architectures: a single one, the space of all, the layout of their weights. No torch."""

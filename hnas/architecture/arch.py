@@ -16,7 +16,7 @@ FIELDS = ("G", "L", "d_k", "d_z", "E", "K")
 class Block:
     """One block's choice. Canonical: a size that the block cannot use is None.
 
-    Raises InputError where a size is missing, superfluous or out of range.
+    Raises InputError if a size is missing, superfluous or out of range.
     """
 
     G: int
@@ -26,12 +26,12 @@ class Block:
     d_z: int
     """FFN expansion d_m / d."""
     d_k: int | None = None
-    """Query/key width if all N groups were global; None where G = 0."""
+    """Query/key width if all N groups were global; None if G = 0."""
     E: int | None = None
-    """Expansion of the local head; None where L = 0."""
+    """Expansion of the local head; None if L = 0."""
     K: int | None = None
-    """Kernel or window of the local head, odd; in tokens where it is conv1d, in patches a side
-    where not. None where L = 0."""
+    """Kernel or window of the local head, odd; in tokens if it is conv1d, in patches a side
+    if not. None if L = 0."""
 
     def __post_init__(self) -> None:
         for name in FIELDS:
@@ -48,9 +48,9 @@ class Block:
         ):
             value = getattr(self, name)
             if used and value is None:
-                raise InputError(f"{name} is needed where {why} > 0 and is missing")
+                raise InputError(f"{name} is needed if {why} > 0 and is missing")
             if not used and value is not None:
-                raise InputError(f"{name} has no meaning where {why} = 0, got {name}={value}")
+                raise InputError(f"{name} has no meaning if {why} = 0, got {name}={value}")
         if self.K is not None and self.K % 2 == 0:
             raise InputError(f"K must be odd (the kernel has a centre), got {self.K}")
 

@@ -1,4 +1,4 @@
-"""Where a block's weights lie: the shape of every tensor, for one Block and for a BlockSpace.
+"""Layout of a block's weights: the shape of every tensor, for one Block and for a BlockSpace.
 
 Axes (the words of the tables below):
 
@@ -121,7 +121,7 @@ def largest(frame: Frame, space: BlockSpace) -> dict[str, int]:
 
 
 def _local_heads(frame: Frame, L: int, E: int) -> dict[str, int]:
-    """Hl and hl where the local heads attend, else none."""
+    """Hl and hl if the local heads attend, else none."""
     if not (KINDS[frame.local].attends and L):
         return {"Hl": 0, "hl": 0}
     return {"Hl": frame.heads * L, "hl": E * frame.d // (frame.N * frame.heads)}

@@ -1,4 +1,4 @@
-"""Kinds of local heads as far as no torch is needed: their weights, and what K counts.
+"""Kinds of local heads, the part without torch: their weights, and the unit of K.
 
 `hnas.network.local` has a file for each kind, with the rest of it.
 """

@@ -1,4 +1,4 @@
-"""Which architectures a search may choose from (GLiT, table 1 and section 4)."""
+"""Spaces: the architectures that a search may choose from (GLiT, table 1 and section 4)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LOCALS = tuple(KINDS)
 
 @dataclass(frozen=True, kw_only=True)
 class Frame:
-    """What all networks of a search share. Raises InputError where sizes do not divide."""
+    """The part that all networks of a search share. Raises InputError if sizes do not divide."""
 
     image: int
     """Side of the (square) image in pixels."""
@@ -62,7 +62,7 @@ class Frame:
             raise InputError(f"local must be one of {LOCALS}, got {self.local!r}")
         if KINDS[self.local].attends and self.d % (self.N * self.heads):
             raise InputError(
-                f"N x heads must divide d={self.d} where local = {self.local!r} (its heads are "
+                f"N x heads must divide d={self.d} if local = {self.local!r} (its heads are "
                 f"multiples of d / (N x heads) wide), got N={self.N}, heads={self.heads}"
             )
 
@@ -77,7 +77,7 @@ class Frame:
         return self.side**2 + 1
 
     def check(self, block: Block) -> None:
-        """Raises InputError where the block cannot be built in this frame."""
+        """Raises InputError if the block cannot be built in this frame."""
         if block.G + block.L != self.N:
             raise InputError(f"G + L must be N={self.N}, got G={block.G}, L={block.L}")
         if block.d_k is not None and block.d_k % (self.N * self.heads):
@@ -87,13 +87,13 @@ class Frame:
         widest = 2 * self.side - 1
         if KINDS[self.local].on_grid and (block.K or 0) > widest:
             raise InputError(
-                f"K must be at most {widest} where local = {self.local!r}: it is in patches a "
+                f"K must be at most {widest} if local = {self.local!r}: it is in patches a "
                 f"side, and in a grid of {self.side} x {self.side} there are none farther off; "
                 f"got {block.K}"
             )
 
     def check_arch(self, arch: Arch) -> None:
-        """Raises InputError where the architecture cannot be built in this frame."""
+        """Raises InputError if the architecture cannot be built in this frame."""
         if len(arch.blocks) != self.M:
             raise InputError(f"the network has M={self.M} blocks, got {len(arch.blocks)}")
         for i, block in enumerate(arch.blocks):
@@ -130,7 +130,7 @@ class BlockSpace:
 class Space:
     """The architectures of a frame that a stage chooses from.
 
-    Raises InputError where a candidate cannot be built in the frame.
+    Raises InputError if a candidate cannot be built in the frame.
     """
 
     frame: Frame

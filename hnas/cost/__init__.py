@@ -1,1 +1,1 @@
-"""What networks cost: multiply-accumulates, parameters, milliseconds."""
+"""Costs of networks: multiply-accumulates, parameters, milliseconds."""

@@ -34,7 +34,7 @@ WIDTHS = 16
 
 
 class _Ends(Trunk):
-    """What all networks of a frame share, and no block."""
+    """The shared part of all networks of a frame, without a block."""
 
     def forward(self, images: Tensor) -> Tensor:
         return self.logits(self.tokens(images))

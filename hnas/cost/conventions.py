@@ -1,4 +1,4 @@
-"""How papers and tools count multiply-accumulates; `hnas.cost.flops` is the count that is exact.
+"""Conventions of papers and tools for counting multiply-accumulates; `hnas.cost.flops` is exact.
 
 - `exact`: every convolution, linear layer and attention product, as PyTorch's dispatcher counts.
 - `glit`: as the authors' release. The local head's first pointwise convolution is counted once,
@@ -29,7 +29,7 @@ def macs(frame: Frame, arch: Arch, convention: str) -> int:
 def macs_by_part(frame: Frame, arch: Arch, convention: str) -> tuple[int, ...]:
     """Multiply-accumulates of each block, and last of what all networks of the frame share.
 
-    Raises InputError where there is no such convention, or `arch` does not fit the frame.
+    Raises InputError if there is no such convention, or `arch` does not fit the frame.
     """
     frame.check_arch(arch)
     shared = shared_cost(frame).macs

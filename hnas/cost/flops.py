@@ -1,4 +1,4 @@
-"""What an architecture costs: multiply-accumulates and parameters, exact integers, no torch.
+"""Multiply-accumulates and parameters of an architecture: exact integers, no torch.
 
 FLOPs in vision papers are multiply-accumulates (MACs); so they are here. Counted: every
 convolution, linear layer and attention product (q k^T and its product with v). Not counted, as by
@@ -55,7 +55,8 @@ def _positions(frame: Frame, name: str) -> int:
 
 
 def shared_cost(frame: Frame) -> Cost:
-    """What every network of the frame has: patch embedding, tokens, last norm, classifier."""
+    """The cost that all networks of the frame share: patch embedding, tokens, last norm,
+    classifier."""
     pixels = frame.channels * frame.patch**2
     return Cost(
         macs=(frame.T - 1) * pixels * frame.d + frame.d * frame.classes,
@@ -67,14 +68,14 @@ def shared_cost(frame: Frame) -> Cost:
 
 
 def cost(frame: Frame, arch: Arch) -> Cost:
-    """The cost of a whole network. Raises InputError where `arch` does not fit the frame."""
+    """The cost of a whole network. Raises InputError if `arch` does not fit the frame."""
     frame.check_arch(arch)
     return sum((block_cost(frame, block) for block in arch.blocks), shared_cost(frame))
 
 
 @dataclass(frozen=True, eq=False)
 class Tables:
-    """What every choice of every block costs: millions of architectures are counted in seconds."""
+    """Costs of every choice of every block: millions of architectures are counted in seconds."""
 
     shared: Cost
     """What every network of the frame has."""
@@ -85,7 +86,7 @@ class Tables:
     def costs(self, index: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """MACs (n,) and params (n,) of n architectures: `index` (n, M) has each block's choice.
 
-        Raises IndexError where a choice does not exist; a negative one counts from the last.
+        Raises IndexError if a choice does not exist; a negative one counts from the last.
         """
         macs = np.full(len(index), self.shared.macs)
         params = np.full(len(index), self.shared.params)

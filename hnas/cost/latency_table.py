@@ -1,7 +1,7 @@
-"""What blocks take in time, measured once (`hnas.cost.block_latency`): networks are sums. No torch.
+"""Latency tables: the time of each block, so that a network's latency is a sum. No torch.
 
-All networks of a frame pass the same tokens from block to block, so that a block's time is its own.
-How far that holds, whole networks tell that were measured beside (`hnas.studies.run.latency`).
+All networks of a frame pass the same tokens from block to block, so a block's time is its own.
+Whole networks, measured with the blocks, show how far that holds (`hnas.studies.run.latency`).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class LatencyTable:
     """Random networks, measured in turn with the blocks: what the sums are judged by."""
 
     def block(self, block: Block) -> int:
-        """Raises InputError where the block has not been measured."""
+        """Raises InputError if the block has not been measured."""
         try:
             return self.blocks[block]
         except KeyError:
@@ -53,22 +53,22 @@ class LatencyTable:
             ) from None
 
     def of(self, arch: Arch) -> int:
-        """Of a whole network."""
+        """Nanoseconds of a whole network."""
         return self.shared + sum(map(self.block, arch.blocks))
 
     def widest(self, most: int) -> int:
         """The widest all-global network that was measured and takes at most so long; the narrowest
-        where all take longer."""
+        if all take longer."""
         return max((d for d, its in self.plain.items() if its <= most), default=min(self.plain))
 
     @cached_property
     def digest(self) -> str:
-        """Of what the sums are made of: two tables of the same digest give the same latencies."""
+        """Short sha256: two tables with the same one give the same latencies."""
         made_of = {name: self.to_dict()[name] for name in ("batch", "shared_ns", "blocks")}
         return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it; blocks in the order of `Block.key`."""
+        """The table as JSON; blocks in the order of `Block.key`."""
         return {
             "batch": self.batch,
             "shared_ns": self.shared,
@@ -86,7 +86,7 @@ class LatencyTable:
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> LatencyTable:
-        """The inverse of `to_dict`. Raises InputError where it is none of its."""
+        """The inverse of `to_dict`. Raises InputError."""
         try:
             return cls(
                 batch=int(value["batch"]),

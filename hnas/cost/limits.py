@@ -1,4 +1,4 @@
-"""How much an architecture may cost, and drawing those that cost no more.
+"""Limits on the cost of an architecture, and random architectures within them.
 
 A limit is on something that blocks cost independently of each other, in whole numbers, so that a
 sum depends on no order: multiply-accumulates, or nanoseconds by a table.
@@ -36,7 +36,7 @@ class Limit:
     show: Callable[[int], str]
 
     def of(self, blocks: Iterable[Block]) -> int:
-        """What a network of these blocks costs."""
+        """The cost of a network of these blocks."""
         return self.shared + sum(self.block(block) for block in blocks)
 
 
@@ -69,7 +69,7 @@ def latency_limit(table: LatencyTable, most: int) -> Limit:
 def check_within(space: Space, limits: tuple[Limit, ...]) -> Arch:
     """An architecture within all limits: of the first cost the least that there is.
 
-    Raises BudgetError, naming the least and the most that is possible, where nothing fits.
+    Raises BudgetError, naming the least and the most that is possible, if nothing fits.
     """
     for limit in limits:
         least = limit.of(_extreme(space, limit, min).blocks)
@@ -94,8 +94,8 @@ def check_within(space: Space, limits: tuple[Limit, ...]) -> Arch:
 def sample_within(space: Space, limits: tuple[Limit, ...], rng: np.random.Generator) -> Arch:
     """A random architecture within all limits, in bounded time.
 
-    Uniform where that fits; else random blocks are made cheaper until it does.
-    Raises BudgetError where nothing fits.
+    Uniform if that fits; else random blocks are made cheaper until it does.
+    Raises BudgetError if nothing fits.
     """
     last_resort = check_within(space, limits)
     blocks = list(space.sample(rng).blocks)
@@ -120,9 +120,9 @@ def _extreme(space: Space, limit: Limit, pick: Callable[..., Block]) -> Arch:
 
 @lru_cache(maxsize=256)
 def _thriftiest(space: Space, limits: tuple[Limit, ...]) -> Arch | None:
-    """Within all limits, at most two, that with least of the first; None where there is none.
+    """The architecture within all limits (at most two) with least of the first cost, or None.
 
-    Block by block the sums that no other undercuts are kept: with one limit a single one.
+    Block by block, keep the sums that no other undercuts: with one limit a single sum.
     """
     sums: list[tuple[tuple[int, ...], tuple[Block, ...]]]
     sums = [(tuple(limit.shared for limit in limits), ())]
@@ -148,7 +148,7 @@ def _thriftiest(space: Space, limits: tuple[Limit, ...]) -> Arch | None:
 def _undercut_by_none(
     sums: Iterable[tuple[tuple[int, ...], tuple[Block, ...]]],
 ) -> list[tuple[tuple[int, ...], tuple[Block, ...]]]:
-    """By the rising first cost, those whose last is less than that of all before."""
+    """The sums by rising first cost, without those whose last is not less than all before."""
     kept: list[tuple[tuple[int, ...], tuple[Block, ...]]] = []
     for one in sorted(sums, key=lambda one: one[0]):
         if not kept or (one[0] and one[0][-1] < kept[-1][0][-1]):

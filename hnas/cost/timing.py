@@ -1,4 +1,4 @@
-"""Timing in turn: whatever else the machine does meets all that is compared. No torch."""
+"""Timing in turn, so that whatever else the machine does slows all calls alike. No torch."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def augment(pixels: torch.Tensor, rules: AugmentRules, *, seed: int) -> torch.Te
 def _noisy(
     erase: torch.nn.Module, generator: torch.Generator, images: torch.Tensor
 ) -> torch.Tensor:
-    """What `erase` makes black becomes noise, drawn on the images' device."""
+    """Noise in the place of the pixels that `erase` makes black, drawn on the images' device."""
     kept = erase(torch.ones_like(images[:, :1])) > 0
     noise = torch.rand(images.shape, generator=generator, device=images.device)
     return torch.where(kept, images, noise)

@@ -22,9 +22,9 @@ def batches(n: int, batch: int, *, seed: int, epoch: int, repeats: int = 1) -> l
     A pure function of its arguments, so that a resumed training sees what it would have seen.
     All batches are equally large: a remainder is dropped (every epoch drops others), since
     a second shape is compiled and captured anew, and its BatchNorm statistics are worse.
-    Where n < batch there is one batch, of all n.
+    If n < batch there is one batch, of all n.
 
-    Raises InputError where that would be fewer than two images: BatchNorm needs two.
+    Raises InputError if that would be fewer than two images: BatchNorm needs two.
     """
     if min(n, batch) < 2:
         raise InputError(f"a batch needs at least 2 images, got batch={batch} of {n} images")

@@ -18,7 +18,7 @@ from hnas.errors import InputError
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Images:
-    """Labelled images. Raises InputError where pixels and labels do not belong together."""
+    """Labelled images. Raises InputError if pixels and labels do not belong together."""
 
     pixels: torch.Tensor | OnDisk
     """uint8 (n, C, H, W), 0 to 255: in memory, or in files."""
@@ -77,14 +77,14 @@ class Images:
 class Source:
     """A data set as its owner divided it.
 
-    Raises InputError, naming the source, where classes, labels and images do not fit.
+    Raises InputError, naming the source, if classes, labels and images do not fit.
     """
 
     name: str
     """What errors call it: the folder, or the name it was asked for by."""
     train: Images
     test: Images | None
-    """The source's own test part; None where it has none."""
+    """The source's own test part; None if it has none."""
     classes: tuple[str, ...]
     skipped: tuple[str, ...] = ()
     """Files that were left out because they could not be decoded."""

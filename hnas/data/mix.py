@@ -21,7 +21,7 @@ def mix(
 ) -> tuple[Tensor, Tensor]:
     """float (B, C, H, W) and int64 (B,) -> mixed images and targets float32 (B, classes).
 
-    A pure function of its arguments; the draws are the CPU's. Where nothing is to be mixed, both as
+    A pure function of its arguments; the draws are the CPU's. If nothing is to be mixed, both as
     they are.
     """
     if not (rules.mixup or rules.cutmix):

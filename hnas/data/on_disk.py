@@ -1,4 +1,4 @@
-"""Pixels that stay in files and are read where they are used, a batch at a time.
+"""Pixels on disk, read a batch at a time when they are used.
 
 They are read by position, not mapped: a file that is cut short or a disk that fails is then an
 error with a name, where a mapped page would kill the process, and no page counts as its memory.
@@ -76,7 +76,7 @@ class OnDisk:
         if self.image != (channels, image, image):
             raise InputError(
                 f"{self.files[0].parent}: the pack has images of {self.image[1]} pixels a side and "
-                f"{self.image[0]} channels, asked for are {image} and {channels}. Change net.image "
+                f"{self.image[0]} channels, you asked for {image} and {channels}. Change net.image "
                 "and net.channels in the plan, or pack again: "
                 f"hnas data pack --image {image} --channels {channels}"
             )
@@ -146,7 +146,7 @@ class OnDisk:
 
 
 def _fill(target: memoryview, file: int, at: int) -> None:
-    """Reads as much as `target` takes, from position `at`. Raises OSError where there is less."""
+    """Reads as much as `target` takes, from position `at`. Raises OSError if there is less."""
     done = 0
     while done < len(target):
         count = os.preadv(file, [target[done:]], at + done)

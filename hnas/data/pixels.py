@@ -23,13 +23,13 @@ class Pixels(Protocol):
     """The uint8 pixels (n, C, H, W) of a data set, wherever they are."""
 
     def take(self, index: torch.Tensor) -> torch.Tensor | OnDisk:
-        """Those of an int64 index, in its order, where they are."""
+        """The pixels of an int64 index, in its order; they stay where they are."""
 
     def tensor(self) -> torch.Tensor:
-        """All of them in memory."""
+        """All pixels, in memory."""
 
     def fit(self, *, image: int, channels: int) -> torch.Tensor | OnDisk:
-        """`channels` x `image` x `image`, on the CPU."""
+        """All pixels on the CPU, `channels` x `image` x `image`."""
 
     def moments(self) -> tuple[int, list[int], list[int]]:
         """The number of values in a channel; of each channel their sum, and their squares'."""

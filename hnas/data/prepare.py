@@ -1,4 +1,4 @@
-"""What a search holds of a data set, and the one way to what it must not see."""
+"""Data of a search, without its test part; `test_images` is the one way to that."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ class Data:
 def prepare(
     rules: DataRules, *, image: int, channels: int, seed: int, root: Path | None = None
 ) -> tuple[Data, Split]:
-    """Loads and splits a source. A test part of its own is read too and dropped, so that a broken
-    one is found before the search and not after it.
+    """Loads and splits a source. Its own test part is read too and dropped, so that a broken one is
+    found before the search.
 
-    Raises InputError where the source is malformed or too small to split.
+    Raises InputError if the source is malformed or too small to split.
     """
     source = _load(rules, image, channels, root)
     labels = source.train.labels.numpy()
@@ -81,9 +81,9 @@ def _load(rules: DataRules, image: int, channels: int, root: Path | None) -> Sou
 def test_images(
     rules: DataRules, *, image: int, channels: int, split: Split, root: Path | None = None
 ) -> Images:
-    """The test part, for the final evaluation alone.
+    """The test part, for nothing but the final evaluation.
 
-    Raises MismatchError where the source is not the one that was split.
+    Raises MismatchError if the source is not the one that was split.
     """
     source = _load(rules, image, channels, root)
     split.check(source.train.labels.numpy())

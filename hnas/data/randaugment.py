@@ -39,7 +39,8 @@ def randaugment(images: Tensor, *, magnitude: float, std: float, operations: int
 
 
 def _factor(strength: Tensor, sign: Tensor) -> Tensor:
-    """Of an enhancement: 1 changes nothing, 0.1 nearly removes it, 1.9 nearly doubles it."""
+    """The factor of an enhancement: 1 changes nothing, 0.1 nearly removes it, 1.9 nearly doubles
+    it."""
     return (1 + 0.9 * strength * sign).clamp(min=0.1)
 
 

@@ -28,9 +28,9 @@ def fingerprint(*arrays: Index | None) -> str:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Split:
-    """Which images of a source's training part are used for what.
+    """The use of each image of a source's training part.
 
-    Raises InputError where a part is empty or two share an image.
+    Raises InputError if a part is empty or two share an image.
     """
 
     train: Index
@@ -38,7 +38,7 @@ class Split:
     held_out: Index
     """int64, sorted: scored on, never trained on."""
     test: Index | None
-    """int64, sorted: tested on, once; None where the source has a test part of its own."""
+    """int64, sorted: tested on, once; None if the source has a test part of its own."""
     labels: str
     """Fingerprint of the labels that were split: the indices mean nothing for others."""
 
@@ -65,7 +65,7 @@ class Split:
         return fingerprint(self.train, self.held_out, self.test, text)
 
     def check(self, labels: Index) -> None:
-        """Raises MismatchError where these are not the labels that were split."""
+        """Raises MismatchError if these are not the labels that were split."""
         found = fingerprint(labels)
         if found != self.labels:
             raise MismatchError(
@@ -108,11 +108,11 @@ def split(
 ) -> Split:
     """A split of int64 labels (n,), every class by the same shares.
 
-    The test part is taken first (none where the source has its `own_test`), the held-out part is
+    The test part is taken first (none if the source has its `own_test`), the held-out part is
     a share of what is left; each takes at least one image of every class. Each class draws from
     a stream of its own, so that it does not depend on the others.
 
-    Raises InputError, naming the class, where none of its images would be left to train on.
+    Raises InputError, naming the class, if none of its images would be left to train on.
     """
     if labels.ndim != 1 or not len(labels) or labels.min() < 0:
         raise InputError(f"labels to split must be a list of classes >= 0, got {labels.shape}")

@@ -1,4 +1,4 @@
-"""A network in files that hold all it needs.
+"""Exported networks: files that hold all that a network needs.
 
 NAME.safetensors, NAME.json     the weights and all else: what hnas itself reads
 NAME.py                         loads these two without hnas (`hnas.exchange.standalone`)
@@ -44,9 +44,9 @@ class Network:
 
 
 def save(network: Network, path: Path) -> tuple[Path, Path]:
-    """Writes both files beside each other and returns them; `path` may end in .safetensors.
+    """Writes both files into one folder and returns them; `path` may end in .safetensors.
 
-    Raises InputError where the folder cannot be written.
+    Raises InputError if the folder cannot be written.
     """
     weights = path.with_suffix(".safetensors")
     described = path.with_suffix(".json")
@@ -85,7 +85,7 @@ def _write(file: Path, data: bytes) -> None:
 def save_module(path: Path) -> Path:
     """Writes NAME.py, which loads what `save` wrote, without hnas.
 
-    Raises InputError where a NAME.py is there that is none of hnas's.
+    Raises InputError if a NAME.py is there that is none of hnas's.
     """
     file = path.with_suffix(".py")
     text = resources.files("hnas.exchange").joinpath("standalone.py").read_bytes()
@@ -130,7 +130,7 @@ def load(path: Path) -> Network:
 
 
 def save_pt2(network: Network, path: Path) -> Path:
-    """Writes the network as torch.export does, for any batch; torch alone reads it:
+    """Writes the network as torch.export does, for any batch; reading it needs only torch:
     `torch.export.load(NAME.pt2).module()`, normalised images -> logits.
 
     NAME.json is inside, as the extra file DESCRIBED.
@@ -154,7 +154,7 @@ def _example(network: Network) -> torch.Tensor:
 def save_onnx(network: Network, path: Path) -> Path:
     """Writes the network as ONNX: normalised images (B, C, image, image) -> logits (B, classes).
 
-    Raises InputError where the `onnx` extra is not installed.
+    Raises InputError if the `onnx` extra is not installed.
     """
     for package in ("onnx", "onnxscript"):
         if find_spec(package) is None:

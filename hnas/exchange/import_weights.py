@@ -6,12 +6,12 @@ Both become an `hnas.network.glit.Glit`. What it is like is inferred from the we
     image                pos_embed (1, T, d): the class token, then a square of T - 1 patches
     classes              head.weight (classes, d)
     M                    how many blocks have names
-    G, d_k               attn.qkv.weight (3 d_k G/N, d G/N); absent where G = 0
-    L, E                 attn.net.1.weight (2 E d L/N, d L/N); absent where L = 0
+    G, d_k               attn.qkv.weight (3 d_k G/N, d G/N); absent if G = 0
+    L, E                 attn.net.1.weight (2 E d L/N, d L/N); absent if L = 0
     K                    attn.net.3.conv.weight (E d L/N, 1, K)
     d_z                  mlp.fc1.weight (d d_z, d)
 
-Shapes do not tell how wide a head is. Where `heads` (a group) is not given it is 64, as in every
+Shapes do not tell how wide a head is. If `heads` (a group) is not given it is 64, as in every
 published DeiT, ViT and GLiT: with N = 3, widths of 192, 384 and 768 have 1, 2 and 4 heads a group.
 The FFN's activation is GELU, and every LayerNorm's eps 1e-6, as in all of them.
 
@@ -59,7 +59,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """The tensors of a .safetensors file, or of any other as torch.save writes it, on CPU.
 
     A state dict may be wrapped as `{"model": ...}`, as DeiT's are. No code of the file is run.
-    Raises InputError where the file cannot be read, or not safely.
+    Raises InputError if the file cannot be read, or not safely.
     """
     try:
         value: object
@@ -96,7 +96,7 @@ def load_weights(weights: Weights, *, N: int = 3, heads: int | None = None) -> G
 def load_glit_release(weights: Weights, *, N: int = 3, heads: int | None = None) -> Glit:
     """A network out of weights under the names of GLiT's release, in eval mode on CPU, fp32.
 
-    Raises InputError, listing what does not fit, where these are not all its weights and no others.
+    Raises InputError, listing what does not fit, if these are not all its weights and no others.
     """
     return _load(weights, "blocks.{}.0.", N, heads)
 
@@ -105,7 +105,7 @@ def load_vit(weights: Weights, *, N: int = 3, heads: int | None = None) -> Glit:
     """An all-global network out of weights under timm's names, in eval mode on CPU, fp32.
 
     The heads of the ViT are taken as N groups of `heads`. Raises InputError, listing what does not
-    fit, where these are not all its weights and no others.
+    fit, if these are not all its weights and no others.
     """
     distilled = sorted(name for name in weights if name.startswith(("dist_token", "head_dist")))
     if distilled:
@@ -208,7 +208,7 @@ def _frame(weights: Weights, N: int, heads: int | None) -> Frame:
 
 
 def _block(weights: Weights, prefix: str, frame: Frame) -> Block:
-    """Divides as if the shapes fitted: where they do not, they differ from the network's."""
+    """Divides as if the shapes fitted: if they do not, they differ from the network's."""
     m, _ = _shape(weights, f"{prefix}mlp.fc1.weight", (2,))
     G = L = 0
     d_k = E = K = None

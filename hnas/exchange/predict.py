@@ -1,4 +1,4 @@
-"""What a trained network says of images that nobody has labelled."""
+"""Predictions of a trained network for images without labels."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from hnas.network.local.head import Map
 
 
 class Parts(head.Parts, Protocol):
-    """What a block is made of; without global (or local) groups it lacks the maps of that side."""
+    """The parts of a block; without global (or local) groups it lacks the maps of that side."""
 
     @property
     def norm1(self) -> Map: ...

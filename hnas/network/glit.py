@@ -1,4 +1,4 @@
-"""A Global-Local image Transformer of its own: what is retrained, exported and compared against."""
+"""The standalone Global-Local image Transformer, to be retrained, exported and compared with."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from hnas.network.block import Block, initialise
 
 
 class Trunk(nn.Module):
-    """What every network of a frame shares: patch embedding, class token, positions, classifier."""
+    """The part that all networks of a frame share: patch embedding, class token, positions,
+    classifier."""
 
     def __init__(self, frame: Frame) -> None:
         super().__init__()
@@ -47,7 +48,7 @@ class Trunk(nn.Module):
 class Glit(Trunk):
     """The network of one architecture: normalised images (B, channels, image, image) -> logits.
 
-    Raises InputError where `arch` does not fit the frame.
+    Raises InputError if `arch` does not fit the frame.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Linear maps of tokens, by the library that is faster for their size.
+"""Linear maps of tokens, by the library that is faster at their size.
 
 On a CPU PyTorch gives a matrix product to MKL and a convolution to oneDNN, which is the faster one
 on an AMD processor. A convolution with a 1 x 1 kernel is the same map, and costs more to begin:

@@ -1,5 +1,4 @@
-"""Cutting a subnet's weights out of the shared ones: pure functions over
-`hnas.architecture.layout`."""
+"""Slices of shared weights for a subnet: pure functions over `hnas.architecture.layout`."""
 
 from __future__ import annotations
 
@@ -23,7 +22,7 @@ def cut(weight: torch.Tensor, tensor: Tensor, stored: Sizes, sizes: Sizes) -> to
 def subnet(weight: torch.Tensor, tensor: Tensor, stored: Sizes, sizes: Sizes) -> torch.Tensor:
     """The weight as the standalone block of `sizes` has it.
 
-    A view where the cut is contiguous (the whole weight, or its first rows), else one gather of
+    A view if the cut is contiguous (the whole weight, or its first rows), else one gather of
     the weight, never of an activation. So the matrix product sees the same memory layout as in the
     standalone network and its result is the same to the last bit.
     """

@@ -1,4 +1,4 @@
-"""The supernet: one set of weights that every architecture of a Space takes its own from.
+"""The supernet: one set of weights, from which each architecture of a Space takes its own.
 
 There is no active subnet: `supernet(images, arch)` says which network runs. Shapes as in
 `hnas.network.block`. Weight entanglement after AutoFormer (2107.00651); the layout is
@@ -21,8 +21,9 @@ from hnas.architecture.space import BlockSpace, Frame, Space
 from hnas.errors import InputError
 from hnas.network import block as blocks
 from hnas.network.glit import Glit, Trunk
+from hnas.network.linear import linear
 from hnas.network.local import HEADS
-from hnas.network.local.head import Map, Norm, linear_map
+from hnas.network.local.head import Map, Norm, over
 from hnas.network.slicing import cut, overlap, subnet
 from hnas.persist.difference import differences, listed
 
@@ -30,7 +31,7 @@ EPS = 1e-5  # nn.BatchNorm1d's default
 
 
 def batch_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """By the batch's own statistics: how a supernet trains."""
+    """BatchNorm by the batch's own statistics, as a supernet trains."""
     return F.batch_norm(x, None, None, weight, bias, training=True, eps=EPS)
 
 
@@ -44,13 +45,13 @@ class Statistics:
     var: Tensor
 
     def measure(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """By the batch's statistics, which are kept as nn.BatchNorm1d(momentum=1) would."""
+        """BatchNorm by the batch's statistics, kept as nn.BatchNorm1d(momentum=1) would."""
         self.mean = torch.zeros_like(weight)
         self.var = torch.ones_like(weight)
         return F.batch_norm(x, self.mean, self.var, weight, bias, True, 1.0, EPS)
 
     def apply(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """By the measured statistics."""
+        """BatchNorm by the measured statistics."""
         return F.batch_norm(x, self.mean, self.var, weight, bias, False, 0.0, EPS)
 
 
@@ -78,9 +79,9 @@ class Subnet:
         w = weights
         self.norm1 = _layer_norm(d, w["norm1.weight"], w["norm1.bias"])
         self.norm2 = _layer_norm(d, w["norm2.weight"], w["norm2.bias"])
-        self.fc1, self.fc2 = linear_map(w, "fc1"), linear_map(w, "fc2")
+        self.fc1, self.fc2 = over(linear, w, "fc1"), over(linear, w, "fc2")
         if sizes["Cg"]:
-            self.qkv, self.proj = linear_map(w, "qkv"), linear_map(w, "proj")
+            self.qkv, self.proj = over(linear, w, "qkv"), over(linear, w, "proj")
         if sizes["Cl"]:
             for name, part in HEADS[frame.local].maps(weights, norm).items():
                 setattr(self, name, part)
@@ -136,7 +137,7 @@ class Supernet(Trunk):
         """Normalised images (B, channels, image, image) -> logits (B, classes) of one subnet.
 
         `norms` gives each block's BatchNorm; by default it is the batch's own statistics.
-        Raises InputError where the architecture is not of the space.
+        Raises InputError if the architecture is not of the space.
         """
         self.check(arch)
         x = self.tokens(images)
@@ -145,12 +146,12 @@ class Supernet(Trunk):
         return self.logits(x)
 
     def check(self, arch: Arch) -> None:
-        """Raises InputError where the architecture is not of the space."""
+        """Raises InputError if the architecture is not of the space."""
         if arch not in self.space:
             raise InputError(f"the architecture is not in this supernet's space: {arch.to_json()}")
 
     def extract(self, arch: Arch, statistics: Sequence[Statistics] | None = None) -> Glit:
-        """A standalone copy of one subnet, with its BatchNorm statistics where they are given."""
+        """A standalone copy of one subnet, with its BatchNorm statistics if they are given."""
         self.check(arch)
         net = Glit(self.frame, arch)
         state = {
@@ -187,7 +188,7 @@ def grow(
 
     Every architecture of both spaces computes what it computed before, bit for bit. What `old` has
     not is copied from those `before` it, from the last that has it.
-    Raises InputError where the frames differ.
+    Raises InputError if the frames differ.
     """
     new = Supernet(space, dropout=dropout).reset(seed)
     for source in (*before, old):
@@ -216,9 +217,9 @@ def inherit(net: Supernet, source: Glit) -> None:
     """Copies a standalone network's weights into the supernet, in place: the inverse of `extract`.
 
     The subnet of `source.arch` then computes what `source` does, bit for bit as in invariant 1
-    (BatchNorm statistics are no weights of a supernet); others get what they share with it. Where
+    (BatchNorm statistics are no weights of a supernet); others get what they share with it. If
     only the numbers of classes differ, the supernet keeps its classifier.
-    Raises InputError where the frames differ otherwise or `source.arch` is not of the space.
+    Raises InputError if the frames differ otherwise or `source.arch` is not of the space.
     """
     differing = differences(asdict(source.frame), asdict(net.frame))
     keeps_head = differing.pop("classes", None) is not None

@@ -1,4 +1,4 @@
-"""The network in a textbook's layers, for counters that know PyTorch's layers by their exact type.
+"""A network's twin in textbook layers, for counters that know PyTorch's layers by exact type.
 
 It computes what `hnas.network.glit.Glit` does: the depthwise convolution is an nn.Conv1d over (B,
 C, T), or an nn.Conv2d over the grid of patches (B, C, side, side), and the last norm sees all

@@ -1,1 +1,1 @@
-"""What is written down: whole files, records and their inverse, differences in words."""
+"""Files and records: whole or absent, written and read back, compared in words."""

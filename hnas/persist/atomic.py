@@ -1,4 +1,4 @@
-"""Writing a file so that it is there whole or not at all."""
+"""Atomic files: a file is there whole or not at all."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def write_atomic(path: Path, data: bytes) -> None:
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A temporary file to write to, which is synced and takes the place of `path` in the end.
 
-    Raises OSError where the folder cannot be written; the old file is untouched then, as it is
-    where anything is raised within.
+    Raises OSError if the folder cannot be written; the old file is untouched then, as it is
+    if anything is raised within.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     remove_abandoned(path.parent.glob(f".{glob.escape(path.name)}.*.tmp"))

@@ -1,4 +1,4 @@
-"""What differs between two nested values, leaf by leaf: for messages that name exactly that."""
+"""Differences between two nested values, leaf by leaf, for messages that name exactly them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ MISSING = "nothing"
 
 
 def differences(stored: object, asked: object) -> dict[str, tuple[object, object]]:
-    """The leaves that differ, by dotted name, as (stored, asked); `nothing` where one lacks it."""
+    """The leaves that differ, by dotted name, as (stored, asked); `nothing` if one lacks it."""
     was, now = dict(_leaves(stored)), dict(_leaves(asked))
     return {
         name: (was.get(name, MISSING), now.get(name, MISSING))

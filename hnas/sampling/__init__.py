@@ -1,4 +1,4 @@
-"""Which subnets a training step of a supernet sees: one rule a file.
+"""Rules that draw a supernet's subnets for a training step, one rule a file.
 
 A rule gives the subnets of a step as a pure function of the space, the seed and the step, so that a
 training that was broken off sees what it would have seen. All subnets of a step see the same

@@ -1,8 +1,8 @@
 """Every candidate of every block once a step (FairNAS, 1907.01845, section 3: strict fairness).
 
 A step has as many subnets as the longest list of candidates: N + 1 in stage 1. A block's candidates
-are dealt to them in random order; a shorter list is dealt anew when it is used up, and is fair over
-many steps.
+are dealt to them in random order; a shorter list is dealt again when it is used up, and is fair
+over many steps.
 """
 
 from __future__ import annotations

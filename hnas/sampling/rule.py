@@ -1,4 +1,4 @@
-"""What a sampling rule is."""
+"""A sampling rule: how it draws, and what the subnets learn from."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Draw(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """How a supernet's subnets are drawn, and what they learn from."""
+    """A rule: how a supernet's subnets are drawn, and what they learn from."""
 
     draw: Draw
     distils: bool = False

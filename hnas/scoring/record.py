@@ -1,4 +1,4 @@
-"""What scoring one subnet with inherited weights gives, as a record without torch."""
+"""The score of one subnet with inherited weights, as a record without torch."""
 
 from __future__ import annotations
 

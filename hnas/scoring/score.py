@@ -38,7 +38,7 @@ def select(data: Data, rules: ScoreRules) -> tuple[Tensor, Images]:
 
 
 def _spaced(n: int, count: int) -> Tensor:
-    """`count` of n indices, evenly spaced; all where count is 0 or more than n."""
+    """`count` of n indices, evenly spaced; all if count is 0 or more than n."""
     count = min(count or n, n)
     return torch.arange(count) * n // count
 
@@ -55,7 +55,7 @@ def scores(
 
     `net` and `data` are on one device. The result does not depend on which architectures are scored
     together, and on the batch only by rounding.
-    Raises InputError where an architecture is not of the supernet's space, StateError where the
+    Raises InputError if an architecture is not of the supernet's space, StateError if the
     recalibration batch or one held-out image does not fit in memory.
     """
     for arch in archs:
@@ -105,7 +105,7 @@ def recalibrate(net: Supernet, arch: Arch, data: Data, rules: ScoreRules) -> lis
 
 @torch.inference_mode()
 def evaluate(model: nn.Module, images: Images, data: Data, *, batch: int) -> Score:
-    """Accuracy and loss of a network alone, in eval mode, on any labelled images."""
+    """Accuracy and loss of a standalone network, in eval mode, on any labelled images."""
     model.eval()
     began = time.perf_counter()
     device = images.pixels.device

@@ -19,30 +19,30 @@ from hnas.network.supernet import Statistics, Supernet
 
 @dataclass(kw_only=True)
 class MemoryBudget:
-    """How much memory scoring takes: less from the moment that it has run out.
+    """The memory that scoring takes; it shrinks when memory runs out.
 
-    One object for all calls of `scores` by one study, so that it runs out once.
+    All calls of `scores` by one study share one budget, so that memory runs out once.
     """
 
     batch: int
     """Held-out images at a time."""
     shares: bool = True
-    """Whether the held-out activations that architectures share are kept."""
+    """Keep the held-out activations that architectures share."""
     note: Callable[[str], None] = lambda text: None
-    """Is told, in a sentence, what is done without."""
+    """Called with a sentence that says what scoring does without."""
 
     def shrink(self) -> None:
-        """Keeps nothing, then halves the batch. Raises StateError where one image is too much."""
+        """Keeps nothing, then halves the batch. Raises StateError if one image is too much."""
         if self.shares:
             self.shares = False
             self.note(
-                "scoring ran out of memory: it goes on without keeping what architectures share, "
+                "scoring ran out of memory: it continues without keeping what architectures share, "
                 "more slowly, with the same scores"
             )
         elif self.batch > 1:
             self.batch //= 2
             self.note(
-                f"scoring ran out of memory: it goes on with {self.batch} held-out images at a "
+                f"scoring ran out of memory: it continues with {self.batch} held-out images at a "
                 "time; scores may differ from others in the last digits"
             )
         else:
@@ -53,7 +53,7 @@ class MemoryBudget:
 
 
 class _Tree:
-    """What the blocks of the last architecture made of the images, where later ones branch off.
+    """The activations of the last architecture, kept at the blocks where later ones branch off.
 
     A level is the activation after so many blocks, by their number; level 0 are the tokens.
     """
@@ -68,8 +68,8 @@ class _Tree:
         self.held_out: list[dict[int, Tensor]] = [{} for _ in self.chunks]
 
     def logits(self, arch: Arch, keep: frozenset[int]) -> Tensor:
-        """Of the held-out images: float32 (images, classes). It goes on from the highest level
-        that was kept before; the levels `keep` of its own are kept for later."""
+        """Logits of the held-out images: float32 (images, classes). They continue from the highest
+        kept level; the levels `keep` are kept for later."""
         with autocast(self.pixels.device):
             self._measure(arch, keep)
             chunks = [self._chunk(arch, i, keep) for i in range(len(self.chunks))]
@@ -106,7 +106,7 @@ class _Tree:
     ) -> Tensor:
         """Through the last blocks, each with its norm: the last activation.
 
-        `levels` are those of `keep` afterwards; none where nothing is to be shared.
+        `levels` are those of `keep` afterwards; none if nothing is to be shared.
         """
         first = len(arch.blocks) - len(norms)
         x = levels.get(first)

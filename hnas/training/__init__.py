@@ -1,1 +1,1 @@
-"""Training: the loop, and checkpoints that survive whatever happens between two instructions."""
+"""Training: the loop, and checkpoints that survive a kill at any instruction."""

@@ -1,9 +1,9 @@
 """Checkpoints: tensors in safetensors, the rest in JSON, complete or not there at all.
 
-`NAME.json` lists the versions that exist, newest first, each a file `NAME-HASH.safetensors` with
-its SHA-256, and what is said of it with another. A version is written and synced under its own
-name; then one rename of the JSON makes it current. The one before is kept: a torn or altered file
-is refused by name and the previous used.
+`NAME.json` lists the versions, newest first: the file `NAME-HASH.safetensors` with its SHA-256, and
+the other values with theirs. A version is written and synced under its own name; then one rename of
+the JSON makes it current. The version before is kept: a torn or altered file is refused by name and
+the previous version used.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Checkpoint:
 def save(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
     """Makes a new version of checkpoint `path` (a path without suffix) the current one.
 
-    Raises CheckpointError where the folder cannot be written; the versions before are untouched.
+    Raises CheckpointError if the folder cannot be written; the versions before are untouched.
     """
     data = safetensors.torch.save({name: t.detach().cpu() for name, t in tensors.items()})
     digest = hashlib.sha256(data).hexdigest()
@@ -70,7 +70,7 @@ def drop(path: Path) -> None:
 
 
 def tidy(path: Path) -> None:
-    """Removes the files of versions that are listed no more, or not yet: where a process was killed
+    """Removes the files of versions that are listed no more, or not yet, as a process was killed
     between the file and the list. Only for the one process that writes this checkpoint.
 
     Raises CheckpointError. What cannot be removed stays.
@@ -83,9 +83,9 @@ def tidy(path: Path) -> None:
 
 
 def load(path: Path) -> Checkpoint | None:
-    """The newest usable version of checkpoint `path`; None where there is none at all.
+    """The newest usable version of checkpoint `path`; None if there is no version.
 
-    Raises CheckpointError, naming every file and its fault, where none that exists is usable.
+    Raises CheckpointError, naming every file and its fault, if no version is usable.
     """
     versions = _versions(path)
     refused: list[str] = []

@@ -42,8 +42,8 @@ def load_teacher(name: str, data: Data) -> Teacher:
     `module:function` returns.
 
     A network brings the normalisation of its images; a module takes them as the student does.
-    Raises InputError where it does not give logits of the data's classes for images of its size,
-    CheckpointError where the file cannot be read.
+    Raises InputError if it does not give logits of the data's classes for images of its size,
+    CheckpointError if the file cannot be read.
     """
     found = functions.call(name) if CODE.fullmatch(name) else export.load(Path(name))
     device = data.mean.device

@@ -1,4 +1,4 @@
-"""One training loop for a supernet and for a network alone. B images; pixels are uint8 until used.
+"""The training loop, for supernets and standalone networks. B images; pixels are uint8 until used.
 
 All randomness is a function of (seed, epoch or step and micro-batch), so that a checkpoint needs no
 generator's state, a training that was killed ends as the one that was not, and several processes
@@ -230,7 +230,7 @@ class _Training:
 
 
 def _diverged(trainer: Trainer, loss: float, limit: float) -> str | None:
-    """What is wrong with a training after an epoch of this mean loss; None where nothing is."""
+    """The fault of a training after an epoch of this mean loss; None if there is none."""
     if not loss <= limit:
         return f"the loss of epoch {trainer.epoch} is {loss:.4g}, the most is {limit:.4g}"
     for name, tensor in trainer.state().items():
@@ -240,13 +240,13 @@ def _diverged(trainer: Trainer, loss: float, limit: float) -> str | None:
 
 
 def _advice(fault: str, rules: TrainingRules, kept: int | None) -> str:
-    """`kept` is the epoch of the checkpoint to go on from; None where that was bad already."""
+    """`kept` is the epoch of the checkpoint to resume from; None if that was bad already."""
     if kept is None:
         before = "What was saved last was bad already: it is dropped, the one before kept"
     else:
         before = f"The checkpoint of epoch {kept} is kept" if kept else "Nothing was saved yet"
     return (
-        f"training diverged: {fault}. {before}, and the same command goes on from there. If it "
+        f"training diverged: {fault}. {before}, and the same command resumes from there. If it "
         f"happens again, begin another --run with a lower lr (now {rules.lr}) or a longer warmup "
         f"(now {rules.warmup})"
     )

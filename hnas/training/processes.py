@@ -1,10 +1,10 @@
-"""Several processes that train one network together, on one machine or several (torchrun).
+"""Processes that train one network together, on one machine or several (torchrun).
 
-A step's micro-batches are dealt to the processes, their gradients summed. All hold the same weights
-and draw the same subnets, so that what one subnet leaves without a gradient is without one in all.
-The first process alone has files, a storage and a terminal. What the others are to train it tells
-them through the launcher's store; what they train, the device's own way of talking carries (gloo,
-NCCL), which exists for one training only. In between, however long, the others just ask the store.
+The processes share a step's micro-batches and sum the gradients. All hold the same weights and draw
+the same subnets, so a weight without a gradient in one process has none in all. Only the first
+process has files, a storage and a terminal. Jobs go through the launcher's store. Tensors go
+through gloo or NCCL, in a process group that lives for one training. In between, however long, the
+others ask the store for the next job.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ LEAVING = 30.0
 
 
 class ProcessLost(StateError):
-    """Another of the processes is gone."""
+    """Another process is gone."""
 
 
 class World:
-    """The processes that train together, seen from one of them; alone by default."""
+    """The processes that train together, seen from one of them; by default a single one."""
 
     def __init__(self, rank: int = 0, size: int = 1, store: Store | None = None) -> None:
         """`store` is the launcher's, which all have in common; `connect` finds it."""
@@ -58,8 +58,8 @@ class World:
     # What a training uses
 
     def share(self, count: int) -> range:
-        """Which of `count` micro-batches are this process's. Raises InputError where some process
-        would have none."""
+        """This process's share of `count` micro-batches. Raises InputError if a process would have
+        none."""
         if count < self.size:
             raise InputError(
                 f"{self.size} processes train together and a step has {count} micro-batches: each "
@@ -74,8 +74,8 @@ class World:
     ) -> Iterator[None]:
         """Within it the processes can exchange tensors of `device`.
 
-        The first one asks the others for `job`, where they are waiting for jobs. Raises StateError
-        where one of them cannot take part.
+        The first one asks the others for `job`, if they wait for jobs. Raises StateError if one of
+        them cannot take part.
         """
         if self._store is None:
             yield
@@ -106,7 +106,7 @@ class World:
         """Replaces `values` (n,) by its sum over the processes, the same bits in all of them.
 
         On CPU, neighbours first, then neighbours of neighbours: the order of
-        `hnas.training.micro_batches` goes on, so that a power of two of processes gets the bits
+        `hnas.training.micro_batches` continues, so that a power of two of processes gets the bits
         that one gets. On a GPU in the library's order.
         """
         if self._store is None:
@@ -145,7 +145,7 @@ class World:
             self._store.set(f"job/{next(self._jobs)}", json.dumps(job))
 
     def jobs(self) -> Iterator[dict[str, Any]]:
-        """What the first process asks for, in turn; without end, as the process ends with it."""
+        """The jobs of the first process, in turn; without end, as this process ends with it."""
         for number in self._jobs:
             assert self._store is not None
             while not self._store.check([key := f"job/{number}"]):
@@ -153,15 +153,15 @@ class World:
             yield json.loads(self._store.get(key))
 
     def tell(self, error: Exception) -> None:
-        """Says why this process cannot go on, where no other has said so before."""
+        """Tells the first process why this one cannot go on, if no other has told it before."""
         if self._store is None or self.rank == 0 or isinstance(error, ProcessLost):
             return
         text = str(error) if isinstance(error, HnasError) else traceback.format_exc()
         self._store.compare_set("fault", "", f"process {self.rank} of {self.size}: {text}")
 
     def leave(self, error: Exception) -> NoReturn:
-        """The end of a process that is not the first and cannot go on. The first one shows why, and
-        ends this one; only where it is gone or stuck, this one does both."""
+        """Ends a process that is not the first and cannot go on. The first one shows why and ends
+        this one; if the first is gone or stuck, this one does both."""
         self.tell(error)
         if isinstance(error, ProcessLost):
             time.sleep(LEAVING / 10)
@@ -172,8 +172,8 @@ class World:
         os._exit(1)
 
     def close(self) -> None:
-        """The first process is done, and with it the others, whatever they are at; another one
-        that is done waits here for its end."""
+        """Ends the others if this is the first process, whatever they do; else waits for the first
+        one to end this process."""
         if self._store is None:
             return
         while self.rank:
@@ -186,7 +186,8 @@ class World:
                 time.sleep(ASKING)
 
     def _meet(self, name: str) -> None:
-        """Waits until all processes are here; the first one raises what another has told."""
+        """Waits until all processes are here; the first one raises the error that another has
+        told."""
         assert self._store is not None
         with self._talking():
             self._store.set(f"{name}/{self.rank}", "")
@@ -203,7 +204,7 @@ class World:
 
     @contextmanager
     def _talking(self) -> Iterator[None]:
-        """What goes wrong in it is another process's fault; its own words are better than ours."""
+        """Turns errors of talking into the other process's own words, or a ProcessLost."""
         try:
             yield
         except RuntimeError as error:
@@ -212,7 +213,7 @@ class World:
             reason = re.sub(r"^\[\S+\] ", "", str(error).split(". ")[0]) or "no reason is given"
             raise ProcessLost(
                 f"another of the {self.size} processes that train together is gone ({reason}). "
-                "The last checkpoint is kept, and the same command goes on from there"
+                "The last checkpoint is kept, and the same command resumes from there"
             ) from None
 
 
@@ -222,7 +223,7 @@ ONE_PROCESS = World()
 def connect() -> World:
     """The world that a launcher has put this process in, by the environment (torchrun's names).
 
-    A process that is not the first ends as soon as the first has, in the midst of whatever it does.
+    A process that is not the first ends as soon as the first has, whatever it does then.
     """
     store, rank, size = next(rendezvous("env://", timeout=PATIENCE))
     if rank:
@@ -232,7 +233,7 @@ def connect() -> World:
 
 
 def _end_with_the_first(store: Store, rank: int) -> None:
-    """Nothing of this process is to be kept, and it may be waiting where no exception reaches."""
+    """Ends this process at once: it keeps nothing, and may wait where no exception reaches it."""
     try:
         while not store.check(["end"]):
             time.sleep(ASKING)

@@ -1,4 +1,4 @@
-"""Training a supernet: each step's images, seen by the subnets that a rule draws."""
+"""Training a supernet: the subnets that a rule draws see each step's images."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ class Trainer:
 def load_trained(model: nn.Module, path: Path, epochs: int) -> None:
     """Gives `model` the weights that a training of so many epochs ended with, in eval mode.
 
-    Nothing is written. Raises StateError where it has not ended, CheckpointError.
+    Nothing is written. Raises StateError if it has not ended, CheckpointError.
     """
     found = checkpoint.load(path)
     done = found.meta.get("epoch") if found is not None else 0

@@ -38,7 +38,7 @@ KINDS = (Kind("CIFAR-10", 1, "batches.meta.txt"), Kind("CIFAR-100", 2, "fine_lab
 
 
 def matches(folder: Path) -> bool:
-    """Whether the folder holds any record file of the names that CIFAR uses."""
+    """True if the folder holds a record file of a name that CIFAR uses."""
     return bool(_batches(folder)) or any(
         find(folder, name) for name in ("train.bin", "test_batch.bin", "test.bin")
     )

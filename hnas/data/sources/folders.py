@@ -30,7 +30,7 @@ GREY = ("1", "L", "LA", "I", "I;16", "I;16B", "F")
 
 
 def matches(folder: Path) -> bool:
-    """Whether the folder has folders in it."""
+    """True if the folder has folders in it."""
     return bool(_folders(folder, folder))
 
 
@@ -58,7 +58,7 @@ def load(folder: Path, *, image: int, channels: int, skip_bad: bool = False) -> 
 
 
 def _check_memory(folder: Path, images: int, size: int) -> None:
-    """Raises InputError where so many images of `size` bytes cannot be in memory."""
+    """Raises InputError if so many images of `size` bytes cannot be in memory."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if images * size > memory:
         raise InputError(
@@ -79,7 +79,7 @@ class Listing:
     classes: tuple[str, ...]
     train: list[Labelled]
     test: list[Labelled] | None
-    """None where there is no test part."""
+    """None if there is no test part."""
 
 
 def listing(folder: Path) -> Listing:
@@ -109,7 +109,7 @@ def headers(files: list[Path]) -> list[tuple[tuple[int, int], bool]]:
     """(width, height) in pixels and whether there is colour, of up to HEADERS files, evenly spaced.
 
     One that is no image is left out: whether it may be is for `load` to say. Raises InputError
-    naming the last of them where there is no other.
+    naming the last of them if there is no other.
     """
     found = []
     broken: InputError | None = None
@@ -152,7 +152,7 @@ def decode(path: Path, *, image: int, channels: int) -> torch.Tensor:
             file.draft(None, (2 * image, 2 * image))
             upright = ImageOps.exif_transpose(file)
             if upright.mode.startswith("I"):
-                # Pillow clips 16-bit grey at 255 where it should scale.
+                # Pillow clips 16-bit grey at 255 instead of scaling it.
                 upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
             coloured = upright.convert("L" if channels == 1 else "RGB")
             fitted = ImageOps.fit(coloured, (image, image), Image.Resampling.BILINEAR)
@@ -166,8 +166,8 @@ def decode(path: Path, *, image: int, channels: int) -> torch.Tensor:
 def decode_or_skip(
     path: str, skipped: list[str] | None, *, image: int, channels: int
 ) -> torch.Tensor | None:
-    """As `decode`; what cannot be decoded is added to `skipped`, and where that is None it is an
-    InputError that says what to do."""
+    """The image as `decode` gives it. A file that is none is added to `skipped`; without that it is
+    an InputError that says what to do."""
     try:
         return decode(Path(path), image=image, channels=channels)
     except InputError as error:
@@ -194,7 +194,7 @@ def _folders(path: Path, root: Path) -> list[Path]:
 
 
 def _files(path: Path, root: Path) -> list[Path]:
-    """Of a folder that is inside `root` itself: only a link can lead out of it."""
+    """The files of a folder inside `root`: only a link can lead out of it."""
     with os.scandir(path) as entries:
         found = sorted(
             (entry.name, entry.is_symlink())

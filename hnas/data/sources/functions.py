@@ -1,4 +1,4 @@
-"""`module:function`: the user's own code, and images from it."""
+"""Functions of the user's own, `module:function`, and images from them."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ RETURNS = (
 
 
 def call(name: str) -> Any:
-    """What `module:function` returns when called; the module is looked for in the current folder
+    """The value that `module:function` returns. The module is looked for in the current folder
     first, then among the installed ones.
 
-    Raises InputError where it is missing or raises.
+    Raises InputError if it is missing or raises.
     """
     found = CODE.fullmatch(name)
     if not found:
@@ -59,7 +59,7 @@ def call(name: str) -> Any:
 def load(name: str) -> Source:
     """The images that `module:function` returns, see `call`.
 
-    Raises InputError where it is missing, raises, or returns anything but RETURNS.
+    Raises InputError if it is missing, raises, or returns anything but RETURNS.
     """
     value = call(name)
     if isinstance(value, Source):

@@ -20,7 +20,7 @@ IMAGES, LABELS = "images-idx3-ubyte", "labels-idx1-ubyte"
 
 
 def matches(folder: Path) -> bool:
-    """Whether the folder holds any of the four files."""
+    """True if the folder holds any of the four files."""
     return any(_find(folder, part, kind) for part in ("train", "t10k") for kind in (IMAGES, LABELS))
 
 

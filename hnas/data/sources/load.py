@@ -1,4 +1,4 @@
-"""From the name of a data set to its images, resized once."""
+"""Loading a data set by its name; its images are resized once."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def load(
     $HNAS_DATA, then ./data), or `module:function`. A pack's images stay in their files. With
     `skip_bad` files of class folders that are no images are left out.
 
-    Raises InputError, naming the file, the rule and the value, where anything is malformed.
+    Raises InputError, naming the file, the rule and the value, if anything is malformed.
     """
     if image < 1 or channels not in CHANNELS:
         raise InputError(
@@ -57,7 +57,7 @@ def _roots(root: Path | None) -> list[Path]:
 
 
 def class_folders(source: str, root: Path | None = None) -> Path | None:
-    """The folder of a source that has one folder a class; None where it is of another kind."""
+    """The folder of a source that has one folder a class; None if it is of another kind."""
     folder = None if source == DIGITS else _place(source, root)
     if folder is None or any(kind.matches(folder) for kind in (pack, idx, cifar)):
         return None
@@ -73,7 +73,7 @@ def _place(source: str, root: Path | None) -> Path | None:
 def read(
     source: str, root: Path | None, *, image: int, channels: int, skip_bad: bool = False
 ) -> Source:
-    """As `load`, but only class folders are resized: they are as they are read."""
+    """The same as `load`, but only class folders are resized, as they are read."""
     if source == DIGITS:
         return _digits()
     folder = _place(source, root)

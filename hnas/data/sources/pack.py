@@ -3,7 +3,7 @@
 pack.json        how they were decoded, the classes, and every shard with its sha256
 train-00000.u8   a shard: uint8 (C, H, W) of one image after the other, nothing else
 train-00000.json its images: file names, labels, sums; what was left out
-test-00000.u8    of the test part, where there is one
+test-00000.u8    of the test part, if there is one
 
 A pack may be moved and copied. Its files are of one kind, so that a program of one's own can read
 them: `numpy.memmap("train-00000.u8", "uint8").reshape(-1, C, H, W)`.
@@ -36,7 +36,7 @@ ARRAYS = ("labels", "sums", "squares")
 
 @dataclass(frozen=True, kw_only=True)
 class Shard:
-    """What a shard's own file says of it."""
+    """A shard's record, its own JSON file."""
 
     request: str
     """sha256 of what it was made from: files with their sizes and labels, size of the images."""
@@ -96,12 +96,12 @@ class Index:
 
 
 def matches(folder: Path) -> bool:
-    """Whether it holds a pack, finished or not."""
+    """True if the folder holds a pack, finished or not."""
     return (folder / INDEX).is_file()
 
 
 def read_index(folder: Path) -> Index:
-    """Of a pack, finished or not. Raises StateError where there is none that can be read."""
+    """The index of a pack, finished or not. Raises StateError if there is none that can be read."""
     path = folder / INDEX
     try:
         value = json.loads(path.read_bytes())
@@ -127,7 +127,7 @@ def _not_whole(error: Exception) -> str:
 
 
 def shard_name(part: str, number: int) -> str:
-    """Of a shard's files, without suffix."""
+    """The name of a shard's files, without suffix."""
     return f"{part}-{number:05}"
 
 
@@ -138,7 +138,7 @@ class Pack:
     folder: Path
     index: Index
     shards: Mapping[str, tuple[Shard, ...]]
-    """By part; the test part has none where the source had no test part."""
+    """By part; the test part has none if the source had no test part."""
 
     @property
     def bytes_an_image(self) -> int:
@@ -163,7 +163,7 @@ class Pack:
         return Images(pixels=pixels, labels=torch.from_numpy(labels))
 
     def source(self) -> Source:
-        """As a data source. Raises InputError where a class has no image."""
+        """The pack as a data source. Raises InputError if a class has no image."""
         return Source(
             name=str(self.folder),
             train=self.images("train"),
@@ -174,10 +174,9 @@ class Pack:
 
 
 def open_pack(folder: Path) -> Pack:
-    """A finished pack: its records are read and held against pack.json, its files' sizes looked at;
-    whether the pixels are whole is for `check` to say.
+    """A finished pack. Its records and the sizes of its files are checked; `check` checks pixels.
 
-    Raises StateError naming the file that is missing, torn or another, or that it is not finished.
+    Raises StateError naming the file that is missing, torn or another one, or if it is unfinished.
     """
     index = read_index(folder)
     if index.shards is None:
@@ -217,12 +216,12 @@ def _open_shard(folder: Path, name: str, sha256: str, index: Index) -> Shard:
 def _mend(folder: Path) -> str:
     return (
         "Restore it, or run hnas data pack again as it was begun: what is missing in "
-        f"{folder} or of another size is made anew"
+        f"{folder} or of another size is made again"
     )
 
 
 def check(pack: Pack) -> Iterator[tuple[str, bool]]:
-    """Every shard's file by name, and whether its pixels are those that were written."""
+    """Every shard's file by name, with True if its pixels are those that were written."""
 
     def same(part: str, number: int) -> tuple[str, bool]:
         path = pack.folder / f"{shard_name(part, number)}.u8"
@@ -239,7 +238,7 @@ def check(pack: Pack) -> Iterator[tuple[str, bool]]:
 
 
 def about(pack: Pack) -> dict[str, Any]:
-    """What `hnas data info` tells."""
+    """The facts that `hnas data info` prints."""
     counts = {part: sum(len(s.labels) for s in pack.shards[part]) for part in PARTS}
     shards = [shard for part in PARTS for shard in pack.shards[part]]
     return {

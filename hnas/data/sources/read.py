@@ -1,4 +1,4 @@
-"""Reading files that nobody vouches for: bounded, inside their folder, errors that name them."""
+"""Reading untrusted files: bounded, inside their folder, with errors that name them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PACKED = ("", ".gz", ".xz")
 
 
 def inside(path: Path, folder: Path) -> Path:
-    """`path`. Raises InputError where it leads out of `folder` (a link, or `..`)."""
+    """`path`. Raises InputError if it leads out of `folder` (a link, or `..`)."""
     target = path.resolve()
     if not target.is_relative_to(folder.resolve()):
         raise InputError(
@@ -40,7 +40,7 @@ def find(folder: Path, *names: str) -> Path | None:
 def read(path: Path, *, largest: int | None = None) -> bytearray:
     """A file's bytes, unpacked by its suffix; never more than `largest` (LARGEST) are held.
 
-    Raises InputError, naming the file, where it is torn, unreadable or larger.
+    Raises InputError, naming the file, if it is torn, unreadable or larger.
     """
     largest = LARGEST if largest is None else largest
     content = bytearray()

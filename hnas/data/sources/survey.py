@@ -1,4 +1,4 @@
-"""What a data source is like, as far as a plan depends on it: no image is decoded or resized."""
+"""Survey of a data source: the counts that a plan depends on. It decodes and resizes no image."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Survey:
     side: int
     """Pixels of an image's shorter side; the median."""
     channels: int
-    """3 where there is colour, else 1."""
+    """3 if there is colour, else 1."""
     own_test: bool
     """Whether the source has a test part of its own."""
     packed: bool = False
@@ -36,7 +36,7 @@ def survey(source: str, *, root: Path | None = None) -> Survey:
     """Counts what `hnas.data.load` would load under the same name.
 
     Of class folders the files are listed and some headers read; other sources are loaded as they
-    are. Raises InputError where `load` would, apart from images that cannot be decoded.
+    are. Raises InputError if `load` would, apart from images that cannot be decoded.
     """
     folder = class_folders(source, root)
     if folder is not None:

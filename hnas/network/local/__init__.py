@@ -6,8 +6,8 @@ B images, T tokens (the class token, then a square of patches by rows), C channe
     conv2d      a depthwise convolution over the grid of patches, K x K of them
     attention   each patch attends to the patches of the K x K around it that are in the grid
 
-conv2d and attention pass the class token aside: its own row is not convolved, it attends to itself
-alone, and no patch sees it. Only global groups then bring it news of the image.
+conv2d and attention pass the class token aside: its own row is not convolved, it attends only
+to itself, and no patch sees it. Only global groups then bring it news of the image.
 
 A new kind is a file here with its `LocalHead`, a line in HEADS, and its weights in
 `hnas.architecture.local`. `hnas.exchange.standalone` has it too: that file imports nothing of hnas.

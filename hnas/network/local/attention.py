@@ -1,7 +1,7 @@
 """attention: each patch attends to the patches of the K x K around it that are in the grid.
 
 Pointwise to query, key and value, each E wide, attention in windows, pointwise. The class token
-attends to itself alone, and no patch sees it.
+attends only to itself, and no patch sees it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from torch import Tensor
 
 from hnas.architecture.layout import Sizes
 from hnas.network.attend import attend
-from hnas.network.linear import Linear
-from hnas.network.local.head import Layers, LocalHead, Map, Norm, Parts, Weights, linear_map
+from hnas.network.linear import Linear, linear
+from hnas.network.local.head import Layers, LocalHead, Map, Norm, Parts, Weights, over
 
 
 def forward(x: Tensor, parts: Parts) -> Tensor:
@@ -26,9 +26,9 @@ def forward(x: Tensor, parts: Parts) -> Tensor:
 
 
 def window(side: int, K: int, device: torch.device) -> Tensor:
-    """Which token (row) sees which (column): booleans (T, T).
+    """The tokens (columns) that each token (row) sees: booleans (T, T).
 
-    Made again at every use: a few operations on T x T bytes, and no cache to keep right.
+    They are made at every use: a few operations on T x T bytes, and no cache to keep right.
     """
     at = torch.arange(side, device=device)
     near = (at[:, None] - at).abs() <= K // 2
@@ -43,7 +43,7 @@ def layers(sizes: Sizes) -> Layers:
 
 
 def maps(weights: Weights, norm: Norm) -> dict[str, Map]:
-    return {name: linear_map(weights, name) for name in ("expand", "project")}
+    return {name: over(linear, weights, name) for name in ("expand", "project")}
 
 
 ATTENTION = LocalHead(forward=forward, layers=layers, maps=maps)

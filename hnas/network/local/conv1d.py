@@ -40,4 +40,4 @@ def textbook(plain: nn.Module, side: int) -> nn.Module:
     return nn.Sequential(Transpose(), plain, Transpose())
 
 
-CONV1D = convolution(TokenConv1d, depthwise1d, textbook, nn.Conv1d)
+CONV1D = convolution(TokenConv1d, depthwise1d, nn.Conv1d, textbook)

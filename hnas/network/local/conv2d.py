@@ -42,4 +42,4 @@ class Patches(nn.Module):
         return torch.cat((x[:, :1], self.inner(image).flatten(2).transpose(1, 2)), dim=1)
 
 
-CONV2D = convolution(PatchConv2d, depthwise2d, Patches, nn.Conv2d)
+CONV2D = convolution(PatchConv2d, depthwise2d, nn.Conv2d, Patches)

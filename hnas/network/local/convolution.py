@@ -6,63 +6,45 @@ Pointwise to 2E, GLU (value, gate), depthwise, BatchNorm, Swish, pointwise.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
-from typing import Protocol
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hnas.architecture.layout import Sizes
-from hnas.network.linear import Linear
-from hnas.network.local.head import Layers, LocalHead, Map, Norm, Parts, Weights, linear_map
+from hnas.network.linear import Linear, linear
+from hnas.network.local.head import Layers, LocalHead, Map, Norm, Parts, Weights, over
 
-
-class Layer(Protocol):
-    """A depthwise convolution's module, made as PyTorch's own are."""
-
-    def __call__(
-        self, in_channels: int, out_channels: int, kernel_size: int, *, padding: int, groups: int
-    ) -> nn.Module: ...
+Conv = type[nn.Conv1d] | type[nn.Conv2d]
 
 
 def convolution(
-    layer: Layer,
+    ours: Conv,
     depthwise: Callable[[Tensor, Tensor, Tensor], Tensor],
+    plain: Conv,
     textbook: Callable[[nn.Module, int], nn.Module],
-    plain: Layer,
 ) -> LocalHead:
-    """The head of a depthwise convolution: as a module, as a function of (x, weight, bias), and in
-    PyTorch's own layers, `textbook(plain(...), side)`."""
+    """The head of a depthwise convolution: as a layer, as a function of (x, weight, bias), and as
+    PyTorch's own layer, which `textbook` applies to tokens on a grid of so many patches a side."""
 
-    def made(kind: Layer, sizes: Sizes) -> nn.Module:
+    def layer(kind: Conv, sizes: Sizes) -> nn.Module:
         inner, K = sizes["E"] * sizes["Cl"], sizes["K"]
         return kind(inner, inner, K, padding=K // 2, groups=inner)
 
     def layers(sizes: Sizes) -> Layers:
         Cl, inner = sizes["Cl"], sizes["E"] * sizes["Cl"]
-        return {
-            "expand": Linear(Cl, 2 * inner),
-            "depthwise": made(layer, sizes),
-            "norm": nn.BatchNorm1d(inner),
-            "project": Linear(inner, Cl),
-        }
+        expand, mixed = Linear(Cl, 2 * inner), layer(ours, sizes)
+        norm, project = nn.BatchNorm1d(inner), Linear(inner, Cl)
+        return {"expand": expand, "depthwise": mixed, "norm": norm, "project": project}
 
     def maps(weights: Weights, norm: Norm) -> dict[str, Map]:
-        def over(call: Callable[..., Tensor], name: str) -> Map:
-            return partial(call, weight=weights[f"{name}.weight"], bias=weights[f"{name}.bias"])
-
-        return {
-            "expand": linear_map(weights, "expand"),
-            "depthwise": over(depthwise, "depthwise"),
-            "norm": over(norm, "norm"),
-            "project": linear_map(weights, "project"),
-        }
+        calls = {"expand": linear, "depthwise": depthwise, "norm": norm, "project": linear}
+        return {name: over(call, weights, name) for name, call in calls.items()}
 
     return LocalHead(
         forward=forward,
         layers=layers,
         maps=maps,
-        textbook=lambda sizes, side: {"depthwise": textbook(made(plain, sizes), side)},
+        textbook=lambda sizes, side: {"depthwise": textbook(layer(plain, sizes), side)},
     )
 
 

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from hnas.architecture.layout import Sizes
 from hnas.architecture.space import Frame
-from hnas.network.linear import linear
 
 Map = Callable[[Tensor], Tensor]
 Weights = Mapping[str, Tensor]
@@ -58,6 +57,6 @@ class LocalHead:
     side."""
 
 
-def linear_map(weights: Weights, name: str) -> Map:
-    """A linear map over a slice of a supernet's weights."""
-    return partial(linear, weight=weights[f"{name}.weight"], bias=weights[f"{name}.bias"])
+def over(call: Callable[..., Tensor], weights: Weights, name: str) -> Map:
+    """A call with a weight and a bias, as a map over slices of a supernet's."""
+    return partial(call, weight=weights[f"{name}.weight"], bias=weights[f"{name}.bias"])

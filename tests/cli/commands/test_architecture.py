@@ -157,7 +157,7 @@ def test_cost_with_a_plan_of_one_s_own(tmp_path: Path) -> None:
         ),
         (
             '{"blocks": [{"G": 3, "L": 0, "d_k": 48, "d_z": 4, "K": 9}]}',
-            "--arch with the preset digits: block 0: K has no meaning where L = 0, got K=9",
+            "--arch with the preset digits: block 0: K has no meaning if L = 0, got K=9",
         ),
     ],
 )

@@ -57,7 +57,7 @@ def test_packing_again_finds_everything_there(photos: Path, packed: Path) -> Non
     assert again.exit_code == 0 and "2 shards were finished before." in again.stdout
     other = invoke("data", "pack", photos, "--to", packed, "--image", 9)
     assert other.exit_code == 2
-    assert "was begun with images of 8 pixels a side, now asked for are 9" in other.stderr
+    assert "was begun with images of 8 pixels a side, you asked for 9" in other.stderr
 
 
 def test_a_flipped_bit_is_told(photos: Path, tmp_path: Path) -> None:

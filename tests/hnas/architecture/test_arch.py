@@ -36,9 +36,9 @@ def test_canonical_blocks_of_different_unused_sizes_are_equal():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"G": 1, "L": 2, "d_z": 4, "E": 1, "K": 9}, "d_k is needed where G > 0"),
-        ({"G": 0, "L": 3, "d_z": 4, "d_k": 8, "E": 1, "K": 9}, "d_k has no meaning where G = 0"),
-        ({"G": 3, "L": 0, "d_z": 4, "d_k": 8, "K": 9}, "K has no meaning where L = 0, got K=9"),
+        ({"G": 1, "L": 2, "d_z": 4, "E": 1, "K": 9}, "d_k is needed if G > 0"),
+        ({"G": 0, "L": 3, "d_z": 4, "d_k": 8, "E": 1, "K": 9}, "d_k has no meaning if G = 0"),
+        ({"G": 3, "L": 0, "d_z": 4, "d_k": 8, "K": 9}, "K has no meaning if L = 0, got K=9"),
         ({"G": 0, "L": 3, "d_z": 4, "E": 1, "K": 8}, r"K must be odd .*, got 8"),
         ({"G": 0, "L": 0, "d_z": 4}, "G \\+ L >= 1"),
         ({"G": -1, "L": 3, "d_z": 4, "E": 1, "K": 9}, "G must be a whole number >= 0, got -1"),

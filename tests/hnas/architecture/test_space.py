@@ -81,7 +81,7 @@ def test_stage_2_keeps_the_distribution():
         ({"local": "conv3d"}, "local must be one of .*'conv2d', 'attention'.*, got 'conv3d'"),
         (
             {"local": "attention", "heads": 5},
-            r"N x heads must divide d=192 where local = 'attention' .*, got N=3, heads=5",
+            r"N x heads must divide d=192 if local = 'attention' .*, got N=3, heads=5",
         ),
     ],
 )
@@ -96,7 +96,7 @@ def test_a_kernel_on_the_grid_reaches_no_farther_than_the_grid(local):
     frame = Frame(image=8, channels=1, patch=2, classes=2, d=12, M=1, N=3, local=local)
     distribution_space(frame, d_k=12, d_z=4, E=1, K=7)
     message = (
-        f"K must be at most 7 where local = '{local}': it is in patches a side, "
+        f"K must be at most 7 if local = '{local}': it is in patches a side, "
         "and in a grid of 4 x 4 there are none farther off; got 9"
     )
     with pytest.raises(InputError, match=message):

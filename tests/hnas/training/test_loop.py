@@ -256,7 +256,7 @@ def test_bad_weights_are_never_kept(data, tmp_path, fault, monkeypatch):
     kept = (
         "The checkpoint of epoch 1 is kept" if fault == "nan" else "it is dropped, the one before"
     )
-    assert kept in said and "the same command goes on from there" in said
+    assert kept in said and "the same command resumes from there" in said
     net = network()
     train(net, data, rules, SHIFT, seed=1, context=Context(path=path, every=0))
     for name, weight in whole.state_dict().items():

@@ -126,7 +126,7 @@ def test_a_killed_process_ends_the_others_with_a_message(tmp_path):
     assert finish(processes, seconds=60) == [1, -signal.SIGKILL]
     text = said(tmp_path, 2)
     assert "Lost: another of the 2 processes that train together is gone (" in text
-    assert "The last checkpoint is kept, and the same command goes on from there" in text
+    assert "The last checkpoint is kept, and the same command resumes from there" in text
 
 
 @pytest.mark.slow

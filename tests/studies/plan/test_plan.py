@@ -315,7 +315,7 @@ def test_a_kernel_that_the_grid_has_no_room_for() -> None:
     with pytest.raises(InputError) as caught:
         from_toml(text)
     assert str(caught.value) == (
-        "stage1.K must be at most 7 where local = 'attention': it is in patches a side, and in a "
+        "stage1.K must be at most 7 if local = 'attention': it is in patches a side, and in a "
         "grid of 4 x 4 there are none farther off; got 17"
     )
     fits = text.replace("K = 17", "K = 5").replace("K = [9, 17]", "K = [3, 5, 7]")

@@ -20,7 +20,8 @@ from PIL import Image
 
 from hnas.data import load, prepare, survey
 from hnas.data.sources.pack import check, open_pack
-from hnas.data.sources.packing import Packed, pack
+from hnas.data.sources.packing import pack
+from hnas.data.sources.shards import Made
 from hnas.errors import HnasError, InputError, StateError
 from hnas.settings import DataRules
 
@@ -37,9 +38,9 @@ def packed(
     skip_bad: bool = False,
     processes: int = 1,
     images_a_shard: int = 2,
-) -> list[Packed]:
+) -> list[Made]:
     """Packs in shards of few images; what was told of each."""
-    told: list[Packed] = []
+    told: list[Made] = []
     size = images_a_shard * channels * image**2
     pack(
         folder,
@@ -49,7 +50,7 @@ def packed(
         skip_bad=skip_bad,
         processes=processes,
         shard_bytes=size,
-        on_shard=told.append,
+        on_shard=lambda made, *_: told.append(made),
     )
     return told
 
@@ -148,8 +149,8 @@ def test_bad_images_are_named_or_left_out(pets: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"image": 9}, "was begun with images of 8 pixels a side, now asked for are 9"),
-        ({"channels": 1}, "was begun with images of 3 channels, now asked for are 1"),
+        ({"image": 9}, "was begun with images of 8 pixels a side, you asked for 9"),
+        ({"channels": 1}, "was begun with images of 3 channels, you asked for 1"),
     ],
 )
 def test_a_pack_of_another_kind_is_refused(
@@ -221,9 +222,9 @@ def test_a_disk_that_fills_up_loses_nothing(many: Path, tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 1_000_000) as disk:
         ballast = disk / "ballast"
 
-        def fill(told: Packed) -> None:
+        def fill(made: Made, done: int, shards: int) -> None:
             free = shutil.disk_usage(disk).free
-            if told.done == 2:  # another program, meanwhile
+            if done == 2:  # another program, meanwhile
                 ballast.write_bytes(bytes(free - 50_000))
 
         with pytest.raises(StateError, match=r"No space left .* kept; free some space and run"):
@@ -301,7 +302,7 @@ def _runs(pid: int) -> bool:
 
 
 def test_a_pack_that_is_not_finished_cannot_be_loaded(pets: Path, tmp_path: Path) -> None:
-    def stop(told: Packed) -> None:
+    def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -380,7 +381,7 @@ def test_a_pack_may_be_moved(pets: Path, tmp_path: Path) -> None:
 def test_images_of_another_size_are_refused(pets: Path, tmp_path: Path) -> None:
     packed(pets, tmp_path / "pack")
     message = (
-        "the pack has images of 8 pixels a side and 3 channels, asked for are 16 and 1. Change "
+        "the pack has images of 8 pixels a side and 3 channels, you asked for 16 and 1. Change "
         "net.image and net.channels in the plan, or pack again: hnas data pack --image 16"
     )
     with pytest.raises(InputError, match=re.escape(message)):
@@ -399,7 +400,7 @@ def test_a_process_that_is_killed_is_told(
 ) -> None:
     """As the system does where memory runs out."""
 
-    def kill(told: Packed) -> None:
+    def kill(*_: object) -> None:
         import multiprocessing
 
         for process in multiprocessing.active_children():
