@@ -111,8 +111,11 @@ class Decision:
 
 
 def decide(request: Request) -> Decision:
-    """The plan and the folder of a request; nothing is written."""
-    from hnas.studies.run.folder import is_run, open_run
+    """The plan and the folder of a request; nothing is written.
+
+    Raises InputError if the request breaks a rule, BudgetError if nothing fits its limits.
+    """
+    from hnas.studies.run.folder import Run, is_run, open_run
 
     folder = folder_of(request)
     begun = open_run(folder, storage=request.storage) if is_run(folder) else None
@@ -120,6 +123,8 @@ def decide(request: Request) -> Decision:
     plan, note = _changed(base, request), ""
     if plan.data.source != base.data.source:
         plan, note = _with_classes(plan, begun)
+    if request.stage is not None:
+        Run(folder, plan, "", folder.name).stage(request.stage)  # says which stages there are
     return Decision(
         request=request, folder=folder, plan=plan, begun=begun, proposal=proposal, note=note
     )
@@ -193,7 +198,7 @@ def _base(request: Request, begun: Run | None) -> tuple[Plan, Proposal | None]:
 def _read(file: Path, request: Request) -> Plan:
     plan = load_plan(file)
     if not request.allow_code:
-        # Code that `data` names was asked for by whoever wrote it.
+        # The asker trusts code that `data` names.
         read = plan if request.data is None else override(plan, data="digits")
         check_code(read, f"the plan {file}", allow=request.spell("allow_code", True))
     return plan
@@ -218,7 +223,7 @@ def _changed(base: Plan, request: Request) -> Plan:
 
 @contextmanager
 def _naming_flops(request: Request) -> Iterator[None]:
-    """A budget that nothing fits is told with the option that asked for it."""
+    """Names the option in an error about a budget that nothing fits."""
     try:
         yield
     except BudgetError as error:
@@ -231,13 +236,13 @@ def _with_trials(plan: Plan, stage: int | None, trials: int | None) -> Plan:
     if trials is None or stage is None:
         return override(plan, trials=trials)
     if stage == 3 and not plan.refine.trials:
-        return plan  # which has no such stage: told where it is asked for
+        return plan  # which has no such stage
     name = ("stage1", "stage2", "refine")[stage - 1]
     return replace(plan, **{name: replace(getattr(plan, name), trials=trials)})
 
 
 def _with_classes(plan: Plan, begun: Run | None) -> tuple[Plan, str]:
-    """The plan for data of one's own, which decide how many classes there are, and a note."""
+    """The plan with as many classes as its data have, and a note about it."""
     if begun is not None:
         classes = begun.plan.net.classes
     else:

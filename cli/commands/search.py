@@ -203,7 +203,6 @@ def _search_stage(run: Run, stage: int, request: Request) -> None:
     from hnas.studies.run.status import read_status
     from hnas.studies.trials.database import open_storage
 
-    run.stage(stage)  # told before a storage is made
     open_storage(run.storage, create=True)
     before = read_status(run).stages[stage - 1]
     if before.finished and not request.rescore:

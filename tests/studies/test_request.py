@@ -93,7 +93,6 @@ REQUESTS: list[tuple[dict[str, Any], str, dict[str, object]]] = [
     ),
     ({"stage": 1, "trials": 50}, "runs/digits", {"stage1.trials": 50, "stage2.trials": 200}),
     ({"stage": 2, "trials": 50}, "runs/digits", {"stage1.trials": 200, "stage2.trials": 50}),
-    ({"stage": 3, "trials": 7}, "runs/digits", {"stage1.trials": 200, "stage2.trials": 200}),
     (
         {"plan": "tiny.toml", "stage": 3, "trials": 7, "refine": True},
         "runs/tiny-refined",
@@ -165,6 +164,8 @@ def test_both_have_the_same_options() -> None:
         ({"data": "photos", "flops": "1K"}, "{flops=1K}: stage1: no architecture of the space"),
         ({"plan": "code.toml"}, "the plan code.toml asks for code to be run: data.source = "),
         ({"plan": "code.toml"}, "Look at the code, then give {allow_code}"),
+        ({"stage": 3, "trials": 7}, "the search of runs/digits has no stage 3: its strategy 'hier"),
+        ({"stage": 2, "strategy": "flat"}, "runs/digits-flat has no stage 2: its strategy 'flat'"),
         ({"strategy": "flatt"}, "strategy 'flatt' is unknown; did you mean 'flat'? Known: "),
         ({"data": "phtoos"}, "data source 'phtoos' is unknown: "),
         ({"run": "runs/begun", "storage": "sqlite:///a.db"}, "keeps its studies in sqlite:///"),
