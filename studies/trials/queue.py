@@ -76,16 +76,17 @@ class _Oldest(CachedStorage):
 
 
 def put(study: optuna.Study, trials: Mapping[str, FrozenTrial]) -> dict[str, int]:
-    """Puts trials, by their `arch`, into the queue, all or none; the ones already there stay.
+    """Puts trials, by their `arch`, into the queue, all or none.
 
-    Gives the ids of them all. Raises StorageError.
+    A trial that waits or runs already stays, and so does one that a worker finished since its
+    search last looked. Gives the ids of them all. Raises StorageError.
     """
     storage = _database(study)
 
     def insert_absent() -> dict[str, int]:
         with storage.engine.begin() as connection:
             lock_study(connection, study_id_of(study))
-            there = _unfinished(connection, study_id_of(study))
+            there = _by_arch(connection, study_id_of(study), (*_UNFINISHED, TrialState.COMPLETE))
             new = {arch: trial for arch, trial in trials.items() if arch not in there}
             ids = insert_trials(connection, study_id_of(study), list(new.values()))
         there |= dict(zip(new, ids, strict=True))
@@ -119,7 +120,7 @@ def withdraw(study: optuna.Study) -> None:
 
     def fail() -> None:
         with storage.engine.begin() as connection:
-            if left := _unfinished(connection, study_id_of(study)):
+            if left := _by_arch(connection, study_id_of(study), _UNFINISHED):
                 trials = models.TrialModel
                 connection.execute(
                     update(trials)
@@ -209,13 +210,15 @@ def _count(connection: Connection, trial_id: int) -> int:
 _UNFINISHED = (TrialState.WAITING, TrialState.RUNNING)
 
 
-def _unfinished(connection: Connection, study_id: int) -> dict[str, int]:
-    """The ids of hnas's trials that wait or run, by their `arch`."""
+def _by_arch(
+    connection: Connection, study_id: int, states: Collection[TrialState]
+) -> dict[str, int]:
+    """The ids of hnas's trials in one of these states, by their `arch`."""
     trials, attrs = models.TrialModel, models.TrialUserAttributeModel
     found = connection.execute(
         select(attrs.value_json, trials.trial_id)
         .join(trials, trials.trial_id == attrs.trial_id)
-        .where(trials.study_id == study_id, trials.state.in_(_UNFINISHED), attrs.key == "arch")
+        .where(trials.study_id == study_id, trials.state.in_(states), attrs.key == "arch")
     )
     return {json.loads(text): trial_id for text, trial_id in found}
 

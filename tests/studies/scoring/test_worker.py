@@ -21,11 +21,13 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+import hnas.studies.search.stage
 from hnas.architecture.space import Frame, distribution_space
 from hnas.cost.flops import cost
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.scoring.record import Score
 from hnas.studies.objective.costs import Costs
+from hnas.studies.scoring.claim import Claim
 from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.scoring.queue_backend import QueueBackend, _Signs
 from hnas.studies.scoring.worker import Worker, reach
@@ -235,6 +237,26 @@ def test_a_search_that_is_killed_goes_on(study, database, here):
         search(study)
     assert timeless(records(study)) == here
     assert len(study.trials) == 32
+
+
+def test_what_a_worker_finishes_while_a_search_resumes_is_not_scored_again(study, here):
+    one_generation(study)
+    read = hnas.studies.search.stage.records
+
+    def read_before_a_worker_works(asked):
+        found = read(asked)
+        own = open_queue(study._storage._backend, "s")
+        with Claim(own, SCORER.fingerprint, REQUEST.lease) as claim:
+            for arch in claim.archs():
+                claim.tell(*SCORER.score([arch]))
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hnas.studies.search.stage.records", read_before_a_worker_works)
+        patch.setattr("hnas.studies.scoring.queue_backend.Pause.wait", lambda pause: pytest.fail())
+        rules = dataclasses.replace(RULES, trials=10)
+        run_stage(study, SPACE, SCORER, rules, costs=COSTS, backend=QueueBackend)
+    assert timeless(records(study)) == here[:10]
 
 
 def test_stock_optuna_takes_every_trial_once(study, database):
