@@ -121,12 +121,12 @@ def _around(values: Sequence[float]) -> list[float]:
 def _retrained(result: Result, measure: Measure) -> list[Figure]:
     plain = [one for one in [result.all_global] if measure.of(one) is not None]
     rows: list[tuple[str, Sequence[TrainedNetwork], Figure]] = [
-        ("retrained alone", result.candidates, {"symbol": "diamond-open", "size": 11}),
-        ("winner, alone", [result.winner], {"symbol": "star", "size": 15}),
+        ("retrained", result.candidates, {"symbol": "diamond-open", "size": 11}),
+        ("winner, retrained", [result.winner], {"symbol": "star", "size": 15}),
     ]
     if plain:
         mark: Figure = {"symbol": "x-thin", "size": 9, "line": {"width": 2}}
-        rows.append(("all-global, alone", plain, mark))
+        rows.append(("all-global", plain, mark))
     return [
         {
             "name": name,

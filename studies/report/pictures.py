@@ -50,9 +50,9 @@ def _front(axis: Axes, report: Report, measure: Measure) -> None:
         )
     if result := report.status.result:
         rows: tuple[tuple[Sequence[TrainedNetwork], dict[str, Any]], ...] = (
-            (result.candidates, {**HOLLOW, "s": 48, "marker": "D", "label": "retrained alone"}),
-            ([result.winner], {**BLACK, "s": 150, "marker": "*", "label": "the winner, alone"}),
-            ([result.all_global], {**BLACK, "s": 60, "marker": "x", "label": "all-global, alone"}),
+            (result.candidates, {**HOLLOW, "s": 48, "marker": "D", "label": "retrained"}),
+            ([result.winner], {**BLACK, "s": 150, "marker": "*", "label": "the winner, retrained"}),
+            ([result.all_global], {**BLACK, "s": 60, "marker": "x", "label": "all-global"}),
         )
         for networks, style in rows:
             known = [one for one in networks if measure.of(one) is not None]
