@@ -1,1 +1,1 @@
-"""Plans: what to search, read from TOML, changed by options, proposed from images."""
+"""Plans of a search: read from TOML, changed by options, proposed from images."""

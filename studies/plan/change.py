@@ -1,4 +1,4 @@
-"""Changes of a plan: what options replace, a third stage, code that needs permission."""
+"""Changes of a plan: values that options replace, a third stage, code that needs permission."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from hnas.errors import InputError
-from hnas.settings import (
-    CODE,
-    TrainingRules,
-)
+from hnas.settings import CODE, TrainingRules
 from hnas.studies.plan.plan import STRATEGIES, Plan, Refine
 from hnas.studies.plan.quantities import parse_flops, parse_latency
 
@@ -66,16 +63,16 @@ _READ: dict[str, Callable[[Any], object]] = {
 
 
 def refined(plan: Plan) -> Plan:
-    """With a third stage, which is given half of stage 2's trials and epochs: no more in all. A
-    plan that has one stays as it is.
+    """The plan with a third stage, which takes half of stage 2's trials and epochs. A plan that has
+    one stays as it is.
 
-    Raises InputError where the strategy has no stage 2, or it has too little to be halved.
+    Raises InputError if the strategy has no stage 2, or stage 2 has too little to halve.
     """
     if plan.refine.trials:
         return plan
     if plan.search.strategy != STRATEGIES[0]:
         raise InputError(
-            f"a third stage is of the strategy {STRATEGIES[0]!r}, got {plan.search.strategy!r}"
+            f"a third stage needs the strategy {STRATEGIES[0]!r}, got {plan.search.strategy!r}"
         )
     second = plan.stage2
     trials, epochs = second.trials // 2, second.training.epochs // 2
@@ -93,8 +90,8 @@ def refined(plan: Plan) -> Plan:
 
 
 def check_code(plan: Plan, origin: str, *, allow: str) -> None:
-    """Raises InputError where the plan names code to be run, as `data.source = 'module:function'`,
-    saying what would `allow` it."""
+    """Raises InputError if the plan names code to run, as `data.source = 'module:function'`; the
+    message names the option that would `allow` it."""
     values = {
         "data.source": plan.data.source,
         "retrain.distillation.teacher": plan.retrain.distillation.teacher,
@@ -102,6 +99,6 @@ def check_code(plan: Plan, origin: str, *, allow: str) -> None:
     named = [f"{name} = {value!r}" for name, value in values.items() if CODE.fullmatch(value)]
     if named:
         raise InputError(
-            f"{origin} asks for code to be run: {', '.join(named)}. A plan file is not trusted "
-            f"with that. Look at the code, then give {allow}"
+            f"{origin} names code to run: {', '.join(named)}. A plan file may not run code "
+            f"unasked. Look at the code, then give {allow}"
         )

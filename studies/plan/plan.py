@@ -1,7 +1,7 @@
-"""A plan: everything a search is run by, as one TOML file read into frozen records.
+"""A plan: all settings of a search, as frozen records read from one TOML file.
 
-One record is one table; a field that is a record is a table of its own inside it. A table or key
-that is left out takes its default. What is wrong is said at once, before hours are spent on it.
+One record is one table; a field that is a record is a table inside it. A missing table or key takes
+its default. Mistakes are reported at once, before hours are spent on them.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def _check_trials(trials: int, population: int) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Stage1:
-    """Which groups are global, which local; the sizes are fixed."""
+    """The search for global and local groups; the sizes are fixed."""
 
     d_k: int
     d_z: int = 4
@@ -54,8 +54,8 @@ class Stage1:
     training: TrainingRules
     """Of the supernet."""
     init_from: str = ""
-    """A network that `hnas import` or `hnas export` wrote, which the supernet starts from; empty:
-    random weights."""
+    """A network of `hnas import` or `hnas export` that the supernet starts from; empty: random
+    weights."""
 
     def __post_init__(self) -> None:
         _check_trials(self.trials, self.population)
@@ -63,7 +63,7 @@ class Stage1:
 
 @dataclass(frozen=True, kw_only=True)
 class Stage2:
-    """Every block's sizes, each from a list of candidates."""
+    """The search for every block's sizes, each from a list of candidates."""
 
     d_k: tuple[int, ...]
     d_z: tuple[int, ...]
@@ -88,9 +88,9 @@ class Stage2:
 
 @dataclass(frozen=True, kw_only=True)
 class Refine:
-    """A third stage, which searches the whole space from stage 2's front; by default there is none.
+    """A third stage, which searches the whole space from stage 2's front; none by default.
 
-    Its population and how its supernet is trained besides are stage 2's.
+    Its population and the other settings of its supernet's training are stage 2's.
     """
 
     trials: int = 0
@@ -111,21 +111,21 @@ class Refine:
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """What all stages keep to."""
+    """Settings of all stages."""
 
     strategy: str = "hierarchical"
     """One of STRATEGIES."""
     flops: int | None = field(default=None, metadata={"read": parse_flops})
-    """Most multiply-accumulates of one image; None: as many as the all-global network where FLOPs
-    are minimised, any where they are not."""
+    """Most multiply-accumulates of one image; None: those of the all-global network if FLOPs are
+    minimised, otherwise no limit."""
     seed: int = 0
     objective: str = "flops"
-    """What is minimised while accuracy is maximised: one of
+    """The costs to minimise while accuracy is maximised: one of
     `hnas.studies.objective.costs.OBJECTIVES`."""
     latency: str = field(default="", metadata={"read": parse_latency})
-    """Longest time of one batch on the device that searches, as "2.5ms"; empty: that of the
-    all-global network, or if it is more the mean of stage 1's, where latency is minimised, any
-    where it is not."""
+    """Longest time of one batch on the device that searches, for example "2.5ms"; empty: that of
+    the all-global network, or the mean of stage 1's if that is more; no limit if latency is not
+    minimised."""
     latency_batch: int = 1
     """Images at a time, wherever latency is measured."""
 
@@ -146,7 +146,7 @@ class Search:
 
 @dataclass(frozen=True, kw_only=True)
 class Handoff:
-    """How stage 1's distribution is chosen for stage 2."""
+    """The choice of stage 1's distribution for stage 2."""
 
     rule: str = "score"
     """`score`: the best by score; `retrained`: the best of the top few, each retrained."""
@@ -164,7 +164,7 @@ class Retrain:
     """Training the winners from scratch."""
 
     top: int = 5
-    """So many of the last stage's best are retrained."""
+    """Number of the last stage's best to retrain."""
     training: TrainingRules
     augment: AugmentRules = AugmentRules()
     distillation: DistillationRules = DistillationRules()
@@ -174,15 +174,15 @@ class Retrain:
             raise InputError(f"top must be >= 1, got {self.top}")
         if self.training.subnets != "uniform":
             raise InputError(
-                "training.subnets is of a supernet's training: a network trained alone has none, "
+                "training.subnets is for a supernet: a network trained alone has no subnets, "
                 f"got {self.training.subnets!r}"
             )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A whole search. Raises InputError where a stage's sizes cannot be built in the frame or do
-    not fit together, BudgetError where nothing fits the budget."""
+    """A whole search. Raises InputError if a stage's sizes cannot be built in the frame or do not
+    fit each other, BudgetError if nothing fits the budget."""
 
     data: DataRules = DataRules()
     net: Frame
@@ -223,7 +223,7 @@ class Plan:
         return size_space(self.net, distribution, d_k=s.d_k, d_z=s.d_z, E=s.E, K=s.K)
 
     def budget(self) -> int | None:
-        """Most multiply-accumulates of one image; None: any."""
+        """Most multiply-accumulates of one image; None: no limit."""
         if self.search.flops is not None:
             return self.search.flops
         if "macs" not in OBJECTIVES[self.search.objective]:
@@ -236,8 +236,8 @@ class Plan:
         return bool(self.search.latency) or "latency" in OBJECTIVES[self.search.objective]
 
     def costs(self, table: LatencyTable | None = None) -> Costs:
-        """What the search minimises, and its limits; without the table, where it needs one, those
-        on FLOPs alone."""
+        """The costs to minimise, and their limits; without a table that the search needs, only the
+        limit on FLOPs."""
         latency = None
         if table is not None:
             asked = self.search.latency
@@ -251,9 +251,8 @@ class Plan:
         )
 
     def _usual_latency(self, table: LatencyTable) -> int:
-        """That of the all-global network, or, where it is more, the mean of stage 1's networks.
-
-        With few tokens nothing is as fast as all-global: within its latency is nothing else.
+        """The latency of the all-global network, or the mean of stage 1's networks if that is more:
+        with few tokens nothing is as fast as all-global, so its latency would allow nothing else.
         """
         means = (sum(map(table.block, row)) // len(row) for row in self.space1().choices)
         return max(table.of(self.net.all_global()), table.shared + sum(means))

@@ -1,8 +1,8 @@
-"""A plan proposed from what the images are like: a place to start, by rules that are written here.
+"""Proposals of plans: a place to start, by rules that look at the images.
 
-Tokens cost most, so the image and its patches come first; few images train few weights, so width
-and depth follow their number; epochs are so many that a supernet sees a fixed number of images.
-Everything can be changed in the plan. The rules are pure: same survey, same plan.
+Tokens cost most, so the rules choose the image and its patches first. Few images train few weights,
+so width and depth follow the number of images. Epochs are chosen so that a supernet sees a fixed
+number of images. Everything can be changed in the plan. The rules are pure: same survey, same plan.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ SIZES = ((2_000, 48, 6), (20_000, 96, 6), (100_000, 144, 8), (math.inf, 192, 12)
 
 @dataclass(frozen=True, kw_only=True)
 class Proposal:
-    """A plan, and why it is what it is."""
+    """A plan and the reasons for it."""
 
     plan: Plan
     survey: Survey
@@ -91,8 +91,8 @@ class Proposal:
 def propose(survey: Survey, source: str, *, device: str, flops: int | None = None) -> Proposal:
     """A plan for the images of `source` on a kind of device (a key of LIMITS).
 
-    With `flops` the all-global network's multiply-accumulates are about as many.
-    Raises BudgetError where nothing fits `flops`.
+    With `flops` the all-global network has about as many multiply-accumulates.
+    Raises BudgetError if nothing fits `flops`.
     """
     limits = LIMITS[device]
     data = DataRules(source=source, limit=limits.images if survey.images > limits.images else 0)
@@ -172,23 +172,23 @@ def propose(survey: Survey, source: str, *, device: str, flops: int | None = Non
         ),
         (
             f"stage1.K {kernel}, stage2.K {', '.join(map(str, kernels))}",
-            f"the paper's 17, 31, 45 as far as {T} tokens reach",
+            f"the paper's 17, 31, 45, as far as {T} tokens reach",
         ),
         (
             f"epochs {epochs}, batch {batch}",
             f"each training sees about {epochs * trained:,} images; on {device} "
-            f"{limits.seen:,} are aimed at, in 10 to 300 epochs",
+            f"{limits.seen:,} are the aim, in 10 to 300 epochs",
         ),
         (
             f"augment shift {augment.shift}, flip {'yes' if augment.flip else 'no'}",
-            "a fourteenth of the side; only colour images are taken to be themselves when mirrored",
+            "a fourteenth of the side; only colour images may be mirrored",
         ),
     )
     return Proposal(plan=plan, survey=survey, reasons=reasons)
 
 
 def parts(survey: Survey, data: DataRules) -> tuple[int, int]:
-    """About how many images are trained on, and how many are held out to score on."""
+    """About how many images train, and how many are held out to score."""
     taken = min(survey.images, data.limit or survey.images)
     left = taken if survey.own_test else taken * (1 - data.test)
     held_out = max(1, round(left * data.held_out))
@@ -196,8 +196,8 @@ def parts(survey: Survey, data: DataRules) -> tuple[int, int]:
 
 
 def grid(side: int, limits: DeviceLimits, *, packed: bool = False) -> tuple[int, int]:
-    """(image, patch) in pixels: no larger than the images are, and as many patches a side as the
-    device affords and the image divides into. Images of a pack have the side that they have."""
+    """(image, patch) in pixels: no larger than the images, with as many patches a side as the
+    device affords and the image divides into. Images of a pack keep their side."""
     if packed:
         return side, next(
             p for p in range(1, side + 1) if side % p == 0 and side // p <= limits.grid
@@ -218,8 +218,8 @@ def grid(side: int, limits: DeviceLimits, *, packed: bool = False) -> tuple[int,
 
 
 def size(trained: int, classes: int, limits: DeviceLimits) -> tuple[int, int]:
-    """(token width, blocks) for so many images to train on; many classes need width to be told
-    apart in."""
+    """(token width, blocks) for this many training images; many classes need width to be told
+    apart."""
     width, blocks = next((d, M) for most, d, M in SIZES if trained <= most)
     needed = 48 if classes <= 20 else 96 if classes <= 200 else 192
     return min(max(width, needed), limits.width), min(blocks, limits.blocks)

@@ -1,15 +1,15 @@
-"""The ways to search one plan: GLiT's own and the baselines of its ablations (2107.02960).
+"""Strategies to search one plan: GLiT's own and the baselines of its ablations (2107.02960).
 
-hierarchical  GLiT's: distributions of global and local groups, then the sizes of the chosen one;
-              where the plan refines, then the whole space, from the front that was found
-high-level    distributions alone, at stage 1's sizes: what choosing sizes adds
-flat          the whole space at once, by SPOS's evolution: what searching in two steps adds
+hierarchical  GLiT's: distributions of global and local groups, then the sizes of the chosen one; if
+              the plan refines, then the whole space, starting from the front
+high-level    distributions alone, at stage 1's sizes: shows the gain of choosing sizes
+flat          the whole space at once, by SPOS's evolution: shows the gain of two steps
 random        the whole space at once, by chance
 
-All are given the same: a search of one stage trains its supernet for the epochs that the plan's
-stages have together and scores as many trials as they do, within the same FLOPs budget; how its
-supernet is trained besides, and its population, are stage 1's. Retraining and the final test follow
-in the same way.
+All have the same means: a search of one stage trains its supernet for the epochs of all stages
+together and scores as many trials as they do, within the same FLOPs budget. The other settings of
+its supernet's training, and its population, are stage 1's. Retraining and the final test are the
+same for all.
 """
 
 from __future__ import annotations
@@ -27,19 +27,21 @@ from hnas.studies.proposers.random_search import RANDOM
 from hnas.studies.proposers.spos import SPOS
 
 DISTRIBUTIONS = (
-    "Which of each block's head groups are global (self-attention), which local (convolution): "
-    "`G` is the number of global ones. The sizes are fixed."
+    "This stage chooses how many of each block's head groups are global (self-attention), `G`; the "
+    "others are local (convolution). The sizes are fixed."
 )
 SIZES = (
-    "The sizes of every block, `d_k`, `d_z`, `E` and `K`; the distribution of global and local "
-    "groups is the one that stage 1 handed over."
+    "This stage chooses the sizes of every block, `d_k`, `d_z`, `E` and `K`. The distribution of "
+    "global and local groups comes from stage 1."
 )
 REFINED = (
-    "Every block's global groups `G` and its sizes, `d_k`, `d_z`, `E` and `K`, all at once, from "
-    "the front of stage 2 on. The supernet is another, so that scores are not those of stage 2."
+    "This stage chooses every block's global groups `G` and its sizes, `d_k`, `d_z`, `E` and `K`, "
+    "all at once, starting from the front of stage 2. It has a supernet of its own, so its scores "
+    "differ from those of stage 2."
 )
 WHOLE = (
-    "Every block's global groups `G` and its sizes, `d_k`, `d_z`, `E` and `K`, all at once, {how}."
+    "This stage chooses every block's global groups `G` and its sizes, `d_k`, `d_z`, `E` and `K`, "
+    "all at once, {how}."
 )
 
 
@@ -48,18 +50,18 @@ class Stage:
     """One study of a search and the supernet that it scores with."""
 
     name: str
-    """Behind the run's name it is the study's."""
+    """The study's name is the run's name and this."""
     about: str
-    """What is searched, in Markdown."""
+    """The choices of the stage, in Markdown."""
     space: Callable[[Arch | None], Space]
-    """From the distribution that was handed over; the first stage is given None."""
+    """Makes the space from the distribution handed over; the first stage gets None."""
     from_front: bool = False
-    """Whether generation 0 begins with the front of the stage before, scored anew."""
+    """Whether generation 0 begins with the front of the stage before, scored again."""
     proposer: Proposer
     trials: int
     population: int
     training: TrainingRules
-    """Of the supernet. It has the weights of the supernets before it, of the last that has them."""
+    """Of the supernet, which inherits weights from the supernets before it."""
     init_from: str = ""
     """A network's files that the supernet starts from; empty: random weights."""
 
@@ -125,7 +127,7 @@ def _first(
 def _alone(
     plan: Plan, name: str, about: str, proposer: Proposer, space: Callable[[Arch | None], Space]
 ) -> Stage:
-    """The only stage: it has what those of the hierarchical strategy have together."""
+    """The only stage, with the trials and epochs of the hierarchical stages together."""
     others = _hierarchical(plan)
     epochs = sum(stage.training.epochs for stage in others)
     return replace(

@@ -112,8 +112,8 @@ def test_a_plan_file_is_not_trusted_with_code(plan: Plan, tmp_path: Path) -> Non
     file = tmp_path / "plan.toml"
     file.write_text(to_toml(override(plan, data="no_such_module:load")))
     message = (
-        f"the plan {file} asks for code to be run: data.source = 'no_such_module:load'. A plan "
-        "file is not trusted with that. Look at the code, then give allow_code=True"
+        f"the plan {file} names code to run: data.source = 'no_such_module:load'. A plan file may "
+        "not run code unasked. Look at the code, then give allow_code=True"
     )
     with pytest.raises(InputError, match=re.escape(message)):
         search(plan=file, run=tmp_path / "run", device="cpu")

@@ -162,7 +162,7 @@ def test_both_have_the_same_options() -> None:
         ({"latency": "soon"}, "{latency} must be a time with its unit, ns, us, ms or s, such as"),
         ({"flops": "1K"}, "{flops=1K}: stage1: no architecture of the space fits"),
         ({"data": "photos", "flops": "1K"}, "{flops=1K}: stage1: no architecture of the space"),
-        ({"plan": "code.toml"}, "the plan code.toml asks for code to be run: data.source = "),
+        ({"plan": "code.toml"}, "the plan code.toml names code to run: data.source = "),
         ({"plan": "code.toml"}, "Look at the code, then give {allow_code}"),
         ({"stage": 3, "trials": 7}, "the search of runs/digits has no stage 3: its strategy 'hier"),
         ({"stage": 2, "strategy": "flat"}, "runs/digits-flat has no stage 2: its strategy 'flat'"),

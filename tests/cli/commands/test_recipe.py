@@ -121,8 +121,8 @@ def test_a_plan_file_runs_no_code_unasked(
             f"Error: plan {plan if command == 'search' else plan.stem} "
         )
         assert (
-            "asks for code to be run: retrain.distillation.teacher = 'surprise:teacher'. A plan "
-            "file is not trusted with that. Look at the code, then give --allow-code\n"
+            "names code to run: retrain.distillation.teacher = 'surprise:teacher'. A plan file may "
+            "not run code unasked. Look at the code, then give --allow-code\n"
         ) in result.stderr
     assert not (tmp_path / "ran").exists() and not (tmp_path / "runs").exists()
     assert "surprise:teacher: surprise" in invoke("search", *args, "--allow-code").stderr

@@ -405,7 +405,7 @@ def test_without_refining_there_is_no_stage_3(tmp_path: Path, tiny: Path) -> Non
     message = fails(search("--plan", tiny, "--run", folder, "--stage", 3, "--trials", 9))
     assert message.startswith(f"the search of {folder} has no stage 3: its strategy ")
     message = fails(search("--plan", tiny, "--run", folder, "--refine", "--strategy", "flat"))
-    assert message == "a third stage is of the strategy 'hierarchical', got 'flat'"
+    assert message == "a third stage needs the strategy 'hierarchical', got 'flat'"
 
 
 def test_stage_2_before_stage_1(tmp_path: Path, tiny: Path) -> None:
