@@ -1,1 +1,1 @@
-"""What a search maximises and minimises: costs, limits, fronts."""
+"""What a search minimises besides errors, and its limits."""

@@ -1,1 +1,1 @@
-"""Trials in Optuna's storage: records, tables, databases, the queue of workers."""
+"""Trials in Optuna's storage: records, fronts, tables, databases, the queue of workers."""
