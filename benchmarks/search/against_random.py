@@ -29,7 +29,7 @@ from hnas.studies.scoring.supernet_scorer import SupernetScorer
 from hnas.studies.search.session import Session
 from hnas.studies.search.supernets import supernet
 from hnas.studies.trials.pareto import hypervolume
-from hnas.studies.trials.study import records
+from hnas.studies.trials.trial import records
 
 Point = tuple[float, int]
 

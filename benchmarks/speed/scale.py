@@ -36,7 +36,8 @@ from hnas.network.supernet import Supernet
 from hnas.studies.plan.toml import PRESETS, load_preset
 from hnas.studies.trials.database import close_storage, open_storage
 from hnas.studies.trials.pareto import front
-from hnas.studies.trials.study import open_study, records
+from hnas.studies.trials.study import open_study
+from hnas.studies.trials.trial import records
 
 MILLION = 1_000_000
 GPUS = 64

@@ -31,7 +31,8 @@ from hnas.studies.search.stage import SearchRules, _conditions, run_stage
 from hnas.studies.trials.database import close_storage, open_storage
 from hnas.studies.trials.encoding import distributions
 from hnas.studies.trials.record import Record
-from hnas.studies.trials.study import open_study, write_trial
+from hnas.studies.trials.study import open_study
+from hnas.studies.trials.trial import write_trial
 
 POPULATION = 50
 FRAME = Frame(image=224, channels=3, patch=16, classes=1000, d=192, M=12, N=3)

@@ -29,7 +29,7 @@ from hnas.studies.search.session import Session
 from hnas.studies.search.supernets import supernet
 from hnas.studies.trials.pareto import best_by_score, front
 from hnas.studies.trials.record import Record
-from hnas.studies.trials.study import records
+from hnas.studies.trials.trial import records
 
 POOL = 1000
 """Random architectures, some of them equal, that those to train are drawn from."""

@@ -20,7 +20,8 @@ from hnas.studies.objective.costs import Costs
 from hnas.studies.proposers.base import Proposer, Turn
 from hnas.studies.trials.encoding import decode, distributions, encode
 from hnas.studies.trials.record import Record
-from hnas.studies.trials.study import GENERATION, directions, quiet
+from hnas.studies.trials.study import directions, quiet
+from hnas.studies.trials.trial import GENERATION
 
 TRIES = 10
 """Asks, then random draws, per member of the population before a generation is left smaller."""

@@ -19,11 +19,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from hnas.architecture.arch import Arch
 from hnas.errors import StateError, StorageError
 from hnas.scoring.record import Score
-from hnas.studies.objective.costs import Spent, values
+from hnas.studies.objective.costs import values
 from hnas.studies.scoring.backend import check_score
 from hnas.studies.trials.database import storage_errors
 from hnas.studies.trials.optuna_inside import database_of, trial_id_of
 from hnas.studies.trials.queue import ERROR, put_back, take
+from hnas.studies.trials.record import arch_of, score_attributes, spent_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +62,7 @@ class Claim(AbstractContextManager["Claim"]):
                 return
             with storage_errors(f"trial {trial.number} cannot be kept"):
                 trial.set_user_attr("worker", self._owner)
-            yield Arch.from_json(trial.user_attrs["arch"])
+            yield arch_of(trial.user_attrs)
 
     def tell(self, score: Score) -> ScoredTrial:
         """Stores the score of the trial. Raises StateError if it is no number: no other worker
@@ -70,11 +71,11 @@ class Claim(AbstractContextManager["Claim"]):
         assert trial is not None
         with storage_errors(f"trial {trial.number} cannot be told"):
             try:
-                check_score(score, Arch.from_json(trial.user_attrs["arch"]))
+                check_score(score, arch_of(trial.user_attrs))
             except StateError as error:
                 self._finish(trial, {ERROR: str(error)}, state=TrialState.FAIL)
                 raise
-            found = {"loss": score.loss, "seconds": score.seconds}
+            found = score_attributes(score.loss, score.seconds)
             kept = self._finish(trial, found, self._values(trial, score))
         self.scored += kept
         return ScoredTrial(
@@ -82,11 +83,8 @@ class Claim(AbstractContextManager["Claim"]):
         )
 
     def _values(self, trial: optuna.Trial, score: Score) -> list[float]:
-        attrs = trial.user_attrs
-        latency = attrs.get("latency_ns")
-        spent = Spent(macs=attrs["macs"], params=attrs["params"], latency=latency)
         objective = self._study.user_attrs.get("objective", "flops")
-        return values(score.accuracy, spent, objective)
+        return values(score.accuracy, spent_of(trial.user_attrs), objective)
 
     def _finish(
         self, trial: optuna.Trial, attrs: Mapping[str, Any], *told: Any, **more: Any

@@ -24,7 +24,7 @@ from hnas.studies.scoring.backend import Scorer, check_score
 from hnas.studies.trials.optuna_inside import storage_of, study_id_of
 from hnas.studies.trials.queue import withdraw
 from hnas.studies.trials.record import Record
-from hnas.studies.trials.study import write_trial
+from hnas.studies.trials.trial import write_trial
 
 BACKLOG = 8
 """Finished trials that may wait for the storage before scoring waits for it."""

@@ -22,7 +22,7 @@ from hnas.studies.trials.database import storage_errors
 from hnas.studies.trials.optuna_inside import storage_of
 from hnas.studies.trials.queue import ERROR, TrialView, look, put, put_back, withdraw
 from hnas.studies.trials.record import Record
-from hnas.studies.trials.study import records, waiting_trial
+from hnas.studies.trials.trial import records, waiting_trial
 from hnas.studies.trials.waiting import LEASE, PAUSES, Pause
 
 ALONE = 30.0

@@ -29,7 +29,8 @@ from hnas.studies.search.measure_latency import latency_table
 from hnas.studies.search.torchrun import images_job
 from hnas.studies.trials.database import close_storage, open_storage
 from hnas.studies.trials.record import Record
-from hnas.studies.trials.study import open_study, records
+from hnas.studies.trials.study import open_study
+from hnas.studies.trials.trial import records
 from hnas.training import micro_batches
 from hnas.training.distillation import Teacher, load_teacher
 from hnas.training.loop import Context

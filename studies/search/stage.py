@@ -29,7 +29,7 @@ from hnas.studies.trials.database import storage_errors
 from hnas.studies.trials.pareto import best_by_score, front, hypervolume
 from hnas.studies.trials.queue import withdraw
 from hnas.studies.trials.record import Record
-from hnas.studies.trials.study import records
+from hnas.studies.trials.trial import records
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
-"""Where studies are kept: an Optuna storage, its studies, and a trial as a record of ours.
+"""Databases that hold studies: how one is opened, waited for, and its errors told.
 
-Studies are Optuna's, so that Optuna and its dashboard read them as they find them; a database's
-trials are written and read by `hnas.studies.trials.tables`, which is several times faster.
+Studies are Optuna's, so that Optuna and its dashboard read them as they are. hnas writes and reads
+the trials of a database by `hnas.studies.trials.tables`, which is several times faster.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
+from sqlalchemy import Engine, create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
     ArgumentError,
@@ -34,7 +35,7 @@ T = TypeVar("T")
 TIMEOUT = 30
 """Seconds to wait for SQLite's lock or a server's connection."""
 PATIENCE = 60.0
-"""Seconds in which a storage that was open and does not answer is asked again."""
+"""Seconds for which a storage that was open and does not answer is asked again."""
 CONNECT_TIMEOUT = {
     "postgresql",
     "postgresql+psycopg",
@@ -55,7 +56,7 @@ SERVER_ADVICE = (
 
 
 def masked(url: str) -> str:
-    """The URL with its passwords as `***`, also where it is no valid URL."""
+    """The URL with its passwords as `***`, even if it is no valid URL."""
     url = re.sub(r"(?<=://)([^/@]*?:).*(?=@)", r"\1***", url)
     return re.sub(r"(?i)([?&]\w*(?:password|passwd|pwd)\w*=)[^&]*", r"\1***", url)
 
@@ -63,8 +64,8 @@ def masked(url: str) -> str:
 def open_storage(url: str, *, create: bool = False) -> RDBStorage:
     """The storage at a database URL; the tables are made only with `create`.
 
-    Raises InputError where the URL is malformed or its driver is not installed, StorageError where
-    the storage does not answer, is no study storage or cannot be written. Passwords are masked.
+    Raises InputError if the URL is malformed or its driver is not installed, StorageError if the
+    storage does not answer, is no study storage or cannot be written. Passwords are masked.
     """
     target = _parsed(url)
     if target.get_backend_name() == "sqlite":
@@ -75,8 +76,25 @@ def open_storage(url: str, *, create: bool = False) -> RDBStorage:
         return _Patient(text, engine_kwargs=_settings(target), skip_table_creation=not create)
 
 
+@contextmanager
+def reading(url: str) -> Iterator[Engine]:
+    """An engine to read the storage at a URL with, which is not opened in Optuna.
+
+    Raises InputError and StorageError as `open_storage`.
+    """
+    target = _parsed(url)
+    if target.get_backend_name() == "sqlite":
+        _check_file(url, target, create=False)
+    with _using(url, target):
+        engine = create_engine(target, **_settings(target))
+        try:
+            yield engine
+        finally:
+            engine.dispose()
+
+
 def _settings(target: URL) -> dict[str, Any]:
-    """What SQLAlchemy's engine is made with."""
+    """Arguments of SQLAlchemy's engine."""
     sqlite = target.get_backend_name() == "sqlite"
     wait = "timeout" if sqlite else "connect_timeout"
     waits = sqlite or target.drivername in CONNECT_TIMEOUT
@@ -85,7 +103,7 @@ def _settings(target: URL) -> dict[str, Any]:
 
 @contextmanager
 def _using(url: str, target: URL) -> Iterator[None]:
-    """Turns what goes wrong with a storage that is being opened into errors of ours."""
+    """Turns the errors of opening a storage into errors of ours."""
     sqlite = target.get_backend_name() == "sqlite"
     try:
         with storage_errors(
@@ -102,10 +120,10 @@ def _using(url: str, target: URL) -> Iterator[None]:
 
 
 def patiently(ask: Callable[[], T]) -> T:
-    """What `ask` answers. Where the database is away or locked it is asked again, after half a
-    second and then ever less often, for PATIENCE seconds; then what it raises is raised.
+    """The answer of `ask`, which is called again while the database is away or locked.
 
-    What is asked may have been done although no answer came: it must bear being asked twice.
+    The first wait is half a second, later ones are longer; after PATIENCE seconds the error is
+    raised. `ask` may have done its work although no answer came: it must bear being called twice.
     """
     until, wait = time.monotonic() + PATIENCE, 0.5
     while True:
@@ -119,7 +137,7 @@ def patiently(ask: Callable[[], T]) -> T:
 
 
 def _is_away(error: BaseException) -> bool:
-    """Whether it may be another matter in a while: a lock of SQLite, a server that is gone."""
+    """Whether the error may pass in a while: a lock of SQLite, a server that is gone."""
     if isinstance(error, StorageInternalError) and error.__cause__:
         error = error.__cause__
     if not isinstance(error, (OperationalError, InterfaceError)):
@@ -183,7 +201,7 @@ def _check_file(url: str, target: URL, create: bool) -> None:
 
 @contextmanager
 def storage_errors(asked: str, advice: str = ADVICE) -> Iterator[None]:
-    """Turns what a database raises within it into a StorageError that says what to do."""
+    """Turns the errors of a database into a StorageError that says what to do."""
     try:
         yield
     except ArgumentError:

@@ -1,11 +1,13 @@
-"""A finished trial and a study, as records."""
+"""Records of a finished trial and of a study, and the attributes that hold a trial."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from hnas.architecture.arch import Arch
+from hnas.studies.objective.costs import Priced, Spent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +27,7 @@ class Record:
     seconds: float
     """Wall time that scoring took."""
     latency: int | None = None
-    """Nanoseconds of a batch by the latency table; None where the search has none."""
+    """Nanoseconds of a batch by the latency table; None if the search has none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,3 +38,24 @@ class Snapshot:
     user_attrs: dict[str, Any]
     records: tuple[Record, ...]
     """The trials that `write_trial` stored, by number."""
+
+
+def cost_attributes(arch: Arch, spent: Priced) -> dict[str, Any]:
+    """The attributes of a trial before it is scored."""
+    latency = {} if spent.latency is None else {"latency_ns": spent.latency}
+    return {"arch": arch.to_json(), "macs": spent.macs, "params": spent.params, **latency}
+
+
+def spent_of(attrs: Mapping[str, Any]) -> Spent:
+    """The costs in a trial's attributes: the inverse of `cost_attributes`, as is `arch_of`."""
+    return Spent(macs=attrs["macs"], params=attrs["params"], latency=attrs.get("latency_ns"))
+
+
+def arch_of(attrs: Mapping[str, Any]) -> Arch:
+    """The architecture in a trial's attributes."""
+    return Arch.from_json(attrs["arch"])
+
+
+def score_attributes(loss: float, seconds: float) -> dict[str, float]:
+    """The attributes that scoring adds; the accuracy is a value of the trial."""
+    return {"loss": loss, "seconds": seconds}

@@ -1,4 +1,4 @@
-"""Optuna's tables, written and read without its object mapper: what a search does for every trial.
+"""Optuna's tables, written and read without its object mapper, as a search does for every trial.
 
 `Study.add_trial` asks the database twice for every parameter, and `Study.get_trials` makes an
 object of every row (docs/performance.md has both in milliseconds). What is stored is the same, row
@@ -32,7 +32,7 @@ from hnas.studies.trials.optuna_inside import models
 
 
 @dataclass(kw_only=True)
-class Row:
+class TrialRow:
     """A finished trial without its parameters."""
 
     number: int
@@ -42,13 +42,13 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stored:
-    """A study as it lies in the tables."""
+class StudyRows:
+    """A study in the tables."""
 
     directions: list[str]
     """`maximize` or `minimize`, an objective each."""
     user_attrs: dict[str, Any]
-    trials: list[Row]
+    trials: list[TrialRow]
     """The COMPLETE ones, by number."""
 
 
@@ -60,7 +60,7 @@ def insert_trial(storage: RDBStorage, study_id: int, trial: FrozenTrial) -> None
 
 
 def lock_study(connection: Connection, study_id: int) -> None:
-    """Where several write, one after the other: numbers are counted."""
+    """Lets writers wait for each other, because the numbers of trials are counted."""
     studies = models.StudyModel
     connection.execute(
         select(studies.study_id).where(studies.study_id == study_id).with_for_update()
@@ -146,19 +146,19 @@ def _insert(connection: Connection, model: Any, rows: list[dict[str, Any]]) -> N
         connection.execute(insert(model), rows)
 
 
-def finished(
+def trial_rows(
     storage: RDBStorage, study_id: int, trial_ids: Collection[int] | None = None
-) -> list[Row]:
+) -> list[TrialRow]:
     """The COMPLETE trials of a study, or those among `trial_ids`, by number."""
     with storage.engine.connect() as connection:
-        return _finished(connection, study_id, trial_ids)
+        return _trial_rows(connection, study_id, trial_ids)
 
 
-def stored(engine: Engine, names: Sequence[str]) -> dict[str, Stored]:
-    """The studies of these names that there are, by name.
+def study_rows(engine: Engine, names: Sequence[str]) -> dict[str, StudyRows]:
+    """The existing studies of these names, by name.
 
     It needs no Optuna storage, which would import alembic and set up the object mapper first: a
-    third of what `hnas status` takes.
+    third of the time of `hnas status`.
     """
     studies, attrs = _columns(models.StudyModel), _columns(models.StudyUserAttributeModel)
     directions = _columns(models.StudyDirectionModel)
@@ -167,7 +167,7 @@ def stored(engine: Engine, names: Sequence[str]) -> dict[str, Stored]:
             select(studies.study_name, studies.study_id).where(studies.study_name.in_(names))
         )
         return {
-            name: Stored(
+            name: StudyRows(
                 directions=[
                     direction.name.lower()
                     for direction in connection.scalars(
@@ -182,20 +182,20 @@ def stored(engine: Engine, names: Sequence[str]) -> dict[str, Stored]:
                         select(attrs.key, attrs.value_json).where(attrs.study_id == study_id)
                     )
                 },
-                trials=_finished(connection, study_id),
+                trials=_trial_rows(connection, study_id),
             )
             for name, study_id in found.all()
         }
 
 
 def _columns(model: Any) -> Any:
-    """Of a model's table; the model itself would set up the object mapper."""
+    """The columns of a model's table; the model itself would set up the object mapper."""
     return model.__table__.c
 
 
-def _finished(
+def _trial_rows(
     connection: Connection, study_id: int, trial_ids: Collection[int] | None = None
-) -> list[Row]:
+) -> list[TrialRow]:
     trials, values = _columns(models.TrialModel), _columns(models.TrialValueModel)
     of_study: tuple[ColumnElement[bool], ...] = (
         trials.study_id == study_id,
@@ -205,7 +205,7 @@ def _finished(
     found = connection.execute(
         select(trials.trial_id, trials.number).where(*of_study).order_by(trials.number)
     )
-    rows = {trial_id: Row(number=number) for trial_id, number in found}
+    rows = {trial_id: TrialRow(number=number) for trial_id, number in found}
     measured = connection.execute(
         select(values.trial_id, values.value)
         .join(models.TrialModel.__table__, trials.trial_id == values.trial_id)

@@ -9,7 +9,8 @@ from typing import Any
 from hnas.persist.difference import differences
 from hnas.studies.run.folder import open_run
 from hnas.studies.trials.database import close_storage, open_storage
-from hnas.studies.trials.study import open_study, records
+from hnas.studies.trials.study import open_study
+from hnas.studies.trials.trial import records
 
 
 def outcome(folder: Path) -> dict[str, Any]:

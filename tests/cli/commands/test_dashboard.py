@@ -22,7 +22,8 @@ from hnas.studies.dashboard.server import dashboard
 from hnas.studies.run.folder import Run, open_run
 from hnas.studies.trials.database import open_storage
 from hnas.studies.trials.pareto import front
-from hnas.studies.trials.study import open_study, records
+from hnas.studies.trials.study import open_study
+from hnas.studies.trials.trial import records
 from tests.support.browser import chromium, seen
 
 

@@ -20,7 +20,8 @@ from hnas.cli.main import hnas
 from hnas.studies.run.folder import open_run
 from hnas.studies.run.status import read_status
 from hnas.studies.trials.database import open_storage
-from hnas.studies.trials.study import open_study, records
+from hnas.studies.trials.study import open_study
+from hnas.studies.trials.trial import records
 from hnas.training import checkpoint
 
 

@@ -18,7 +18,8 @@ from hnas.cli.main import hnas
 from hnas.studies.run.folder import shared_run
 from hnas.studies.trials.database import close_storage, open_storage
 from hnas.studies.trials.record import Record
-from hnas.studies.trials.study import open_study, records
+from hnas.studies.trials.study import open_study
+from hnas.studies.trials.trial import records
 from tests.support.postgres import new_database, served
 
 

@@ -17,7 +17,8 @@ from click.testing import CliRunner
 from hnas.cli.main import hnas
 from hnas.studies.run.folder import open_run
 from hnas.studies.trials.database import open_storage
-from hnas.studies.trials.study import open_study, records
+from hnas.studies.trials.study import open_study
+from hnas.studies.trials.trial import records
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "--"]
 

@@ -12,7 +12,8 @@ from hnas.studies.run.folder import Run, begin_run
 from hnas.studies.search.handoff import HANDOFF
 from hnas.studies.trials.database import open_storage
 from hnas.studies.trials.pareto import best_by_score
-from hnas.studies.trials.study import open_study, records
+from hnas.studies.trials.study import open_study
+from hnas.studies.trials.trial import records
 from tests.support import fake_runs
 
 

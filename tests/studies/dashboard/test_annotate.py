@@ -25,7 +25,8 @@ from hnas.studies.search.handoff import FRONT
 from hnas.studies.trials.database import close_storage, open_storage
 from hnas.studies.trials.pareto import front
 from hnas.studies.trials.record import Record
-from hnas.studies.trials.study import open_study, records
+from hnas.studies.trials.study import open_study
+from hnas.studies.trials.trial import records
 from tests.support import fake_runs
 
 

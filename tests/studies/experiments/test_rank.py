@@ -26,7 +26,7 @@ from hnas.studies.search.retrain import retrain_network
 from hnas.studies.search.search import search_stage
 from hnas.studies.search.session import Session
 from hnas.studies.trials.pareto import front
-from hnas.studies.trials.study import records
+from hnas.studies.trials.trial import records
 from hnas.training.loop import Epoch
 
 CPU = torch.device("cpu")

@@ -31,7 +31,7 @@ from hnas.studies.search.handoff import FRONT
 from hnas.studies.search.search import search_stage
 from hnas.studies.search.session import Session
 from hnas.studies.trials.pareto import front
-from hnas.studies.trials.study import records
+from hnas.studies.trials.trial import records
 
 CPU = torch.device("cpu")
 BASELINES = STRATEGIES[1:]

@@ -40,7 +40,8 @@ from hnas.studies.trials.queue import (
     put_back,
     take,
 )
-from hnas.studies.trials.study import open_study, records
+from hnas.studies.trials.study import open_study
+from hnas.studies.trials.trial import records
 from hnas.studies.trials.work_request import WorkRequest, announce, dismiss
 from tests.support.postgres import new_database, served
 

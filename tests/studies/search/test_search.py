@@ -37,7 +37,7 @@ from hnas.studies.search.search import search_stage
 from hnas.studies.search.session import Session
 from hnas.studies.search.supernets import supernet
 from hnas.studies.trials.pareto import best_by_score
-from hnas.studies.trials.study import records
+from hnas.studies.trials.trial import records
 
 CPU = torch.device("cpu")
 

@@ -23,7 +23,8 @@ from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.search.stage import SearchRules, run_stage
 from hnas.studies.trials.database import open_storage
 from hnas.studies.trials.pareto import front, hypervolume
-from hnas.studies.trials.study import open_study, records
+from hnas.studies.trials.study import open_study
+from hnas.studies.trials.trial import records
 from tests.support.dashboard_api import asked
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=12, N=3)

@@ -11,14 +11,8 @@ from hnas.errors import InputError, MismatchError, StorageError
 from hnas.studies.objective.costs import Costs, metrics
 from hnas.studies.trials.database import masked, open_storage
 from hnas.studies.trials.record import Record
-from hnas.studies.trials.study import (
-    directions,
-    open_study,
-    records,
-    snapshots,
-    study_names,
-    write_trial,
-)
+from hnas.studies.trials.study import directions, open_study, snapshots, study_names
+from hnas.studies.trials.trial import records, write_trial
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=3, N=3)
 SPACE = distribution_space(FRAME, d_k=192, d_z=4, E=1, K=31)

@@ -10,13 +10,15 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 import hnas.studies.trials.database
+import hnas.studies.trials.trial
 from hnas.architecture.space import Frame, distribution_space
 from hnas.errors import StorageError
 from hnas.studies.objective.costs import Costs
 from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.search.stage import SearchRules, run_stage
 from hnas.studies.trials.database import close_storage, open_storage, patiently
-from hnas.studies.trials.study import open_study, records
+from hnas.studies.trials.study import open_study
+from hnas.studies.trials.trial import records
 from tests.support.postgres import new_database, served
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=6, N=3)
@@ -74,7 +76,7 @@ def test_a_server_that_comes_back_is_waited_for_and_one_that_does_not_is_told(
 
 
 def test_a_trial_whose_answer_was_lost_is_not_stored_twice(tmp_path, monkeypatch):
-    insert = hnas.studies.trials.database.insert_trial
+    insert = hnas.studies.trials.trial.insert_trial
     lost = []
 
     def without_an_answer(*args):
@@ -84,7 +86,7 @@ def test_a_trial_whose_answer_was_lost_is_not_stored_twice(tmp_path, monkeypatch
             raise OperationalError("COMMIT", {}, Exception("the server closed the connection"))
 
     whole = search(f"sqlite:///{tmp_path / 'whole.db'}")
-    monkeypatch.setattr(hnas.studies.trials.database, "insert_trial", without_an_answer)
+    monkeypatch.setattr(hnas.studies.trials.trial, "insert_trial", without_an_answer)
     monkeypatch.setattr(hnas.studies.trials.database.time, "sleep", lambda seconds: None)
     assert search(f"sqlite:///{tmp_path / 'study.db'}") == whole
     assert len(lost) == 3

@@ -11,8 +11,9 @@ from hnas.architecture.space import Frame, distribution_space, size_space
 from hnas.studies.trials.database import open_storage
 from hnas.studies.trials.encoding import distributions, encode
 from hnas.studies.trials.optuna_inside import database_of, models, study_id_of
-from hnas.studies.trials.study import CONSTRAINTS, GENERATION, open_study
-from hnas.studies.trials.tables import finished, insert_trial, stored
+from hnas.studies.trials.study import open_study
+from hnas.studies.trials.tables import insert_trial, study_rows, trial_rows
+from hnas.studies.trials.trial import CONSTRAINTS, GENERATION
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=3, N=3)
 STAGE1 = distribution_space(FRAME, d_k=192, d_z=4, E=1, K=31)
@@ -90,7 +91,7 @@ def check_finished(storage):
     study.tell(study.ask(), state=TrialState.FAIL)
     insert_trial(storage, study_id_of(study), trial(STAGE1, 2))
     expected = study.get_trials(states=(TrialState.COMPLETE,))
-    found = finished(storage, study_id_of(study))
+    found = trial_rows(storage, study_id_of(study))
     assert [row.number for row in found] == [1, 2, 3, 5]
     for ours, its in zip(found, expected, strict=True):
         assert (ours.number, ours.values) == (its.number, its.values)
@@ -101,13 +102,13 @@ def check_finished(storage):
 def check_stored(storage, *studies):
     """The whole of each study, as Optuna has it, among names that nobody has."""
     studies[0].set_user_attr("about", {"a": [1, 2.5, "ü"], "b": None})
-    found = stored(storage.engine, ["nobody's", *(study.study_name for study in studies)])
+    found = study_rows(storage.engine, ["nobody's", *(study.study_name for study in studies)])
     assert found.keys() == {study.study_name for study in studies}
     for study in studies:
         its = found[study.study_name]
         assert its.directions == [d.name.lower() for d in study.directions]
         assert its.user_attrs == study.user_attrs
-        assert its.trials == finished(storage, study_id_of(study))
+        assert its.trials == trial_rows(storage, study_id_of(study))
 
 
 def test_what_is_finished_is_read_as_optuna_reads_it(tmp_path):

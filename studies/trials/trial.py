@@ -1,0 +1,123 @@
+"""Trials of a study: an architecture becomes a trial of Optuna, a finished trial a record."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Space
+from hnas.errors import StorageError
+from hnas.studies.objective.costs import Costs, Priced
+from hnas.studies.trials.database import patiently, storage_errors
+from hnas.studies.trials.encoding import distributions, encode
+from hnas.studies.trials.optuna_inside import database_of, study_id_of
+from hnas.studies.trials.record import (
+    Record,
+    arch_of,
+    cost_attributes,
+    score_attributes,
+    spent_of,
+)
+from hnas.studies.trials.tables import TrialRow, has_trial, insert_trial, trial_rows
+
+GENERATION = "NSGAIISampler:generation"
+"""System attribute: Optuna's sampler keeps a trial's generation there."""
+CONSTRAINTS = "constraints"
+"""System attribute in the list form: optuna-dashboard reads no other, Optuna reads both."""
+
+
+def waiting_trial(
+    space: Space, arch: Arch, *, generation: int, spent: Priced, costs: Costs
+) -> FrozenTrial:
+    """An architecture as a trial without a score; `spent` is what it costs."""
+    return optuna.trial.create_trial(
+        state=TrialState.WAITING,
+        params=encode(space, arch),
+        distributions=distributions(space),
+        user_attrs=cost_attributes(arch, spent),
+        system_attrs={GENERATION: generation, CONSTRAINTS: costs.excess(spent)},
+    )
+
+
+def write_trial(
+    study: optuna.Study,
+    space: Space,
+    record: Record,
+    *,
+    costs: Costs,
+    started: datetime,
+    completed: datetime,
+) -> None:
+    """Stores a finished trial in one transaction: once this returns, the trial survives a kill.
+
+    The storage numbers it. Times are naive local ones, as Optuna's own. Raises StorageError.
+    """
+    trial = waiting_trial(
+        space, record.arch, generation=record.generation, spent=record, costs=costs
+    )
+    trial.state, trial.values = TrialState.COMPLETE, costs.values(record)
+    trial.user_attrs |= score_attributes(record.loss, record.seconds)
+    trial.datetime_start, trial.datetime_complete = started, completed
+    asked = f"trial {record.number} of the study {study.study_name!r} cannot be stored"
+    with storage_errors(asked):
+        if (database := database_of(study)) is None:
+            study.add_trial(trial)
+            return
+        asked_before, arch = False, record.arch.to_json()
+
+        def insert() -> None:
+            nonlocal asked_before
+            # No architecture is stored twice: if it is there, only the answer was lost.
+            if not (asked_before and has_trial(database, study_id_of(study), arch=arch)):
+                asked_before = True
+                insert_trial(database, study_id_of(study), trial)
+
+        patiently(insert)
+
+
+def records(study: optuna.Study, trial_ids: Collection[int] | None = None) -> list[Record]:
+    """The finished trials of hnas, by number, without trials of other programs.
+
+    With `trial_ids`, of a study in a database, only those trials. Raises StorageError.
+    """
+    asked = f"the trials of the study {study.study_name!r} cannot be read"
+    trials: Sequence[TrialRow | FrozenTrial]
+    with storage_errors(asked):
+        if (database := database_of(study)) is not None:
+            trials = patiently(partial(trial_rows, database, study_id_of(study), trial_ids))
+        else:
+            trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return list(records_of(trials))
+
+
+def records_of(trials: Sequence[TrialRow | FrozenTrial]) -> tuple[Record, ...]:
+    """The records of hnas among finished trials. Raises StorageError if one lacks an attribute."""
+    return tuple(_record(trial) for trial in trials if "arch" in trial.user_attrs)
+
+
+def _record(trial: TrialRow | FrozenTrial) -> Record:
+    attrs: dict[str, Any] = trial.user_attrs
+    if missing := [name for name in ("loss", "seconds") if name not in attrs]:
+        raise StorageError(
+            f"trial {trial.number} was told without the attributes {', '.join(missing)}: a program "
+            "that scores must set them before it tells. A finished trial cannot be mended: mend "
+            "the program, delete the study and search it again"
+        )
+    spent = spent_of(attrs)
+    return Record(
+        number=trial.number,
+        generation=trial.system_attrs[GENERATION],
+        arch=arch_of(attrs),
+        accuracy=trial.values[0],
+        loss=attrs["loss"],
+        macs=spent.macs,
+        params=spent.params,
+        seconds=attrs["seconds"],
+        latency=spent.latency,
+    )
