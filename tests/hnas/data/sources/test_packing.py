@@ -338,7 +338,7 @@ def _cut(path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "name", "message"),
     [
-        (Path.unlink, "train-00001.u8", r"No such file .*is made anew"),
+        (Path.unlink, "train-00001.u8", r"No such file .*is made again"),
         (_cut, "train-00001.u8", "2 images are 384 bytes, it has 383"),
         (_cut, "train-00001.json", "is not the one that pack.json names"),
         (_cut, "pack.json", None),
