@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -33,13 +33,12 @@ class Data:
     """Files that were left out because they could not be decoded."""
 
     def to(self, device: torch.device | str) -> Data:
-        return Data(
+        return replace(
+            self,
             train=self.train.to(device),
             held_out=self.held_out.to(device),
-            classes=self.classes,
             mean=self.mean.to(device),
             std=self.std.to(device),
-            skipped=self.skipped,
         )
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -72,35 +72,6 @@ class Split:
                 "the data set has changed since it was split: its labels must have the "
                 f"fingerprint {self.labels}, got {found}. Restore it, or start a new run"
             )
-
-    def to_dict(self) -> dict[str, Any]:
-        """`{"train": [...], "held_out": [...], "test": [...] or None, "labels": "..."}`."""
-        parts = {name: getattr(self, name) for name in PARTS}
-        lists = {name: None if part is None else part.tolist() for name, part in parts.items()}
-        return {**lists, "labels": self.labels}
-
-    @classmethod
-    def from_dict(cls, value: object) -> Split:
-        """The inverse of `to_dict`. Raises InputError naming the key."""
-        if not isinstance(value, Mapping) or set(value) != {*PARTS, "labels"}:
-            found = sorted(map(str, value)) if isinstance(value, Mapping) else type(value).__name__
-            raise InputError(
-                f"a split is an object with the keys {', '.join(PARTS)} and labels, got {found}"
-            )
-        if not isinstance(value["labels"], str):
-            raise InputError(f"'labels' of a split must be text, got {value['labels']!r}")
-        arrays: dict[str, Index | None] = {}
-        for name in PARTS:
-            part = value[name]
-            if name == "test" and part is None:
-                arrays[name] = None
-            elif isinstance(part, list) and all(type(i) is int and 0 <= i < 2**63 for i in part):
-                arrays[name] = np.array(part, dtype=np.int64)
-            else:
-                raise InputError(f"{name!r} of a split must be a list of indices >= 0")
-        train, held_out = arrays["train"], arrays["held_out"]
-        assert train is not None and held_out is not None  # only `test` may be None, above
-        return cls(train=train, held_out=held_out, test=arrays["test"], labels=value["labels"])
 
 
 def split(

@@ -202,15 +202,19 @@ def _copy_common(old: Supernet, new: Supernet) -> None:
     """The weights that both have, from `old` into `new`."""
     state = {k: v for k, v in old.state_dict().items() if not k.startswith("blocks.")}
     new.load_state_dict(state, strict=False)
-    with torch.no_grad():
-        for target, source in zip(new.blocks, old.blocks, strict=True):
-            assert isinstance(target, SuperBlock) and isinstance(source, SuperBlock)
-            common = overlap(target.sizes, source.sizes)
-            for name in target.tensors.keys() & source.tensors.keys():
-                tensor = target.tensors[name]
-                cut(target.get_parameter(name), tensor, target.sizes, common).copy_(
-                    cut(source.get_parameter(name), tensor, source.sizes, common)
-                )
+    for target, source in zip(new.blocks, old.blocks, strict=True):
+        assert isinstance(target, SuperBlock) and isinstance(source, SuperBlock)
+        _copy_block(target, source, source.sizes, overlap(target.sizes, source.sizes))
+
+
+@torch.no_grad()
+def _copy_block(
+    target: SuperBlock, source: nn.Module, stored: layout.Sizes, sizes: layout.Sizes
+) -> None:
+    """The weights of a block of `sizes`, from those of a block of `stored` sizes."""
+    for name, tensor in layout.tensors(target.frame, sizes).items():
+        theirs = cut(source.get_parameter(name), tensor, stored, sizes)
+        cut(target.get_parameter(name), tensor, target.sizes, sizes).copy_(theirs)
 
 
 def inherit(net: Supernet, source: Glit) -> None:
@@ -232,10 +236,7 @@ def inherit(net: Supernet, source: Glit) -> None:
     left = ("blocks.", "head.") if keeps_head else ("blocks.",)
     state = {k: v for k, v in source.state_dict().items() if not k.startswith(left)}
     net.load_state_dict(state, strict=False)
-    with torch.no_grad():
-        for target, alone, block in zip(net.blocks, source.blocks, source.arch.blocks, strict=True):
-            assert isinstance(target, SuperBlock)
-            sizes = layout.sizes(net.frame, block)
-            for name, tensor in layout.tensors(net.frame, sizes).items():
-                weight = alone.get_parameter(name).reshape(tensor.stored(sizes))
-                cut(target.get_parameter(name), tensor, target.sizes, sizes).copy_(weight)
+    for target, alone, block in zip(net.blocks, source.blocks, source.arch.blocks, strict=True):
+        assert isinstance(target, SuperBlock)
+        sizes = layout.sizes(net.frame, block)
+        _copy_block(target, alone, sizes, sizes)

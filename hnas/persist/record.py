@@ -7,10 +7,13 @@ was added later must not make another run, training or network of what was made 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import MISSING, field, fields, is_dataclass
 from functools import cache
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+import numpy as np
 
 from hnas.errors import InputError
 
@@ -31,8 +34,8 @@ def recorded(record: Any) -> dict[str, Any]:
     """
     return {
         f.name: _value(value)
-        for f in fields(record)
-        if (value := getattr(record, f.name)) != f.default or "later" not in f.metadata
+        for f, value in ((f, getattr(record, f.name)) for f in fields(record))
+        if "later" not in f.metadata or value != f.default
     }
 
 
@@ -41,6 +44,8 @@ def _value(value: Any) -> Any:
         return tuple(map(_value, value))
     if isinstance(value, Mapping):
         return {key: _value(each) for key, each in value.items()}
+    if isinstance(value, np.ndarray):
+        return value.tolist()
     if not is_dataclass(value):
         return value
     return value.to_dict() if hasattr(value, "to_dict") else recorded(value)
@@ -78,6 +83,8 @@ def _restore(kind: Any, value: Any, name: str) -> Any:
         return tuple(_restore(inner[0], each, f"{name}[{i}]") for i, each in enumerate(value))
     if isinstance(origin, type) and issubclass(origin, Mapping) and isinstance(value, Mapping):
         return {key: _restore(inner[1], each, f"{name}.{key}") for key, each in value.items()}
+    if origin is np.ndarray:
+        return _array(get_args(inner[1])[0], value, name)
     if hasattr(kind, "from_dict"):
         return _made(lambda: kind.from_dict(value), name)
     if is_dataclass(kind):
@@ -87,6 +94,13 @@ def _restore(kind: Any, value: Any, name: str) -> Any:
     if kind is not Any and type(value) is not kind:
         raise InputError(f"{name} must be {getattr(kind, '__name__', kind)}, got {_short(value)}")
     return value
+
+
+def _array(kind: type[np.generic], value: object, name: str) -> Any:
+    with suppress(ValueError, OverflowError):  # ragged, or too large
+        if isinstance(value, list) and ((found := np.array(value)).dtype == kind or not found.size):
+            return found.astype(kind)
+    raise InputError(f"{name} must be a list of {kind.__name__}, got {_short(value)}")
 
 
 def _made(make: Any, name: str) -> Any:

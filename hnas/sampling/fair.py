@@ -24,15 +24,8 @@ def fair(space: Space, *, seed: int, step: int) -> tuple[Arch, ...]:
         sizes = {name: _deal(getattr(block, name), count, rng) for name in SIZES}
         dealt.append(
             tuple(
-                Block.of(
-                    G=sizes["G"][i],
-                    L=space.frame.N - sizes["G"][i],
-                    d_k=sizes["d_k"][i],
-                    d_z=sizes["d_z"][i],
-                    E=sizes["E"][i],
-                    K=sizes["K"][i],
-                )
-                for i in range(count)
+                Block.of(L=space.frame.N - G, **{name: sizes[name][i] for name in SIZES})
+                for i, G in enumerate(sizes["G"])
             )
         )
     return tuple(Arch(blocks) for blocks in zip(*dealt, strict=True))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hnas.errors import StateError
+from hnas.persist.record import recorded, restored
 from hnas.studies.run.folder import SPLIT, Run
 
 if TYPE_CHECKING:
@@ -39,9 +40,9 @@ def read_split(run: Run) -> Split | None:
     from hnas.data import Split
 
     value = run.read(SPLIT)
-    return None if value is None else Split.from_dict(value)
+    return None if value is None else restored(Split, value)
 
 
 def write_split(run: Run, split: Split) -> None:
     """The inverse of `read_split`. Raises StateError."""
-    run.write(SPLIT, split.to_dict())
+    run.write(SPLIT, recorded(split))

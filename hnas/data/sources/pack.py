@@ -16,7 +16,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,15 @@ import torch
 from hnas.data.images import Images, Source
 from hnas.data.on_disk import OnDisk, Rows
 from hnas.data.pixels import CHANNELS
-from hnas.errors import StateError
+from hnas.errors import InputError, StateError
+from hnas.persist.record import recorded, restored
 
 FORMAT = "hnas pack 1"
 INDEX = "pack.json"
 PARTS = ("train", "test")
 ARRAYS = ("labels", "sums", "squares")
+DAMAGED = (ValueError, TypeError, KeyError, AttributeError, RecursionError, InputError)
+"""Raised by JSON that is none of ours."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,23 +59,21 @@ class Shard:
     """Files that were left out because they could not be decoded."""
 
     def to_json(self) -> bytes:
-        arrays = {name: getattr(self, name).tolist() for name in ARRAYS}
-        return json.dumps({**vars(self), **arrays}).encode() + b"\n"
+        return json.dumps(recorded(self)).encode() + b"\n"
 
     @classmethod
     def from_json(cls, data: bytes, path: Path, channels: int) -> Shard:
         """The inverse of `to_json`. Raises StateError naming the file."""
         try:
-            value = json.loads(data)
-            n = len(value["names"])
-            arrays = {
-                "labels": np.array(value["labels"], dtype=np.int64).reshape(n),
-                "sums": np.array(value["sums"], dtype=np.int64).reshape(n, channels),
-                "squares": np.array(value["squares"], dtype=np.int64).reshape(n, channels),
-            }
-            lists = {name: tuple(value[name]) for name in ("names", "skipped")}
-            return cls(**{**value, **arrays, **lists})
-        except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+            shard = restored(cls, json.loads(data))
+            n = len(shard.names)
+            return replace(
+                shard,
+                labels=shard.labels.reshape(n),
+                sums=shard.sums.reshape(n, channels),
+                squares=shard.squares.reshape(n, channels),
+            )
+        except DAMAGED as error:
             raise StateError(f"{path}: {_not_whole(error)}") from None
 
 
@@ -88,11 +89,11 @@ class Index:
     classes: tuple[str, ...]
     files: str
     """sha256 of the names of all files that were to be packed."""
-    shards: Mapping[str, list[dict[str, str]]] | None = None
+    shards: Mapping[str, tuple[Mapping[str, str], ...]] | None = None
     """Of each part, the sha256 of each shard's `pixels` and `record`; None until it is finished."""
 
     def to_json(self) -> bytes:
-        return json.dumps({"format": FORMAT, **asdict(self)}, indent=1).encode() + b"\n"
+        return json.dumps({"format": FORMAT, **recorded(self)}, indent=1).encode() + b"\n"
 
 
 def matches(folder: Path) -> bool:
@@ -105,17 +106,17 @@ def read_index(folder: Path) -> Index:
     path = folder / INDEX
     try:
         value = json.loads(path.read_bytes())
-        if value["format"] != FORMAT:
-            raise ValueError(f"its format is {value['format']!r}, known is {FORMAT!r}")
-        del value["format"]
-        index = Index(**{**value, "classes": tuple(value["classes"])})
-        if type(index.image) is not int or index.image < 1 or index.channels not in CHANNELS:
+        if (found := value.pop("format")) != FORMAT:
+            raise ValueError(f"its format is {found!r}, known is {FORMAT!r}")
+        index = restored(Index, value)
+        if index.image < 1 or index.channels not in CHANNELS:
             raise ValueError(f"image={index.image}, channels={index.channels}")
         if index.shards is not None:
             for part in PARTS:
-                assert all({*shard} == {"pixels", "record"} for shard in index.shards[part])
+                if any({*shard} != {"pixels", "record"} for shard in index.shards[part]):
+                    raise ValueError(f"its shards of {part} are {index.shards[part]}")
         return index
-    except (OSError, ValueError, TypeError, KeyError, AssertionError, RecursionError) as error:
+    except (OSError, *DAMAGED) as error:
         raise StateError(f"{path}: {_not_whole(error)}") from None
 
 

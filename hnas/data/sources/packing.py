@@ -79,7 +79,7 @@ def pack(
             for made in all_made:
                 records[made.name] = {"pixels": made.pixels, "record": made.record}
                 on_shard(made, len(records), len(jobs))
-        parts = {part: [records[j.name] for j in jobs if j.part == part] for part in PARTS}
+        parts = {p: tuple(records[j.name] for j in jobs if j.part == p) for p in PARTS}
         remove_abandoned(to.glob(".*.tmp"))
         write_atomic(to / INDEX, replace(begun, shards=parts).to_json())
 
