@@ -1,8 +1,8 @@
-"""What a search minimises beside its errors, and how much of that an architecture may cost.
+"""Costs that a search minimises while it maximises accuracy, and their limits.
 
-An objective is FLOPs, latency or both. Every part of a search that asks what an architecture costs,
-whether it may be scored, or which of two is better, asks here; it depends on the plan, and on a
-latency table where latency matters.
+An objective is FLOPs, latency or both. Every part of a search asks here what an architecture costs
+and whether it may be scored. The answer depends on the plan, and on a latency table if latency
+matters.
 """
 
 from __future__ import annotations
@@ -26,33 +26,33 @@ OBJECTIVES: dict[str, tuple[str, ...]] = {
     "latency": ("latency",),
     "both": ("macs", "latency"),
 }
-"""What each minimises, as attributes of a trial; accuracy is maximised by all."""
+"""The costs that each minimises, as attributes of a trial; all maximise accuracy."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measure:
-    """Something that an objective may minimise."""
+    """A cost that an objective may minimise."""
 
     name: str
-    """The attribute of what has it."""
+    """The attribute of a trial."""
     metric: str
-    """What Optuna and its dashboard call it."""
+    """Its name in Optuna and its dashboard."""
     axis: str
-    """What stands at an axis."""
+    """Its name at an axis."""
     short: str
-    """Behind a number."""
+    """Its unit behind a number."""
     unit: int
-    """What is 1 there."""
+    """The value that is 1 of that unit."""
 
     digits: str
-    """How Python formats it."""
+    """Its format in Python."""
 
     def show(self, value: float) -> str:
         """A value in its unit: "1,713,816 MACs"."""
         return f"{value:{self.digits}} {self.short}"
 
     def of(self, spent: Priced) -> float | None:
-        """In its unit; None where it is not known."""
+        """The cost in its unit; None if it is not known."""
         value = getattr(spent, self.name)
         return None if value is None else value / self.unit
 
@@ -78,7 +78,7 @@ MEASURES = {
 
 
 def measures(objective: str) -> tuple[Measure, ...]:
-    """What the objective minimises."""
+    """The costs that the objective minimises."""
     return tuple(MEASURES[name] for name in OBJECTIVES[objective])
 
 
@@ -91,7 +91,7 @@ class Priced(Protocol):
     def params(self) -> int: ...
     @property
     def latency(self) -> int | None:
-        """Nanoseconds of a batch by the table; None where the search has none."""
+        """Nanoseconds of a batch by the table; None if the search has none."""
 
 
 class Scored(Priced, Protocol):
@@ -103,7 +103,7 @@ class Scored(Priced, Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Spent:
-    """What an architecture costs, by every measure."""
+    """Costs of an architecture, by every measure."""
 
     macs: int
     params: int
@@ -111,22 +111,22 @@ class Spent:
 
 
 def point(trial: Scored, objective: str) -> tuple[float, ...]:
-    """Accuracy, then what the objective minimises. Raises InputError where it is not known."""
+    """Accuracy, then the costs. Raises InputError if a cost is not known."""
     return (trial.accuracy, *minimised(trial, objective))
 
 
 def minimised(spent: Priced, objective: str) -> tuple[int, ...]:
-    """What the objective minimises, in whole numbers. Raises InputError where it is not known."""
+    """The costs, in whole numbers. Raises InputError if one is not known."""
     costs = tuple(getattr(spent, name) for name in OBJECTIVES[objective])
     if None in costs:
         raise InputError(
-            f"in a search for {objective} everything has a latency, got a network without one"
+            f"in a search for {objective} every network has a latency, got one without it"
         )
     return costs
 
 
 def values(accuracy: float, spent: Priced, objective: str) -> list[float]:
-    """What Optuna is told: accuracy, multiply-accumulates, milliseconds."""
+    """The values in Optuna: accuracy, multiply-accumulates, milliseconds."""
     units = (measure.unit for measure in measures(objective))
     costs = zip(minimised(spent, objective), units, strict=True)
     return [accuracy, *(its / unit for its, unit in costs)]
@@ -151,7 +151,7 @@ class Costs:
 
     @cached_property
     def limits(self) -> tuple[Limit, ...]:
-        """What nothing that is scored exceeds."""
+        """The limits of every scored architecture."""
         limits = []
         if self.flops is not None:
             limits.append(flops_limit(self.frame, self.flops))
@@ -161,7 +161,7 @@ class Costs:
         return tuple(limits)
 
     def spent(self, arch: Arch) -> Spent:
-        """What an architecture costs."""
+        """The costs of an architecture."""
         exact = cost(self.frame, arch)
         latency = None if self.table is None else self.table.of(arch)
         return Spent(macs=exact.macs, params=exact.params, latency=latency)
@@ -171,32 +171,32 @@ class Costs:
         return all(limit.of(arch.blocks) <= limit.most for limit in self.limits)
 
     def check(self, space: Space) -> None:
-        """Raises BudgetError, naming the least and the most possible, where nothing fits."""
+        """Raises BudgetError, naming the least and the most possible, if nothing fits."""
         check_within(space, self.limits)
 
     def sample(self, space: Space, rng: np.random.Generator) -> Arch:
-        """A random architecture within all limits; raises BudgetError where there is none."""
+        """A random architecture within all limits; raises BudgetError if there is none."""
         return sample_within(space, self.limits, rng)
 
     def point(self, trial: Scored) -> tuple[float, ...]:
-        """Accuracy, then what is minimised, in whole numbers."""
+        """Accuracy, then the costs, in whole numbers."""
         return point(trial, self.objective)
 
     @property
     def bounds(self) -> tuple[int, ...]:
-        """Most of each of what is minimised: where hypervolume ends."""
+        """The limit of each cost, where the hypervolume ends."""
         return tuple(self.most(measure) or 0 for measure in measures(self.objective))
 
     def most(self, measure: Measure) -> int | None:
-        """The limit on it, in whole numbers; None: any."""
+        """The limit of a cost, in whole numbers; None: any."""
         return {"macs": self.flops, "latency": self.latency}[measure.name]
 
     def values(self, trial: Scored) -> list[float]:
-        """What Optuna is told: accuracy, multiply-accumulates, milliseconds."""
+        """The values in Optuna: accuracy, multiply-accumulates, milliseconds."""
         return values(trial.accuracy, trial, self.objective)
 
     def excess(self, spent: Priced) -> list[float]:
-        """By how much something is above each limit, as Optuna's constraints: 0 or less."""
+        """The excess over each limit, as Optuna's constraints: 0 or less is within it."""
         pairs = ((spent.macs, self.flops), (spent.latency, self.latency))
         return [float(its - most) for its, most in pairs if its is not None and most is not None]
 
@@ -211,7 +211,7 @@ class Costs:
         return " and ".join(words) or "limits to be measured"
 
     def conditions(self) -> dict[str, Any]:
-        """What trials of one study have in common; None where it says nothing."""
+        """The conditions that the trials of one study share; None says nothing."""
         return {
             "budget": self.flops,
             "objective": self.objective,

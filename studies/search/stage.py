@@ -189,7 +189,7 @@ def _conditions(
 
 
 def _check_same(study: optuna.Study, asked: dict[str, Any], *, new: bool) -> None:
-    """Stores the conditions of a study without trials, compares them where it has some."""
+    """Stores the conditions of a study without trials, compares them if it has some."""
     with storage_errors(f"the study {study.study_name!r} cannot be used"):
         stored = study.user_attrs
         if new:

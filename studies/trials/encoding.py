@@ -1,7 +1,7 @@
-"""Between an architecture and the parameters of an Optuna trial.
+"""Encoding of an architecture as the parameters of an Optuna trial, and back.
 
-A parameter is named by its block, counted from 1, and its size: `b01.G`, `b12.d_k`. It exists where
-the space leaves a choice that some Block of it can use.
+A parameter is named by its block, counted from 1, and its size: `b01.G`, `b12.d_k`. It exists if
+the space leaves a choice that the block can use.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def distributions(space: Space) -> dict[str, BaseDistribution]:
 def used(space: Space, arch: Arch) -> dict[str, Any]:
     """The parameters of `arch` that its blocks use.
 
-    Raises InputError where `arch` is not of the space.
+    Raises InputError if `arch` is not of the space.
     """
     if arch not in space:
         raise InputError(
@@ -70,7 +70,7 @@ def used(space: Space, arch: Arch) -> dict[str, Any]:
 def encode(space: Space, arch: Arch) -> dict[str, Any]:
     """The parameters of `arch`; one that its block does not use gets the first candidate.
 
-    Raises InputError where `arch` is not of the space.
+    Raises InputError if `arch` is not of the space.
     """
     chosen = used(space, arch)
     return {name: chosen.get(name, candidates[0]) for _, _, name, candidates in _parameters(space)}
@@ -79,7 +79,7 @@ def encode(space: Space, arch: Arch) -> dict[str, Any]:
 def decode(space: Space, params: Mapping[str, Any]) -> Arch:
     """The canonical architecture of a trial's parameters: the inverse of `encode`.
 
-    Raises InputError where a parameter is missing, unknown or not one of its candidates.
+    Raises InputError if a parameter is missing, unknown or not one of its candidates.
     """
     chosen = [{size: getattr(block, size)[0] for size in SIZES} for block in space.blocks]
     names = set()

@@ -29,7 +29,7 @@ def test_an_objective_says_what_is_minimised() -> None:
     assert [minimised(spent, name) for name in OBJECTIVES] == [(7,), (2_500_000,), (7, 2_500_000)]
     assert metrics("both") == ["held-out accuracy", "FLOPs (MACs)", "latency (ms)"]
     assert [one.show(one.of(spent) or 0) for one in measures("both")] == ["7 MACs", "2.5 ms"]
-    with pytest.raises(InputError, match="everything has a latency"):
+    with pytest.raises(InputError, match="every network has a latency"):
         minimised(Spent(macs=7, params=1, latency=None), "latency")
 
 
@@ -80,7 +80,7 @@ def test_a_latency_that_nothing_has_names_the_fastest(tiny: Plan, table: Latency
     costs = override(tiny, objective="latency", latency="1us").costs(table)
     fastest = min(table.of(arch) for arch in everything(tiny))
     with pytest.raises(
-        BudgetError, match=f"--latency 0.001ms: the fastest takes 0.{fastest:06}"[:-1]
+        BudgetError, match=f"latency 0.001ms: the fastest takes 0.{fastest:06}"[:-1]
     ):
         costs.check(tiny.space1())
 

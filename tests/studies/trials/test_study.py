@@ -1,0 +1,59 @@
+"""Studies, opened and read as they are."""
+
+import sqlite3
+
+import optuna
+import pytest
+
+from hnas.errors import InputError, MismatchError, StorageError
+from hnas.studies.trials.database import open_storage
+from hnas.studies.trials.study import open_study, snapshots
+from hnas.studies.trials.trial import records
+from tests.support.one_trial import RECORD, url_of
+
+
+def test_opening_again_changes_nothing_and_says_nothing(url, capfd):
+    before = optuna.logging.get_verbosity()
+    study = open_study(open_storage(url, create=True), "s", create=True)
+    assert records(study) == [RECORD]
+    open_study(open_storage(url, create=True), "new", create=True)
+    assert capfd.readouterr() == ("", "")
+    assert optuna.logging.get_verbosity() == before
+
+
+def test_a_study_that_is_not_there_is_named_with_those_that_are(url):
+    with pytest.raises(InputError, match=r"there is no study 't'; the storage has \['s'\]"):
+        open_study(open_storage(url), "t")
+
+
+def test_a_study_of_other_objectives_is_refused(url):
+    storage = open_storage(url)
+    optuna.create_study(storage=storage, study_name="other", direction="minimize")
+    with pytest.raises(MismatchError, match=r"found \['minimize'\]. Choose another name"):
+        open_study(storage, "other", create=True)
+
+
+def test_a_snapshot_is_the_study_without_opening_it(url):
+    study = open_study(open_storage(url), "s")
+    study.set_user_attr("handoff", {"arch": None})
+    [(name, found)] = snapshots(url, ["s", "t"]).items()
+    assert name == "s"
+    assert found.user_attrs == study.user_attrs
+    assert found.records == (RECORD,)
+
+
+def test_a_snapshot_of_other_objectives_is_refused(url):
+    optuna.create_study(storage=open_storage(url), study_name="other", direction="minimize")
+    with pytest.raises(MismatchError, match=r"'other' must .* found \['minimize'\]. Choose"):
+        snapshots(url, ["other"])
+
+
+def test_a_snapshot_of_no_study_storage_is_refused(tmp_path):
+    with pytest.raises(StorageError, match=r"there is no study storage .*none.db: check the path"):
+        snapshots(url_of(tmp_path / "none.db"), ["s"])
+    with sqlite3.connect(tmp_path / "other.db") as other:
+        other.execute("create table things (name text)")
+    with pytest.raises(StorageError, match=r"other.db cannot be used: no such table: studies. Che"):
+        snapshots(url_of(tmp_path / "other.db"), ["s"])
+    with pytest.raises(InputError, match="needs the Python driver of 'mysql\\+nosuch': "):
+        snapshots("mysql+nosuch://bob:hush@h/d", ["s"])

@@ -1,0 +1,51 @@
+"""Trials, written and read."""
+
+from datetime import timedelta
+
+import optuna
+import pytest
+
+from hnas.errors import StorageError
+from hnas.studies.objective.costs import metrics
+from hnas.studies.trials.database import open_storage
+from hnas.studies.trials.study import directions, open_study, study_names
+from hnas.studies.trials.trial import records
+from tests.support.one_trial import ARCH, RECORD, STARTED
+
+
+def test_a_trial_comes_back_as_it_was(url):
+    storage = open_storage(url)
+    assert study_names(storage) == ["s"]
+    assert records(open_study(storage, "s")) == [RECORD]
+
+
+def test_a_trial_is_one_of_optunas(url):
+    study = optuna.load_study(storage=url, study_name="s")
+    (trial,) = study.trials
+    assert [direction.name.lower() for direction in study.directions] == directions("flops")
+    assert study.metric_names == metrics("flops")
+    assert trial.state == optuna.trial.TrialState.COMPLETE
+    assert trial.values == [0.1 + 0.2, 90]
+    assert trial.params == {"b01.G": 3, "b02.G": 0, "b03.G": 1}
+    assert (trial.datetime_start, trial.duration) == (STARTED, timedelta(seconds=1))
+    assert trial.constraints == {"0": -10.0}
+    assert trial.user_attrs["arch"] == ARCH.to_json()
+    assert trial.user_attrs["params"] == 7
+
+
+def test_trials_of_others_are_not_ours(url):
+    study = open_study(open_storage(url), "s")
+    study.tell(study.ask(), [0.5, 1])
+    study.ask()
+    assert len(study.trials) == 3
+    assert records(study) == [RECORD]
+
+
+def test_a_trial_told_by_a_program_that_forgot_something_is_named(url):
+    study = open_study(open_storage(url), "s")
+    trial = study.ask()
+    trial.set_user_attr("arch", ARCH.to_json())
+    trial.set_user_attr("loss", 0.5)
+    study.tell(trial, [0.5, 1])
+    with pytest.raises(StorageError, match=r"trial 1 was told without the attributes seconds: a"):
+        records(study)
