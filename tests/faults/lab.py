@@ -14,48 +14,9 @@ from typing import Any
 
 from tests.faults.outcome import outcome
 from tests.faults.points import Point
+from tests.support.tiny import TINY
 
 ROOT = Path(__file__).parents[2]
-PLAN = """
-[data]
-limit = 200
-
-[net]
-image = 8
-channels = 1
-patch = 4
-classes = 10
-d = 12
-M = 3
-N = 3
-
-[augment]
-shift = 1
-
-[stage1]
-d_k = 12
-K = 3
-trials = 8
-population = 4
-training = { epochs = 3, batch = 64, lr = 3e-3, dropout = 0.1 }
-
-[stage2]
-d_k = [6, 12]
-d_z = [2, 4]
-E = [1, 2]
-K = [3, 5]
-trials = 7
-population = 4
-training = { epochs = 2, batch = 64, lr = 3e-3, ema = 0.5 }
-
-[score]
-recalibration = 32
-
-[retrain]
-top = 2
-training = { epochs = 2, batch = 64, lr = 3e-3, ema = 0.9, drop_path = 0.1 }
-"""
-"""A whole search with everything in it that has a state: dropout, EMA, stochastic depth."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +42,7 @@ class Lab:
         self.place = place
         self.plan = place / "plan.toml"
         place.mkdir(parents=True, exist_ok=True)
-        self.plan.write_text(PLAN)
+        self.plan.write_text(TINY)
 
     def hnas(
         self, *args: object, fault: str = "none", point: Point | None = None, **more: str
