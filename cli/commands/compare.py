@@ -101,7 +101,7 @@ def compare(
     plans = _plans(presets or (() if files else ("digits",)), files)
     for name, plan in plans.items():
         if not allow_code:
-            check_code(plan, f"plan {name}", allow=ALLOW_CODE)
+            check_code(plan, f"the plan {name}", allow=ALLOW_CODE)
     names = [name.strip() for name in strategies.split(",")]
     asked = tasks(plans, names, _numbers(seeds), folder)
     unfinished = [task for task in asked if not is_finished(task)]

@@ -118,7 +118,7 @@ def test_a_plan_file_runs_no_code_unasked(
         result = invoke(command, *args)
         assert result.exit_code == 2
         assert result.stderr.startswith(
-            f"Error: plan {plan if command == 'search' else plan.stem} "
+            f"Error: the plan {plan if command == 'search' else plan.stem} "
         )
         assert (
             "names code to run: retrain.distillation.teacher = 'surprise:teacher'. A plan file may "

@@ -110,7 +110,7 @@ def test_a_link_leads_to_its_section(opened: Any) -> None:
         "return [...document.querySelectorAll('h2')].find(h => h.textContent === 'What it cost')"
         ".getBoundingClientRect().top"
     )
-    assert 0 <= top < 900
+    assert -1 < top < 900  # the browser scrolls by whole pixels
 
 
 @pytest.mark.parametrize("width", [1200, 500])

@@ -186,7 +186,7 @@ def test_a_third_stage_says_that_it_begins_with_a_front(tmp_path: Path, tiny: Pl
     run = begin_run(tmp_path / "found", refined(tiny))
     fake_runs.search(run, 1, 2, 3)
     with opened(run, 2) as second:
-        archs = [record.arch.to_dict() for record in front(second)[1:]]
+        archs = [record.arch.to_dict() for record in front(records(second))[1:]]
         second.set_user_attr(FRONT, {"archs": archs, "to": run.study_name(3)})
     annotate(run)
     assert "Stage 3 begins with this stage's front." in note_of(run, 2)
