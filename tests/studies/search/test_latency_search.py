@@ -210,7 +210,8 @@ def test_a_whole_search_keeps_its_table(
 
 def test_a_latency_that_nothing_has_can_be_mended(tiny: Plan, tmp_path: Path) -> None:
     run = begin_run(tmp_path / "run", override(tiny, objective="latency", latency="1ns"))
-    with steps(run) as session, pytest.raises(BudgetError, match=r"stage 1: .*the fastest takes 0"):
+    message = r"stage 1: .*the fastest takes \d"
+    with steps(run) as session, pytest.raises(BudgetError, match=message):
         search_stage(session, 1)
     mended = begin_run(tmp_path / "run", override(tiny, objective="latency", latency="1s"))
     with steps(mended) as session:
