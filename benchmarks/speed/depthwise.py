@@ -1,7 +1,7 @@
 """Ways to convolve tokens (B, T, C) depthwise with "same" padding, forward and backward.
 
 Each takes x (B, T, C), weight (C, 1, K) and bias (C,), and gives (B, T, C). `CANDIDATES` has them
-by name; what the networks use is `hnas.network.local_head.TokenConv1d`, a channels-last
+by name; what the networks use is `hnas.network.local.conv1d.TokenConv1d`, a channels-last
 convolution.
 """
 

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 FORMAT = "hnas-network-1"
 FRAME = {"image", "channels", "patch", "classes", "d", "M", "N", "heads", "activation", "local"}
-"""What NAME.json says of the whole network. One with more is of a newer hnas: export it anew."""
+"""Keys of NAME.json for the whole network. A file with more of them is of a newer hnas."""
 
 
 class TokenConv1d(nn.Conv1d):
@@ -55,8 +55,8 @@ class PatchConv2d(nn.Conv2d):
 
 
 def window(side: int, K: int, device: torch.device) -> Tensor:
-    """Which token (row) sees which (column) in local attention, booleans (T, T): a patch sees those
-    of the K x K around it, the class token itself alone."""
+    """The tokens (columns) that each token (row) sees in local attention, booleans (T, T): a patch
+    sees those of the K x K around it, the class token only itself."""
     at = torch.arange(side, device=device)
     near = (at[:, None] - at).abs() <= K // 2
     patches = (near[:, None, :, None] & near[None, :, None, :]).reshape(side**2, side**2)
