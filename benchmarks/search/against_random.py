@@ -28,6 +28,7 @@ from hnas.studies.run.folder import open_run
 from hnas.studies.scoring.supernet_scorer import SupernetScorer
 from hnas.studies.search.session import Session
 from hnas.studies.search.supernets import supernet
+from hnas.studies.trials.conditions import scorer_of
 from hnas.studies.trials.pareto import hypervolume
 from hnas.studies.trials.trial import records
 
@@ -71,7 +72,7 @@ def main() -> None:
         found = records(session.study(options.stage))
         net = supernet(session, options.stage)
         scorer = SupernetScorer(net, session.data, run.plan.score)
-        if scorer.fingerprint != session.study(options.stage).user_attrs["scorer"]:
+        if scorer.fingerprint != scorer_of(session.study(options.stage)):
             raise SystemExit("the run's supernet is not the one that its study was scored with")
     population, costs = run.stage(options.stage).population, session.costs
     searched = curve([costs.point(r) for r in found], population, costs.bounds)

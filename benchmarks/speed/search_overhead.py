@@ -27,7 +27,7 @@ from hnas.studies.objective.costs import Costs
 from hnas.studies.proposers.nsga2 import NSGA2
 from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.search.events import TrialEvent
-from hnas.studies.search.stage import SearchRules, _conditions, run_stage
+from hnas.studies.search.stage import SearchRules, conditions, run_stage
 from hnas.studies.trials.database import close_storage, open_storage
 from hnas.studies.trials.encoding import distributions
 from hnas.studies.trials.record import Record
@@ -57,7 +57,7 @@ def fill(study: optuna.Study, space: Space, trials: int) -> None:
     """Random distinct architectures within the budget, scored, in full generations."""
     scorer, rng = FakeScorer(frame=FRAME), np.random.default_rng(0)
     rules = SearchRules(trials=trials or 1, population=POPULATION)
-    for name, value in _conditions(space, scorer, rules, COSTS, NSGA2).items():
+    for name, value in conditions(space, scorer, rules, COSTS, NSGA2).to_attributes().items():
         study.set_user_attr(name, value)
     distinct: set[Arch] = set()
     now = datetime.now()

@@ -63,24 +63,28 @@ def _trial(stage: Shown, number: int) -> str:
 
 def _handed_over(shown: ShownRun, stage: Shown) -> Iterator[str]:
     """Sentences on the trial or front that a stage passed to another."""
-    handoff = stage.attrs.get("handoff", {})
+    given = stage.handoff
     for other in shown.stages:
         if other.name == _begun_with(stage):
             yield f"Stage {other.number} begins with this stage's front."
         elif stage.name == _begun_with(other):
             yield f"This stage begins with the front of stage {other.number}, scored again."
-        if other.name == handoff.get("to"):
-            trial = _trial(stage, handoff["trial"])
+        if given is not None and other.name == given.to:
+            trial = _trial(stage, given.trial)
             yield f"Stage {other.number} continues from {trial}."
-        elif other.name == handoff.get("from"):
-            trial = _trial(other, handoff["trial"])
+        elif given is not None and other.name == given.giver:
+            trial = _trial(other, given.trial)
             yield f"This stage continues from {trial} of stage {other.number}."
 
 
 def _begun_with(stage: Shown) -> str | None:
     """The study that begins with this one's front."""
-    name: str | None = stage.attrs.get("front", {}).get("to")
-    return name
+    return stage.handed_front.to if stage.handed_front else None
+
+
+def _hands_over(stage: Shown, record: Record) -> bool:
+    """Whether a trial's architecture is in the front that a study handed over."""
+    return stage.handed_front is not None and record.arch in stage.handed_front.archs
 
 
 def _front(stage: Shown) -> Iterator[str]:
@@ -166,16 +170,16 @@ def _alone(shown: ShownRun, record: Record) -> Iterator[str]:
 
 
 def _origin(shown: ShownRun, stage: Shown, record: Record) -> Iterator[str]:
-    handoff, arch = stage.attrs.get("handoff", {}), record.arch.to_dict()
+    given = stage.handoff
     for other in shown.stages:
-        if other.name == handoff.get("from"):
-            trial = _trial(other, handoff["trial"])
+        if given is not None and other.name == given.giver:
+            trial = _trial(other, given.trial)
             yield f"has the global and local groups of {trial} of stage {other.number}"
-        elif other.name == handoff.get("to") and handoff.get("trial") == record.number:
+        elif given is not None and (other.name, record.number) == (given.to, given.trial):
             yield f"stage {other.number} continues from this trial"
-        if other.name == _begun_with(stage) and arch in stage.attrs["front"]["archs"]:
+        if other.name == _begun_with(stage) and _hands_over(stage, record):
             yield f"stage {other.number} begins with this network, scored again"
-        elif stage.name == _begun_with(other) and arch in other.attrs["front"]["archs"]:
+        elif stage.name == _begun_with(other) and _hands_over(other, record):
             yield f"comes from the front of stage {other.number}, scored again"
 
 

@@ -27,6 +27,7 @@ from hnas.studies.scoring.supernet_scorer import SupernetScorer
 from hnas.studies.search.retrain import retrain_network
 from hnas.studies.search.session import Session
 from hnas.studies.search.supernets import supernet
+from hnas.studies.trials.conditions import scorer_of
 from hnas.studies.trials.pareto import best_by_score, front
 from hnas.studies.trials.record import Record
 from hnas.studies.trials.trial import records
@@ -93,7 +94,7 @@ def rank(session: Session, rules: RankRules, *, draws: int = DRAWS) -> Ranking:
         )
     net = supernet(session, stage)
     scorer = SupernetScorer(net, session.data, plan.score)
-    if scorer.fingerprint != study.user_attrs["scorer"]:
+    if scorer.fingerprint != scorer_of(study):
         raise MismatchError(
             f"stage {stage} of {run.folder} was scored with other weights or images than the run "
             "has now, so that its ranking cannot be judged. Restore them, or search anew"

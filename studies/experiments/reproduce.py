@@ -23,7 +23,7 @@ from hnas.studies.run.images import stored_images
 from hnas.studies.run.networks import stored_network
 from hnas.studies.run.provenance import changed, versions
 from hnas.studies.run.result import TrainedNetwork, read_result
-from hnas.studies.run.studies import Searched, read_searched, read_studies
+from hnas.studies.run.studies import Searched, read_searched
 from hnas.studies.scoring.from_run import stored_scorer
 from hnas.studies.scoring.supernet_scorer import SupernetScorer
 from hnas.studies.trials.record import Record
@@ -106,8 +106,8 @@ def _scorer(run: Run, searched: Searched, data: Data) -> SupernetScorer:
     names = [run.study_name(i).removeprefix(f"{run.name}-") for i in range(1, len(run.stages) + 1)]
     number = names.index(searched.stage) + 1
     scorer = stored_scorer(run, number, searched.space, data)
-    study = read_studies(run)[number]
-    differ = [k for k, v in study.user_attrs["scorer"].items() if scorer.fingerprint.get(k) != v]
+    stored, now = searched.scorer, scorer.fingerprint
+    differ = [name for name, value in stored.items() if now.get(name) != value]
     if differ:
         raise MismatchError(
             f"{searched.stage} of {run.folder} was scored with other values than the run has now, "

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -209,12 +209,3 @@ class Costs:
             images = "an image" if self.table.batch == 1 else f"{self.table.batch} images"
             words.append(f"at most {milliseconds(self.latency)} for {images}")
         return " and ".join(words) or "limits to be measured"
-
-    def conditions(self) -> dict[str, Any]:
-        """The conditions that the trials of one study share; None says nothing."""
-        return {
-            "budget": self.flops,
-            "objective": self.objective,
-            "latency_bound": self.latency,
-            "latency_table": self.table and self.table.digest,
-        }

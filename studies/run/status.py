@@ -15,6 +15,7 @@ from hnas.studies.run.networks import network_epochs
 from hnas.studies.run.result import Result, read_result
 from hnas.studies.run.split import read_sizes
 from hnas.studies.run.studies import read_studies
+from hnas.studies.trials.marks import is_exhausted, read_handoff
 from hnas.studies.trials.pareto import front
 from hnas.studies.trials.record import Record, Snapshot
 
@@ -65,13 +66,13 @@ def read_status(run: Run) -> Status:
     plan = run.plan
     studies = read_studies(run)
     first = studies.get(1)
-    handoff = first.user_attrs.get("handoff") if first else None
+    handoff = read_handoff(first.user_attrs) if first else None
     return Status(
         stages=tuple(
             _stage(run, number, asked, studies.get(number))
             for number, asked in enumerate(run.stages, 1)
         ),
-        handoff=Arch.from_dict(handoff["arch"]) if handoff else None,
+        handoff=handoff.arch if handoff else None,
         networks=sum(epochs >= plan.retrain.training.epochs for epochs in network_epochs(run)),
         result=read_result(run),
     )
@@ -91,6 +92,6 @@ def _stage(run: Run, stage: int, asked: Stage, study: Snapshot | None) -> StageS
         epochs_asked=asked.training.epochs,
         trials=len(found),
         trials_asked=asked.trials,
-        exhausted=bool(study and study.user_attrs.get("exhausted")),
+        exhausted=study is not None and is_exhausted(study.user_attrs),
         front=tuple(front(found, run.plan.search.objective)),
     )

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from hnas.architecture.space import Space
-from hnas.errors import InputError, StateError
-from hnas.persist.record import restored
-from hnas.studies.objective.costs import OBJECTIVES, Costs
+from hnas.errors import StateError
+from hnas.studies.objective.costs import Costs
 from hnas.studies.run.folder import Run
 from hnas.studies.run.latency import FILE, read_measured
+from hnas.studies.trials.conditions import Conditions, read_conditions
 from hnas.studies.trials.record import Record, Snapshot
 from hnas.studies.trials.study import snapshots
 
@@ -27,6 +26,8 @@ class Searched:
     """What was minimised, and what was allowed."""
     population: int
     """Trials a generation."""
+    scorer: Mapping[str, str]
+    """Fingerprint of what its trials are scored with."""
     records: tuple[Record, ...]
     """Its finished trials, by number."""
 
@@ -42,42 +43,29 @@ def read_searched(run: Run) -> tuple[Searched, ...]:
 
 
 def searched(run: Run, study: Snapshot) -> Searched:
-    """A study of the run. Raises StateError where it does not say what it searches."""
-    attrs = study.user_attrs
-    try:
-        space = restored(Space, attrs["space"])
-        return Searched(
-            stage=study.name.removeprefix(f"{run.name}-"),
-            space=space,
-            costs=_costs(run, space, attrs),
-            population=int(attrs["population"]),
-            records=study.records,
-        )
-    except (KeyError, TypeError, ValueError, InputError) as error:
-        raise StateError(
-            f"the study {study.name!r} does not say what it searches "
-            f"({type(error).__name__}: {error}): its attributes `space`, `budget` and "
-            "`population` were written by another version, or were deleted. Restore them"
-        ) from None
-
-
-def _costs(run: Run, space: Space, attrs: Mapping[str, Any]) -> Costs:
-    """As the study was begun with; its table is the run's."""
-    table = None
-    if attrs.get("latency_table") is not None:
-        measured = read_measured(run)
-        if measured is None or measured.table.digest != attrs["latency_table"]:
-            raise InputError(f"{FILE} is not the table that it was searched with")
-        table = measured.table
-    objective = attrs.get("objective", "flops")
-    budget = attrs["budget"] if "macs" in OBJECTIVES[objective] else attrs.get("budget")
-    return Costs(
-        frame=space.frame,
-        objective=objective,
-        flops=None if budget is None else int(budget),
-        latency=attrs.get("latency_bound"),
-        table=table,
+    """A study of the run. Raises StateError if it does not say what it searches."""
+    conditions = read_conditions(study.name, study.user_attrs)
+    return Searched(
+        stage=study.name.removeprefix(f"{run.name}-"),
+        space=conditions.space,
+        costs=_costs(run, study.name, conditions),
+        population=conditions.population,
+        scorer=conditions.scorer,
+        records=study.records,
     )
+
+
+def _costs(run: Run, study: str, conditions: Conditions) -> Costs:
+    """As the study was begun with; its table is the run's."""
+    if conditions.latency_table is None:
+        return conditions.costs(None)
+    measured = read_measured(run)
+    if measured is None or measured.table.digest != conditions.latency_table:
+        raise StateError(
+            f"{run.folder / FILE} is not the table that the study {study!r} was searched with. "
+            "Restore it"
+        )
+    return conditions.costs(measured.table)
 
 
 def read_studies(run: Run) -> dict[int, Snapshot]:

@@ -21,6 +21,7 @@ from hnas.errors import StateError, StorageError
 from hnas.scoring.record import Score
 from hnas.studies.objective.costs import values
 from hnas.studies.scoring.backend import check_score
+from hnas.studies.trials.conditions import objective_of, scorer_of
 from hnas.studies.trials.database import storage_errors
 from hnas.studies.trials.optuna_inside import database_of, trial_id_of
 from hnas.studies.trials.queue import ERROR, put_back, take
@@ -57,7 +58,7 @@ class Claim(AbstractContextManager["Claim"]):
         while (trial := take(self._study)) is not None:
             self._trial = trial
             self._pulse.trial_id = trial_id_of(trial)
-            if fingerprint_asked(self._study) != self._fingerprint:
+            if scorer_of(self._study) != self._fingerprint:
                 self._back()
                 return
             with storage_errors(f"trial {trial.number} cannot be kept"):
@@ -83,7 +84,7 @@ class Claim(AbstractContextManager["Claim"]):
         )
 
     def _values(self, trial: optuna.Trial, score: Score) -> list[float]:
-        objective = self._study.user_attrs.get("objective", "flops")
+        objective = objective_of(self._study)
         return values(score.accuracy, spent_of(trial.user_attrs), objective)
 
     def _finish(
@@ -141,9 +142,3 @@ class Pulse(threading.Thread):
     def stop(self) -> None:
         self._ended.set()
         self.join()
-
-
-def fingerprint_asked(study: optuna.Study) -> dict[str, Any]:
-    """The fingerprint of the scorer that the study asks for, as it is now."""
-    with storage_errors(f"the study {study.study_name!r} cannot be read"):
-        return dict(study.user_attrs["scorer"])

@@ -15,10 +15,10 @@ from optuna.storages import RDBStorage
 from hnas.architecture.space import Space
 from hnas.errors import MismatchError, StorageError
 from hnas.persist.difference import differences, listed
-from hnas.persist.record import restored
 from hnas.studies.scoring.backend import Scorer
-from hnas.studies.scoring.claim import Claim, ScoredTrial, fingerprint_asked
-from hnas.studies.trials.database import open_storage, storage_errors
+from hnas.studies.scoring.claim import Claim, ScoredTrial
+from hnas.studies.trials.conditions import conditions_of, scorer_of
+from hnas.studies.trials.database import open_storage
 from hnas.studies.trials.queue import open_queue
 from hnas.studies.trials.waiting import IDLE, Pause
 from hnas.studies.trials.work_request import StudyQueue, WorkRequest, check_shared, queues
@@ -101,14 +101,12 @@ class Worker:
         """The study and its scorer, which is loaded if it is not at hand."""
         if self._ready is not None and self._ready[0].study_name == queue.study:
             study, scorer = self._ready
-            if fingerprint_asked(study) == scorer.fingerprint:
+            if scorer_of(study) == scorer.fingerprint:
                 return study, scorer
         self._ready = None  # lets go of the one before
         study = open_queue(self._storage, queue.study)
-        with storage_errors(f"the study {queue.study!r} cannot be read"):
-            space = restored(Space, study.user_attrs["space"])
-        scorer = self._load(queue.request, space)
-        if found := differences(fingerprint_asked(study), scorer.fingerprint):
+        scorer = self._load(queue.request, conditions_of(study).space)
+        if found := differences(scorer_of(study), scorer.fingerprint):
             raise MismatchError(
                 f"this worker has not what the study {queue.study!r} is scored with, these must "
                 f"be the same:\n{listed(found)}\nGive it the search's folder (--run), images "

@@ -6,21 +6,22 @@ stage 2.
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
 from hnas.studies.run.result import best_trained
 from hnas.studies.search.retrain import retrain_trial
 from hnas.studies.search.session import Session
-from hnas.studies.trials.database import storage_errors
+from hnas.studies.trials.marks import (
+    HandedFront,
+    Handoff,
+    read_front,
+    read_handoff,
+    write_front,
+    write_handoff,
+)
 from hnas.studies.trials.pareto import best_by_score, front
-
-HANDOFF = "handoff"
-"""Attribute of both studies: what was handed over, and the other study's name."""
-FRONT = "front"
-"""Attribute of a study whose front the next began with: its architectures, and that study's name.
-"""
 
 
 def stage_space(session: Session, stage: int) -> Space:
@@ -34,26 +35,25 @@ def handoff(session: Session) -> Arch:
     Raises StateError if stage 1 is not finished, StorageError if it cannot be recorded.
     """
     first = session.study(1)
-    if HANDOFF in first.user_attrs:
-        return Arch.from_dict(first.user_attrs[HANDOFF]["arch"])
+    if (done := read_handoff(first.user_attrs)) is not None:
+        return done.arch
     found = session.finished(1, "stage 2")
     rules = session.plan.handoff
     best = best_by_score(found, rules.top, session.plan.search.objective)
     chosen = best[0]
-    measured: dict[str, Any] = {}
+    measured: dict[str, float] | None = None
     if rules.rule == "retrained":
         networks = [retrain_trial(session, record)[0] for record in best]
         chosen = best[networks.index(best_trained(networks))]
-        measured["retrained"] = {
+        measured = {
             str(record.number): network.accuracy
             for record, network in zip(best, networks, strict=True)
         }
     second = session.study(2)
-    record = {"rule": rules.rule, "trial": chosen.number, "arch": chosen.arch.to_dict(), **measured}
-    # The second study first: the attribute of stage 1 says that the hand-off is done.
-    with storage_errors(f"the hand-off of {first.study_name!r} cannot be stored"):
-        second.set_user_attr(HANDOFF, {**record, "from": first.study_name})
-        first.set_user_attr(HANDOFF, {**record, "to": second.study_name})
+    mark = Handoff(rule=rules.rule, trial=chosen.number, arch=chosen.arch, retrained=measured)
+    # The second study first: the mark of stage 1 says that the hand-off is done.
+    write_handoff(second, replace(mark, giver=first.study_name))
+    write_handoff(first, replace(mark, to=second.study_name))
     return chosen.arch
 
 
@@ -67,14 +67,12 @@ def start(session: Session, stage: int) -> tuple[Arch, ...]:
     if not asked.from_front:
         return ()
     before = session.study(stage - 1)
-    if FRONT in before.user_attrs:
-        return tuple(map(Arch.from_dict, before.user_attrs[FRONT]["archs"]))
+    if (done := read_front(before.user_attrs)) is not None:
+        return done.archs
     objective = session.plan.search.objective
     found = front(session.finished(stage - 1, f"stage {stage}"), objective)
     space = stage_space(session, stage)
     kept = asked.proposer.elites(space, session.costs, found, asked.population)
     chosen = tuple(record.arch for record in best_by_score(kept, asked.population, objective))
-    archs = [arch.to_dict() for arch in chosen]
-    with storage_errors(f"the front of {before.study_name!r} cannot be stored"):
-        before.set_user_attr(FRONT, {"archs": archs, "to": session.run.study_name(stage)})
+    write_front(before, HandedFront(archs=chosen, to=session.run.study_name(stage)))
     return chosen

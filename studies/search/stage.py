@@ -6,28 +6,23 @@ Stages differ in their space, their scorer and their proposer.
 from __future__ import annotations
 
 import itertools
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import optuna
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
-from hnas.errors import InputError, MismatchError
-from hnas.persist.difference import differences, listed
-from hnas.persist.record import recorded
+from hnas.errors import InputError
 from hnas.studies.objective.costs import Costs
 from hnas.studies.proposers.base import Proposer, Turn
 from hnas.studies.proposers.nsga2 import NSGA2
 from hnas.studies.scoring.backend import Backend, Scorer
 from hnas.studies.scoring.local_backend import LocalBackend
 from hnas.studies.search.events import TrialEvent
-from hnas.studies.trials.database import storage_errors
+from hnas.studies.trials.conditions import Conditions, keep_conditions
 from hnas.studies.trials.pareto import best_by_score, front, hypervolume
-from hnas.studies.trials.queue import withdraw
 from hnas.studies.trials.record import Record
 from hnas.studies.trials.trial import records
 
@@ -85,7 +80,7 @@ def run_stage(
     """
     costs.check(space)
     known = records(study)
-    _check_same(study, _conditions(space, scorer, rules, costs, proposer), new=not known)
+    keep_conditions(study, conditions(space, scorer, rules, costs, proposer), new=not known)
     generations: dict[int, list[Record]] = defaultdict(list)
     for record in known:
         generations[record.generation].append(record)
@@ -170,42 +165,19 @@ class _Progress:
         )
 
 
-def _conditions(
+def conditions(
     space: Space, scorer: Scorer, rules: SearchRules, costs: Costs, proposer: Proposer
-) -> dict[str, Any]:
-    """What the trials of one study have in common, as JSON gives it back."""
-    conditions = {
-        "space": recorded(space),
-        "scorer": dict(scorer.fingerprint),
-        **costs.conditions(),
-        "seed": rules.seed,
-        "population": rules.population,
-        "proposer": proposer.name,
-    }
-    if proposer.start:
-        conditions["start"] = [arch.to_dict() for arch in proposer.start]
-    same: dict[str, Any] = json.loads(json.dumps(conditions))
-    return same
-
-
-def _check_same(study: optuna.Study, asked: dict[str, Any], *, new: bool) -> None:
-    """Stores the conditions of a study without trials, compares them if it has some."""
-    with storage_errors(f"the study {study.study_name!r} cannot be used"):
-        stored = study.user_attrs
-        if new:
-            if any(stored.get(name, value) != value for name, value in asked.items()):
-                withdraw(study)  # what waits for workers was proposed under the other conditions
-            for name, value in asked.items():
-                if stored.get(name) != value:
-                    study.set_user_attr(name, value)
-    if new:
-        return
-    # The only ones when it was not written down.
-    stored = {"proposer": NSGA2.name, "objective": "flops", **stored}
-    found = differences({name: stored.get(name) for name in asked}, asked)
-    if found:
-        raise MismatchError(
-            f"the trials of the study {study.study_name!r} cannot be compared with the ones asked "
-            f"for, these must be the same:\n{listed(found)}\n"
-            "Ask for what is stored, or for a new study beside this one: hnas search --rescore"
-        )
+) -> Conditions:
+    """What the trials of a stage have in common."""
+    return Conditions(
+        space=space,
+        scorer=scorer.fingerprint,
+        budget=costs.flops,
+        objective=costs.objective,
+        latency_bound=costs.latency,
+        latency_table=costs.table.digest if costs.table else None,
+        seed=rules.seed,
+        population=rules.population,
+        proposer=proposer.name,
+        start=proposer.start,
+    )

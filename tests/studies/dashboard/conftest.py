@@ -9,8 +9,8 @@ from optuna.storages import RDBStorage
 
 from hnas.studies.plan.plan import Plan
 from hnas.studies.run.folder import Run, begin_run
-from hnas.studies.search.handoff import HANDOFF
 from hnas.studies.trials.database import open_storage
+from hnas.studies.trials.marks import HANDOFF
 from hnas.studies.trials.pareto import best_by_score
 from hnas.studies.trials.study import open_study
 from hnas.studies.trials.trial import records

@@ -21,8 +21,8 @@ from hnas.studies.dashboard.annotate import ATTACHED, annotate, artifacts
 from hnas.studies.plan.change import override, refined
 from hnas.studies.plan.plan import Plan
 from hnas.studies.run.folder import Run, begin_run
-from hnas.studies.search.handoff import FRONT
 from hnas.studies.trials.database import close_storage, open_storage
+from hnas.studies.trials.marks import FRONT
 from hnas.studies.trials.pareto import front
 from hnas.studies.trials.record import Record
 from hnas.studies.trials.study import open_study

@@ -161,6 +161,7 @@ SEARCHED = Searched(
     space=STAGE1,
     costs=FREE,
     population=2,
+    scorer={},
     records=(
         record(0, 0.9, 10, network(3, 3, 3, 3, 3, 3)),
         record(1, 0.8, 20, network(0, 0, 0, 0, 0, 0)),

@@ -27,9 +27,9 @@ from hnas.studies.run.folder import Run, begin_run, open_run
 from hnas.studies.run.status import read_status
 from hnas.studies.search.events import Listener
 from hnas.studies.search.finish import finish
-from hnas.studies.search.handoff import FRONT
 from hnas.studies.search.search import search_stage
 from hnas.studies.search.session import Session
+from hnas.studies.trials.marks import FRONT
 from hnas.studies.trials.pareto import front
 from hnas.studies.trials.trial import records
 

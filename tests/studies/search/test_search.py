@@ -31,11 +31,12 @@ from hnas.studies.run.networks import winner
 from hnas.studies.run.result import Result, read_result
 from hnas.studies.search.events import Listener
 from hnas.studies.search.finish import finish
-from hnas.studies.search.handoff import HANDOFF, handoff
+from hnas.studies.search.handoff import handoff
 from hnas.studies.search.retrain import retrain
 from hnas.studies.search.search import search_stage
 from hnas.studies.search.session import Session
 from hnas.studies.search.supernets import supernet
+from hnas.studies.trials.marks import HANDOFF
 from hnas.studies.trials.pareto import best_by_score
 from hnas.studies.trials.trial import records
 

@@ -1,0 +1,118 @@
+"""Conditions of a study: what all its trials have in common, as its attributes.
+
+Trials are compared with each other under equal conditions alone, so a study keeps the conditions
+that it began with and refuses others.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import optuna
+
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Space
+from hnas.cost.latency_table import LatencyTable
+from hnas.errors import InputError, MismatchError, StateError
+from hnas.persist.difference import differences, listed
+from hnas.persist.record import later, recorded, restored
+from hnas.studies.objective.costs import Costs
+from hnas.studies.trials.database import storage_errors
+from hnas.studies.trials.queue import withdraw
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """The conditions of one study; each field that is not None is an attribute of that name."""
+
+    space: Space
+    scorer: Mapping[str, str]
+    """Fingerprint of the scorer: weights, held-out images, recalibration."""
+    budget: int | None = None
+    """Most multiply-accumulates of one image; None: any."""
+    objective: str
+    latency_bound: int | None = None
+    """Most nanoseconds of a batch; None: any."""
+    latency_table: str | None = None
+    """Digest of the table of latencies; None without one."""
+    seed: int
+    population: int
+    """Trials a generation."""
+    proposer: str
+    start: tuple[Arch, ...] = later(())
+    """Architectures that generation 0 begins with."""
+
+    def to_attributes(self) -> dict[str, Any]:
+        """The attributes, as JSON gives them back."""
+        value: dict[str, Any] = json.loads(json.dumps(recorded(self)))
+        return value
+
+    def costs(self, table: LatencyTable | None) -> Costs:
+        """What was minimised and allowed, by the study's table."""
+        return Costs(
+            frame=self.space.frame,
+            objective=self.objective,
+            flops=self.budget,
+            latency=self.latency_bound,
+            table=table,
+        )
+
+
+def read_conditions(study: str, attrs: Mapping[str, Any]) -> Conditions:
+    """The conditions of a study by its name and attributes: the inverse of `to_attributes`.
+
+    Raises StateError if it does not say them.
+    """
+    names = {f.name for f in fields(Conditions)}
+    try:
+        return restored(Conditions, {k: value for k, value in attrs.items() if k in names})
+    except InputError as error:
+        raise StateError(
+            f"the study {study!r} does not say what it searches: {error}. Its attributes were "
+            "written by another version, or were deleted. Restore them"
+        ) from None
+
+
+def conditions_of(study: optuna.Study) -> Conditions:
+    """The conditions of a study, as they are now. Raises StateError, StorageError."""
+    with storage_errors(f"the study {study.study_name!r} cannot be read"):
+        return read_conditions(study.study_name, study.user_attrs)
+
+
+def scorer_of(study: optuna.Study) -> dict[str, str]:
+    """The fingerprint of the scorer that a study asks for, as it is now. Raises StorageError."""
+    with storage_errors(f"the study {study.study_name!r} cannot be read"):
+        return dict(study.user_attrs["scorer"])
+
+
+def objective_of(study: optuna.Study) -> str:
+    """The objective of a study. Raises StorageError."""
+    with storage_errors(f"the study {study.study_name!r} cannot be read"):
+        return str(study.user_attrs["objective"])
+
+
+def keep_conditions(study: optuna.Study, asked: Conditions, *, new: bool) -> None:
+    """Writes the conditions of a `new` study, one without trials; compares those of another.
+
+    Raises MismatchError, naming what differs, StorageError.
+    """
+    values = asked.to_attributes()
+    with storage_errors(f"the study {study.study_name!r} cannot be used"):
+        stored = study.user_attrs
+        if new:
+            if any(stored.get(name, value) != value for name, value in values.items()):
+                withdraw(study)  # the queue was proposed under the other conditions
+            for name, value in values.items():
+                if stored.get(name) != value:
+                    study.set_user_attr(name, value)
+            return
+    found = differences({name: stored.get(name) for name in values}, values)
+    if found:
+        raise MismatchError(
+            f"the trials of the study {study.study_name!r} cannot be compared with the ones asked "
+            f"for, these must be the same:\n{listed(found)}\n"
+            "Ask for what is stored, or for a new study beside this one: hnas search --rescore"
+        )

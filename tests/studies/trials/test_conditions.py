@@ -1,0 +1,99 @@
+"""Conditions and marks of studies, attributes of trials: each is read as it was written."""
+
+from __future__ import annotations
+
+import json
+
+import optuna
+import pytest
+from hypothesis import given
+
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Space
+from hnas.errors import StateError
+from hnas.studies.objective.costs import Spent
+from hnas.studies.trials.conditions import (
+    Conditions,
+    conditions_of,
+    keep_conditions,
+    objective_of,
+    read_conditions,
+    scorer_of,
+)
+from hnas.studies.trials.marks import (
+    HandedFront,
+    Handoff,
+    is_exhausted,
+    mark_exhausted,
+    read_front,
+    read_handoff,
+    write_front,
+    write_handoff,
+)
+from hnas.studies.trials.record import arch_of, cost_attributes, score_attributes, spent_of
+from hnas.studies.trials.study import quiet
+from tests.support.generators import spaces_and_archs
+
+
+def conditions(space: Space, *start: Arch) -> Conditions:
+    return Conditions(
+        space=space,
+        scorer={"supernet": "00", "held-out": "11"},
+        budget=10**9,
+        objective="both",
+        latency_bound=None,
+        latency_table="22",
+        seed=3,
+        population=5,
+        proposer="nsga2",
+        start=start,
+    )
+
+
+@given(spaces_and_archs())
+def test_conditions_come_back_from_their_attributes(drawn: tuple[Space, Arch]) -> None:
+    space, arch = drawn
+    for asked in (conditions(space), conditions(space, arch)):
+        attrs = json.loads(json.dumps(asked.to_attributes()))
+        assert attrs == asked.to_attributes()
+        assert ("start" in attrs) is bool(asked.start)
+        assert read_conditions("s", {**attrs, "handoff": {}, "workers": 1}) == asked
+    del attrs["population"]
+    with pytest.raises(StateError, match="'s' does not say what it searches: Conditions lacks"):
+        read_conditions("s", attrs)
+
+
+@given(spaces_and_archs())
+def test_a_study_keeps_conditions_and_marks(drawn: tuple[Space, Arch]) -> None:
+    space, arch = drawn
+    with quiet():
+        study = optuna.create_study(study_name="s")
+    asked = conditions(space, arch)
+    keep_conditions(study, asked, new=True)
+    keep_conditions(study, asked, new=False)
+    assert conditions_of(study) == asked
+    assert (scorer_of(study), objective_of(study)) == (asked.scorer, "both")
+
+    attrs = study.user_attrs
+    assert read_handoff(attrs) is read_front(attrs) is None and not is_exhausted(attrs)
+    to = Handoff(rule="score", trial=4, arch=arch, to="s2")
+    retrained = Handoff(rule="retrained", trial=4, arch=arch, retrained={"4": 0.5}, giver="s0")
+    for mark in (to, retrained):
+        write_handoff(study, mark)
+        assert read_handoff(study.user_attrs) == mark
+    assert list(study.user_attrs["handoff"]) == ["rule", "trial", "arch", "retrained", "from"]
+    write_front(study, HandedFront(archs=(arch,), to="s2"))
+    assert study.user_attrs["front"] == {"archs": (arch.to_dict(),), "to": "s2"}
+    assert read_front(study.user_attrs) == HandedFront(archs=(arch,), to="s2")
+    mark_exhausted(study)
+    assert is_exhausted(study.user_attrs)
+
+
+@given(spaces_and_archs())
+def test_attributes_of_a_trial(drawn: tuple[Space, Arch]) -> None:
+    _, arch = drawn
+    for spent in (Spent(macs=1, params=2, latency=None), Spent(macs=1, params=2, latency=3)):
+        attrs = json.loads(json.dumps(cost_attributes(arch, spent)))
+        assert (arch_of(attrs), spent_of(attrs)) == (arch, spent)
+        assert ("latency_ns" in attrs) is (spent.latency is not None)
+    assert score_attributes(1.5, 0.25) == {"loss": 1.5, "seconds": 0.25}
