@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,22 +24,40 @@ if TYPE_CHECKING:
     from hnas.studies.experiments.compare import Row, Task
 
 
+def plans_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds --preset, --plan and --allow-code; the command receives `plans: dict[str, Plan]`."""
+
+    @click.option(
+        "--preset",
+        "presets",
+        multiple=True,
+        metavar="NAME",
+        show_default="digits",
+        help=f"One of {', '.join(PRESETS)}; may be given several times.",
+    )
+    @click.option(
+        "--plan",
+        "files",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="A plan file; may be given several times.",
+    )
+    @code_option
+    @wraps(command)
+    def with_plans(
+        presets: tuple[str, ...], files: tuple[Path, ...], allow_code: bool, **rest: Any
+    ) -> Any:
+        plans = _plans(presets or (() if files else ("digits",)), files)
+        for name, plan in plans.items():
+            if not allow_code:
+                check_code(plan, f"the plan {name}", allow=ALLOW_CODE)
+        return command(plans=plans, **rest)
+
+    return with_plans
+
+
 @click.command()
-@click.option(
-    "--preset",
-    "presets",
-    multiple=True,
-    metavar="NAME",
-    show_default="digits",
-    help=f"One of {', '.join(PRESETS)}; may be given several times.",
-)
-@click.option(
-    "--plan",
-    "files",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="A plan file; may be given several times.",
-)
+@plans_options
 @click.option(
     "--strategies",
     default=",".join(STRATEGIES),
@@ -73,17 +92,14 @@ if TYPE_CHECKING:
     show_default=True,
     help="Searches at the same time, each on one CPU thread if there are several.",
 )
-@code_option
 @device_option
 def compare(
-    presets: tuple[str, ...],
-    files: tuple[Path, ...],
+    plans: dict[str, Plan],
     strategies: str,
     seeds: str,
     folder: Path,
     target: Path | None,
     jobs: int,
-    allow_code: bool,
     device: str,
 ) -> None:
     """Compare strategies or plans over several seeds.
@@ -98,10 +114,6 @@ def compare(
     """
     from hnas.studies.experiments.compare import is_finished, rows, tasks, write_files
 
-    plans = _plans(presets or (() if files else ("digits",)), files)
-    for name, plan in plans.items():
-        if not allow_code:
-            check_code(plan, f"the plan {name}", allow=ALLOW_CODE)
     names = [name.strip() for name in strategies.split(",")]
     asked = tasks(plans, names, _numbers(seeds), folder)
     unfinished = [task for task in asked if not is_finished(task)]

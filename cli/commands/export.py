@@ -39,7 +39,7 @@ def export(folder: Path, file: Path, pt2: bool, onnx: bool, device: str) -> None
     from hnas.studies.run.result import finished_result
 
     run = shared_run(folder)
-    finished_result(run)  # one that is missing or damaged is told before torch is imported
+    finished_result(run)  # reports a missing or damaged result before torch is imported
 
     from hnas.device import choose
     from hnas.exchange.export import save, save_module, save_onnx, save_pt2

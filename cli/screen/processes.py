@@ -20,7 +20,7 @@ NAMES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
 def are_several() -> bool:
-    """Whether a launcher started other processes beside this one."""
+    """Whether a launcher started other processes than this one."""
     return all(name in os.environ for name in NAMES) and os.environ["WORLD_SIZE"] != "1"
 
 

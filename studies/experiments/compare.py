@@ -139,7 +139,7 @@ def is_finished(task: Task) -> bool:
     if found:
         raise MismatchError(
             f"the run {task.folder} was finished with another plan:\n{listed(found)}\n"
-            "Give that plan, or use another --runs"
+            "Ask for what is stored, or use another --runs"
         )
     return read_status(run).finished
 
@@ -174,7 +174,7 @@ def outcome(task: Task) -> Outcome:
 def rows(finished: Iterable[Task]) -> list[Row]:
     """A row for each plan and strategy, in the order of the tasks.
 
-    A row's reference is its plan's first strategy; where there is one strategy, the first plan.
+    A row's reference is its plan's first strategy; with one strategy, the first plan.
     """
     grouped: dict[tuple[str, str], list[Outcome]] = {}
     for task in finished:

@@ -97,7 +97,7 @@ def rank(session: Session, rules: RankRules, *, draws: int = DRAWS) -> Ranking:
     if scorer.fingerprint != scorer_of(study):
         raise MismatchError(
             f"stage {stage} of {run.folder} was scored with other weights or images than the run "
-            "has now, so that its ranking cannot be judged. Restore them, or search anew"
+            "has now, so that its ranking cannot be judged. Restore them, or search again"
         )
     drawn = draw(
         net.space,

@@ -59,8 +59,8 @@ class Reproduction:
 def reproduce(run: Run, device: torch.device, *, sample: int) -> Reproduction:
     """Scores the winner and `sample` trials of each study again, and measures the winner alone.
 
-    Raises StateError where there is nothing to score or a checkpoint is missing, MismatchError
-    where images or weights are not those that the run was made with.
+    Raises StateError if there is nothing to score or a checkpoint is missing, MismatchError
+    if images or weights are not those that the run was made with.
     """
     data = stored_images(run).to(device)
     changes = changed(run.about.environment or {}, origin(device))

@@ -175,7 +175,7 @@ SEARCHED = Searched(
     [
         ("top", "the 2 of highest score", (6, 0, 6)),
         ("front", "the 2 on the Pareto front", (6, 6, 0)),
-        ("retrained", "the 1 that were trained alone", (0, 0, 6)),
+        ("retrained", "the 1 trained alone", (0, 0, 6)),
     ],
 )
 def test_who_the_elites_are(rule: str, words: str, kinds: tuple[int, ...]) -> None:
