@@ -99,8 +99,7 @@ def load(path: Path) -> Checkpoint | None:
         if hashlib.sha256(data).hexdigest() != version["sha256"]:
             refused.append(f"{file.name}: its SHA-256 is not the one recorded ({len(data)} bytes)")
             continue
-        # Versions of hnas 0.1.0's first days have none.
-        if version.get("meta_sha256", digest := _meta_digest(version["meta"])) != digest:
+        if version.get("meta_sha256") != _meta_digest(version["meta"]):
             refused.append(f"{file.name}: what {path.name}.json says of it has been changed")
             continue
         try:
