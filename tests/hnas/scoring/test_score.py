@@ -189,7 +189,7 @@ def test_where_memory_runs_out_the_batch_is_halved_once_for_all(error):
             assert score.loss == pytest.approx(it.loss, rel=1e-6)
     assert memory.batch == 6
     assert len(notes) == 3 and "without keeping what architectures share" in notes[0]
-    assert "it goes on with 6 held-out images at a time" in notes[2]
+    assert "it continues with 6 held-out images at a time" in notes[2]
 
 
 def test_without_what_they_share_the_scores_are_the_same_to_the_bit():
