@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import datetime
 import importlib
-import inspect
 import itertools
 import json
 import os
@@ -23,7 +22,7 @@ from typing import Any
 
 import torch
 
-import hnas.studies.search.stage
+import hnas.studies.scoring.local_backend
 import hnas.studies.trials.database
 import hnas.training.loop
 from hnas.cli.main import hnas as command
@@ -98,7 +97,8 @@ def _turn_back(*args: object) -> None:
             return real.fromtimestamp(time.time(), tz)
 
     time.time = lambda: now - next(looks)
-    hnas.studies.search.stage.datetime = Backwards  # type: ignore[attr-defined]
+    assert hnas.studies.scoring.local_backend.datetime is real
+    hnas.studies.scoring.local_backend.datetime = Backwards
 
 
 ACTS: dict[str, Callable[..., None]] = {
@@ -117,8 +117,8 @@ ACTS: dict[str, Callable[..., None]] = {
 
 def run(fault: str, point: Mapping[str, Any] | None, args: Sequence[str]) -> None:
     """A command of hnas in this process, with a fault at a point; ends the process."""
-    defaults = inspect.unwrap(hnas.training.loop.Context.__init__).__kwdefaults__
-    assert defaults is not None
+    defaults = hnas.training.loop.Context.__init__.__kwdefaults__
+    assert defaults["every"] > 0
     defaults["every"] = 0.0
     if PATIENCE in os.environ:
         hnas.studies.trials.database.TIMEOUT = int(os.environ[PATIENCE])
