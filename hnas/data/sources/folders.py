@@ -8,10 +8,9 @@ Classes and files are in sorted order; hidden ones and other files are left alon
 
 from __future__ import annotations
 
-import contextlib
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +41,6 @@ def load(folder: Path, *, image: int, channels: int, skip_bad: bool = False) -> 
     """
     found = listing(folder)
     skipped: list[str] | None = [] if skip_bad else None
-
     _check_memory(folder, len(found.train) + len(found.test or []), channels * image**2)
 
     def part(files: list[Labelled]) -> Images:
@@ -84,28 +82,26 @@ class Listing:
 
 def listing(folder: Path) -> Listing:
     """All files; none is opened. Raises InputError naming the class that is empty or unknown."""
-    train, test, classes = _parts(folder)
+    divided = (folder / "train").is_dir() and bool(_folders(folder / "train", folder))
+    train = folder / "train" if divided else folder
+    classes = tuple(path.name for path in _folders(train, folder))
+    if len(classes) < 2:
+        raise InputError(
+            f"{train}: needs one folder a class and at least two classes, got {list(classes)}"
+        )
+    tests = [folder / name for name in ("test", "val") if divided and (folder / name).is_dir()]
     return Listing(
         classes=classes,
         train=_labelled(train, folder, classes),
-        test=None if test is None else _labelled(test, folder, classes),
+        test=_labelled(tests[0], folder, classes) if tests else None,
     )
-
-
-def listed(folder: Path) -> tuple[dict[str, list[Path]], bool]:
-    """The training files of each class, and whether there is a test part; nothing is decoded.
-
-    Raises InputError as `load`, for what can be seen without decoding the training part.
-    """
-    train, test, classes = _parts(folder)
-    return {name: _class_files(train / name, folder) for name in classes}, test is not None
 
 
 HEADERS = 200
 """Most headers that `headers` reads."""
 
 
-def headers(files: list[Path]) -> list[tuple[tuple[int, int], bool]]:
+def headers(files: list[str]) -> list[tuple[tuple[int, int], bool]]:
     """(width, height) in pixels and whether there is colour, of up to HEADERS files, evenly spaced.
 
     One that is no image is left out: whether it may be is for `load` to say. Raises InputError
@@ -125,22 +121,7 @@ def headers(files: list[Path]) -> list[tuple[tuple[int, int], bool]]:
     return found
 
 
-def _parts(folder: Path) -> tuple[Path, Path | None, tuple[str, ...]]:
-    """The folders of the training and the test part, and the classes."""
-    train = folder / "train"
-    divided = train.is_dir() and bool(_folders(train, folder))
-    classes = tuple(path.name for path in _folders(train if divided else folder, folder))
-    if len(classes) < 2:
-        raise InputError(
-            f"{train if divided else folder}: needs one folder a class and at least two classes, "
-            f"got {list(classes)}"
-        )
-    tests = [folder / name for name in ("test", "val")] if divided else []
-    test = next((path for path in tests if path.is_dir()), None)
-    return train if divided else folder, test, classes
-
-
-def _unreadable(path: Path, error: Exception) -> InputError:
+def _unreadable(path: Path | str, error: Exception) -> InputError:
     return InputError(f"{path}: not a readable JPEG or PNG image: {error}")
 
 
@@ -163,29 +144,26 @@ def decode(path: Path, *, image: int, channels: int) -> torch.Tensor:
     return torch.from_numpy(pixels).view(image, image, channels).permute(2, 0, 1)
 
 
-def decode_or_skip(
-    path: str, skipped: list[str] | None, *, image: int, channels: int
-) -> torch.Tensor | None:
-    """The image as `decode` gives it. A file that is none is added to `skipped`; without that it is
-    an InputError that says what to do."""
-    try:
-        return decode(Path(path), image=image, channels=channels)
-    except InputError as error:
-        if skipped is None:
-            raise InputError(
-                f"{error}. Remove it, or leave such files out: --skip-bad-images"
-            ) from error
-        skipped.append(path)
-        return None
-
-
-@contextlib.contextmanager
-def tolerant() -> Iterator[None]:
-    """Odd metadata is no reason to stop, a picture that is a decompression bomb is."""
+def decoded(
+    files: Sequence[Labelled], skipped: list[str] | None, *, image: int, channels: int
+) -> Iterator[tuple[str, int, torch.Tensor]]:
+    """Each file, its class and its pixels, as `decode` gives them. A file that is no image is added
+    to `skipped`; without that it is an InputError that says what to do."""
     with warnings.catch_warnings():
+        # Odd metadata is no reason to stop, a picture that is a decompression bomb is.
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        yield
+        for path, label in files:
+            try:
+                pixels = decode(Path(path), image=image, channels=channels)
+            except InputError as error:
+                if skipped is None:
+                    raise InputError(
+                        f"{error}. Remove it, or leave such files out: --skip-bad-images"
+                    ) from error
+                skipped.append(path)
+            else:
+                yield path, label, pixels
 
 
 def _folders(path: Path, root: Path) -> list[Path]:
@@ -206,24 +184,19 @@ def _files(path: Path, root: Path) -> list[Path]:
     return [inside(path / name, root) if link else path / name for name, link in found]
 
 
-def _class_files(folder: Path, root: Path) -> list[Path]:
-    files = _files(folder, root)
-    if not files:
-        raise InputError(f"{folder}: a class needs images ({', '.join(SUFFIXES)}), got none")
-    return files
-
-
 def _labelled(path: Path, root: Path, classes: tuple[str, ...]) -> list[Labelled]:
-    numbers = {name: number for number, name in enumerate(classes)}
     found: list[Labelled] = []
     for folder in _folders(path, root):
-        if folder.name not in numbers:
+        if folder.name not in classes:
             raise InputError(
                 f"{folder}: class {folder.name!r} is unknown, the training part has "
                 f"{', '.join(classes)}"
             )
-        files = _class_files(folder, root)
-        found += [(str(file), numbers[folder.name]) for file in files]
+        files = _files(folder, root)
+        if not files:
+            raise InputError(f"{folder}: a class needs images ({', '.join(SUFFIXES)}), got none")
+        number = classes.index(folder.name)
+        found += [(str(file), number) for file in files]
     return found
 
 
@@ -231,13 +204,8 @@ def _images(
     files: list[Labelled], skipped: list[str] | None, *, image: int, channels: int
 ) -> Images:
     pixels = torch.empty((len(files), channels, image, image), dtype=torch.uint8)
-    kept = []
-    with tolerant():
-        for i, (path, _) in enumerate(files):
-            decoded = decode_or_skip(path, skipped, image=image, channels=channels)
-            if decoded is not None:
-                pixels[i] = decoded
-                kept.append(i)
-    labels = torch.tensor([label for _, label in files], dtype=torch.int64)
-    whole = len(kept) == len(files)  # then no copy is made
-    return Images(pixels=pixels if whole else pixels[kept], labels=labels[kept])
+    labels: list[int] = []
+    for _, label, one in decoded(files, skipped, image=image, channels=channels):
+        pixels[len(labels)] = one
+        labels.append(label)
+    return Images(pixels=pixels[: len(labels)], labels=torch.tensor(labels, dtype=torch.int64))

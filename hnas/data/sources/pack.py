@@ -92,6 +92,10 @@ class Index:
     shards: Mapping[str, tuple[Mapping[str, str], ...]] | None = None
     """Of each part, the sha256 of each shard's `pixels` and `record`; None until it is finished."""
 
+    @property
+    def bytes_an_image(self) -> int:
+        return self.channels * self.image**2
+
     def to_json(self) -> bytes:
         return json.dumps({"format": FORMAT, **recorded(self)}, indent=1).encode() + b"\n"
 
@@ -140,10 +144,6 @@ class Pack:
     index: Index
     shards: Mapping[str, tuple[Shard, ...]]
     """By part; the test part has none if the source had no test part."""
-
-    @property
-    def bytes_an_image(self) -> int:
-        return self.index.channels * self.index.image**2
 
     def images(self, part: str) -> Images:
         """The images of a part, left in their files."""
@@ -205,7 +205,7 @@ def _open_shard(folder: Path, name: str, sha256: str, index: Index) -> Shard:
         raise StateError(f"{path}: is not the one that {INDEX} names. {_mend(folder)}")
     # A million names would be a hundred megabytes, and nothing that trains asks for them.
     shard = replace(Shard.from_json(data, path, index.channels), names=())
-    expected = len(shard.labels) * index.channels * index.image**2
+    expected = len(shard.labels) * index.bytes_an_image
     if size != expected:
         raise StateError(
             f"{pixels}: {len(shard.labels):,} images are {expected:,} bytes, it has {size:,}. "
@@ -251,6 +251,6 @@ def about(pack: Pack) -> dict[str, Any]:
         "test": counts["test"],
         "left out": sum(len(shard.skipped) for shard in shards),
         "shards": len(shards),
-        "bytes": sum(counts.values()) * pack.bytes_an_image,
+        "bytes": sum(counts.values()) * pack.index.bytes_an_image,
         "decoder": ", ".join(sorted({shard.decoder for shard in shards})),
     }

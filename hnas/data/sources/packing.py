@@ -24,14 +24,7 @@ from pathlib import Path
 
 from hnas.data.sources import folders
 from hnas.data.sources.folders import Listing
-from hnas.data.sources.pack import (
-    INDEX,
-    PARTS,
-    Index,
-    matches,
-    read_index,
-    shard_name,
-)
+from hnas.data.sources.pack import INDEX, PARTS, Index, matches, read_index, shard_name
 from hnas.data.sources.shards import Job, Made, file_name, make
 from hnas.errors import InputError, StateError
 from hnas.persist.atomic import remove_abandoned, write_atomic
@@ -63,14 +56,10 @@ def pack(
     found = folders.listing(folder)
     if found.test == []:
         raise InputError(f"{folder}: the test part needs images, got none")
-    jobs = _jobs(folder, to, found, image, channels, skip_bad, shard_bytes)
-    begun = Index(
-        source=str(folder),
-        image=image,
-        channels=channels,
-        classes=found.classes,
-        files=_names_hash(folder, found),
-    )
+    source = str(folder)
+    files = _names_hash(source, found)
+    begun = Index(source=source, image=image, channels=channels, classes=found.classes, files=files)
+    jobs = _jobs(to, begun, found, skip_bad, shard_bytes)
     with _disk_errors(to):
         _begin(to, begun)
         _check_room(to, sum(job.bytes for job in jobs), [f"{job.name}.u8" for job in jobs])
@@ -84,39 +73,22 @@ def pack(
         write_atomic(to / INDEX, replace(begun, shards=parts).to_json())
 
 
-def _jobs(
-    folder: Path,
-    to: Path,
-    found: Listing,
-    image: int,
-    channels: int,
-    skip_bad: bool,
-    shard_bytes: int,
-) -> list[Job]:
-    each = max(1, shard_bytes // (channels * image**2))
+def _jobs(to: Path, index: Index, found: Listing, skip_bad: bool, shard_bytes: int) -> list[Job]:
+    each = max(1, shard_bytes // index.bytes_an_image)
     return [
-        Job(
-            folder=folder,
-            to=to,
-            part=part,
-            name=shard_name(part, number),
-            files=tuple(files[at : at + each]),
-            image=image,
-            channels=channels,
-            skip_bad=skip_bad,
-        )
+        Job(to, index, part, shard_name(part, number), tuple(files[at : at + each]), skip_bad)
         for part, files in (("train", found.train), ("test", found.test or []))
         for number, at in enumerate(range(0, len(files), each))
     ]
 
 
-def _names_hash(folder: Path, found: Listing) -> str:
+def _names_hash(source: str, found: Listing) -> str:
     """sha256 of the names and labels only: opening a million files takes minutes."""
     digest = hashlib.sha256()
     for files in (found.train, found.test or []):
         digest.update(f"{len(files)};".encode())
         for path, label in files:
-            digest.update(f"{file_name(path, folder)}\0{label}\0".encode())
+            digest.update(f"{file_name(path, source)}\0{label}\0".encode())
     return digest.hexdigest()
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import gzip
 import lzma
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any
 
 from hnas.errors import InputError
 
 LARGEST = 2**31
 """Most bytes of one unpacked file (the largest of the MNIST and CIFAR families has 0.6e9)."""
 CHUNK = 2**20
-PACKED = ("", ".gz", ".xz")
+OPENERS: Mapping[str, Any] = {"": open, ".gz": gzip.open, ".xz": lzma.open}
+"""How to open a file, by the suffix that tells how it is packed."""
 
 
 def inside(path: Path, folder: Path) -> Path:
@@ -30,7 +32,7 @@ def inside(path: Path, folder: Path) -> Path:
 def find(folder: Path, *names: str) -> Path | None:
     """The first of these files that is there, plain before `.gz` before `.xz`."""
     for name in names:
-        for suffix in PACKED:
+        for suffix in OPENERS:
             path = folder / (name + suffix)
             if path.is_file():
                 return inside(path, folder)
@@ -45,7 +47,7 @@ def read(path: Path, *, largest: int | None = None) -> bytearray:
     largest = LARGEST if largest is None else largest
     content = bytearray()
     try:
-        with _open(path) as file:
+        with OPENERS.get(path.suffix, open)(path, "rb") as file:
             while chunk := file.read(CHUNK):
                 content += chunk
                 if len(content) > largest:
@@ -56,11 +58,3 @@ def read(path: Path, *, largest: int | None = None) -> bytearray:
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise InputError(f"{path}: cannot be read, fetch it again: {error}") from error
     return content
-
-
-def _open(path: Path) -> BinaryIO:
-    if path.suffix == ".gz":
-        return cast(BinaryIO, gzip.open(path, "rb"))
-    if path.suffix == ".xz":
-        return cast(BinaryIO, lzma.open(path, "rb"))
-    return path.open("rb")

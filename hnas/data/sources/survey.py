@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,23 +40,19 @@ def survey(source: str, *, root: Path | None = None) -> Survey:
     are. Raises InputError if `load` would, apart from images that cannot be decoded.
     """
     folder = class_folders(source, root)
-    if folder is not None:
-        return _folders(folder)
-    return _source(read(source, root, image=1, channels=1))
+    return _folders(folder) if folder else _source(read(source, root, image=1, channels=1))
 
 
 def _folders(folder: Path) -> Survey:
-    train, test = folders.listed(folder)
-    sizes, colours = zip(
-        *folders.headers([file for files in train.values() for file in files]), strict=True
-    )
+    found = folders.listing(folder)
+    sizes, colours = zip(*folders.headers([file for file, _ in found.train]), strict=True)
     return Survey(
-        images=sum(map(len, train.values())),
-        fewest=min(map(len, train.values())),
-        classes=len(train),
+        images=len(found.train),
+        fewest=min(Counter(label for _, label in found.train).values()),
+        classes=len(found.classes),
         side=round(statistics.median(map(min, sizes))),
         channels=3 if any(colours) else 1,
-        own_test=test,
+        own_test=found.test is not None,
     )
 
 
