@@ -101,8 +101,8 @@ class Display(Listener, AbstractContextManager["Display"]):
     def trial(self, stage: int, event: TrialEvent) -> None:
         each = self._seconds_each(f"stage {stage}", event.done)
         words = (
-            f"best {event.best_accuracy:.4f} ({short(event.best_macs)} MACs{_time(event)}), "
-            f"generation {event.generation}, hypervolume {event.hypervolume:.4f}, "
+            f"best {event.best.accuracy:.4f} ({short(event.best.macs)} MACs{_time(event)}), "
+            f"generation {event.record.generation}, hypervolume {event.hypervolume:.4f}, "
             f"{1 / max(each, 1e-9):.1f} trials/s"
         )
         self.draw(
@@ -200,7 +200,7 @@ class _Progress(Progress):
 
 
 def _time(event: TrialEvent) -> str:
-    latency = milliseconds(event.best_latency)
+    latency = milliseconds(event.best.latency)
     return "" if latency is None else f", {latency:.3g} ms"
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from hnas.architecture.arch import Arch
-
 if TYPE_CHECKING:
+    from hnas.architecture.arch import Arch
     from hnas.studies.run.folder import Run
     from hnas.studies.search.stage import StageResult
+    from hnas.studies.trials.record import Record
     from hnas.training.loop import Epoch
 
 
@@ -40,59 +41,33 @@ class Listener:
         """The result has been written."""
 
 
+EVENTS = tuple(name for name in vars(Listener) if not name.startswith("_"))
+"""What happens, by the names of the methods that hear it."""
+
+
 class Listeners(Listener):
     """Several listeners as one: each hears everything, in their order."""
 
     def __init__(self, *listeners: Listener) -> None:
-        self._listeners = listeners
+        for event in EVENTS:
+            setattr(self, event, partial(_tell, [getattr(one, event) for one in listeners]))
 
-    def note(self, text: str) -> None:
-        for listener in self._listeners:
-            listener.note(text)
 
-    def measured(self, done: int, rounds: int) -> None:
-        for listener in self._listeners:
-            listener.measured(done, rounds)
-
-    def epoch(self, what: str, epoch: Epoch) -> None:
-        for listener in self._listeners:
-            listener.epoch(what, epoch)
-
-    def trial(self, stage: int, event: TrialEvent) -> None:
-        for listener in self._listeners:
-            listener.trial(stage, event)
-
-    def handed_over(self, stage: int, distribution: Arch, front: Sequence[Arch]) -> None:
-        for listener in self._listeners:
-            listener.handed_over(stage, distribution, front)
-
-    def stage_done(self, run: Run, stage: int, result: StageResult) -> None:
-        for listener in self._listeners:
-            listener.stage_done(run, stage, result)
-
-    def finished(self, run: Run) -> None:
-        for listener in self._listeners:
-            listener.finished(run)
+def _tell(hear: Sequence[Callable[..., None]], *heard: object) -> None:
+    for each in hear:
+        each(*heard)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialEvent:
     """A trial has been scored and stored: it survives whatever comes."""
 
-    number: int
-    """Of the trial in its study, from 0."""
-    generation: int
-    arch: Arch
-    macs: int
-    best_accuracy: float
-    """The highest of the study so far."""
-    best_macs: int
-    """What the best costs, the cheapest of equals."""
+    record: Record
+    best: Record
+    """The highest accuracy of the study so far, of equal ones the cheapest."""
     hypervolume: float
     """Of the study so far: `hnas.studies.trials.pareto`, 0 to 1."""
     done: int
     """Trials the study has with this one."""
     trials: int
     """Trials it shall have."""
-    best_latency: int | None = None
-    """Nanoseconds of a batch that the best takes; None if the search has no latencies."""

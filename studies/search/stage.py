@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import optuna
@@ -84,7 +84,7 @@ def run_stage(
     generations: dict[int, list[Record]] = defaultdict(list)
     for record in known:
         generations[record.generation].append(record)
-    progress = _Progress(known, rules.trials, costs, on_trial)
+    progress = _Progress(list(known), rules.trials, costs, on_trial)
     scored_before = {record.arch for record in known}
     parents: list[Record] = []
     seen: set[Arch] = set()
@@ -125,43 +125,33 @@ def run_stage(
     )
 
 
+@dataclass
 class _Progress:
     """The stored trials so far; it reports each new one to `on_trial`."""
 
-    def __init__(
-        self,
-        known: Sequence[Record],
-        trials: int,
-        costs: Costs,
-        on_trial: Callable[[TrialEvent], None] | None,
-    ) -> None:
-        self.records = list(known)
-        self._front = front(known, costs.objective)
-        self._trials = trials
-        self._costs = costs
-        self._on_trial = on_trial
+    records: list[Record]
+    trials: int
+    costs: Costs
+    on_trial: Callable[[TrialEvent], None] | None
+
+    def __post_init__(self) -> None:
+        self.front = front(self.records, self.costs.objective)
 
     def tell(self, stored: Iterable[Record]) -> None:
         for record in stored:
             self.records.append(record)
-            self._front = front([*self._front, record], self._costs.objective)
-            if self._on_trial is not None:
-                self._on_trial(self._event(record))
+            self.front = front([*self.front, record], self.costs.objective)
+            if self.on_trial is not None:
+                self.on_trial(self._event(record))
 
     def _event(self, record: Record) -> TrialEvent:
-        points = [self._costs.point(member) for member in self._front]
-        best = best_by_score(self._front, 1, self._costs.objective)[0]
+        points = [self.costs.point(member) for member in self.front]
         return TrialEvent(
-            number=record.number,
-            generation=record.generation,
-            arch=record.arch,
-            macs=record.macs,
-            best_accuracy=best.accuracy,
-            best_macs=best.macs,
-            best_latency=best.latency,
-            hypervolume=hypervolume(points, *self._costs.bounds),
+            record=record,
+            best=best_by_score(self.front, 1, self.costs.objective)[0],
+            hypervolume=hypervolume(points, *self.costs.bounds),
             done=len(self.records),
-            trials=self._trials,
+            trials=self.trials,
         )
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from hnas.architecture.arch import Arch, Block
 from hnas.cli.screen.progress import Bars, Display, Lines, display, duration
 from hnas.studies.search.events import TrialEvent
+from hnas.studies.trials.record import Record
 from hnas.training.loop import Epoch
 
 
@@ -28,17 +29,18 @@ def epoch(done: int, epochs: int = 100) -> Epoch:
 
 
 def trial(done: int) -> TrialEvent:
-    return TrialEvent(
+    arch = Arch((Block(G=3, L=0, d_k=48, d_z=4),))
+    best = Record(
         number=done - 1,
         generation=3,
-        arch=Arch((Block(G=3, L=0, d_k=48, d_z=4),)),
-        macs=1_000_000,
-        best_accuracy=0.5,
-        best_macs=1_655_408,
-        hypervolume=0.25,
-        done=done,
-        trials=200,
+        arch=arch,
+        accuracy=0.5,
+        loss=1.0,
+        macs=1_655_408,
+        params=1,
+        seconds=0.1,
     )
+    return TrialEvent(record=best, best=best, hypervolume=0.25, done=done, trials=200)
 
 
 def told(capsys: pytest.CaptureFixture[str]) -> list[str]:

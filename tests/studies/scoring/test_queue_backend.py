@@ -60,7 +60,7 @@ def test_the_values_do_not_depend_on_the_number_of_workers(study, database, here
     with workers(database, count) as crew:
         result = search(study, on_trial=told.append)
         assert timeless(records(study)) == here
-        assert sorted(event.number for event in told) == list(range(32))
+        assert sorted(event.record.number for event in told) == list(range(32))
         assert sorted(timeless(result.records), key=lambda r: r.number) == here
         dismiss(study._storage._backend, "s")
         assert [one.wait(20) for one in crew] == [0] * count

@@ -194,15 +194,15 @@ def test_trials_are_told_as_they_come(unbroken):
     with pytest.raises(RuntimeError):
         run(study, scorer=Breaking(4), on_trial=before.append)
     run(study, on_trial=told.append)
-    assert [event.number for event in before] == list(range(len(before)))
-    assert [event.arch for event in told] == [record.arch for record in unbroken[4:]]
-    assert [event.number for event in told] == list(range(4, 32))
+    assert [event.record.number for event in before] == list(range(len(before)))
+    assert [event.record.arch for event in told] == [record.arch for record in unbroken[4:]]
+    assert [event.record.number for event in told] == list(range(4, 32))
     assert [event.done for event in told] == list(range(5, 33))
     for event in told:
         sofar = unbroken[: event.done]
         assert event.trials == 32
         best = max(sofar, key=lambda record: (record.accuracy, -record.macs))
-        assert (event.best_accuracy, event.best_macs) == (best.accuracy, best.macs)
+        assert (event.best.accuracy, event.best.macs) == (best.accuracy, best.macs)
         points = [(record.accuracy, record.macs) for record in sofar]
         assert event.hypervolume == hypervolume(points, BUDGET)
 
