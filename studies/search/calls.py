@@ -11,13 +11,7 @@ from hnas.studies.scoring.backend import Backend
 from hnas.studies.scoring.local_backend import LocalBackend
 from hnas.studies.scoring.queue_backend import QueueBackend
 from hnas.studies.search.session import Session
-from hnas.studies.trials.work_request import (
-    WorkRequest,
-    announce,
-    check_shared,
-    dismiss,
-    is_shared,
-)
+from hnas.studies.trials import work_request
 
 
 def call(session: Session, stage: int = 1) -> None:
@@ -26,10 +20,10 @@ def call(session: Session, stage: int = 1) -> None:
     Raises InputError if the storage is not for several processes, StorageError.
     """
     if session.lease is not None:
-        check_shared(session.storage)
+        work_request.check_shared(session.storage)
         folder, name = str(session.run.folder.resolve()), session.run.name
-        asked = WorkRequest(run=folder, name=name, stage=stage, lease=session.lease)
-        announce(session.study(stage), asked)
+        asked = work_request.WorkRequest(run=folder, name=name, stage=stage, lease=session.lease)
+        work_request.announce(session.study(stage), asked)
 
 
 @contextmanager
@@ -38,9 +32,9 @@ def calling(session: Session) -> Iterator[None]:
     try:
         yield
     finally:
-        if is_shared(session.storage):
+        if work_request.is_shared(session.storage):
             with suppress(StorageError):
-                dismiss(session.storage, session.run.name)
+                work_request.dismiss(session.storage, session.run.name)
 
 
 def backend(session: Session) -> Callable[..., Backend]:

@@ -54,43 +54,34 @@ class Estimate:
 def estimate(plan: Plan, survey: Survey, device: torch.device) -> Iterator[Estimate]:
     """The steps of a search that take time, each timed when the iterator comes to it."""
     trained, held = parts(survey, plan.data)
+    scored = min(plan.score.held_out or held, held)
     taken = min(survey.images, plan.data.limit or survey.images)
     rng = np.random.default_rng(0)
-    data = _random(plan, min(max(s.training.batch for s in stages(plan)), trained), held, device)
+    batch = min(max(s.training.batch for s in stages(plan)), trained)
+    data = _random(plan, batch, min(scored, HELD_OUT), device)
     # The images of a pack stay on disk, but for those to score on.
-    resident = min(taken, _scored(plan, held)) if survey.packed else taken
+    resident = min(taken, scored) if survey.packed else taken
     images = resident * plan.net.channels * plan.net.image**2
+
+    def step(what: str, work: str, seconds: float) -> Estimate:
+        return Estimate(what=what, work=work, seconds=seconds, memory=memory(device) + images)
+
     distribution: Arch | None = None
     for number, stage in enumerate(stages(plan), 1):
-        space = stage.space(distribution)
-        net = Supernet(space, dropout=stage.training.dropout).reset(0).to(device)
-        rules = stage.training
-        per_image = _per_image(train_supernet, net, data, rules, plan.augment)
-        yield Estimate(
-            what=f"supernet of stage {number}",
-            work=f"{rules.epochs:,} epochs of {trained:,} images",
-            seconds=per_image * _seen(trained, rules),
-            memory=memory(device) + images,
-        )
+        space, rules = stage.space(distribution), stage.training
+        net = Supernet(space, dropout=rules.dropout).reset(0).to(device)
+        seconds = _per_image(train_supernet, net, data, rules, plan.augment) * _seen(trained, rules)
+        work = f"{rules.epochs:,} epochs of {trained:,} images"
+        yield step(f"supernet of stage {number}", work, seconds)
         archs = [plan.costs().sample(space, rng) for _ in range(SCORED)]
-        per_trial = _trial(net, archs, data, plan, held)
-        yield Estimate(
-            what=f"stage {number}",
-            work=f"{stage.trials:,} trials on {_scored(plan, held):,} images",
-            seconds=per_trial * stage.trials,
-            memory=memory(device) + images,
-        )
+        seconds = _trial(net, archs, data, plan, scored) * stage.trials
+        yield step(f"stage {number}", f"{stage.trials:,} trials on {scored:,} images", seconds)
         distribution = archs[0] if distribution is None else distribution
-    retrain = plan.retrain
+    rules, networks = plan.retrain.training, plan.retrain.top + 1
     alone = Glit(plan.net, plan.net.all_global()).reset(0).to(device)
-    per_image = _per_image(train, alone, data, retrain.training, retrain.augment)
-    networks = retrain.top + 1
-    yield Estimate(
-        what="retraining",
-        work=f"{networks} networks, {retrain.training.epochs:,} epochs each",
-        seconds=per_image * networks * _seen(trained, retrain.training),
-        memory=memory(device) + images,
-    )
+    per_image = _per_image(train, alone, data, rules, plan.retrain.augment)
+    work = f"{networks} networks, {rules.epochs:,} epochs each"
+    yield step("retraining", work, per_image * networks * _seen(trained, rules))
 
 
 def memory(device: torch.device) -> int:
@@ -102,32 +93,26 @@ def memory(device: torch.device) -> int:
 
 
 def _random(plan: Plan, batch: int, held: int, device: torch.device) -> Data:
-    """Random images: one batch to train on, some to score on."""
+    """Random images: one batch to train on, so many to score on."""
     net = plan.net
     generator = torch.Generator().manual_seed(0)
 
     def images(n: int) -> Images:
         shape = (n, net.channels, net.image, net.image)
-        return Images(
-            pixels=torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator),
-            labels=torch.arange(n) % net.classes,
-        )
+        pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+        return Images(pixels=pixels, labels=torch.arange(n) % net.classes)
 
     return Data(
         train=images(max(batch, 2)),
-        held_out=images(min(_scored(plan, held), HELD_OUT)),
+        held_out=images(held),
         classes=tuple(map(str, range(net.classes))),
         mean=torch.full((net.channels,), 0.5),
         std=torch.full((net.channels,), 0.3),
     ).to(device)
 
 
-def _scored(plan: Plan, held: int) -> int:
-    return min(plan.score.held_out or held, held)
-
-
 def _per_image(
-    training: Callable[..., None],
+    fit: Callable[..., None],
     net: nn.Module,
     data: Data,
     rules: TrainingRules,
@@ -137,7 +122,7 @@ def _per_image(
     one = replace(data, train=data.train.take(torch.arange(min(rules.batch, len(data.train)))))
     timed: list[Epoch] = []
     context = Context(on_epoch=timed.append)
-    training(net, one, replace(rules, epochs=1 + STEPS), augment, seed=0, context=context)
+    fit(net, one, replace(rules, epochs=1 + STEPS), augment, seed=0, context=context)
     return 1 / statistics.median(epoch.images_per_second for epoch in timed[1:])
 
 
@@ -146,13 +131,10 @@ def _seen(trained: int, rules: TrainingRules) -> int:
     return rules.epochs * steps(trained, rules.batch) * min(rules.batch, trained)
 
 
-def _trial(net: Supernet, archs: list[Arch], data: Data, plan: Plan, held: int) -> float:
+def _trial(net: Supernet, archs: list[Arch], data: Data, plan: Plan, scored: int) -> float:
     """Seconds of one trial, on all images that the search scores it on."""
-    seconds = []
     began = time.perf_counter()
-    for _ in scores(net, archs, data, plan.score):
-        seconds.append(time.perf_counter() - began)
-        began = time.perf_counter()
+    clock = [time.perf_counter() for _ in scores(net, archs, data, plan.score)]
     measured = min(plan.score.recalibration, len(data.train)) + len(data.held_out)
-    asked = plan.score.recalibration + _scored(plan, held)
-    return statistics.median(seconds) * asked / measured
+    asked = plan.score.recalibration + scored
+    return float(np.median(np.diff(clock, prepend=began))) * asked / measured

@@ -12,24 +12,18 @@ from hnas.device import describe
 from hnas.network.glit import Glit
 from hnas.scoring.score import evaluate
 from hnas.studies.objective.costs import OBJECTIVES
-from hnas.studies.run.result import (
-    Inputs,
-    Result,
-    TrainedNetwork,
-    best_trained,
-    read_result,
-    write_result,
-)
+from hnas.studies.run import result as results
+from hnas.studies.run.result import Result, TrainedNetwork
 from hnas.studies.search.retrain import retrain, retrain_network
 from hnas.studies.search.session import Session
 
 
 def finish(session: Session) -> Result:
     """The answer: `result.json`, made once. It alone reads the test images."""
-    if (done := read_result(session.run)) is not None:
+    if (done := results.read_result(session.run)) is not None:
         return done
     candidates = retrain(session)
-    winner = best_trained(candidates)
+    winner = results.best_trained(candidates)
     frame = plain_frame(session, winner)
     plain, plain_net = retrain_network(session, frame.all_global(), "all-global", frame=frame)
     _, winner_net = retrain_network(session, winner.arch, "the winner")
@@ -42,7 +36,7 @@ def finish(session: Session) -> Result:
         all_global=_tested(session, plain, plain_net, test),
         inputs=_inputs(session),
     )
-    write_result(session.run, result)
+    results.write_result(session.run, result)
     session.listener.finished(session.run)
     return result
 
@@ -54,9 +48,8 @@ def plain_frame(session: Session, winner: TrainedNetwork) -> Frame:
     Of nearly its FLOPs; or the widest measured one that takes no longer; or, if both are minimised,
     the narrower of the two.
     """
-    net, table = session.plan.net, session.costs.table
+    net, table, frames = session.plan.net, session.costs.table, []
     minimised = OBJECTIVES[session.plan.search.objective]
-    frames = []
     if "macs" in minimised:
         frames.append(plain_vit(net, winner.macs))
     if "latency" in minimised and table is not None:
@@ -75,12 +68,9 @@ def _tested(session: Session, network: TrainedNetwork, model: Glit, test: Images
     return replace(network, test_accuracy=found.accuracy)
 
 
-def _inputs(session: Session) -> Inputs:
+def _inputs(session: Session) -> results.Inputs:
     data, net = session.data, session.plan.net
-    return Inputs(
-        image=net.image,
-        channels=net.channels,
-        classes=data.classes,
-        mean=tuple(data.mean.tolist()),
-        std=tuple(data.std.tolist()),
+    mean, std = (tuple(values.tolist()) for values in (data.mean, data.std))
+    return results.Inputs(
+        image=net.image, channels=net.channels, classes=data.classes, mean=mean, std=std
     )

@@ -13,14 +13,7 @@ from hnas.architecture.space import Space
 from hnas.studies.run.result import best_trained
 from hnas.studies.search.retrain import retrain_trial
 from hnas.studies.search.session import Session
-from hnas.studies.trials.marks import (
-    HandedFront,
-    Handoff,
-    read_front,
-    read_handoff,
-    write_front,
-    write_handoff,
-)
+from hnas.studies.trials import marks
 from hnas.studies.trials.pareto import best_by_score, front
 
 
@@ -35,25 +28,22 @@ def handoff(session: Session) -> Arch:
     Raises StateError if stage 1 is not finished, StorageError if it cannot be recorded.
     """
     first = session.study(1)
-    if (done := read_handoff(first.user_attrs)) is not None:
+    if (done := marks.read_handoff(first.user_attrs)) is not None:
         return done.arch
     found = session.finished(1, "stage 2")
     rules = session.plan.handoff
     best = best_by_score(found, rules.top, session.plan.search.objective)
-    chosen = best[0]
-    measured: dict[str, float] | None = None
+    chosen, measured = best[0], None
     if rules.rule == "retrained":
         networks = [retrain_trial(session, record)[0] for record in best]
         chosen = best[networks.index(best_trained(networks))]
-        measured = {
-            str(record.number): network.accuracy
-            for record, network in zip(best, networks, strict=True)
-        }
-    second = session.study(2)
-    mark = Handoff(rule=rules.rule, trial=chosen.number, arch=chosen.arch, retrained=measured)
+        numbers = (str(record.number) for record in best)
+        measured = dict(zip(numbers, (network.accuracy for network in networks), strict=True))
+    second, rule = session.study(2), rules.rule
+    mark = marks.Handoff(rule=rule, trial=chosen.number, arch=chosen.arch, retrained=measured)
     # The second study first: the mark of stage 1 says that the hand-off is done.
-    write_handoff(second, replace(mark, giver=first.study_name))
-    write_handoff(first, replace(mark, to=second.study_name))
+    marks.write_handoff(second, replace(mark, giver=first.study_name))
+    marks.write_handoff(first, replace(mark, to=second.study_name))
     return chosen.arch
 
 
@@ -67,12 +57,12 @@ def start(session: Session, stage: int) -> tuple[Arch, ...]:
     if not asked.from_front:
         return ()
     before = session.study(stage - 1)
-    if (done := read_front(before.user_attrs)) is not None:
+    if (done := marks.read_front(before.user_attrs)) is not None:
         return done.archs
     objective = session.plan.search.objective
     found = front(session.finished(stage - 1, f"stage {stage}"), objective)
     space = stage_space(session, stage)
     kept = asked.proposer.elites(space, session.costs, found, asked.population)
     chosen = tuple(record.arch for record in best_by_score(kept, asked.population, objective))
-    write_front(before, HandedFront(archs=chosen, to=session.run.study_name(stage)))
+    marks.write_front(before, marks.HandedFront(archs=chosen, to=session.run.study_name(stage)))
     return chosen

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import statistics
 
 import numpy as np
 import torch
 from scipy.stats import kendalltau
 
-from hnas.architecture.arch import Arch
-from hnas.architecture.space import Space
 from hnas.cost.block_latency import measure
 from hnas.cost.latency_table import LatencyTable
 from hnas.device import describe
@@ -48,30 +46,25 @@ def latency_table(run: Run, device: torch.device, listener: Listener) -> Latency
             "that its trials were searched with, or use another --run"
         )
     listener.note(f"measuring the latencies of {len(blocks)} blocks, once")
-    whole = networks(spaces, run.seed("latency"))
+    rng = np.random.default_rng(run.seed("latency"))
+    whole = [space.sample(rng) for space in spaces for _ in range(NETWORKS)]
     table = measure(run.plan.net, blocks, whole, device, batch=batch, on_round=listener.measured)
-    measured = Measured(table=table, error=table_error(table), frame=frame, environment=here)
+    measured = Measured(table=table, error=_error(table), frame=frame, environment=here)
     write_measured(run, measured)
     listener.note(measured.words)
     return table
 
 
-def networks(spaces: Sequence[Space], seed: int) -> list[Arch]:
-    """Random architectures to judge a table by, NETWORKS of each space."""
-    rng = np.random.default_rng(seed)
-    return [space.sample(rng) for space in spaces for _ in range(NETWORKS)]
-
-
-def table_error(table: LatencyTable) -> TableError:
+def _error(table: LatencyTable) -> TableError:
     """The error of a table: its sums compared with the measured networks."""
-    sums = [table.of(one.arch) for one in table.whole]
-    measured = [one.measured for one in table.whole]
-    relative = [its / real - 1 for its, real in zip(sums, measured, strict=True)]
+    sums, measured = zip(*((table.of(one.arch), one.measured) for one in table.whole), strict=True)
+    bias = [its / real - 1 for its, real in zip(sums, measured, strict=True)]
+    off = [abs(its) for its in bias]
     tau = float(kendalltau(sums, measured).statistic)
     return TableError(
         networks=len(sums),
-        mean=math.fsum(map(abs, relative)) / len(relative),
-        worst=max(map(abs, relative)),
-        bias=math.fsum(relative) / len(relative),
+        mean=statistics.fmean(off),
+        worst=max(off),
+        bias=statistics.fmean(bias),
         tau=tau if math.isfinite(tau) else None,
     )

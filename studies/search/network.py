@@ -20,24 +20,17 @@ def untrained(identity: Identity) -> Glit:
 
 
 def train_network(
-    net: Glit,
-    data: Data,
-    identity: Identity,
-    teacher: Teacher | None,
-    *,
-    seed: int,
-    context: Context,
+    net: Glit, data: Data, of: Identity, teacher: Teacher | None, *, seed: int, context: Context
 ) -> None:
     """Trains a network by the rules of its identity."""
 
     def distil(loss: Tensor, logits: Tensor, images: Tensor) -> Tensor:
-        if teacher is None or identity.distillation is None:
+        if teacher is None or of.distillation is None:
             return loss
-        return distilled(loss, logits, teacher(images), identity.distillation)
+        return distilled(loss, logits, teacher(images), of.distillation)
 
-    rules = identity.training
-    losses = supervised(net, rules, distil)
-    train(net, data, rules, identity.augment, seed=seed, losses=losses, context=context)
+    losses = supervised(net, of.training, distil)
+    train(net, data, of.training, of.augment, seed=seed, losses=losses, context=context)
 
 
 def same_teacher(identity: Identity, data: Data) -> Teacher | None:
@@ -45,12 +38,11 @@ def same_teacher(identity: Identity, data: Data) -> Teacher | None:
     another."""
     if identity.distillation is None:
         return None
-    name = identity.distillation.teacher
-    found = load_teacher(name, data)
+    found = load_teacher(identity.distillation.teacher, data)
     if teacher_hash(found) != identity.teacher:
         raise MismatchError(
-            f"the teacher {name} is not the one of the first process: its weights are others. "
-            "Give all machines the same files"
+            f"the teacher {identity.distillation.teacher} is not the one of the first process: "
+            "its weights are others. Give all machines the same files"
         )
     return found
 

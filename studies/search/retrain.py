@@ -87,19 +87,13 @@ def _trained(session: Session, identity: Identity, what: str) -> Glit:
     run, net = session.run, untrained(identity)
     net.reset(run.seed(f"network {identity.key}")).to(session.device)
     seed = run.seed(f"training {identity.key}")
-    train_network(
-        net,
-        session.data,
-        identity,
-        session.teacher,
-        seed=seed,
-        context=session.context(
-            f"network of {what}",
-            path=network_path(run, identity.key),
-            identity=identity.to_dict(),
-            job=network_job(identity, seed),
-        ),
+    context = session.context(
+        f"network of {what}",
+        path=network_path(run, identity.key),
+        identity=identity.to_dict(),
+        job=network_job(identity, seed),
     )
+    train_network(net, session.data, identity, session.teacher, seed=seed, context=context)
     return net
 
 

@@ -72,12 +72,11 @@ def _scored(session: Session, number: int) -> StageResult:
     plan, asked = session.plan, session.run.stage(number)
     study = session.study(number)
     call(session, number)
+    net, note = supernet(session, number), session.listener.note
     return run_stage(
         study,
         space=stage_space(session, number),
-        scorer=SupernetScorer(
-            supernet(session, number), session.data, plan.score, session.listener.note
-        ),
+        scorer=SupernetScorer(net, session.data, plan.score, note),
         rules=SearchRules(trials=asked.trials, population=asked.population, seed=plan.search.seed),
         costs=session.costs,
         proposer=starting_from(start(session, number), asked.proposer),

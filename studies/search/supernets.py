@@ -38,19 +38,16 @@ def _untrained(session: Session, before: list[Supernet], stage: int) -> Supernet
 
 
 def _train(session: Session, net: Supernet, stage: int) -> None:
-    plan, split = session.plan, session.split.fingerprint
-    rules, seed = session.run.stage(stage).training, session.run.seed(f"supernet {stage}")
-    context = session.context(
-        f"supernet of stage {stage}",
-        path=session.run.supernet(stage),
-        identity={
-            "space": json.loads(json.dumps(recorded(net.space))),
-            "training": recorded(rules),
-            "augment": recorded(plan.augment),
-            "split": split,
-            "seed": plan.search.seed,
-            "initial weights": weights_hash(net.state_dict()),
-        },
-        job=supernet_job(net, rules, plan.augment, seed, split),
-    )
+    plan, run = session.plan, session.run
+    rules, seed = run.stage(stage).training, run.seed(f"supernet {stage}")
+    identity = {
+        "space": json.loads(json.dumps(recorded(net.space))),
+        "training": recorded(rules),
+        "augment": recorded(plan.augment),
+        "split": session.split.fingerprint,
+        "seed": plan.search.seed,
+        "initial weights": weights_hash(net.state_dict()),
+    }
+    what, job = f"supernet of stage {stage}", supernet_job(identity, seed)
+    context = session.context(what, path=run.supernet(stage), identity=identity, job=job)
     train_supernet(net, session.data, rules, plan.augment, seed=seed, context=context)

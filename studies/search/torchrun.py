@@ -16,7 +16,7 @@ from hnas.architecture.space import Space
 from hnas.data import Data
 from hnas.errors import InputError
 from hnas.network.supernet import Supernet
-from hnas.persist.record import recorded, restored
+from hnas.persist.record import restored
 from hnas.settings import AugmentRules, TrainingRules
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.toml import from_toml, to_toml
@@ -36,18 +36,9 @@ def images_job(plan: Plan, device: torch.device) -> dict[str, Any]:
     return {"task": IMAGES, "device": device.type, "plan": to_toml(plan)}
 
 
-def supernet_job(
-    net: Supernet, rules: TrainingRules, augment: AugmentRules, seed: int, split: str
-) -> dict[str, Any]:
-    """A job: train a supernet on the images whose split has this fingerprint."""
-    return {
-        "task": SUPERNET,
-        "space": recorded(net.space),
-        "training": recorded(rules),
-        "augment": recorded(augment),
-        "seed": seed,
-        "split": split,
-    }
+def supernet_job(identity: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """A job: train the supernet of an identity; it says the split of the images."""
+    return {"task": SUPERNET, **identity, "seed": seed}
 
 
 def network_job(identity: Identity, seed: int) -> dict[str, Any]:
@@ -65,8 +56,9 @@ def serve(world: World) -> NoReturn:
                 data, split = _images(job)
                 continue
             if data is None or split != job["split"]:
+                here = f"process {os.environ.get('RANK', '?')} on {os.uname().nodename}"
                 raise InputError(
-                    f"the images of {_here()} are not those of the first process: their split is "
+                    f"the images of {here} are not those of the first process: their split is "
                     f"{split or 'none'}, must be {job['split']}. Give all machines the same files"
                 )
             join = join_supernet if job["task"] == SUPERNET else join_network
@@ -99,7 +91,3 @@ def join_network(job: Mapping[str, Any], data: Data, world: World) -> None:
     identity = restored(Identity, job["identity"])
     net, teacher = untrained(identity).to(data.mean.device), same_teacher(identity, data)
     train_network(net, data, identity, teacher, seed=job["seed"], context=Context(world=world))
-
-
-def _here() -> str:
-    return f"process {os.environ.get('RANK', '?')} on {os.uname().nodename}"
