@@ -30,8 +30,8 @@ def search_all(
     unfinished: Sequence[Task],
     *,
     device: str,
-    jobs: int = 1,
-    listener: Callable[[Task], contextlib.AbstractContextManager[Listener]] | None = None,
+    jobs: int,
+    listener: Callable[[Task], contextlib.AbstractContextManager[Listener]],
 ) -> Iterator[Task]:
     """Searches each task's run to its end and gives the task then.
 
@@ -40,7 +40,7 @@ def search_all(
     """
     if jobs == 1:
         for task in unfinished:
-            with listener(task) if listener else contextlib.nullcontext(Listener()) as one:
+            with listener(task) as one:
                 search_one(task, device, one)
             yield task
     else:

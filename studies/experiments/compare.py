@@ -6,8 +6,10 @@ paired. This module reads finished runs; `hnas.studies.experiments.batch` search
 
 from __future__ import annotations
 
+import itertools
 import json
 import statistics
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -41,8 +43,7 @@ class Task:
 
     @property
     def words(self) -> str:
-        search = self.plan.search
-        return f"{self.name}, {search.strategy}, seed {search.seed}"
+        return f"{self.name}, {self.plan.search.strategy}, seed {self.plan.search.seed}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,13 +54,11 @@ class Outcome:
     run: str
     """Its folder's name."""
     test: float
-    """Of the winner, trained alone."""
+    """Of the winner, trained alone, as are `held_out`, `macs` and `params`."""
     held_out: float
-    """Of the winner, trained alone."""
     score: float
     """The highest of the last stage, with inherited weights."""
     macs: int
-    """Of the winner."""
     params: int
     all_global: float
     """Test accuracy of the all-global network of nearly equal cost."""
@@ -121,9 +120,7 @@ def tasks(
             plan=override(plan, strategy=strategy, seed=seed),
             folder=folder / f"{name}-{strategy}-seed{seed}",
         )
-        for seed in seeds
-        for name, plan in plans.items()
-        for strategy in strategies
+        for seed, (name, plan), strategy in itertools.product(seeds, plans.items(), strategies)
     ]
 
 
@@ -135,8 +132,7 @@ def is_finished(task: Task) -> bool:
     if not has_result(task.folder):
         return False
     run = open_run(task.folder)
-    found = differences(asdict(run.plan), asdict(task.plan))
-    if found:
+    if found := differences(asdict(run.plan), asdict(task.plan)):
         raise MismatchError(
             f"the run {task.folder} was finished with another plan:\n{listed(found)}\n"
             "Ask for what is stored, or use another --runs"
@@ -153,9 +149,8 @@ def outcome(task: Task) -> Outcome:
         raise StateError(f"the run {task.folder} has no result to compare yet")
     winner, plain = status.result.winner, status.result.all_global
     assert winner.test_accuracy is not None and plain.test_accuracy is not None
-    costs = read_costs(run)
+    costs, spent = read_costs(run), read_spent(run)
     points = [costs.point(record) for record in status.stages[-1].front]
-    spent = read_spent(run)
     return Outcome(
         seed=run.plan.search.seed,
         run=task.folder.name,
@@ -176,10 +171,10 @@ def rows(finished: Iterable[Task]) -> list[Row]:
 
     A row's reference is its plan's first strategy; with one strategy, the first plan.
     """
-    grouped: dict[tuple[str, str], list[Outcome]] = {}
+    grouped: dict[tuple[str, str], list[Outcome]] = defaultdict(list)
     for task in finished:
-        grouped.setdefault((task.name, task.plan.search.strategy), []).append(outcome(task))
-    names, strategies = ([*dict.fromkeys(key[i] for key in grouped)] for i in (0, 1))
+        grouped[task.name, task.plan.search.strategy].append(outcome(task))
+    names, strategies = ([*dict.fromkeys(key)] for key in zip(*grouped, strict=True))
 
     def row(name: str, strategy: str, found: Sequence[Outcome]) -> Row:
         first = (name, strategies[0]) if len(strategies) > 1 else (names[0], strategy)
@@ -198,21 +193,16 @@ def rows(finished: Iterable[Task]) -> list[Row]:
 
 def as_json(found: Sequence[Row], command: str) -> dict[str, Any]:
     """The content of compare.json: every outcome, mean and standard deviation over seeds."""
+    return {"command": command, **environment(), "rows": [_row_as_json(row) for row in found]}
+
+
+def _row_as_json(row: Row) -> dict[str, Any]:
+    paired = row.differences
     return {
-        "command": command,
-        **environment(),
-        "rows": [
-            {
-                **asdict(row),
-                "mean": {name: mean(row.values(name)) for name in MEASURES},
-                "standard_deviation": {name: spread(row.values(name)) for name in MEASURES},
-                "difference": {
-                    "mean": mean(row.differences),
-                    "standard_deviation": spread(row.differences),
-                },
-            }
-            for row in found
-        ],
+        **asdict(row),
+        "mean": {name: mean(row.values(name)) for name in MEASURES},
+        "standard_deviation": {name: spread(row.values(name)) for name in MEASURES},
+        "difference": {"mean": mean(paired), "standard_deviation": spread(paired)},
     }
 
 
@@ -246,10 +236,6 @@ def draw(found: Sequence[Row], path: Path) -> None:
 
 
 def _label(row: Row, found: Sequence[Row]) -> str:
-    """The names that tell the rows apart."""
-    parts = []
-    if len({one.plan for one in found}) > 1:
-        parts.append(row.plan)
-    if len({one.strategy for one in found}) > 1 or not parts:
-        parts.append(row.strategy)
-    return ", ".join(parts)
+    """The names that tell the rows apart, at least the strategy."""
+    differ = [name for name in ("plan", "strategy") if len({getattr(r, name) for r in found}) > 1]
+    return ", ".join(getattr(row, name) for name in differ or ["strategy"])

@@ -6,7 +6,7 @@ rules, from seeds that pick nothing, and kept next to the retrained ones: none i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -83,7 +83,48 @@ def rank(session: Session, rules: RankRules, *, draws: int = DRAWS) -> Ranking:
     Raises StateError where the stage has no trials, MismatchError where the supernet is not the
     one that they were scored with.
     """
-    plan, run, stage = session.plan, session.run, rules.stage
+    run, retrain = session.run, session.plan.retrain
+    drawn, scores = _scored(session, rules)
+    epochs = rules.epochs or retrain.training.epochs
+    retrain = replace(retrain, training=replace(retrain.training, epochs=epochs))
+    ranked = []
+    for i, (arch, is_elite) in enumerate(drawn, 1):
+        what = f"architecture {i} of {len(drawn)}, seed"
+        networks = [
+            retrain_network(session, arch, f"{what} {n} of {rules.seeds}", rules=retrain, repeat=n)
+            for n in range(1, rules.seeds + 1)
+        ]
+        ranked.append(
+            Ranked(
+                arch=arch,
+                macs=networks[0][0].macs,
+                elite=is_elite,
+                score=scores[arch].accuracy,
+                accuracies=tuple(network.accuracy for network, _ in networks),
+                networks=tuple(network.key for network, _ in networks),
+            )
+        )
+    guess = np.array([one.score for one in ranked])
+    alone = np.array([one.accuracies for one in ranked]).T
+    made = Ranking(
+        stage=rules.stage,
+        epochs=epochs,
+        images=len(session.data.held_out),
+        ranked=tuple(ranked),
+        agreement=agreement(guess, alone, pick=0, draws=draws),
+        environment=describe(session.device),
+    )
+    write_ranking(run, made)
+    drawing = figure(made.title, made.groups, made.epochs)
+    save(drawing, (run.folder / file(rules.stage)).with_suffix(".svg"))
+    return made
+
+
+def _scored(
+    session: Session, rules: RankRules
+) -> tuple[list[tuple[Arch, bool]], dict[Arch, Score]]:
+    """What `draw` gives of the stage, and the scores."""
+    run, stage = session.run, rules.stage
     run.stage(stage)
     study = session.study(stage)
     found = records(study)
@@ -93,69 +134,18 @@ def rank(session: Session, rules: RankRules, *, draws: int = DRAWS) -> Ranking:
             f"Run: hnas search --stage {stage} --run {run.folder}"
         )
     net = supernet(session, stage)
-    scorer = SupernetScorer(net, session.data, plan.score)
+    scorer = SupernetScorer(net, session.data, session.plan.score)
     if scorer.fingerprint != scorer_of(study):
         raise MismatchError(
             f"stage {stage} of {run.folder} was scored with other weights or images than the run "
             "has now, so that its ranking cannot be judged. Restore them, or search again"
         )
-    drawn = draw(
-        net.space,
-        found,
-        count=rules.architectures,
-        costs=session.costs,
-        seed=run.seed(f"ranking {stage}"),
-    )
+    count, seed = rules.architectures, run.seed(f"ranking {stage}")
+    drawn = draw(net.space, found, count=count, costs=session.costs, seed=seed)
     if len(drawn) < LEAST:
         raise StateError(
             f"ranking needs {LEAST} architectures: the space of stage {stage} has {len(drawn)} "
             "within the limits"
         )
-    scores = _scores(scorer, [arch for arch, _ in drawn])
-    training = plan.retrain.training
-    training = replace(training, epochs=rules.epochs or training.epochs)
-    ranked = []
-    for i, (arch, is_elite) in enumerate(drawn, 1):
-        networks = [
-            retrain_network(
-                session,
-                arch,
-                f"architecture {i} of {len(drawn)}, seed {repeat} of {rules.seeds}",
-                rules=replace(plan.retrain, training=training),
-                repeat=repeat,
-            )[0]
-            for repeat in range(1, rules.seeds + 1)
-        ]
-        ranked.append(
-            Ranked(
-                arch=arch,
-                macs=networks[0].macs,
-                elite=is_elite,
-                score=scores[arch].accuracy,
-                accuracies=tuple(network.accuracy for network in networks),
-                networks=tuple(network.key for network in networks),
-            )
-        )
-    made = Ranking(
-        stage=stage,
-        epochs=training.epochs,
-        images=len(session.data.held_out),
-        ranked=tuple(ranked),
-        agreement=agreement(
-            np.array([one.score for one in ranked]),
-            np.array([one.accuracies for one in ranked]).T,
-            pick=0,
-            draws=draws,
-        ),
-        environment=describe(session.device),
-    )
-    write_ranking(run, made)
-    drawing = figure(made.title, made.groups, made.epochs)
-    save(drawing, (run.folder / file(stage)).with_suffix(".svg"))
-    return made
-
-
-def _scores(scorer: SupernetScorer, archs: Iterable[Arch]) -> dict[Arch, Score]:
-    """In the order in which they share most."""
-    by_key = sorted(archs, key=lambda arch: arch.key)
-    return dict(zip(by_key, scorer.score(by_key), strict=True))
+    by_key = sorted((arch for arch, _ in drawn), key=lambda arch: arch.key)  # they share most
+    return drawn, dict(zip(by_key, scorer.score(by_key), strict=True))

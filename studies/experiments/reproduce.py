@@ -23,7 +23,7 @@ from hnas.studies.run.images import stored_images
 from hnas.studies.run.networks import stored_network
 from hnas.studies.run.provenance import changed, versions
 from hnas.studies.run.result import TrainedNetwork, read_result
-from hnas.studies.run.studies import Searched, read_searched
+from hnas.studies.run.studies import Searched, read_studies, searched
 from hnas.studies.scoring.from_run import stored_scorer
 from hnas.studies.scoring.supernet_scorer import SupernetScorer
 from hnas.studies.trials.record import Record
@@ -63,54 +63,45 @@ def reproduce(run: Run, device: torch.device, *, sample: int) -> Reproduction:
     if images or weights are not those that the run was made with.
     """
     data = stored_images(run).to(device)
-    changes = changed(run.about.environment or {}, origin(device))
-    exact = not changes
+    changes = changed(run.about.environment or {}, {**describe(device), **versions()})
     values: list[Value] = []
     result = read_result(run)
-    found = read_searched(run)
-    if not found:
+    studies = {n: searched(run, study) for n, study in read_studies(run).items() if study.records}
+    if not studies:
         raise StateError(
             f"there is nothing to score again: {run.folder} has no finished trials. "
             f"Run: hnas search --run {run.folder}"
         )
-    for searched in found:
-        arch = result.winner.arch if result and searched is found[-1] else None
-        chosen = _chosen(run, searched, arch, sample)
-        scorer = _scorer(run, searched, data)
-        for record, score in zip(chosen, scorer.score([r.arch for r in chosen]), strict=True):
+    for stage, found in studies.items():
+        arch = result.winner.arch if result and stage == max(studies) else None
+        chosen = _chosen(run, found, arch, sample)
+        scores = _scorer(run, stage, found, data).score([record.arch for record in chosen])
+        for record, score in zip(chosen, scores, strict=True):
             name = "the winner" if record.arch == arch else f"trial {record.number}"
-            values += _compared(f"{searched.stage}, {name}, score", record, score, exact)
+            values += _compared(f"{found.stage}, {name}, score", record, score, not changes)
     tested = (("winner", result.winner), ("all-global", result.all_global)) if result else ()
     for name, network in tested:
         model = stored_network(run, network.key).to(device)
         score = evaluate(model, data.held_out, data, batch=run.plan.score.batch)
-        values += _compared(f"{name} alone, held-out", network, score, exact)
+        values += _compared(f"{name} alone, held-out", network, score, not changes)
     return Reproduction(values=tuple(values), changes=changes)
 
 
-def origin(device: torch.device) -> dict[str, str]:
-    """What a run's values depend on: device, threads and versions."""
-    return {**describe(device), **versions()}
-
-
-def _chosen(run: Run, searched: Searched, winner: Arch | None, sample: int) -> list[Record]:
+def _chosen(run: Run, found: Searched, winner: Arch | None, sample: int) -> list[Record]:
     """The winner, then trials drawn by the plan's seed, in the order that they are scored in."""
-    rng = np.random.default_rng(run.seed(f"reproduce {searched.stage}"))
-    count = min(sample, len(searched.records))
-    drawn = {int(i) for i in rng.choice(len(searched.records), size=count, replace=False)}
-    kept = [r for i, r in enumerate(searched.records) if i in drawn or r.arch == winner]
+    rng = np.random.default_rng(run.seed(f"reproduce {found.stage}"))
+    count = min(sample, len(found.records))
+    drawn = {int(i) for i in rng.choice(len(found.records), size=count, replace=False)}
+    kept = [r for i, r in enumerate(found.records) if i in drawn or r.arch == winner]
     return sorted(kept, key=lambda record: record.arch.key)
 
 
-def _scorer(run: Run, searched: Searched, data: Data) -> SupernetScorer:
-    names = [run.study_name(i).removeprefix(f"{run.name}-") for i in range(1, len(run.stages) + 1)]
-    number = names.index(searched.stage) + 1
-    scorer = stored_scorer(run, number, searched.space, data)
-    stored, now = searched.scorer, scorer.fingerprint
-    differ = [name for name, value in stored.items() if now.get(name) != value]
-    if differ:
+def _scorer(run: Run, stage: int, found: Searched, data: Data) -> SupernetScorer:
+    scorer = stored_scorer(run, stage, found.space, data)
+    now = scorer.fingerprint
+    if differ := [name for name, was in found.scorer.items() if now.get(name) != was]:
         raise MismatchError(
-            f"{searched.stage} of {run.folder} was scored with other values than the run has now, "
+            f"{found.stage} of {run.folder} was scored with other values than the run has now, "
             f"of: {', '.join(differ)}. Restore what was changed"
         )
     return scorer
@@ -119,10 +110,7 @@ def _scorer(run: Run, searched: Searched, data: Data) -> SupernetScorer:
 def _compared(
     what: str, stored: Record | TrainedNetwork, score: Score, exact: bool
 ) -> Iterator[Value]:
-    for name, most in (("accuracy", ACCURACY), ("loss", LOSS)):
+    for name, most in (("accuracy", ACCURACY), ("loss", LOSS * abs(stored.loss))):
         was, now = getattr(stored, name), getattr(score, name)
-        if exact:
-            holds = was == now
-        else:
-            holds = abs(was - now) <= most * (1 if name == "accuracy" else abs(was))
+        holds = abs(was - now) <= (0 if exact else most)
         yield Value(what=f"{what} {name}", stored=was, now=now, holds=holds)
