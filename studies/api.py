@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from hnas.studies.dashboard.listener import Annotator
+from hnas.studies.objective.costs import Priced
 from hnas.studies.plan.change import Changes
 from hnas.studies.plan.plan import Plan
 from hnas.studies.request import Request, begin, decide
@@ -118,24 +119,16 @@ class Found:
     def _rows(self) -> list[tuple[str, str, str, str]]:
         """(what, accuracy, MACs, parameters): the tested ones, or each stage's best so far."""
         status = self.status
-        if status.result is not None:
-            return [
-                (name, f"{n.test_accuracy:.4f} (test)", f"{n.macs:,}", f"{n.params:,}")
-                for name, n in (
-                    ("winner", status.result.winner),
-                    ("all-global", status.result.all_global),
-                )
-            ]
-        return [
-            (
-                f"stage {number}, best of {stage.trials:,} trials",
-                f"{stage.best.accuracy:.4f} (score)",
-                f"{stage.best.macs:,}",
-                f"{stage.best.params:,}",
-            )
-            for number, stage in enumerate(status.stages, 1)
-            if stage.best
-        ]
+        found: list[tuple[str, str, Priced]] = []
+        if (result := status.result) is not None:
+            for name, one in (("winner", result.winner), ("all-global", result.all_global)):
+                found.append((name, f"{one.test_accuracy:.4f} (test)", one))
+        else:
+            for number, stage in enumerate(status.stages, 1):
+                if (best := stage.best) is not None:
+                    name = f"stage {number}, best of {stage.trials:,} trials"
+                    found.append((name, f"{best.accuracy:.4f} (score)", best))
+        return [(name, score, f"{n.macs:,}", f"{n.params:,}") for name, score, n in found]
 
 
 def open_run(folder: str | Path, *, storage: str | None = None) -> Found:

@@ -43,7 +43,6 @@ class Measure:
     """Its unit behind a number."""
     unit: int
     """The value that is 1 of that unit."""
-
     digits: str
     """Its format in Python."""
 
@@ -83,15 +82,14 @@ def measures(objective: str) -> tuple[Measure, ...]:
 
 
 class Priced(Protocol):
-    """Something of known cost."""
+    """Something of known cost; `latency` is nanoseconds of a batch, None if nothing measured it."""
 
     @property
     def macs(self) -> int: ...
     @property
     def params(self) -> int: ...
     @property
-    def latency(self) -> int | None:
-        """Nanoseconds of a batch by the table; None if the search has none."""
+    def latency(self) -> int | None: ...
 
 
 class Scored(Priced, Protocol):
@@ -127,9 +125,8 @@ def minimised(spent: Priced, objective: str) -> tuple[int, ...]:
 
 def values(accuracy: float, spent: Priced, objective: str) -> list[float]:
     """The values in Optuna: accuracy, multiply-accumulates, milliseconds."""
-    units = (measure.unit for measure in measures(objective))
-    costs = zip(minimised(spent, objective), units, strict=True)
-    return [accuracy, *(its / unit for its, unit in costs)]
+    costs = zip(minimised(spent, objective), measures(objective), strict=True)
+    return [accuracy, *(its / measure.unit for its, measure in costs)]
 
 
 def metrics(objective: str) -> list[str]:
@@ -152,9 +149,7 @@ class Costs:
     @cached_property
     def limits(self) -> tuple[Limit, ...]:
         """The limits of every scored architecture."""
-        limits = []
-        if self.flops is not None:
-            limits.append(flops_limit(self.frame, self.flops))
+        limits = [] if self.flops is None else [flops_limit(self.frame, self.flops)]
         if self.latency is not None:
             assert self.table is not None  # a bound on latency is made from the table
             limits.append(latency_limit(self.table, self.latency))
@@ -162,9 +157,8 @@ class Costs:
 
     def spent(self, arch: Arch) -> Spent:
         """The costs of an architecture."""
-        exact = cost(self.frame, arch)
         latency = None if self.table is None else self.table.of(arch)
-        return Spent(macs=exact.macs, params=exact.params, latency=latency)
+        return Spent(**vars(cost(self.frame, arch)), latency=latency)
 
     def allow(self, arch: Arch) -> bool:
         """Whether the architecture is within all limits."""
@@ -190,10 +184,6 @@ class Costs:
     def most(self, measure: Measure) -> int | None:
         """The limit of a cost, in whole numbers; None: any."""
         return {"macs": self.flops, "latency": self.latency}[measure.name]
-
-    def values(self, trial: Scored) -> list[float]:
-        """The values in Optuna: accuracy, multiply-accumulates, milliseconds."""
-        return values(trial.accuracy, trial, self.objective)
 
     def excess(self, spent: Priced) -> list[float]:
         """The excess over each limit, as Optuna's constraints: 0 or less is within it."""

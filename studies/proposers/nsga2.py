@@ -16,7 +16,7 @@ from optuna.samplers import NSGAIISampler
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
-from hnas.studies.objective.costs import Costs
+from hnas.studies.objective.costs import Costs, values
 from hnas.studies.proposers.base import Proposer, Turn
 from hnas.studies.trials.encoding import decode, distributions, encode
 from hnas.studies.trials.record import Record
@@ -36,13 +36,8 @@ def propose(turn: Turn) -> list[Arch]:
     exist. See `hnas.studies.proposers.base.Propose`.
     """
     rng = turn.rng()
-    sampler_seed = int(rng.integers(2**32))
-    return turn.first_new(
-        itertools.chain(
-            _children(turn, sampler_seed),
-            others(turn, TRIES * turn.population, rng),
-        )
-    )
+    children = _children(turn, seed=int(rng.integers(2**32)))
+    return turn.first_new(itertools.chain(children, others(turn, TRIES * turn.population, rng)))
 
 
 def elites(space: Space, costs: Costs, pool: Sequence[Record], population: int) -> list[Record]:
@@ -75,7 +70,7 @@ def _study(
     for record in _ordered(pool):
         study.add_trial(
             optuna.trial.create_trial(
-                values=costs.values(record),
+                values=values(record.accuracy, record, costs.objective),
                 params=encode(space, record.arch),
                 distributions=free,
                 system_attrs={GENERATION: 0},

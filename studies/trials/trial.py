@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
 from hnas.errors import StorageError
-from hnas.studies.objective.costs import Costs, Priced
+from hnas.studies.objective.costs import Costs, Priced, values
 from hnas.studies.trials.database import patiently, storage_errors
 from hnas.studies.trials.encoding import distributions, encode
 from hnas.studies.trials.optuna_inside import database_of, study_id_of
@@ -61,7 +61,8 @@ def write_trial(
     trial = waiting_trial(
         space, record.arch, generation=record.generation, spent=record, costs=costs
     )
-    trial.state, trial.values = TrialState.COMPLETE, costs.values(record)
+    trial.state = TrialState.COMPLETE
+    trial.values = values(record.accuracy, record, costs.objective)
     trial.user_attrs |= score_attributes(record.loss, record.seconds)
     trial.datetime_start, trial.datetime_complete = started, completed
     asked = f"trial {record.number} of the study {study.study_name!r} cannot be stored"
