@@ -58,10 +58,10 @@ def measure(
     blocks = sorted(set(blocks), key=lambda block: block.key)
     frames = [replace(frame, d=d) for d in widths(frame)]
     builds: list[Callable[[], nn.Module]] = [
-        lambda: _Ends(frame),
-        *(_network(frame, Arch((block,) * frame.M)) for block in blocks),
-        *(_network(each, each.all_global()) for each in frames),
-        *(_network(frame, arch) for arch in whole),
+        partial(_Ends, frame),
+        *(partial(Glit, frame, Arch((block,) * frame.M)) for block in blocks),
+        *(partial(Glit, each, each.all_global()) for each in frames),
+        *(partial(Glit, frame, arch) for arch in whole),
     ]
     images = torch.zeros(batch, frame.channels, frame.image, frame.image, device=device)
     timers = [partial(_seconds, build, images, clock) for build in builds]
@@ -97,10 +97,6 @@ def widths(frame: Frame) -> list[int]:
     least, most = max(frame.d // 2 // step, 1), max(2 * frame.d // step, 1)
     spread = np.linspace(least, most, min(WIDTHS, most - least + 1)).round().astype(int)
     return sorted({frame.d, *(step * int(n) for n in spread)})
-
-
-def _network(frame: Frame, arch: Arch) -> Callable[[], nn.Module]:
-    return lambda: Glit(frame, arch)
 
 
 def _seconds(build: Callable[[], nn.Module], images: Tensor, clock: Clock) -> float:

@@ -21,11 +21,6 @@ from hnas.errors import InputError
 CONVENTIONS = ("exact", "glit", "thop")
 
 
-def macs(frame: Frame, arch: Arch, convention: str) -> int:
-    """Multiply-accumulates of one image by a convention. Raises InputError as `macs_by_part`."""
-    return sum(macs_by_part(frame, arch, convention))
-
-
 def macs_by_part(frame: Frame, arch: Arch, convention: str) -> tuple[int, ...]:
     """Multiply-accumulates of each block, and last of what all networks of the frame share.
 

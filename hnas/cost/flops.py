@@ -73,55 +73,35 @@ def cost(frame: Frame, arch: Arch) -> Cost:
     return sum((block_cost(frame, block) for block in arch.blocks), shared_cost(frame))
 
 
-@dataclass(frozen=True, eq=False)
-class Tables:
-    """Costs of every choice of every block: millions of architectures are counted in seconds."""
+def costs(space: Space, index: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """MACs (n,) and params (n,) of n architectures, millions in seconds: `index` (n, M) has each
+    block's choice, in the order of `Space.choices`.
 
-    shared: Cost
-    """What every network of the frame has."""
-    macs: tuple[NDArray[np.int64], ...]
-    """For each block, of its choices, in the order of `Space.choices`."""
-    params: tuple[NDArray[np.int64], ...]
-
-    def costs(self, index: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """MACs (n,) and params (n,) of n architectures: `index` (n, M) has each block's choice.
-
-        Raises IndexError if a choice does not exist; a negative one counts from the last.
-        """
-        macs = np.full(len(index), self.shared.macs)
-        params = np.full(len(index), self.shared.params)
-        for choice, its_macs, its_params in zip(index.T, self.macs, self.params, strict=True):
-            macs += its_macs[choice]
-            params += its_params[choice]
-        return macs, params
+    Raises IndexError if a choice does not exist; a negative one counts from the last.
+    """
+    shared = shared_cost(space.frame)
+    macs, params = np.full(len(index), shared.macs), np.full(len(index), shared.params)
+    for choice, blocks in zip(index.T, space.choices, strict=True):
+        each = [block_cost(space.frame, block) for block in blocks]
+        macs += np.array([one.macs for one in each], dtype=np.int64)[choice]
+        params += np.array([one.params for one in each], dtype=np.int64)[choice]
+    return macs, params
 
 
-def tables(space: Space) -> Tables:
-    """The costs of a space's blocks: they do not depend on each other."""
-    made = [[block_cost(space.frame, block) for block in choices] for choices in space.choices]
-    return Tables(
-        shared=shared_cost(space.frame),
-        macs=tuple(np.array([one.macs for one in row], dtype=np.int64) for row in made),
-        params=tuple(np.array([one.params for one in row], dtype=np.int64) for row in made),
-    )
-
-
-def _extreme(space: Space, pick: Callable[..., Block]) -> Arch:
-    def macs(block: Block) -> int:
-        return block_cost(space.frame, block).macs
-
-    return Arch(tuple(pick(choices, key=macs) for choices in space.choices))
+def extreme(space: Space, of: Callable[[Block], int], pick: Callable[..., Block]) -> Arch:
+    """The architecture that has least (`min`) or most (`max`) of what its blocks have."""
+    return Arch(tuple(pick(choices, key=of) for choices in space.choices))
 
 
 @lru_cache(maxsize=256)
 def cheapest(space: Space) -> Arch:
     """The architecture with the fewest MACs (blocks cost independently of each other)."""
-    return _extreme(space, min)
+    return extreme(space, lambda block: block_cost(space.frame, block).macs, min)
 
 
 def dearest(space: Space) -> Arch:
     """The architecture with the most MACs."""
-    return _extreme(space, max)
+    return extreme(space, lambda block: block_cost(space.frame, block).macs, max)
 
 
 def plain_vit(frame: Frame, macs: int) -> Frame:

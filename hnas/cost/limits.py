@@ -6,6 +6,7 @@ sum depends on no order: multiply-accumulates, or nanoseconds by a table.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,7 +15,7 @@ import numpy as np
 
 from hnas.architecture.arch import Arch, Block
 from hnas.architecture.space import Frame, Space
-from hnas.cost.flops import block_cost, shared_cost
+from hnas.cost.flops import block_cost, extreme, shared_cost
 from hnas.cost.latency_table import LatencyTable, milliseconds
 from hnas.errors import BudgetError
 
@@ -37,7 +38,7 @@ class Limit:
 
     def of(self, blocks: Iterable[Block]) -> int:
         """The cost of a network of these blocks."""
-        return self.shared + sum(self.block(block) for block in blocks)
+        return self.shared + sum(map(self.block, blocks))
 
 
 def flops_limit(frame: Frame, most: int) -> Limit:
@@ -66,15 +67,16 @@ def latency_limit(table: LatencyTable, most: int) -> Limit:
     )
 
 
+@lru_cache(maxsize=256)
 def check_within(space: Space, limits: tuple[Limit, ...]) -> Arch:
     """An architecture within all limits: of the first cost the least that there is.
 
     Raises BudgetError, naming the least and the most that is possible, if nothing fits.
     """
     for limit in limits:
-        least = limit.of(_extreme(space, limit, min).blocks)
+        least = limit.of(extreme(space, limit.block, min).blocks)
         if least > limit.most:
-            most = limit.of(_extreme(space, limit, max).blocks)
+            most = limit.of(extreme(space, limit.block, max).blocks)
             low, high = limit.ends
             raise BudgetError(
                 f"no architecture of the space fits {limit.option} {limit.show(limit.most)}"
@@ -113,43 +115,31 @@ def sample_within(space: Space, limits: tuple[Limit, ...], rng: np.random.Genera
     return Arch(tuple(blocks))
 
 
-@lru_cache(maxsize=256)
-def _extreme(space: Space, limit: Limit, pick: Callable[..., Block]) -> Arch:
-    return Arch(tuple(pick(choices, key=limit.block) for choices in space.choices))
+Sum = tuple[tuple[int, ...], tuple[Block, ...]]
+"""The costs of some blocks by the limits, and the blocks."""
 
 
-@lru_cache(maxsize=256)
 def _thriftiest(space: Space, limits: tuple[Limit, ...]) -> Arch | None:
     """The architecture within all limits (at most two) with least of the first cost, or None.
 
     Block by block, keep the sums that no other undercuts: with one limit a single sum.
     """
-    sums: list[tuple[tuple[int, ...], tuple[Block, ...]]]
-    sums = [(tuple(limit.shared for limit in limits), ())]
+    sums: list[Sum] = [(tuple(limit.shared for limit in limits), ())]
     for choices in space.choices:
-        own = _undercut_by_none(
-            (tuple(limit.block(choice) for limit in limits), (choice,)) for choice in choices
-        )
+        own = _undercut_by_none((tuple(limit.block(c) for limit in limits), (c,)) for c in choices)
         sums = _undercut_by_none(
-            (tuple(map(sum, zip(total, more, strict=True))), (*blocks, *block))
-            for total, blocks in sums
-            for more, block in own
+            (tuple(map(sum, zip(total, more, strict=True))), blocks + block)
+            for (total, blocks), (more, block) in itertools.product(sums, own)
         )
-    most = [limit.most for limit in limits]
-    within = (
-        blocks
-        for total, blocks in sums
-        if all(have <= allowed for have, allowed in zip(total, most, strict=True))
-    )
-    found = next(within, None)
-    return None if found is None else Arch(found)
+    for total, blocks in sums:
+        if all(have <= limit.most for have, limit in zip(total, limits, strict=True)):
+            return Arch(blocks)
+    return None
 
 
-def _undercut_by_none(
-    sums: Iterable[tuple[tuple[int, ...], tuple[Block, ...]]],
-) -> list[tuple[tuple[int, ...], tuple[Block, ...]]]:
+def _undercut_by_none(sums: Iterable[Sum]) -> list[Sum]:
     """The sums by rising first cost, without those whose last is not less than all before."""
-    kept: list[tuple[tuple[int, ...], tuple[Block, ...]]] = []
+    kept: list[Sum] = []
     for one in sorted(sums, key=lambda one: one[0]):
         if not kept or (one[0] and one[0][-1] < kept[-1][0][-1]):
             kept.append(one)

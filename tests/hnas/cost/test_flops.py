@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import distribution_space
-from hnas.cost.flops import cheapest, cost, dearest, plain_vit, tables
+from hnas.cost.flops import cheapest, cost, costs, dearest, plain_vit
 from hnas.network.glit import Glit
 from tests.support.generators import spaces, spaces_and_archs
 from tests.support.references import glit_tiny, published
@@ -65,7 +65,7 @@ def test_cheapest_and_dearest_bound_every_arch(drawn):
 def test_costs_of_many_are_those_of_each(space, seed):
     sizes = [len(choices) for choices in space.choices]
     index = np.random.default_rng(seed).integers(sizes, size=(20, len(sizes)))
-    macs, params = tables(space).costs(index)
+    macs, params = costs(space, index)
     for row, *found in zip(index, macs, params, strict=True):
         picked = (choices[i] for choices, i in zip(space.choices, row, strict=True))
         expected = cost(space.frame, Arch(tuple(picked)))
@@ -74,11 +74,10 @@ def test_costs_of_many_are_those_of_each(space, seed):
 
 def test_a_choice_that_does_not_exist_has_no_cost():
     space = distribution_space(published(192), d_k=192, d_z=4, E=1, K=31)
-    table = tables(space)
     with pytest.raises(IndexError):
-        table.costs(np.full((1, 12), 4))
+        costs(space, np.full((1, 12), 4))
     with pytest.raises(ValueError, match="argument 2"):
-        table.costs(np.zeros((1, 11), dtype=int))
+        costs(space, np.zeros((1, 11), dtype=int))
 
 
 @given(st.floats(0.01, 10))
