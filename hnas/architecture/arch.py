@@ -58,12 +58,7 @@ class Block:
     def of(cls, *, G: int, L: int, d_k: int, d_z: int, E: int, K: int) -> Block:
         """The canonical block: sizes that it cannot use are dropped."""
         return cls(
-            G=G,
-            L=L,
-            d_z=d_z,
-            d_k=d_k if G else None,
-            E=E if L else None,
-            K=K if L else None,
+            G=G, L=L, d_z=d_z, d_k=d_k if G else None, E=E if L else None, K=K if L else None
         )
 
     @property

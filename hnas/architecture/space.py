@@ -76,6 +76,10 @@ class Frame:
         """Tokens: patches + 1 class token."""
         return self.side**2 + 1
 
+    def block(self, G: int, d_k: int, d_z: int, E: int, K: int) -> Block:
+        """The canonical block with G global groups."""
+        return Block.of(G=G, L=self.N - G, d_k=d_k, d_z=d_z, E=E, K=K)
+
     def check(self, block: Block) -> None:
         """Raises InputError if the block cannot be built in this frame."""
         if block.G + block.L != self.N:
@@ -118,12 +122,15 @@ class BlockSpace:
     K: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        for name in ("G", "d_k", "d_z", "E", "K"):
-            values = getattr(self, name)
+        for name, values in vars(self).items():
             if not values or len(set(values)) != len(values):
-                raise InputError(
-                    f"candidates of {name} must be distinct, at least one, got {values}"
-                )
+                rule = "must be distinct, at least one"
+                raise InputError(f"candidates of {name} {rule}, got {values}")
+
+    @property
+    def candidates(self) -> tuple[tuple[int, ...], ...]:
+        """In the order of `Frame.block`."""
+        return self.G, self.d_k, self.d_z, self.E, self.K
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,29 +148,22 @@ class Space:
             raise InputError(
                 f"a space needs candidates for M={self.frame.M} blocks, got {len(self.blocks)}"
             )
-        for block in {block for choices in self.choices for block in choices}:
+        for block in set().union(*self.choices):
             self.frame.check(block)
 
     @cached_property
     def choices(self) -> tuple[tuple[Block, ...], ...]:
         """For each block its distinct choices, in `Block.key` order."""
-        made: dict[BlockSpace, tuple[Block, ...]] = {}
-        for space in self.blocks:
-            if space not in made:
-                tuples = itertools.product(space.G, space.d_k, space.d_z, space.E, space.K)
-                distinct = {
-                    Block.of(G=G, L=self.frame.N - G, d_k=d_k, d_z=d_z, E=E, K=K)
-                    for G, d_k, d_z, E, K in tuples
-                }
-                made[space] = tuple(sorted(distinct, key=lambda block: block.key))
+        made = {}
+        for space in set(self.blocks):
+            distinct = {self.frame.block(*each) for each in itertools.product(*space.candidates)}
+            made[space] = tuple(sorted(distinct, key=lambda block: block.key))
         return tuple(made[space] for space in self.blocks)
 
     @property
     def index_tuples(self) -> int:
         """The paper's count: every combination of indices (324^12 for GLiT at M = 12)."""
-        return math.prod(
-            len(b.G) * len(b.d_k) * len(b.d_z) * len(b.E) * len(b.K) for b in self.blocks
-        )
+        return math.prod(len(values) for block in self.blocks for values in block.candidates)
 
     @property
     def distinct(self) -> int:
@@ -183,18 +183,14 @@ class Space:
         """
         blocks = []
         for space in self.blocks:
-            G, d_k, d_z, E, K = (
-                values[rng.integers(len(values))]
-                for values in (space.G, space.d_k, space.d_z, space.E, space.K)
-            )
-            blocks.append(Block.of(G=G, L=self.frame.N - G, d_k=d_k, d_z=d_z, E=E, K=K))
+            sizes = (values[rng.integers(len(values))] for values in space.candidates)
+            blocks.append(self.frame.block(*sizes))
         return Arch(tuple(blocks))
 
 
 def distribution_space(frame: Frame, *, d_k: int, d_z: int, E: int, K: int) -> Space:
     """Stage 1: (G, L) of every block, sizes fixed."""
-    block = BlockSpace(G=tuple(range(frame.N + 1)), d_k=(d_k,), d_z=(d_z,), E=(E,), K=(K,))
-    return Space(frame=frame, blocks=(block,) * frame.M)
+    return size_space(frame, None, d_k=(d_k,), d_z=(d_z,), E=(E,), K=(K,))
 
 
 def size_space(
@@ -210,14 +206,9 @@ def size_space(
 
     With None, (G, L) is free too: the paper's whole space, searched at once.
     """
+    groups = [tuple(range(frame.N + 1))] * frame.M
     if distribution is not None:
         frame.check_arch(distribution)
-    G = (
-        [tuple(range(frame.N + 1))] * frame.M
-        if distribution is None
-        else [(block.G,) for block in distribution.blocks]
-    )
-    return Space(
-        frame=frame,
-        blocks=tuple(BlockSpace(G=g, d_k=d_k, d_z=d_z, E=E, K=K) for g in G),
-    )
+        groups = [(block.G,) for block in distribution.blocks]
+    blocks = (BlockSpace(G=G, d_k=d_k, d_z=d_z, E=E, K=K) for G in groups)
+    return Space(frame=frame, blocks=tuple(blocks))

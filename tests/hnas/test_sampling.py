@@ -9,8 +9,7 @@ import pytest
 
 from hnas.architecture.space import Frame, distribution_space, size_space
 from hnas.cost.flops import cheapest, cost, dearest
-from hnas.sampling import RULES
-from hnas.sampling.near import PERIOD
+from hnas.sampling import PERIOD, RULES
 
 FRAME = Frame(image=8, channels=1, patch=2, classes=10, d=48, M=4, N=3)
 FIRST = distribution_space(FRAME, d_k=48, d_z=4, E=1, K=17)
