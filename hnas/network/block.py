@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from hnas.architecture import arch as archs
 from hnas.architecture import layout
 from hnas.architecture.space import Frame
-from hnas.network.attend import attend
 from hnas.network.linear import Linear
 from hnas.network.local import HEADS, head
+from hnas.network.local.attention import attend
 from hnas.network.local.head import Map
 
 
@@ -113,14 +113,12 @@ class Block(nn.Module):
         self.norm1 = nn.LayerNorm(d, eps=1e-6)
         if Cg:
             inner = s["H"] * s["h"]
-            self.qkv = Linear(Cg, 3 * inner)
-            self.proj = Linear(inner, Cg)
+            self.qkv, self.proj = Linear(Cg, 3 * inner), Linear(inner, Cg)
         if Cl:
             for name, layer in HEADS[frame.local].layers(s).items():
                 self.add_module(name, layer)
         self.norm2 = nn.LayerNorm(d, eps=1e-6)
-        self.fc1 = Linear(d, m)
-        self.fc2 = Linear(m, d)
+        self.fc1, self.fc2 = Linear(d, m), Linear(m, d)
 
     def forward(self, x: Tensor) -> Tensor:
         return forward(x, self, self.drop_path)

@@ -65,30 +65,16 @@ class Subnet:
     project: Map
 
     def __init__(
-        self,
-        weights: dict[str, Tensor],
-        sizes: layout.Sizes,
-        frame: Frame,
-        dropout: Map,
-        norm: Norm,
+        self, w: dict[str, Tensor], sizes: layout.Sizes, frame: Frame, dropout: Map, norm: Norm
     ) -> None:
-        self.sizes = sizes
-        self.frame = frame
-        self.dropout = dropout
-        d = (sizes["d"],)
-        w = weights
-        self.norm1 = _layer_norm(d, w["norm1.weight"], w["norm1.bias"])
-        self.norm2 = _layer_norm(d, w["norm2.weight"], w["norm2.bias"])
+        self.sizes, self.frame, self.dropout = sizes, frame, dropout
+        layer_norm = partial(F.layer_norm, normalized_shape=(sizes["d"],), eps=1e-6)
+        self.norm1, self.norm2 = over(layer_norm, w, "norm1"), over(layer_norm, w, "norm2")
         self.fc1, self.fc2 = over(linear, w, "fc1"), over(linear, w, "fc2")
         if sizes["Cg"]:
             self.qkv, self.proj = over(linear, w, "qkv"), over(linear, w, "proj")
         if sizes["Cl"]:
-            for name, part in HEADS[frame.local].maps(weights, norm).items():
-                setattr(self, name, part)
-
-
-def _layer_norm(d: tuple[int], weight: Tensor, bias: Tensor) -> Map:
-    return partial(F.layer_norm, normalized_shape=d, weight=weight, bias=bias, eps=1e-6)
+            vars(self).update(HEADS[frame.local].maps(w, norm))
 
 
 class SuperBlock(nn.Module):
@@ -154,35 +140,24 @@ class Supernet(Trunk):
         """A standalone copy of one subnet, with its BatchNorm statistics if they are given."""
         self.check(arch)
         net = Glit(self.frame, arch)
-        state = {
-            name: weight
-            for name, weight in self.state_dict().items()
-            if not name.startswith("blocks.")
-        }
+        state = net.state_dict() | _outside_blocks(self)
         for i, (block, choice) in enumerate(zip(self.blocks, arch.blocks, strict=True)):
             assert isinstance(block, SuperBlock)
             weights = block.weights(choice)
-            for name, weight in weights.items():
-                state[f"blocks.{i}.{name}"] = weight
-            if "norm.weight" in weights:
-                fresh = net.get_submodule(f"blocks.{i}.norm").state_dict()
-                mean, var = fresh["running_mean"], fresh["running_var"]
-                if statistics is not None:
-                    mean, var = statistics[i].mean, statistics[i].var
-                state[f"blocks.{i}.norm.running_mean"] = mean
-                state[f"blocks.{i}.norm.running_var"] = var
-                state[f"blocks.{i}.norm.num_batches_tracked"] = torch.tensor(0)
+            if statistics is not None and "norm.weight" in weights:
+                measured = statistics[i]
+                weights |= {"norm.running_mean": measured.mean, "norm.running_var": measured.var}
+            state |= {f"blocks.{i}.{name}": weight for name, weight in weights.items()}
         net.load_state_dict(state)
         return net.to(self.cls_token.device)
 
 
+def _outside_blocks(net: Trunk) -> dict[str, Tensor]:
+    return {k: v for k, v in net.state_dict().items() if not k.startswith("blocks.")}
+
+
 def grow(
-    old: Supernet,
-    space: Space,
-    *,
-    seed: int,
-    dropout: float = 0.0,
-    before: Sequence[Supernet] = (),
+    old: Supernet, space: Space, *, seed: int, dropout: float = 0.0, before: Sequence[Supernet] = ()
 ) -> Supernet:
     """A supernet for another `space` of the frame: what both have is copied, the rest initialised.
 
@@ -194,17 +169,11 @@ def grow(
     for source in (*before, old):
         if source.frame != space.frame:
             raise InputError(f"a supernet grows within its frame {source.frame}, got {space.frame}")
-        _copy_common(source, new)
+        new.load_state_dict(_outside_blocks(source), strict=False)
+        for mine, theirs in zip(new.blocks, source.blocks, strict=True):
+            assert isinstance(mine, SuperBlock) and isinstance(theirs, SuperBlock)
+            _copy_block(mine, theirs, theirs.sizes, overlap(mine.sizes, theirs.sizes))
     return new
-
-
-def _copy_common(old: Supernet, new: Supernet) -> None:
-    """The weights that both have, from `old` into `new`."""
-    state = {k: v for k, v in old.state_dict().items() if not k.startswith("blocks.")}
-    new.load_state_dict(state, strict=False)
-    for target, source in zip(new.blocks, old.blocks, strict=True):
-        assert isinstance(target, SuperBlock) and isinstance(source, SuperBlock)
-        _copy_block(target, source, source.sizes, overlap(target.sizes, source.sizes))
 
 
 @torch.no_grad()
@@ -233,8 +202,9 @@ def inherit(net: Supernet, source: Glit) -> None:
             f"(stored: the network's, asked: the supernet's):\n{listed(differing)}"
         )
     net.check(source.arch)
-    left = ("blocks.", "head.") if keeps_head else ("blocks.",)
-    state = {k: v for k, v in source.state_dict().items() if not k.startswith(left)}
+    state = _outside_blocks(source)
+    if keeps_head:
+        del state["head.weight"], state["head.bias"]
     net.load_state_dict(state, strict=False)
     for target, alone, block in zip(net.blocks, source.blocks, source.arch.blocks, strict=True):
         assert isinstance(target, SuperBlock)

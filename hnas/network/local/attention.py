@@ -11,9 +11,18 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hnas.architecture.layout import Sizes
-from hnas.network.attend import attend
 from hnas.network.linear import Linear, linear
 from hnas.network.local.head import Layers, LocalHead, Map, Norm, Parts, Weights, over
+
+
+def attend(qkv: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Attention's two products, of global heads too: (B, T, 3, H, h) -> (B, T, H h).
+
+    `mask` (T, T), booleans, says which token (row) sees which (column).
+    """
+    q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+    y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    return y.transpose(1, 2).flatten(2)
 
 
 def forward(x: Tensor, parts: Parts) -> Tensor:
