@@ -41,19 +41,14 @@ class SelfTest:
     @property
     def problems(self) -> tuple[str, ...]:
         """All faults, in words; empty if there is none."""
-        found = []
-        if not self.last_loss < self.first_loss:
-            found.append(
-                f"training did not learn: loss {self.first_loss:.3f} to {self.last_loss:.3f}"
-            )
-        if not self.accuracy > 2 / FRAME.classes:
-            found.append(f"a trained subnet is no better than chance: accuracy {self.accuracy:.3f}")
-        if not self.difference <= self.tolerance:
-            found.append(
-                f"a subnet and its standalone network differ by {self.difference:.3g}, "
-                f"more than {self.tolerance:.3g}"
-            )
-        return tuple(found)
+        learned, better = self.last_loss < self.first_loss, self.accuracy > 2 / FRAME.classes
+        checks = {
+            f"training did not learn: loss {self.first_loss:.3f} to {self.last_loss:.3f}": learned,
+            f"a trained subnet is no better than chance: accuracy {self.accuracy:.3f}": better,
+            f"a subnet and its standalone network differ by {self.difference:.3g}, "
+            f"more than {self.tolerance:.3g}": self.difference <= self.tolerance,
+        }
+        return tuple(problem for problem, holds in checks.items() if not holds)
 
 
 def self_test(device: torch.device) -> SelfTest:

@@ -109,12 +109,10 @@ class TrainingRules:
     repeats: int = later(1)
     """Times that an image is drawn in a row, each augmented again (repeated augmentation,
     1902.05509); an epoch is as long, and sees so many times fewer images."""
-
     micro_batch: int = later(0)
     """Images that the network sees at a time, a divisor of `batch`: BatchNorm's statistics are of
     so many, a step's gradient is the mean over its micro-batches. 0 is the whole batch. Processes
     that train together share a batch by them (docs/imagenet.md)."""
-
     subnets: str = later("uniform")
     """The rule that draws a supernet's subnets for a step, of `hnas.sampling`."""
 
@@ -122,13 +120,9 @@ class TrainingRules:
         _check(self.subnets in SUBNETS, "subnets", f"one of {', '.join(SUBNETS)}", self.subnets)
         _check(self.epochs >= 1, "epochs", ">= 1", self.epochs)
         _check(self.batch >= 2, "batch", ">= 2 (BatchNorm needs two)", self.batch)
-        fits = self.micro_batch > 1 and self.batch % self.micro_batch == 0
-        _check(
-            self.micro_batch == 0 or fits,
-            "micro_batch",
-            f"0 (the whole batch) or >= 2 and a divisor of batch={self.batch}",
-            self.micro_batch,
-        )
+        divides = self.micro_batch > 1 and self.batch % self.micro_batch == 0
+        rule = f"0 (the whole batch) or >= 2 and a divisor of batch={self.batch}"
+        _check(self.micro_batch == 0 or divides, "micro_batch", rule, self.micro_batch)
         _check(self.lr > 0, "lr", "> 0", self.lr)
         _check(0 <= self.warmup < 1, "warmup", "a share of the steps in [0, 1)", self.warmup)
         _check(self.weight_decay >= 0, "weight_decay", ">= 0", self.weight_decay)

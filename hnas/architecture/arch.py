@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from hnas.errors import InputError
@@ -41,12 +41,8 @@ class Block:
                 raise InputError(f"{name} must be a whole number >= {least}, got {value!r}")
         if self.G + self.L < 1:
             raise InputError(f"a block needs G + L >= 1, got G={self.G}, L={self.L}")
-        for name, used, why in (
-            ("d_k", self.G > 0, "G"),
-            ("E", self.L > 0, "L"),
-            ("K", self.L > 0, "L"),
-        ):
-            value = getattr(self, name)
+        for name, why in (("d_k", "G"), ("E", "L"), ("K", "L")):
+            value, used = getattr(self, name), getattr(self, why) > 0
             if used and value is None:
                 raise InputError(f"{name} is needed if {why} > 0 and is missing")
             if not used and value is not None:
@@ -91,8 +87,8 @@ class Arch:
         """`{"blocks": [{"G": 3, "L": 0, "d_k": 192, "d_z": 4}, ...]}`, without unused sizes."""
         blocks = []
         for block in self.blocks:
-            fields = asdict(block)
-            blocks.append({name: fields[name] for name in FIELDS if fields[name] is not None})
+            fields = ((name, getattr(block, name)) for name in FIELDS)
+            blocks.append({name: value for name, value in fields if value is not None})
         return {"blocks": blocks}
 
     def to_json(self) -> str:

@@ -73,8 +73,6 @@ GLOBAL = {
     "proj.weight": _tensor("Cg, H h"),
     "proj.bias": _tensor("Cg"),
 }
-
-
 LOCAL = {
     kind: {name: _tensor(groups) for name, groups in local.weights.items()}
     for kind, local in KINDS.items()
@@ -84,47 +82,28 @@ LOCAL = {
 
 def sizes(frame: Frame, block: Block) -> dict[str, int]:
     """The size of every axis in a block of its own."""
-    return {
-        "q": 3,
-        "v": 2,
-        "one": 1,
-        "H": frame.heads * block.G,
-        "h": (block.d_k or 0) // (frame.N * frame.heads),
-        "Cg": frame.d * block.G // frame.N,
-        "Cl": frame.d * block.L // frame.N,
-        "E": block.E or 0,
-        "K": block.K or 0,
-        **_local_heads(frame, block.L, block.E or 0),
-        "d": frame.d,
-        "m": frame.d * block.d_z,
-    }
+    d_k, E, K = block.d_k or 0, block.E or 0, block.K or 0
+    return _sizes(frame, block.G, block.L, d_k=d_k, d_z=block.d_z, E=E, K=K)
 
 
 def largest(frame: Frame, space: BlockSpace) -> dict[str, int]:
     """The size of every axis in a supernet's block: no larger than some Block of it needs."""
-    N, G = frame.N, max(space.G)
-    L = N - min(space.G)
+    G, L = max(space.G), frame.N - min(space.G)
+    d_k = max(space.d_k) if G else 0
+    E, K = (max(space.E), max(space.K)) if L else (0, 0)
+    return _sizes(frame, G, L, d_k=d_k, d_z=max(space.d_z), E=E, K=K)
+
+
+def _sizes(frame: Frame, G: int, L: int, *, d_k: int, d_z: int, E: int, K: int) -> dict[str, int]:
+    d, N, heads = frame.d, frame.N, frame.heads
+    attends = KINDS[frame.local].attends
     return {
-        "q": 3,
-        "v": 2,
-        "one": 1,
-        "H": frame.heads * G,
-        "h": max(space.d_k) // (N * frame.heads) if G else 0,
-        "Cg": frame.d * G // N,
-        "Cl": frame.d * L // N,
-        "E": max(space.E) if L else 0,
-        "K": max(space.K) if L else 0,
-        **_local_heads(frame, L, max(space.E)),
-        "d": frame.d,
-        "m": frame.d * max(space.d_z),
+        **{"q": 3, "v": 2, "one": 1},
+        **{"H": heads * G, "h": d_k // (N * heads)},
+        **{"Cg": d * G // N, "Cl": d * L // N, "E": E, "K": K},
+        **{"Hl": heads * L * attends, "hl": E * d // (N * heads) * attends},
+        **{"d": d, "m": d * d_z},
     }
-
-
-def _local_heads(frame: Frame, L: int, E: int) -> dict[str, int]:
-    """Hl and hl if the local heads attend, else none."""
-    if not (KINDS[frame.local].attends and L):
-        return {"Hl": 0, "hl": 0}
-    return {"Hl": frame.heads * L, "hl": E * frame.d // (frame.N * frame.heads)}
 
 
 def tensors(frame: Frame, sizes: Sizes) -> dict[str, Tensor]:

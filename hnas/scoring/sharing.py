@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -127,14 +128,6 @@ def branches(archs: Sequence[Arch]) -> list[frozenset[int]]:
     """For each architecture, after how many of its first blocks later ones branch off."""
     after: list[frozenset[int]] = [frozenset()]
     for later, arch in itertools.pairwise(archs[::-1]):
-        same = _agree(arch, later)
-        after.append(frozenset(level for level in after[-1] if level < same) | {same})
+        agree = sum(itertools.takewhile(bool, map(operator.eq, arch.blocks, later.blocks)))
+        after.append(frozenset(level for level in after[-1] if level < agree) | {agree})
     return after[::-1][: len(archs)]
-
-
-def _agree(a: Arch, b: Arch) -> int:
-    """On how many first blocks two architectures agree."""
-    same = 0
-    while same < len(b.blocks) and a.blocks[same] == b.blocks[same]:
-        same += 1
-    return same

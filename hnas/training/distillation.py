@@ -45,18 +45,15 @@ def load_teacher(name: str, data: Data) -> Teacher:
     Raises InputError if it does not give logits of the data's classes for images of its size,
     CheckpointError if the file cannot be read.
     """
-    found = functions.call(name) if CODE.fullmatch(name) else export.load(Path(name))
-    device = data.mean.device
-    mean, std = data.mean, data.std
-    if isinstance(found, export.Network):
-        module: nn.Module = found.model
-        mean, std = (torch.tensor(values, device=device) for values in (found.mean, found.std))
-    elif isinstance(found, nn.Module):
-        module = found
-    else:
+    module = functions.call(name) if CODE.fullmatch(name) else export.load(Path(name))
+    mean, std, device = data.mean, data.std, data.mean.device
+    if isinstance(module, export.Network):
+        mean, std = (torch.tensor(values, device=device) for values in (module.mean, module.std))
+        module = module.model
+    if not isinstance(module, nn.Module):
         raise InputError(
             f"{name}: must return a torch.nn.Module or a hnas.exchange.export.Network, "
-            f"got {type(found).__name__}"
+            f"got {type(module).__name__}"
         )
     module.to(device).eval().requires_grad_(False)
     image = data.train.pixels.shape[1:]

@@ -96,16 +96,8 @@ def train(
     context = context or Context()
     trainer = Trainer(model, rules)
     resume(trainer, context.path, context.identity, context.on_refused)
-    training = _Training(
-        trainer=trainer,
-        data=data,
-        rules=rules,
-        augmentation=augmentation,
-        seed=seed,
-        losses=losses or supervised(model, rules),
-        passes=passes,
-        context=context,
-    )
+    losses = losses or supervised(model, rules)
+    training = _Training(trainer, data, rules, augmentation, seed, losses, passes, context)
     model.train()
     model.zero_grad(set_to_none=True)
     if trainer.epoch < rules.epochs:
@@ -129,7 +121,7 @@ def supervised(model: nn.Module, rules: TrainingRules, distil: Distil | None = N
     return losses
 
 
-@dataclass(kw_only=True)
+@dataclass
 class _Training:
     """A training under way."""
 
@@ -160,31 +152,26 @@ class _Training:
             self._check(loss, first)
             now = time.monotonic()
             self._keep(now)
+            epoch, epochs = self.trainer.epoch, self.rules.epochs
+            speed = images / max(now - began, 1e-9)
             self.context.on_epoch(
-                Epoch(
-                    epoch=self.trainer.epoch,
-                    epochs=self.rules.epochs,
-                    loss=loss,
-                    images_per_second=images / max(now - began, 1e-9),
-                )
+                Epoch(epoch=epoch, epochs=epochs, loss=loss, images_per_second=speed)
             )
 
     def _epoch(self) -> tuple[Tensor, Tensor, int]:
         """The sum of the steps' losses, the first step's loss, and the images that were seen."""
         rules, epoch, count = self.rules, self.trainer.epoch, self.count
-        order = batches(
-            len(self.data.train), rules.batch, seed=self.seed, epoch=epoch, repeats=rules.repeats
-        )[: self.per_epoch]
+        n, seed = len(self.data.train), self.seed
+        order = batches(n, rules.batch, seed=seed, epoch=epoch, repeats=rules.repeats)
+        order = order[: self.per_epoch]
         parts = [micro_batches.take(index, n, count) for index in order for n in self.mine]
         fetched = zip(parts, self.data.train.fetch(parts), strict=True)
         total = first = torch.zeros((), device=self.device)
         model, world = self.trainer.model, self.context.world
         for i in range(len(order)):
             step = epoch * self.per_epoch + i
-            losses = micro_batches.gradients(
-                model, count, world, partial(self._backward, fetched, step)
-            )
-            for loss in losses.unbind():
+            backward = partial(self._backward, fetched, step)
+            for loss in micro_batches.gradients(model, count, world, backward):
                 total += loss
             rate = learning_rate(rules, step, rules.epochs * self.per_epoch)
             self.trainer.step(rate, rules.clip)

@@ -47,7 +47,6 @@ def gradients(
     mine = world.share(count)
     if count == 1:
         return losses(0)
-    weights = list(model.parameters())
     kept = [buffer.clone() for buffer in model.buffers()]
     moving = [buffer for buffer in model.buffers() if buffer.is_floating_point()]
     used: list[nn.Parameter] = []
@@ -56,7 +55,7 @@ def gradients(
         for buffer, before in zip(model.buffers(), kept, strict=True):
             buffer.copy_(before)
         lost = losses(number)
-        used[:] = [weight for weight in weights if weight.grad is not None]
+        used[:] = [weight for weight in model.parameters() if weight.grad is not None]
         found = [weight.grad for weight in used if weight.grad is not None]
         flat = torch.cat([t.flatten() for t in (*found, *(b / count for b in moving), lost)])
         model.zero_grad(set_to_none=True)
@@ -66,9 +65,7 @@ def gradients(
         if end - first == 1:
             return one(first)
         middle = (first + end) // 2
-        left, right = total(first, middle), total(middle, end)
-        left += right
-        return left
+        return total(first, middle).add_(total(middle, end))
 
     flat = total(mine.start, mine.stop)
     world.sum(flat)

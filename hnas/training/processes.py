@@ -22,7 +22,6 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, NoReturn
 
-import safetensors.torch
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -48,11 +47,8 @@ class World:
 
     def __init__(self, rank: int = 0, size: int = 1, store: Store | None = None) -> None:
         """`store` is the launcher's, which all have in common; `connect` finds it."""
-        self.rank = rank
-        self.size = size
-        self._store = store
-        self._jobs = itertools.count()
-        self._meetings = itertools.count()
+        self.rank, self.size, self._store = rank, size, store
+        self._jobs, self._meetings = itertools.count(), itertools.count()
         self._on_cpu = True
 
     # What a training uses
@@ -128,14 +124,9 @@ class World:
         if self._store is None:
             return dict(tensors)
         with self._talking():
-            data = b""
-            if self.rank == 0:
-                data = safetensors.torch.save({k: v.detach().cpu() for k, v in tensors.items()})
-            length = torch.tensor([len(data)], device=device)
-            dist.broadcast(length, 0)
-            buffer = torch.frombuffer(bytearray(data or int(length)), dtype=torch.uint8).to(device)
-            dist.broadcast(buffer, 0)
-            return safetensors.torch.load(buffer.cpu().numpy().tobytes())
+            given = [{name: tensor.detach().cpu() for name, tensor in tensors.items()}]
+            dist.broadcast_object_list(given, 0, device=device)
+            return given[0]
 
     # What the first process and the others tell each other
 

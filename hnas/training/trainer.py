@@ -73,18 +73,19 @@ class Trainer:
         return tensors
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        def under(prefix: str) -> dict[str, Tensor]:
-            return {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
-
-        self.model.load_state_dict(under("model/"))
+        self.model.load_state_dict(_under("model/", tensors))
         if self.averaged is not None:
-            self.averaged.load_state_dict(under("averaged/"))
+            self.averaged.load_state_dict(_under("averaged/", tensors))
         state: dict[int, dict[str, Tensor]] = {}
-        for name, value in under("optimizer/").items():
+        for name, value in _under("optimizer/", tensors).items():
             i, moment = name.split("/")
             state.setdefault(int(i), {})[moment] = value
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
 def load_trained(model: nn.Module, path: Path, epochs: int) -> None:
@@ -99,9 +100,7 @@ def load_trained(model: nn.Module, path: Path, epochs: int) -> None:
             f"the training of {path.name} in {path.parent} has not ended: {done} of {epochs} "
             "epochs are kept. Finish it: hnas search --run with the same folder"
         )
-    prefixes = ("averaged/module.", "model/")
-    prefix = prefixes[not any(name.startswith(prefixes[0]) for name in found.tensors)]
-    weights = {k[len(prefix) :]: v for k, v in found.tensors.items() if k.startswith(prefix)}
+    weights = _under("averaged/module.", found.tensors) or _under("model/", found.tensors)
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
