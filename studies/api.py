@@ -173,9 +173,8 @@ def search(*, listener: Listener | None = None, **asked: Unpack[Asked]) -> Found
         listener.note(decision.note)
     run = begin(decision)
     heard = Listeners(listener, Annotator(listener.note))
-    session = Session(
-        run, choose(request.device), heard, rescore=request.rescore, lease=request.patience
-    )
+    device, lease = choose(request.device), request.patience
+    session = Session(run, device, heard, rescore=request.rescore, lease=lease)
     with run.hold(), closing(session):
         run_search(session, request.stage)
     return Found(run)

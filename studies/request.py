@@ -139,14 +139,12 @@ def begin(decision: Decision) -> Run:
     from hnas.studies.run.folder import begin_run
     from hnas.studies.trials.database import open_storage
 
-    request, begun = decision.request, decision.begun
+    request, begun, plan = decision.request, decision.begun, decision.plan
     if begun is None and request.storage is not None:
         open_storage(request.storage, create=True)  # one that does not answer is not kept
     # The plan of a run that another process works on is left alone.
-    with begun.hold() if begun and begun.plan != decision.plan else nullcontext():
-        return begin_run(
-            decision.folder, decision.plan, storage=request.storage, rescore=request.rescore
-        )
+    with begun.hold() if begun and begun.plan != plan else nullcontext():
+        return begin_run(decision.folder, plan, storage=request.storage, rescore=request.rescore)
 
 
 def folder_of(request: Request) -> Path:
@@ -243,12 +241,12 @@ def _with_trials(plan: Plan, stage: int | None, trials: int | None) -> Plan:
 
 def _with_classes(plan: Plan, begun: Run | None) -> tuple[Plan, str]:
     """The plan with as many classes as its data have, and a note about it."""
+    source, note = plan.data.source, ""
     if begun is not None:
         classes = begun.plan.net.classes
     else:
         from hnas.data import survey
 
-        classes = survey(plan.data.source).classes
-    note = f"{plan.data.source} has {classes} classes: net.classes is {classes}."
-    known = begun is not None or classes == plan.net.classes
-    return replace(plan, net=replace(plan.net, classes=classes)), "" if known else note
+        if (classes := survey(source).classes) != plan.net.classes:
+            note = f"{source} has {classes} classes: net.classes is {classes}."
+    return replace(plan, net=replace(plan.net, classes=classes)), note

@@ -19,7 +19,7 @@ from hnas.device import choose
 from hnas.errors import HnasError, StateError
 from hnas.studies.dashboard.listener import Annotator
 from hnas.studies.experiments.compare import Task
-from hnas.studies.run.folder import Run, begin_run
+from hnas.studies.run.folder import begin_run
 from hnas.studies.run.spent import TimeSpent, add_spent
 from hnas.studies.search.events import Listener, Listeners
 from hnas.studies.search.search import run_search
@@ -48,22 +48,16 @@ def search_all(
 
 
 def search_one(task: Task, device: str, listener: Listener) -> None:
-    """Searches a run to its end and adds the time it took to the run's."""
+    """Searches a run to its end and adds the time it took to the run's; a kill loses that time."""
     run = begin_run(task.folder, task.plan)
     session = Session(run, choose(device), Listeners(listener, Annotator(listener.note)))
-    with run.hold(), _timed(run), contextlib.closing(session):
-        run_search(session)
-
-
-@contextlib.contextmanager
-def _timed(run: Run) -> Iterator[None]:
-    """Adds the time within to the run's; a kill loses the time it interrupts."""
-    began, cpu = time.monotonic(), time.process_time()
-    try:
-        yield
-    finally:
-        took, worked = time.monotonic() - began, time.process_time() - cpu
-        add_spent(run, TimeSpent(seconds=took, cpu_seconds=worked))
+    with run.hold(), contextlib.closing(session):
+        began, cpu = time.monotonic(), time.process_time()
+        try:
+            run_search(session)
+        finally:
+            took, worked = time.monotonic() - began, time.process_time() - cpu
+            add_spent(run, TimeSpent(seconds=took, cpu_seconds=worked))
 
 
 def _in_processes(unfinished: Sequence[Task], device: str, jobs: int) -> Iterator[Task]:

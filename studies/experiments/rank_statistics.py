@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -59,9 +60,9 @@ def estimate(
     return Interval(value=statistic(np.arange(n)), low=float(low), high=float(high))
 
 
-def tau_top(guess: Numbers, truth: Numbers, share: float = TOP) -> float:
-    """tau among the best `share` by `truth`, at least two."""
-    count = max(2, round(share * len(truth)))
+def tau_top(guess: Numbers, truth: Numbers) -> float:
+    """tau among the best by `truth`: the share TOP of them, at least two."""
+    count = max(2, round(TOP * len(truth)))
     best = np.argsort(-truth, kind="stable")[:count]
     return kendall(guess[best], truth[best])
 
@@ -87,9 +88,7 @@ def _one_and_others(alone: Numbers) -> list[tuple[int, Numbers]]:
 
 def regret(pick: int, alone: Numbers) -> Regret:
     """Of architecture `pick`; needs two seeds, of which it was not picked."""
-    gaps = [
-        float(alone[s, others.argmax()] - alone[s, pick]) for s, others in _one_and_others(alone)
-    ]
+    gaps = [float(alone[s, rest.argmax()] - alone[s, pick]) for s, rest in _one_and_others(alone)]
     mean = alone.mean(axis=0)
     return Regret(
         value=float(np.mean(gaps)),
@@ -111,9 +110,7 @@ def agreement(
     `reference`; `seed` is the bootstrap's."""
     seeds, n = alone.shape
     truth = alone.mean(axis=0)
-
-    def of(statistic: Callable[[NDArray[np.intp]], float]) -> Interval:
-        return estimate(statistic, n, seed=seed, draws=draws)
+    of = partial(estimate, n=n, seed=seed, draws=draws)
 
     def one(index: NDArray[np.intp]) -> float:
         return reference(alone[:, index], None if guesses is None else guesses[:, index])

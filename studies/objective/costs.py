@@ -21,11 +21,7 @@ from hnas.cost.latency_table import LatencyTable, milliseconds
 from hnas.cost.limits import Limit, check_within, flops_limit, latency_limit, sample_within
 from hnas.errors import InputError
 
-OBJECTIVES: dict[str, tuple[str, ...]] = {
-    "flops": ("macs",),
-    "latency": ("latency",),
-    "both": ("macs", "latency"),
-}
+OBJECTIVES = {"flops": ("macs",), "latency": ("latency",), "both": ("macs", "latency")}
 """The costs that each minimises, as attributes of a trial; all maximise accuracy."""
 
 

@@ -39,7 +39,8 @@ def parents_of(population: int) -> int:
 def propose(turn: Turn) -> list[Arch]:
     """Crossed, then mutated, then random architectures: `hnas.studies.proposers.base.Propose`."""
     rng = turn.rng()
-    best = [parent.arch for parent in _best(turn.parents, turn.population)]
+    kept = elites(turn.space, turn.costs, turn.parents, turn.population)
+    best = [parent.arch for parent in kept]
     half = turn.population // 2
     found: list[Arch] = []
     for children in (_crossed, _mutated):
@@ -50,10 +51,6 @@ def propose(turn: Turn) -> list[Arch]:
 
 def elites(space: Space, costs: Costs, pool: Sequence[Record], population: int) -> list[Record]:
     """The most accurate of `pool` that become parents; of equal ones the earlier."""
-    return _best(pool, population)
-
-
-def _best(pool: Sequence[Record], population: int) -> list[Record]:
     ranked = sorted(pool, key=lambda record: (-record.accuracy, record.generation, record.arch.key))
     return ranked[: parents_of(population)]
 

@@ -37,8 +37,8 @@ def handoff(session: Session) -> Arch:
     if rules.rule == "retrained":
         networks = [retrain_trial(session, record)[0] for record in best]
         chosen = best[networks.index(best_trained(networks))]
-        numbers = (str(record.number) for record in best)
-        measured = dict(zip(numbers, (network.accuracy for network in networks), strict=True))
+        pairs = zip(best, networks, strict=True)
+        measured = {str(record.number): network.accuracy for record, network in pairs}
     second, rule = session.study(2), rules.rule
     mark = marks.Handoff(rule=rule, trial=chosen.number, arch=chosen.arch, retrained=measured)
     # The second study first: the mark of stage 1 says that the hand-off is done.
