@@ -30,17 +30,16 @@ def handoff(session: Session) -> Arch:
     first = session.study(1)
     if (done := marks.read_handoff(first.user_attrs)) is not None:
         return done.arch
-    found = session.finished(1, "stage 2")
-    rules = session.plan.handoff
+    found, rules = session.finished(1, "stage 2"), session.plan.handoff
     best = best_by_score(found, rules.top, session.plan.search.objective)
     chosen, measured = best[0], None
     if rules.rule == "retrained":
-        networks = [retrain_trial(session, record)[0] for record in best]
+        networks = [retrain_trial(session, record) for record in best]
         chosen = best[networks.index(best_trained(networks))]
         pairs = zip(best, networks, strict=True)
         measured = {str(record.number): network.accuracy for record, network in pairs}
-    second, rule = session.study(2), rules.rule
-    mark = marks.Handoff(rule=rule, trial=chosen.number, arch=chosen.arch, retrained=measured)
+    second = session.study(2)
+    mark = marks.Handoff(rule=rules.rule, trial=chosen.number, arch=chosen.arch, retrained=measured)
     # The second study first: the mark of stage 1 says that the hand-off is done.
     marks.write_handoff(second, replace(mark, giver=first.study_name))
     marks.write_handoff(first, replace(mark, to=second.study_name))

@@ -28,13 +28,13 @@ def retrain(session: Session) -> list[TrainedNetwork]:
     plan = session.plan
     found = session.finished(len(session.run.stages), "retraining")
     best = best_by_score(found, plan.retrain.top, plan.search.objective)
-    return [retrain_trial(session, record)[0] for record in best]
+    return [retrain_trial(session, record) for record in best]
 
 
-def retrain_trial(session: Session, record: Record) -> tuple[TrainedNetwork, Glit]:
+def retrain_trial(session: Session, record: Record) -> TrainedNetwork:
     """Trains the network of a trial from scratch."""
     what = f"trial {record.number}"
-    return retrain_network(session, record.arch, what, score=record.accuracy)
+    return retrain_network(session, record.arch, what, score=record.accuracy)[0]
 
 
 def retrain_network(
