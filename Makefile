@@ -38,7 +38,7 @@ gpu-bench: $(VENV)/.hnas-dev  ## the same of a GPU, in under ten minutes: benchm
 	$(BIN)/python -m benchmarks.speed.gpu
 
 reference: $(VENV)/.hnas  ## docs/cli.md, the help of every command
-	$(BIN)/python -m hnas.cli.reference > docs/cli.md
+	$(BIN)/python -m tests.support.reference > docs/cli.md
 
 # Pins what is installed now; a local build such as torch 2.13.0+cpu counts as its release.
 constraints: $(VENV)/.hnas-dev

@@ -62,7 +62,6 @@ ROOMS = {
         "screen": "",
         "commands": "screen",
         "main": "screen",
-        "reference": "main",
     },
 }
 """The rooms of each floor, lowest first, and the rooms of the same floor that each may import:

@@ -7,7 +7,7 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from hnas.cli.main import COMMANDS, hnas
-from hnas.cli.reference import reference
+from tests.support.reference import reference
 
 
 def test_the_page_is_up_to_date(root: Path) -> None:
