@@ -65,6 +65,11 @@ class Images:
         return Images(pixels=self.pixels.to(device), labels=self.labels.to(device))
 
     @property
+    def numbers(self) -> tuple[str, ...]:
+        """Names for classes that have none: their numbers, from 0 to the largest label."""
+        return tuple(map(str, range(int(self.labels.max()) + 1)))
+
+    @property
     def fingerprint(self) -> str:
         """Short sha256 of shape, pixels and labels: two sets of images are the same or not."""
         digest = hashlib.sha256(str(tuple(self.pixels.shape)).encode())

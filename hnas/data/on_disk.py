@@ -8,7 +8,6 @@ Shapes: n images, C channels, H x W pixels, B images of a batch.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,6 +26,8 @@ READERS = 8
 """Threads that read: a disk answers several questions at once. They wait more than they work."""
 
 Rows = npt.NDArray[np.int64]
+Reading = tuple[torch.Tensor, list[Future[None]]]
+"""A batch, and what has to end before it is there."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -95,7 +96,7 @@ class OnDisk:
     def fetch(self, order: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
         """`self[index]` for each index of `order`; the next AHEAD are read meanwhile."""
         pool = ThreadPoolExecutor(READERS, thread_name_prefix="hnas-read")
-        reading: deque[tuple[torch.Tensor, list[Future[None]]]] = deque()
+        reading: deque[Reading] = deque()
         try:
             for index in order:
                 reading.append(self._begin(pool, index))
@@ -106,10 +107,7 @@ class OnDisk:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _begin(
-        self, pool: ThreadPoolExecutor, index: torch.Tensor
-    ) -> tuple[torch.Tensor, list[Future[None]]]:
-        """A batch, and what has to end before it is there."""
+    def _begin(self, pool: ThreadPoolExecutor, index: torch.Tensor) -> Reading:
         # Pinned, the copy to a GPU does not wait; torch keeps it until the copy has been made.
         pinned = self.device.type == "cuda"
         batch = torch.empty((len(index), *self.image), dtype=torch.uint8, pin_memory=pinned)
@@ -131,25 +129,16 @@ class OnDisk:
         for number in np.unique(numbers).tolist():
             path = self.files[number]
             try:
-                file = os.open(path, os.O_RDONLY)
-                try:
+                with path.open("rb") as file:
                     for place in places[numbers == number].tolist():
                         at = int(rows[place] - self.starts[number]) * target.shape[1]
-                        _fill(memoryview(target[place]), file, at)
-                finally:
-                    os.close(file)
+                        file.seek(at)
+                        if (count := file.readinto(target[place])) < target.shape[1]:
+                            raise OSError(
+                                f"it ends at byte {at + count:,}, an image should be there"
+                            )
             except OSError as error:
                 raise StateError(
                     f"{path} cannot be read: {error.strerror or error}. Restore it, or pack the "
                     "images again: hnas data pack"
                 ) from None
-
-
-def _fill(target: memoryview, file: int, at: int) -> None:
-    """Reads as much as `target` takes, from position `at`. Raises OSError if there is less."""
-    done = 0
-    while done < len(target):
-        count = os.preadv(file, [target[done:]], at + done)
-        if not count:
-            raise OSError(f"it ends at byte {at + done:,}, an image should be there")
-        done += count

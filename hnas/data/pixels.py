@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -19,28 +18,9 @@ LUMA = (19595, 38470, 7471)
 """ITU-R 601 weights of R, G and B in 1/65536, as Pillow converts RGB to grey."""
 
 
-class Pixels(Protocol):
-    """The uint8 pixels (n, C, H, W) of a data set, wherever they are."""
-
-    def take(self, index: torch.Tensor) -> torch.Tensor | OnDisk:
-        """The pixels of an int64 index, in its order; they stay where they are."""
-
-    def tensor(self) -> torch.Tensor:
-        """All pixels, in memory."""
-
-    def fit(self, *, image: int, channels: int) -> torch.Tensor | OnDisk:
-        """All pixels on the CPU, `channels` x `image` x `image`."""
-
-    def moments(self) -> tuple[int, list[int], list[int]]:
-        """The number of values in a channel; of each channel their sum, and their squares'."""
-
-    def fetch(self, order: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
-        """The pixels of each index (B,) of `order` in turn, on their device."""
-
-
 @dataclass(frozen=True, eq=False)
 class InMemory:
-    """Pixels that are a tensor."""
+    """Pixels that are a tensor, which answers what `OnDisk` does."""
 
     pixels: torch.Tensor
 
@@ -67,8 +47,8 @@ class InMemory:
             yield self.pixels[index.to(self.pixels.device)]
 
 
-def pixels_of(pixels: torch.Tensor | OnDisk) -> Pixels:
-    """The pixels of a data set, to be asked."""
+def pixels_of(pixels: torch.Tensor | OnDisk) -> InMemory | OnDisk:
+    """The pixels of a data set, to be asked the same wherever they are."""
     return InMemory(pixels) if isinstance(pixels, torch.Tensor) else pixels
 
 

@@ -33,13 +33,8 @@ class Data:
     """Files that were left out because they could not be decoded."""
 
     def to(self, device: torch.device | str) -> Data:
-        return replace(
-            self,
-            train=self.train.to(device),
-            held_out=self.held_out.to(device),
-            mean=self.mean.to(device),
-            std=self.std.to(device),
-        )
+        names = ("train", "held_out", "mean", "std")
+        return replace(self, **{name: getattr(self, name).to(device) for name in names})
 
 
 def prepare(
@@ -51,29 +46,21 @@ def prepare(
     Raises InputError if the source is malformed or too small to split.
     """
     source = _load(rules, image, channels, root)
-    labels = source.train.labels.numpy()
-    own_test = source.test is not None
-    made = split(labels, rules, own_test=own_test, seed=seed, classes=source.classes)
-    train = source.train.take(torch.from_numpy(made.train))
-    mean, std = statistics(train.pixels)
-    data = Data(
-        train=train,
-        held_out=source.train.take(torch.from_numpy(made.held_out)),
-        classes=source.classes,
-        mean=mean,
-        std=std,
-        skipped=source.skipped,
+    labels, classes = source.train.labels.numpy(), source.classes
+    made = split(labels, rules, own_test=source.test is not None, seed=seed, classes=classes)
+    train, held_out = (
+        source.train.take(torch.from_numpy(index)) for index in (made.train, made.held_out)
     )
-    return data, made
+    mean, std = statistics(train.pixels)
+    skipped = source.skipped
+    return Data(
+        train=train, held_out=held_out, classes=classes, mean=mean, std=std, skipped=skipped
+    ), made
 
 
 def _load(rules: DataRules, image: int, channels: int, root: Path | None) -> Source:
     return load(
-        rules.source,
-        image=image,
-        channels=channels,
-        root=root,
-        skip_bad=rules.skip_bad_images,
+        rules.source, image=image, channels=channels, root=root, skip_bad=rules.skip_bad_images
     )
 
 

@@ -14,7 +14,6 @@ from hnas.errors import InputError, MismatchError
 from hnas.settings import DataRules
 
 Index: TypeAlias = npt.NDArray[np.int64]
-PARTS = ("train", "held_out", "test")
 
 
 def fingerprint(*arrays: Index | None) -> str:
@@ -90,7 +89,7 @@ def split(
     counts = np.bincount(labels)
     takes = _shares(counts, min(rules.limit or len(labels), len(labels)))
     members = np.split(np.argsort(labels, kind="stable"), np.cumsum(counts)[:-1])
-    parts: dict[str, list[Index]] = {name: [] for name in PARTS}
+    parts: list[list[Index]] = []
     for c, (member, take) in enumerate(zip(members, takes.tolist(), strict=True)):
         test = 0 if own_test else max(1, round(rules.test * take))
         held_out = max(1, round(rules.held_out * (take - test)))
@@ -103,14 +102,12 @@ def split(
             )
         stream = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(c,)))
         order = stream.permutation(member)[:take]
-        cuts = np.split(order, [take - test - held_out, take - test])
-        for name, part in zip(PARTS, cuts, strict=True):
-            parts[name].append(part)
-    joined = {name: np.sort(np.concatenate(part)).astype(np.int64) for name, part in parts.items()}
+        parts.append(np.split(order, [take - test - held_out, take - test]))
+    train, scored, tested = (np.sort(np.concatenate(part)) for part in zip(*parts, strict=True))
     return Split(
-        train=joined["train"],
-        held_out=joined["held_out"],
-        test=None if own_test else joined["test"],
+        train=train,
+        held_out=scored,
+        test=None if own_test else tested,
         labels=fingerprint(labels),
     )
 

@@ -39,9 +39,7 @@ KINDS = (Kind("CIFAR-10", 1, "batches.meta.txt"), Kind("CIFAR-100", 2, "fine_lab
 
 def matches(folder: Path) -> bool:
     """True if the folder holds a record file of a name that CIFAR uses."""
-    return bool(_batches(folder)) or any(
-        find(folder, name) for name in ("train.bin", "test_batch.bin", "test.bin")
-    )
+    return bool(_batches(folder) or find(folder, "train.bin", "test_batch.bin", "test.bin"))
 
 
 def load(folder: Path) -> Source:
@@ -70,7 +68,7 @@ def load(folder: Path) -> Source:
         name=str(folder),
         train=images,
         test=parts[test] if test else None,
-        classes=names or tuple(str(c) for c in range(int(images.labels.max()) + 1)),
+        classes=names or images.numbers,
     )
 
 

@@ -36,14 +36,13 @@ def call(name: str) -> Any:
     with _current_folder_first():
         try:
             module = importlib.import_module(module_name)
-        except ModuleNotFoundError as error:
-            if error.name and f"{module_name}.".startswith(f"{error.name}."):
+        except (Exception, SystemExit) as error:
+            missing = error.name if isinstance(error, ModuleNotFoundError) else None
+            if missing and f"{module_name}.".startswith(f"{missing}."):
                 raise InputError(
-                    f"{name}: there is no module {error.name!r} in {Path.cwd()} "
+                    f"{name}: there is no module {missing!r} in {Path.cwd()} "
                     "or among the installed ones"
                 ) from error
-            raise _raised(name, "importing it", error) from error
-        except (Exception, SystemExit) as error:
             raise _raised(name, "importing it", error) from error
         function = getattr(module, function_name, None)
         if not callable(function):
@@ -72,7 +71,7 @@ def load(name: str) -> Source:
         name=name,
         train=train,
         test=_images(name, "test", value[2], value[3]) if len(value) == 4 else None,
-        classes=tuple(str(c) for c in range(int(train.labels.max()) + 1)),
+        classes=train.numbers,
     )
 
 

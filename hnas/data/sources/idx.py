@@ -32,13 +32,8 @@ def load(folder: Path) -> Source:
     train = _part(folder, "train")
     if train is None:
         raise InputError(f"{folder}: 'train-{IMAGES}' (or .gz, .xz) is needed and is missing")
-    classes = int(train.labels.max()) + 1
-    return Source(
-        name=str(folder),
-        train=train,
-        test=_part(folder, "t10k"),
-        classes=tuple(str(c) for c in range(classes)),
-    )
+    test = _part(folder, "t10k")
+    return Source(name=str(folder), train=train, test=test, classes=train.numbers)
 
 
 def read_idx(path: Path, *, dims: int) -> torch.Tensor:
@@ -73,15 +68,13 @@ def _find(folder: Path, part: str, kind: str) -> Path | None:
 
 
 def _part(folder: Path, part: str) -> Images | None:
-    paths = {kind: _find(folder, part, kind) for kind in (IMAGES, LABELS)}
-    pixels_path, labels_path = paths.values()
+    pixels_path, labels_path = (_find(folder, part, kind) for kind in (IMAGES, LABELS))
     if pixels_path is None and labels_path is None:
         return None
     if pixels_path is None or labels_path is None:
-        missing = next(kind for kind, path in paths.items() if path is None)
+        missing = IMAGES if pixels_path is None else LABELS
         raise InputError(f"{folder}: '{part}-{missing}' (or .gz, .xz) is needed and is missing")
-    pixels = read_idx(pixels_path, dims=3)
-    labels = read_idx(labels_path, dims=1)
+    pixels, labels = read_idx(pixels_path, dims=3), read_idx(labels_path, dims=1)
     if len(pixels) != len(labels):
         raise InputError(
             f"{labels_path}: needs one label for each of the {len(pixels)} images of "

@@ -120,11 +120,6 @@ def _digits() -> Source:
 
     digits = load_digits()
     pixels = torch.from_numpy(digits.images * 255 / 16).round().to(torch.uint8)
-    return Source(
-        name=DIGITS,
-        train=Images(
-            pixels=pixels.unsqueeze(1), labels=torch.from_numpy(digits.target.astype("int64"))
-        ),
-        test=None,
-        classes=tuple(str(name) for name in digits.target_names),
-    )
+    labels = torch.from_numpy(digits.target.astype("int64"))
+    train = Images(pixels=pixels.unsqueeze(1), labels=labels)
+    return Source(name=DIGITS, train=train, test=None, classes=tuple(map(str, digits.target_names)))

@@ -69,7 +69,6 @@ def pack(
                 records[made.name] = {"pixels": made.pixels, "record": made.record}
                 on_shard(made, len(records), len(jobs))
         parts = {p: tuple(records[j.name] for j in jobs if j.part == p) for p in PARTS}
-        remove_abandoned(to.glob(".*.tmp"))
         write_atomic(to / INDEX, replace(begun, shards=parts).to_json())
 
 
@@ -133,7 +132,6 @@ def _disk_errors(to: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        remove_abandoned(to.glob(".*.tmp"))
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         raise StateError(
             f"{error.filename or to}: {error.strerror or error}. The shards that are finished are "
@@ -150,14 +148,9 @@ def _all(jobs: list[Job], processes: int) -> Generator[Made]:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     ended, end = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(min(processes, len(jobs)), context, _live_with, (ended,))
     try:
-        with (
-            ended,
-            end,
-            ProcessPoolExecutor(
-                min(processes, len(jobs)), context, initializer=_live_with, initargs=(ended,)
-            ) as pool,
-        ):
+        with ended, end, pool:
             futures = [pool.submit(make, job) for job in jobs]
             try:
                 for future in as_completed(futures):
