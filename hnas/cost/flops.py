@@ -55,8 +55,7 @@ def _positions(frame: Frame, name: str) -> int:
 
 
 def shared_cost(frame: Frame) -> Cost:
-    """The cost that all networks of the frame share: patch embedding, tokens, last norm,
-    classifier."""
+    """The cost that all networks share: patch embedding, tokens, last norm, classifier."""
     pixels = frame.channels * frame.patch**2
     return Cost(
         macs=(frame.T - 1) * pixels * frame.d + frame.d * frame.classes,

@@ -69,13 +69,11 @@ class LatencyTable:
 
     def to_dict(self) -> dict[str, Any]:
         """The table as JSON; blocks in the order of `Block.key`."""
+        ordered = sorted(self.blocks, key=lambda block: block.key)
         return {
             "batch": self.batch,
             "shared_ns": self.shared,
-            "blocks": [
-                {**_sizes(block), "ns": self.blocks[block]}
-                for block in sorted(self.blocks, key=lambda block: block.key)
-            ],
+            "blocks": [{**_sizes(block), "ns": self.blocks[block]} for block in ordered],
             "spread": self.spread,
             "plain": [{"d": d, "ns": its} for d, its in sorted(self.plain.items())],
             "whole": [

@@ -40,14 +40,8 @@ def augment(pixels: torch.Tensor, rules: AugmentRules, *, seed: int) -> torch.Te
     if rules.randaugment:
         from hnas.data.randaugment import randaugment
 
-        operations.append(
-            partial(
-                randaugment,
-                magnitude=rules.randaugment,
-                std=rules.randaugment_std,
-                operations=rules.randaugment_ops,
-            )
-        )
+        drawn = partial(randaugment, magnitude=rules.randaugment, std=rules.randaugment_std)
+        operations.append(partial(drawn, operations=rules.randaugment_ops))
     if rules.erase:
         erase = K.RandomErasing(p=rules.erase)
         noise = torch.Generator(pixels.device).manual_seed(seed)

@@ -51,14 +51,12 @@ class Images:
         return pixels_of(self.pixels).tensor()
 
     def fit(self, *, image: int, channels: int) -> Images:
-        """The images on the CPU, `channels` x `image` x `image`. Raises InputError if they are on
-        disk in another size."""
+        """All on the CPU in another size. Raises InputError if those on disk have another one."""
         pixels = pixels_of(self.pixels).fit(image=image, channels=channels)
         return Images(pixels=pixels, labels=self.labels.cpu())
 
     def fetch(self, order: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
-        """The pixels of each index (B,) of `order` in turn, on their device; from disk the next are
-        read while one is used."""
+        """The pixels of each index (B,) of `order`, on their device; from disk, read ahead."""
         return pixels_of(self.pixels).fetch(order)
 
     def to(self, device: torch.device | str) -> Images:

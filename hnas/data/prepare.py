@@ -52,10 +52,10 @@ def prepare(
         source.train.take(torch.from_numpy(index)) for index in (made.train, made.held_out)
     )
     mean, std = statistics(train.pixels)
-    skipped = source.skipped
-    return Data(
-        train=train, held_out=held_out, classes=classes, mean=mean, std=std, skipped=skipped
-    ), made
+    data = Data(
+        train=train, held_out=held_out, classes=classes, mean=mean, std=std, skipped=source.skipped
+    )
+    return data, made
 
 
 def _load(rules: DataRules, image: int, channels: int, root: Path | None) -> Source:

@@ -48,8 +48,7 @@ def save(network: Network, path: Path) -> tuple[Path, Path]:
 
     Raises InputError if the folder cannot be written.
     """
-    weights = path.with_suffix(".safetensors")
-    described = path.with_suffix(".json")
+    weights, described = path.with_suffix(".safetensors"), path.with_suffix(".json")
     state = network.model.state_dict()
     tensors = {name: t.detach().cpu().contiguous() for name, t in state.items()}
     _write(weights, safetensors.torch.save(tensors))
@@ -58,18 +57,15 @@ def save(network: Network, path: Path) -> tuple[Path, Path]:
 
 
 def _description(network: Network) -> str:
-    model = network.model
-    return json.dumps(
-        {
-            "format": FORMAT,
-            "frame": recorded(model.frame),
-            "arch": model.arch.to_dict(),
-            "classes": list(network.classes),
-            "mean": list(network.mean),
-            "std": list(network.std),
-        },
-        indent=1,
-    )
+    described = {
+        "format": FORMAT,
+        "frame": recorded(network.model.frame),
+        "arch": network.model.arch.to_dict(),
+        "classes": network.classes,
+        "mean": network.mean,
+        "std": network.std,
+    }
+    return json.dumps(described, indent=1)
 
 
 def _write(file: Path, data: bytes) -> None:
@@ -136,19 +132,17 @@ def save_pt2(network: Network, path: Path) -> Path:
     NAME.json is inside, as the extra file DESCRIBED.
     """
     file = path.with_suffix(".pt2")
-    shapes = {"images": {0: torch.export.Dim("batch", min=1)}}
-    program = torch.export.export(
-        network.model.cpu().eval(), (_example(network),), dynamic_shapes=shapes
-    )
     buffer = BytesIO()
-    torch.export.save(program, buffer, extra_files={DESCRIBED: _description(network)})
+    torch.export.save(_program(network), buffer, extra_files={DESCRIBED: _description(network)})
     _write(file, buffer.getvalue())
     return file
 
 
-def _example(network: Network) -> torch.Tensor:
+def _program(network: Network) -> torch.export.ExportedProgram:
     frame = network.model.frame
-    return torch.zeros(2, frame.channels, frame.image, frame.image)
+    images = torch.zeros(2, frame.channels, frame.image, frame.image)
+    shapes = {"images": {0: torch.export.Dim("batch", min=1)}}
+    return torch.export.export(network.model.cpu().eval(), (images,), dynamic_shapes=shapes)
 
 
 def save_onnx(network: Network, path: Path) -> Path:
@@ -168,13 +162,10 @@ def save_onnx(network: Network, path: Path) -> Path:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             torch.onnx.export(
-                network.model.cpu().eval(),
-                (_example(network),),
-                str(file),
+                _program(network),
+                f=str(file),
                 input_names=["images"],
                 output_names=["logits"],
-                dynamic_shapes={"images": {0: torch.export.Dim("batch", min=1)}},
-                dynamo=True,
                 external_data=False,
                 verbose=False,
             )

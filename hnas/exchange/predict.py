@@ -24,7 +24,5 @@ def probabilities(network: Network, pixels: Tensor) -> Tensor:
 
 def likeliest(row: Tensor, classes: tuple[str, ...], top: int) -> list[tuple[str, float]]:
     """The `top` classes of one row (classes,) with their probabilities, the likeliest first."""
-    best = row.topk(min(top, len(classes)))
-    return [
-        (classes[i], p) for i, p in zip(best.indices.tolist(), best.values.tolist(), strict=True)
-    ]
+    values, indices = row.topk(min(top, len(classes)))
+    return [(classes[i], p) for i, p in zip(indices.tolist(), values.tolist(), strict=True)]

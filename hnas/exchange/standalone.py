@@ -196,8 +196,7 @@ class Glit(nn.Module):
         return self.head
 
     def reset_classifier(self, num_classes: int) -> None:
-        """A new, untrained classifier for other classes; with 0 the features come out as they
-        are."""
+        """A new, untrained classifier for other classes; with 0, none: features come out."""
         self.num_classes = num_classes
         self.classes = tuple(map(str, range(num_classes)))
         self.head = nn.Linear(self.num_features, num_classes) if num_classes else nn.Identity()

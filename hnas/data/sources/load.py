@@ -109,8 +109,7 @@ def _folder(folder: Path, *, image: int, channels: int, skip_bad: bool) -> Sourc
     raise InputError(
         f"{folder}: a data folder holds IDX files (train-images-idx3-ubyte, ...), CIFAR files "
         "(data_batch_1.bin or train.bin, ...), what hnas data pack wrote or one folder of JPEG or "
-        "PNG files a class, "
-        f"got {', '.join(names[:5]) or 'nothing'}"
+        f"PNG files a class, got {', '.join(names[:5]) or 'nothing'}"
     )
 
 

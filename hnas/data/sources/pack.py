@@ -32,7 +32,6 @@ from hnas.persist.record import recorded, restored
 FORMAT = "hnas pack 1"
 INDEX = "pack.json"
 PARTS = ("train", "test")
-ARRAYS = ("labels", "sums", "squares")
 DAMAGED = (ValueError, TypeError, KeyError, AttributeError, RecursionError, InputError)
 """Raised by JSON that is none of ours."""
 
@@ -149,18 +148,16 @@ class Pack:
         """The images of a part, left in their files."""
         shards = self.shards[part]
         counts = [len(shard.labels) for shard in shards]
-        labels, sums, squares = (
-            np.concatenate([getattr(shard, name) for shard in shards]) for name in ARRAYS
-        )
         pixels = OnDisk(
             files=tuple(self.folder / f"{shard_name(part, i)}.u8" for i in range(len(shards))),
             starts=np.cumsum([0, *counts]),
             image=(self.index.channels, self.index.image, self.index.image),
-            sums=sums,
-            squares=squares,
-            rows=np.arange(len(labels)),
+            sums=np.concatenate([shard.sums for shard in shards]),
+            squares=np.concatenate([shard.squares for shard in shards]),
+            rows=np.arange(sum(counts)),
             device=torch.device("cpu"),
         )
+        labels = np.concatenate([shard.labels for shard in shards])
         return Images(pixels=pixels, labels=torch.from_numpy(labels))
 
     def source(self) -> Source:

@@ -31,12 +31,8 @@ def inside(path: Path, folder: Path) -> Path:
 
 def find(folder: Path, *names: str) -> Path | None:
     """The first of these files that is there, plain before `.gz` before `.xz`."""
-    for name in names:
-        for suffix in OPENERS:
-            path = folder / (name + suffix)
-            if path.is_file():
-                return inside(path, folder)
-    return None
+    paths = (folder / (name + suffix) for name in names for suffix in OPENERS)
+    return next((inside(path, folder) for path in paths if path.is_file()), None)
 
 
 def read(path: Path, *, largest: int | None = None) -> bytearray:
