@@ -45,8 +45,7 @@ class Parts(head.Parts, Protocol):
 
 def attention(x: Tensor, parts: Parts) -> Tensor:
     """Self-attention among the global channels: (B, T, Cg) -> (B, T, Cg), scale h^-1/2."""
-    B, T, _ = x.shape
-    qkv = parts.qkv(x).view(B, T, 3, parts.sizes["H"], parts.sizes["h"])
+    qkv = parts.qkv(x).unflatten(-1, (3, parts.sizes["H"], parts.sizes["h"]))
     return parts.proj(attend(qkv))
 
 

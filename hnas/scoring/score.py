@@ -31,16 +31,16 @@ def select(data: Data, rules: ScoreRules) -> tuple[Tensor, Images]:
 
     Evenly spaced, so that a source that is sorted by class gives all of its classes.
     """
-    measured = _spaced(len(data.train), rules.recalibration)
-    held_out = _spaced(len(data.held_out), rules.held_out)
-    recalibration, scored = data.train.take(measured), data.held_out.take(held_out)
-    return recalibration.tensor(), replace(scored, pixels=scored.tensor())
+    measured = _spaced(data.train, rules.recalibration)
+    scored = _spaced(data.held_out, rules.held_out)
+    return measured.tensor(), replace(scored, pixels=scored.tensor())
 
 
-def _spaced(n: int, count: int) -> Tensor:
-    """`count` of n indices, evenly spaced; all if count is 0 or more than n."""
+def _spaced(images: Images, count: int) -> Images:
+    """`count` of the images, evenly spaced; all if count is 0 or more than there are."""
+    n = len(images)
     count = min(count or n, n)
-    return torch.arange(count) * n // count
+    return images.take(torch.arange(count) * n // count)
 
 
 @torch.inference_mode()
@@ -82,14 +82,11 @@ def scores(
 
 
 def _score(logits: Tensor, labels: Tensor, began: float) -> Score:
-    right = (logits.argmax(-1) == labels).sum()
-    loss = F.cross_entropy(logits, labels)
-    return Score(
-        accuracy=int(right) / len(labels) if bool(logits.isfinite().all()) else math.nan,
-        loss=float(loss),
-        images=len(labels),
-        seconds=time.perf_counter() - began,
-    )
+    right, images = (logits.argmax(-1) == labels).sum(), len(labels)
+    accuracy = int(right) / images if bool(logits.isfinite().all()) else math.nan
+    loss = float(F.cross_entropy(logits, labels))
+    seconds = time.perf_counter() - began
+    return Score(accuracy=accuracy, loss=loss, images=images, seconds=seconds)
 
 
 @torch.inference_mode()
@@ -108,10 +105,7 @@ def evaluate(model: nn.Module, images: Images, data: Data, *, batch: int) -> Sco
     """Accuracy and loss of a standalone network, in eval mode, on any labelled images."""
     model.eval()
     began = time.perf_counter()
-    device = images.pixels.device
     order = torch.arange(len(images)).split(batch)
-    with autocast(device):
-        logits = torch.cat(
-            [model(normalise(c, data.mean, data.std)) for c in images.fetch(order)]
-        ).float()
-    return _score(logits, images.labels, began)
+    with autocast(images.pixels.device):
+        logits = [model(normalise(part, data.mean, data.std)) for part in images.fetch(order)]
+    return _score(torch.cat(logits).float(), images.labels, began)

@@ -53,6 +53,10 @@ class MemoryBudget:
             )
 
 
+_Part = tuple[Tensor, dict[int, Tensor]]
+"""Pixels, and their activations by level."""
+
+
 class _Tree:
     """The activations of the last architecture, kept at the blocks where later ones branch off.
 
@@ -64,52 +68,47 @@ class _Tree:
     ) -> None:
         self.net, self.data, self.shares = net, data, memory.shares
         self.statistics: list[Statistics] = []
-        self.pixels, self.chunks = pixels, held_out.split(memory.batch)
-        self.recalibration: dict[int, Tensor] = {}
-        self.held_out: list[dict[int, Tensor]] = [{} for _ in self.chunks]
+        self.recalibration: _Part = (pixels, {})
+        self.held_out: list[_Part] = [(chunk, {}) for chunk in held_out.split(memory.batch)]
 
     def logits(self, arch: Arch, keep: frozenset[int]) -> Tensor:
         """Logits of the held-out images: float32 (images, classes). They continue from the highest
         kept level; the levels `keep` are kept for later."""
-        with autocast(self.pixels.device):
+        with autocast(self.recalibration[0].device):
             self._measure(arch, keep)
-            chunks = [self._chunk(arch, i, keep) for i in range(len(self.chunks))]
+            chunks = [self._chunk(arch, part, keep) for part in self.held_out]
         del self.statistics[max(keep, default=0) :]
         return torch.cat(chunks).float()
 
     def _measure(self, arch: Arch, keep: frozenset[int]) -> None:
-        new = [Statistics() for _ in arch.blocks[len(self.statistics) :]]
-        self.statistics += new
-        norms = [s.measure for s in new]
+        self.statistics += [Statistics() for _ in arch.blocks[len(self.statistics) :]]
+        norms = [s.measure for s in self.statistics]
         try:
-            self._deepen(arch, self.pixels, self.recalibration, norms, keep)
+            self._deepen(arch, self.recalibration, norms, keep)
         except (RuntimeError, MemoryError) as error:
             if self.shares or not is_out_of_memory(error):
                 raise
+            images = len(self.recalibration[0])
             raise StateError(
-                f"the {len(self.pixels)} images of the recalibration batch do not fit in memory, "
+                f"the {images} images of the recalibration batch do not fit in memory, "
                 "and BatchNorm is measured on them at once: lower score.recalibration in the plan "
                 "(another --run: its scores are others)"
             ) from None
 
-    def _chunk(self, arch: Arch, i: int, keep: frozenset[int]) -> Tensor:
-        levels = self.held_out[i]
-        norms = [s.apply for s in self.statistics[max(levels, default=0) :]]
-        return self.net.logits(self._deepen(arch, self.chunks[i], levels, norms, keep))
+    def _chunk(self, arch: Arch, part: _Part, keep: frozenset[int]) -> Tensor:
+        norms = [s.apply for s in self.statistics]
+        return self.net.logits(self._deepen(arch, part, norms, keep))
 
     def _deepen(
-        self,
-        arch: Arch,
-        pixels: Tensor,
-        levels: dict[int, Tensor],
-        norms: Sequence[Norm],
-        keep: frozenset[int],
+        self, arch: Arch, part: _Part, norms: Sequence[Norm], keep: frozenset[int]
     ) -> Tensor:
-        """Through the last blocks, each with its norm: the last activation.
+        """From the highest level through the blocks after it, each with its norm: the last
+        activation.
 
-        `levels` are those of `keep` afterwards; none if nothing is to be shared.
+        The levels are those of `keep` afterwards; none if nothing is to be shared.
         """
-        first = len(arch.blocks) - len(norms)
+        pixels, levels = part
+        first = max(levels, default=0)
         x = levels.get(first)
         if x is None:
             x = self.net.tokens(normalise(pixels, self.data.mean, self.data.std))
@@ -117,8 +116,8 @@ class _Tree:
             del levels[level]
         if self.shares and first in keep:
             levels[first] = x
-        for i, norm in enumerate(norms, first):
-            x = self.net.blocks[i](x, arch.blocks[i], norm)
+        for i in range(first, len(norms)):
+            x = self.net.blocks[i](x, arch.blocks[i], norms[i])
             if self.shares and i + 1 in keep:
                 levels[i + 1] = x
         return x

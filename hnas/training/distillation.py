@@ -59,11 +59,9 @@ def load_teacher(name: str, data: Data) -> Teacher:
     image = data.train.pixels.shape[1:]
     wanted = (2, len(data.classes))
     try:
-        teacher = Teacher(
-            module=module,
-            scale=(data.std / std).view(-1, 1, 1),
-            shift=((data.mean - mean) / std).view(-1, 1, 1),
-        )
+        maps = (data.std / std, (data.mean - mean) / std)
+        scale, shift = (values.view(-1, 1, 1) for values in maps)
+        teacher = Teacher(module=module, scale=scale, shift=shift)
         given = tuple(teacher(torch.zeros(2, *image, device=device)).shape)
     except Exception as error:  # whatever a module of the user's own raises
         raise InputError(

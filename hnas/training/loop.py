@@ -34,7 +34,6 @@ it is asked for, so that the graph of the one before is gone."""
 Distil = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(loss by the labels, float32 logits (B, classes), images as above) -> the loss to train by."""
 
-
 EXPLODED = 20
 """A loss of so many times what guessing costs, ln(classes), is no training any more."""
 
@@ -208,9 +207,8 @@ class _Training:
     def _keep(self, now: float) -> None:
         """Saves the state, if the last checkpoint is old or this was the last epoch."""
         path, epoch = self.context.path, self.trainer.epoch
-        if path is not None and (
-            now - self.saved > self.context.every or epoch == self.rules.epochs
-        ):
+        is_due = now - self.saved > self.context.every or epoch == self.rules.epochs
+        if path is not None and is_due:
             meta = {"epoch": epoch, "identity": dict(self.context.identity)}
             checkpoint.save(path, self.trainer.state(), meta)
             self.saved, self.kept = now, epoch

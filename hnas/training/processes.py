@@ -82,13 +82,11 @@ class World:
         meeting = next(self._meetings)
         try:
             self._meet(f"meeting/{meeting}")
+            backend = "gloo" if self._on_cpu else "nccl"
+            store = PrefixStore(f"group/{meeting}", self._store)
             with self._talking():
                 dist.init_process_group(
-                    "gloo" if self._on_cpu else "nccl",
-                    store=PrefixStore(f"group/{meeting}", self._store),
-                    rank=self.rank,
-                    world_size=self.size,
-                    timeout=PATIENCE,
+                    backend, store=store, rank=self.rank, world_size=self.size, timeout=PATIENCE
                 )
             yield
         except Exception as error:

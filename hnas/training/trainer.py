@@ -136,8 +136,7 @@ def resume(
         return
     for reason in found.refused:
         on_refused(reason)
-    differ = differences(found.meta.get("identity", {}), identity)
-    if differ:
+    if differ := differences(found.meta.get("identity", {}), identity):
         raise CheckpointError(
             f"checkpoint {path} was made by another training:\n{listed(differ)}\n"
             "Use another --run, or the settings it was made with"

@@ -18,7 +18,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from hnas.architecture.arch import Arch, Block
+from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
 from hnas.studies.objective.costs import Costs
 from hnas.studies.proposers.base import Proposer, Turn
@@ -89,11 +89,9 @@ def _genes(space: Space, arch: Arch, rng: np.random.Generator) -> list[int]:
 
 
 def _arch(space: Space, genes: Sequence[int]) -> Arch:
-    N = space.frame.N
     each = len(SIZES)
     starts = range(0, len(genes), each)
-    chosen = [dict(zip(SIZES, genes[i : i + each], strict=True)) for i in starts]
-    return Arch(tuple(Block.of(L=N - sizes["G"], **sizes) for sizes in chosen))
+    return Arch(tuple(space.frame.block(*genes[i : i + each]) for i in starts))
 
 
 SPOS = Proposer(name="spos", propose=propose, elites=elites)

@@ -11,7 +11,7 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
-from hnas.architecture.arch import Arch, Block
+from hnas.architecture.arch import Arch
 from hnas.architecture.space import BlockSpace, Space
 from hnas.errors import InputError
 
@@ -90,5 +90,4 @@ def decode(space: Space, params: Mapping[str, Any]) -> Arch:
         names.add(name)
     if unknown := sorted(set(params) - names):
         raise InputError(f"a trial of this space has no parameters {', '.join(unknown)}")
-    N = space.frame.N
-    return Arch(tuple(Block.of(L=N - sizes["G"], **sizes) for sizes in chosen))
+    return Arch(tuple(space.frame.block(**sizes) for sizes in chosen))

@@ -27,10 +27,9 @@ def attend(qkv: Tensor, mask: Tensor | None = None) -> Tensor:
 
 def forward(x: Tensor, parts: Parts) -> Tensor:
     """(B, T, Cl) -> (B, T, Cl)."""
-    B, T, _ = x.shape
     s = parts.sizes
     mask = window(parts.frame.side, s["K"], x.device)
-    y = attend(parts.expand(x).view(B, T, 3, s["Hl"], s["hl"]), mask)
+    y = attend(parts.expand(x).unflatten(-1, (3, s["Hl"], s["hl"])), mask)
     return parts.project(parts.dropout(y))
 
 

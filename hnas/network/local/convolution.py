@@ -50,7 +50,6 @@ def convolution(
 
 def forward(x: Tensor, parts: Parts) -> Tensor:
     """(B, T, Cl) -> (B, T, Cl)."""
-    B, T, _ = x.shape
     y = parts.depthwise(F.glu(parts.expand(x), dim=-1))
-    y = F.silu(parts.norm(y.flatten(0, 1))).view(B, T, -1)
+    y = F.silu(parts.norm(y.flatten(0, 1))).view_as(y)
     return parts.project(parts.dropout(y))
