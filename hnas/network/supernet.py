@@ -170,20 +170,19 @@ def grow(
         if source.frame != space.frame:
             raise InputError(f"a supernet grows within its frame {source.frame}, got {space.frame}")
         new.load_state_dict(_outside_blocks(source), strict=False)
-        for mine, theirs in zip(new.blocks, source.blocks, strict=True):
-            assert isinstance(mine, SuperBlock) and isinstance(theirs, SuperBlock)
-            _copy_block(mine, theirs, theirs.sizes, overlap(mine.sizes, theirs.sizes))
+        _copy_blocks(source, new)
     return new
 
 
 @torch.no_grad()
-def _copy_block(
-    target: SuperBlock, source: nn.Module, stored: layout.Sizes, sizes: layout.Sizes
-) -> None:
-    """The weights of a block of `sizes`, from those of a block of `stored` sizes."""
-    for name, tensor in layout.tensors(target.frame, sizes).items():
-        theirs = cut(source.get_parameter(name), tensor, stored, sizes)
-        cut(target.get_parameter(name), tensor, target.sizes, sizes).copy_(theirs)
+def _copy_blocks(source: Supernet | Glit, target: Supernet) -> None:
+    """Into each block of `target`, what it shares with that of `source`."""
+    for mine, theirs in zip(target.blocks, source.blocks, strict=True):
+        assert isinstance(mine, SuperBlock) and isinstance(theirs, SuperBlock | blocks.Block)
+        sizes = overlap(mine.sizes, theirs.sizes)
+        for name, tensor in layout.tensors(mine.frame, sizes).items():
+            weight = cut(theirs.get_parameter(name), tensor, theirs.sizes, sizes)
+            cut(mine.get_parameter(name), tensor, mine.sizes, sizes).copy_(weight)
 
 
 def inherit(net: Supernet, source: Glit) -> None:
@@ -206,7 +205,4 @@ def inherit(net: Supernet, source: Glit) -> None:
     if keeps_head:
         del state["head.weight"], state["head.bias"]
     net.load_state_dict(state, strict=False)
-    for target, alone, block in zip(net.blocks, source.blocks, source.arch.blocks, strict=True):
-        assert isinstance(target, SuperBlock)
-        sizes = layout.sizes(net.frame, block)
-        _copy_block(target, alone, sizes, sizes)
+    _copy_blocks(source, net)
