@@ -15,13 +15,7 @@ from hnas.architecture.space import Frame, Space, distribution_space, size_space
 from hnas.cost.flops import cost
 from hnas.cost.latency_table import LatencyTable
 from hnas.errors import BudgetError, InputError
-from hnas.settings import (
-    AugmentRules,
-    DataRules,
-    DistillationRules,
-    ScoreRules,
-    TrainingRules,
-)
+from hnas.settings import AugmentRules, DataRules, DistillationRules, ScoreRules, TrainingRules
 from hnas.studies.objective.costs import OBJECTIVES, Costs
 from hnas.studies.plan.quantities import nanoseconds, parse_flops, parse_latency
 
@@ -130,16 +124,11 @@ class Search:
     """Images at a time, wherever latency is measured."""
 
     def __post_init__(self) -> None:
-        if self.objective not in OBJECTIVES:
-            raise InputError(
-                f"objective {self.objective!r} is unknown; {_choices(self.objective, OBJECTIVES)}"
-            )
+        for name, known in (("objective", OBJECTIVES), ("strategy", STRATEGIES)):
+            if (value := getattr(self, name)) not in known:
+                raise InputError(f"{name} {value!r} is unknown; {_choices(value, known)}")
         if self.latency_batch < 1:
             raise InputError(f"latency_batch must be >= 1, got {self.latency_batch}")
-        if self.strategy not in STRATEGIES:
-            raise InputError(
-                f"strategy {self.strategy!r} is unknown; {_choices(self.strategy, STRATEGIES)}"
-            )
         if not 0 <= self.seed < 2**32:
             raise InputError(f"seed must be in [0, 2^32), got {self.seed}")
 
@@ -164,7 +153,7 @@ class Retrain:
     """Training the winners from scratch."""
 
     top: int = 5
-    """Number of the last stage's best to retrain."""
+    """Best of the last stage to retrain."""
     training: TrainingRules
     augment: AugmentRules = AugmentRules()
     distillation: DistillationRules = DistillationRules()
@@ -238,16 +227,11 @@ class Plan:
     def costs(self, table: LatencyTable | None = None) -> Costs:
         """The costs to minimise, and their limits; without a table that the search needs, only the
         limit on FLOPs."""
-        latency = None
+        objective, asked, latency = self.search.objective, self.search.latency, None
         if table is not None:
-            asked = self.search.latency
             latency = nanoseconds(asked) if asked else self._usual_latency(table)
         return Costs(
-            frame=self.net,
-            objective=self.search.objective,
-            flops=self.budget(),
-            latency=latency,
-            table=table,
+            frame=self.net, objective=objective, flops=self.budget(), latency=latency, table=table
         )
 
     def _usual_latency(self, table: LatencyTable) -> int:

@@ -84,8 +84,8 @@ class Proposal:
 
     def toml(self) -> str:
         """The plan as a file, with the reasons above it."""
-        words = (f"# {what}: {why}\n" for what, why in self.reasons)
-        return "".join(words) + "\n" + to_toml(self.plan)
+        words = "".join(f"# {what}: {why}\n" for what, why in self.reasons)
+        return f"{words}\n{to_toml(self.plan)}"
 
 
 def propose(survey: Survey, source: str, *, device: str, flops: int | None = None) -> Proposal:
@@ -98,39 +98,29 @@ def propose(survey: Survey, source: str, *, device: str, flops: int | None = Non
     data = DataRules(source=source, limit=limits.images if survey.images > limits.images else 0)
     trained, _ = parts(survey, data)
     image, patch = grid(survey.side, limits, packed=survey.packed)
-    width, blocks = size(trained, survey.classes, limits)
+    d, M = size(trained, survey.classes, limits)
     frame = Frame(
-        image=image,
-        channels=survey.channels,
-        patch=patch,
-        classes=survey.classes,
-        d=width,
-        M=blocks,
-        N=N,
+        image=image, channels=survey.channels, patch=patch, classes=survey.classes, d=d, M=M, N=N
     )
     if flops is not None:
         unit = 2 * N  # so that stage 2's d / 2 divides among the groups too
-        width = max(unit, plain_vit(frame, flops).d // unit * unit)
-        frame = replace(frame, d=width)
-    T = frame.T
-    kernel, kernels = kernels_for(T)
+        d = max(unit, plain_vit(frame, flops).d // unit * unit)
+        frame = replace(frame, d=d)
+    kernel, kernels = kernels_for(frame.T)
     batch = min(128, 2 ** int(math.log2(max(2, trained / 8))))
     epochs = min(300, max(10, round(limits.seen / trained)))
+    recalibration = min(ScoreRules().recalibration, trained)
     augment = AugmentRules(shift=max(1, image // 14), flip=survey.channels == 3)
-    training = TrainingRules(epochs=epochs, batch=batch, lr=2e-3 if width < 192 else 1e-3)
+    training = TrainingRules(epochs=epochs, batch=batch, lr=2e-3 if d < 192 else 1e-3)
     plan = Plan(
         data=data,
         net=frame,
         augment=augment,
         stage1=Stage1(
-            d_k=width,
-            K=kernel,
-            trials=limits.trials,
-            population=limits.population,
-            training=training,
+            d_k=d, K=kernel, trials=limits.trials, population=limits.population, training=training
         ),
         stage2=Stage2(
-            d_k=(width // 2, width, 2 * width),
+            d_k=(d // 2, d, 2 * d),
             d_z=(2, 4, 6),
             E=(1, 2, 4),
             K=kernels,
@@ -138,53 +128,41 @@ def propose(survey: Survey, source: str, *, device: str, flops: int | None = Non
             population=limits.population,
             training=training,
         ),
-        score=ScoreRules(
-            recalibration=min(ScoreRules().recalibration, trained), held_out=limits.scored
-        ),
+        score=ScoreRules(recalibration=recalibration, held_out=limits.scored),
         search=Search(flops=flops),
         retrain=Retrain(training=training, augment=augment),
     )
-    colour = "colour" if survey.channels == 3 else "grey"
-    reasons = (
-        (
-            f"data {source}",
-            f"{survey.images:,} training images of {survey.classes} classes, {survey.side} pixels "
-            f"a side, {colour}; {'a test part of its own' if survey.own_test else 'no test part'}",
-        ),
-        (
-            f"data.limit {data.limit or 'none'}",
-            f"a search on {device} takes at most {limits.images:,} images"
-            if limits.images
-            else f"a search on {device} takes all images",
-        ),
-        (
-            f"net.image {image}, patch {patch}",
-            f"{T} tokens; the images are packed at this size"
-            if survey.packed
-            else f"{T} tokens; on {device} at most {limits.side} pixels and {limits.grid} patches "
-            "a side, never larger than the images are",
-        ),
-        (
-            f"net.d {width}, M {blocks}",
-            f"{trained:,} images to train on"
-            if flops is None
-            else f"the all-global network has about the {flops:,} MACs asked for",
-        ),
-        (
-            f"stage1.K {kernel}, stage2.K {', '.join(map(str, kernels))}",
-            f"the paper's 17, 31, 45, as far as {T} tokens reach",
-        ),
-        (
-            f"epochs {epochs}, batch {batch}",
-            f"each training sees about {epochs * trained:,} images; on {device} "
-            f"{limits.seen:,} are the aim, in 10 to 300 epochs",
-        ),
-        (
-            f"augment shift {augment.shift}, flip {'yes' if augment.flip else 'no'}",
-            "a fourteenth of the side; only colour images may be mirrored",
-        ),
-    )
+    reasons = tuple(_reasons(plan, survey, trained, device).items())
     return Proposal(plan=plan, survey=survey, reasons=reasons)
+
+
+def _reasons(plan: Plan, survey: Survey, trained: int, device: str) -> dict[str, str]:
+    limits, net, training, augment = LIMITS[device], plan.net, plan.stage1.training, plan.augment
+    colour = "colour" if survey.channels == 3 else "grey"
+    own_test = "a test part of its own" if survey.own_test else "no test part"
+    most = f"at most {limits.images:,}" if limits.images else "all"
+    size = "the images are packed at this size"
+    if not survey.packed:
+        size = f"on {device} at most {limits.side} pixels and {limits.grid} patches a side, "
+        size += "never larger than the images are"
+    width = f"{trained:,} images to train on"
+    if plan.search.flops is not None:
+        width = f"the all-global network has about the {plan.search.flops:,} MACs asked for"
+    kernels, flip = ", ".join(map(str, plan.stage2.K)), "yes" if augment.flip else "no"
+    return {
+        f"data {plan.data.source}": f"{survey.images:,} training images of {survey.classes} "
+        f"classes, {survey.side} pixels a side, {colour}; {own_test}",
+        f"data.limit {plan.data.limit or 'none'}": f"a search on {device} takes {most} images",
+        f"net.image {net.image}, patch {net.patch}": f"{net.T} tokens; {size}",
+        f"net.d {net.d}, M {net.M}": width,
+        f"stage1.K {plan.stage1.K}, stage2.K {kernels}": "the paper's 17, 31, 45, as far as "
+        f"{net.T} tokens reach",
+        f"epochs {training.epochs}, batch {training.batch}": "each training sees about "
+        f"{training.epochs * trained:,} images; on {device} {limits.seen:,} are the aim, in 10 to "
+        "300 epochs",
+        f"augment shift {augment.shift}, flip {flip}": "a fourteenth of the side; only colour "
+        "images may be mirrored",
+    }
 
 
 def parts(survey: Survey, data: DataRules) -> tuple[int, int]:
@@ -198,23 +176,13 @@ def parts(survey: Survey, data: DataRules) -> tuple[int, int]:
 def grid(side: int, limits: DeviceLimits, *, packed: bool = False) -> tuple[int, int]:
     """(image, patch) in pixels: no larger than the images, with as many patches a side as the
     device affords and the image divides into. Images of a pack keep their side."""
-    if packed:
-        return side, next(
-            p for p in range(1, side + 1) if side % p == 0 and side // p <= limits.grid
-        )
-    image = min(side, limits.side)
-    unit = next(
-        unit
-        for unit, least in ((limits.grid, 8 * limits.grid), (8, 32), (4, 12), (2, 2), (1, 1))
-        if image >= least
-    )
-    image -= image % unit
-    patch = next(
-        patch
-        for patch in range(1, image + 1)
-        if image % patch == 0 and image // patch <= limits.grid and (patch > 1 or image < 8)
-    )
-    return image, patch
+    image = side if packed else min(side, limits.side)
+    if not packed:
+        units = ((limits.grid, 8 * limits.grid), (8, 32), (4, 12), (2, 2), (1, 1))
+        image -= image % next(unit for unit, least in units if image >= least)
+    smallest = 1 if packed or image < 8 else 2
+    patches = (p for p in range(smallest, image + 1) if image % p == 0)
+    return image, next(p for p in patches if image // p <= limits.grid)
 
 
 def size(trained: int, classes: int, limits: DeviceLimits) -> tuple[int, int]:
@@ -230,9 +198,9 @@ def kernels_for(T: int) -> tuple[int, tuple[int, ...]]:
 
     def odd(value: float) -> int:
         whole = math.ceil(value)
-        return whole if whole % 2 else whole + 1 if whole < T else whole - 1
+        return max(1, whole if whole % 2 else whole + 1 if whole < T else whole - 1)
 
     if T >= 45:
         return 31, (17, 31, 45)
-    candidates = tuple(sorted({max(1, odd(T / 4)), max(1, odd(T / 2)), max(1, odd(T))}))
+    candidates = tuple(sorted({odd(T / 4), odd(T / 2), odd(T)}))
     return candidates[-1], candidates

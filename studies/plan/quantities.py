@@ -8,9 +8,7 @@ from fractions import Fraction
 from hnas.cost.latency_table import milliseconds
 from hnas.errors import InputError
 
-_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-
-
+_MACS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _NANOSECONDS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9}
 
 
@@ -20,11 +18,9 @@ def parse_flops(value: object, name: str = "flops") -> int:
     Raises InputError, calling the value `name`, for anything that is not a whole number >= 1.
     """
     text = str(value).strip().upper() if type(value) in (int, str) else ""
-    found = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,18})?)([KMGT]?)", text)
-    if found:
-        macs = Fraction(found[1]) * _UNITS[found[2]]
-        if macs >= 1 and macs.denominator == 1:
-            return int(macs)
+    macs = _amount(text, _MACS)
+    if macs >= 1 and macs.denominator == 1:
+        return int(macs)
     raise InputError(
         f"{name} must be a whole number of multiply-accumulates >= 1, or text with K, M, G or T "
         f'behind the number, such as "250M" or "1.3G"; got {value!r}'
@@ -37,11 +33,10 @@ def parse_latency(value: object, name: str = "latency") -> str:
     Raises InputError, calling the value `name`, for anything that is not a time of 1 ns or more.
     """
     text = value.replace(" ", "").lower() if isinstance(value, str) else "none"
-    found = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,18})?)(ns|us|ms|s)", text)
-    if found and (spent := round(Fraction(found[1]) * _NANOSECONDS[found[2]])):
-        return milliseconds(spent)
     if not text:
         return text
+    if spent := round(_amount(text, _NANOSECONDS)):
+        return milliseconds(spent)
     raise InputError(
         f'{name} must be a time with its unit, ns, us, ms or s, such as "2.5ms"; got {value!r}'
     )
@@ -49,4 +44,10 @@ def parse_latency(value: object, name: str = "latency") -> str:
 
 def nanoseconds(latency: str) -> int:
     """Of a time as `parse_latency` gives it."""
-    return round(Fraction(latency.removesuffix("ms")) * _NANOSECONDS["ms"])
+    return round(_amount(latency, _NANOSECONDS))
+
+
+def _amount(text: str, units: dict[str, int]) -> Fraction:
+    """A number and its unit; 0 if the text is not both."""
+    found = re.fullmatch(rf"([0-9]{{1,18}}(?:\.[0-9]{{1,18}})?)({'|'.join(units)})", text)
+    return Fraction(found[1]) * units[found[2]] if found else Fraction(0)

@@ -34,14 +34,12 @@ SIZES = (
     "This stage chooses the sizes of every block, `d_k`, `d_z`, `E` and `K`. The distribution of "
     "global and local groups comes from stage 1."
 )
-REFINED = (
-    "This stage chooses every block's global groups `G` and its sizes, `d_k`, `d_z`, `E` and `K`, "
-    "all at once, starting from the front of stage 2. It has a supernet of its own, so its scores "
-    "differ from those of stage 2."
-)
 WHOLE = (
     "This stage chooses every block's global groups `G` and its sizes, `d_k`, `d_z`, `E` and `K`, "
     "all at once, {how}."
+)
+REFINED = WHOLE.format(how="starting from the front of stage 2") + (
+    " It has a supernet of its own, so its scores differ from those of stage 2."
 )
 
 
@@ -68,11 +66,31 @@ class Stage:
 
 def stages(plan: Plan) -> tuple[Stage, ...]:
     """The stages of the plan's strategy, in their order, with a hand-off between the first two."""
-    return _STRATEGIES[plan.search.strategy](plan)
+    hierarchical, strategy = _hierarchical(plan), plan.search.strategy
+    if strategy == "hierarchical":
+        return hierarchical
+    about, proposer, space = {
+        "high-level": (DISTRIBUTIONS, NSGA2, lambda _: plan.space1()),
+        "flat": (WHOLE.format(how="by SPOS's evolution"), SPOS, plan.space2),
+        "random": (WHOLE.format(how="by chance"), RANDOM, plan.space2),
+    }[strategy]
+    only = replace(hierarchical[0], name=strategy, about=about, proposer=proposer, space=space)
+    epochs = sum(stage.training.epochs for stage in hierarchical)
+    trials = sum(stage.trials for stage in hierarchical)
+    return (replace(only, trials=trials, training=replace(only.training, epochs=epochs)),)
 
 
 def _hierarchical(plan: Plan) -> tuple[Stage, ...]:
-    first = _first(plan, "stage1", DISTRIBUTIONS, NSGA2, lambda _: plan.space1())
+    first = Stage(
+        name="stage1",
+        about=DISTRIBUTIONS,
+        space=lambda _: plan.space1(),
+        proposer=NSGA2,
+        trials=plan.stage1.trials,
+        population=plan.stage1.population,
+        training=plan.stage1.training,
+        init_from=plan.stage1.init_from,
+    )
     second = Stage(
         name="stage2",
         about=SIZES,
@@ -94,52 +112,3 @@ def _hierarchical(plan: Plan) -> tuple[Stage, ...]:
         training=replace(second.training, epochs=plan.refine.epochs),
     )
     return first, second, third
-
-
-def _high_level(plan: Plan) -> tuple[Stage, ...]:
-    return (_alone(plan, "high-level", DISTRIBUTIONS, NSGA2, lambda _: plan.space1()),)
-
-
-def _flat(plan: Plan) -> tuple[Stage, ...]:
-    about = WHOLE.format(how="by SPOS's evolution")
-    return (_alone(plan, "flat", about, SPOS, plan.space2),)
-
-
-def _random(plan: Plan) -> tuple[Stage, ...]:
-    return (_alone(plan, "random", WHOLE.format(how="by chance"), RANDOM, plan.space2),)
-
-
-def _first(
-    plan: Plan, name: str, about: str, proposer: Proposer, space: Callable[[Arch | None], Space]
-) -> Stage:
-    return Stage(
-        name=name,
-        about=about,
-        space=space,
-        proposer=proposer,
-        trials=plan.stage1.trials,
-        population=plan.stage1.population,
-        training=plan.stage1.training,
-        init_from=plan.stage1.init_from,
-    )
-
-
-def _alone(
-    plan: Plan, name: str, about: str, proposer: Proposer, space: Callable[[Arch | None], Space]
-) -> Stage:
-    """The only stage, with the trials and epochs of the hierarchical stages together."""
-    others = _hierarchical(plan)
-    epochs = sum(stage.training.epochs for stage in others)
-    return replace(
-        _first(plan, name, about, proposer, space),
-        trials=sum(stage.trials for stage in others),
-        training=replace(plan.stage1.training, epochs=epochs),
-    )
-
-
-_STRATEGIES: dict[str, Callable[[Plan], tuple[Stage, ...]]] = {
-    "hierarchical": _hierarchical,
-    "high-level": _high_level,
-    "flat": _flat,
-    "random": _random,
-}

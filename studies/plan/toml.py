@@ -7,9 +7,10 @@ import math
 import tomllib
 from collections.abc import Iterator
 from dataclasses import MISSING, fields, is_dataclass
+from functools import partial
 from importlib import resources
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, cast, get_type_hints
 
 from hnas.errors import InputError
 from hnas.studies.plan.plan import Plan, _choices
@@ -39,9 +40,8 @@ def preset_text(name: str) -> str:
     """A preset as it is written, comments and all. Raises InputError for an unknown name."""
     if name not in PRESETS:
         raise InputError(f"there is no preset {name!r}; {_choices(name, PRESETS)}")
-    return (
-        resources.files("hnas.studies.plan").joinpath("presets", f"{name}.toml").read_text("utf-8")
-    )
+    path = resources.files("hnas.studies.plan") / "presets" / f"{name}.toml"
+    return path.read_text("utf-8")
 
 
 def from_toml(text: str) -> Plan:
@@ -50,8 +50,7 @@ def from_toml(text: str) -> Plan:
         value = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"a plan must be TOML: {error}") from None
-    plan: Plan = _record(Plan, value, "")
-    return plan
+    return cast(Plan, _record(Plan, value, ""))
 
 
 def to_toml(plan: Plan) -> str:
@@ -83,9 +82,8 @@ def _record(kind: type[Any], value: object, at: str) -> Any:
             raise InputError(f"{prefix}{name} is needed and is missing")
     made = {}
     for name, given in value.items():
-        read = known[name].metadata.get("read")
-        key = prefix + name
-        made[name] = read(given, key) if read else _value(hints[name], given, key)
+        read = known[name].metadata.get("read", partial(_value, hints[name]))
+        made[name] = read(given, prefix + name)
     try:
         return kind(**made)
     except InputError as error:
@@ -105,17 +103,15 @@ def _value(kind: Any, value: Any, at: str) -> Any:
 
 
 def _tables(record: Any, at: str) -> Iterator[str]:
+    values = {f.name: getattr(record, f.name) for f in fields(record)}
+    inner = {name: value for name, value in values.items() if is_dataclass(value)}
     lines = [f"[{at}]"] if at else []
-    inner = []
-    for f in fields(record):
-        value = getattr(record, f.name)
-        if is_dataclass(value):
-            inner.append((f"{at}.{f.name}" if at else f.name, value))
-        elif value is not None:
+    for name, value in values.items():
+        if value is not None and name not in inner:
             # Of a plan's values JSON differs from TOML in one thing: it leaves DEL as it is.
             text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-            lines.append(f"{f.name} = {text}")
+            lines.append(f"{name} = {text}")
     if lines:
         yield "\n".join(lines)
-    for key, value in inner:
-        yield from _tables(value, key)
+    for name, value in inner.items():
+        yield from _tables(value, f"{at}.{name}" if at else name)
