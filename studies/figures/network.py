@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -26,15 +27,14 @@ class Picture:
 
 
 def picture(title: str, frame: Frame, arch: Arch) -> Picture:
-    """Of any network."""
+    """A network with the costs of its parts."""
     macs = (*(block_cost(frame, block).macs for block in arch.blocks), shared_cost(frame).macs)
     return Picture(title=title, frame=frame, arch=arch, macs=macs)
 
 
 GLOBAL, LOCAL, FFN = "#a8d0ec", "#f6c79b", "#e4e4e4"
 """Pale, so that what is written on them can be read."""
-
-
+EDGE: dict[str, Any] = {"edgecolor": "black", "linewidth": 0.8}
 PER_ROW = 6
 """Blocks in a row of the drawing of a network: more would be too small to read on paper."""
 
@@ -51,18 +51,15 @@ def network(picture: Picture) -> Figure:
         first = row * PER_ROW
         for i, block in enumerate(arch.blocks[first : first + PER_ROW]):
             _block(axis, i, first + i, block, picture, widest)
-    figure.legend(
-        handles=[
-            Patch(facecolor=GLOBAL, edgecolor="black", label="global group (attention)"),
-            Patch(
-                facecolor=LOCAL, edgecolor="black", hatch="//", label="local group (convolution)"
-            ),
-            Patch(facecolor=FFN, edgecolor="black", label="FFN"),
-        ],
-        loc="outside lower center",
-        ncols=3,
-        frameon=False,
+    kinds = (
+        (GLOBAL, "", "global group (attention)"),
+        (LOCAL, "//", "local group (convolution)"),
+        (FFN, "", "FFN"),
     )
+    patches = [
+        Patch(fc=colour, ec="black", hatch=hatch, label=text) for colour, hatch, text in kinds
+    ]
+    figure.legend(handles=patches, loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 
@@ -70,36 +67,18 @@ def _block(
     axis: Axes, column: int, number: int, block: Block, picture: Picture, widest: int
 ) -> None:
     left, width, N = column + 0.04, 0.88, picture.frame.N
-    for group in range(N):
-        is_global = group < block.G
-        axis.add_patch(
-            Rectangle(
-                (left, N - 1 - group),
-                width,
-                0.92,
-                facecolor=GLOBAL if is_global else LOCAL,
-                edgecolor="black",
-                linewidth=0.8,
-                hatch=None if is_global else "//",
-                alpha=1.0,
-            )
-        )
-        text = f"$d_k$ {block.d_k}" if is_global else f"K {block.K}, E {block.E}"
-        box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.85}
-        middle, height = left + width / 2, N - 1 - group + 0.46
-        axis.text(middle, height, text, ha="center", va="center", fontsize=8, bbox=box)
-    ffn = width * block.d_z / widest
-    axis.add_patch(
-        Rectangle(
-            (left + (width - ffn) / 2, -0.7),
-            ffn,
-            0.6,
-            facecolor=FFN,
-            edgecolor="black",
-            linewidth=0.8,
-        )
-    )
     middle = left + width / 2
+    for group in range(N):
+        if group < block.G:
+            colour, hatch, text = GLOBAL, "", f"$d_k$ {block.d_k}"
+        else:
+            colour, hatch, text = LOCAL, "//", f"K {block.K}, E {block.E}"
+        bottom = N - 1 - group
+        axis.add_patch(Rectangle((left, bottom), width, 0.92, fc=colour, hatch=hatch, **EDGE))
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.85}
+        axis.text(middle, bottom + 0.46, text, ha="center", va="center", fontsize=8, bbox=box)
+    ffn = width * block.d_z / widest
+    axis.add_patch(Rectangle((middle - ffn / 2, -0.7), ffn, 0.6, fc=FFN, **EDGE))
     axis.text(middle, -0.4, f"$d_z$ {block.d_z}", ha="center", va="center", fontsize=8)
     share = picture.macs[number] / sum(picture.macs)
     axis.text(middle, N + 0.08, f"block {number + 1}", ha="center", fontsize=9, weight="bold")
