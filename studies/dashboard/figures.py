@@ -10,10 +10,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
 from hnas.architecture.arch import Arch
 from hnas.studies.dashboard.read import Shown, ShownRun
 from hnas.studies.figures.glyphs import drawn
 from hnas.studies.figures.style import COLOURS
+from hnas.studies.findings.findings import global_shares
 from hnas.studies.findings.published import Published
 from hnas.studies.objective.costs import MEASURES, Measure, measures
 from hnas.studies.run.latency import read_costs
@@ -38,15 +41,10 @@ def figures(shown: ShownRun, stage: Shown, published: Iterable[Published]) -> di
     """The figures of one stage's page, by an id; none without trials."""
     if stage.searched is None:
         return {}
-    minimised = measures(shown.run.plan.search.objective)
-    named = ["fronts", *(f"fronts-{measure.name}" for measure in minimised[1:])]
-    made = {
-        name: fronts(shown, published, measure)
-        for name, measure in zip(named, minimised, strict=True)
-    }
-    made |= {
-        "hypervolume": hypervolume_growth(stage.searched, stage.number),
-    }
+    first, *others = measures(shown.run.plan.search.objective)
+    made = {"fronts": fronts(shown, published, first)}
+    made |= {f"fronts-{other.name}": fronts(shown, published, other) for other in others}
+    made["hypervolume"] = hypervolume_growth(stage.searched, stage.number)
     if any(len(block.G) > 1 for block in stage.searched.space.blocks):
         made["global-groups"] = global_groups(stage.searched, stage.number)
     return made
@@ -78,14 +76,13 @@ def fronts(
     costs = [one for trace in traces for one in trace["x"]]
     if (most := read_costs(shown.run).most(measure)) is not None:
         budget = most / measure.unit
-        top = max(max(trace["y"]) for trace in traces)
-        bottom = min(min(trace["y"]) for trace in traces)
+        accuracies = [one for trace in traces for one in trace["y"]]
         costs.append(budget)
         traces.append(
             {
                 "name": f"budget, {measure.show(budget)}",
                 "x": [budget, budget],
-                "y": [bottom, top],
+                "y": [min(accuracies), max(accuracies)],
                 "mode": "lines",
                 "line": {"color": GREY, "dash": "dot", "width": 1},
             }
@@ -104,29 +101,22 @@ def fronts(
     )
     if measure.name == "macs":
         layout["xaxis"]["tickformat"] = "~s"
-    layout["xaxis"]["range"] = _around(costs)
+    ends = [math.log10(one) if beside else one for one in (min(costs), max(costs))]
+    margin = 0.04 * (ends[1] - ends[0])
+    layout["xaxis"]["range"] = [ends[0] - margin, ends[1] + margin]
     if beside:
         layout["xaxis"] |= {"type": "log", "dtick": "D2"}
-        layout["xaxis"]["range"] = _around([math.log10(one) for one in costs])
     return {"data": traces, "layout": layout}
 
 
-def _around(values: Sequence[float]) -> list[float]:
-    """A little more than the range of the values."""
-    low, high = min(values), max(values)
-    margin = 0.04 * (high - low)
-    return [low - margin, high + margin]
-
-
 def _retrained(result: Result, measure: Measure) -> list[Figure]:
-    plain = [one for one in [result.all_global] if measure.of(one) is not None]
     rows: list[tuple[str, Sequence[TrainedNetwork], Figure]] = [
         ("retrained", result.candidates, {"symbol": "diamond-open", "size": 11}),
         ("winner, retrained", [result.winner], {"symbol": "star", "size": 15}),
     ]
-    if plain:
+    if measure.of(result.all_global) is not None:
         mark: Figure = {"symbol": "x-thin", "size": 9, "line": {"width": 2}}
-        rows.append(("all-global", plain, mark))
+        rows.append(("all-global", [result.all_global], mark))
     return [
         {
             "name": name,
@@ -186,15 +176,13 @@ def global_groups(searched: Searched, stage: int) -> Figure:
     generations: dict[int, list[Arch]] = defaultdict(list)
     for record in searched.records:
         generations[record.generation].append(record.arch)
-    ordered, blocks = sorted(generations), range(searched.space.frame.M)
+    ordered = sorted(generations)
+    shares = [global_shares(generations[generation]).mean(0) for generation in ordered]
     trace = {
         "type": "heatmap",
         "x": ordered,
-        "y": [block + 1 for block in blocks],
-        "z": [
-            [_global_share(generations[generation], block) for generation in ordered]
-            for block in blocks
-        ],
+        "y": list(range(1, searched.space.frame.M + 1)),
+        "z": np.transpose(shares).round(3).tolist(),
         "zmin": 0,
         "zmax": 1,
         "xgap": 1 if len(ordered) <= 60 else 0,
@@ -210,15 +198,8 @@ def global_groups(searched: Searched, stage: int) -> Figure:
         y="block",
     )
     layout["yaxis"] |= {"autorange": "reversed", "dtick": 1, "showgrid": False}
-    layout["xaxis"] |= {"showgrid": False}
+    layout["xaxis"]["showgrid"] = False
     return {"data": [trace], "layout": layout}
-
-
-def _global_share(archs: Sequence[Arch], block: int) -> float:
-    shares = [
-        arch.blocks[block].G / (arch.blocks[block].G + arch.blocks[block].L) for arch in archs
-    ]
-    return round(math.fsum(shares) / len(shares), 3)
 
 
 def _layout(title: str, explained: str, *, x: str, y: str) -> Figure:

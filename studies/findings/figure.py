@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hnas.studies.figures.style import COLOURS, MARKERS, panels
-from hnas.studies.findings.findings import Findings, Share
+from hnas.studies.findings.findings import Findings
 from hnas.studies.findings.importances import Importances
 
 GREY = "#999999"
@@ -19,16 +20,11 @@ SHOWN = 10
 
 def figure(found: Sequence[Findings], published: Findings) -> Figure:
     """All findings of a run, and those of the published network."""
-    ranked = [findings for findings in found if findings.importances]
-    count = 2 + len(ranked)
-    drawn, axes = panels(math.ceil(count / 2), 2, width=10, height=3.6 * math.ceil(count / 2))
+    rows = 1 + math.ceil(sum(findings.importances is not None for findings in found) / 2)
+    drawn, axes = panels(rows, 2, width=10, height=3.6 * rows)
     depth_panel(axes[0], found)
     shares_panel(axes[1], found, published)
-    for axis, findings in zip(axes[2:], ranked, strict=False):
-        assert findings.importances is not None
-        importances_panel(axis, findings.of, findings.importances)
-    for axis in axes[count:]:
-        axis.set_axis_off()
+    importances_panels(axes[2:], found)
     return drawn
 
 
@@ -36,10 +32,8 @@ def depth_panel(axis: Axes, found: Sequence[Findings]) -> None:
     """The share of global groups by block, of each study's elites and by chance."""
     for i, findings in enumerate(found):
         blocks = range(1, len(findings.depth) + 1)
-        style = "-" if findings.kinds else "--"
-        note = "" if findings.kinds else " (handed over)"
-        colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
-        label = f"{findings.of}{note}"
+        style, note = ("-", "") if findings.kinds else ("--", " (handed over)")
+        colour, marker, label = COLOURS[i % 7], MARKERS[i % 7], f"{findings.of}{note}"
         axis.plot(blocks, findings.depth, style, color=colour, marker=marker, label=label)
         if findings.kinds:
             axis.plot(blocks, findings.depth_chance, ":", color=GREY, label="by chance")
@@ -50,46 +44,44 @@ def depth_panel(axis: Axes, found: Sequence[Findings]) -> None:
         axis.legend(fontsize="small")
 
 
-def shares_panel(axis: Axes, found: Sequence[Findings], published: Findings | None = None) -> None:
+def shares_panel(axis: Axes, found: Sequence[Findings], published: Findings) -> None:
     """Each share with its interval, on a bar that shows chance."""
-    rows: list[tuple[str, Share, Share | None]] = []
-    theirs = {share.what: share for share in published.kinds} if published else {}
-    for findings in found:
-        for share in (*findings.kinds, *findings.kernels):
-            rows.append((f"{findings.of}: {share.what}", share, theirs.get(share.what)))
-    for y, (_, share, their) in enumerate(rows):
-        first = y == 0
-        width = share.chance_high - share.chance_low
-        label = "by chance, 95%" if first else None
-        axis.barh(y, width, left=share.chance_low, height=0.6, color="#dddddd", label=label)
-        errors = [[max(share.share - share.low, 0)], [max(share.high - share.share, 0)]]
-        axis.errorbar(
-            share.share,
-            y,
-            xerr=errors,
-            fmt=MARKERS[0],
-            color=COLOURS[0],
-            capsize=3,
-            label="elites" if first else None,
-        )
-        if their is not None:
-            label = "GLiT-Tiny, published" if first else None
-            axis.plot(their.share, y, MARKERS[3], color=COLOURS[1], label=label, linestyle="none")
-    axis.set_yticks(range(len(rows)), [name for name, _, _ in rows])
+    theirs = {share.what: share.share for share in published.kinds}
+    shares = [(one.of, share) for one in found for share in (*one.kinds, *one.kernels)]
+    numbers = [(s.share, s.low, s.high, s.chance_low, s.chance_high) for _, s in shares]
+    share, low, high, left, right = np.reshape(numbers, (-1, 5)).T
+    rows, label = range(len(shares)), "by chance, 95%"
+    axis.barh(rows, right - left, left=left, height=0.6, color="#dddddd", label=label)
+    errors, dot = np.maximum([share - low, high - share], 0), MARKERS[0]
+    axis.errorbar(share, rows, xerr=errors, fmt=dot, color=COLOURS[0], capsize=3, label="elites")
+    known = {y: theirs[s.what] for y, (_, s) in enumerate(shares) if s.what in theirs}
+    if known:
+        x, y, label = list(known.values()), list(known), "GLiT-Tiny, published"
+        axis.plot(x, y, MARKERS[3], color=COLOURS[1], linestyle="none", label=label)
+    axis.set_yticks(rows, [f"{of}: {s.what}" for of, s in shares])
     axis.invert_yaxis()
     axis.set(xlim=(-0.02, 1.02), xlabel="share of blocks")
     axis.set_title("What elites have in common")
-    if rows:
+    if shares:
         axis.legend(fontsize="small")
 
 
-def importances_panel(axis: Axes, of: str, found: Importances) -> None:
+def importances_panels(axes: Sequence[Axes], found: Sequence[Findings]) -> None:
+    """A panel for each study that has importances; axes that are left over stay empty."""
+    known = [(findings.of, findings.importances) for findings in found if findings.importances]
+    for axis, (of, importances) in zip(axes, known, strict=False):
+        _importances_panel(axis, of, importances)
+    for axis in axes[len(known) :]:
+        axis.set_axis_off()
+
+
+def _importances_panel(axis: Axes, of: str, found: Importances) -> None:
     """The most important parameters, and the importance that chance reaches."""
-    shown = list(found.values.items())[:SHOWN]
-    axis.barh(range(len(shown)), [value for _, value in shown], color=COLOURS[2])
+    names, values = zip(*list(found.values.items())[:SHOWN], strict=True)
+    axis.barh(range(len(names)), values, color=COLOURS[2])
     label = "exceeded by 1 in 20 by chance"
     axis.axvline(found.chance, color=COLOURS[6], linestyle="--", label=label)
-    axis.set_yticks(range(len(shown)), [name for name, _ in shown])
+    axis.set_yticks(range(len(names)), names)
     axis.invert_yaxis()
     axis.set(xlabel="share of the score's variance" if found.method == "fANOVA" else "divergence")
     axis.set_title(f"Importance in {of} ({found.method})")

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,11 +31,9 @@ from hnas.studies.objective.costs import Costs
 from hnas.studies.run.interval import CONFIDENCE, wilson
 from hnas.studies.run.studies import Searched
 from hnas.studies.trials.pareto import best_by_score, front
-from hnas.studies.trials.record import Record
 
-ELITES = ("top", "front", "retrained")
-"""Rules that choose networks: as many of highest score as a generation has, the front, or the
-retrained ones."""
+ELITES = {"top": "of highest score", "front": "on the Pareto front", "retrained": "trained alone"}
+"""Rules that choose networks, in words; `top` takes as many as a generation has."""
 KINDS = ("global", "mixed", "local")
 DRAWS = 1000
 """Random networks, and random sets of them, that measure chance."""
@@ -111,7 +109,8 @@ class Findings:
     elites: str
     """How the networks were chosen, in words."""
     networks: int
-    trials: int
+    trials: int = 0
+    """Of the study; 0 for a published network."""
     kinds: tuple[Share, ...]
     """Of all blocks: global, mixed, local. Empty if the distribution was handed over."""
     kernels: tuple[Share, ...]
@@ -122,7 +121,7 @@ class Findings:
     depth_chance: tuple[float, ...]
     order: Order | None
     """None if the distribution was handed over."""
-    importances: Importances | None
+    importances: Importances | None = None
     """Of all trials, not of the elites alone."""
 
 
@@ -133,106 +132,78 @@ def find(
 
     `retrained` are the networks trained alone. Raises InputError for an unknown rule.
     """
-    records = searched.records
-    chosen: Sequence[Record]
-    match rule:
-        case "top":
-            chosen = best_by_score(records, searched.population, searched.costs.objective)
-            words = f"the {len(chosen)} of highest score"
-        case "front":
-            chosen = front(records, searched.costs.objective)
-            words = f"the {len(chosen)} on the Pareto front"
-        case "retrained":
-            chosen = [record for record in records if record.arch in retrained]
-            words = f"the {len(chosen)} trained alone"
-        case _:
-            raise InputError(f"elites must be one of {', '.join(ELITES)}, got {rule!r}")
+    if rule not in ELITES:
+        raise InputError(f"elites must be one of {', '.join(ELITES)}, got {rule!r}")
+    records, objective = searched.records, searched.costs.objective
+    if rule == "top":
+        chosen = best_by_score(records, searched.population, objective)
+    elif rule == "front":
+        chosen = front(records, objective)
+    else:
+        chosen = [record for record in records if record.arch in retrained]
     if not chosen:
         return None
-    return describe(
-        searched.stage,
-        [record.arch for record in chosen],
-        searched.space,
-        searched.costs,
-        elites=words,
-        trials=len(records),
-        importance=importances(searched.space, records, seed=seed),
-        seed=seed,
-    )
+    archs = [record.arch for record in chosen]
+    elites = f"the {len(archs)} {ELITES[rule]}"
+    found = describe(searched.stage, archs, searched.space, searched.costs, elites, seed=seed)
+    importance = importances(searched.space, records, seed=seed)
+    return replace(found, trials=len(records), importances=importance)
 
 
 def describe(
-    of: str,
-    archs: Sequence[Arch],
-    space: Space,
-    costs: Costs,
-    *,
-    elites: str,
-    trials: int = 0,
-    importance: Importances | None = None,
-    seed: int = 0,
+    of: str, archs: Sequence[Arch], space: Space, costs: Costs, elites: str, *, seed: int = 0
 ) -> Findings:
     """The findings on networks of a space; chance draws from all that `costs` allow."""
     rng = np.random.default_rng(seed)
     drawn = [costs.sample(space, rng) for _ in range(DRAWS)]
     sets = rng.integers(DRAWS, size=(DRAWS, len(archs)))
     is_free = any(len(block.G) > 1 for block in space.blocks)
-    kernels = sorted({K for block in space.blocks for K in block.K})
-    has_kernel = any(block.K for arch in archs for block in arch.blocks)
-    kernels_differ = has_kernel and len(kernels) > 1
     return Findings(
         of=of,
         elites=elites,
         networks=len(archs),
-        trials=trials,
         kinds=tuple(
             _share(kind, _counts(archs, "kind", kind), _counts(drawn, "kind", kind)[sets])
             for kind in (KINDS if is_free else ())
         ),
-        kernels=_kernels(archs, space, costs, kernels, rng) if kernels_differ else (),
-        depth=tuple(_global_shares(archs).mean(0).tolist()),
-        depth_chance=tuple(_global_shares(drawn).mean(0).tolist()),
+        kernels=tuple(_kernels(archs, space, costs, rng)),
+        depth=tuple(global_shares(archs).mean(0).tolist()),
+        depth_chance=tuple(global_shares(drawn).mean(0).tolist()),
         order=order(archs, rng) if is_free else None,
-        importances=importance,
     )
 
 
 def _kernels(
-    archs: Sequence[Arch],
-    space: Space,
-    costs: Costs,
-    kernels: Sequence[int],
-    rng: np.random.Generator,
-) -> tuple[Share, ...]:
+    archs: Sequence[Arch], space: Space, costs: Costs, rng: np.random.Generator
+) -> Iterator[Share]:
     """Shares of kernels. Chance keeps each network's distribution, so the same blocks have one."""
+    kernels = sorted({K for block in space.blocks for K in block.K})
+    if len(kernels) < 2 or not any(block.K for arch in archs for block in arch.blocks):
+        return
     each = max(DRAWS_EACH, DRAWS // len(archs))
     drawn = []
     for arch in archs:
-        blocks = (
-            replace(choices, G=(block.G,))
-            for choices, block in zip(space.blocks, arch.blocks, strict=True)
-        )
-        same = replace(space, blocks=tuple(blocks))
+        choices = zip(space.blocks, arch.blocks, strict=True)
+        blocks = tuple(replace(free, G=(block.G,)) for free, block in choices)
+        same = replace(space, blocks=blocks)
         drawn.append([costs.sample(same, rng) for _ in range(each)])
     sets = rng.integers(each, size=(DRAWS, len(archs)))
-    shares = []
     for K in kernels:
         counts = np.stack([_counts(row, "K", K) for row in drawn])
         by_chance = counts[np.arange(len(archs)), sets]
-        shares.append(_share(f"K = {K}", _counts(archs, "K", K), by_chance))
-    return tuple(shares)
+        yield _share(f"K = {K}", _counts(archs, "K", K), by_chance)
 
 
 def order(archs: Sequence[Arch], rng: np.random.Generator) -> Order:
     """Trend and turns with depth, against other orders of the same blocks."""
-    shares = _global_shares(archs)
+    shares = global_shares(archs)
     blocks = shares.shape[1]
     orders = _orders(blocks, rng)
     ranks = _standardised(rankdata(shares, axis=1))
     along = _standardised(np.arange(blocks, dtype=float)[None])[0]
     trends = (ranks.mean(0)[orders] * along).mean(1)
-    side = np.sign(shares - 0.5)
-    turns = np.array([_turns(side[:, one]) for one in orders])
+    side = np.sign(shares - 0.5).astype(np.int8)[:, orders]
+    turns = (side[:, :, :-1] * side[:, :, 1:] < 0).sum(2).mean(0)
     tiny = 1e-9  # equal but for rounding is as much
     return Order(
         trend=float(trends[0]),
@@ -259,11 +230,7 @@ def _standardised(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     return scaled
 
 
-def _turns(side: NDArray[np.float64]) -> float:
-    return float(np.mean(np.sum(side[:, :-1] * side[:, 1:] < 0, axis=1)))
-
-
-def _global_shares(archs: Sequence[Arch]) -> NDArray[np.float64]:
+def global_shares(archs: Sequence[Arch]) -> NDArray[np.float64]:
     """G / N of every block: (networks, M)."""
     return np.array([[block.G / (block.G + block.L) for block in arch.blocks] for arch in archs])
 
@@ -276,7 +243,7 @@ def _counts(archs: Sequence[Arch], size: str, value: object) -> NDArray[np.int64
 
 def _share(what: str, found: NDArray[np.int64], by_chance: NDArray[np.int64]) -> Share:
     """From the counts of the networks (n, 2) and of random sets of networks (sets, n, 2)."""
-    count, of = (int(total) for total in found.sum(0))
+    count, of = map(int, found.sum(0))
     interval = wilson(count, of)
     # What was found is one of the sets that chance could have given: no p is 0.
     sums = np.concatenate([found.sum(0)[None], by_chance.sum(1)])

@@ -44,11 +44,6 @@ class Published:
         return parse_flops(self.flops)
 
     @property
-    def parameters(self) -> int:
-        """As published."""
-        return parse_flops(self.params)
-
-    @property
     def exact(self) -> Cost | None:
         """The cost by hnas; None if it cannot build the network."""
         if self.frame is None or self.arch is None:
@@ -59,9 +54,9 @@ class Published:
 @cache
 def published() -> tuple[Published, ...]:
     """All of them, the cheapest of a family first."""
-    text = resources.files("hnas.studies.findings").joinpath("published.toml").read_text("utf-8")
+    path = resources.files("hnas.studies.findings") / "published.toml"
     made = []
-    for entry in tomllib.loads(text)["network"]:
+    for entry in tomllib.loads(path.read_text("utf-8"))["network"]:
         preset, blocks = entry.pop("preset", None), entry.pop("blocks", None)
         network = Published(**entry)
         if preset is not None:
@@ -80,4 +75,4 @@ def published_findings() -> Findings:
     assert found.arch is not None and found.exact is not None
     space = load_preset("glit-tiny").space2()
     costs = Costs(frame=space.frame, flops=found.exact.macs)
-    return describe(FOUND, [found.arch], space, costs, elites="the published network")
+    return describe(FOUND, [found.arch], space, costs, "the published network")

@@ -7,7 +7,7 @@ from functools import partial
 from hnas.architecture.arch import FIELDS
 from hnas.studies.figures.glyphs import GLYPHS, LEGEND, drawn
 from hnas.studies.figures.network import Picture, network
-from hnas.studies.report.cells import costs_of, number, span
+from hnas.studies.report.cells import costs_of, number
 from hnas.studies.report.gather import Answer, Report
 from hnas.studies.report.page import Drawing, Section, Table
 from hnas.studies.run.interval import Interval
@@ -49,67 +49,37 @@ def _percent(accuracy: Interval) -> str:
 
 
 def _tested(found: Answer) -> Table:
-    names, costs = costs_of((found.winner, found.all_global))
-    return Table(
-        columns=(
-            *("network", "blocks", "test", "95% interval", "held-out", "score"),
-            *(*names, "width"),
-        ),
+    networks = (found.winner, found.all_global)
+    accuracies = (found.winner_accuracy, found.all_global_accuracy)
+    return Table.of(
+        {
+            "network": ("winner", "all-global"),
+            "blocks": [drawn(one.arch) for one in networks],
+            "test": [f"{one.value:.4f}" for one in accuracies],
+            "95% interval": [f"{one.low:.4f} to {one.high:.4f}" for one in accuracies],
+            "held-out": [f"{one.accuracy:.4f}" for one in networks],
+            "score": [number(one.score) for one in networks],
+            **costs_of(networks),
+            "width": [f"{one.d}" for one in networks],
+        },
         left=2,
-        rows=tuple(
-            (
-                name,
-                drawn(network.arch),
-                f"{accuracy.value:.4f}",
-                span(accuracy),
-                f"{network.accuracy:.4f}",
-                number(network.score),
-                *cells,
-                f"{network.d}",
-            )
-            for name, network, accuracy, cells in (
-                ("winner", found.winner, found.winner_accuracy, costs[0]),
-                ("all-global", found.all_global, found.all_global_accuracy, costs[1]),
-            )
-        ),
     )
 
 
 def network_section(picture: Picture) -> Section:
     """The drawing of a network, and its blocks in a table."""
-    blocks = [block.get for block in picture.arch.to_dict()["blocks"]]
-    rows = [
-        (
-            f"{i}",
-            GLYPHS[block.kind],
-            *(str(get(name, "")) for name in FIELDS),
-            f"{macs:,}",
-        )
-        for i, (block, get, macs) in enumerate(
-            zip(picture.arch.blocks, blocks, picture.macs[:-1], strict=True), 1
-        )
-    ]
-    unused = ("",) * len(FIELDS)
+    blocks, sizes = picture.arch.blocks, picture.arch.to_dict()["blocks"]
+    columns = {
+        "block": (*(f"{i}" for i in range(1, len(blocks) + 1)), "shared", "total"),
+        "": (*(GLYPHS[block.kind] for block in blocks), "", ""),
+        **{name: (*(str(block.get(name, "")) for block in sizes), "", "") for name in FIELDS},
+        "MACs": [f"{macs:,}" for macs in (*picture.macs, sum(picture.macs))],
+    }
+    kinds = ", ".join(block.kind for block in blocks)
     return Section(
         title=picture.title,
-        drawings=(
-            Drawing(
-                alt=f"{picture.title}, block by block: "
-                + ", ".join(block.kind for block in picture.arch.blocks),
-                draw=partial(network, picture),
-            ),
-        ),
-        tables=(
-            Table(
-                columns=("block", "", *FIELDS, "MACs"),
-                left=2,
-                rows=(
-                    *rows,
-                    ("shared", "", *unused, f"{picture.macs[-1]:,}"),
-                    ("total", "", *unused, f"{sum(picture.macs):,}"),
-                ),
-            ),
-        ),
+        drawings=(Drawing(f"{picture.title}, block by block: {kinds}", partial(network, picture)),),
+        tables=(Table.of(columns, left=2),),
         notes=(
             "G, L: global groups (self-attention) and local groups (1-D convolution) of a block. "
             "d_k: query and key width if all groups were global. d_z: FFN expansion. E, K: "

@@ -7,11 +7,10 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-from hnas.architecture.arch import Arch
+from hnas.persist.record import recorded
 from hnas.studies.report.gather import Report
 from hnas.studies.run.ranking import Ranking
 from hnas.studies.trials.pareto import front
-from hnas.studies.trials.record import Record
 
 
 def as_json(report: Report) -> str:
@@ -27,12 +26,9 @@ def as_json(report: Report) -> str:
         "latency_table": report.latencies and report.latencies.to_dict(),
         "answer": answer
         and {
-            "test_images": answer.test_images,
+            **recorded(answer),
             "winner": result and result.shown(answer.winner),
             "all_global": result and result.shown(answer.all_global),
-            "winner_accuracy": asdict(answer.winner_accuracy),
-            "all_global_accuracy": asdict(answer.all_global_accuracy),
-            "difference": asdict(answer.difference),
         },
         "candidates": [result.shown(network) for network in result.candidates] if result else [],
         "handoff": status.handoff and status.handoff.to_dict(),
@@ -40,22 +36,14 @@ def as_json(report: Report) -> str:
             {
                 "stage": searched.stage,
                 "trials": len(searched.records),
-                "front": [
-                    _trial(record) for record in front(searched.records, searched.costs.objective)
-                ],
+                "front": list(map(recorded, front(searched.records, searched.costs.objective))),
             }
             for searched in report.studies
         ],
         "findings": [asdict(found) for found in (*report.findings, report.paper)],
         "rankings": [_ranking(found) for found in report.rankings],
         "published": [
-            {
-                "name": network.name,
-                "top1": network.top1,
-                "params": network.params,
-                "flops": network.flops,
-                "source": network.source,
-            }
+            {name: getattr(network, name) for name in ("name", "top1", "params", "flops", "source")}
             for network in report.published
         ],
         "costs": [asdict(cost) for cost in report.costs],
@@ -77,8 +65,3 @@ def _ranking(found: Ranking) -> dict[str, Any]:
         "tau": None if math.isnan(of.tau.value) else asdict(of.tau),
         "points": [(one.score, one.accuracy) for one in found.ranked],
     }
-
-
-def _trial(record: Record) -> dict[str, Any]:
-    arch: Arch = record.arch
-    return {**asdict(record), "arch": arch.to_dict()}

@@ -1,25 +1,20 @@
-"""Cells of a report's tables: numbers, intervals, costs."""
+"""Cells of a report's tables: numbers and costs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from hnas.studies.objective.costs import MEASURES, Priced
-from hnas.studies.run.interval import Interval
 
 
-def costs_of(networks: Sequence[Priced]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Columns and each network's cells; milliseconds only if a network has them."""
-    timed = any(network.latency is not None for network in networks)
-    columns = ("MACs", *("ms",) * timed, "parameters")
-    return columns, [
-        (f"{one.macs:,}", *(number(MEASURES["latency"].of(one)),) * timed, f"{one.params:,}")
-        for one in networks
-    ]
-
-
-def span(interval: Interval) -> str:
-    return f"{interval.low:.4f} to {interval.high:.4f}"
+def costs_of(networks: Sequence[Priced]) -> dict[str, list[str]]:
+    """Columns of costs; milliseconds only if a network has them."""
+    latencies = [number(MEASURES["latency"].of(one)) for one in networks]
+    return {
+        "MACs": [f"{one.macs:,}" for one in networks],
+        **({"ms": latencies} if any(latencies) else {}),
+        "parameters": [f"{one.params:,}" for one in networks],
+    }
 
 
 def number(value: float | None) -> str:

@@ -21,8 +21,7 @@ SHOWN = 10
 
 def front_section(report: Report) -> Section:
     """Trials on the front of each study, and the retrained networks."""
-    tables = []
-    text = []
+    tables, text = [], []
     for searched in report.studies:
         objective = searched.costs.objective
         best = best_by_score(front(searched.records, objective), len(searched.records), objective)
@@ -36,55 +35,34 @@ def front_section(report: Report) -> Section:
             f"{len(result.candidates)} were trained from scratch; the best of them is the winner."
         )
         tables.append(_candidates(result.candidates))
+    costs = " and against ".join(one.short for one in report.measures)
+    alt = f"Held-out accuracy against {costs}, with the Pareto fronts"
     return Section(
         title="Accuracy against cost",
         text=tuple(text),
-        drawings=(
-            Drawing(
-                alt="Held-out accuracy against "
-                + " and against ".join(one.short for one in report.measures)
-                + ", with the Pareto fronts",
-                draw=partial(pictures.fronts, report),
-            ),
-        ),
+        drawings=(Drawing(alt, partial(pictures.fronts, report)),),
         tables=tuple(tables),
         notes=(LEGEND,),
     )
 
 
 def _trials(stage: str, records: Sequence[Record]) -> Table:
-    names, costs = costs_of(records)
-    return Table(
-        columns=(f"{stage}, trial", "blocks", "score", *names),
-        left=2,
-        rows=tuple(
-            (
-                f"{record.number}",
-                drawn(record.arch),
-                f"{record.accuracy:.4f}",
-                *cells,
-            )
-            for record, cells in zip(records, costs, strict=True)
-        ),
-    )
+    columns = {
+        f"{stage}, trial": [f"{record.number}" for record in records],
+        "blocks": [drawn(record.arch) for record in records],
+        "score": [f"{record.accuracy:.4f}" for record in records],
+    }
+    return Table.of({**columns, **costs_of(records)}, left=2)
 
 
 def _candidates(networks: Sequence[TrainedNetwork]) -> Table:
-    names, costs = costs_of(networks)
-    return Table(
-        columns=("alone", "blocks", "score", "held-out", *names),
-        left=2,
-        rows=tuple(
-            (
-                f"{i}",
-                drawn(network.arch),
-                number(network.score),
-                f"{network.accuracy:.4f}",
-                *cells,
-            )
-            for i, (network, cells) in enumerate(zip(networks, costs, strict=True), 1)
-        ),
-    )
+    columns = {
+        "alone": [f"{i}" for i in range(1, len(networks) + 1)],
+        "blocks": [drawn(network.arch) for network in networks],
+        "score": [number(network.score) for network in networks],
+        "held-out": [f"{network.accuracy:.4f}" for network in networks],
+    }
+    return Table.of({**columns, **costs_of(networks)}, left=2)
 
 
 def search_section(report: Report) -> Section:
@@ -94,8 +72,8 @@ def search_section(report: Report) -> Section:
         title="The search",
         drawings=tuple(
             Drawing(
-                alt=f"Scores and hypervolume of {searched.stage}, trial by trial",
-                draw=partial(pictures.history, searched),
+                f"Scores and hypervolume of {searched.stage}, trial by trial",
+                partial(pictures.history, searched),
             )
             for searched in report.studies
         ),

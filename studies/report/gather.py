@@ -6,7 +6,7 @@ The search may still be running. This module imports no torch.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from hnas import __version__
@@ -35,9 +35,9 @@ IMAGENET = 1000
 class Answer:
     """The winner and the all-global network of nearly equal cost."""
 
+    test_images: int
     winner: TrainedNetwork
     all_global: TrainedNetwork
-    test_images: int
     winner_accuracy: Interval
     """On the test images, 0 to 1 (Wilson)."""
     all_global_accuracy: Interval
@@ -51,13 +51,13 @@ class Cost:
     """The cost of a step of the search so far."""
 
     step: str
-    trained: int
+    trained: int = 0
     """Images that went through training, each as often as it did."""
-    scored: int
+    scored: int = 0
     """Networks scored with inherited weights."""
-    images: int
+    images: int = 0
     """Images these were scored on."""
-    seconds: float | None
+    seconds: float | None = None
     """Wall time of scoring; that of training is not recorded."""
 
 
@@ -109,7 +109,6 @@ def gather(run: Run, *, seed: int = 0) -> Report:
         ranking for stage in range(1, len(run.stages) + 1) if (ranking := read_ranking(run, stage))
     )
     about = run.about
-    environment = {"hnas": __version__, **(about.environment or {})}
     return Report(
         run=run.name,
         folder=str(run.folder),
@@ -124,7 +123,8 @@ def gather(run: Run, *, seed: int = 0) -> Report:
         published=published() if run.plan.net.classes == IMAGENET else (),
         costs=_costs(run, status, studies),
         environment={
-            **environment,
+            "hnas": __version__,
+            **(about.environment or {}),
             # Reports are passed on, so they do not say where the folder is on this machine.
             "storage": masked(run.storage) if about.storage else "study.db in the run",
         },
@@ -147,9 +147,9 @@ def answer(result: Result) -> Answer:
     )
     gap = ours.value - plain.value
     return Answer(
+        test_images=result.test_images,
         winner=result.winner,
         all_global=result.all_global,
-        test_images=result.test_images,
         winner_accuracy=ours,
         all_global_accuracy=plain,
         difference=Interval(
@@ -169,11 +169,10 @@ def picture_of(plan: Plan, status: Status) -> Picture | None:
     if status.result is not None:
         title, arch = "The winner", status.result.winner.arch
     else:
-        best = [(i, stage.best) for i, stage in enumerate(status.stages, 1) if stage.best]
+        best = [(i, one) for i, stage in enumerate(status.stages, 1) if (one := stage.best)]
         if not best:
             return None
         number, record = best[-1]
-        assert record is not None
         title, arch = f"The best so far, trial {record.number} of stage {number}", record.arch
     return picture(title, plan.net, arch)
 
@@ -187,51 +186,30 @@ def _costs(run: Run, status: Status, studies: tuple[Searched, ...]) -> tuple[Cos
     costs = []
     for stage, asked in zip(status.stages, run.stages, strict=True):
         records = done[asked.name].records if asked.name in done else ()
-        costs.append(
-            Cost(
-                step=f"supernet of {asked.name}",
-                trained=stage.epochs * train,
-                scored=0,
-                images=0,
-                seconds=None,
-            )
-        )
-        costs.append(
+        costs += [
+            Cost(step=f"supernet of {asked.name}", trained=stage.epochs * train),
             Cost(
                 step=f"trials of {asked.name}",
-                trained=0,
                 scored=len(records),
                 images=len(records) * on,
                 seconds=math.fsum(record.seconds for record in records),
-            )
-        )
+            ),
+        ]
     epochs = network_epochs(run)
-    costs.append(
-        Cost(
-            step=f"{len(epochs)} networks alone",
-            trained=sum(epochs) * train,
-            scored=0,
-            images=0,
-            seconds=None,
-        )
-    )
-    return tuple(costs)
+    return (*costs, Cost(step=f"{len(epochs)} networks alone", trained=sum(epochs) * train))
 
 
-def _missing(run: Run, status: Status) -> list[str]:
-    sentences = []
+def _missing(run: Run, status: Status) -> Iterator[str]:
     for number, stage in enumerate(status.stages, 1):
-        if stage.epochs < stage.epochs_asked:
-            sentences.append(
-                f"The supernet of stage {number} has {stage.epochs} of {stage.epochs_asked} epochs."
-            )
+        epochs, asked = stage.epochs, stage.epochs_asked
+        if epochs < asked:
+            yield f"The supernet of stage {number} has {epochs} of {asked} epochs."
         if not stage.finished:
-            sentences.append(f"Stage {number} has {stage.trials} of {stage.trials_asked} trials.")
+            yield f"Stage {number} has {stage.trials} of {stage.trials_asked} trials."
     if status.result is None:
-        sentences.append(
+        yield (
             "No network is tested yet: the best so far is the best by its score with inherited "
             "weights."
         )
     if not status.finished:
-        sentences.append(f"To resume: hnas search --run {run.folder}")
-    return sentences
+        yield f"To resume: hnas search --run {run.folder}"

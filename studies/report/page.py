@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from matplotlib.figure import Figure
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from hnas.studies.figures.style import svg
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Table:
     """Rows under headings, already text."""
 
@@ -19,8 +19,13 @@ class Table:
     left: int = 1
     """So many columns are words and stand at the left; numbers stand at the right."""
 
+    @staticmethod
+    def of(columns: Mapping[str, Iterable[str]], left: int = 1) -> Table:
+        """The table of these columns, by their headings."""
+        return Table(tuple(columns), tuple(zip(*columns.values(), strict=True)), left)
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass(frozen=True)
 class Drawing:
     """A picture, drawn where it is asked for."""
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from hnas.studies.figures.style import COLOURS, MARKERS, panels
-from hnas.studies.findings.figure import GREY, depth_panel, importances_panel, shares_panel
+from hnas.studies.findings.figure import GREY, depth_panel, importances_panels, shares_panel
 from hnas.studies.objective.costs import Measure
 from hnas.studies.report.gather import Report
 from hnas.studies.run.result import TrainedNetwork
@@ -25,9 +25,8 @@ HOLLOW = {"facecolors": "none", "edgecolors": "black"}
 def fronts(report: Report) -> Figure:
     """Every trial of every study, their fronts, and the retrained networks; for each cost that is
     minimised beside the others."""
-    minimised = report.measures
-    figure, axes = panels(1, len(minimised), width=9, height=4.6)
-    for axis, measure in zip(axes, minimised, strict=True):
+    figure, axes = panels(1, len(report.measures), width=9, height=4.6)
+    for axis, measure in zip(axes, report.measures, strict=True):
         _front(axis, report, measure)
     return figure
 
@@ -35,13 +34,13 @@ def fronts(report: Report) -> Figure:
 def _front(axis: Axes, report: Report, measure: Measure) -> None:
     for i, searched in enumerate(report.studies):
         colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
-        points = [(record.accuracy, measure.of(record) or 0) for record in searched.records]
-        costs, scores = [cost for _, cost in points], [score for score, _ in points]
+        costs = [measure.of(record) or 0 for record in searched.records]
+        scores = [record.accuracy for record in searched.records]
         axis.scatter(costs, scores, s=14, marker=marker, color=colour, alpha=0.3, linewidths=0)
-        best = [points[j] for j in pareto(points)]
+        best = pareto(list(zip(scores, costs, strict=True)))
         axis.plot(
-            [cost for _, cost in best],
-            [score for score, _ in best],
+            [costs[j] for j in best],
+            [scores[j] for j in best],
             drawstyle="steps-post",
             linestyle=("-", "--", "-.", ":")[i % 4],
             marker=marker,
@@ -69,9 +68,8 @@ def _front(axis: Axes, report: Report, measure: Measure) -> None:
 def history(searched: Searched) -> Figure:
     """Scores by trial with the best so far, and the hypervolume as it grows."""
     figure, (scores, volume) = panels(1, 2, width=9, height=3.2)
-    points = _points(searched)
-    accuracies = [accuracy for accuracy, _ in points]
-    trials = range(1, len(points) + 1)
+    accuracies = [record.accuracy for record in searched.records]
+    trials = range(1, len(accuracies) + 1)
     scores.scatter(trials, accuracies, s=10, color=COLOURS[0], alpha=0.5, label="a trial")
     best = list(itertools.accumulate(accuracies, max))
     scores.plot(trials, best, color=COLOURS[1], label="the best so far")
@@ -82,10 +80,6 @@ def history(searched: Searched) -> Figure:
     volume.plot(ends, volumes, color=COLOURS[2])
     volume.set(xlabel="trials", ylabel="share of the area", title=f"{searched.stage}: hypervolume")
     return figure
-
-
-def _points(searched: Searched) -> list[tuple[float, int]]:
-    return [(record.accuracy, record.macs) for record in searched.records]
 
 
 def common(report: Report) -> Figure:
@@ -99,13 +93,9 @@ def common(report: Report) -> Figure:
 
 def importance(report: Report) -> Figure:
     """The most important parameters of each study that has enough trials."""
-    ranked = [found for found in report.findings if found.importances]
-    figure, axes = panels(1, max(len(ranked), 2), width=9, height=3.4)
-    for axis, found in zip(axes, ranked, strict=False):
-        assert found.importances is not None
-        importances_panel(axis, found.of, found.importances)
-    for axis in axes[len(ranked) :]:
-        axis.set_axis_off()
+    count = sum(found.importances is not None for found in report.findings)
+    figure, axes = panels(1, max(count, 2), width=9, height=3.4)
+    importances_panels(axes, report.findings)
     return figure
 
 

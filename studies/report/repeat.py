@@ -8,23 +8,18 @@ from hnas.studies.report.page import Section, Table
 
 def cost_section(report: Report) -> Section:
     """Images and seconds that each step took."""
+    rows = tuple(
+        (
+            cost.step,
+            *(f"{one:,}" if one else "" for one in (cost.trained, cost.scored, cost.images)),
+            "" if cost.seconds is None else f"{cost.seconds:,.1f}",
+        )
+        for cost in report.costs
+    )
+    columns = ("step", "images trained on", "networks scored", "images", "seconds")
     return Section(
         title="What it cost",
-        tables=(
-            Table(
-                columns=("step", "images trained on", "networks scored", "images", "seconds"),
-                rows=tuple(
-                    (
-                        cost.step,
-                        f"{cost.trained:,}" if cost.trained else "",
-                        f"{cost.scored:,}" if cost.scored else "",
-                        f"{cost.images:,}" if cost.images else "",
-                        "" if cost.seconds is None else f"{cost.seconds:,.1f}",
-                    )
-                    for cost in report.costs
-                ),
-            ),
-        ),
+        tables=(Table(columns, rows),),
         notes=("An image counts each time it is used. The time of training is not recorded.",),
     )
 
@@ -35,7 +30,7 @@ def repeat_section(report: Report) -> Section:
         title="How to repeat it",
         text=("Save this plan as plan.toml. With the same versions and images run:",),
         code=("\n".join(report.commands), report.toml),
-        tables=(Table(columns=("made with", ""), left=2, rows=tuple(report.environment.items())),),
+        tables=(Table(("made with", ""), tuple(report.environment.items()), left=2),),
         notes=(
             "On a CPU with as many threads the same plan gives the same trials and values. "
             "Elsewhere the last digits differ.",

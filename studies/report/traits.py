@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from functools import partial
 
-from hnas.studies.findings.findings import LEVEL, Findings, Order, Share
+from hnas.studies.findings.findings import LEVEL, Order, Share
 from hnas.studies.report import pictures
 from hnas.studies.report.gather import Report
 from hnas.studies.report.page import Drawing, Section, Table
@@ -13,28 +12,20 @@ from hnas.studies.report.page import Drawing, Section, Table
 
 def importance_section(report: Report) -> Section:
     """The parameters that the score depends on."""
-    if not any(found.importances for found in report.findings):
-        return Section(
-            title="What the score depends on", text=("There are too few trials to tell.",)
-        )
+    title = "What the score depends on"
     text = []
     for found in report.findings:
-        if found.importances:
-            above = [
-                f"{name} ({value:.2f})"
-                for name, value in found.importances.values.items()
-                if value > found.importances.chance
-            ]
+        if measured := found.importances:
+            values = measured.values.items()
+            above = [f"{name} ({value:.2f})" for name, value in values if value > measured.chance]
             text.append(f"{found.of}: {', '.join(above) or 'no parameter'} above chance.")
+    if not text:
+        return Section(title=title, text=("There are too few trials to tell.",))
+    alt = "The parameters on which the score depends most"
     return Section(
-        title="What the score depends on",
+        title=title,
         text=tuple(text),
-        drawings=(
-            Drawing(
-                alt="The parameters on which the score depends most",
-                draw=partial(pictures.importance, report),
-            ),
-        ),
+        drawings=(Drawing(alt, partial(pictures.importance, report)),),
         notes=(
             "fANOVA: the share of the score's variance that a parameter explains by itself. "
             "PED-ANOVA: how much its values in the best tenth differ from those of all trials. "
@@ -56,22 +47,18 @@ def traits_section(report: Report) -> Section:
                 f"p = {order.turns_p:.2f}). {_trend(order)} with depth (Spearman "
                 f"{order.trend:+.2f}, p = {order.trend_p:.2f})."
             )
+    columns = ("of", "blocks", "", "count", "share", "95% interval", "chance", "p")
+    rows = (
+        (found.of, *_cells(share))
+        for found in (*report.findings, report.paper)
+        for share in (*found.kinds, *found.kernels)
+    )
+    alt = "Global groups by block, and shares compared with chance"
     return Section(
         title="What the best have in common",
         text=tuple(text),
-        drawings=(
-            Drawing(
-                alt="Global groups by block, and shares compared with chance",
-                draw=partial(pictures.common, report),
-            ),
-        ),
-        tables=(
-            Table(
-                columns=("of", "blocks", "", "count", "share", "95% interval", "chance", "p"),
-                left=3,
-                rows=tuple(_shares(report.findings)) + tuple(_shares((report.paper,))),
-            ),
-        ),
+        drawings=(Drawing(alt, partial(pictures.common, report)),),
+        tables=(Table(columns, tuple(rows), left=3),),
         notes=(
             "Chance: as many random networks within the budget; for kernels, with the same "
             "distributions. The best networks of one search are relatives, but intervals and p "
@@ -87,13 +74,7 @@ def _trend(order: Order) -> str:
     return f"Global groups {'rise' if order.trend > 0 else 'fall'}"
 
 
-def _shares(found: Sequence[Findings]) -> Iterator[tuple[str, ...]]:
-    for findings in found:
-        for share in (*findings.kinds, *findings.kernels):
-            yield (findings.of, *_share(share))
-
-
-def _share(share: Share) -> tuple[str, ...]:
+def _cells(share: Share) -> tuple[str, ...]:
     return (
         share.what,
         share.words,

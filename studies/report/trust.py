@@ -20,8 +20,8 @@ def ranking_section(report: Report) -> Section:
         or ("Not measured in this run. hnas rank trains networks alone and compares.",),
         drawings=tuple(
             Drawing(
-                alt=f"Scores of stage {found.stage} against accuracy alone",
-                draw=partial(ranking, found.title, found.groups, found.epochs),
+                f"Scores of stage {found.stage} against accuracy alone",
+                partial(ranking, found.title, found.groups, found.epochs),
             )
             for found in report.rankings
         ),
@@ -44,23 +44,15 @@ def _tau(found: Ranking) -> str:
 
 def published_section(report: Report) -> Section:
     """The winner among networks on ImageNet."""
+    alt = "The winner among published networks on ImageNet"
+    rows = tuple(
+        (one.name, f"{one.top1:.1f}", one.params, one.flops, f"{one.image}")
+        for one in report.published
+    )
     return Section(
         title="Among published networks",
-        drawings=(
-            Drawing(
-                alt="The winner among published networks on ImageNet",
-                draw=partial(pictures.among_published, report),
-            ),
-        ),
-        tables=(
-            Table(
-                columns=("network", "top-1", "parameters", "FLOPs", "image"),
-                rows=tuple(
-                    (n.name, f"{n.top1:.1f}", n.params, n.flops, f"{n.image}")
-                    for n in report.published
-                ),
-            ),
-        ),
+        drawings=(Drawing(alt, partial(pictures.among_published, report)),),
+        tables=(Table(("network", "top-1", "parameters", "FLOPs", "image"), rows),),
         notes=(
             "The numbers are as published; hnas published lists the sources. Training recipes "
             "differ, and the test images may differ.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 
@@ -22,7 +23,7 @@ STAGE2 = size_space(FRAME, ARCH, d_k=(6, 12), d_z=(2,), E=(1,), K=(5, 9))
 
 def findings(of: str, space: Space, importance: Importances | None) -> Findings:
     free = Costs(frame=FRAME)
-    return describe(of, [ARCH], space, free, elites="one", importance=importance)
+    return replace(describe(of, [ARCH], space, free, "one"), importances=importance)
 
 
 def texts(*found: Findings) -> list[str]:
