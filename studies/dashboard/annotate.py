@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import uuid
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -41,6 +42,7 @@ OURS = 1
 """The version of notes that hnas writes. An edit in the browser makes it 2, and hnas keeps off."""
 DRAWING = "architecture.svg"
 """File name of an elite's drawing."""
+SVG = {"mimetype": "image/svg+xml", "encoding": None}
 ATTACHED = "dashboard:artifacts:"
 """Prefix of a study's attributes that name the files of its trials:
 `dashboard:artifacts:TRIAL_ID:ARTIFACT_ID`. Optuna keeps them in the trial, but a finished trial
@@ -89,10 +91,11 @@ class _Annotations:
             self._elites(shown)
 
     def _figure(self, name: str, figure: Figure) -> None:
-        written = _Json(figure)
-        if get_plotly_graph_objects(self.attrs).get(name) != written.to_json():
+        text = json.dumps(figure, separators=(",", ":"), ensure_ascii=False)
+        if get_plotly_graph_objects(self.attrs).get(name) != text:
             study = open_study(self.storage, self.stage.name)
-            save_plotly_graph_object(study, written, graph_object_id=name)
+            as_plotly = SimpleNamespace(to_json=lambda: text)
+            save_plotly_graph_object(study, as_plotly, graph_object_id=name)
 
     def _note(self, trial_id: int | None, text: str) -> None:
         note = get_note_from_system_attrs(self.attrs, trial_id)
@@ -108,12 +111,7 @@ class _Annotations:
             drawn = picture("", self.run.plan.net, record.arch)
             drawing = self._draw(drawn)
             if before.pop(trial_id, None) != drawing:
-                about = {
-                    "artifact_id": drawing,
-                    "filename": DRAWING,
-                    "mimetype": "image/svg+xml",
-                    "encoding": None,
-                }
+                about = {"artifact_id": drawing, "filename": DRAWING, **SVG}
                 self._set(f"{ATTACHED}{trial_id}:{drawing}", json.dumps(about))
             address = f"/artifacts/{self.stage.study_id}/{trial_id}/{drawing}"
             self._note(trial_id, elite_note(shown, self.stage, record, drawn, address))
@@ -141,13 +139,3 @@ class _Annotations:
 
     def _set(self, key: str, value: str) -> None:
         self.storage.set_study_system_attr(self.stage.study_id, key, value)
-
-
-class _Json:
-    """A figure as `save_plotly_graph_object` takes it."""
-
-    def __init__(self, figure: Figure) -> None:
-        self._text = json.dumps(figure, separators=(",", ":"), ensure_ascii=False)
-
-    def to_json(self) -> str:
-        return self._text

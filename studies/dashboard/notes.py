@@ -22,6 +22,7 @@ UP = {"maximize": "up", "minimize": "down"}
 def study_note(shown: ShownRun, stage: Shown) -> str:
     """The note of a stage's study: what it searches, how far it is, its front, and links."""
     plan = shown.run.plan
+    done = f"{stage.trials:,} of {stage.stage.trials:,} trials are done."
     values = ", ".join(f"{name} ({UP[direction]})" for name, direction in stage.objectives)
     paragraphs = [
         f"## Stage {stage.number} of the {plan.search.strategy} search `{shown.run.name}`",
@@ -30,12 +31,7 @@ def study_note(shown: ShownRun, stage: Shown) -> str:
         f"Values: {values}. Accuracy is measured with weights inherited from the supernet; FLOPs "
         "are multiply-accumulates (MACs) of one image. Limits: "
         f"{read_costs(shown.run).words()}.",
-        " ".join(
-            [
-                f"{stage.trials:,} of {stage.stage.trials:,} trials are done.",
-                *_handed_over(shown, stage),
-            ]
-        ),
+        " ".join((done, *_handed_over(shown, stage))),
     ]
     if stage.front:
         paragraphs += _front(stage)
@@ -70,8 +66,7 @@ def _handed_over(shown: ShownRun, stage: Shown) -> Iterator[str]:
         elif stage.name == _begun_with(other):
             yield f"This stage begins with the front of stage {other.number}, scored again."
         if given is not None and other.name == given.to:
-            trial = _trial(stage, given.trial)
-            yield f"Stage {other.number} continues from {trial}."
+            yield f"Stage {other.number} continues from {_trial(stage, given.trial)}."
         elif given is not None and other.name == given.giver:
             trial = _trial(other, given.trial)
             yield f"This stage continues from {trial} of stage {other.number}."
@@ -92,24 +87,19 @@ def _front(stage: Shown) -> Iterator[str]:
     timed = all(record.latency is not None for record in best)
     more = f", here the {SHOWN} most accurate" if len(stage.front) > SHOWN else ""
     yield f"### [The front]({stage.address}/trials?best=true): {len(stage.front)} trials{more}"
-    yield _table(
-        {
-            **{"trial": "r", "accuracy": "r", "MACs": "r"},
-            **({"ms": "r"} if timed else {}),
-            **{"parameters": "r", "blocks": "l"},
-        },
+    numbers = ("trial", "accuracy", "MACs", *("ms",) * timed, "parameters")
+    rows = (
         (
-            (
-                f"[{record.number}]({stage.trial_address(record.number)})",
-                f"{record.accuracy:.4f}",
-                f"{record.macs:,}",
-                *((f"{MEASURES['latency'].of(record):.4g}",) if timed else ()),
-                f"{record.params:,}",
-                drawn(record.arch),
-            )
-            for record in best
-        ),
+            f"[{record.number}]({stage.trial_address(record.number)})",
+            f"{record.accuracy:.4f}",
+            f"{record.macs:,}",
+            *((f"{MEASURES['latency'].of(record):.4g}",) if timed else ()),
+            f"{record.params:,}",
+            drawn(record.arch),
+        )
+        for record in best
     )
+    yield _table({**dict.fromkeys(numbers, "r"), "blocks": "l"}, rows)
     yield LEGEND
 
 
@@ -186,11 +176,10 @@ def _origin(shown: ShownRun, stage: Shown, record: Record) -> Iterator[str]:
 def _blocks(picture: Picture) -> str:
     total = sum(picture.macs)
     rows = []
-    for number, block in enumerate(picture.arch.blocks, 1):
-        sizes = [getattr(block, name) for name in FIELDS]
-        share = f"{picture.macs[number - 1] / total:.0%}"
-        texts = ["" if size is None else str(size) for size in sizes]
-        rows.append((str(number), block.kind, *texts, share))
+    for number, (block, macs) in enumerate(zip(picture.arch.blocks, picture.macs, strict=False), 1):
+        sizes = (getattr(block, name) for name in FIELDS)
+        texts = ("" if size is None else str(size) for size in sizes)
+        rows.append((str(number), block.kind, *texts, f"{macs / total:.0%}"))
     heads = {"block": "r", "kind": "l"} | {f"`{name}`": "r" for name in FIELDS}
     return _table({**heads, "of the MACs": "r"}, rows)
 

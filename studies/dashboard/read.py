@@ -12,13 +12,7 @@ from hnas.studies.run.result import Result, read_result
 from hnas.studies.run.status import scoring_images
 from hnas.studies.run.studies import Searched, read_studies, searched
 from hnas.studies.trials.database import storage_errors
-from hnas.studies.trials.marks import (
-    HandedFront,
-    Handoff,
-    is_exhausted,
-    read_front,
-    read_handoff,
-)
+from hnas.studies.trials.marks import HandedFront, Handoff, is_exhausted, read_front, read_handoff
 from hnas.studies.trials.optuna_inside import study_id_of
 from hnas.studies.trials.pareto import front
 from hnas.studies.trials.record import Record, Snapshot
@@ -92,14 +86,8 @@ class ShownRun:
 
 def read_shown(run: Run, storage: RDBStorage) -> ShownRun:
     """The run as it stands; `storage` is its own. Raises StateError, StorageError."""
-    return ShownRun(
-        run=run,
-        stages=tuple(
-            _shown(run, storage, number, study) for number, study in read_studies(run).items()
-        ),
-        images=scoring_images(run),
-        result=read_result(run),
-    )
+    stages = tuple(_shown(run, storage, *study) for study in read_studies(run).items())
+    return ShownRun(run=run, stages=stages, images=scoring_images(run), result=read_result(run))
 
 
 def _shown(run: Run, storage: RDBStorage, number: int, snapshot: Snapshot) -> Shown:
