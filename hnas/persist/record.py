@@ -6,6 +6,7 @@ was added later must not make another run, training or network of what was made 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import MISSING, field, fields, is_dataclass
@@ -37,6 +38,11 @@ def recorded(record: Any) -> dict[str, Any]:
         for f, value in ((f, getattr(record, f.name)) for f in fields(record))
         if "later" not in f.metadata or value != f.default
     }
+
+
+def as_json(record: Any) -> dict[str, Any]:
+    """The values of a dataclass as JSON gives them back: lists for tuples."""
+    return cast(dict[str, Any], json.loads(json.dumps(recorded(record))))
 
 
 def _value(value: Any) -> Any:

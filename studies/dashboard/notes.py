@@ -59,7 +59,7 @@ def _trial(stage: Shown, number: int) -> str:
 
 def _handed_over(shown: ShownRun, stage: Shown) -> Iterator[str]:
     """Sentences on the trial or front that a stage passed to another."""
-    given = stage.handoff
+    given = stage.marks.handoff
     for other in shown.stages:
         if other.name == _begun_with(stage):
             yield f"Stage {other.number} begins with this stage's front."
@@ -74,12 +74,12 @@ def _handed_over(shown: ShownRun, stage: Shown) -> Iterator[str]:
 
 def _begun_with(stage: Shown) -> str | None:
     """The study that begins with this one's front."""
-    return stage.handed_front.to if stage.handed_front else None
+    return stage.marks.front.to if stage.marks.front else None
 
 
 def _hands_over(stage: Shown, record: Record) -> bool:
     """Whether a trial's architecture is in the front that a study handed over."""
-    return stage.handed_front is not None and record.arch in stage.handed_front.archs
+    return stage.marks.front is not None and record.arch in stage.marks.front.archs
 
 
 def _front(stage: Shown) -> Iterator[str]:
@@ -160,7 +160,7 @@ def _alone(shown: ShownRun, record: Record) -> Iterator[str]:
 
 
 def _origin(shown: ShownRun, stage: Shown, record: Record) -> Iterator[str]:
-    given = stage.handoff
+    given = stage.marks.handoff
     for other in shown.stages:
         if given is not None and other.name == given.giver:
             trial = _trial(other, given.trial)

@@ -12,7 +12,7 @@ from hnas.studies.run.result import Result, read_result
 from hnas.studies.run.status import scoring_images
 from hnas.studies.run.studies import Searched, read_studies, searched
 from hnas.studies.trials.database import storage_errors
-from hnas.studies.trials.marks import HandedFront, Handoff, is_exhausted, read_front, read_handoff
+from hnas.studies.trials.marks import Marks, read_marks
 from hnas.studies.trials.optuna_inside import study_id_of
 from hnas.studies.trials.pareto import front
 from hnas.studies.trials.record import Record, Snapshot
@@ -31,10 +31,7 @@ class Shown:
     objectives: tuple[tuple[str, str], ...]
     """(name, `maximize` or `minimize`) of each."""
     stage: Stage
-    handoff: Handoff | None
-    handed_front: HandedFront | None
-    exhausted: bool
-    """Whether there are no more trials to be had."""
+    marks: Marks
     searched: Searched | None
     """None if no trial is finished."""
     front: tuple[Record, ...]
@@ -52,7 +49,7 @@ class Shown:
     @property
     def finished(self) -> bool:
         """Whether its elites stay the elites."""
-        return self.exhausted or self.trials >= self.stage.trials
+        return self.marks.exhausted or self.trials >= self.stage.trials
 
     @property
     def address(self) -> str:
@@ -101,9 +98,7 @@ def _shown(run: Run, storage: RDBStorage, number: int, snapshot: Snapshot) -> Sh
         study_id=study_id_of(study),
         objectives=tuple(zip(names, directions, strict=True)),
         stage=run.stage(number),
-        handoff=read_handoff(snapshot.user_attrs),
-        handed_front=read_front(snapshot.user_attrs),
-        exhausted=is_exhausted(snapshot.user_attrs),
+        marks=read_marks(snapshot.user_attrs),
         searched=searched(run, snapshot) if snapshot.records else None,
         front=tuple(front(snapshot.records, run.plan.search.objective)),
     )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
 from hnas.errors import CheckpointError, InputError, StateError
-from hnas.persist.record import later, recorded, restored
+from hnas.persist.record import as_json, later, restored
 from hnas.settings import AugmentRules, DistillationRules, TrainingRules
 from hnas.studies.run.checkpoints import newest_meta, trained_epochs
 from hnas.studies.run.folder import Run
@@ -49,9 +49,8 @@ class Identity:
     """Above 0: the same training again, from another seed."""
 
     def to_dict(self) -> dict[str, Any]:
-        """As it stands in the checkpoint, lists for tuples."""
-        value: dict[str, Any] = json.loads(json.dumps(recorded(self)))
-        return value
+        """As it stands in the checkpoint."""
+        return as_json(self)
 
     @property
     def key(self) -> str:
@@ -106,13 +105,8 @@ def winner(run: Run) -> Network:
     from hnas.exchange.export import Network
 
     result = finished_result(run)
-    inputs = result.inputs
-    return Network(
-        model=stored_network(run, result.winner.key),
-        classes=inputs.classes,
-        mean=inputs.mean,
-        std=inputs.std,
-    )
+    model, inputs = stored_network(run, result.winner.key), result.inputs
+    return Network(model=model, classes=inputs.classes, mean=inputs.mean, std=inputs.std)
 
 
 def _missing(run: Run, key: str, reason: str) -> StateError:

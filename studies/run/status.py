@@ -15,7 +15,7 @@ from hnas.studies.run.networks import network_epochs
 from hnas.studies.run.result import Result, read_result
 from hnas.studies.run.split import read_sizes
 from hnas.studies.run.studies import read_studies
-from hnas.studies.trials.marks import is_exhausted, read_handoff
+from hnas.studies.trials.marks import read_marks
 from hnas.studies.trials.pareto import front
 from hnas.studies.trials.record import Record, Snapshot
 
@@ -66,7 +66,7 @@ def read_status(run: Run) -> Status:
     plan = run.plan
     studies = read_studies(run)
     first = studies.get(1)
-    handoff = read_handoff(first.user_attrs) if first else None
+    handoff = read_marks(first.user_attrs).handoff if first else None
     return Status(
         stages=tuple(
             _stage(run, number, asked, studies.get(number))
@@ -92,6 +92,6 @@ def _stage(run: Run, stage: int, asked: Stage, study: Snapshot | None) -> StageS
         epochs_asked=asked.training.epochs,
         trials=len(found),
         trials_asked=asked.trials,
-        exhausted=study is not None and is_exhausted(study.user_attrs),
+        exhausted=study is not None and read_marks(study.user_attrs).exhausted,
         front=tuple(front(found, run.plan.search.objective)),
     )

@@ -19,11 +19,7 @@ from hnas.training.trainer import load_trained
 
 
 def stored_scorer(
-    run: Run,
-    stage: int,
-    space: Space,
-    data: Data,
-    note: Callable[[str], None] = lambda text: None,
+    run: Run, stage: int, space: Space, data: Data, note: Callable[[str], None] = lambda text: None
 ) -> SupernetScorer:
     """The scorer of a stage's supernet, on the device of `data`.
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from queue import Queue, SimpleQueue
 from typing import Self
 
@@ -28,19 +26,13 @@ from hnas.studies.trials.trial import write_trial
 
 BACKLOG = 8
 """Finished trials that may wait for the storage before scoring waits for it."""
+Finished = tuple[Record, datetime, datetime]
+"""A scored trial with the naive local times, as Optuna's, of its beginning and end."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Finished:
-    """A scored architecture with the naive local times, as Optuna's, of its beginning and end."""
-
-    arch: Arch
-    score: Score
-    started: datetime
-    completed: datetime
-
-
-def _scored(scorer: Scorer, archs: Sequence[Arch]) -> Iterator[_Finished]:
+def _scored(
+    scorer: Scorer, archs: Sequence[Arch]
+) -> Iterator[tuple[Arch, Score, datetime, datetime]]:
     """Each of `archs` with its score. Raises StateError if a score is missing or no number."""
     if not archs:
         return
@@ -53,57 +45,60 @@ def _scored(scorer: Scorer, archs: Sequence[Arch]) -> Iterator[_Finished]:
         check_score(score, arch)
         # A clock that is set back meanwhile must not let a trial end before it began.
         spent = timedelta(seconds=time.monotonic() - clock)
-        yield _Finished(arch=arch, score=score, started=started, completed=started + spent)
+        yield arch, score, started, started + spent
 
 
-def _record(costs: Costs, number: int, generation: int, finished: _Finished) -> Record:
-    spent = costs.spent(finished.arch)
-    return Record(
-        number=number,
-        generation=generation,
-        arch=finished.arch,
-        accuracy=finished.score.accuracy,
-        loss=finished.score.loss,
-        macs=spent.macs,
-        params=spent.params,
-        seconds=finished.score.seconds,
-        latency=spent.latency,
-    )
-
-
-class _Writer(AbstractContextManager["_Writer"]):
-    """A thread that stores finished trials in order while the next is scored.
+class LocalBackend(AbstractContextManager["LocalBackend"]):
+    """A `hnas.studies.scoring.backend.Backend`; a thread stores its trials in their order.
 
     Its context ends when all are stored, even after an error. After a failed write nothing more is
-    written, so that a study never has a gap; the next call raises the failure.
+    written, so that a study never has a gap; the next trial raises the failure.
     """
 
-    def __init__(self) -> None:
-        self._waiting: Queue[Callable[[], Record] | None] = Queue(maxsize=BACKLOG)
+    def __init__(self, study: optuna.Study, space: Space, scorer: Scorer, costs: Costs) -> None:
+        self._study, self._space, self._scorer, self._costs = study, space, scorer, costs
+        self._numbers = itertools.count(storage_of(study).get_n_trials(study_id_of(study)))
+        self._waiting: Queue[Finished | None] = Queue(maxsize=BACKLOG)
         self._stored: SimpleQueue[Record] = SimpleQueue()
         self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._work, name="hnas-writer")
+        self._thread = threading.Thread(target=self._write, name="hnas-writer")
 
-    def _work(self) -> None:
-        while (write := self._waiting.get()) is not None:
-            if self._failure is None:
-                try:
-                    self._stored.put(write())
-                except BaseException as failure:
-                    self._failure = failure
-
-    def put(self, write: Callable[[], Record]) -> None:
+    def scored(self, generation: int, archs: Sequence[Arch]) -> Iterator[Record]:
         """Waits while BACKLOG trials are waiting. Raises what went wrong with an earlier one."""
-        if self._failure is not None:
-            raise self._failure
-        self._waiting.put(write)
+        for arch, score, started, completed in _scored(self._scorer, archs):
+            record = Record(
+                number=next(self._numbers),
+                generation=generation,
+                arch=arch,
+                accuracy=score.accuracy,
+                loss=score.loss,
+                seconds=score.seconds,
+                **vars(self._costs.spent(arch)),
+            )
+            if self._failure is not None:
+                raise self._failure
+            self._waiting.put((record, started, completed))
+            yield record
 
     def stored(self) -> Iterator[Record]:
-        """What has been stored since the last call, without waiting."""
         while not self._stored.empty():
             yield self._stored.get()
 
+    def _write(self) -> None:
+        study, space, costs = self._study, self._space, self._costs
+        while (finished := self._waiting.get()) is not None:
+            record, started, completed = finished
+            if self._failure is None:
+                try:
+                    write_trial(
+                        study, space, record, costs=costs, started=started, completed=completed
+                    )
+                    self._stored.put(record)
+                except BaseException as failure:
+                    self._failure = failure
+
     def __enter__(self) -> Self:
+        withdraw(self._study)  # what was left for workers is scored here
         self._thread.start()
         return self
 
@@ -112,33 +107,3 @@ class _Writer(AbstractContextManager["_Writer"]):
         self._thread.join()
         if self._failure is not None and self._failure is not error:
             raise self._failure
-
-
-class LocalBackend(_Writer):
-    """A `hnas.studies.scoring.backend.Backend` that scores in this process."""
-
-    def __init__(self, study: optuna.Study, space: Space, scorer: Scorer, costs: Costs) -> None:
-        super().__init__()
-        self._study, self._space, self._scorer, self._costs = study, space, scorer, costs
-        self._numbers = itertools.count(storage_of(study).get_n_trials(study_id_of(study)))
-
-    def __enter__(self) -> Self:
-        withdraw(self._study)  # what was left for workers is scored here
-        return super().__enter__()
-
-    def scored(self, generation: int, archs: Sequence[Arch]) -> Iterator[Record]:
-        for finished in _scored(self._scorer, archs):
-            record = _record(self._costs, next(self._numbers), generation, finished)
-            self.put(partial(self._store, record, finished))
-            yield record
-
-    def _store(self, record: Record, finished: _Finished) -> Record:
-        write_trial(
-            self._study,
-            self._space,
-            record,
-            costs=self._costs,
-            started=finished.started,
-            completed=finished.completed,
-        )
-        return record

@@ -13,7 +13,7 @@ from hnas.architecture.space import Space
 from hnas.studies.run.result import best_trained
 from hnas.studies.search.retrain import retrain_trial
 from hnas.studies.search.session import Session
-from hnas.studies.trials import marks
+from hnas.studies.trials.marks import HandedFront, Handoff, Marks, read_marks, write_marks
 from hnas.studies.trials.pareto import best_by_score, front
 
 
@@ -28,7 +28,7 @@ def handoff(session: Session) -> Arch:
     Raises StateError if stage 1 is not finished, StorageError if it cannot be recorded.
     """
     first = session.study(1)
-    if (done := marks.read_handoff(first.user_attrs)) is not None:
+    if (done := read_marks(first.user_attrs).handoff) is not None:
         return done.arch
     found, rules = session.finished(1, "stage 2"), session.plan.handoff
     best = best_by_score(found, rules.top, session.plan.search.objective)
@@ -39,10 +39,10 @@ def handoff(session: Session) -> Arch:
         pairs = zip(best, networks, strict=True)
         measured = {str(record.number): network.accuracy for record, network in pairs}
     second = session.study(2)
-    mark = marks.Handoff(rule=rules.rule, trial=chosen.number, arch=chosen.arch, retrained=measured)
+    mark = Handoff(rule=rules.rule, trial=chosen.number, arch=chosen.arch, retrained=measured)
     # The second study first: the mark of stage 1 says that the hand-off is done.
-    marks.write_handoff(second, replace(mark, giver=first.study_name))
-    marks.write_handoff(first, replace(mark, to=second.study_name))
+    write_marks(second, Marks(handoff=replace(mark, giver=first.study_name)))
+    write_marks(first, Marks(handoff=replace(mark, to=second.study_name)))
     return chosen.arch
 
 
@@ -56,12 +56,13 @@ def start(session: Session, stage: int) -> tuple[Arch, ...]:
     if not asked.from_front:
         return ()
     before = session.study(stage - 1)
-    if (done := marks.read_front(before.user_attrs)) is not None:
+    if (done := read_marks(before.user_attrs).front) is not None:
         return done.archs
     objective = session.plan.search.objective
     found = front(session.finished(stage - 1, f"stage {stage}"), objective)
     space = stage_space(session, stage)
     kept = asked.proposer.elites(space, session.costs, found, asked.population)
     chosen = tuple(record.arch for record in best_by_score(kept, asked.population, objective))
-    marks.write_front(before, marks.HandedFront(archs=chosen, to=session.run.study_name(stage)))
+    given = HandedFront(archs=chosen, to=session.run.study_name(stage))
+    write_marks(before, Marks(front=given))
     return chosen

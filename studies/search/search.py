@@ -25,7 +25,7 @@ from hnas.studies.search.handoff import handoff, stage_space, start
 from hnas.studies.search.session import Session
 from hnas.studies.search.stage import SearchRules, StageResult, run_stage
 from hnas.studies.search.supernets import supernet
-from hnas.studies.trials.marks import mark_exhausted
+from hnas.studies.trials.marks import Marks, write_marks
 
 
 def run_search(session: Session, stage: int | None = None) -> None:
@@ -87,7 +87,7 @@ def _scored(session: Session, number: int) -> StageResult:
 
 def _keep_exhausted(session: Session, number: int, result: StageResult) -> None:
     """Records that a study has every architecture within the limits, so fewer than asked."""
-    mark_exhausted(session.study(number))
+    write_marks(session.study(number), Marks(exhausted=True))
     session.listener.note(
         f"stage {number} has scored every architecture it found within the limits: "
         f"{len(result.records)} of {session.run.stage(number).trials} trials"

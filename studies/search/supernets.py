@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from hnas.exchange.export import load
 from hnas.network.supernet import Supernet, grow, inherit
-from hnas.persist.record import recorded
+from hnas.persist.record import as_json, recorded
 from hnas.studies.scoring.supernet_scorer import weights_hash
 from hnas.studies.search.handoff import stage_space
 from hnas.studies.search.session import Session
@@ -41,7 +40,7 @@ def _train(session: Session, net: Supernet, stage: int) -> None:
     plan, run = session.plan, session.run
     rules, seed = run.stage(stage).training, run.seed(f"supernet {stage}")
     identity = {
-        "space": json.loads(json.dumps(recorded(net.space))),
+        "space": as_json(net.space),
         "training": recorded(rules),
         "augment": recorded(plan.augment),
         "split": session.split.fingerprint,

@@ -6,7 +6,6 @@ that it began with and refuses others.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -18,7 +17,7 @@ from hnas.architecture.space import Space
 from hnas.cost.latency_table import LatencyTable
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.persist.difference import differences, listed
-from hnas.persist.record import later, recorded, restored
+from hnas.persist.record import as_json, later, restored
 from hnas.studies.objective.costs import Costs
 from hnas.studies.trials.database import storage_errors
 from hnas.studies.trials.queue import withdraw
@@ -46,9 +45,8 @@ class Conditions:
     """Architectures that generation 0 begins with."""
 
     def to_attributes(self) -> dict[str, Any]:
-        """The attributes, as JSON gives them back."""
-        value: dict[str, Any] = json.loads(json.dumps(recorded(self)))
-        return value
+        """The attributes, as a study gives them back."""
+        return as_json(self)
 
     def costs(self, table: LatencyTable | None) -> Costs:
         """What was minimised and allowed, by the study's table."""

@@ -18,15 +18,7 @@ from typing import Any, TypeVar
 
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
-from sqlalchemy import Engine, create_engine
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import (
-    ArgumentError,
-    DBAPIError,
-    InterfaceError,
-    OperationalError,
-    SQLAlchemyError,
-)
+from sqlalchemy import URL, Engine, create_engine, exc, make_url
 
 from hnas.errors import InputError, StorageError
 
@@ -37,12 +29,8 @@ TIMEOUT = 30
 PATIENCE = 60.0
 """Seconds for which a storage that was open and does not answer is asked again."""
 CONNECT_TIMEOUT = {
-    "postgresql",
-    "postgresql+psycopg",
-    "postgresql+psycopg2",
-    "mysql",
-    "mysql+mysqldb",
-    "mysql+pymysql",
+    *("postgresql", "postgresql+psycopg", "postgresql+psycopg2"),
+    *("mysql", "mysql+mysqldb", "mysql+pymysql"),
 }
 """Drivers that know `connect_timeout`."""
 ADVICE = "Once the storage answers and has room, run it again: what was stored before is kept"
@@ -111,7 +99,7 @@ def _using(url: str, target: URL) -> Iterator[None]:
             FILE_ADVICE if sqlite else SERVER_ADVICE,
         ):
             yield
-    except (ImportError, ArgumentError) as error:  # ArgumentError: a dialect nobody knows
+    except (ImportError, exc.ArgumentError) as error:  # ArgumentError: a dialect nobody knows
         raise InputError(
             f"the study storage {masked(url)} needs the Python driver of "
             f"{target.drivername!r}: {_reason(error)}. Install it (for PostgreSQL: "
@@ -129,7 +117,7 @@ def patiently(ask: Callable[[], T]) -> T:
     while True:
         try:
             return ask()
-        except (DBAPIError, StorageInternalError) as error:
+        except (exc.DBAPIError, StorageInternalError) as error:
             if not _is_away(error) or time.monotonic() + wait > until:
                 raise
         time.sleep(wait)
@@ -140,7 +128,7 @@ def _is_away(error: BaseException) -> bool:
     """Whether the error may pass in a while: a lock of SQLite, a server that is gone."""
     if isinstance(error, StorageInternalError) and error.__cause__:
         error = error.__cause__
-    if not isinstance(error, (OperationalError, InterfaceError)):
+    if not isinstance(error, (exc.OperationalError, exc.InterfaceError)):
         return False
     return "locked" in str(error.orig) or not isinstance(error.orig, sqlite3.Error)
 
@@ -178,7 +166,7 @@ def close_storage(storage: RDBStorage) -> None:
 def _parsed(url: str) -> URL:
     try:
         target = make_url(url)
-    except (ArgumentError, ValueError):
+    except (exc.ArgumentError, ValueError):
         raise InputError(
             "a study storage is a database URL such as sqlite:///study.db or "
             f"postgresql://user:password@host/name, got {masked(url)!r}"
@@ -204,9 +192,9 @@ def storage_errors(asked: str, advice: str = ADVICE) -> Iterator[None]:
     """Turns the errors of a database into a StorageError that says what to do."""
     try:
         yield
-    except ArgumentError:
+    except exc.ArgumentError:
         raise  # a matter of the URL
-    except (SQLAlchemyError, StorageInternalError, RuntimeError, OSError) as error:
+    except (exc.SQLAlchemyError, StorageInternalError, RuntimeError, OSError) as error:
         # Not chained: a driver's own message may hold the password.
         raise StorageError(f"{asked}: {_reason(error)}. {advice}") from None
 

@@ -20,11 +20,7 @@ SIZES = ("G", "d_k", "d_z", "E", "K")
 
 def _free(block: BlockSpace, N: int) -> Iterator[tuple[str, tuple[int, ...]]]:
     """The sizes of a block that are free to choose, with their candidates."""
-    usable = {
-        "d_k": max(block.G) > 0,
-        "E": min(block.G) < N,
-        "K": min(block.G) < N,
-    }
+    usable = {"d_k": max(block.G) > 0, "E": min(block.G) < N, "K": min(block.G) < N}
     for size in SIZES:
         candidates = getattr(block, size)
         if len(candidates) > 1 and usable.get(size, True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import optuna
@@ -11,8 +11,6 @@ import optuna
 from hnas.architecture.arch import Arch
 from hnas.persist.record import later, recorded, restored
 from hnas.studies.trials.database import storage_errors
-
-HANDOFF, FRONT, EXHAUSTED = "handoff", "front", "exhausted"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +24,7 @@ class Handoff:
     retrained: Mapping[str, float] | None = later(None)
     """Held-out accuracies by trial, if the rule is to retrain the best."""
     giver: str | None = later(None)
-    """The study that handed it over; None in that study itself."""
+    """The study that handed it over, in JSON `from`; None in that study itself."""
     to: str | None = later(None)
     """The study that goes on from it; None in that study itself."""
 
@@ -49,34 +47,23 @@ class HandedFront:
     """The study that begins with them."""
 
 
-def read_handoff(attrs: Mapping[str, Any]) -> Handoff | None:
-    """The study's mark of a hand-off, if it has one. Raises InputError if it is damaged."""
-    return Handoff.from_dict(attrs[HANDOFF]) if HANDOFF in attrs else None
+@dataclass(frozen=True, kw_only=True)
+class Marks:
+    """The marks of one study, each an attribute of its name."""
+
+    handoff: Handoff | None = later(None)
+    front: HandedFront | None = later(None)
+    exhausted: bool = later(False)
+    """Everything within the limits has been scored: more trials cannot be had."""
 
 
-def write_handoff(study: optuna.Study, mark: Handoff) -> None:
-    """The inverse of `read_handoff`. Raises StorageError."""
-    with storage_errors(f"the hand-off of {study.study_name!r} cannot be stored"):
-        study.set_user_attr(HANDOFF, mark.to_dict())
+def read_marks(attrs: Mapping[str, Any]) -> Marks:
+    """The marks among a study's attributes. Raises InputError if one is damaged."""
+    return restored(Marks, {f.name: attrs[f.name] for f in fields(Marks) if f.name in attrs})
 
 
-def read_front(attrs: Mapping[str, Any]) -> HandedFront | None:
-    """The study's front that was handed over, if it was. Raises InputError if it is damaged."""
-    return restored(HandedFront, attrs[FRONT]) if FRONT in attrs else None
-
-
-def write_front(study: optuna.Study, mark: HandedFront) -> None:
-    """The inverse of `read_front`. Raises StorageError."""
-    with storage_errors(f"the front of {study.study_name!r} cannot be stored"):
-        study.set_user_attr(FRONT, recorded(mark))
-
-
-def is_exhausted(attrs: Mapping[str, Any]) -> bool:
-    """Whether everything within the limits has been scored: more trials cannot be had."""
-    return bool(attrs.get(EXHAUSTED))
-
-
-def mark_exhausted(study: optuna.Study) -> None:
-    """Raises StorageError."""
-    with storage_errors(f"that {study.study_name!r} is exhausted cannot be stored"):
-        study.set_user_attr(EXHAUSTED, True)
+def write_marks(study: optuna.Study, marks: Marks) -> None:
+    """Adds marks to a study; it keeps those that it has. Raises StorageError."""
+    for name, value in recorded(marks).items():
+        with storage_errors(f"the mark {name!r} of {study.study_name!r} cannot be stored"):
+            study.set_user_attr(name, value)

@@ -11,22 +11,12 @@ import optuna
 from numpy.typing import NDArray
 from optuna._hypervolume import compute_hypervolume
 from optuna.storages import BaseStorage, RDBStorage
-from optuna.storages._cached_storage import _CachedStorage as CachedStorage
-from optuna.storages._rdb import models
+from optuna.storages._cached_storage import _CachedStorage
+from optuna.storages._rdb import models as models
 from optuna.study._multi_objective import _is_pareto_front
 from optuna.trial import FrozenTrial, TrialState
 
-__all__ = [
-    "CachedStorage",
-    "database_of",
-    "hypervolume",
-    "models",
-    "on_front",
-    "storage_of",
-    "study_id_of",
-    "trial_id_of",
-    "waiting_stub",
-]
+CachedStorage = _CachedStorage
 
 
 def hypervolume(losses: NDArray[np.float64], reference: NDArray[np.float64]) -> float:

@@ -19,14 +19,9 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, delete, insert, select, update
 
+from hnas.studies.trials import optuna_inside as inside
 from hnas.studies.trials.database import patiently, storage_errors
-from hnas.studies.trials.optuna_inside import (
-    CachedStorage,
-    database_of,
-    models,
-    study_id_of,
-    waiting_stub,
-)
+from hnas.studies.trials.optuna_inside import database_of, models, study_id_of
 from hnas.studies.trials.study import open_study
 from hnas.studies.trials.tables import insert_trials, lock_study
 
@@ -55,7 +50,7 @@ class _Nothing(Exception):
     """No trial waits."""
 
 
-class _Oldest(CachedStorage):
+class _Oldest(inside.CachedStorage):
     """A storage for `study.ask`: of the trials that wait it shows only the oldest.
 
     Optuna's own would make a trial if none waits, and read every parameter of all that do.
@@ -198,12 +193,10 @@ def _count(connection: Connection, trial_id: int) -> int:
     attrs = models.TrialSystemAttributeModel
     its = (attrs.trial_id == trial_id, attrs.key == LOST)
     before = connection.scalar(select(attrs.value_json).where(*its))
-    if before is None:
-        row = {"trial_id": trial_id, "key": LOST, "value_json": "1"}
-        connection.execute(insert(attrs).values(row))
-        return 1
-    count = int(json.loads(before)) + 1
-    connection.execute(update(attrs).where(*its).values(value_json=json.dumps(count)))
+    count = int(json.loads(before or "0")) + 1
+    connection.execute(delete(attrs).where(*its))
+    row = {"trial_id": trial_id, "key": LOST, "value_json": json.dumps(count)}
+    connection.execute(insert(attrs).values(row))
     return count
 
 
@@ -232,7 +225,7 @@ def _oldest(storage: RDBStorage, study_id: int) -> list[FrozenTrial]:
         .limit(OLDEST)
     )
     with storage.engine.connect() as connection:
-        return [waiting_stub(trial_id, number) for trial_id, number in connection.execute(query)]
+        return [inside.waiting_stub(*its) for its in connection.execute(query)]
 
 
 def _database(study: optuna.Study) -> RDBStorage:

@@ -8,8 +8,7 @@ for row. The tables are private to Optuna: `optuna>=5,<6` is pinned, and tests c
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -17,16 +16,7 @@ from typing import Any
 from optuna.distributions import distribution_to_json
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Engine,
-    bindparam,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, Connection, Engine, bindparam, func, insert, select, update
 
 from hnas.studies.trials.optuna_inside import models
 
@@ -91,24 +81,23 @@ def insert_trials(
             update(model).where(model.trial_id == bindparam("its")).values(number=bindparam("n")),
             [{"its": trial_id, "n": number} for number, trial_id in enumerate(ids, first)],
         )
-    for table, rows in (
+    for table, rows_of in (
         (models.TrialParamModel, _params),
         (models.TrialValueModel, _values),
         (models.TrialUserAttributeModel, lambda trial: _attrs(trial.user_attrs)),
         (models.TrialSystemAttributeModel, lambda trial: _attrs(trial.system_attrs)),
     ):
         its = zip(ids, trials, strict=True)
-        _insert(connection, table, [{"trial_id": i, **row} for i, t in its for row in rows(t)])
+        if rows := [{"trial_id": i, **row} for i, trial in its for row in rows_of(trial)]:
+            connection.execute(insert(table), rows)
     return ids
 
 
-def has_trial(storage: RDBStorage, study_id: int, **attrs: Any) -> bool:
-    """Whether a study has a trial with these user attributes."""
+def has_trial(storage: RDBStorage, study_id: int, arch: str) -> bool:
+    """Whether a study has a trial with this `arch`."""
     trials, kept = models.TrialModel, models.TrialUserAttributeModel
-    query = select(trials.trial_id).where(trials.study_id == study_id)
-    for key, value in attrs.items():
-        same = select(kept.trial_id).where(kept.key == key, kept.value_json == json.dumps(value))
-        query = query.where(trials.trial_id.in_(same))
+    same = select(kept.trial_id).where(kept.key == "arch", kept.value_json == json.dumps(arch))
+    query = select(trials.trial_id).where(trials.study_id == study_id, trials.trial_id.in_(same))
     with storage.engine.connect() as connection:
         return connection.execute(query).first() is not None
 
@@ -139,11 +128,6 @@ def _values(trial: FrozenTrial) -> list[dict[str, Any]]:
 
 def _attrs(attrs: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{"key": key, "value_json": json.dumps(value)} for key, value in attrs.items()]
-
-
-def _insert(connection: Connection, model: Any, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        connection.execute(insert(model), rows)
 
 
 def trial_rows(
@@ -220,22 +204,13 @@ def _trial_rows(
         ("user_attrs", models.TrialUserAttributeModel),
         ("system_attrs", models.TrialSystemAttributeModel),
     ):
-        for trial_id, attrs in _attributes(connection, model, of_study):
+        its = _columns(model)
+        attrs = connection.execute(
+            select(its.trial_id, its.key, its.value_json)
+            .join(models.TrialModel.__table__, trials.trial_id == its.trial_id)
+            .where(*of_study)
+        )
+        for trial_id, key, text in attrs:
             if trial_id in rows:
-                getattr(rows[trial_id], kind).update(attrs)
+                getattr(rows[trial_id], kind)[key] = json.loads(text)
     return list(rows.values())
-
-
-def _attributes(
-    connection: Connection, model: Any, of_study: tuple[ColumnElement[bool], ...]
-) -> Iterator[tuple[int, dict[str, Any]]]:
-    trials, its = _columns(models.TrialModel), _columns(model)
-    attrs: dict[int, dict[str, Any]] = defaultdict(dict)
-    found = connection.execute(
-        select(its.trial_id, its.key, its.value_json)
-        .join(models.TrialModel.__table__, trials.trial_id == its.trial_id)
-        .where(*of_study)
-    )
-    for trial_id, key, text in found:
-        attrs[trial_id][key] = json.loads(text)
-    yield from attrs.items()

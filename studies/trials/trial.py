@@ -17,13 +17,7 @@ from hnas.studies.objective.costs import Costs, Priced, values
 from hnas.studies.trials.database import patiently, storage_errors
 from hnas.studies.trials.encoding import distributions, encode
 from hnas.studies.trials.optuna_inside import database_of, study_id_of
-from hnas.studies.trials.record import (
-    Record,
-    arch_of,
-    cost_attributes,
-    score_attributes,
-    spent_of,
-)
+from hnas.studies.trials.record import Record, arch_of, cost_attributes, score_attributes, spent_of
 from hnas.studies.trials.tables import TrialRow, has_trial, insert_trial, trial_rows
 
 GENERATION = "NSGAIISampler:generation"
@@ -75,7 +69,7 @@ def write_trial(
         def insert() -> None:
             nonlocal asked_before
             # No architecture is stored twice: if it is there, only the answer was lost.
-            if not (asked_before and has_trial(database, study_id_of(study), arch=arch)):
+            if not (asked_before and has_trial(database, study_id_of(study), arch)):
                 asked_before = True
                 insert_trial(database, study_id_of(study), trial)
 
@@ -110,15 +104,12 @@ def _record(trial: TrialRow | FrozenTrial) -> Record:
             "that scores must set them before it tells. A finished trial cannot be mended: mend "
             "the program, delete the study and search it again"
         )
-    spent = spent_of(attrs)
     return Record(
         number=trial.number,
         generation=trial.system_attrs[GENERATION],
         arch=arch_of(attrs),
         accuracy=trial.values[0],
         loss=attrs["loss"],
-        macs=spent.macs,
-        params=spent.params,
         seconds=attrs["seconds"],
-        latency=spent.latency,
+        **vars(spent_of(attrs)),
     )

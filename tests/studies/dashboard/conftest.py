@@ -10,7 +10,6 @@ from optuna.storages import RDBStorage
 from hnas.studies.plan.plan import Plan
 from hnas.studies.run.folder import Run, begin_run
 from hnas.studies.trials.database import open_storage
-from hnas.studies.trials.marks import HANDOFF
 from hnas.studies.trials.pareto import best_by_score
 from hnas.studies.trials.study import open_study
 from hnas.studies.trials.trial import records
@@ -23,8 +22,8 @@ def hand_over(run: Run) -> int:
     first, second = (open_study(storage, run.study_name(number)) for number in (1, 2))
     (best,) = best_by_score(records(first), 1)
     handoff = {"rule": "score", "trial": best.number, "arch": best.arch.to_dict()}
-    second.set_user_attr(HANDOFF, {**handoff, "from": first.study_name})
-    first.set_user_attr(HANDOFF, {**handoff, "to": second.study_name})
+    second.set_user_attr("handoff", {**handoff, "from": first.study_name})
+    first.set_user_attr("handoff", {**handoff, "to": second.study_name})
     return best.number
 
 

@@ -22,7 +22,6 @@ from hnas.studies.plan.change import override, refined
 from hnas.studies.plan.plan import Plan
 from hnas.studies.run.folder import Run, begin_run
 from hnas.studies.trials.database import close_storage, open_storage
-from hnas.studies.trials.marks import FRONT
 from hnas.studies.trials.pareto import front
 from hnas.studies.trials.record import Record
 from hnas.studies.trials.study import open_study
@@ -187,7 +186,7 @@ def test_a_third_stage_says_that_it_begins_with_a_front(tmp_path: Path, tiny: Pl
     fake_runs.search(run, 1, 2, 3)
     with opened(run, 2) as second:
         archs = [record.arch.to_dict() for record in front(records(second))[1:]]
-        second.set_user_attr(FRONT, {"archs": archs, "to": run.study_name(3)})
+        second.set_user_attr("front", {"archs": archs, "to": run.study_name(3)})
     annotate(run)
     assert "Stage 3 begins with this stage's front." in note_of(run, 2)
     assert "This stage begins with the front of stage 2, scored again." in note_of(run, 3)

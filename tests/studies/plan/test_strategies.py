@@ -29,7 +29,6 @@ from hnas.studies.search.events import Listener
 from hnas.studies.search.finish import finish
 from hnas.studies.search.search import search_stage
 from hnas.studies.search.session import Session
-from hnas.studies.trials.marks import FRONT
 from hnas.studies.trials.pareto import front
 from hnas.studies.trials.trial import records
 
@@ -287,7 +286,7 @@ def test_stage_3_begins_with_the_front_of_stage_2(finished: Callable[[str], Run]
     for record in found:
         assert record.arch in run.plan.space2(None)
         assert cost(run.plan.net, record.arch).macs == record.macs <= run.plan.budget()
-    given = study(run, 2).user_attrs[FRONT]
+    given = study(run, 2).user_attrs["front"]
     assert given["to"] == study(run, 3).study_name
     assert given["archs"] == study(run, 3).user_attrs["start"]
     assert len({study(run, i).user_attrs["scorer"]["supernet"] for i in (1, 2, 3)}) == 3

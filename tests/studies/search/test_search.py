@@ -36,7 +36,6 @@ from hnas.studies.search.retrain import retrain
 from hnas.studies.search.search import search_stage
 from hnas.studies.search.session import Session
 from hnas.studies.search.supernets import supernet
-from hnas.studies.trials.marks import HANDOFF
 from hnas.studies.trials.pareto import best_by_score
 from hnas.studies.trials.trial import records
 
@@ -97,7 +96,7 @@ def test_stage_2_keeps_the_distribution_of_stage_1s_best(finished):
 
 def test_the_handoff_stands_in_both_studies_and_links_them(finished):
     session = Session(finished, CPU)
-    one, two = (session.study(s).user_attrs[HANDOFF] for s in (1, 2))
+    one, two = (session.study(s).user_attrs["handoff"] for s in (1, 2))
     assert one["to"] == "tiny-stage2" and two["from"] == "tiny-stage1"
     assert one["trial"] == two["trial"] and one["arch"] == two["arch"] and one["rule"] == "score"
 
@@ -115,7 +114,7 @@ def test_a_handoff_that_cannot_be_stored_is_told_and_made_again(tmp_path, tiny, 
             patched.setattr(optuna.Study, "set_user_attr", full)
             with pytest.raises(StorageError, match=r"hand-off of .* stored: database or disk is"):
                 handoff(session)
-        assert HANDOFF not in session.study(1).user_attrs
+        assert "handoff" not in session.study(1).user_attrs
         assert handoff(session) == best_by_score(records(session.study(1)), 1)[0].arch
 
 
@@ -271,7 +270,7 @@ def test_the_papers_rule_hands_over_the_best_retrained(tmp_path, tiny):
     session = Session(run, CPU)
     search_stage(session, 1)
     given = handoff(session)
-    attribute = session.study(1).user_attrs[HANDOFF]
+    attribute = session.study(1).user_attrs["handoff"]
     retrained = attribute["retrained"]
     assert len(retrained) == 3
     assert retrained[str(attribute["trial"])] == max(retrained.values())

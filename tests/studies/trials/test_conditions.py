@@ -20,16 +20,7 @@ from hnas.studies.trials.conditions import (
     read_conditions,
     scorer_of,
 )
-from hnas.studies.trials.marks import (
-    HandedFront,
-    Handoff,
-    is_exhausted,
-    mark_exhausted,
-    read_front,
-    read_handoff,
-    write_front,
-    write_handoff,
-)
+from hnas.studies.trials.marks import HandedFront, Handoff, Marks, read_marks, write_marks
 from hnas.studies.trials.record import arch_of, cost_attributes, score_attributes, spent_of
 from hnas.studies.trials.study import quiet
 from tests.support.generators import spaces_and_archs
@@ -74,19 +65,19 @@ def test_a_study_keeps_conditions_and_marks(drawn: tuple[Space, Arch]) -> None:
     assert conditions_of(study) == asked
     assert (scorer_of(study), objective_of(study)) == (asked.scorer, "both")
 
-    attrs = study.user_attrs
-    assert read_handoff(attrs) is read_front(attrs) is None and not is_exhausted(attrs)
+    assert read_marks(study.user_attrs) == Marks()
     to = Handoff(rule="score", trial=4, arch=arch, to="s2")
     retrained = Handoff(rule="retrained", trial=4, arch=arch, retrained={"4": 0.5}, giver="s0")
     for mark in (to, retrained):
-        write_handoff(study, mark)
-        assert read_handoff(study.user_attrs) == mark
+        write_marks(study, Marks(handoff=mark))
+        assert read_marks(study.user_attrs) == Marks(handoff=mark)
     assert list(study.user_attrs["handoff"]) == ["rule", "trial", "arch", "retrained", "from"]
-    write_front(study, HandedFront(archs=(arch,), to="s2"))
+    front = HandedFront(archs=(arch,), to="s2")
+    write_marks(study, Marks(front=front))
     assert study.user_attrs["front"] == {"archs": (arch.to_dict(),), "to": "s2"}
-    assert read_front(study.user_attrs) == HandedFront(archs=(arch,), to="s2")
-    mark_exhausted(study)
-    assert is_exhausted(study.user_attrs)
+    write_marks(study, Marks(exhausted=True))
+    assert study.user_attrs["exhausted"] is True
+    assert read_marks(study.user_attrs) == Marks(handoff=retrained, front=front, exhausted=True)
 
 
 @given(spaces_and_archs())
