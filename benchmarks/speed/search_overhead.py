@@ -23,6 +23,7 @@ from benchmarks.common import Row, compare, main
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame, Space, distribution_space, size_space
 from hnas.cost.flops import cost
+from hnas.persist.record import as_json
 from hnas.studies.objective.costs import Costs
 from hnas.studies.proposers.nsga2 import NSGA2
 from hnas.studies.scoring.fake import FakeScorer
@@ -57,7 +58,7 @@ def fill(study: optuna.Study, space: Space, trials: int) -> None:
     """Random distinct architectures within the budget, scored, in full generations."""
     scorer, rng = FakeScorer(frame=FRAME), np.random.default_rng(0)
     rules = SearchRules(trials=trials or 1, population=POPULATION)
-    for name, value in conditions(space, scorer, rules, COSTS, NSGA2).to_attributes().items():
+    for name, value in as_json(conditions(space, scorer, rules, COSTS, NSGA2)).items():
         study.set_user_attr(name, value)
     distinct: set[Arch] = set()
     now = datetime.now()

@@ -161,6 +161,22 @@ class Run:
                 f"{path} cannot be read as JSON: {error}. Restore it, or delete it to make it anew"
             ) from None
 
+    def newest_meta(self, path: Path) -> dict[str, Any]:
+        """What the index of checkpoint `path` (without suffix) says of its newest version.
+
+        Raises StateError if it is torn, TypeError, KeyError or IndexError if it has none.
+        """
+        index = self.read(f"{path.relative_to(self.folder)}.json")
+        meta: dict[str, Any] = index["versions"][0]["meta"]
+        return meta
+
+    def trained_epochs(self, path: Path) -> int:
+        """How far checkpoint `path` goes; 0 if there is none."""
+        try:
+            return int(self.newest_meta(path)["epoch"])
+        except (TypeError, KeyError, IndexError, ValueError):
+            return 0
+
     def restore(self, name: str, kind: type[RecordT], wrong: str, advice: str) -> RecordT | None:
         """A JSON file of the run as a record; None if there is none.
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from hnas.errors import InputError
+from hnas.persist.record import restored
 
 CONFIDENCE = 0.95
 
@@ -23,17 +23,12 @@ class Interval:
     def to_dict(self) -> dict[str, float | None]:
         return {name: value if math.isfinite(value) else None for name, value in vars(self).items()}
 
-    @staticmethod
-    def from_dict(value: Mapping[str, Any]) -> Interval:
+    @classmethod
+    def from_dict(cls, value: Mapping[str, float | None]) -> Interval:
         """The inverse of `to_dict`. Raises InputError."""
-        names = ("value", "low", "high")
-        if not isinstance(value, Mapping) or set(value) != set(names):
-            raise InputError(f"an interval must have {', '.join(names)}, got {value!r}")
-        if wrong := [one for one in value.values() if one is not None and type(one) is not float]:
-            raise InputError(f"an interval must have numbers or null, got {wrong[0]!r}")
-        return Interval(
-            **{name: math.nan if value[name] is None else value[name] for name in names}
-        )
+        if not isinstance(value, Mapping):
+            raise InputError(f"an interval must be an object, got {value!r}")
+        return restored(cls, {name: math.nan if v is None else v for name, v in value.items()})
 
 
 def wilson(count: int, of: int) -> Interval:

@@ -10,15 +10,18 @@ run, goes on with the table.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from hnas.cost.latency_table import LatencyTable
 from hnas.errors import InputError, StateError
+from hnas.persist.record import recorded, restored
 from hnas.studies.objective.costs import Costs
 from hnas.studies.run.folder import Run
 
 FILE = "latency.json"
+HERE = ("device", "cpu", "threads", "torch")
+"""What tells one machine's latencies from another's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,14 +40,18 @@ class TableError:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """A table, and what it was measured on."""
+    """A table, and what it was measured on. Raises InputError if that lacks something."""
 
-    table: LatencyTable
     error: TableError
     frame: Mapping[str, Any]
     """Of its networks, as `hnas.persist.record.recorded` has it."""
+    table: LatencyTable
     environment: Mapping[str, Any]
     """Device, threads, versions, date."""
+
+    def __post_init__(self) -> None:
+        if missing := [name for name in HERE if name not in self.environment]:
+            raise InputError(f"a latency table must say its {', '.join(missing)}")
 
     @property
     def words(self) -> str:
@@ -62,21 +69,13 @@ class Measured:
 
     def elsewhere(self, here: Mapping[str, Any]) -> str:
         """How this machine differs from that of the table, in words; empty where it does not."""
-        named = ("device", "cpu", "threads", "torch")
-        found = [
-            f"{name} {self.environment[name]} -> {here[name]}"
-            for name in named
-            if self.environment[name] != here[name]
-        ]
-        return ", ".join(found)
+        its = self.environment
+        return ", ".join(f"{n} {its[n]} -> {here[n]}" for n in HERE if its[n] != here[n])
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            **self.environment,
-            "error": asdict(self.error),
-            "frame": dict(self.frame),
-            "table": self.table.to_dict(),
-        }
+        """As JSON has it: what describes the machine is at the top."""
+        value = recorded(self)
+        return {**value.pop("environment"), **value}
 
 
 def read_measured(run: Run) -> Measured | None:
@@ -85,17 +84,9 @@ def read_measured(run: Run) -> Measured | None:
     if value is None:
         return None
     try:
-        named = ("device", "threads", "torch", "cpu")
-        kept = {name: value[name] for name in value if name not in ("error", "frame", "table")}
-        if missing := [name for name in named if name not in kept]:
-            raise KeyError(*missing)
-        return Measured(
-            table=LatencyTable.from_dict(value["table"]),
-            error=TableError(**value["error"]),
-            frame=dict(value["frame"]),
-            environment=kept,
-        )
-    except (InputError, KeyError, TypeError, ValueError) as error:
+        own = {name: value.pop(name) for name in ("error", "frame", "table")}
+        return restored(Measured, {**own, "environment": value})
+    except (InputError, KeyError, TypeError, AttributeError) as error:
         raise StateError(
             f"{run.folder / FILE} is no latency table ({type(error).__name__}: {error}). "
             "Restore it: a table measured anew would give other latencies"

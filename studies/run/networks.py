@@ -17,7 +17,6 @@ from hnas.architecture.space import Frame
 from hnas.errors import CheckpointError, InputError, StateError
 from hnas.persist.record import as_json, later, restored
 from hnas.settings import AugmentRules, DistillationRules, TrainingRules
-from hnas.studies.run.checkpoints import newest_meta, trained_epochs
 from hnas.studies.run.folder import Run
 from hnas.studies.run.result import finished_result
 
@@ -66,7 +65,7 @@ def network_path(run: Run, key: str) -> Path:
 def network_epochs(run: Run) -> list[int]:
     """How far each network of the run is trained, by its key."""
     keys = sorted(path.stem for path in (run.folder / FOLDER).glob("*.json"))
-    return [trained_epochs(run, network_path(run, key)) for key in keys]
+    return [run.trained_epochs(network_path(run, key)) for key in keys]
 
 
 def identity_of(run: Run, key: str) -> Identity:
@@ -74,7 +73,7 @@ def identity_of(run: Run, key: str) -> Identity:
     try:
         if not KEY.fullmatch(key):  # it is part of a path, and comes from a file
             raise InputError(f"the key of a network is 12 hexadecimal digits, got {key!r}")
-        return restored(Identity, newest_meta(run, network_path(run, key))["identity"])
+        return restored(Identity, run.newest_meta(network_path(run, key))["identity"])
     except (TypeError, KeyError, IndexError, InputError) as error:
         raise _missing(run, key, f"has no usable {FOLDER}/{key}.json ({error!r})") from None
 

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hnas.architecture.arch import Arch
-from hnas.errors import InputError, StateError
-from hnas.persist.record import recorded, restored
+from hnas.persist.record import recorded
 from hnas.studies.run.folder import Run
 from hnas.studies.run.interval import Interval
 
@@ -98,10 +97,9 @@ class Ranking:
     @property
     def groups(self) -> dict[str, list[tuple[float, tuple[float, ...]]]]:
         """(score, accuracies alone) of the architectures drawn and of those on the front."""
-        named = (("drawn by FLOPs", False), ("on the search's front", True))
         return {
             name: [(one.score, one.accuracies) for one in self.ranked if one.elite is elite]
-            for name, elite in named
+            for name, elite in (("drawn by FLOPs", False), ("on the search's front", True))
         }
 
 
@@ -112,14 +110,8 @@ def file(stage: int) -> str:
 
 def read_ranking(run: Run, stage: int) -> Ranking | None:
     """The ranking of a stage; None if it has none. Raises StateError if it is damaged."""
-    value = run.read(file(stage))
-    try:
-        return None if value is None else restored(Ranking, value)
-    except InputError as error:
-        raise StateError(
-            f"{run.folder / file(stage)} is not a ranking: {error}. "
-            "Delete it, or measure it again: hnas rank"
-        ) from None
+    advice = "Delete it, or measure it again: hnas rank"
+    return run.restore(file(stage), Ranking, "is not a ranking", advice)
 
 
 def write_ranking(run: Run, ranking: Ranking) -> None:

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hnas.errors import StateError
-from hnas.persist.record import recorded, restored
+from hnas.persist.record import recorded
 from hnas.studies.run.folder import SPLIT, Run
 
 if TYPE_CHECKING:
     from hnas.data import Split
+
+
+WRONG, ADVICE = "is no split of images", "Restore it, or use another --run"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,18 +32,15 @@ def read_sizes(run: Run) -> Sizes | None:
             return None
         return Sizes(train=len(value["train"]), held_out=len(value["held_out"]))
     except (KeyError, TypeError) as error:
-        raise StateError(
-            f"{run.folder / SPLIT} is no split of images ({type(error).__name__}: {error}). "
-            "Restore it, or use another --run"
-        ) from None
+        found = f"{type(error).__name__}: {error}"
+        raise StateError(f"{run.folder / SPLIT} {WRONG} ({found}). {ADVICE}") from None
 
 
 def read_split(run: Run) -> Split | None:
-    """The run's split; None if there is none yet. Raises StateError or InputError if damaged."""
+    """The run's split; None if there is none yet. Raises StateError if damaged."""
     from hnas.data import Split
 
-    value = run.read(SPLIT)
-    return None if value is None else restored(Split, value)
+    return run.restore(SPLIT, Split, WRONG, ADVICE)
 
 
 def write_split(run: Run, split: Split) -> None:

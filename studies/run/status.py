@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from hnas.architecture.arch import Arch
 from hnas.studies.plan.strategies import Stage
-from hnas.studies.run.checkpoints import trained_epochs
 from hnas.studies.run.folder import Run
 from hnas.studies.run.networks import network_epochs
 from hnas.studies.run.result import Result, read_result
@@ -88,7 +87,7 @@ def scoring_images(run: Run) -> int:
 def _stage(run: Run, stage: int, asked: Stage, study: Snapshot | None) -> StageStatus:
     found = study.records if study else ()
     return StageStatus(
-        epochs=trained_epochs(run, run.supernet(stage)),
+        epochs=run.trained_epochs(run.supernet(stage)),
         epochs_asked=asked.training.epochs,
         trials=len(found),
         trials_asked=asked.trials,

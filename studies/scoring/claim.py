@@ -77,15 +77,12 @@ class Claim(AbstractContextManager["Claim"]):
                 self._finish(trial, {ERROR: str(error)}, state=TrialState.FAIL)
                 raise
             found = score_attributes(score.loss, score.seconds)
-            kept = self._finish(trial, found, self._values(trial, score))
+            costs, objective = spent_of(trial.user_attrs), objective_of(self._study)
+            kept = self._finish(trial, found, values(score.accuracy, costs, objective))
         self.scored += kept
         return ScoredTrial(
             study=self._study.study_name, number=trial.number, score=score, kept=kept
         )
-
-    def _values(self, trial: optuna.Trial, score: Score) -> list[float]:
-        objective = objective_of(self._study)
-        return values(score.accuracy, spent_of(trial.user_attrs), objective)
 
     def _finish(
         self, trial: optuna.Trial, attrs: Mapping[str, Any], *told: Any, **more: Any

@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 
 import optuna
 from optuna.trial import TrialState
@@ -29,40 +30,33 @@ ALONE = 30.0
 """Seconds without a worker that takes a trial, after which the search says so."""
 
 
+@dataclass
 class QueueBackend(AbstractContextManager["QueueBackend"]):
-    """A `hnas.studies.scoring.backend.Backend` whose scores come from workers.
+    """A `hnas.studies.scoring.backend.Backend` whose scores come from workers."""
 
-    It does not use the scorer: workers have their own.
-    """
-
-    def __init__(
-        self,
-        study: optuna.Study,
-        space: Space,
-        scorer: Scorer,
-        costs: Costs,
-        *,
-        lease: float = LEASE,
-        note: Callable[[str], None] = lambda text: None,
-    ) -> None:
-        self._study, self._space, self._costs = study, space, costs
-        self._lease, self._note = lease, note
-        self._stored: deque[Record] = deque()
+    study: optuna.Study
+    space: Space
+    scorer: Scorer
+    """Not used: workers have their own."""
+    costs: Costs
+    lease: float = LEASE
+    note: Callable[[str], None] = lambda text: None
+    _stored: deque[Record] = field(default_factory=deque, init=False)
 
     def scored(self, generation: int, archs: Sequence[Arch]) -> Iterator[Record]:
         """Raises StateError if a trial cannot be scored, StorageError."""
         left = set(self._put(generation, archs))
-        signs, pause, alone = _Signs(self._lease), Pause(), _Alone(self._note)
+        signs, pause, alone = _Signs(self.lease), Pause(), _Alone(self.note)
         while left:
-            seen = look(self._study, left)
+            seen = look(self.study, left)
             self._check(left, seen)
             done = {i for i, trial in seen.items() if trial.state is TrialState.COMPLETE}
-            for record in records(self._study, done) if done else ():
+            for record in records(self.study, done) if done else ():
                 self._stored.append(record)
                 yield record
             left -= done
             for trial_id, last in signs.lost(seen):
-                put_back(self._study, trial_id, counted=True, last=last)
+                put_back(self.study, trial_id, counted=True, last=last)
             alone.look(seen)
             if done:
                 pause.reset()
@@ -74,37 +68,34 @@ class QueueBackend(AbstractContextManager["QueueBackend"]):
             yield self._stored.popleft()
 
     def _put(self, generation: int, archs: Sequence[Arch]) -> list[int]:
+        space, costs = self.space, self.costs
         trials = {
             arch.to_json(): waiting_trial(
-                self._space,
-                arch,
-                generation=generation,
-                spent=self._costs.spent(arch),
-                costs=self._costs,
+                space, arch, generation=generation, spent=costs.spent(arch), costs=costs
             )
             for arch in archs
         }
-        return list(put(self._study, trials).values())
+        return list(put(self.study, trials).values())
 
     def _check(self, left: set[int], seen: Mapping[int, TrialView]) -> None:
         if missing := left - seen.keys():
             raise StateError(
-                f"{len(missing)} trials of the study {self._study.study_name!r} were deleted while "
+                f"{len(missing)} trials of the study {self.study.study_name!r} were deleted while "
                 "they waited for workers. Run it again: what is finished is kept"
             )
         for trial_id, trial in seen.items():
             if trial.state.is_finished() and trial.state is not TrialState.COMPLETE:
                 with storage_errors("a failed trial cannot be read"):
-                    found = storage_of(self._study).get_trial(trial_id)
+                    found = storage_of(self.study).get_trial(trial_id)
                 reason = found.user_attrs.get(ERROR, "another program marked it so")
                 raise StateError(
-                    f"trial {found.number} of the study {self._study.study_name!r} failed: "
+                    f"trial {found.number} of the study {self.study.study_name!r} failed: "
                     f"{reason}. Run it again: what is finished is kept, and it is tried again"
                 )
 
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is None:  # else the trials wait until the search resumes
-            withdraw(self._study)
+            withdraw(self.study)
 
 
 class _Signs:

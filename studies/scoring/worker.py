@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import optuna
 from optuna.storages import RDBStorage
@@ -51,22 +52,18 @@ Load = Callable[[WorkRequest, Space], Scorer]
 """Makes the scorer of a stage that asks for workers."""
 
 
+@dataclass
 class Worker:
-    """A worker for the searches of one storage, a database server (`reach`)."""
+    """A worker for the searches of one storage."""
 
-    def __init__(
-        self,
-        storage: RDBStorage,
-        load: Load,
-        *,
-        studies: Callable[[StudyQueue], bool] = lambda queue: True,
-        idle: float = IDLE,
-        on_trial: Callable[[ScoredTrial], None] = lambda trial: None,
-    ) -> None:
-        """`studies` chooses the studies to work for."""
-        self._storage, self._load, self._studies = storage, load, studies
-        self._idle, self._on_trial = idle, on_trial
-        self._ready: tuple[optuna.Study, Scorer] | None = None
+    storage: RDBStorage
+    """A database server: `reach`."""
+    load: Load
+    studies: Callable[[StudyQueue], bool] = lambda queue: True
+    """Chooses the studies to work for."""
+    idle: float = IDLE
+    on_trial: Callable[[ScoredTrial], None] = lambda trial: None
+    _ready: tuple[optuna.Study, Scorer] | None = field(default=None, init=False)
 
     def work(self) -> int:
         """Scores until no search has asked for workers for `idle` seconds; gives how many trials.
@@ -76,7 +73,7 @@ class Worker:
         """
         scored, since, pause = 0, time.monotonic(), Pause()
         while True:
-            found = [queue for queue in queues(self._storage) if self._studies(queue)]
+            found = [queue for queue in queues(self.storage) if self.studies(queue)]
             wanted = [queue for queue in found if queue.request.open]
             filled = next((queue for queue in wanted if queue.waiting), None)
             if filled is not None:
@@ -84,7 +81,7 @@ class Worker:
                 pause.reset()
             if wanted:
                 since = time.monotonic()
-            elif time.monotonic() - since > self._idle:
+            elif time.monotonic() - since > self.idle:
                 return scored
             pause.wait()
 
@@ -94,7 +91,7 @@ class Worker:
         with Claim(study, scorer.fingerprint, queue.request.lease) as claim:
             for arch in claim.archs():
                 (score,) = scorer.score([arch])
-                self._on_trial(claim.tell(score))
+                self.on_trial(claim.tell(score))
         return claim.scored
 
     def _prepared(self, queue: StudyQueue) -> tuple[optuna.Study, Scorer]:
@@ -104,8 +101,8 @@ class Worker:
             if scorer_of(study) == scorer.fingerprint:
                 return study, scorer
         self._ready = None  # lets go of the one before
-        study = open_queue(self._storage, queue.study)
-        scorer = self._load(queue.request, conditions_of(study).space)
+        study = open_queue(self.storage, queue.study)
+        scorer = self.load(queue.request, conditions_of(study).space)
         if found := differences(scorer_of(study), scorer.fingerprint):
             raise MismatchError(
                 f"this worker has not what the study {queue.study!r} is scored with, these must "

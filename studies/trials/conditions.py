@@ -44,10 +44,6 @@ class Conditions:
     start: tuple[Arch, ...] = later(())
     """Architectures that generation 0 begins with."""
 
-    def to_attributes(self) -> dict[str, Any]:
-        """The attributes, as a study gives them back."""
-        return as_json(self)
-
     def costs(self, table: LatencyTable | None) -> Costs:
         """What was minimised and allowed, by the study's table."""
         return Costs(
@@ -60,7 +56,7 @@ class Conditions:
 
 
 def read_conditions(study: str, attrs: Mapping[str, Any]) -> Conditions:
-    """The conditions of a study by its name and attributes: the inverse of `to_attributes`.
+    """The conditions of a study by its name and attributes: the inverse of `as_json`.
 
     Raises StateError if it does not say them.
     """
@@ -97,7 +93,7 @@ def keep_conditions(study: optuna.Study, asked: Conditions, *, new: bool) -> Non
 
     Raises MismatchError, naming what differs, StorageError.
     """
-    values = asked.to_attributes()
+    values = as_json(asked)
     with storage_errors(f"the study {study.study_name!r} cannot be used"):
         stored = study.user_attrs
         if new:

@@ -12,26 +12,21 @@ from typing import Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
 from hnas.architecture.arch import Arch
-from hnas.architecture.space import BlockSpace, Space
+from hnas.architecture.space import Space
 from hnas.errors import InputError
 
 SIZES = ("G", "d_k", "d_z", "E", "K")
 
 
-def _free(block: BlockSpace, N: int) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """The sizes of a block that are free to choose, with their candidates."""
-    usable = {"d_k": max(block.G) > 0, "E": min(block.G) < N, "K": min(block.G) < N}
-    for size in SIZES:
-        candidates = getattr(block, size)
-        if len(candidates) > 1 and usable.get(size, True):
-            yield size, candidates
-
-
 def _parameters(space: Space) -> Iterator[tuple[int, str, str, tuple[int, ...]]]:
     """Every parameter: block (from 0), size, name, candidates."""
     for i, block in enumerate(space.blocks):
-        for size, candidates in _free(block, space.frame.N):
-            yield i, size, f"b{i + 1:02d}.{size}", candidates
+        has_local = min(block.G) < space.frame.N
+        usable = {"d_k": max(block.G) > 0, "E": has_local, "K": has_local}
+        for size in SIZES:
+            candidates = getattr(block, size)
+            if len(candidates) > 1 and usable.get(size, True):
+                yield i, size, f"b{i + 1:02d}.{size}", candidates
 
 
 def _distribution(size: str, candidates: tuple[int, ...]) -> BaseDistribution:
