@@ -1,8 +1,6 @@
 """A run's latency table: measured once (`hnas.studies.search.measure_latency`), then kept. Knows no
 torch.
 
-latency.json    the table, its error against whole networks, and what it was measured on
-
 What a search finds is a function of the table, not of the clock: whatever machine goes on with the
 run, goes on with the table.
 """

@@ -1,7 +1,4 @@
-"""A run's rankings: how scores with inherited weights order networks, compared with training alone.
-
-ranking-stageN.json    the ranking of stage N, written by `hnas rank`
-"""
+"""Rankings of a run: how inherited weights order networks, compared with training each alone."""
 
 from __future__ import annotations
 

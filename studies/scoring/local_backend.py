@@ -26,14 +26,15 @@ from hnas.studies.trials.trial import write_trial
 
 BACKLOG = 8
 """Finished trials that may wait for the storage before scoring waits for it."""
-Finished = tuple[Record, datetime, datetime]
-"""A scored trial with the naive local times, as Optuna's, of its beginning and end."""
 
 
 def _scored(
     scorer: Scorer, archs: Sequence[Arch]
 ) -> Iterator[tuple[Arch, Score, datetime, datetime]]:
-    """Each of `archs` with its score. Raises StateError if a score is missing or no number."""
+    """Each of `archs`, its score, and the naive local times, as Optuna's, of its begin and end.
+
+    Raises StateError if a score is missing or no number.
+    """
     if not archs:
         return
     scores = iter(scorer.score(archs))
@@ -58,7 +59,7 @@ class LocalBackend(AbstractContextManager["LocalBackend"]):
     def __init__(self, study: optuna.Study, space: Space, scorer: Scorer, costs: Costs) -> None:
         self._study, self._space, self._scorer, self._costs = study, space, scorer, costs
         self._numbers = itertools.count(storage_of(study).get_n_trials(study_id_of(study)))
-        self._waiting: Queue[Finished | None] = Queue(maxsize=BACKLOG)
+        self._waiting: Queue[tuple[Record, datetime, datetime] | None] = Queue(maxsize=BACKLOG)
         self._stored: SimpleQueue[Record] = SimpleQueue()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._write, name="hnas-writer")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from importlib.util import find_spec
@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
-from sqlalchemy import URL, Engine, create_engine, exc, make_url
+from sqlalchemy import URL, Engine, Executable, create_engine, exc, make_url
 
 from hnas.errors import InputError, StorageError
 
@@ -122,6 +122,16 @@ def patiently(ask: Callable[[], T]) -> T:
                 raise
         time.sleep(wait)
         wait = min(2 * wait, 8.0)
+
+
+def read_rows(storage: RDBStorage, query: Executable) -> Sequence[Any]:
+    """All rows that a query finds, asked for `patiently`."""
+
+    def ask() -> Sequence[Any]:
+        with storage.engine.connect() as connection:
+            return connection.execute(query).all()
+
+    return patiently(ask)
 
 
 def _is_away(error: BaseException) -> bool:

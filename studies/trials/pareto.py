@@ -31,11 +31,7 @@ def hypervolume(points: Sequence[Point], *bounds: int) -> float:
 
     Zitzler and Thiele, "Multiobjective Optimization Using Evolutionary Algorithms" (PPSN 1998).
     """
-    within = [
-        point
-        for point in points
-        if all(c < most for c, most in zip(point[1:], bounds, strict=True))
-    ]
+    within = [p for p in points if all(c < most for c, most in zip(p[1:], bounds, strict=True))]
     if not within:
         return 0.0
     front = np.array([within[i] for i in pareto(within)])

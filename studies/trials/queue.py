@@ -12,7 +12,6 @@ import json
 from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 
 import optuna
 from optuna.storages import RDBStorage
@@ -20,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, delete, insert, select, update
 
 from hnas.studies.trials import optuna_inside as inside
-from hnas.studies.trials.database import patiently, storage_errors
+from hnas.studies.trials.database import patiently, read_rows, storage_errors
 from hnas.studies.trials.optuna_inside import database_of, models, study_id_of
 from hnas.studies.trials.study import open_study
 from hnas.studies.trials.tables import insert_trials, lock_study
@@ -60,7 +59,7 @@ class _Oldest(inside.CachedStorage):
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
         if states == (TrialState.WAITING,):
-            return patiently(partial(_oldest, self._backend, study_id))
+            return _oldest(self._backend, study_id)
         return super().get_all_trials(study_id, deepcopy, states)
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
@@ -99,13 +98,8 @@ def look(study: optuna.Study, trial_ids: Collection[int]) -> dict[int, TrialView
         .outerjoin(beats, beats.trial_id == trials.trial_id)
         .where(trials.trial_id.in_(trial_ids))
     )
-
-    def ask() -> dict[int, TrialView]:
-        with storage.engine.connect() as connection:
-            return {trial_id: TrialView(*rest) for trial_id, *rest in connection.execute(query)}
-
     with storage_errors(f"the queue of {study.study_name!r} cannot be read"):
-        return patiently(ask)
+        return {trial_id: TrialView(*rest) for trial_id, *rest in read_rows(storage, query)}
 
 
 def withdraw(study: optuna.Study) -> None:
@@ -224,8 +218,7 @@ def _oldest(storage: RDBStorage, study_id: int) -> list[FrozenTrial]:
         .order_by(trials.trial_id)
         .limit(OLDEST)
     )
-    with storage.engine.connect() as connection:
-        return [inside.waiting_stub(*its) for its in connection.execute(query)]
+    return [inside.waiting_stub(*its) for its in read_rows(storage, query)]
 
 
 def _database(study: optuna.Study) -> RDBStorage:

@@ -59,8 +59,8 @@ def write_trial(
     trial.values = values(record.accuracy, record, costs.objective)
     trial.user_attrs |= score_attributes(record.loss, record.seconds)
     trial.datetime_start, trial.datetime_complete = started, completed
-    asked = f"trial {record.number} of the study {study.study_name!r} cannot be stored"
-    with storage_errors(asked):
+    name = study.study_name
+    with storage_errors(f"trial {record.number} of the study {name!r} cannot be stored"):
         if (database := database_of(study)) is None:
             study.add_trial(trial)
             return
@@ -81,9 +81,8 @@ def records(study: optuna.Study, trial_ids: Collection[int] | None = None) -> li
 
     With `trial_ids`, of a study in a database, only those trials. Raises StorageError.
     """
-    asked = f"the trials of the study {study.study_name!r} cannot be read"
     trials: Sequence[TrialRow | FrozenTrial]
-    with storage_errors(asked):
+    with storage_errors(f"the trials of the study {study.study_name!r} cannot be read"):
         if (database := database_of(study)) is not None:
             trials = patiently(partial(trial_rows, database, study_id_of(study), trial_ids))
         else:

@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 from sqlalchemy import select
 
 from hnas.errors import InputError, StateError
-from hnas.studies.trials.database import patiently, storage_errors
+from hnas.studies.trials.database import read_rows, storage_errors
 from hnas.studies.trials.optuna_inside import models
 from hnas.studies.trials.study import open_study
 
@@ -85,16 +85,9 @@ def queues(storage: RDBStorage) -> list[StudyQueue]:
         .where(attrs.key == WORKERS)
         .order_by(studies.study_id)
     )
-
-    def ask() -> list[StudyQueue]:
-        with storage.engine.connect() as connection:
-            return [
-                StudyQueue(study=name, request=_request(name, text), waiting=waiting)
-                for name, text, waiting in connection.execute(query)
-            ]
-
     with storage_errors("the studies that ask for workers cannot be read"):
-        return patiently(ask)
+        found = read_rows(storage, query)
+    return [StudyQueue(study=n, request=_request(n, text), waiting=w) for n, text, w in found]
 
 
 def _request(study: str, text: str) -> WorkRequest:
