@@ -39,10 +39,7 @@ from hnas.studies.trials.database import masked
 
 RecordT = TypeVar("RecordT")
 
-PLAN = "plan.toml"
-ABOUT = "run.json"
-STUDIES = "study.db"
-SPLIT = "split.json"
+PLAN, ABOUT, STUDIES, SPLIT = "plan.toml", "run.json", "study.db", "split.json"
 MAY_CHANGE = ("stage1.trials", "stage2.trials", "refine.trials", "retrain")
 """What a plan may change in a run that has begun: nothing that finished trials depend on."""
 RESCORE = "score."
@@ -88,9 +85,8 @@ class Run:
     storage: str
     """The study storage's URL."""
     name: str
-    """What its studies are called; kept when the folder is moved."""
+    """As its `About` has it, like `rescored`."""
     rescored: tuple[int, ...] = ()
-    """How often each stage has been scored anew, in a study of its own every time; none: never."""
 
     @property
     def stages(self) -> tuple[Stage, ...]:

@@ -1,5 +1,4 @@
-"""A run's latency table: measured once (`hnas.studies.search.measure_latency`), then kept. Knows no
-torch.
+"""A run's latency table: measured once, then kept. Knows no torch.
 
 What a search finds is a function of the table, not of the clock: whatever machine goes on with the
 run, goes on with the table.

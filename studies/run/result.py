@@ -94,10 +94,9 @@ class Result:
         if self.test_images < 1:
             raise InputError(f"test_images must be >= 1, got {self.test_images}")
         for name, network in (("winner", self.winner), ("all_global", self.all_global)):
-            if network.test_accuracy is None or not 0 <= network.test_accuracy <= 1:
-                raise InputError(
-                    f"{name}.test_accuracy must be 0 to 1, got {network.test_accuracy}"
-                )
+            tested = network.test_accuracy
+            if tested is None or not 0 <= tested <= 1:
+                raise InputError(f"{name}.test_accuracy must be 0 to 1, got {tested}")
             if network.frame.classes != len(self.inputs.classes):
                 raise InputError(
                     f"inputs.classes must have a name for each of the {network.frame.classes} "

@@ -62,17 +62,13 @@ class Status:
 
 def read_status(run: Run) -> Status:
     """The run as it stands. Raises StateError where a file is damaged, StorageError."""
-    plan = run.plan
-    studies = read_studies(run)
-    first = studies.get(1)
+    studies, stages = read_studies(run), enumerate(run.stages, 1)
+    first, epochs = studies.get(1), run.plan.retrain.training.epochs
     handoff = read_marks(first.user_attrs).handoff if first else None
     return Status(
-        stages=tuple(
-            _stage(run, number, asked, studies.get(number))
-            for number, asked in enumerate(run.stages, 1)
-        ),
+        stages=tuple(_stage(run, number, asked, studies.get(number)) for number, asked in stages),
         handoff=handoff.arch if handoff else None,
-        networks=sum(epochs >= plan.retrain.training.epochs for epochs in network_epochs(run)),
+        networks=sum(trained >= epochs for trained in network_epochs(run)),
         result=read_result(run),
     )
 

@@ -1,5 +1,4 @@
-"""Claims of trials: the trial that a worker holds, its signs of life, and its end in the
-storage."""
+"""Claims of trials: the one that a worker holds, its signs of life, its end in the storage."""
 
 from __future__ import annotations
 
@@ -80,9 +79,8 @@ class Claim(AbstractContextManager["Claim"]):
             costs, objective = spent_of(trial.user_attrs), objective_of(self._study)
             kept = self._finish(trial, found, values(score.accuracy, costs, objective))
         self.scored += kept
-        return ScoredTrial(
-            study=self._study.study_name, number=trial.number, score=score, kept=kept
-        )
+        name = self._study.study_name
+        return ScoredTrial(study=name, number=trial.number, score=score, kept=kept)
 
     def _finish(
         self, trial: optuna.Trial, attrs: Mapping[str, Any], *told: Any, **more: Any

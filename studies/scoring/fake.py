@@ -33,7 +33,6 @@ class FakeScorer:
         return {"scorer": "fake", "seed": str(self.seed), "noise": str(self.noise)}
 
     def score(self, archs: Sequence[Arch]) -> Iterator[Score]:
-        """One Score for each of `archs`, in their order."""
         for arch in archs:
             time.sleep(self.sleep)
             accuracy = min(max(0.1 + 0.8 * self._quality(arch) + self._noise(arch), 0.0), 1.0)

@@ -92,12 +92,9 @@ def _settings(target: URL) -> dict[str, Any]:
 @contextmanager
 def _using(url: str, target: URL) -> Iterator[None]:
     """Turns the errors of opening a storage into errors of ours."""
-    sqlite = target.get_backend_name() == "sqlite"
+    advice = FILE_ADVICE if target.get_backend_name() == "sqlite" else SERVER_ADVICE
     try:
-        with storage_errors(
-            f"the study storage {masked(url)} cannot be used",
-            FILE_ADVICE if sqlite else SERVER_ADVICE,
-        ):
+        with storage_errors(f"the study storage {masked(url)} cannot be used", advice):
             yield
     except (ImportError, exc.ArgumentError) as error:  # ArgumentError: a dialect nobody knows
         raise InputError(

@@ -144,32 +144,24 @@ def study_rows(engine: Engine, names: Sequence[str]) -> dict[str, StudyRows]:
     It needs no Optuna storage, which would import alembic and set up the object mapper first: a
     third of the time of `hnas status`.
     """
-    studies, attrs = _columns(models.StudyModel), _columns(models.StudyUserAttributeModel)
-    directions = _columns(models.StudyDirectionModel)
+    studies = _columns(models.StudyModel)
+    query = select(studies.study_name, studies.study_id).where(studies.study_name.in_(names))
     with engine.connect() as connection:
-        found = connection.execute(
-            select(studies.study_name, studies.study_id).where(studies.study_name.in_(names))
-        )
-        return {
-            name: StudyRows(
-                directions=[
-                    direction.name.lower()
-                    for direction in connection.scalars(
-                        select(directions.direction)
-                        .where(directions.study_id == study_id)
-                        .order_by(directions.objective)
-                    )
-                ],
-                user_attrs={
-                    key: json.loads(text)
-                    for key, text in connection.execute(
-                        select(attrs.key, attrs.value_json).where(attrs.study_id == study_id)
-                    )
-                },
-                trials=_trial_rows(connection, study_id),
-            )
-            for name, study_id in found.all()
-        }
+        found = connection.execute(query).all()
+        return {name: _study_rows(connection, study_id) for name, study_id in found}
+
+
+def _study_rows(connection: Connection, study_id: int) -> StudyRows:
+    attrs = _columns(models.StudyUserAttributeModel)
+    directions = _columns(models.StudyDirectionModel)
+    of_study = select(directions.direction).where(directions.study_id == study_id)
+    found = connection.scalars(of_study.order_by(directions.objective)).all()
+    texts = select(attrs.key, attrs.value_json).where(attrs.study_id == study_id)
+    return StudyRows(
+        directions=[direction.name.lower() for direction in found],
+        user_attrs={key: json.loads(text) for key, text in connection.execute(texts)},
+        trials=_trial_rows(connection, study_id),
+    )
 
 
 def _columns(model: Any) -> Any:

@@ -9,8 +9,7 @@ LEASE = 20.0
 IDLE = 300.0
 """Seconds after which a worker ends if no search asks for workers."""
 PAUSES = (0.02, 0.5)
-"""Seconds between two looks at the queue: the first after one that found something, and the
-most."""
+"""Seconds between two looks at the queue: after one that found something, and at most."""
 
 
 class Pause:

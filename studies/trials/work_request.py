@@ -1,5 +1,4 @@
-"""Requests for workers: what a search writes into its study, and what workers read of all
-studies."""
+"""Requests for workers: a search writes them into its studies, workers read those of all."""
 
 from __future__ import annotations
 
