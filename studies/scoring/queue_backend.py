@@ -70,9 +70,7 @@ class QueueBackend(AbstractContextManager["QueueBackend"]):
     def _put(self, generation: int, archs: Sequence[Arch]) -> list[int]:
         space, costs = self.space, self.costs
         trials = {
-            arch.to_json(): waiting_trial(
-                space, arch, generation=generation, spent=costs.spent(arch), costs=costs
-            )
+            arch.to_json(): waiting_trial(space, arch, generation, costs.spent(arch), costs)
             for arch in archs
         }
         return list(put(self.study, trials).values())

@@ -27,7 +27,7 @@ CONSTRAINTS = "constraints"
 
 
 def waiting_trial(
-    space: Space, arch: Arch, *, generation: int, spent: Priced, costs: Costs
+    space: Space, arch: Arch, generation: int, spent: Priced, costs: Costs
 ) -> FrozenTrial:
     """An architecture as a trial without a score; `spent` is what it costs."""
     return optuna.trial.create_trial(
@@ -52,9 +52,7 @@ def write_trial(
 
     The storage numbers it. Times are naive local ones, as Optuna's own. Raises StorageError.
     """
-    trial = waiting_trial(
-        space, record.arch, generation=record.generation, spent=record, costs=costs
-    )
+    trial = waiting_trial(space, record.arch, record.generation, record, costs)
     trial.state = TrialState.COMPLETE
     trial.values = values(record.accuracy, record, costs.objective)
     trial.user_attrs |= score_attributes(record.loss, record.seconds)
