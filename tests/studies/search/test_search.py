@@ -112,7 +112,7 @@ def test_a_handoff_that_cannot_be_stored_is_told_and_made_again(tmp_path, tiny, 
         search_stage(session, 1)
         with monkeypatch.context() as patched:
             patched.setattr(optuna.Study, "set_user_attr", full)
-            with pytest.raises(StorageError, match=r"hand-off of .* stored: database or disk is"):
+            with pytest.raises(StorageError, match=r"'handoff' of .* stored: database or disk is"):
                 handoff(session)
         assert "handoff" not in session.study(1).user_attrs
         assert handoff(session) == best_by_score(records(session.study(1)), 1)[0].arch
