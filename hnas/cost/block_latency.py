@@ -51,10 +51,7 @@ def measure(
     clock: Clock = time.perf_counter,
     on_round: Callable[[int, int], None] = lambda done, rounds: None,
 ) -> LatencyTable:
-    """The table of `blocks`, in fp32 and eval mode, and how long the `whole` networks take.
-
-    `on_round` is called with the rounds that have ended, and all.
-    """
+    """The table of `blocks`, in fp32 and eval mode, and how long the `whole` networks take."""
     blocks = sorted(set(blocks), key=lambda block: block.key)
     frames = [replace(frame, d=d) for d in widths(frame)]
     builds: list[Callable[[], nn.Module]] = [
@@ -91,8 +88,7 @@ def measure(
 
 
 def widths(frame: Frame) -> list[int]:
-    """Token widths of the all-global networks that are measured: at most WIDTHS and the frame's,
-    multiples of N x heads."""
+    """Token widths of all-global networks: up to WIDTHS multiples of N x heads and the frame's."""
     step = frame.N * frame.heads
     least, most = max(frame.d // 2 // step, 1), max(2 * frame.d // step, 1)
     spread = np.linspace(least, most, min(WIDTHS, most - least + 1)).round().astype(int)

@@ -50,9 +50,7 @@ def latencies(
         model.to(images.device).eval()
     timers = [partial(pass_seconds, model, images) for model in models.values()]
     spent = list(in_turn(timers, rotated(len(timers), WARM_UP + rounds)))[WARM_UP:]
-    return {
-        name: Latency.of(own) for name, own in zip(models, zip(*spent, strict=True), strict=True)
-    }
+    return dict(zip(models, map(Latency.of, zip(*spent, strict=True)), strict=True))
 
 
 @torch.inference_mode()

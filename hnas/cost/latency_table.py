@@ -57,8 +57,7 @@ class LatencyTable:
         return self.shared + sum(map(self.block, arch.blocks))
 
     def widest(self, most: int) -> int:
-        """The widest all-global network that was measured and takes at most so long; the narrowest
-        if all take longer."""
+        """The widest all-global network that takes at most so long; the narrowest if none does."""
         return max((d for d, its in self.plain.items() if its <= most), default=min(self.plain))
 
     @cached_property
@@ -70,10 +69,11 @@ class LatencyTable:
     def to_dict(self) -> dict[str, Any]:
         """The table as JSON; blocks in the order of `Block.key`."""
         ordered = sorted(self.blocks, key=lambda block: block.key)
+        rows = ({**asdict(block), "ns": self.blocks[block]} for block in ordered)
         return {
             "batch": self.batch,
             "shared_ns": self.shared,
-            "blocks": [{**_sizes(block), "ns": self.blocks[block]} for block in ordered],
+            "blocks": [{name: n for name, n in row.items() if n is not None} for row in rows],
             "spread": self.spread,
             "plain": [{"d": d, "ns": its} for d, its in sorted(self.plain.items())],
             "whole": [
@@ -107,7 +107,3 @@ class LatencyTable:
 def milliseconds(nanoseconds: int) -> str:
     """2.513ms, as plans and options take it."""
     return f"{nanoseconds / 1e6:.6f}".rstrip("0").rstrip(".") + "ms"
-
-
-def _sizes(block: Block) -> dict[str, int]:
-    return {name: size for name, size in asdict(block).items() if size is not None}

@@ -51,7 +51,7 @@ class Images:
         return pixels_of(self.pixels).tensor()
 
     def fit(self, *, image: int, channels: int) -> Images:
-        """All on the CPU in another size. Raises InputError if those on disk have another one."""
+        """All on the CPU, (channels, image, image) each. Raises InputError if a pack differs."""
         pixels = pixels_of(self.pixels).fit(image=image, channels=channels)
         return Images(pixels=pixels, labels=self.labels.cpu())
 
@@ -78,10 +78,7 @@ class Images:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Source:
-    """A data set as its owner divided it.
-
-    Raises InputError, naming the source, if classes, labels and images do not fit.
-    """
+    """A data set as its owner divided it. Raises InputError if its parts do not fit together."""
 
     name: str
     """What errors call it: the folder, or the name it was asked for by."""

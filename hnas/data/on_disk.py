@@ -60,8 +60,7 @@ class OnDisk:
         return len(self.rows)
 
     def __getitem__(self, index: torch.Tensor) -> torch.Tensor:
-        """uint8 (B, C, H, W) of an int64 index (B,), on the device. Raises StateError naming the
-        file that cannot be read."""
+        """uint8 (B, C, H, W) of an int64 index (B,). Raises StateError, naming a broken file."""
         return next(self.fetch([index]))
 
     def take(self, index: torch.Tensor) -> OnDisk:
@@ -133,10 +132,9 @@ class OnDisk:
                     for place in places[numbers == number].tolist():
                         at = int(rows[place] - self.starts[number]) * target.shape[1]
                         file.seek(at)
-                        if (count := file.readinto(target[place])) < target.shape[1]:
-                            raise OSError(
-                                f"it ends at byte {at + count:,}, an image should be there"
-                            )
+                        end = at + file.readinto(target[place])
+                        if end < at + target.shape[1]:
+                            raise OSError(f"it ends at byte {end:,}, an image should be there")
             except OSError as error:
                 raise StateError(
                     f"{path} cannot be read: {error.strerror or error}. Restore it, or pack the "

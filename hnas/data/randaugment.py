@@ -39,8 +39,7 @@ def randaugment(images: Tensor, *, magnitude: float, std: float, operations: int
 
 
 def _factor(strength: Tensor, sign: Tensor) -> Tensor:
-    """The factor of an enhancement: 1 changes nothing, 0.1 nearly removes it, 1.9 nearly doubles
-    it."""
+    """The factor of an enhancement: 1 changes nothing, 0.1 nearly removes, 1.9 nearly doubles."""
     return (1 + 0.9 * strength * sign).clamp(min=0.1)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +12,7 @@ import numpy.typing as npt
 from hnas.errors import InputError, MismatchError
 from hnas.settings import DataRules
 
-Index: TypeAlias = npt.NDArray[np.int64]
+Index = npt.NDArray[np.int64]
 
 
 def fingerprint(*arrays: Index | None) -> str:
@@ -27,10 +26,7 @@ def fingerprint(*arrays: Index | None) -> str:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Split:
-    """The use of each image of a source's training part.
-
-    Raises InputError if a part is empty or two share an image.
-    """
+    """The use of each image. Raises InputError if a part is empty or two share an image."""
 
     train: Index
     """int64, sorted: trained on."""
@@ -104,12 +100,8 @@ def split(
         order = stream.permutation(member)[:take]
         parts.append(np.split(order, [take - test - held_out, take - test]))
     train, scored, tested = (np.sort(np.concatenate(part)) for part in zip(*parts, strict=True))
-    return Split(
-        train=train,
-        held_out=scored,
-        test=None if own_test else tested,
-        labels=fingerprint(labels),
-    )
+    test_part = None if own_test else tested
+    return Split(train=train, held_out=scored, test=test_part, labels=fingerprint(labels))
 
 
 def _shares(counts: Index, total: int) -> Index:

@@ -85,8 +85,7 @@ def save_module(path: Path) -> Path:
     """
     file = path.with_suffix(".py")
     text = resources.files("hnas.exchange").joinpath("standalone.py").read_bytes()
-    first = text.splitlines()[0]
-    if file.exists() and not file.read_bytes().startswith(first):
+    if file.exists() and not file.read_bytes().startswith(text.splitlines()[0]):
         raise InputError(
             f"--to {path}: {file} is there and was not written by hnas. Give another name"
         )

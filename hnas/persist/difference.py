@@ -19,9 +19,8 @@ def differences(stored: object, asked: object) -> dict[str, tuple[object, object
 
 def listed(found: Mapping[str, tuple[object, object]]) -> str:
     """One indented line for each difference."""
-    return "\n".join(
-        f"  {name}: stored {was!r}, asked {now!r}" for name, (was, now) in found.items()
-    )
+    rows = found.items()
+    return "\n".join(f"  {name}: stored {was!r}, asked {now!r}" for name, (was, now) in rows)
 
 
 def _leaves(value: object, name: str = "") -> Iterator[tuple[str, object]]:

@@ -56,10 +56,7 @@ def call(name: str) -> Any:
 
 
 def load(name: str) -> Source:
-    """The images that `module:function` returns, see `call`.
-
-    Raises InputError if it is missing, raises, or returns anything but RETURNS.
-    """
+    """The images that `call` gives. Raises InputError if it gives anything but RETURNS."""
     value = call(name)
     if isinstance(value, Source):
         return value

@@ -25,10 +25,7 @@ def matches(folder: Path) -> bool:
 
 
 def load(folder: Path) -> Source:
-    """The folder's images at their own size; classes are named by their digits.
-
-    Raises InputError naming the file that is missing, torn or not IDX.
-    """
+    """The folder's images at their own size. Raises InputError naming what is missing or torn."""
     train = _part(folder, "train")
     if train is None:
         raise InputError(f"{folder}: 'train-{IMAGES}' (or .gz, .xz) is needed and is missing")

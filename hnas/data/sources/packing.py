@@ -62,11 +62,12 @@ def pack(
     jobs = _jobs(to, begun, found, skip_bad, shard_bytes)
     with _disk_errors(to):
         _begin(to, begun)
-        _check_room(to, sum(job.bytes for job in jobs), [f"{job.name}.u8" for job in jobs])
+        size = (len(found.train) + len(found.test or [])) * begun.bytes_an_image
+        _check_room(to, size, [f"{job.name}.u8" for job in jobs])
         records: dict[str, dict[str, str]] = {}
         with contextlib.closing(_all(jobs, processes)) as all_made:
             for made in all_made:
-                records[made.name] = {"pixels": made.pixels, "record": made.record}
+                records[made.name] = made.digests
                 on_shard(made, len(records), len(jobs))
         parts = {p: tuple(records[j.name] for j in jobs if j.part == p) for p in PARTS}
         write_atomic(to / INDEX, replace(begun, shards=parts).to_json())

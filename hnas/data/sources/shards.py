@@ -14,7 +14,6 @@ import PIL
 
 from hnas.data.on_disk import Rows
 from hnas.data.sources import folders
-from hnas.data.sources.folders import Labelled
 from hnas.data.sources.pack import FORMAT, Index, Shard
 from hnas.errors import HnasError
 from hnas.persist.atomic import replacing, write_atomic
@@ -28,13 +27,8 @@ class Job:
     index: Index
     part: str
     name: str
-    files: tuple[Labelled, ...]
+    files: tuple[folders.Labelled, ...]
     skip_bad: bool
-
-    @property
-    def bytes(self) -> int:
-        """Bytes of its pixels, if every file is an image."""
-        return len(self.files) * self.index.bytes_an_image
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +36,8 @@ class Made:
     """A finished shard."""
 
     name: str
-    pixels: str
-    """sha256 of its pixels."""
-    record: str
-    """sha256 of its JSON file."""
+    digests: dict[str, str]
+    """sha256 of its `pixels` and of its JSON file, the `record`."""
     images: int
     skipped: tuple[str, ...]
     """Files that were left out because they could not be decoded."""
@@ -63,14 +55,9 @@ def make(job: Job) -> Made:
         path.unlink(missing_ok=True)  # what it says is true no more
         shard = _decode(job, request, pixels)
         write_atomic(path, shard.to_json())
-    return Made(
-        name=job.name,
-        pixels=shard.sha256,
-        record=hashlib.sha256(path.read_bytes()).hexdigest(),
-        images=len(shard.labels),
-        skipped=shard.skipped,
-        kept=kept,
-    )
+    record = hashlib.sha256(path.read_bytes()).hexdigest()
+    digests, images = {"pixels": shard.sha256, "record": record}, len(shard.labels)
+    return Made(name=job.name, digests=digests, images=images, skipped=shard.skipped, kept=kept)
 
 
 def _finished(job: Job, request: str, path: Path, pixels: Path) -> Shard | None:
