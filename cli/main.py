@@ -7,7 +7,6 @@ does. Ctrl-C exits with 130. If the reader of a pipe has gone (`| head`), a comm
 
 from __future__ import annotations
 
-import errno
 from importlib import import_module
 from typing import Any
 
@@ -20,56 +19,49 @@ from hnas.errors import HnasError
 
 SECTIONS = {
     "Search": {
-        "search": (
-            "search:search",
-            "Search for an architecture, retrain the best and test the winner.",
-        ),
-        "retrain": ("retrain:retrain", "Train the best of a finished search from scratch."),
-        "worker": ("worker:worker", "Score architectures for searches that run with --workers."),
+        "search": "Search for an architecture, retrain the best and test the winner.",
+        "retrain": "Train the best of a finished search from scratch.",
+        "worker": "Score architectures for searches that run with --workers.",
     },
     "Look at a run": {
-        "status": ("status:status", "Show what a run has done and what comes next."),
-        "report": ("report:report", "Write a report on a run, as one file."),
-        "dashboard": ("dashboard:dashboard", "Show a run's studies in the browser."),
-        "analyze": ("analyze:analyze", "Show what the best networks of a run have in common."),
+        "status": "Show what a run has done and what comes next.",
+        "report": "Write a report on a run, as one file.",
+        "dashboard": "Show a run's studies in the browser.",
+        "analyze": "Show what the best networks of a run have in common.",
     },
     "Take a network away": {
-        "export": ("export:export", "Write a run's network to files of its own."),
-        "predict": ("predict:predict", "Predict the classes of image files, with probabilities."),
-        "import": (
-            "import_weights:import_weights",
-            "Convert published weights (GLiT, DeiT, ViT) to files of hnas.",
-        ),
+        "export": "Write a run's network to files of its own.",
+        "predict": "Predict the classes of image files, with probabilities.",
+        "import": "Convert published weights (GLiT, DeiT, ViT) to files of hnas.",
     },
     "Measure": {
-        "latency": ("latency:latency", "Measure a network's latency against all-global networks."),
-        "rank": ("rank:rank", "Measure how far a run's scores can be trusted."),
-        "reproduce": (
-            "reproduce:reproduce",
-            "Score a run's winner and a sample of its trials again.",
-        ),
-        "compare": ("compare:compare", "Compare strategies or plans over several seeds."),
-        "cost": ("architecture:cost", "Count the MACs and parameters of an architecture."),
-        "space": ("architecture:space", "Count the architectures that a search chooses from."),
-        "published": (
-            "published:published",
-            "List published networks on ImageNet, each number with its source.",
-        ),
+        "latency": "Measure a network's latency against all-global networks.",
+        "rank": "Measure how far a run's scores can be trusted.",
+        "reproduce": "Score a run's winner and a sample of its trials again.",
+        "compare": "Compare strategies or plans over several seeds.",
+        "cost": "Count the MACs and parameters of an architecture.",
+        "space": "Count the architectures that a search chooses from.",
+        "published": "List published networks on ImageNet, each number with its source.",
     },
     "Prepare": {
-        "doctor": ("doctor:doctor", "Check that this machine can search."),
-        "init": ("init:init", "Write a plan to edit."),
-        "data": ("data:data", "Pack images that are too many for memory, and check a pack."),
+        "doctor": "Check that this machine can search.",
+        "init": "Write a plan to edit.",
+        "data": "Pack images that are too many for memory, and check a pack.",
     },
 }
-"""The sections of the help. For each command: its module in `hnas.cli.commands` with its name
-there, and its help in one line."""
-COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
+"""The sections of the help: the commands, each with its help in one line."""
+COMMANDS = {name: text for section in SECTIONS.values() for name, text in section.items()}
+ELSEWHERE = {
+    "import": "import_weights:import_weights",
+    "cost": "architecture:cost",
+    "space": "architecture:space",
+}
+"""Module in `hnas.cli.commands` and name there of each command that is not NAME:NAME."""
 
 
 def load(name: str) -> click.Command:
     """A command by its name, imported now."""
-    module, attribute = COMMANDS[name][0].split(":")
+    module, attribute = ELSEWHERE.get(name, f"{name}:{name}").split(":")
     command: click.Command = getattr(import_module(f"hnas.cli.commands.{module}"), attribute)
     return command
 
@@ -85,7 +77,7 @@ class Commands(click.Group):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        for name, (_, text) in COMMANDS.items():
+        for name, text in COMMANDS.items():
             self.add_command(click.Command(name, help=text))
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -95,9 +87,7 @@ class Commands(click.Group):
         width = max(map(len, COMMANDS))
         for title, section in SECTIONS.items():
             with formatter.section(title):
-                formatter.write_dl(
-                    [(name.ljust(width), text) for name, (_, text) in section.items()]
-                )
+                formatter.write_dl([(name.ljust(width), text) for name, text in section.items()])
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.meta[ARGS] = tuple(args)
@@ -112,18 +102,19 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except HnasError as error:
-            raise Failure(str(error)) from error
-        except OSError as error:
-            if error.errno == errno.EPIPE:
-                raise  # click ends quietly
+        except BrokenPipeError:
+            raise  # click ends quietly
+        except (HnasError, OSError) as error:
             raise Failure(str(error)) from error
         except KeyboardInterrupt as interrupt:
             click.echo(f"\n{str(interrupt) or 'Interrupted.'}", err=True)
             ctx.exit(130)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+)
 @click.version_option(__version__, prog_name="hnas")
 def hnas() -> None:
     """Find a Global-Local image Transformer for your images and compute budget."""

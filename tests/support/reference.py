@@ -23,22 +23,22 @@ def reference() -> str:
 
 
 def _links(title: str) -> str:
-    lines = (f"- [`hnas {n}`](#hnas-{n}): {text}\n" for n, (_, text) in SECTIONS[title].items())
+    lines = (f"- [`hnas {n}`](#hnas-{n}): {text}\n" for n, text in SECTIONS[title].items())
     return f"{title}:\n\n{''.join(lines)}"
 
 
 def _section(group: click.Context, name: str) -> str:
     command = load(name)
     context = click.Context(command, parent=group, info_name=name)
-    parts = [f"\n## hnas {name}\n", _help(command, context)]
+    section = f"\n## hnas {name}\n{_help(context)}"
     for inner, below in (command.commands if isinstance(command, click.Group) else {}).items():
-        parts.append(f"\n### hnas {name} {inner}\n")
-        parts.append(_help(below, click.Context(below, parent=context, info_name=inner)))
-    return "".join(parts)
+        inside = click.Context(below, parent=context, info_name=inner)
+        section += f"\n### hnas {name} {inner}\n{_help(inside)}"
+    return section
 
 
-def _help(command: click.Command, context: click.Context) -> str:
-    return f"\n```text\n{command.get_help(context)}\n```\n"
+def _help(context: click.Context) -> str:
+    return f"\n```text\n{context.get_help()}\n```\n"
 
 
 if __name__ == "__main__":
