@@ -9,13 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hnas.cli.screen.options import (
-    chance_option,
-    find_run,
-    json_option,
-    optional_run_argument,
-    storage_option,
-)
+from hnas.cli.screen import options
 from hnas.cli.screen.render import command, table
 from hnas.errors import InputError, StateError
 
@@ -27,29 +21,28 @@ SHOWN = 8
 
 
 @click.command()
-@optional_run_argument
+@options.optional_run_argument
 @click.option(
     "--elites",
     "rule",
     type=click.Choice(["top", "front", "retrained"]),
     default="top",
-    show_default=True,
     help="Networks to analyze: a generation of highest score, the Pareto front, or the retrained "
     "networks.",
 )
 @click.option(
     "--published", "alone", is_flag=True, help="Show only the published GLiT-Tiny, without a run."
 )
-@chance_option
+@options.chance
 @click.option(
     "--to",
     "file",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=options.FILE,
     metavar="FILE",
     help="Draw the findings to FILE.svg, FILE.png or FILE.pdf.",
 )
-@json_option
-@storage_option
+@options.json
+@options.storage
 def analyze(
     folder: Path | None,
     rule: str,
@@ -86,13 +79,8 @@ def analyze(
     run, found = (None, []) if alone else _found(folder, storage, rule, seed)
     published = published_findings()
     if as_json:
-        shown = {
-            "run": run,
-            "rule": rule,
-            "studies": [_as_json(findings) for findings in found],
-            "published": _as_json(published),
-        }
-        click.echo(json.dumps(shown))
+        shown = {"studies": [*map(_as_json, found)], "published": _as_json(published)}
+        click.echo(json.dumps({"run": run, "rule": rule, **shown}))
     else:
         for i, findings in enumerate((*found, published)):
             click.echo("\n" * bool(i), nl=False)
@@ -110,11 +98,10 @@ def _found(
 ) -> tuple[str, list[Findings]]:
     """The run's folder and the findings on its studies. Raises StateError if there are none."""
     from hnas.studies.findings.findings import find
-    from hnas.studies.run.folder import open_run
     from hnas.studies.run.result import read_result
     from hnas.studies.run.studies import read_searched
 
-    run = open_run(find_run(folder), storage=storage)
+    run = options.find_run(folder, storage)
     searched = read_searched(run)
     if not searched:
         raise StateError(
@@ -124,8 +111,7 @@ def _found(
     result = read_result(run)
     retrained = {network.arch for network in result.candidates} if result else set()
     found = [find(study, rule, retrained=retrained, seed=seed) for study in searched]
-    known = [findings for findings in found if findings is not None]
-    if not known:
+    if not (known := [findings for findings in found if findings is not None]):
         raise StateError(
             f"the run {run.folder} has no retrained networks yet. "
             f"Finish it: {command('search', '--run', run.folder)}, or use --elites top"
@@ -150,17 +136,10 @@ def _show(findings: Findings) -> None:
             ("blocks", "count", "of", "share", "95% interval", "chance", "95% of chance", "p", ""),
             [
                 (
-                    share.what,
-                    share.count,
-                    share.of,
-                    share.share,
-                    _span(share.low, share.high),
-                    share.chance,
-                    _span(share.chance_low, share.chance_high),
-                    f"{share.p:.3f}",
-                    share.words,
+                    *(s.what, s.count, s.of, s.share, _span(s.low, s.high)),
+                    *(s.chance, _span(s.chance_low, s.chance_high), f"{s.p:.3f}", s.words),
                 )
-                for share in shares
+                for s in shares
             ],
         )
     drawn = " ".join(f"{share:.2f}" for share in findings.depth)

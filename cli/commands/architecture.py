@@ -9,10 +9,10 @@ import click
 
 from hnas.architecture.arch import FIELDS, Arch
 from hnas.architecture.space import Frame, Space
-from hnas.cli.screen.options import json_option, plan_options
-from hnas.cli.screen.render import about, arch_drawing, console, legend, table
+from hnas.cli.screen import options
+from hnas.cli.screen.render import about, arch_drawing, legend, table
 from hnas.cost.conventions import CONVENTIONS, macs_by_part
-from hnas.cost.flops import block_cost, cheapest, dearest, shared_cost
+from hnas.cost.flops import Cost, block_cost, cheapest, dearest, shared_cost
 from hnas.cost.flops import cost as network_cost
 from hnas.errors import InputError
 from hnas.studies.plan.plan import Plan
@@ -43,7 +43,7 @@ def read_arch(value: str, frame: Frame, origin: str) -> Arch:
 
 
 @click.command()
-@plan_options
+@options.plan_options
 @click.option(
     "--arch",
     "value",
@@ -56,10 +56,9 @@ def read_arch(value: str, frame: Frame, origin: str) -> Arch:
     "--convention",
     type=click.Choice(CONVENTIONS),
     default="exact",
-    show_default=True,
     help="Way to count MACs: exactly, as the authors' release of GLiT, or as thop.",
 )
-@json_option
+@options.json
 def cost(plan: Plan, origin: str, value: str, convention: str, as_json: bool) -> None:
     """Count the MACs and parameters of an architecture.
 
@@ -80,50 +79,43 @@ def cost(plan: Plan, origin: str, value: str, convention: str, as_json: bool) ->
     if not as_json:
         cost_table(frame, arch, origin, convention)
         return
-    macs = macs_by_part(frame, arch, convention)
-    rows = [
-        {**row, "macs": count, "params": block_cost(frame, block).params}
-        for row, block, count in zip(arch.to_dict()["blocks"], arch.blocks, macs[:-1], strict=True)
-    ]
+    *blocks, shared, total = _costs(frame, arch, convention)
+    sizes = arch.to_dict()["blocks"]
     shown = {
         "local": frame.local,
         "convention": convention,
-        "macs": sum(macs),
-        "params": network_cost(frame, arch).params,
-        "blocks": rows,
-        "shared": {"macs": macs[-1], "params": shared_cost(frame).params},
+        **vars(total),
+        "blocks": [size | vars(spent) for size, spent in zip(sizes, blocks, strict=True)],
+        "shared": vars(shared),
     }
     click.echo(json.dumps(shown))
 
 
 def cost_table(frame: Frame, arch: Arch, origin: str, convention: str = "exact") -> None:
     """Prints a drawing of the network, then sizes and cost of each block and the total."""
-    macs = macs_by_part(frame, arch, convention)
     head = "MACs" if convention == "exact" else f"MACs ({convention})"
-    unused = (None,) * len(FIELDS)
-    about_it = f"({origin}, local head {frame.local})"
-    console().print(f"{arch_drawing(arch)}   {legend()}   {about_it}", markup=False)
+    click.echo(f"{arch_drawing(arch)}   {legend()}   ({origin}, local head {frame.local})")
+    names = (*map(str, range(len(arch.blocks))), "shared", "total")
+    sizes = [[getattr(block, name) for name in FIELDS] for block in arch.blocks]
+    sizes += [[None] * len(FIELDS)] * 2
+    rows = zip(names, sizes, _costs(frame, arch, convention), strict=True)
     table(
         ("block", *FIELDS, head, "params"),
-        [
-            *(
-                (
-                    f"{i}",
-                    *(getattr(block, name) for name in FIELDS),
-                    macs[i],
-                    block_cost(frame, block).params,
-                )
-                for i, block in enumerate(arch.blocks)
-            ),
-            ("shared", *unused, macs[-1], shared_cost(frame).params),
-            ("total", *unused, sum(macs), network_cost(frame, arch).params),
-        ],
+        [(name, *size, spent.macs, spent.params) for name, size, spent in rows],
     )
 
 
+def _costs(frame: Frame, arch: Arch, convention: str) -> list[Cost]:
+    """The cost of each block, of all that networks share, and of the network."""
+    macs = macs_by_part(frame, arch, convention)
+    params = [block_cost(frame, block).params for block in arch.blocks]
+    params.append(shared_cost(frame).params)
+    return [*map(Cost, macs, params), Cost(sum(macs), sum(params))]
+
+
 @click.command()
-@plan_options
-@json_option
+@options.plan_options
+@options.json
 def space(plan: Plan, origin: str, as_json: bool) -> None:
     """Count the architectures that a search chooses from.
 
@@ -140,21 +132,13 @@ def space(plan: Plan, origin: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"local": plan.net.local, **counts, "budget_macs": plan.budget()}))
         return
-    budget = f"budget {plan.budget():,} MACs, local head {plan.net.local}"
-    console().print(f"{origin}: {budget}", markup=False)
-    table(
-        ("space", "", "exact", "about"),
-        [
-            (
-                name,
-                what.replace("_", " ").replace("macs", "MACs"),
-                number,
-                about(number) if number >= 10**6 else None,
-            )
-            for name, numbers in counts.items()
-            for what, number in numbers.items()
-        ],
-    )
+    click.echo(f"{origin}: budget {plan.budget():,} MACs, local head {plan.net.local}")
+    rows = []
+    for name, numbers in counts.items():
+        for what, number in numbers.items():
+            words = what.replace("_", " ").replace("macs", "MACs")
+            rows.append((name, words, number, about(number) if number >= 10**6 else None))
+    table(("space", "", "exact", "about"), rows)
 
 
 def _counts(space: Space) -> dict[str, int]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hnas.cli.screen import options
 from hnas.cli.screen.interrupt import resumable, typed
-from hnas.cli.screen.options import ALLOW_CODE, code_option, device_option
 from hnas.cli.screen.render import cell, table
 from hnas.errors import InputError
 from hnas.studies.plan.change import check_code
@@ -22,6 +22,9 @@ from hnas.studies.request import RUNS
 if TYPE_CHECKING:
     from hnas.cli.screen.progress import Display
     from hnas.studies.experiments.compare import Row, Task
+
+WINNER = ("test", "difference", "held-out", "best score", "MACs", "params")
+"""Columns of both tables."""
 
 
 def plans_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -42,7 +45,7 @@ def plans_options(command: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Path(path_type=Path),
         help="A plan file; may be given several times.",
     )
-    @code_option
+    @options.allow_code
     @wraps(command)
     def with_plans(
         presets: tuple[str, ...], files: tuple[Path, ...], allow_code: bool, **rest: Any
@@ -50,7 +53,7 @@ def plans_options(command: Callable[..., Any]) -> Callable[..., Any]:
         plans = _plans(presets or (() if files else ("digits",)), files)
         for name, plan in plans.items():
             if not allow_code:
-                check_code(plan, f"the plan {name}", allow=ALLOW_CODE)
+                check_code(plan, f"the plan {name}", allow=options.ALLOW_CODE)
         return command(plans=plans, **rest)
 
     return with_plans
@@ -61,38 +64,33 @@ def plans_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--strategies",
     default=",".join(STRATEGIES),
-    show_default=True,
     metavar="A,B",
     help="Strategies; the others are compared with the first.",
 )
-@click.option(
-    "--seeds", default="0,1,2", show_default=True, metavar="A,B", help="Random seeds of the plans."
-)
+@click.option("--seeds", default="0,1,2", metavar="A,B", help="Random seeds of the plans.")
 @click.option(
     "--runs",
     "folder",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=options.FOLDER,
     default=RUNS / "compare",
-    show_default=True,
     metavar="DIR",
     help="Folder of the runs.",
 )
 @click.option(
     "--to",
     "target",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=options.FOLDER,
     metavar="DIR",
     show_default="the folder of the runs",
     help="Folder to write compare.json and compare.svg to.",
 )
 @click.option(
     "--jobs",
-    type=click.IntRange(1),
+    type=options.COUNT,
     default=1,
-    show_default=True,
     help="Searches at the same time, each on one CPU thread if there are several.",
 )
-@device_option
+@options.device
 def compare(
     plans: dict[str, Plan],
     strategies: str,
@@ -158,9 +156,8 @@ def _search(unfinished: Sequence[Task], device: str, jobs: int) -> None:
         with display() as bars:
             yield bars
 
-    for done, task in enumerate(
-        search_all(unfinished, device=device, jobs=jobs, listener=shown), 1
-    ):
+    searched = search_all(unfinished, device=device, jobs=jobs, listener=shown)
+    for done, task in enumerate(searched, 1):
         one = outcome(task)
         took = duration((one.minutes or 0) * 60)
         click.echo(
@@ -175,20 +172,11 @@ def _show_each(found: Sequence[Row]) -> None:
     for row in found:
         for i, one in enumerate(row.outcomes):
             difference = row.differences[i] if row.reference else None
-            lines.append(
-                (
-                    *(row.plan, row.strategy, f"{one.seed}", one.test, difference),
-                    *(one.held_out, one.score, one.macs, one.params),
-                    *(one.all_global, one.hypervolume, _minutes(one.minutes)),
-                )
-            )
-    table(
-        (
-            *("plan", "strategy", "seed", "test", "difference", "held-out", "best score"),
-            *("MACs", "params", "all-global", "hypervolume", "minutes"),
-        ),
-        lines,
-    )
+            named = (row.plan, row.strategy, f"{one.seed}")
+            measured = (one.test, difference, one.held_out, one.score, one.macs, one.params)
+            spent = (one.all_global, one.hypervolume, _minutes(one.minutes))
+            lines.append((*named, *measured, *spent))
+    table(("plan", "strategy", "seed", *WINNER, "all-global", "hypervolume", "minutes"), lines)
 
 
 def _show_means(found: Sequence[Row]) -> None:
@@ -198,19 +186,15 @@ def _show_means(found: Sequence[Row]) -> None:
     click.echo(f"\nMean over {seeds} seed{'s'[: seeds > 1]}, +- standard deviation:")
     lines: list[tuple[object, ...]] = []
     for row in found:
-        measures = ("test", "held_out", "score", "all_global")
-        accuracies = [_with_spread(row.values(name)) for name in measures]
+        test, held_out, score, all_global = (
+            _with_spread(row.values(name)) for name in ("test", "held_out", "score", "all_global")
+        )
         macs, params = (round(mean(row.values(name)) or 0) for name in ("macs", "params"))
         sign = _with_spread(row.differences, "+") if row.reference else ""
         minutes = _minutes(mean(row.values("minutes")))
-        lines.append(
-            (
-                *(row.plan, row.strategy, accuracies[0], sign, *accuracies[1:3]),
-                *(macs, params, accuracies[3], minutes),
-            )
-        )
-    columns = ("plan", "strategy", "test", "difference", "held-out", "best score", "MACs", "params")
-    table((*columns, "all-global", "minutes"), lines)
+        measured = (test, sign, held_out, score, macs, params, all_global, minutes)
+        lines.append((row.plan, row.strategy, *measured))
+    table(("plan", "strategy", *WINNER, "all-global", "minutes"), lines)
 
 
 def _with_spread(values: Sequence[float], sign: str = "") -> str:

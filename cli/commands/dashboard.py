@@ -7,23 +7,20 @@ from pathlib import Path
 
 import click
 
-from hnas.cli.screen.options import find_run, run_option, storage_option
+from hnas.cli.screen import options
 from hnas.errors import HnasError
 
 
 @click.command()
-@run_option
+@options.run
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=8080,
-    show_default=True,
     help="Port to serve on; 0 takes any free one.",
 )
-@click.option(
-    "--host", default="127.0.0.1", show_default=True, help="An address that only this machine has."
-)
-@storage_option
+@click.option("--host", default="127.0.0.1", help="An address that only this machine has.")
+@options.storage
 def dashboard(folder: Path | None, port: int, host: str, storage: str | None) -> None:
     """Show a run's studies in the browser.
 
@@ -42,11 +39,10 @@ def dashboard(folder: Path | None, port: int, host: str, storage: str | None) ->
     """
     from hnas.studies.dashboard.annotate import annotate, artifacts
     from hnas.studies.dashboard.server import dashboard as bound
-    from hnas.studies.run.folder import open_run
 
     files, refresh = None, None
     if storage is None or folder is not None:
-        run = open_run(find_run(folder), storage=storage)
+        run = options.find_run(folder, storage)
         storage, files, refresh = run.storage, artifacts(run), partial(annotate, run)
     with bound(storage, artifacts=files, refresh=refresh, host=host, port=port) as server:
         if refresh is not None:

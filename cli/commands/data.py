@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hnas.cli.screen import options
 from hnas.cli.screen.interrupt import resumable
 from hnas.cli.screen.render import show_next, table
 from hnas.errors import InputError
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from hnas.data.sources.pack import Pack
     from hnas.data.sources.shards import Made
 
-PACK = click.argument("folder", metavar="PACK", type=click.Path(path_type=Path, file_okay=False))
+PACK = click.argument("folder", metavar="PACK", type=options.FOLDER)
 
 
 @click.group()
@@ -35,13 +36,11 @@ def data() -> None:
 @click.option(
     "--to",
     required=True,
-    type=click.Path(path_type=Path, file_okay=False),
+    type=options.FOLDER,
     metavar="PACK",
     help="Folder of the pack: new, empty, or of an unfinished pack.",
 )
-@click.option(
-    "--image", type=click.IntRange(1), default=224, show_default=True, help="Pixels a side."
-)
+@click.option("--image", type=options.COUNT, default=224, help="Pixels a side.")
 @click.option(
     "--channels",
     type=click.Choice(["1", "3"]),
@@ -50,7 +49,7 @@ def data() -> None:
 )
 @click.option(
     "--processes",
-    type=click.IntRange(1),
+    type=options.COUNT,
     show_default="one for each core",
     help="Processes that decode images.",
 )
@@ -129,15 +128,9 @@ class _Progress:
         self.made += 1
         self.images += made.images
         spent = max(time.monotonic() - self._began, 1e-9)
+        words, each = f"{self.images / spent:,.0f} images/s", spent / self.made
         self.display.draw(
-            Step(
-                what="packing",
-                unit="shard",
-                done=done,
-                total=shards,
-                words=f"{self.images / spent:,.0f} images/s",
-                eta=spent / self.made * (shards - done),
-            )
+            Step(what="packing", unit="shard", done=done, total=shards, words=words, each=each)
         )
 
 
@@ -165,11 +158,10 @@ def _show(folder: Path) -> None:
     from hnas.data.sources.pack import about
 
     found = _open(folder)
-    mean, std = (
-        ", ".join(f"{value:.4f}" for value in values.tolist())
-        for values in statistics(found.images("train").pixels)
-    )
-    rows = {**about(found), "mean of the training part": mean, "deviation": std}
+    rows = dict(about(found))
+    measured = statistics(found.images("train").pixels)
+    for name, values in zip(("mean of the training part", "deviation"), measured, strict=True):
+        rows[name] = ", ".join(f"{value:.4f}" for value in values.tolist())
     table((str(folder), ""), rows.items())
 
 
@@ -195,11 +187,10 @@ def check(ctx: click.Context, folder: Path) -> None:
     """
     from hnas.data.sources.pack import check as checked
 
-    names = [name for name, holds in checked(_open(folder)) if not holds]
-    for name in names:
-        click.echo(f"{folder / name}: the pixels have changed since they were written")
-    if names:
+    changed = [folder / name for name, holds in checked(_open(folder)) if not holds]
+    for file in changed:
+        click.echo(f"{file}: the pixels have changed since they were written")
+    if changed:
         click.echo("Restore these files, or delete them and give the same hnas data pack again.")
-    else:
-        click.echo("Every shard is as it was written.")
-    ctx.exit(1 if names else 0)
+        ctx.exit(1)
+    click.echo("Every shard is as it was written.")

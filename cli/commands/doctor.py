@@ -7,14 +7,14 @@ from dataclasses import asdict
 
 import click
 
-from hnas.cli.screen.options import device_option, json_option, storage_option
+from hnas.cli.screen import options
 from hnas.studies.request import RUNS
 
 
 @click.command()
-@json_option
-@device_option
-@storage_option
+@options.json
+@options.device
+@options.storage
 def doctor(as_json: bool, device: str, storage: str | None) -> None:
     """Check that this machine can search.
 

@@ -6,23 +6,23 @@ from pathlib import Path
 
 import click
 
-from hnas.cli.screen.options import device_option, run_argument
+from hnas.cli.screen import options
 
 
 @click.command()
-@run_argument
+@options.run_argument
 @click.option(
     "--to",
     "file",
     required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=options.FILE,
     metavar="FILE",
     help="Name of the files: FILE.safetensors has the weights, FILE.json everything else, FILE.py "
     "the code that reads both without hnas.",
 )
 @click.option("--pt2", is_flag=True, help="Also write FILE.pt2, a program of torch.export.")
 @click.option("--onnx", is_flag=True, help="Also write FILE.onnx (needs the extra hnas[onnx]).")
-@device_option
+@options.device
 def export(folder: Path, file: Path, pt2: bool, onnx: bool, device: str) -> None:
     """Write a run's network to files of its own.
 

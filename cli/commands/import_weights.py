@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from hnas.cli.commands.architecture import cost_table
+from hnas.cli.screen import options
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -19,11 +20,11 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
     "--to",
     "file",
     required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=options.FILE,
     metavar="FILE",
     help="Name of the files: FILE.safetensors has the weights, FILE.json everything else.",
 )
-@click.option("--groups", default=3, show_default=True, metavar="N", help="Head groups a block.")
+@click.option("--groups", default=3, metavar="N", help="Head groups a block.")
 @click.option(
     "--heads",
     type=int,
@@ -55,15 +56,10 @@ def import_weights(source: Path, file: Path, groups: int, heads: int | None) -> 
             f"ImageNet's, got {frame.channels}. Load it in Python: "
             "hnas.exchange.import_weights.load_weights"
         )
-    network = Network(
-        model=model,
-        classes=tuple(map(str, range(frame.classes))),
-        mean=IMAGENET_MEAN,
-        std=IMAGENET_STD,
-    )
+    classes = tuple(map(str, range(frame.classes)))
+    network = Network(model=model, classes=classes, mean=IMAGENET_MEAN, std=IMAGENET_STD)
     written = save(network, file)
-    cost_table(
-        frame, model.arch, f"{frame.image} x {frame.image} pixels, {frame.N} x {frame.heads} heads"
-    )
+    sizes = f"{frame.image} x {frame.image} pixels, {frame.N} x {frame.heads} heads"
+    cost_table(frame, model.arch, sizes)
     for path in written:
         click.echo(f"Wrote {path} ({path.stat().st_size:,} bytes)")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hnas.cli.screen.options import as_option, device_option, preset_option
+from hnas.cli.screen import options
 from hnas.errors import InputError
 from hnas.studies.plan.toml import preset_text
 from hnas.studies.request import Request, propose_plan
@@ -14,22 +14,17 @@ from hnas.studies.request import Request, propose_plan
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path), default="plan.toml")
-@preset_option
+@options.preset
 @click.option("--data", metavar="NAME|PATH", help="Propose a plan for these images instead.")
 @click.option(
     "--flops",
     metavar="MACS",
     help='With --data: about as many multiply-accumulates of one image, for example "50M".',
 )
-@device_option
+@options.device
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 def init(
-    file: Path,
-    preset: str | None,
-    data: str | None,
-    flops: str | None,
-    device: str,
-    force: bool,
+    file: Path, preset: str | None, data: str | None, flops: str | None, device: str, force: bool
 ) -> None:
     """Write a plan to edit.
 
@@ -49,12 +44,11 @@ def init(
             "--flops needs --data: without --data, edit search.flops in the plan."
         )
     if data is not None:
-        asked = Request(data=data, device=device, flops=flops, spell=as_option)
-        text = propose_plan(asked).toml()
-        origin = f", proposed for {data}"
+        asked = Request(data=data, device=device, flops=flops, spell=options.as_option)
+        text, origin = propose_plan(asked).toml(), f"proposed for {data}"
     else:
-        text = preset_text(preset or "digits")
-        origin = f", a copy of the preset {preset or 'digits'}"
+        preset = preset or "digits"
+        text, origin = preset_text(preset), f"a copy of the preset {preset}"
     try:
         with file.open("w" if force else "x", encoding="utf-8") as target:
             target.write(text)
@@ -62,4 +56,4 @@ def init(
         raise InputError(f"{file} exists: give another name, or --force to replace it") from None
     except OSError as error:
         raise InputError(f"{file} cannot be written: {error.strerror}") from None
-    click.echo(f"Wrote {file}{origin}.")
+    click.echo(f"Wrote {file}, {origin}.")

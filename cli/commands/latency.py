@@ -8,35 +8,20 @@ from pathlib import Path
 
 import click
 
+from hnas.cli.screen import options
 from hnas.cli.screen.networks import network_argument, read_network
-from hnas.cli.screen.options import device_option, json_option
 from hnas.cli.screen.render import table
 
 
 @click.command()
 @network_argument
-@click.option(
-    "--batch", type=click.IntRange(1), default=1, show_default=True, help="Images at a time."
-)
-@click.option(
-    "--rounds",
-    type=click.IntRange(1),
-    default=50,
-    show_default=True,
-    help="Passes of each network.",
-)
-@click.option(
-    "--threads", type=click.IntRange(1), show_default="PyTorch's choice", help="CPU threads."
-)
-@json_option
-@device_option
+@click.option("--batch", type=options.COUNT, default=1, help="Images at a time.")
+@click.option("--rounds", type=options.COUNT, default=50, help="Passes of each network.")
+@click.option("--threads", type=options.COUNT, show_default="PyTorch's choice", help="CPU threads.")
+@options.json
+@options.device
 def latency(
-    source: Path,
-    batch: int,
-    rounds: int,
-    threads: int | None,
-    as_json: bool,
-    device: str,
+    source: Path, batch: int, rounds: int, threads: int | None, as_json: bool, device: str
 ) -> None:
     """Measure a network's latency against all-global networks.
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
+from hnas.cli.screen import options
 from hnas.cli.screen.networks import network_argument, read_network
-from hnas.cli.screen.options import device_option, json_option
 from hnas.cli.screen.render import table
 from hnas.errors import InputError
 
@@ -21,18 +21,10 @@ BATCH = 64
 @click.argument(
     "images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
-@click.option(
-    "--top", type=click.IntRange(1), default=5, show_default=True, help="Classes for each image."
-)
-@json_option
-@device_option
-def predict(
-    source: Path,
-    images: tuple[Path, ...],
-    top: int,
-    as_json: bool,
-    device: str,
-) -> None:
+@click.option("--top", type=options.COUNT, default=5, help="Classes for each image.")
+@options.json
+@options.device
+def predict(source: Path, images: tuple[Path, ...], top: int, as_json: bool, device: str) -> None:
     """Predict the classes of image files, with probabilities.
 
     The network is the winner of a finished RUN, or one that `hnas export` wrote: a FILE or its
@@ -56,44 +48,33 @@ def predict(
 
     network = read_network(source, choose(device))
     frame = network.model.frame
-    told: list[tuple[Path, list[tuple[str, float]]]] = []
+    found: list[tuple[str, list[tuple[str, float]]]] = []
     failed = False
     for i in range(0, len(images), BATCH):
-        read: list[Path] = []
-        pixels: list[torch.Tensor] = []
+        read: list[tuple[str, torch.Tensor]] = []
         for file in images[i : i + BATCH]:
             try:
-                pixels.append(decode(file, image=frame.image, channels=frame.channels))
-                read.append(file)
+                pixels = decode(file, image=frame.image, channels=frame.channels)
+                read.append((str(file), pixels))
             except InputError as error:
                 failed = True
                 click.echo(f"Error: {error}", err=True)
         if read:
-            rows = probabilities(network, torch.stack(pixels))
-            told += [
-                (file, likeliest(row, network.classes, top))
-                for file, row in zip(read, rows, strict=True)
-            ]
+            rows = probabilities(network, torch.stack([pixels for _, pixels in read]))
+            for (name, _), row in zip(read, rows, strict=True):
+                found.append((name, likeliest(row, network.classes, top)))
     if as_json:
-        click.echo(
-            json.dumps(
-                [
-                    {
-                        "image": str(file),
-                        "classes": [{"class": name, "probability": p} for name, p in best],
-                    }
-                    for file, best in told
-                ]
-            )
-        )
-    elif told:
-        table(
-            ("image", "class", "probability"),
-            [
-                (str(file) if j == 0 else "", name, p)
-                for file, best in told
-                for j, (name, p) in enumerate(best)
-            ],
-        )
+        shown = []
+        for image, best in found:
+            classes = [{"class": name, "probability": p} for name, p in best]
+            shown.append({"image": image, "classes": classes})
+        click.echo(json.dumps(shown))
+    elif found:
+        lines = [
+            ("" if i else image, name, p)
+            for image, best in found
+            for i, (name, p) in enumerate(best)
+        ]
+        table(("image", "class", "probability"), lines)
     if failed:
         click.get_current_context().exit(2)

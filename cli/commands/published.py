@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hnas.cli.screen.options import json_option
+from hnas.cli.screen import options
 from hnas.cli.screen.render import table
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@json_option
+@options.json
 def published(as_json: bool) -> None:
     """List published networks on ImageNet, each number with its source.
 
@@ -34,29 +34,16 @@ def published(as_json: bool) -> None:
         ("network", "top-1", "params", "FLOPs", "image", "hnas: params", "MACs", "source"),
         [
             (
-                network.name,
-                f"{network.top1:.1f}",
-                network.params,
-                network.flops,
-                network.image,
-                *((exact.params, exact.macs) if (exact := network.exact) else (None, None)),
-                network.source,
+                *(n.name, f"{n.top1:.1f}", n.params, n.flops, n.image),
+                *((n.exact.params, n.exact.macs) if n.exact else (None, None)),
+                n.source,
             )
-            for network in networks()
+            for n in networks()
         ],
     )
 
 
 def _as_json(network: Published) -> dict[str, Any]:
-    exact = network.exact
-    return {
-        "name": network.name,
-        "family": network.family,
-        "top1": network.top1,
-        "params": network.params,
-        "flops": network.flops,
-        "macs": network.macs,
-        "image": network.image,
-        "source": network.source,
-        "exact": exact and {"macs": exact.macs, "params": exact.params},
-    }
+    names = ("name", "family", "top1", "params", "flops", "macs", "image", "source")
+    exact = network.exact and vars(network.exact)
+    return {name: getattr(network, name) for name in names} | {"exact": exact}

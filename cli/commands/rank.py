@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hnas.cli.screen import options
 from hnas.cli.screen.interrupt import resumable
-from hnas.cli.screen.options import OF_PLAN, device_option, find_run, run_option, storage_option
 from hnas.cli.screen.render import table
 
 if TYPE_CHECKING:
@@ -16,34 +16,18 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@run_option
+@options.run
 @click.option(
     "--stage",
     type=click.IntRange(1, 3),
     default=1,
-    show_default=True,
     help="Stage whose scores to judge.",
 )
-@click.option(
-    "--n",
-    "count",
-    type=click.IntRange(4),
-    default=30,
-    show_default=True,
-    help="Architectures to train.",
-)
-@click.option(
-    "--seeds",
-    type=click.IntRange(1),
-    default=4,
-    show_default=True,
-    help="Trainings of each architecture.",
-)
-@click.option(
-    "--epochs", type=click.IntRange(1), show_default=OF_PLAN, help="Epochs of each training."
-)
-@device_option
-@storage_option
+@click.option("--n", "count", type=click.IntRange(4), default=30, help="Architectures to train.")
+@click.option("--seeds", type=options.COUNT, default=4, help="Trainings of each architecture.")
+@options.epochs
+@options.device
+@options.storage
 def rank(
     folder: Path | None,
     stage: int,
@@ -60,9 +44,7 @@ def rank(
     with a larger --n or --seeds, or after an interruption, only the missing ones are trained. It
     does not use test images.
     """
-    from hnas.studies.run.folder import open_run
-
-    run = open_run(find_run(folder), storage=storage)
+    run = options.find_run(folder, storage)
 
     from hnas.cli.screen.progress import display
     from hnas.device import choose

@@ -6,31 +6,30 @@ from pathlib import Path
 
 import click
 
-from hnas.cli.screen.options import chance_option, find_run, optional_run_argument, storage_option
+from hnas.cli.screen import options
 
 SUFFIXES = {"html": ".html", "md": ".md", "json": ".json"}
 
 
 @click.command()
-@optional_run_argument
+@options.optional_run_argument
 @click.option(
     "--format",
     "kind",
     type=click.Choice(list(SUFFIXES)),
     default="html",
-    show_default=True,
     help="A page, its text as Markdown, or its numbers as JSON.",
 )
 @click.option(
     "--to",
     "file",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=options.FILE,
     metavar="FILE",
     show_default="report.html, .md or .json in the run's folder",
     help="File to write.",
 )
-@chance_option
-@storage_option
+@options.chance
+@options.storage
 def report(
     folder: Path | None, kind: str, file: Path | None, seed: int, storage: str | None
 ) -> None:
@@ -46,9 +45,8 @@ def report(
     from hnas.studies.report.gather import gather
     from hnas.studies.report.html import as_html
     from hnas.studies.report.markdown import as_markdown
-    from hnas.studies.run.folder import open_run
 
-    run = open_run(find_run(folder), storage=storage)
+    run = options.find_run(folder, storage)
     file = file or run.folder / f"report{SUFFIXES[kind]}"
     render = {"html": as_html, "md": as_markdown, "json": as_json}[kind]
     write_atomic(file, render(gather(run, seed=seed)).encode())

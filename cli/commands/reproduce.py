@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hnas.cli.screen.options import device_option, json_option, run_argument, storage_option
+from hnas.cli.screen import options
 from hnas.cli.screen.render import table
 
 if TYPE_CHECKING:
@@ -16,25 +16,14 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@run_argument
-@click.option(
-    "--sample",
-    type=click.IntRange(1),
-    default=10,
-    show_default=True,
-    help="Trials of each study to score.",
-)
-@json_option
-@device_option
-@storage_option
+@options.run_argument
+@click.option("--sample", type=options.COUNT, default=10, help="Trials of each study to score.")
+@options.json
+@options.device
+@options.storage
 @click.pass_context
 def reproduce(
-    ctx: click.Context,
-    folder: Path,
-    sample: int,
-    as_json: bool,
-    device: str,
-    storage: str | None,
+    ctx: click.Context, folder: Path, sample: int, as_json: bool, device: str, storage: str | None
 ) -> None:
     """Score a run's winner and a sample of its trials again.
 

@@ -7,26 +7,24 @@ from pathlib import Path
 
 import click
 
+from hnas.cli.screen import options
 from hnas.cli.screen.interrupt import resumable
-from hnas.cli.screen.options import OF_PLAN, device_option, find_run, run_option, storage_option
-from hnas.cli.screen.render import networks_table, show_next
+from hnas.cli.screen.render import show_next, show_retrained
 from hnas.cli.screen.session import start
 from hnas.studies.request import Request
 
 
 @click.command()
-@run_option
+@options.run
 @click.option(
     "--top",
-    type=click.IntRange(1),
+    type=options.COUNT,
     help="Number of the last stage's best architectures to train.",
-    show_default=OF_PLAN,
+    show_default=options.OF_PLAN,
 )
-@click.option(
-    "--epochs", type=click.IntRange(1), help="Epochs of each training.", show_default=OF_PLAN
-)
-@device_option
-@storage_option
+@options.epochs
+@options.device
+@options.storage
 def retrain(
     folder: Path | None, top: int | None, epochs: int | None, device: str, storage: str | None
 ) -> None:
@@ -40,11 +38,11 @@ def retrain(
     Examples:
       hnas retrain --run runs/digits --top 10 --epochs 200
     """
-    from hnas.studies.run.folder import begin_run, open_run
+    from hnas.studies.run.folder import begin_run
     from hnas.studies.run.result import has_result
     from hnas.studies.search.retrain import retrain as retrained
 
-    run = open_run(find_run(folder), storage=storage)
+    run = options.find_run(folder, storage)
     rules = run.plan.retrain
     if epochs is not None:
         rules = replace(rules, training=replace(rules.training, epochs=epochs))
@@ -57,6 +55,5 @@ def retrain(
         session, shown = start(run, Request(device=device))
         with shown:
             networks = retrained(session)
-    click.echo("\nRetrained from scratch, best score first:")
-    networks_table((f"{i}", network) for i, network in enumerate(networks, 1))
+    show_retrained(networks)
     show_next("status" if tested else "search", "--run", run.folder)

@@ -7,15 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hnas.cli.screen import options
 from hnas.cli.screen.interrupt import resumable
-from hnas.cli.screen.options import (
-    OF_PLAN,
-    as_option,
-    code_option,
-    device_option,
-    preset_option,
-    storage_option,
-)
 from hnas.cli.screen.proposal import confirmed, show_proposal
 from hnas.cli.screen.render import command, result_tables, show_next
 from hnas.cli.screen.session import show_front, start
@@ -37,27 +30,25 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--run",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=options.FOLDER,
     metavar="DIR",
     help="Folder of the run; a run that has begun is resumed.",
     show_default="runs/NAME of the preset, plan or data",
 )
-@preset_option
-@click.option(
-    "--plan", type=click.Path(path_type=Path), help="Plan file; `hnas init` writes one to edit."
-)
+@options.preset
+@options.plan
 @click.option(
     "--data",
     metavar="NAME|PATH",
     help="Images: digits, a folder, the name of a folder in $HNAS_DATA or ./data, or "
     "module:function.",
-    show_default=OF_PLAN,
+    show_default=options.OF_PLAN,
 )
 @click.option(
     "--strategy",
     metavar="NAME",
     help=f"Way to search: {', '.join(STRATEGIES)}. All but the first have one stage.",
-    show_default=OF_PLAN,
+    show_default=options.OF_PLAN,
 )
 @click.option(
     "--refine",
@@ -67,19 +58,17 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--trials",
-    type=click.IntRange(1),
+    type=options.COUNT,
     help="Architectures to score in each stage, or in --stage alone.",
-    show_default=OF_PLAN,
+    show_default=options.OF_PLAN,
 )
-@click.option(
-    "--epochs", type=click.IntRange(1), help="Epochs of each training.", show_default=OF_PLAN
-)
+@options.epochs
 @click.option(
     "--objective",
     metavar="NAME",
     help=f"Cost to minimise besides errors: {', '.join(OBJECTIVES)}. Latency is one pass on "
     "--device, from a table that is measured once.",
-    show_default=OF_PLAN,
+    show_default=options.OF_PLAN,
 )
 @click.option(
     "--flops",
@@ -95,7 +84,7 @@ if TYPE_CHECKING:
     "--objective flops",
 )
 @click.option(
-    "--seed", type=click.IntRange(0, 2**32 - 1), help="Random seed.", show_default=OF_PLAN
+    "--seed", type=click.IntRange(0, 2**32 - 1), help="Random seed.", show_default=options.OF_PLAN
 )
 @click.option(
     "--init-from",
@@ -130,11 +119,10 @@ if TYPE_CHECKING:
     metavar="SECONDS",
     help="With --workers: time without a sign of life after which a worker counts as lost and its "
     "trial waits again.",
-    show_default=True,
 )
-@code_option
-@device_option
-@storage_option
+@options.allow_code
+@options.device
+@options.storage
 def search(yes: bool, **asked: Any) -> None:
     """Search for an architecture, retrain the best and test the winner.
 
@@ -156,7 +144,7 @@ def search(yes: bool, **asked: Any) -> None:
       hnas search --plan plan.toml             a plan of your own
       hnas search --run runs/digits            resume a run
     """
-    request = Request(spell=as_option, **asked)
+    request = Request(spell=options.as_option, **asked)
     decision = decide(request)
     if decision.note:
         click.echo(decision.note)
@@ -188,12 +176,9 @@ def _is_finished(run: Run) -> bool:
 
 def _search_all(run: Run, request: Request) -> None:
     from hnas.studies.run.result import has_result
-    from hnas.studies.search.search import run_search
 
     tested = has_result(run.folder)
-    session, shown = start(run, request)
-    with shown:
-        run_search(session)
+    _search(run, request)
     if tested:
         click.echo("The result stays: a run is tested once. For another result use a new --run.")
     _show_result(run)
@@ -209,13 +194,17 @@ def _search_stage(run: Run, stage: int, request: Request) -> None:
         click.echo(f"Stage {stage} of {run.folder} is finished, nothing is left to do.")
         show_front(run, stage, before.front, before.trials)
     else:
-        from hnas.studies.search.search import run_search
-
-        session, shown = start(run, request)
-        with shown:
-            run_search(session, stage)
+        _search(run, request)
     more = ("--stage", stage + 1) if stage < len(run.stages) else ()
     show_next("search", *more, "--run", run.folder)
+
+
+def _search(run: Run, request: Request) -> None:
+    from hnas.studies.search.search import run_search
+
+    session, shown = start(run, request)
+    with shown:
+        run_search(session, request.stage)
 
 
 def _show_result(run: Run) -> None:

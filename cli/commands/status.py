@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hnas.cli.screen.options import find_run, json_option, run_option, storage_option
+from hnas.cli.screen import options
 from hnas.cli.screen.render import arch_drawing, command, milliseconds, result_tables, table
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@run_option
-@json_option
-@storage_option
+@options.run
+@options.json
+@options.storage
 def status(folder: Path | None, as_json: bool, storage: str | None) -> None:
     """Show what a run has done and what comes next.
 
@@ -36,10 +36,9 @@ def status(folder: Path | None, as_json: bool, storage: str | None) -> None:
     `test_accuracy`, `standard_error`, `latency_ms`); `finished`; `next`, a command. A missing
     value is null; accuracies are 0 to 1.
     """
-    from hnas.studies.run.folder import open_run
     from hnas.studies.run.status import read_status
 
-    run = open_run(find_run(folder), storage=storage)
+    run = options.find_run(folder, storage)
     found = read_status(run)
     if as_json:
         click.echo(json.dumps(_as_json(run, found)))
@@ -64,22 +63,15 @@ def _show(run: Run, found: Status) -> None:
         click.echo(measured.words)
     rows: list[tuple[object, ...]] = []
     for number, stage in enumerate(found.stages, 1):
-        best = stage.best
-        rows += [
-            (f"supernet of stage {number}", stage.epochs, stage.epochs_asked, "epochs"),
-            (
-                f"stage {number}",
-                stage.trials,
-                stage.trials_asked,
-                "trials" + (" (there are no more)" if stage.exhausted else ""),
-                *((best.accuracy, best.macs, milliseconds(best.latency)) if best else (None,) * 3),
-                len(stage.front) or None,
-                arch_drawing(best.arch) if best else None,
-            ),
-        ]
+        rows.append((f"supernet of stage {number}", stage.epochs, stage.epochs_asked, "epochs"))
+        unit = "trials" + " (there are no more)" * stage.exhausted
+        best: tuple[object, ...] = ()
+        if (b := stage.best) is not None:
+            ms, front = milliseconds(b.latency), len(stage.front)
+            best = (b.accuracy, b.macs, ms, front, arch_drawing(b.arch))
+        rows.append((f"stage {number}", stage.trials, stage.trials_asked, unit, *best))
         if number == 1 and found.handoff:
-            drawn = arch_drawing(found.handoff)
-            rows.append(("hand-off", *(None,) * 7, drawn))
+            rows.append(("hand-off", *(None,) * 7, arch_drawing(found.handoff)))
     rows.append(("trained alone", found.networks, None, "networks"))
     columns = ("step", "done", "of", "", "best score", "MACs", "ms", "front", "blocks")
     filled = [(*row, *(None,) * (len(columns) - len(row))) for row in rows]
@@ -111,14 +103,10 @@ def _as_json(run: Run, found: Status) -> dict[str, Any]:
 
 def _stage(stage: StageStatus) -> dict[str, Any]:
     return {
-        "epochs": stage.epochs,
-        "epochs_asked": stage.epochs_asked,
-        "trials": stage.trials,
-        "trials_asked": stage.trials_asked,
-        "exhausted": stage.exhausted,
+        **vars(stage),
         "finished": stage.finished,
         "best": stage.best and _trial(stage.best),
-        "front": [_trial(record) for record in stage.front],
+        "front": [*map(_trial, stage.front)],
     }
 
 

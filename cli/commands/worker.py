@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hnas.cli.screen import options
 from hnas.cli.screen.interrupt import interruptible
-from hnas.cli.screen.options import ALLOW_CODE, code_option, device_option, storage_option
 from hnas.studies.plan.change import check_code
 from hnas.studies.trials.waiting import IDLE
 
@@ -25,7 +25,7 @@ EVERY = 5.0
 @click.option(
     "--run",
     "folder",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=options.FOLDER,
     metavar="DIR",
     show_default="all runs, each in the folder that its search names",
     help="Work only for this run, in the folder where this machine has it.",
@@ -34,13 +34,12 @@ EVERY = 5.0
     "--idle",
     type=click.FloatRange(0),
     default=IDLE,
-    show_default=True,
     metavar="SECONDS",
     help="End when no search has asked for workers for this long.",
 )
-@code_option
-@device_option
-@storage_option
+@options.allow_code
+@options.device
+@options.storage
 def worker(
     folder: Path | None, idle: float, allow_code: bool, device: str, storage: str | None
 ) -> None:
@@ -76,7 +75,7 @@ def worker(
     def check(run: Run) -> None:
         # Whoever typed --run chose that folder.
         if not allow_code and folder is None:
-            check_code(run.plan, f"the run {run.folder}", allow=f"{ALLOW_CODE} or --run")
+            check_code(run.plan, f"the run {run.folder}", allow=f"{options.ALLOW_CODE} or --run")
 
     load = from_folders(choose(device), folder=folder, check=check, note=_note)
     with interruptible("Another worker will score this worker's architecture."):

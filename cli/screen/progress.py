@@ -37,13 +37,18 @@ class Step:
     total: int
     words: str
     """Results of the step: loss, scores, speed."""
-    eta: float
-    """Seconds until this work ends."""
+    each: float
+    """Seconds of one step."""
 
     @property
     def left(self) -> int:
         """Steps to come."""
         return max(self.total - self.done, 0)
+
+    @property
+    def eta(self) -> str:
+        """Time until this work ends, in words."""
+        return duration(self.each * self.left)
 
 
 class Display(Listener, AbstractContextManager["Display"]):
@@ -72,49 +77,32 @@ class Display(Listener, AbstractContextManager["Display"]):
     def draw(self, step: Step) -> None:
         raise NotImplementedError
 
+    def note(self, text: str) -> None:
+        self.print(f"note: {text}")
+
+    def print(self, text: str) -> None:
+        """Prints a line, also while a bar is shown."""
+        click.echo(text)
+
     def measured(self, done: int, rounds: int) -> None:
-        each = self._seconds_each("latencies", done)
-        self.draw(
-            Step(
-                what="latencies",
-                unit="round",
-                done=done,
-                total=rounds,
-                words="every block once",
-                eta=each * (rounds - done),
-            )
-        )
+        what, words = "latencies", "every block once"
+        each = self._seconds_each(what, done)
+        self.draw(Step(what=what, unit="round", done=done, total=rounds, words=words, each=each))
 
     def epoch(self, what: str, epoch: Epoch) -> None:
-        each = self._seconds_each(what, epoch.epoch)
-        self.draw(
-            Step(
-                what=what,
-                unit="epoch",
-                done=epoch.epoch,
-                total=epoch.epochs,
-                words=f"loss {epoch.loss:.3f}, {epoch.images_per_second:,.0f} images/s",
-                eta=each * (epoch.epochs - epoch.epoch),
-            )
-        )
+        done, total, each = epoch.epoch, epoch.epochs, self._seconds_each(what, epoch.epoch)
+        words = f"loss {epoch.loss:.3f}, {epoch.images_per_second:,.0f} images/s"
+        self.draw(Step(what=what, unit="epoch", done=done, total=total, words=words, each=each))
 
     def trial(self, stage: int, event: TrialEvent) -> None:
-        each = self._seconds_each(f"stage {stage}", event.done)
+        what, done, total = f"stage {stage}", event.done, event.trials
+        each = self._seconds_each(what, done)
         words = (
             f"best {event.best.accuracy:.4f} ({short(event.best.macs)} MACs{_time(event)}), "
             f"generation {event.record.generation}, hypervolume {event.hypervolume:.4f}, "
             f"{1 / max(each, 1e-9):.1f} trials/s"
         )
-        self.draw(
-            Step(
-                what=f"stage {stage}",
-                unit="trial",
-                done=event.done,
-                total=event.trials,
-                words=words,
-                eta=each * max(event.trials - event.done, 0),
-            )
-        )
+        self.draw(Step(what=what, unit="trial", done=done, total=total, words=words, each=each))
 
     def _seconds_each(self, what: str, done: int) -> float:
         """Mean time of a step since the first; for the first, the time since the work before."""
@@ -132,15 +120,12 @@ class Lines(Display):
         super().__init__(clock)
         self._shown: dict[str, float] = {}
 
-    def note(self, text: str) -> None:
-        click.echo(f"note: {text}")
-
     def draw(self, step: Step) -> None:
         now = self._clock()
         if step.left and now - self._shown.get(step.what, -EVERY) < EVERY:
             return
         self._shown[step.what] = now
-        click.echo(line(step))
+        self.print(line(step))
 
 
 class Bars(Display):
@@ -163,19 +148,16 @@ class Bars(Display):
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def note(self, text: str) -> None:
-        self._print(f"note: {text}")
-
     def draw(self, step: Step) -> None:
         if step.left:
             self._bar(step.what, step.total)
             self._progress.words = step.words
-            rest = f"{step.unit} {step.done}/{step.total}, ETA {duration(step.eta)}"
+            rest = f"{step.unit} {step.done}/{step.total}, ETA {step.eta}"
             self._progress.update(self._task, completed=step.done, rest=rest)
         else:
             self._progress.words = ""
             self._bar(WAITING, None)
-            self._print(line(step))
+            self.print(line(step))
 
     def _bar(self, what: str, total: int | None) -> None:
         """Replaces the bar by one for this work, unless it is that."""
@@ -184,7 +166,7 @@ class Bars(Display):
             self._task = self._progress.add_task(what, total=total, rest="")
             self._what = what
 
-    def _print(self, text: str) -> None:
+    def print(self, text: str) -> None:
         self._progress.console.print(text, markup=False)
 
 
@@ -219,5 +201,5 @@ def duration(seconds: float) -> str:
 
 def line(step: Step) -> str:
     """A step in one line."""
-    eta = f", ETA {duration(step.eta)}" if step.left else ""
+    eta = f", ETA {step.eta}" if step.left else ""
     return f"{step.what}: {step.unit} {step.done}/{step.total}, {step.words}{eta}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
@@ -16,10 +16,12 @@ from hnas.architecture.arch import Arch
 from hnas.studies.figures.glyphs import GLYPHS, drawn
 
 if TYPE_CHECKING:
+    from hnas.studies.objective.costs import Priced
     from hnas.studies.run.result import Result, TrainedNetwork
     from hnas.studies.trials.record import Record
 
 ASCII_GLYPHS = {"global": "G", "mixed": "m", "local": "l"}
+COSTS = ("MACs", "ms", "params")
 
 
 def console() -> Console:
@@ -33,34 +35,31 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, optional:
     Commas group the digits of whole numbers, and numbers are aligned right. A piped line is never
     wrapped or cut: two or more spaces separate its columns.
     """
-    rows = [tuple(row) for row in rows]
-    if optional and all(row[columns.index(optional)] is None for row in rows):
-        dropped = columns.index(optional)
-        columns = _without(columns, dropped)
-        rows = [_without(row, dropped) for row in rows]
-    right = [any(isinstance(row[i], int | float) for row in rows) for i in range(len(columns))]
-    cells = [[cell(value) for value in row] for row in rows]
+    rows = list(rows)
+    shown = [
+        i
+        for i, name in enumerate(columns)
+        if name != optional or any(row[i] is not None for row in rows)
+    ]
+    right = [any(isinstance(row[i], int | float) for row in rows) for i in shown]
+    head = [columns[i] for i in shown]
+    cells = [[cell(row[i]) for i in shown] for row in rows]
     screen = console()
     if screen.is_terminal:
         drawn = Table(box=box.SIMPLE_HEAD)
-        for name, is_right in zip(columns, right, strict=True):
+        for name, is_right in zip(head, right, strict=True):
             drawn.add_column(Text(name), justify="right" if is_right else "left")
-        for row in cells:
-            drawn.add_row(*map(Text, row))
+        for line in cells:
+            drawn.add_row(*map(Text, line))
         screen.print(drawn)
         return
-    lines = [list(columns), *cells]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
-    for line in lines:
+    widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
+    for line in (head, *cells):
         padded = (
             text.rjust(width) if is_right else text.ljust(width)
             for text, width, is_right in zip(line, widths, right, strict=True)
         )
         print("  ".join(padded).rstrip())
-
-
-def _without(row: Sequence[Any], dropped: int) -> tuple[Any, ...]:
-    return (*row[:dropped], *row[dropped + 1 :])
 
 
 def milliseconds(nanoseconds: int | None) -> float | None:
@@ -102,21 +101,24 @@ def short(value: int) -> str:
     return str(value)
 
 
-def arch_drawing(arch: Arch, *, ascii_only: bool | None = None) -> str:
+def arch_drawing(arch: Arch) -> str:
     """One glyph a block, first to last: ■ global, ◧ mixed, □ local, or G, m, l if the output's
     encoding has no such glyphs."""
-    return drawn(arch, _glyphs(ascii_only))
+    return drawn(arch, _glyphs())
 
 
-def legend(*, ascii_only: bool | None = None) -> str:
+def legend() -> str:
     """The meaning of the glyphs of `arch_drawing`."""
-    return "  ".join(f"{glyph} {kind}" for kind, glyph in _glyphs(ascii_only).items())
+    return "  ".join(f"{glyph} {kind}" for kind, glyph in _glyphs().items())
 
 
-def _glyphs(ascii_only: bool | None) -> dict[str, str]:
-    if ascii_only is None:
-        ascii_only = console().options.ascii_only
-    return ASCII_GLYPHS if ascii_only else GLYPHS
+def _glyphs() -> dict[str, str]:
+    return ASCII_GLYPHS if console().options.ascii_only else GLYPHS
+
+
+def costs(found: Priced) -> tuple[int, float | None, int]:
+    """The values of the columns COSTS."""
+    return found.macs, milliseconds(found.latency), found.params
 
 
 def front_table(records: Sequence[Record], images: int, objective: str = "flops") -> None:
@@ -127,16 +129,14 @@ def front_table(records: Sequence[Record], images: int, objective: str = "flops"
 
     ranked = best_by_score(records, len(records), objective)
     table(
-        ("trial", "score", "+-", "ties", "MACs", "ms", "params", f"blocks ({legend()})"),
+        ("trial", "score", "+-", "ties", *COSTS, f"blocks ({legend()})"),
         [
             (
                 f"{r.number}",
                 r.accuracy,
                 standard_error(r.accuracy, images),
                 "=" if is_tie(r.accuracy, ranked[0].accuracy, images) else "-",
-                r.macs,
-                milliseconds(r.latency),
-                r.params,
+                *costs(r),
                 arch_drawing(r.arch),
             )
             for r in ranked
@@ -145,53 +145,25 @@ def front_table(records: Sequence[Record], images: int, objective: str = "flops"
     )
 
 
-def networks_table(networks: Iterable[tuple[str, TrainedNetwork]]) -> None:
-    """Prints networks trained alone, by their names, in the order given."""
-    table(
-        ("network", "score", "held-out", "MACs", "ms", "params", f"blocks ({legend()})"),
-        [
-            (
-                name,
-                n.score,
-                n.accuracy,
-                n.macs,
-                milliseconds(n.latency),
-                n.params,
-                arch_drawing(n.arch),
-            )
-            for name, n in networks
-        ],
-        optional="ms",
-    )
+def show_retrained(networks: Iterable[TrainedNetwork], winner: Arch | None = None) -> None:
+    """Prints networks trained alone, in the order given: the best score first."""
+    print("\nRetrained from scratch, best score first:")
+    rows = []
+    for i, n in enumerate(networks, 1):
+        name = f"{i}" + " (winner)" * (n.arch == winner)
+        rows.append((name, n.score, n.accuracy, *costs(n), arch_drawing(n.arch)))
+    columns = ("network", "score", "held-out", *COSTS, f"blocks ({legend()})")
+    table(columns, rows, optional="ms")
 
 
 def result_tables(result: Result) -> None:
     """Prints the result of a search: the candidates, then the winner and the all-global network."""
-    screen = console()
-    winner = result.winner
-    screen.print("\nRetrained from scratch, best score first:")
-    networks_table(
-        (f"{i}" + (" (winner)" if candidate.arch == winner.arch else ""), candidate)
-        for i, candidate in enumerate(result.candidates, 1)
-    )
-    screen.print(
-        f"\nThe winner compared with an all-global network, on {result.test_images:,} test images:"
-    )
-    table(
-        ("network", "test", "+-", "held-out", "MACs", "ms", "params", "width", "blocks"),
-        [
-            (
-                name,
-                network.test_accuracy,
-                result.standard_error(network),
-                network.accuracy,
-                network.macs,
-                milliseconds(network.latency),
-                network.params,
-                network.d,
-                arch_drawing(network.arch),
-            )
-            for name, network in (("winner", winner), ("all-global", result.all_global))
-        ],
-        optional="ms",
-    )
+    show_retrained(result.candidates, result.winner.arch)
+    on = f"on {result.test_images:,} test images"
+    print(f"\nThe winner compared with an all-global network, {on}:")
+    rows = []
+    for name, n in (("winner", result.winner), ("all-global", result.all_global)):
+        measured = (n.test_accuracy, result.standard_error(n), n.accuracy)
+        rows.append((name, *measured, *costs(n), n.d, arch_drawing(n.arch)))
+    columns = ("network", "test", "+-", "held-out", *COSTS, "width", "blocks")
+    table(columns, rows, optional="ms")

@@ -82,11 +82,19 @@ def test_about(value: int, words: str) -> None:
     assert about(value) == words
 
 
-def test_a_drawing_has_one_glyph_a_block() -> None:
-    assert arch_drawing(ARCH, ascii_only=False) == "■◧□"
-    assert legend(ascii_only=False) == "■ global  ◧ mixed  □ local"
-    assert arch_drawing(ARCH, ascii_only=True) == "Gml"
-    assert legend(ascii_only=True) == "G global  m mixed  l local"
+@pytest.mark.parametrize(
+    ("encoding", "drawing", "meaning"),
+    [
+        ("utf-8", "■◧□", "■ global  ◧ mixed  □ local"),
+        ("ascii", "Gml", "G global  m mixed  l local"),
+    ],
+)
+def test_a_drawing_has_one_glyph_a_block(
+    monkeypatch: pytest.MonkeyPatch, encoding: str, drawing: str, meaning: str
+) -> None:
+    screen = Console(file=io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+    monkeypatch.setattr("hnas.cli.screen.render.console", lambda: screen)
+    assert (arch_drawing(ARCH), legend()) == (drawing, meaning)
 
 
 @pytest.mark.parametrize(
