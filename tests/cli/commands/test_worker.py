@@ -78,7 +78,8 @@ def test_a_search_by_workers_is_the_one_of_one_process(
 
 def test_a_worker_needs_to_know_where(tmp_path: Path, tiny: Path) -> None:
     told = invoke("worker")
-    assert told.exit_code == 2 and "a worker needs --storage, or $HNAS_STORAGE" in told.output
+    assert told.exit_code == 2
+    assert "a worker needs the search's --storage, or $HNAS_STORAGE" in told.output
     url = f"sqlite:///{tmp_path / 'study.db'}"
     told = invoke("search", "--workers", "--plan", tiny, "--run", tmp_path / "run", "--stage", 1,
                   "--device", "cpu", "--storage", url)  # fmt: skip
