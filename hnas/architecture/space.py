@@ -84,10 +84,9 @@ class Frame:
         """Raises InputError if the block cannot be built in this frame."""
         if block.G + block.L != self.N:
             raise InputError(f"G + L must be N={self.N}, got G={block.G}, L={block.L}")
-        if block.d_k is not None and block.d_k % (self.N * self.heads):
-            raise InputError(
-                f"d_k must be a multiple of N x heads = {self.N * self.heads}, got {block.d_k}"
-            )
+        heads = self.N * self.heads
+        if block.d_k is not None and block.d_k % heads:
+            raise InputError(f"d_k must be a multiple of N x heads = {heads}, got {block.d_k}")
         widest = 2 * self.side - 1
         if KINDS[self.local].on_grid and (block.K or 0) > widest:
             raise InputError(

@@ -181,7 +181,7 @@ class _Training:
     def _backward(self, fetched: Iterator[tuple[Tensor, Tensor]], step: int, number: int) -> Tensor:
         """Adds a micro-batch's share of the gradient; its shares of the losses (passes,)."""
         index, taken = next(fetched)
-        data, seed = self.data, micro_batches.seed(_mixed(self.seed, step), number)
+        data, seed = self.data, micro_batches.seed(self.seed, step, number)
         images = normalise(augment(taken, self.augmentation, seed=seed), data.mean, data.std)
         answers = data.train.labels[index.to(self.device)]
         images, targets = mix(images, answers, self.rules, classes=len(data.classes), seed=seed)
@@ -235,8 +235,3 @@ def _advice(fault: str, rules: TrainingRules, kept: int | None) -> str:
         f"happens again, begin another --run with a lower lr (now {rules.lr}) or a longer warmup "
         f"(now {rules.warmup})"
     )
-
-
-def _mixed(seed: int, step: int) -> int:
-    """One 63-bit seed for a step (splitmix64's multipliers keep neighbours apart)."""
-    return (seed * 0x9E3779B97F4A7C15 ^ (step + 1) * 0xBF58476D1CE4E5B9) & (2**63 - 1)

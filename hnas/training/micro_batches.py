@@ -28,9 +28,10 @@ def take(index: Tensor, number: int, of: int) -> Tensor:
     return index[: len(index) // of * of][number::of]
 
 
-def seed(of_step: int, number: int) -> int:
-    """A micro-batch's own seed; the first one's is the step's."""
-    return of_step ^ number * 0x94D049BB133111EB & (2**63 - 1)
+def seed(of_training: int, step: int, number: int) -> int:
+    """A micro-batch's own 63-bit seed (splitmix64's multipliers keep neighbours apart)."""
+    of_step = of_training * 0x9E3779B97F4A7C15 ^ (step + 1) * 0xBF58476D1CE4E5B9
+    return (of_step ^ number * 0x94D049BB133111EB) & (2**63 - 1)
 
 
 def gradients(

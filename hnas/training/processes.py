@@ -118,9 +118,7 @@ class World:
         values.copy_(parts[0])
 
     def broadcast(self, tensors: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
-        """The first process's `tensors`, on CPU, in every process."""
-        if self._store is None:
-            return dict(tensors)
+        """The first process's `tensors`, on CPU, in every process of a process group."""
         with self._talking():
             given = [{name: tensor.detach().cpu() for name, tensor in tensors.items()}]
             dist.broadcast_object_list(given, 0, device=device)
@@ -156,8 +154,8 @@ class World:
             time.sleep(LEAVING / 10)
         else:
             time.sleep(LEAVING)
-            print(f"Error: process {self.rank} of {self.size}: {error}", file=sys.stderr)
-        sys.stderr.flush()
+            text = f"Error: process {self.rank} of {self.size}: {error}"
+            print(text, file=sys.stderr, flush=True)
         os._exit(1)
 
     def close(self) -> None:
@@ -175,8 +173,7 @@ class World:
                 time.sleep(ASKING)
 
     def _meet(self, name: str) -> None:
-        """Waits until all processes are here; the first one raises the error that another has
-        told."""
+        """Waits for all processes; the first one raises the error that another has told."""
         assert self._store is not None
         with self._talking():
             self._store.set(f"{name}/{self.rank}", "")

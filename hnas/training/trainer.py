@@ -33,11 +33,8 @@ def adamw(model: nn.Module, rules: TrainingRules) -> torch.optim.AdamW:
     for name, weight in model.named_parameters():
         bare = name.endswith(("bias", "cls_token", "pos_embed")) or "norm" in name
         (plain if bare else decayed).append(weight)
-    groups = [
-        {"params": decayed, "weight_decay": rules.weight_decay},
-        {"params": plain, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=rules.lr, fused=True)
+    groups: list[dict[str, Any]] = [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=rules.lr, weight_decay=rules.weight_decay, fused=True)
 
 
 class Trainer:
@@ -131,8 +128,7 @@ def resume(
     if path is None:
         return
     checkpoint.tidy(path)
-    found = checkpoint.load(path)
-    if found is None:
+    if (found := checkpoint.load(path)) is None:
         return
     for reason in found.refused:
         on_refused(reason)

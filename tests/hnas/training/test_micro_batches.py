@@ -87,9 +87,10 @@ def test_images_in_a_row_come_to_different_micro_batches():
     assert parts == [[0, 1, 2, 3]] * 3
 
 
-def test_the_first_micro_batch_has_the_steps_seed_and_the_others_their_own():
-    seeds = [micro_batches.seed(12345, number) for number in range(1000)]
-    assert seeds[0] == 12345 and len(set(seeds)) == 1000
+def test_every_micro_batch_of_every_step_has_its_own_seed():
+    seeds = [micro_batches.seed(5, step, number) for step in range(40) for number in range(25)]
+    assert seeds[25] == (5 * 0x9E3779B97F4A7C15 ^ 2 * 0xBF58476D1CE4E5B9) & (2**63 - 1)
+    assert len(set(seeds)) == 1000
     assert all(0 <= seed < 2**63 for seed in seeds)
 
 
