@@ -10,7 +10,6 @@ windows: K does not change what it costs.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -41,7 +40,7 @@ def block_cost(frame: Frame, block: Block) -> Cost:
     s = layout.sizes(frame, block)
     weights = layout.tensors(frame, s)
     maps = sum(
-        _positions(frame, name) * math.prod(tensor.shape(s))
+        _positions(frame, name) * tensor.numel(s)
         for name, tensor in weights.items()
         if len(tensor.groups) > 1
     )

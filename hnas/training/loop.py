@@ -153,9 +153,8 @@ class _Training:
             self._keep(now)
             epoch, epochs = self.trainer.epoch, self.rules.epochs
             speed = images / max(now - began, 1e-9)
-            self.context.on_epoch(
-                Epoch(epoch=epoch, epochs=epochs, loss=loss, images_per_second=speed)
-            )
+            done = Epoch(epoch=epoch, epochs=epochs, loss=loss, images_per_second=speed)
+            self.context.on_epoch(done)
 
     def _epoch(self) -> tuple[Tensor, Tensor, int]:
         """The sum of the steps' losses, the first step's loss, and the images that were seen."""
