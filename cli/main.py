@@ -5,8 +5,6 @@ of the system such as a full disk, becomes one message on stderr and exit code 2
 does. Ctrl-C exits with 130. If the reader of a pipe has gone (`| head`), a command ends quietly.
 """
 
-from __future__ import annotations
-
 from importlib import import_module
 from typing import Any
 

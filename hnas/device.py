@@ -1,7 +1,5 @@
 """Devices: the choice of one, its precision, its memory, its random numbers."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 

@@ -6,8 +6,6 @@ images; an epoch has so many times fewer steps, so that every rule costs as many
 backward passes.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol

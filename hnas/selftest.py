@@ -1,7 +1,5 @@
 """Self-test of a machine, in seconds: train a small supernet, score a subnet, cut it out."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass
 

@@ -3,8 +3,6 @@
 One record is one table of a plan; each raises InputError at once if a value breaks its rule.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 

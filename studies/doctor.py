@@ -1,7 +1,5 @@
 """Whether this machine can search: what is installed, where it computes and stores, and a try."""
 
-from __future__ import annotations
-
 import os
 import platform
 import shutil

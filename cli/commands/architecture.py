@@ -1,7 +1,5 @@
 """`hnas cost` and `hnas space`: the cost of an architecture, and the number of them."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`hnas dashboard`: a run's studies in the browser."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`hnas doctor`: a check of this machine."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict
 

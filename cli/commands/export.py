@@ -1,7 +1,5 @@
 """`hnas export`: a run's network in files of its own."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click

@@ -1,7 +1,5 @@
 """`hnas import`: published weights as a network of hnas."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click

@@ -1,7 +1,5 @@
 """`hnas init`: a plan to edit."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click

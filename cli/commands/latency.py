@@ -1,7 +1,5 @@
 """`hnas latency`: a network's latency on this machine."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`hnas predict`: the classes of image files by a found network."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`hnas report`: a report on a run, as one file."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click

@@ -1,7 +1,5 @@
 """`hnas retrain`: train the best of a finished search from scratch."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

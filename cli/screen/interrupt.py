@@ -1,7 +1,5 @@
 """Ctrl-C and SIGTERM: the command keeps finished work and prints how to resume."""
 
-from __future__ import annotations
-
 import shlex
 import signal
 from collections.abc import Iterator

@@ -15,8 +15,6 @@ largest subnet is stored as the standalone network is; a subnet takes the front 
 the last channels of Cl and heads of Hl (the local part is the end of a token) and the centre of K.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass

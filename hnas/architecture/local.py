@@ -3,8 +3,6 @@
 `hnas.network.local` has a file for each kind, with the rest of it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

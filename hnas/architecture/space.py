@@ -1,7 +1,5 @@
 """Spaces: the architectures that a search may choose from (GLiT, table 1 and section 4)."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from dataclasses import dataclass

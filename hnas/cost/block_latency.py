@@ -6,8 +6,6 @@ launch by launch. All networks are measured in turn, each round in another order
 their turn comes, so that one at a time is in memory.
 """
 
-from __future__ import annotations
-
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence

@@ -9,8 +9,6 @@
 GLiT-Tiny as released is 1,472.9M, 1,332.5M and 1,383.1M; DeiT-Ti 1,253.7M, 1,253.7M and 1,078.6M.
 """
 
-from __future__ import annotations
-
 from hnas.architecture import layout
 from hnas.architecture.arch import Arch, Block
 from hnas.architecture.local import KINDS

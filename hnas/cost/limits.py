@@ -4,8 +4,6 @@ A limit is on something that blocks cost independently of each other, in whole n
 sum depends on no order: multiply-accumulates, or nanoseconds by a table.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Timing in turn, so that whatever else the machine does slows all calls alike. No torch."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 

@@ -1,7 +1,5 @@
 """Augmentation of a batch, on the device that it is on."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 

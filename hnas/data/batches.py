@@ -1,7 +1,5 @@
 """Batches: the images that each training step takes."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 

@@ -4,8 +4,6 @@ B images; as timm's mode `batch`, which DeiT (2012.12877, table 9) trains with: 
 whole batch, whose images are mixed with those of the batch in reverse order.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

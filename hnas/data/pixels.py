@@ -3,8 +3,6 @@
 Shapes: n images, C channels (1 grey, 3 RGB), H x W pixels.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 

@@ -5,8 +5,6 @@ which DeiT (2012.12877, table 9) names 9/0.5; a magnitude of 10 is the strongest
 RandAugment draws the operations once for a whole batch, and turns an enhancement one way only.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

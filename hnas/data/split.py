@@ -1,7 +1,5 @@
 """Three disjoint parts of a data set: to train on, to score on, to test on once."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ NAME.py                         loads these two without hnas (`hnas.exchange.sta
 NAME.pt2, NAME.onnx             the network as a graph: torch.export's, ONNX
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import warnings

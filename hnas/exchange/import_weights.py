@@ -19,8 +19,6 @@ Names: timm's blocks are `blocks.I.`; the release's `blocks.I.0.`, with a block'
 numbered steps of `attn.net`. Query, key and value are rows in this order, heads within each.
 """
 
-from __future__ import annotations
-
 import argparse
 import math
 import re

@@ -1,7 +1,5 @@
 """Predictions of a trained network for images without labels."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -8,8 +8,6 @@ The functions take `Parts`: callables under the names of `hnas.architecture.layo
 shared weights.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Protocol
 

@@ -1,7 +1,5 @@
 """The standalone Global-Local image Transformer, to be retrained, exported and compared with."""
 
-from __future__ import annotations
-
 from typing import Self
 
 import torch

@@ -5,8 +5,6 @@ on an AMD processor. A convolution with a 1 x 1 kernel is the same map, and cost
 `benchmarks.speed.linear` measures where it pays.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

@@ -1,7 +1,5 @@
 """Slices of shared weights for a subnet: pure functions over `hnas.architecture.layout`."""
 
-from __future__ import annotations
-
 import torch
 
 from hnas.architecture.layout import CENTRE, END, Sizes, Tensor

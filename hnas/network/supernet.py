@@ -5,8 +5,6 @@ There is no active subnet: `supernet(images, arch)` says which network runs. Sha
 `hnas.architecture.layout`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial

@@ -5,8 +5,6 @@ C, T), or an nn.Conv2d over the grid of patches (B, C, side, side), and the last
 tokens, as in DeiT and the authors' release, though only one is used.
 """
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from hnas.architecture.arch import Arch

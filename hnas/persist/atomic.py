@@ -1,7 +1,5 @@
 """Atomic files: a file is there whole or not at all."""
 
-from __future__ import annotations
-
 import contextlib
 import glob
 import os

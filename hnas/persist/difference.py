@@ -1,7 +1,5 @@
 """Differences between two nested values, leaf by leaf, for messages that name exactly them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 
 MISSING = "nothing"

@@ -4,8 +4,6 @@ A run, a training and an exported network are known by the values they were made
 was added later must not make another run, training or network of what was made without it.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """The score of one subnet with inherited weights, as a record without torch."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

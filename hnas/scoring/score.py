@@ -6,8 +6,6 @@ where a later architecture branches off, at most M + 1. If memory runs out, `Mem
 scoring does without.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Iterator, Sequence

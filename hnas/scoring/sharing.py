@@ -1,7 +1,5 @@
 """Activations shared while scoring: the prefix tree and its memory budget."""
 
-from __future__ import annotations
-
 import itertools
 import operator
 from collections.abc import Callable, Sequence

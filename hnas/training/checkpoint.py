@@ -6,8 +6,6 @@ the JSON makes it current. The version before is kept: a torn or altered file is
 the previous version used.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping

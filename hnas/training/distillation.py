@@ -4,8 +4,6 @@ B images, C channels. DeiT's second token, which learns from the teacher alone, 
 network has one, and learns as in the rows "usual" and "hard distillation" of DeiT's table 3.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

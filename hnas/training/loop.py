@@ -5,8 +5,6 @@ generator's state, a training that was killed ends as the one that was not, and 
 train what one would.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping

@@ -4,8 +4,6 @@ A micro-batch is what a network sees at a time: BatchNorm's statistics are its o
 draws of augmentation, mixing and dropout. So nothing depends on how many processes there are.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 
 import torch

@@ -7,8 +7,6 @@ through gloo or NCCL, in a process group that lives for one training. In between
 others ask the store for the next job.
 """
 
-from __future__ import annotations
-
 import itertools
 import json
 import os

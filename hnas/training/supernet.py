@@ -1,7 +1,5 @@
 """Training a supernet: the subnets that a rule draws see each step's images."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import torch.nn.functional as F

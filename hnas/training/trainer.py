@@ -1,7 +1,5 @@
 """The state of a training: weights, optimiser, EMA, and its checkpoint."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path

@@ -7,8 +7,6 @@ shows them. Finished trials are not touched. Drawings are files of the run:
     optuna-dashboard sqlite:///runs/digits/study.db --artifact-dir runs/digits/artifacts
 """
 
-from __future__ import annotations
-
 import json
 import uuid
 from pathlib import Path

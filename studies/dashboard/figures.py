@@ -3,8 +3,6 @@
 plotly's Python package would write the same text; tests check every figure against its schema.
 """
 
-from __future__ import annotations
-
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence

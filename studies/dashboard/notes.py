@@ -1,7 +1,5 @@
 """Notes of studies and elites for the dashboard, in Markdown."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 
 from hnas.architecture.arch import FIELDS

@@ -1,7 +1,5 @@
 """Data of a run for the dashboard, read once: its studies and their fronts."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from optuna.storages import RDBStorage

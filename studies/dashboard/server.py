@@ -1,7 +1,5 @@
 """A server of optuna-dashboard in this process; its own command line is slower."""
 
-from __future__ import annotations
-
 import contextlib
 import threading
 import time

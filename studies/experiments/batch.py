@@ -3,8 +3,6 @@
 However a batch ends, every run keeps its finished work and is resumed from there.
 """
 
-from __future__ import annotations
-
 import contextlib
 import multiprocessing
 import signal

@@ -4,8 +4,6 @@ A seed also decides the split of the images, so outcomes are compared seed by se
 paired. This module reads finished runs; `hnas.studies.experiments.batch` searches the others.
 """
 
-from __future__ import annotations
-
 import itertools
 import json
 import statistics

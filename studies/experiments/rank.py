@@ -4,8 +4,6 @@ Only held-out images are used, never the test part. The networks are trained by 
 rules, from seeds that pick nothing, and kept next to the retrained ones: none is trained twice.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 

@@ -5,8 +5,6 @@ an inherited score. `alone` (S, n) is the accuracy of each architecture trained 
 A measurement with one value for all architectures orders nothing: its correlations are nan.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable
 from functools import partial

@@ -4,8 +4,6 @@ Supernets and networks are read from the run, never trained; the images are spli
 Nothing is written to the run, and its test images are not read: a run is tested once.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Glyphs of blocks: global, mixed or local."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from hnas.architecture.arch import Arch

@@ -1,7 +1,5 @@
 """A network as a picture: its blocks, their groups and sizes."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

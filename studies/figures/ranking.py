@@ -1,7 +1,5 @@
 """Rankings as a scatter plot: inherited score against accuracy alone."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure

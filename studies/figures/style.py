@@ -1,8 +1,6 @@
 """The style of all figures: matplotlib without global state, colours that the colour-blind can tell
 apart, and the same bytes for the same numbers."""
 
-from __future__ import annotations
-
 from io import BytesIO
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Pictures of findings: global groups by depth, shared traits, importances."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

@@ -12,8 +12,6 @@ independent networks and claim too much; another seed is the better test. The or
 moving the blocks of all elites alike to other depths, which works for relatives too.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Collection, Iterator, Sequence

@@ -10,8 +10,6 @@ A size that a block does not use (`hnas.studies.trials.encoding` stores its firs
 a parameter of that trial here, because it has no influence.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Published networks on ImageNet (1,000 classes, top-1), from `published.toml`."""
 
-from __future__ import annotations
-
 import tomllib
 from dataclasses import dataclass, replace
 from functools import cache

@@ -1,7 +1,5 @@
 """Changes of a plan: values that options replace, a third stage, code that needs permission."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path

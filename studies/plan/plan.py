@@ -4,8 +4,6 @@ One record is one table; a field that is a record is a table inside it. A missin
 its default. Mistakes are reported at once, before hours are spent on them.
 """
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field

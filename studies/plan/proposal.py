@@ -5,8 +5,6 @@ so width and depth follow the number of images. Epochs are chosen so that a supe
 number of images. Everything can be changed in the plan. The rules are pure: same survey, same plan.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, replace
 

@@ -1,7 +1,5 @@
 """Amounts as people write them: multiply-accumulates and times."""
 
-from __future__ import annotations
-
 import re
 from fractions import Fraction
 

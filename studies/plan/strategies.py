@@ -12,8 +12,6 @@ its supernet's training, and its population, are stage 1's. Retraining and the f
 same for all.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 

@@ -1,7 +1,5 @@
 """Plans as TOML text: presets, files, and the inverse."""
 
-from __future__ import annotations
-
 import json
 import math
 import tomllib

@@ -4,8 +4,6 @@ A generation depends on what `Turn` holds and on nothing else. So a search that 
 proposes what it would have proposed. `hnas.studies.search.stage` runs any proposer.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace

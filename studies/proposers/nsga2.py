@@ -5,8 +5,6 @@ is stored before it is scored. (Sampler methods called without `ask` reuse a sta
 that was silently random search.)
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator, Sequence
 

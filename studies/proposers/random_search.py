@@ -1,7 +1,5 @@
 """Random search: the baseline that every other search has to beat."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator
 

@@ -10,8 +10,6 @@ A gene is one size of one block, as in the paper's index tuples (and AutoFormer'
 whole block as one gene would change at once or not at all.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace

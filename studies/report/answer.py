@@ -1,7 +1,5 @@
 """The answer of a report: the winner compared with an all-global network, and drawn."""
 
-from __future__ import annotations
-
 from functools import partial
 
 from hnas.architecture.arch import FIELDS

@@ -1,7 +1,5 @@
 """A report as JSON: every number of the page, and all trials on the fronts."""
 
-from __future__ import annotations
-
 import json
 import math
 from dataclasses import asdict

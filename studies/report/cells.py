@@ -1,7 +1,5 @@
 """Cells of a report's tables: numbers and costs."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from hnas.studies.objective.costs import MEASURES, Priced

@@ -1,7 +1,5 @@
 """Documents: the sections of a report in their order, for HTML and Markdown alike."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from hnas.studies.report.answer import answer_section, network_section

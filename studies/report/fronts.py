@@ -1,7 +1,5 @@
 """Fronts of a report: accuracy against cost, and the search on its way there."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import partial
 

@@ -3,8 +3,6 @@
 The search may still be running. This module imports no torch.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """A report as one HTML file that needs nothing else: no scripts, no fonts, no network."""
 
-from __future__ import annotations
-
 from functools import cache
 from importlib import resources
 

@@ -1,7 +1,5 @@
 """A report as Markdown: the words and tables of the page, for a terminal, an issue or a diff."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 

@@ -1,7 +1,5 @@
 """The pictures of a report. They work in black and white: shapes, dashes and hatches differ."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Costs of a search, and the way to repeat it."""
 
-from __future__ import annotations
-
 from hnas.studies.report.gather import Report
 from hnas.studies.report.page import Section, Table
 

@@ -1,7 +1,5 @@
 """Traits of a report's best networks: what the score depends on, what they share, chance."""
 
-from __future__ import annotations
-
 from functools import partial
 
 from hnas.studies.findings.findings import LEVEL, Order, Share

@@ -1,7 +1,5 @@
 """Trust in a report: rankings of scores, and published networks to compare with."""
 
-from __future__ import annotations
-
 import math
 from functools import partial
 

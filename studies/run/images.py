@@ -1,7 +1,5 @@
 """A run's images: prepared as its plan says, split as they were when it began."""
 
-from __future__ import annotations
-
 from hnas.data import Data, Split, prepare
 from hnas.errors import InputError, MismatchError
 from hnas.studies.plan.plan import Plan

@@ -4,8 +4,6 @@ What a search finds is a function of the table, not of the clock: whatever machi
 run, goes on with the table.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

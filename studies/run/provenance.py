@@ -1,7 +1,5 @@
 """What measured numbers depend on, to be written beside them. Imports nothing that is slow."""
 
-from __future__ import annotations
-
 import os
 import platform
 import subprocess

@@ -1,7 +1,5 @@
 """Rankings of a run: how inherited weights order networks, compared with training each alone."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass

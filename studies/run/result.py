@@ -3,8 +3,6 @@
 Nobody needs the images to use a finished run: what a network must know of them is in the result.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The time that a run has taken so far, if `hnas compare` searched it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from hnas.persist.record import recorded

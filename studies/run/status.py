@@ -3,8 +3,6 @@
 Knows no torch, so that it is there at once.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from hnas.architecture.arch import Arch

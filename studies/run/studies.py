@@ -1,7 +1,5 @@
 """A run's studies as they stand, for whoever wants to know what was found: read, never written."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Protocols of scoring: a scorer of architectures, and a backend that scores and stores them."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager

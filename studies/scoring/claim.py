@@ -1,7 +1,5 @@
 """Claims of trials: the one that a worker holds, its signs of life, its end in the storage."""
 
-from __future__ import annotations
-
 import os
 import socket
 import threading

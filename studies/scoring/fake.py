@@ -1,7 +1,5 @@
 """Scorer without networks: it tests studies, and tries the command line, in milliseconds."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 import time

@@ -1,7 +1,5 @@
 """Scorers of a run, read from its folder: nothing is trained, nothing written."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

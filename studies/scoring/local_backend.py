@@ -1,7 +1,5 @@
 """The backend that scores in this process and stores each trial while the next is scored."""
 
-from __future__ import annotations
-
 import itertools
 import threading
 import time

@@ -3,8 +3,6 @@
 Trials go in by `Arch.key`, as one process scores them. So they get the same numbers.
 """
 
-from __future__ import annotations
-
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Scorer with weights inherited from a supernet, and the fingerprint of what it scores with."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 

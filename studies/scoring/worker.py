@@ -4,8 +4,6 @@ A worker reads images and supernet from the run's folder. It scores nothing if t
 the study's trials are scored with (`Scorer.fingerprint`).
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Calls for workers: a search whose workers score asks for them, and says when it needs no more."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial

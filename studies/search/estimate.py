@@ -5,8 +5,6 @@ nothing is read or written. They include augmentation, optimiser and scoring, bu
 images, checkpoints and the storage.
 """
 
-from __future__ import annotations
-
 import resource
 import statistics
 import sys

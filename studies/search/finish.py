@@ -1,8 +1,6 @@
 """The end of a search: the best retrained network and an all-global one of nearly equal cost meet
 the test images, once."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from hnas.architecture.space import Frame

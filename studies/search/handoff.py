@@ -4,8 +4,6 @@ Stage 2 keeps the distribution of one architecture of stage 1; stage 3 begins wi
 stage 2.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from hnas.architecture.arch import Arch

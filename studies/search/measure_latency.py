@@ -1,7 +1,5 @@
 """Latency tables: a run measures its own once, on the device that begins the search."""
 
-from __future__ import annotations
-
 import math
 import statistics
 

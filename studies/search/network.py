@@ -1,7 +1,5 @@
 """Networks by their identity: the first process and those that help it train one from the same."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from hnas.data import Data

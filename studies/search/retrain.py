@@ -3,8 +3,6 @@
 A network that is trained is read, one that was interrupted is resumed.
 """
 
-from __future__ import annotations
-
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
 from hnas.cost.flops import cost

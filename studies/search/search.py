@@ -12,8 +12,6 @@ This is the hierarchical strategy. In the others (`hnas.studies.plan.strategies`
 another space and is the last.
 """
 
-from __future__ import annotations
-
 from functools import partial
 
 from hnas.errors import MismatchError

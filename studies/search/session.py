@@ -3,8 +3,6 @@
 It reads, splits and measures nothing before a step needs it, and then once.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property, partial

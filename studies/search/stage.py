@@ -3,8 +3,6 @@
 Stages differ in their space, their scorer and their proposer.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable

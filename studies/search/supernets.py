@@ -1,7 +1,5 @@
 """Supernets of the stages: each is grown out of those before it and trained on."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from hnas.exchange.export import load

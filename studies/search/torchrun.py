@@ -4,8 +4,6 @@ The first process is the search. Its jobs are plain JSON and say what to load an
 and optimizer state follow when the training begins, so the others need no file of the run.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from typing import Any, NoReturn

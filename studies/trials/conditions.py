@@ -4,8 +4,6 @@ Trials are compared with each other under equal conditions alone, so a study kee
 that it began with and refuses others.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any

@@ -4,8 +4,6 @@ Studies are Optuna's, so that Optuna and its dashboard read them as they are. hn
 the trials of a database by `hnas.studies.trials.tables`, which is several times faster.
 """
 
-from __future__ import annotations
-
 import re
 import sqlite3
 import time

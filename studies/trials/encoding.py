@@ -4,8 +4,6 @@ A parameter is named by its block, counted from 1, and its size: `b01.G`, `b12.d
 the space leaves a choice that the block can use.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

@@ -4,8 +4,6 @@ They may change with any release: `optuna>=5,<6` is pinned, and the tests of thi
 hnas does with them with what Optuna's public functions do.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import optuna
 from numpy.typing import NDArray

@@ -1,7 +1,5 @@
 """Pareto fronts and hypervolumes of trials, by Optuna's functions: accuracy up, costs down."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeVar
 

@@ -6,8 +6,6 @@ Optuna's own `study.ask` takes it. If a worker dies, its trial is put back and w
 architecture has one trial, whatever happens: nothing is lost, nothing is scored into two.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Records of a finished trial and of a study, and the attributes that hold a trial."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Studies of a storage: opened in Optuna, or read as they are."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager

@@ -5,8 +5,6 @@ object of every row (docs/performance.md has both in milliseconds). What is stor
 for row. The tables are private to Optuna: `optuna>=5,<6` is pinned, and tests compare both ways.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field

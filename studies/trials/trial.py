@@ -1,7 +1,5 @@
 """Trials of a study: an architecture becomes a trial of Optuna, a finished trial a record."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import partial

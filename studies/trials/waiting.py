@@ -1,7 +1,5 @@
 """Waiting times of searches and workers, which know each other only through a database."""
 
-from __future__ import annotations
-
 import time
 
 LEASE = 20.0

@@ -1,7 +1,5 @@
 """Requests for workers: a search writes them into its studies, workers read those of all."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict, dataclass, replace
 

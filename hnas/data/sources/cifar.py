@@ -4,8 +4,6 @@ A file is records of equal size: label bytes (CIFAR-10: the class; CIFAR-100: co
 which is the class), then 3 x 32 x 32 pixels, channel by channel.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from pathlib import Path

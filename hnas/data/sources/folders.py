@@ -6,8 +6,6 @@
 Classes and files are in sorted order; hidden ones and other files are left alone.
 """
 
-from __future__ import annotations
-
 import os
 import warnings
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """Functions of the user's own, `module:function`, and images from them."""
 
-from __future__ import annotations
-
 import importlib
 import sys
 from collections.abc import Iterator

@@ -4,8 +4,6 @@ A big-endian header of 32-bit words (magic number, then one size a dimension), t
 0x803, n, H, W and n x H x W pixels; 0x801, n and n labels (http://yann.lecun.com/exdb/mnist).
 """
 
-from __future__ import annotations
-
 import math
 import struct
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Loading a data set by its name; its images are resized once."""
 
-from __future__ import annotations
-
 import difflib
 import os
 from dataclasses import replace

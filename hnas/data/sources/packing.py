@@ -5,8 +5,6 @@ So the finished shards of a killed packing are kept, and the bytes are the same 
 by many. No process holds more than an image.
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import hashlib

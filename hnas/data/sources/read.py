@@ -1,7 +1,5 @@
 """Reading untrusted files: bounded, inside their folder, with errors that name them."""
 
-from __future__ import annotations
-
 import gzip
 import lzma
 import zlib

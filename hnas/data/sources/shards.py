@@ -1,7 +1,5 @@
 """Shards of a pack: each is one process's work, with bytes that depend only on the folder."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """Survey of a data source: the counts that a plan depends on. It decodes and resizes no image."""
 
-from __future__ import annotations
-
 import statistics
 from collections import Counter
 from dataclasses import dataclass

@@ -13,8 +13,6 @@ A new kind is a file here with its `LocalHead`, a line in HEADS, and its weights
 `hnas.architecture.local`. `hnas.exchange.standalone` has it too: that file imports nothing of hnas.
 """
 
-from __future__ import annotations
-
 from hnas.network.local.attention import ATTENTION
 from hnas.network.local.conv1d import CONV1D
 from hnas.network.local.conv2d import CONV2D

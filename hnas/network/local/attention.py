@@ -4,8 +4,6 @@ Pointwise to query, key and value, each E wide, attention in windows, pointwise.
 attends only to itself, and no patch sees it.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor

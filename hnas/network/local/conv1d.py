@@ -1,7 +1,5 @@
 """conv1d: a depthwise convolution over all tokens, the class token among them (the paper's)."""
 
-from __future__ import annotations
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 

@@ -1,7 +1,5 @@
 """conv2d: a depthwise convolution over the grid of patches; the class token passes aside."""
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -3,8 +3,6 @@
 Pointwise to 2E, GLU (value, gate), depthwise, BatchNorm, Swish, pointwise.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch.nn.functional as F

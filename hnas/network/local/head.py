@@ -1,7 +1,5 @@
 """A kind of local head: how it mixes tokens, and the layers that it is made of."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
