@@ -1,4 +1,4 @@
-"""Whether this machine can search: what is installed, where it computes and stores, and a try."""
+"""Checks of a machine: what is installed, where it computes and stores, and a small search."""
 
 import os
 import platform

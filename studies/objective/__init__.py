@@ -1,1 +1,1 @@
-"""What a search minimises besides errors, and its limits."""
+"""Costs that a search minimises besides errors, and their limits."""

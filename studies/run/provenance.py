@@ -1,4 +1,4 @@
-"""What measured numbers depend on, to be written beside them. Imports nothing that is slow."""
+"""Provenance: machine, versions and date, written beside numbers. Imports nothing slow."""
 
 import os
 import platform

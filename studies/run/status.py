@@ -1,4 +1,4 @@
-"""What a run has done so far, read from its files and studies: nothing is made, locked or trained.
+"""The status of a run, read from its files and studies: nothing is made, locked or trained.
 
 Knows no torch, so that it is there at once.
 """
