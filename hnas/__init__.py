@@ -1,7 +1,7 @@
 """Neural architecture search of GLiT networks: `import hnas; hnas.search(data="photos")`.
 
-`search` and `open_run` are those of `hnas.studies.api`, imported when first asked for: this is the
-one module of the network floor that names the floors above, so `import hnas` loads no torch.
+`search` and `open_run` are those of `hnas.studies.api`, imported when first asked for, so that
+`import hnas` loads no torch. Of this floor, only this file and `hnas.__main__` import upwards.
 """
 
 from typing import TYPE_CHECKING

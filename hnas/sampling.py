@@ -1,7 +1,7 @@
 """Rules that draw a supernet's subnets for a training step.
 
 A rule gives the subnets of a step as a pure function of the space, the seed and the step, so that a
-training that was broken off sees what it would have seen. All subnets of a step see the same
+training that was interrupted sees what it would have seen. All subnets of a step see the same
 images; an epoch has so many times fewer steps, so that every rule costs as many forward and
 backward passes.
 """

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Found:
-    """A run as it stands, read anew at every question: a search may go on meanwhile."""
+    """A run as it stands, read again at every question: a search may be running."""
 
     run: Run
 
@@ -55,7 +55,7 @@ class Found:
 
     @property
     def status(self) -> Status:
-        """Stages, trials, epochs, networks; as `hnas status` tells."""
+        """Stages, trials, epochs, networks; as `hnas status` shows."""
         return read_status(self.run)
 
     @property
@@ -73,7 +73,7 @@ class Found:
         return tuple(front(self.trials(stage), self.plan.search.objective))
 
     def study(self, stage: int) -> optuna.Study:
-        """A stage's study, for Optuna's own tools. Raises StorageError where there is none yet."""
+        """A stage's study, for Optuna's own tools. Raises StorageError if there is none yet."""
         return open_study(open_storage(self.run.storage), self.run.study_name(stage))
 
     def network(self, device: str = "auto") -> Network:
@@ -132,7 +132,7 @@ class Found:
 
 
 def open_run(folder: str | Path, *, storage: str | None = None) -> Found:
-    """A run that has begun. Raises InputError where there is none."""
+    """A run that has begun. Raises InputError if there is none."""
     return Found(runs.open_run(Path(folder), storage=storage))
 
 
@@ -153,7 +153,7 @@ class Asked(Changes, total=False):
 
 
 def search(*, listener: Listener | None = None, **asked: Unpack[Asked]) -> Found:
-    """Searches an architecture, or resumes a run: all stages, retraining, the test.
+    """Searches for an architecture, or resumes a run: all stages, retraining, the test.
 
     The keywords are the options of `hnas search`. One of `preset`, `plan` (a Plan or a file) and
     `data` says what is searched. With `data` alone a plan is proposed

@@ -24,17 +24,17 @@ PACKAGES = ("torch", "optuna", "optuna-dashboard", "SQLAlchemy", "numpy", "korni
 EXTRAS = {"onnx": "onnxscript", "postgres": "psycopg"}
 """What `pip install 'hnas[EXTRA]'` brings, by one of its packages."""
 ROOM = 2**30
-"""Fewer free bytes than these are told as a problem: checkpoints need room."""
+"""Fewer free bytes than these are a problem: checkpoints need room."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     name: str
     fine: bool
     words: str
-    """What was found; where it is not fine, what to do too."""
+    """What was found; if it is not fine, also what to do."""
 
 
 def examine(device: str, folder: Path, storage: str | None) -> Iterator[Check]:
@@ -103,8 +103,8 @@ def _disk(folder: Path) -> str:
 
 
 def _storage(folder: Path, storage: str | None) -> str:
-    """Makes a study where runs are kept and deletes it; of a storage that is given it is only
-    asked what studies it has."""
+    """Makes a study in the folder of runs and deletes it; a storage that is given is only asked
+    for the names of its studies."""
     if storage is not None:
         backend = open_storage(storage)
         try:

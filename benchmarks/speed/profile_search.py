@@ -62,7 +62,7 @@ class Clock:
     @contextlib.contextmanager
     def scoring(self) -> Iterator[None]:
         """Within it, scoring is timed in its two parts."""
-        tree = score._Tree
+        tree = score.Tree
         with (
             mock.patch.object(tree, "_measure", self.timed("recalibration", tree._measure)),
             mock.patch.object(tree, "_chunk", self.timed("held-out images", tree._chunk)),

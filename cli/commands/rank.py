@@ -17,12 +17,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @options.run
-@click.option(
-    "--stage",
-    type=click.IntRange(1, 3),
-    default=1,
-    help="Stage whose scores to judge.",
-)
+@click.option("--stage", type=click.IntRange(1, 3), default=1, help="Stage whose scores to judge.")
 @click.option("--n", "count", type=click.IntRange(4), default=30, help="Architectures to train.")
 @click.option("--seeds", type=options.COUNT, default=4, help="Trainings of each architecture.")
 @options.epochs
@@ -50,6 +45,7 @@ def rank(
     from hnas.device import choose
     from hnas.studies.experiments.rank import RankRules
     from hnas.studies.experiments.rank import rank as ranked
+    from hnas.studies.run.ranking import ranking_file
     from hnas.studies.search.session import Session
 
     rules = RankRules(stage=stage, architectures=count, seeds=seeds, epochs=epochs)
@@ -57,8 +53,8 @@ def rank(
     with resumable(run.folder), run.hold(), shown:
         found = ranked(Session(run, choose(device), shown), rules)
     _show(found)
-    for suffix in ("json", "svg"):
-        click.echo(f"Wrote {run.folder / f'ranking-stage{stage}.{suffix}'}")
+    for suffix in (".json", ".svg"):
+        click.echo(f"Wrote {(run.folder / ranking_file(stage)).with_suffix(suffix)}")
 
 
 def _show(found: Ranking) -> None:

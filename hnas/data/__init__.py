@@ -1,4 +1,4 @@
-"""Images: where they come from, how they are split, and how they reach a training step.
+"""Images: their sources, their split, and their way to a training step.
 
     survey      a source by name -> what it is like, counted
     load        a source by name, folder or function -> Source, resized once

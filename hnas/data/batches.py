@@ -19,7 +19,7 @@ def batches(n: int, batch: int, *, seed: int, epoch: int, repeats: int = 1) -> l
 
     A pure function of its arguments, so that a resumed training sees what it would have seen.
     All batches are equally large: a remainder is dropped (every epoch drops others), since
-    a second shape is compiled and captured anew, and its BatchNorm statistics are worse.
+    a second shape is compiled and captured again, and its BatchNorm statistics are worse.
     If n < batch there is one batch, of all n.
 
     Raises InputError if that would be fewer than two images: BatchNorm needs two.

@@ -105,7 +105,7 @@ def load(path: Path) -> Network:
         mean, std = (tuple(map(float, value[name])) for name in ("mean", "std"))
     except OSError as error:
         raise CheckpointError(f"{described} cannot be read: {error.strerror}") from None
-    # Torch tells sizes beyond its integers by RuntimeError or OverflowError.
+    # Torch reports sizes beyond its integers by RuntimeError or OverflowError.
     except (ValueError, KeyError, TypeError, RuntimeError, OverflowError, InputError) as error:
         raise CheckpointError(f"{described} does not describe a network: {error}") from None
     try:

@@ -64,7 +64,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             value = safetensors.torch.load(path.read_bytes())
         else:
-            # DeiT's training script keeps its options beside the weights; they are plain values.
+            # DeiT's training script keeps its options next to the weights; they are plain values.
             with torch.serialization.safe_globals([argparse.Namespace]):
                 value = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:

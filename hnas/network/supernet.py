@@ -186,7 +186,7 @@ def _copy_blocks(source: Supernet | Glit, target: Supernet) -> None:
 def inherit(net: Supernet, source: Glit) -> None:
     """Copies a standalone network's weights into the supernet, in place: the inverse of `extract`.
 
-    The subnet of `source.arch` then computes what `source` does, bit for bit as in invariant 1
+    The subnet of `source.arch` then computes what `source` does, bit for bit
     (BatchNorm statistics are no weights of a supernet); others get what they share with it. If
     only the numbers of classes differ, the supernet keeps its classifier.
     Raises InputError if the frames differ otherwise or `source.arch` is not of the space.

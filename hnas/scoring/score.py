@@ -20,7 +20,7 @@ from hnas.data import Data, Images, normalise
 from hnas.device import autocast, is_out_of_memory
 from hnas.network.supernet import Statistics, Supernet
 from hnas.scoring.record import Score
-from hnas.scoring.sharing import MemoryBudget, _Tree, branches
+from hnas.scoring.sharing import MemoryBudget, Tree, branches
 from hnas.settings import ScoreRules
 
 
@@ -61,14 +61,14 @@ def scores(
     net.eval()
     memory = memory or MemoryBudget(batch=rules.batch)
     pixels, held_out = select(data, rules)
-    tree: _Tree | None = None
+    tree: Tree | None = None
     for arch, keep in zip(archs, branches(archs), strict=True):
         began = time.perf_counter()
         logits = None
         while logits is None:
             try:
                 if tree is None or not memory.shares:
-                    tree = _Tree(net, data, pixels, held_out.tensor(), memory)
+                    tree = Tree(net, data, pixels, held_out.tensor(), memory)
                 logits = tree.logits(arch, keep)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):

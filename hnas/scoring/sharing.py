@@ -55,7 +55,7 @@ _Part = tuple[Tensor, dict[int, Tensor]]
 """Pixels, and their activations by level."""
 
 
-class _Tree:
+class Tree:
     """The activations of the last architecture, kept at the blocks where later ones branch off.
 
     A level is the activation after so many blocks, by their number; level 0 are the tokens.

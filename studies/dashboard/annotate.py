@@ -53,10 +53,10 @@ def artifacts(run: Run) -> Path:
 
 
 def annotate(run: Run) -> None:
-    """Brings figures, notes and drawings up to the trials; nothing is written that is there.
+    """Brings figures, notes and drawings up to the trials; what is there is not written again.
 
-    Elites get theirs once their stage is finished. Where another process is at it, it is left to
-    that. Raises StateError where a file cannot be written, StorageError.
+    Elites get theirs once their stage is finished. If another process is annotating, it is left to
+    do so. Raises StateError if a file cannot be written, StorageError.
     """
     storage = open_storage(run.storage)
     try:

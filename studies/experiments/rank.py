@@ -20,7 +20,7 @@ from hnas.studies.experiments.rank_statistics import DRAWS, agreement
 from hnas.studies.figures.ranking import ranking as figure
 from hnas.studies.figures.style import save
 from hnas.studies.objective.costs import Costs
-from hnas.studies.run.ranking import Ranked, Ranking, file, write_ranking
+from hnas.studies.run.ranking import Ranked, Ranking, ranking_file, write_ranking
 from hnas.studies.scoring.supernet_scorer import SupernetScorer
 from hnas.studies.search.retrain import retrain_network
 from hnas.studies.search.session import Session
@@ -38,7 +38,7 @@ LEAST = 4
 
 @dataclass(frozen=True, kw_only=True)
 class RankRules:
-    """What is trained. Raises InputError where a value breaks its rule."""
+    """What is trained. Raises InputError if a value breaks its rule."""
 
     stage: int
     architectures: int = 30
@@ -61,7 +61,7 @@ def draw(
 
     First the elites: the front of `found` from the most accurate on (that one is the search's
     pick), at most half. Then random ones spread over the MACs, by a van der Corput sequence, so
-    that a larger `count` has all of a smaller one's. Fewer where the space has no more.
+    that a larger `count` has all of a smaller one's. Fewer if the space has no more.
     """
     best = front(found, costs.objective)
     elites = [record.arch for record in best_by_score(best, len(best), costs.objective)]
@@ -78,8 +78,8 @@ def rank(session: Session, rules: RankRules, *, draws: int = DRAWS) -> Ranking:
     """Trains what is missing, and compares. Hold the run. `draws` are the bootstrap's.
 
     Writes `ranking-stageN.json` and `.svg` into the run's folder when all is trained.
-    Raises StateError where the stage has no trials, MismatchError where the supernet is not the
-    one that they were scored with.
+    Raises StateError if the stage has no trials, MismatchError if they were scored with another
+    supernet.
     """
     run, retrain = session.run, session.plan.retrain
     drawn, scores = _scored(session, rules)
@@ -114,7 +114,7 @@ def rank(session: Session, rules: RankRules, *, draws: int = DRAWS) -> Ranking:
     )
     write_ranking(run, made)
     drawing = figure(made.title, made.groups, made.epochs)
-    save(drawing, (run.folder / file(rules.stage)).with_suffix(".svg"))
+    save(drawing, (run.folder / ranking_file(rules.stage)).with_suffix(".svg"))
     return made
 
 

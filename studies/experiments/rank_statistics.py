@@ -73,7 +73,7 @@ def tau_others(guess: Numbers, alone: Numbers) -> float:
 def reference(alone: Numbers, guesses: Numbers | None = None) -> float:
     """tau of one seed with the mean of the others, averaged over the one.
 
-    `guesses` (S, n) is what the one seed gave where a score is measured (other images than those
+    `guesses` (S, n) is what the one seed gave on the images of a score (other images than those
     of `alone`); by default the same.
     """
     one = alone if guesses is None else guesses

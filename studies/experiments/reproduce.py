@@ -47,7 +47,7 @@ class Reproduction:
 
     values: tuple[Value, ...]
     changes: Mapping[str, tuple[str, str]]
-    """What the run was made on and what this is, where they differ, by name."""
+    """Values of the environment that differ, by name: as the run began, as they are now."""
 
     @property
     def holds(self) -> bool:

@@ -124,7 +124,7 @@ class Search:
     def __post_init__(self) -> None:
         for name, known in (("objective", OBJECTIVES), ("strategy", STRATEGIES)):
             if (value := getattr(self, name)) not in known:
-                raise InputError(f"{name} {value!r} is unknown; {_choices(value, known)}")
+                raise InputError(f"{name} {value!r} is unknown; {did_you_mean(value, known)}")
         if self.latency_batch < 1:
             raise InputError(f"latency_batch must be >= 1, got {self.latency_batch}")
         if not 0 <= self.seed < 2**32:
@@ -234,13 +234,13 @@ class Plan:
 
     def _usual_latency(self, table: LatencyTable) -> int:
         """The latency of the all-global network, or the mean of stage 1's networks if that is more:
-        with few tokens nothing is as fast as all-global, so its latency would allow nothing else.
-        """
+        with few tokens nothing is as fast as all-global, so its latency would allow no other."""
         means = (sum(map(table.block, row)) // len(row) for row in self.space1().choices)
         return max(table.of(self.net.all_global()), table.shared + sum(means))
 
 
-def _choices(name: str, names: Iterable[str]) -> str:
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """The known name that is close to an unknown one, if any, and all that are known."""
     close = difflib.get_close_matches(name, names := list(names), n=1)
     guess = f"did you mean {close[0]!r}? " if close else ""
     return f"{guess}Known: {', '.join(names)}"

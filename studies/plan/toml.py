@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, cast, get_type_hints
 
 from hnas.errors import InputError
-from hnas.studies.plan.plan import Plan, _choices
+from hnas.studies.plan.plan import Plan, did_you_mean
 
 PRESETS = ("digits", "fashion-mnist", "cifar10", "glit-tiny", "glit-small", "glit-base")
 """The plans that come with hnas."""
@@ -37,7 +37,7 @@ def load_preset(name: str) -> Plan:
 def preset_text(name: str) -> str:
     """A preset as it is written, comments and all. Raises InputError for an unknown name."""
     if name not in PRESETS:
-        raise InputError(f"there is no preset {name!r}; {_choices(name, PRESETS)}")
+        raise InputError(f"there is no preset {name!r}; {did_you_mean(name, PRESETS)}")
     path = resources.files("hnas.studies.plan") / "presets" / f"{name}.toml"
     return path.read_text("utf-8")
 
@@ -74,7 +74,7 @@ def _record(kind: type[Any], value: object, at: str) -> Any:
     prefix = f"{at}." if at else ""
     for name in value:
         if name not in known:
-            raise InputError(f"{prefix}{name} is not part of a plan; {_choices(name, known)}")
+            raise InputError(f"{prefix}{name} is not part of a plan; {did_you_mean(name, known)}")
     for name, f in known.items():
         if f.default is MISSING and name not in value:
             raise InputError(f"{prefix}{name} is needed and is missing")

@@ -1,6 +1,6 @@
 """Proposers of generations: each is a pair of pure functions, `propose` and `elites`.
 
-A generation depends on what `Turn` holds and on nothing else. So a search that was broken off
+A generation depends on what `Turn` holds and on nothing else. So a search that was interrupted
 proposes what it would have proposed. `hnas.studies.search.stage` runs any proposer.
 """
 

@@ -27,7 +27,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A picture, drawn where it is asked for."""
+    """A picture, drawn when it is asked for."""
 
     alt: str
     """What it shows, in words."""

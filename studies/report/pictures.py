@@ -21,8 +21,8 @@ HOLLOW = {"facecolors": "none", "edgecolors": "black"}
 
 
 def fronts(report: Report) -> Figure:
-    """Every trial of every study, their fronts, and the retrained networks; for each cost that is
-    minimised beside the others."""
+    """Every trial of every study, their fronts, and the retrained networks: a panel for each cost
+    that is minimised."""
     figure, axes = panels(1, len(report.measures), width=9, height=4.6)
     for axis, measure in zip(axes, report.measures, strict=True):
         _front(axis, report, measure)
@@ -81,7 +81,7 @@ def history(searched: Searched) -> Figure:
 
 
 def common(report: Report) -> Figure:
-    """Where local and global stand, and what elites have in common."""
+    """Global groups by depth, and what elites have in common."""
     rows = sum(len(found.kinds) + len(found.kernels) for found in report.findings)
     figure, (depth, shares) = panels(1, 2, width=9, height=max(3.4, 1.2 + 0.32 * rows))
     depth_panel(depth, report.findings)

@@ -11,7 +11,7 @@ latency.json         the latency table, if latency matters: `latency`
 networks/            the retrained networks: `networks`
 result.json          the answer, once the test images have been read: `result`
 spent.json           the time that it took, if `hnas compare` searched it: `spent`
-ranking-stageN.json  what `hnas rank` found: `hnas.studies.experiments.rank`
+ranking-stageN.json  what `hnas rank` found: `ranking`
 artifacts/           drawings of elites: `hnas.studies.dashboard.annotate`
 """
 
@@ -43,7 +43,7 @@ PLAN, ABOUT, STUDIES, SPLIT = "plan.toml", "run.json", "study.db", "split.json"
 MAY_CHANGE = ("stage1.trials", "stage2.trials", "refine.trials", "retrain")
 """What a plan may change in a run that has begun: nothing that finished trials depend on."""
 RESCORE = "score."
-"""What it may change besides where trials are to be scored anew."""
+"""What it may change too if trials are to be scored again."""
 
 
 def write(path: Path, data: bytes) -> None:
@@ -60,7 +60,7 @@ def write(path: Path, data: bytes) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class About:
-    """What a run knows of itself beside its plan. Raises InputError for counts that are none."""
+    """A run's own data besides its plan. Raises InputError if a count is not one."""
 
     name: str
     """Of its studies; kept when the folder is moved."""
@@ -69,7 +69,7 @@ class About:
     environment: Mapping[str, str] | None = later(None)
     """The device and the versions that it began with; None before its images are read."""
     rescored: tuple[int, ...] = later(())
-    """How often each stage has been scored anew, in a study of its own every time; none: never."""
+    """How often each stage was scored again, each time in a new study; empty: never."""
 
     def __post_init__(self) -> None:
         if not all(0 <= count < 10**6 for count in self.rescored):  # they become part of names
@@ -94,7 +94,7 @@ class Run:
         return stages(self.plan)
 
     def stage(self, number: int) -> Stage:
-        """A stage by its number. Raises InputError where the strategy has none of it."""
+        """A stage by its number. Raises InputError if the strategy has no such stage."""
         if not 1 <= number <= len(self.stages):
             raise InputError(
                 f"the search of {self.folder} has no stage {number}: its strategy "
@@ -119,7 +119,7 @@ class Run:
         return f"-rescored{times}" if times else ""
 
     def rescore(self, stage: int) -> Run:
-        """From now on a new study of the stage is the run's; the one before is kept beside it."""
+        """From now on a new study of the stage is the run's; the old study is kept."""
         times = [*self.rescored, *(0 for _ in self.stages)][: len(self.stages)]
         times[stage - 1] += 1
         self.tell(replace(self.about, rescored=tuple(times)))
@@ -146,7 +146,7 @@ class Run:
         return int.from_bytes(digest[:4], "big")
 
     def read(self, name: str) -> Any:
-        """A JSON file of the run; None where there is none. Raises StateError where it is torn."""
+        """A JSON file of the run; None if there is none. Raises StateError if it is torn."""
         path = self.folder / name
         try:
             return json.loads(path.read_bytes())
@@ -154,7 +154,7 @@ class Run:
             return None
         except (OSError, ValueError, RecursionError) as error:
             raise StateError(
-                f"{path} cannot be read as JSON: {error}. Restore it, or delete it to make it anew"
+                f"{path} cannot be read as JSON: {error}. Restore it, or delete it to make it again"
             ) from None
 
     def newest_meta(self, path: Path) -> dict[str, Any]:
@@ -192,7 +192,7 @@ class Run:
     def hold(self) -> Iterator[None]:
         """Keeps the run to this process. The system lets go of it when the holder dies.
 
-        Raises BusyError, naming the holder, where another has it.
+        Raises BusyError, naming the holder, if another process has it.
         """
         path, holder = self.folder / ".lock", self.folder / ".holder"
         lock = FileLock(path, timeout=0)
@@ -228,7 +228,7 @@ def runs_in(folder: Path) -> list[Path]:
 
 
 def open_run(folder: Path, *, storage: str | None = None) -> Run:
-    """A run that has begun. Raises InputError where there is none, or its storage is another."""
+    """A run that has begun. Raises InputError if there is none, or its storage is another."""
     run = shared_run(folder)
     kept = run.storage
     if masked(storage or kept) != kept or (storage is None and "***" in kept):
@@ -241,7 +241,7 @@ def open_run(folder: Path, *, storage: str | None = None) -> Run:
 
 def shared_run(folder: Path) -> Run:
     """A run that has begun, for one who only reads its files: its storage may have another address
-    from here, and is without its password. Raises InputError where there is none."""
+    from here, and is without its password. Raises InputError if there is none."""
     if not is_run(folder):
         raise InputError(f"there is no run in {folder}: it has no {PLAN}. Begin it: hnas search")
     run = Run(folder, load_plan(folder / PLAN), "", "")
@@ -253,10 +253,10 @@ def shared_run(folder: Path) -> Run:
 def begin_run(
     folder: Path, plan: Plan, *, storage: str | None = None, rescore: bool = False
 ) -> Run:
-    """The run of a plan: made where there is none, else continued; with `rescore` its trials may be
+    """The run of a plan: made if there is none, else continued; with `rescore` its trials may be
     scored by another rule.
 
-    Raises MismatchError, naming every difference, where the run has begun with another plan.
+    Raises MismatchError, naming every difference, if the run has begun with another plan.
     """
     if not is_run(folder):
         run = Run(folder, plan, storage or _own_storage(folder), folder.resolve().name)

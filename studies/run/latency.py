@@ -1,7 +1,7 @@
 """A run's latency table: measured once, then kept. Knows no torch.
 
-What a search finds is a function of the table, not of the clock: whatever machine goes on with the
-run, goes on with the table.
+What a search finds is a function of the table, not of the clock: a machine that resumes the run
+uses the same table.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from hnas.studies.run.folder import Run
 
 FILE = "latency.json"
 HERE = ("device", "cpu", "threads", "torch")
-"""What tells one machine's latencies from another's."""
+"""The values that distinguish the latencies of one machine from another's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class TableError:
     bias: float
     """The mean of sum / measured - 1: above 0 the sums are too slow."""
     tau: float | None
-    """Kendall's tau-b between sums and measured; None where one of them knows no order."""
+    """Kendall's tau-b between sums and measured; None if one of them has no order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ class Measured:
         )
 
     def elsewhere(self, here: Mapping[str, Any]) -> str:
-        """How this machine differs from that of the table, in words; empty where it does not."""
+        """How this machine differs from that of the table, in words; empty if it does not."""
         its = self.environment
         return ", ".join(f"{n} {its[n]} -> {here[n]}" for n in HERE if its[n] != here[n])
 
@@ -74,7 +74,7 @@ class Measured:
 
 
 def read_measured(run: Run) -> Measured | None:
-    """The run's latency.json; None where it has none. Raises StateError where it is damaged."""
+    """The run's latency.json; None if it has none. Raises StateError if it is damaged."""
     value = run.read(FILE)
     if value is None:
         return None
@@ -84,7 +84,7 @@ def read_measured(run: Run) -> Measured | None:
     except (InputError, KeyError, TypeError, AttributeError) as error:
         raise StateError(
             f"{run.folder / FILE} is no latency table ({type(error).__name__}: {error}). "
-            "Restore it: a table measured anew would give other latencies"
+            "Restore it: a table measured again would give other latencies"
         ) from None
 
 

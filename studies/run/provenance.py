@@ -29,7 +29,7 @@ def environment() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """What a run's values depend on beside torch and the device; of hnas the commit, if any."""
+    """What a run's values depend on besides torch and the device; of hnas the commit, if any."""
     return {
         "python": platform.python_version(),
         "hnas": _source(),
@@ -43,13 +43,13 @@ def changed(was: Mapping[str, str], now: Mapping[str, str]) -> dict[str, tuple[s
 
 
 def _source() -> str:
-    """The version of hnas, with the commit where it runs from a checkout."""
+    """The version of hnas, with the commit if it runs from a checkout."""
     root = Path(hnas.__file__).parents[1]
     if (root / ".git").exists():
         asked = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
         with suppress(OSError, subprocess.SubprocessError):
-            told = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True)
-            return f"{__version__} ({told.stdout.strip()})"
+            said = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True)
+            return f"{__version__} ({said.stdout.strip()})"
     return __version__
 
 

@@ -98,17 +98,17 @@ class Ranking:
         }
 
 
-def file(stage: int) -> str:
-    """The name of a stage's ranking in the run's folder."""
+def ranking_file(stage: int) -> str:
+    """The name of a stage's ranking in the run's folder; its figure has the suffix .svg."""
     return f"ranking-stage{stage}.json"
 
 
 def read_ranking(run: Run, stage: int) -> Ranking | None:
     """The ranking of a stage; None if it has none. Raises StateError if it is damaged."""
     advice = "Delete it, or measure it again: hnas rank"
-    return run.restore(file(stage), Ranking, "is not a ranking", advice)
+    return run.restore(ranking_file(stage), Ranking, "is not a ranking", advice)
 
 
 def write_ranking(run: Run, ranking: Ranking) -> None:
     """The inverse of `read_ranking`."""
-    run.write(file(ranking.stage), recorded(ranking))
+    run.write(ranking_file(ranking.stage), recorded(ranking))

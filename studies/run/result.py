@@ -124,7 +124,7 @@ def has_result(folder: Path) -> bool:
 
 def read_result(run: Run) -> Result | None:
     """The run's answer; None if it has none yet. Raises StateError if it is damaged."""
-    advice = "Restore it, or delete it to make it anew"
+    advice = "Restore it, or delete it to make it again"
     return run.restore(FILE, Result, "is not the result of a run", advice)
 
 

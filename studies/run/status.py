@@ -1,6 +1,6 @@
 """The status of a run, read from its files and studies: nothing is made, locked or trained.
 
-Knows no torch, so that it is there at once.
+Imports no torch, so that it is quick.
 """
 
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class Status:
 
     stages: tuple[StageStatus, ...]
     handoff: Arch | None
-    """The distribution that stage 2 keeps, once it is chosen; None where there is no stage 2."""
+    """The distribution that stage 2 keeps, once it is chosen; None if there is no stage 2."""
     networks: int
     """Trained alone to the end."""
     result: Result | None
@@ -59,7 +59,7 @@ class Status:
 
 
 def read_status(run: Run) -> Status:
-    """The run as it stands. Raises StateError where a file is damaged, StorageError."""
+    """The run as it stands. Raises StateError if a file is damaged, StorageError."""
     studies, stages = read_studies(run), enumerate(run.stages, 1)
     first, epochs = studies.get(1), run.plan.retrain.training.epochs
     handoff = read_marks(first.user_attrs).handoff if first else None
@@ -72,7 +72,7 @@ def read_status(run: Run) -> Status:
 
 
 def scoring_images(run: Run) -> int:
-    """Held-out images that the run's trials are scored on; 0 where they are not split yet."""
+    """Held-out images that the run's trials are scored on; 0 if they are not split yet."""
     sizes = read_sizes(run)
     images = sizes.held_out if sizes else 0
     return min(run.plan.score.held_out or images, images)

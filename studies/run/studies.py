@@ -1,4 +1,4 @@
-"""A run's studies as they stand, for whoever wants to know what was found: read, never written."""
+"""A run's studies as they stand, read and never written."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,8 +33,8 @@ class Searched:
 def read_searched(run: Run) -> tuple[Searched, ...]:
     """The studies of a run that have finished trials, first stage first, whatever the strategy.
 
-    Nothing is locked: a search that goes on meanwhile goes on. Raises StateError where a study does
-    not say what it searches, StorageError.
+    A running search is not disturbed. Raises StateError if a study does not say what it searches,
+    StorageError.
     """
     studies = read_studies(run).values()
     return tuple(searched(run, study) for study in studies if study.records)

@@ -67,7 +67,7 @@ class Claim(AbstractContextManager["Claim"]):
         shall try that trial."""
         trial = self._trial
         assert trial is not None
-        with storage_errors(f"trial {trial.number} cannot be told"):
+        with storage_errors(f"trial {trial.number} cannot be stored"):
             try:
                 check_score(score, arch_of(trial.user_attrs))
             except StateError as error:

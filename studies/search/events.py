@@ -1,4 +1,4 @@
-"""Listeners: a search tells them what happens. By default nobody listens."""
+"""Listeners: a search reports to them what happens. By default nobody listens."""
 
 from __future__ import annotations
 

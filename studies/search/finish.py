@@ -1,5 +1,5 @@
-"""The end of a search: the best retrained network and an all-global one of nearly equal cost meet
-the test images, once."""
+"""The end of a search: the best retrained network and an all-global one of nearly equal cost are
+tested, once."""
 
 from dataclasses import replace
 

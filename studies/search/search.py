@@ -6,7 +6,7 @@ stage 2     the supernet is grown to that distribution's sizes, trained on, then
 stage 3     if the plan refines: the supernet is grown to the whole space, trained on, then
             searched from the front of stage 2
 retraining  the best few, from scratch, and an all-global network of nearly equal cost
-the end     the best of them and the all-global one meet the test set, once
+the end     the best of them and the all-global one are tested, once
 
 This is the hierarchical strategy. In the others (`hnas.studies.plan.strategies`) stage 1 has
 another space and is the last.
@@ -58,7 +58,7 @@ def search_stage(session: Session, number: int) -> StageResult:
             raise
         session.run = session.run.rescore(number)
         name = session.run.study_name(number)
-        session.listener.note(f"{error}. Scored anew in the study {name!r}")
+        session.listener.note(f"{error}. Scored again in the study {name!r}")
         result = _scored(session, number)
     if result.exhausted:
         _keep_exhausted(session, number, result)

@@ -70,7 +70,7 @@ def run_stage(
     `backend`, made from study, space, scorer and costs, scores and stores the trials: by default
     this process does.
 
-    A study that was broken off resumes and ends as if it had not been; a finished one resumes if
+    A study that was interrupted resumes, and ends as if it had not been; a finished one resumes if
     more trials are asked for. Whatever ends a run, finished trials are stored first.
 
     Raises BudgetError if nothing fits, MismatchError if the study's scores are of another kind,

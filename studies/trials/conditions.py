@@ -106,5 +106,5 @@ def keep_conditions(study: optuna.Study, asked: Conditions, *, new: bool) -> Non
         raise MismatchError(
             f"the trials of the study {study.study_name!r} cannot be compared with the ones asked "
             f"for, these must be the same:\n{listed(found)}\n"
-            "Ask for what is stored, or for a new study beside this one: hnas search --rescore"
+            "Ask for what is stored, or for a new study next to this one: hnas search --rescore"
         )

@@ -1,4 +1,4 @@
-"""Databases that hold studies: how one is opened, waited for, and its errors told.
+"""Databases that hold studies: opening one, waiting for it, its errors in plain words.
 
 Studies are Optuna's, so that Optuna and its dashboard read them as they are. hnas writes and reads
 the trials of a database by `hnas.studies.trials.tables`, which is several times faster.

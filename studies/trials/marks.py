@@ -26,7 +26,7 @@ class Handoff:
     giver: str | None = later(None)
     """The study that handed it over, in JSON `from`; None in that study itself."""
     to: str | None = later(None)
-    """The study that goes on from it; None in that study itself."""
+    """The study that continues from it; None in that study itself."""
 
     def to_dict(self) -> dict[str, Any]:
         return {"from" if name == "giver" else name: v for name, v in recorded(self).items()}

@@ -1,4 +1,4 @@
-"""Optuna's private parts, behind plain functions: no other file imports or touches them.
+"""Optuna's private parts: no other file imports them, and no other room touches them.
 
 They may change with any release: `optuna>=5,<6` is pinned, and the tests of this room compare what
 hnas does with them with what Optuna's public functions do.

@@ -101,7 +101,7 @@ def look(study: optuna.Study, trial_ids: Collection[int]) -> dict[int, TrialView
 
 
 def withdraw(study: optuna.Study) -> None:
-    """Empties the queue: what is left in it has failed, so that no worker tells it."""
+    """Empties the queue: what is left in it has failed, so that no worker reports it."""
     if (storage := database_of(study)) is None:
         return  # a study that only this process knows
 

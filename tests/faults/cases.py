@@ -306,7 +306,7 @@ def _memory(lab: Lab) -> Iterator[Try]:
         run = lab.place / f"memory {i}" / "run"
         ran = lab.hnas(*lab.search(run), fault="out of memory", point=point)
         yield judged(lab, run, point.name, ran, 2, "the memory of the device is not enough")
-    point = Point(phase="scoring", target="hnas.scoring.score:_Tree.logits", nth=3)
+    point = Point(phase="scoring", target="hnas.scoring.score:Tree.logits", nth=3)
     run = lab.place / "memory scoring" / "run"
     ran = lab.hnas(*lab.search(run), fault="out of memory", point=point)
     yield judged(lab, run, point.name, ran, 0, "")

@@ -441,7 +441,7 @@ def test_a_result_that_is_none(copy: Path) -> None:
     assert message == (
         f"{copy / 'result.json'} is not the result of a run: Result lacks the field "
         "all_global, candidates, environment, inputs, winner. "
-        "Restore it, or delete it to make it anew"
+        "Restore it, or delete it to make it again"
     )
 
 
@@ -474,8 +474,8 @@ def test_another_rule_of_scoring_takes_a_new_study_beside_the_old_one(copy: Path
     result = search(*args, "--rescore")
     assert result.exit_code == 0, result.output
     said = " ".join(result.stdout.split())
-    assert "Scored anew in the study 'finished-stage1-rescored1'" in said
-    assert "Scored anew in the study 'finished-stage2-rescored1'" in said
+    assert "Scored again in the study 'finished-stage1-rescored1'" in said
+    assert "Scored again in the study 'finished-stage2-rescored1'" in said
     assert "scorer.recalibration images: stored " in said
     assert len(trials(copy, 1)) == len(old[0]) and trials(copy, 1) != old[0]
     storage = open_storage(open_run(copy).storage)
@@ -485,7 +485,7 @@ def test_another_rule_of_scoring_takes_a_new_study_beside_the_old_one(copy: Path
         assert kept == old[stage - 1]
     # From now on the new ones are the run's, and the same command does nothing again.
     again = search(*args, "--rescore")
-    assert again.exit_code == 0 and "Scored anew" not in again.stdout
+    assert again.exit_code == 0 and "Scored again" not in again.stdout
     assert open_run(copy).rescored == (1, 1)
     ran = CliRunner().invoke(hnas, ["reproduce", str(copy), "--sample", "2", "--device", "cpu"])
     assert ran.exit_code == 0, ran.output

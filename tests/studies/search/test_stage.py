@@ -240,7 +240,7 @@ def test_a_study_of_other_conditions_is_refused(changes, text):
     message = str(caught.value)
     assert message.startswith("the trials of the study 's' cannot be compared with the ones asked")
     assert text in message
-    assert message.endswith("or for a new study beside this one: hnas search --rescore")
+    assert message.endswith("or for a new study next to this one: hnas search --rescore")
 
 
 def test_a_study_without_trials_takes_other_conditions():
