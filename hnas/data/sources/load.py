@@ -33,7 +33,7 @@ def load(
             f"images must be of at least 1 pixel and of 1 or 3 channels, "
             f"got image={image}, channels={channels}"
         )
-    found = read(source, root, image=image, channels=channels, skip_bad=skip_bad)
+    found = read_source(source, root, image=image, channels=channels, skip_bad=skip_bad)
     return replace(
         found,
         train=found.train.fit(image=image, channels=channels),
@@ -68,7 +68,7 @@ def _place(source: str, root: Path | None) -> Path | None:
     return next((path for path in places if os.path.isdir(path)), None)
 
 
-def read(
+def read_source(
     source: str, root: Path | None, *, image: int, channels: int, skip_bad: bool = False
 ) -> Source:
     """The same as `load`, but only class folders are resized, as they are read."""

@@ -1,7 +1,6 @@
 """Survey of a data source: the counts that a plan depends on. It decodes and resizes no image."""
 
 import statistics
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import torch
 
 from hnas.data.images import Source
 from hnas.data.sources import folders
-from hnas.data.sources.load import class_folders, read
+from hnas.data.sources.load import class_folders, read_source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,8 +17,6 @@ class Survey:
 
     images: int
     """Of the training part."""
-    fewest: int
-    """Of them in the smallest class."""
     classes: int
     side: int
     """Pixels of an image's shorter side; the median."""
@@ -38,7 +35,7 @@ def survey(source: str, *, root: Path | None = None) -> Survey:
     are. Raises InputError if `load` would, apart from images that cannot be decoded.
     """
     folder = class_folders(source, root)
-    return _folders(folder) if folder else _source(read(source, root, image=1, channels=1))
+    return _folders(folder) if folder else _source(read_source(source, root, image=1, channels=1))
 
 
 def _folders(folder: Path) -> Survey:
@@ -46,7 +43,6 @@ def _folders(folder: Path) -> Survey:
     sizes, colours = zip(*folders.headers([file for file, _ in found.train]), strict=True)
     return Survey(
         images=len(found.train),
-        fewest=min(Counter(label for _, label in found.train).values()),
         classes=len(found.classes),
         side=round(statistics.median(map(min, sizes))),
         channels=3 if any(colours) else 1,
@@ -55,11 +51,9 @@ def _folders(folder: Path) -> Survey:
 
 
 def _source(source: Source) -> Survey:
-    counts = torch.bincount(source.train.labels, minlength=len(source.classes))
     pixels = source.train.pixels
     return Survey(
         images=len(source.train),
-        fewest=int(counts.min()),
         classes=len(source.classes),
         side=min(pixels.shape[2:]),
         channels=pixels.shape[1],

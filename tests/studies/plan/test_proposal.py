@@ -16,7 +16,7 @@ from hnas.settings import DataRules
 from hnas.studies.plan.proposal import LIMITS, grid, kernels_for, parts, propose, size
 from hnas.studies.plan.toml import from_toml, load_preset
 
-PHOTOS = Survey(images=3000, fewest=200, classes=5, side=224, channels=3, own_test=False)
+PHOTOS = Survey(images=3000, classes=5, side=224, channels=3, own_test=False)
 
 
 @st.composite
@@ -25,7 +25,6 @@ def surveys(draw: st.DrawFn) -> Survey:
     fewest = draw(st.integers(2, 2000))
     return Survey(
         images=draw(st.integers(fewest * classes, 3_000_000)),
-        fewest=fewest,
         classes=classes,
         side=draw(st.integers(1, 4000)),
         channels=draw(st.sampled_from((1, 3))),
@@ -78,7 +77,6 @@ def test_the_presets_frames_are_what_the_rules_say(name: str) -> None:
     side, images = {"digits": (8, 1797), "cifar10": (32, 10_000)}[name]
     survey = Survey(
         images=images,
-        fewest=100,
         classes=10,
         side=side,
         channels=preset.channels,

@@ -13,7 +13,7 @@ from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.proposal import propose
 from hnas.studies.search.estimate import Estimate, estimate, memory
 
-SURVEY = Survey(images=400, fewest=40, classes=10, side=8, channels=1, own_test=False)
+SURVEY = Survey(images=400, classes=10, side=8, channels=1, own_test=False)
 CPU = torch.device("cpu")
 
 
