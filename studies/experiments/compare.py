@@ -69,7 +69,7 @@ class Outcome:
     """On the clock; None if no comparison made the run."""
 
 
-MEASURES = tuple(f.name for f in fields(Outcome) if f.name not in ("seed", "run", "trials"))
+AVERAGED = tuple(f.name for f in fields(Outcome) if f.name not in ("seed", "run", "trials"))
 """Fields with a mean over seeds."""
 
 
@@ -198,8 +198,8 @@ def _row_as_json(row: Row) -> dict[str, Any]:
     paired = row.differences
     return {
         **asdict(row),
-        "mean": {name: mean(row.values(name)) for name in MEASURES},
-        "standard_deviation": {name: spread(row.values(name)) for name in MEASURES},
+        "mean": {name: mean(row.values(name)) for name in AVERAGED},
+        "standard_deviation": {name: spread(row.values(name)) for name in AVERAGED},
         "difference": {"mean": mean(paired), "standard_deviation": spread(paired)},
     }
 

@@ -45,7 +45,7 @@ class Answer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cost:
+class StepCost:
     """The cost of a step of the search so far."""
 
     step: str
@@ -76,7 +76,7 @@ class Report:
     rankings: tuple[Ranking, ...]
     published: tuple[Published, ...]
     """Empty if the data is not like ImageNet."""
-    costs: tuple[Cost, ...]
+    costs: tuple[StepCost, ...]
     environment: Mapping[str, str]
     """Versions and device."""
     limits: Costs
@@ -175,7 +175,7 @@ def picture_of(plan: Plan, status: Status) -> Picture | None:
     return picture(title, plan.net, arch)
 
 
-def _costs(run: Run, status: Status, studies: tuple[Searched, ...]) -> tuple[Cost, ...]:
+def _costs(run: Run, status: Status, studies: tuple[Searched, ...]) -> tuple[StepCost, ...]:
     """Step by step. Training is counted from checkpoints, scoring from trials."""
     if (sizes := read_sizes(run)) is None:
         return ()
@@ -185,8 +185,8 @@ def _costs(run: Run, status: Status, studies: tuple[Searched, ...]) -> tuple[Cos
     for stage, asked in zip(status.stages, run.stages, strict=True):
         records = done[asked.name].records if asked.name in done else ()
         costs += [
-            Cost(step=f"supernet of {asked.name}", trained=stage.epochs * train),
-            Cost(
+            StepCost(step=f"supernet of {asked.name}", trained=stage.epochs * train),
+            StepCost(
                 step=f"trials of {asked.name}",
                 scored=len(records),
                 images=len(records) * on,
@@ -194,7 +194,7 @@ def _costs(run: Run, status: Status, studies: tuple[Searched, ...]) -> tuple[Cos
             ),
         ]
     epochs = network_epochs(run)
-    return (*costs, Cost(step=f"{len(epochs)} networks alone", trained=sum(epochs) * train))
+    return (*costs, StepCost(step=f"{len(epochs)} networks alone", trained=sum(epochs) * train))
 
 
 def _missing(run: Run, status: Status) -> Iterator[str]:

@@ -11,7 +11,7 @@ from hnas.architecture.space import Space
 from hnas.studies.run.result import best_trained
 from hnas.studies.search.retrain import retrain_trial
 from hnas.studies.search.session import Session
-from hnas.studies.trials.marks import HandedFront, Handoff, Marks, read_marks, write_marks
+from hnas.studies.trials.marks import HandedArch, HandedFront, Marks, read_marks, write_marks
 from hnas.studies.trials.pareto import best_by_score, front
 
 
@@ -37,7 +37,7 @@ def handoff(session: Session) -> Arch:
         pairs = zip(best, networks, strict=True)
         measured = {str(record.number): network.accuracy for record, network in pairs}
     second = session.study(2)
-    mark = Handoff(rule=rules.rule, trial=chosen.number, arch=chosen.arch, retrained=measured)
+    mark = HandedArch(rule=rules.rule, trial=chosen.number, arch=chosen.arch, retrained=measured)
     # The second study first: the mark of stage 1 says that the hand-off is done.
     write_marks(second, Marks(handoff=replace(mark, giver=first.study_name)))
     write_marks(first, Marks(handoff=replace(mark, to=second.study_name)))

@@ -14,7 +14,7 @@ from hnas.studies.trials.database import storage_errors
 
 
 @dataclass(frozen=True, kw_only=True)
-class Handoff:
+class HandedArch:
     """One architecture, whose distribution the next stage keeps; both studies have the mark."""
 
     rule: str
@@ -32,7 +32,7 @@ class Handoff:
         return {"from" if name == "giver" else name: v for name, v in recorded(self).items()}
 
     @classmethod
-    def from_dict(cls, value: Mapping[str, Any]) -> Handoff:
+    def from_dict(cls, value: Mapping[str, Any]) -> HandedArch:
         """Raises InputError if it is no such mark."""
         names = {"giver" if name == "from" else name: each for name, each in value.items()}
         return restored(cls, names)
@@ -51,7 +51,7 @@ class HandedFront:
 class Marks:
     """The marks of one study, each an attribute of its name."""
 
-    handoff: Handoff | None = later(None)
+    handoff: HandedArch | None = later(None)
     front: HandedFront | None = later(None)
     exhausted: bool = later(False)
     """Everything within the limits has been scored: more trials cannot be had."""

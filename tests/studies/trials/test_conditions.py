@@ -21,7 +21,7 @@ from hnas.studies.trials.conditions import (
     read_conditions,
     scorer_of,
 )
-from hnas.studies.trials.marks import HandedFront, Handoff, Marks, read_marks, write_marks
+from hnas.studies.trials.marks import HandedArch, HandedFront, Marks, read_marks, write_marks
 from hnas.studies.trials.record import arch_of, cost_attributes, score_attributes, spent_of
 from hnas.studies.trials.study import quiet
 from tests.support.generators import spaces_and_archs
@@ -67,8 +67,8 @@ def test_a_study_keeps_conditions_and_marks(drawn: tuple[Space, Arch]) -> None:
     assert (scorer_of(study), objective_of(study)) == (asked.scorer, "both")
 
     assert read_marks(study.user_attrs) == Marks()
-    to = Handoff(rule="score", trial=4, arch=arch, to="s2")
-    retrained = Handoff(rule="retrained", trial=4, arch=arch, retrained={"4": 0.5}, giver="s0")
+    to = HandedArch(rule="score", trial=4, arch=arch, to="s2")
+    retrained = HandedArch(rule="retrained", trial=4, arch=arch, retrained={"4": 0.5}, giver="s0")
     for mark in (to, retrained):
         write_marks(study, Marks(handoff=mark))
         assert read_marks(study.user_attrs) == Marks(handoff=mark)
