@@ -31,8 +31,8 @@ from hnas.scoring.record import Score
 from hnas.scoring.score import scores
 from hnas.settings import ScoreRules
 from hnas.studies.plan.toml import load_preset
-from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.search.stage import SearchRules, run_stage
+from tests.support.fake_scorer import FakeScorer
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,8 +24,8 @@ from hnas.scoring.sharing import branches
 from hnas.studies.objective.costs import Costs
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.toml import load_preset
-from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.search.stage import SearchRules, run_stage
+from tests.support.fake_scorer import FakeScorer
 
 PRESETS = ("glit-tiny", "glit-small", "glit-base")
 HELD_OUT = 12_800

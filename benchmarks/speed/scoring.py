@@ -23,8 +23,8 @@ from hnas.studies.objective.costs import Costs
 from hnas.studies.plan.toml import load_preset
 from hnas.studies.proposers.base import Turn
 from hnas.studies.proposers.nsga2 import elites, propose
-from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.trials.record import Record
+from tests.support.fake_scorer import FakeScorer
 
 
 def generations(space: Space, *, trials: int, population: int) -> Iterator[list[Arch]]:

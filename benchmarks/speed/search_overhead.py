@@ -26,7 +26,6 @@ from hnas.cost.flops import cost
 from hnas.persist.record import as_json
 from hnas.studies.objective.costs import Costs
 from hnas.studies.proposers.nsga2 import NSGA2
-from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.search.events import TrialEvent
 from hnas.studies.search.stage import SearchRules, conditions, run_stage
 from hnas.studies.trials.database import close_storage, open_storage
@@ -34,6 +33,7 @@ from hnas.studies.trials.encoding import distributions
 from hnas.studies.trials.record import Record
 from hnas.studies.trials.study import open_study
 from hnas.studies.trials.trial import write_trial
+from tests.support.fake_scorer import FakeScorer
 
 POPULATION = 50
 FRAME = Frame(image=224, channels=3, patch=16, classes=1000, d=192, M=12, N=3)

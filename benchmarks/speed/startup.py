@@ -13,10 +13,10 @@ from hnas.cost.flops import cost
 from hnas.studies.objective.costs import Costs
 from hnas.studies.plan.toml import load_preset
 from hnas.studies.run.folder import begin_run
-from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.search.stage import SearchRules, run_stage
 from hnas.studies.trials.database import close_storage, open_storage
 from hnas.studies.trials.study import open_study
+from tests.support.fake_scorer import FakeScorer
 
 
 def run(*command: str) -> None:

@@ -16,8 +16,8 @@ from benchmarks.search.hierarchy import (
 )
 from hnas.architecture.arch import Arch
 from hnas.cost.flops import cost
-from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.trials.pareto import best_by_score, front
+from tests.support.fake_scorer import FakeScorer
 
 
 @pytest.fixture(scope="module")

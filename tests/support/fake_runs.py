@@ -13,11 +13,11 @@ from hnas.studies.report.gather import Report, gather
 from hnas.studies.run.folder import Run
 from hnas.studies.run.latency import read_costs
 from hnas.studies.run.result import Inputs, Result, TrainedNetwork, write_result
-from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.search.stage import SearchRules, StageResult, run_stage
 from hnas.studies.trials.database import close_storage, open_storage
 from hnas.studies.trials.pareto import best_by_score
 from hnas.studies.trials.study import open_study
+from tests.support.fake_scorer import FakeScorer
 
 IMAGES = 200
 """Of the test."""

@@ -15,13 +15,13 @@ import pytest
 from hnas.architecture.space import Frame, distribution_space
 from hnas.cost.flops import cost
 from hnas.studies.objective.costs import Costs
-from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.scoring.queue_backend import QueueBackend
 from hnas.studies.scoring.worker import Worker
 from hnas.studies.search.stage import SearchRules, run_stage
 from hnas.studies.trials.database import open_storage
 from hnas.studies.trials.study import open_study
 from hnas.studies.trials.work_request import WorkRequest, announce
+from tests.support.fake_scorer import FakeScorer
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=12, N=3)
 SPACE = distribution_space(FRAME, d_k=192, d_z=4, E=1, K=31)
@@ -31,7 +31,7 @@ RULES = SearchRules(trials=32, population=10, seed=3)
 REQUEST = WorkRequest(run="nowhere", name="s", stage=1, lease=20.0)
 WORKER = """
 import sys
-from hnas.studies.scoring.fake import FakeScorer
+from tests.support.fake_scorer import FakeScorer
 from hnas.studies.scoring.worker import Worker, reach
 
 def load(request, space):

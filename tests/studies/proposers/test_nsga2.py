@@ -14,9 +14,9 @@ from hnas.errors import BudgetError
 from hnas.studies.objective.costs import Costs
 from hnas.studies.proposers.base import Turn
 from hnas.studies.proposers.nsga2 import TRIES, elites, propose
-from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.trials.pareto import hypervolume, pareto
 from hnas.studies.trials.record import Record
+from tests.support.fake_scorer import FakeScorer
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=12, N=3)
 BUDGET = cost(FRAME, FRAME.all_global()).macs

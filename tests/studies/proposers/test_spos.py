@@ -19,9 +19,9 @@ from hnas.studies.objective.costs import Costs
 from hnas.studies.proposers.base import Turn
 from hnas.studies.proposers.random_search import RANDOM
 from hnas.studies.proposers.spos import SPOS, elites, parents_of, propose
-from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.trials.encoding import SIZES
 from hnas.studies.trials.record import Record
+from tests.support.fake_scorer import FakeScorer
 from tests.support.generators import spaces
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=12, N=3)

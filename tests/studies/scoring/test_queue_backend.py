@@ -19,7 +19,6 @@ import hnas.studies.search.stage
 from hnas.errors import StateError
 from hnas.scoring.record import Score
 from hnas.studies.scoring.claim import Claim
-from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.scoring.queue_backend import QueueBackend, _Signs
 from hnas.studies.search.stage import run_stage
 from hnas.studies.trials.database import close_storage, open_storage
@@ -30,6 +29,7 @@ from hnas.studies.trials.queue import (
 from hnas.studies.trials.study import open_study
 from hnas.studies.trials.trial import records
 from hnas.studies.trials.work_request import announce, dismiss
+from tests.support.fake_scorer import FakeScorer
 from tests.support.postgres import new_database, served
 from tests.support.queued import (
     COSTS,

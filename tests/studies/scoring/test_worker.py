@@ -10,7 +10,6 @@ import pytest
 from optuna.trial import TrialState
 
 from hnas.errors import InputError, MismatchError
-from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.scoring.worker import Worker, reach
 from hnas.studies.trials.database import close_storage, open_storage
 from hnas.studies.trials.queue import (
@@ -21,6 +20,7 @@ from hnas.studies.trials.queue import (
 )
 from hnas.studies.trials.trial import records
 from hnas.studies.trials.work_request import dismiss
+from tests.support.fake_scorer import FakeScorer
 from tests.support.queued import (
     FRAME,
     Meanwhile,

@@ -26,7 +26,6 @@ from hnas.studies.run.latency import FILE, read_costs, read_measured
 from hnas.studies.run.status import read_status
 from hnas.studies.run.studies import read_searched
 from hnas.studies.scoring.backend import Scorer
-from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.search.events import Listener
 from hnas.studies.search.finish import finish
 from hnas.studies.search.search import search_stage
@@ -38,6 +37,7 @@ from hnas.studies.trials.record import Record
 from hnas.studies.trials.study import open_study
 from tests.support.dashboard_api import asked
 from tests.support.fake_latency import fake_table
+from tests.support.fake_scorer import FakeScorer
 
 RULES = SearchRules(trials=24, population=8, seed=1)
 

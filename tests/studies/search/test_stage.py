@@ -19,13 +19,13 @@ from hnas.errors import BudgetError, InputError, MismatchError, StateError, Stor
 from hnas.studies.objective.costs import Costs
 from hnas.studies.proposers.base import Turn
 from hnas.studies.proposers.nsga2 import elites, propose
-from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.search.stage import SearchRules, run_stage
 from hnas.studies.trials.database import open_storage
 from hnas.studies.trials.pareto import front, hypervolume
 from hnas.studies.trials.study import open_study
 from hnas.studies.trials.trial import records
 from tests.support.dashboard_api import asked
+from tests.support.fake_scorer import FakeScorer
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=12, N=3)
 BUDGET = cost(FRAME, FRAME.all_global()).macs

@@ -14,11 +14,11 @@ import hnas.studies.trials.trial
 from hnas.architecture.space import Frame, distribution_space
 from hnas.errors import StorageError
 from hnas.studies.objective.costs import Costs
-from hnas.studies.scoring.fake import FakeScorer
 from hnas.studies.search.stage import SearchRules, run_stage
 from hnas.studies.trials.database import close_storage, open_storage, patiently
 from hnas.studies.trials.study import open_study
 from hnas.studies.trials.trial import records
+from tests.support.fake_scorer import FakeScorer
 from tests.support.postgres import new_database, served
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=6, N=3)

@@ -1,4 +1,4 @@
-"""Scorer without networks: it tests studies, and tries the command line, in milliseconds."""
+"""Scorer without networks, for studies of tests and benchmarks in milliseconds."""
 
 import hashlib
 import math
