@@ -271,7 +271,7 @@ def test_a_search_of_one_stage_has_what_three_have(tiny: Plan, strategy: str) ->
 
 
 def test_what_cannot_be_refined_is_told(tiny: Plan) -> None:
-    with pytest.raises(InputError, match="of the strategy 'hierarchical', got 'flat'"):
+    with pytest.raises(InputError, match="needs the strategy 'hierarchical', got 'flat'"):
         refined(override(tiny, strategy="flat"))
     with pytest.raises(InputError, match=r"must both be >= 2, got 11 and 1$"):
         refined(override(tiny, epochs=1))
