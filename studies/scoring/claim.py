@@ -21,7 +21,7 @@ from hnas.studies.scoring.backend import check_score
 from hnas.studies.trials.conditions import objective_of, scorer_of
 from hnas.studies.trials.database import storage_errors
 from hnas.studies.trials.optuna_inside import database_of, trial_id_of
-from hnas.studies.trials.queue import ERROR, put_back, take
+from hnas.studies.trials.queue import ERROR, OWNER, put_back, take
 from hnas.studies.trials.record import arch_of, score_attributes, spent_of
 
 
@@ -59,7 +59,7 @@ class Claim(AbstractContextManager["Claim"]):
                 self._back()
                 return
             with storage_errors(f"trial {trial.number} cannot be kept"):
-                trial.set_user_attr("worker", self._owner)
+                trial.set_user_attr(OWNER, self._owner)
             yield arch_of(trial.user_attrs)
 
     def tell(self, score: Score) -> ScoredTrial:

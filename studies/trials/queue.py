@@ -19,11 +19,14 @@ from sqlalchemy import Connection, delete, insert, select, update
 from hnas.studies.trials import optuna_inside as inside
 from hnas.studies.trials.database import patiently, read_rows, storage_errors
 from hnas.studies.trials.optuna_inside import database_of, models, study_id_of
+from hnas.studies.trials.record import ARCH
 from hnas.studies.trials.study import open_study
 from hnas.studies.trials.tables import insert_trials, lock_study
 
 LOST = "hnas:lost"
 """Attribute of a trial: how many workers were lost while they had it."""
+OWNER = "worker"
+"""Attribute of a trial: the worker that took it last."""
 ERROR = "error"
 """Attribute of a trial that no worker shall try again: why."""
 LOSSES = 5
@@ -203,7 +206,7 @@ def _by_arch(
     found = connection.execute(
         select(attrs.value_json, trials.trial_id)
         .join(trials, trials.trial_id == attrs.trial_id)
-        .where(trials.study_id == study_id, trials.state.in_(states), attrs.key == "arch")
+        .where(trials.study_id == study_id, trials.state.in_(states), attrs.key == ARCH)
     )
     return {json.loads(text): trial_id for text, trial_id in found}
 

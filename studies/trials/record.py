@@ -7,6 +7,11 @@ from typing import Any
 from hnas.architecture.arch import Arch
 from hnas.studies.objective.costs import Priced, Spent
 
+ARCH = "arch"
+"""Attribute of a trial: its architecture; only trials of hnas have it."""
+SCORE = ("loss", "seconds")
+"""Attributes that scoring adds; the accuracy is a value of the trial."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
@@ -41,7 +46,7 @@ class Snapshot:
 def cost_attributes(arch: Arch, spent: Priced) -> dict[str, Any]:
     """The attributes of a trial before it is scored."""
     latency = {} if spent.latency is None else {"latency_ns": spent.latency}
-    return {"arch": arch.to_json(), "macs": spent.macs, "params": spent.params, **latency}
+    return {ARCH: arch.to_json(), "macs": spent.macs, "params": spent.params, **latency}
 
 
 def spent_of(attrs: Mapping[str, Any]) -> Spent:
@@ -51,9 +56,9 @@ def spent_of(attrs: Mapping[str, Any]) -> Spent:
 
 def arch_of(attrs: Mapping[str, Any]) -> Arch:
     """The architecture in a trial's attributes."""
-    return Arch.from_json(attrs["arch"])
+    return Arch.from_json(attrs[ARCH])
 
 
 def score_attributes(loss: float, seconds: float) -> dict[str, float]:
-    """The attributes that scoring adds; the accuracy is a value of the trial."""
-    return {"loss": loss, "seconds": seconds}
+    """The attributes SCORE."""
+    return dict(zip(SCORE, (loss, seconds), strict=True))

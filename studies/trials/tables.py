@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import ColumnElement, Connection, Engine, bindparam, func, insert, select, update
 
 from hnas.studies.trials.optuna_inside import models
+from hnas.studies.trials.record import ARCH
 
 
 @dataclass(kw_only=True)
@@ -94,7 +95,7 @@ def insert_trials(
 def has_trial(storage: RDBStorage, study_id: int, arch: str) -> bool:
     """Whether a study has a trial with this `arch`."""
     trials, kept = models.TrialModel, models.TrialUserAttributeModel
-    same = select(kept.trial_id).where(kept.key == "arch", kept.value_json == json.dumps(arch))
+    same = select(kept.trial_id).where(kept.key == ARCH, kept.value_json == json.dumps(arch))
     query = select(trials.trial_id).where(trials.study_id == study_id, trials.trial_id.in_(same))
     with storage.engine.connect() as connection:
         return connection.execute(query).first() is not None

@@ -15,7 +15,15 @@ from hnas.studies.objective.costs import Costs, Priced, values
 from hnas.studies.trials.database import patiently, storage_errors
 from hnas.studies.trials.encoding import distributions, encode
 from hnas.studies.trials.optuna_inside import database_of, study_id_of
-from hnas.studies.trials.record import Record, arch_of, cost_attributes, score_attributes, spent_of
+from hnas.studies.trials.record import (
+    ARCH,
+    SCORE,
+    Record,
+    arch_of,
+    cost_attributes,
+    score_attributes,
+    spent_of,
+)
 from hnas.studies.trials.tables import TrialRow, has_trial, insert_trial, trial_rows
 
 GENERATION = "NSGAIISampler:generation"
@@ -88,12 +96,12 @@ def records(study: optuna.Study, trial_ids: Collection[int] | None = None) -> li
 
 def records_of(trials: Sequence[TrialRow | FrozenTrial]) -> tuple[Record, ...]:
     """The records of hnas among finished trials. Raises StorageError if one lacks an attribute."""
-    return tuple(_record(trial) for trial in trials if "arch" in trial.user_attrs)
+    return tuple(_record(trial) for trial in trials if ARCH in trial.user_attrs)
 
 
 def _record(trial: TrialRow | FrozenTrial) -> Record:
     attrs: dict[str, Any] = trial.user_attrs
-    if missing := [name for name in ("loss", "seconds") if name not in attrs]:
+    if missing := [name for name in SCORE if name not in attrs]:
         raise StorageError(
             f"trial {trial.number} was told without the attributes {', '.join(missing)}: a program "
             "that scores must set them before it tells. A finished trial cannot be mended: mend "
@@ -104,7 +112,6 @@ def _record(trial: TrialRow | FrozenTrial) -> Record:
         generation=trial.system_attrs[GENERATION],
         arch=arch_of(attrs),
         accuracy=trial.values[0],
-        loss=attrs["loss"],
-        seconds=attrs["seconds"],
+        **{name: attrs[name] for name in SCORE},
         **vars(spent_of(attrs)),
     )
