@@ -18,8 +18,8 @@ from hnas.training.supernet import train_supernet
 FRAME = Frame(image=8, channels=1, patch=4, classes=10, d=48, M=3, N=3)
 EPOCHS = 8
 TOLERANCE = {"cpu": 0.0, "cuda": 2e-2}
-"""Largest difference of a logit that is none: every width is a multiple of 16, so none at all on a
-CPU; matrix products are in bf16 on a GPU."""
+"""Largest difference of a logit that counts as none. Zero on a CPU, because every width is a
+multiple of 16; a GPU has matrix products in bf16."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from hnas.persist.record import later
 
 ACTIVATIONS = ("swish", "gelu")
 MOST = {"M": 1024, "N": 64}
-"""More is a slip of the pen: every block, and every way to divide its groups, is listed."""
+"""More is taken for a typing mistake: every block, and every way to divide groups, is listed."""
 LOCALS = tuple(KINDS)
 
 

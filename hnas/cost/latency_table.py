@@ -23,7 +23,7 @@ class Whole:
 
     arch: Arch
     measured: int
-    """Nanoseconds of a batch: of its rounds the lower quartile, as all times here."""
+    """Nanoseconds of a batch: the lower quartile of its rounds, as all times here."""
 
 
 @dataclass(frozen=True, kw_only=True)

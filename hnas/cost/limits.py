@@ -136,7 +136,7 @@ def _thriftiest(space: Space, limits: tuple[Limit, ...]) -> Arch | None:
 
 
 def _undercut_by_none(sums: Iterable[Sum]) -> list[Sum]:
-    """The sums by rising first cost, without those whose last is not less than all before."""
+    """The sums by rising first cost; each has a lower last cost than all before it."""
     kept: list[Sum] = []
     for one in sorted(sums, key=lambda one: one[0]):
         if not kept or (one[0] and one[0][-1] < kept[-1][0][-1]):

@@ -32,7 +32,7 @@ Reading = tuple[torch.Tensor, list[Future[None]]]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class OnDisk:
-    """Pixels (n, C, H, W) in files; what a uint8 tensor answers about itself, it does too."""
+    """Pixels (n, C, H, W) in files, with the dtype, ndim, shape and length of a uint8 tensor."""
 
     files: tuple[Path, ...]
     """Each holds whole images, uint8 (C, H, W), one behind the other."""

@@ -1,7 +1,7 @@
 """Records as JSON: `recorded` writes a dataclass by its fields' names, `restored` reads it back.
 
 A run, a training and an exported network are known by the values they were made from. A field that
-was added later must not make another run, training or network of what was made without it.
+was added later must not change the identity of what was made without it.
 """
 
 import json

@@ -68,8 +68,8 @@ def drop(path: Path) -> None:
 
 
 def tidy(path: Path) -> None:
-    """Removes the files of versions that are listed no more, or not yet, as a process was killed
-    between the file and the list. Only for the one process that writes this checkpoint.
+    """Removes files of versions that the index does not list: old ones, and those of a process that
+    was killed before it wrote the index. Only for the one process that writes this checkpoint.
 
     Raises CheckpointError. What cannot be removed stays.
     """

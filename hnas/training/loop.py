@@ -33,7 +33,7 @@ Distil = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(loss by the labels, float32 logits (B, classes), images as above) -> the loss to train by."""
 
 EXPLODED = 20
-"""A loss of so many times what guessing costs, ln(classes), is no training any more."""
+"""A loss above so many times that of guessing, ln(classes), has diverged."""
 
 
 @dataclass(frozen=True, kw_only=True)

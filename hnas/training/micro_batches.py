@@ -39,7 +39,7 @@ def gradients(
     losses (passes,), each the mean over the micro-batches.
 
     `losses(number)` adds the gradient of one of them, divided by `count`, and returns its losses,
-    divided so too. Sums are taken of pairs, of pairs of pairs and so on: `World.sum` continues
+    divided by it too. Sums are taken of pairs, of pairs of pairs and so on: `World.sum` continues
     that. Parameters without a gradient have none in any process, and none after.
     BatchNorm's running statistics move once a step, by the mean of the micro-batches' statistics.
     """

@@ -31,7 +31,7 @@ def search_all(
     jobs: int,
     listener: Callable[[Task], contextlib.AbstractContextManager[Listener]],
 ) -> Iterator[Task]:
-    """Searches each task's run to its end and gives the task then.
+    """Searches each task's run to its end, then yields the task.
 
     With `jobs` > 1 as many processes work at the same time, each with one torch thread, and show no
     progress.

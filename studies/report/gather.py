@@ -50,7 +50,7 @@ class StepCost:
 
     step: str
     trained: int = 0
-    """Images that went through training, each as often as it did."""
+    """Images trained on, repeats counted."""
     scored: int = 0
     """Networks scored with inherited weights."""
     images: int = 0

@@ -16,7 +16,7 @@ class Scorer(Protocol):
 
     @property
     def fingerprint(self) -> dict[str, str]:
-        """What scores are comparable under: weights, held-out images, recalibration."""
+        """What comparable scores have in common: weights, held-out images, recalibration."""
 
     def score(self, archs: Sequence[Arch]) -> Iterator[Score]:
         """One Score for each of `archs`, in their order."""

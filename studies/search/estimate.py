@@ -91,7 +91,7 @@ def memory(device: torch.device) -> int:
 
 
 def _random(plan: Plan, batch: int, held: int, device: torch.device) -> Data:
-    """Random images: one batch to train on, so many to score on."""
+    """Random images: `batch` to train on, `held` to score on."""
     net = plan.net
     generator = torch.Generator().manual_seed(0)
 

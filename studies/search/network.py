@@ -1,4 +1,4 @@
-"""Networks by their identity: the first process and those that help it train one from the same."""
+"""Networks by their identity, from which every process trains the same one."""
 
 from torch import Tensor
 

@@ -46,7 +46,7 @@ def network_job(identity: Identity, seed: int) -> dict[str, Any]:
 
 
 def serve(world: World) -> NoReturn:
-    """Does the jobs of the first process, until that ends and this one with it."""
+    """Does the jobs of the first process until both end."""
     data, split = None, ""
     try:
         for job in world.jobs():

@@ -106,7 +106,7 @@ def patiently(ask: Callable[[], T]) -> T:
     """The answer of `ask`, which is called again while the database is away or locked.
 
     The first wait is half a second, later ones are longer; after PATIENCE seconds the error is
-    raised. `ask` may have done its work although no answer came: it must bear being called twice.
+    raised. `ask` may have done its work although no answer came: calling it twice must do no harm.
     """
     until, wait = time.monotonic() + PATIENCE, 0.5
     while True:
@@ -139,7 +139,7 @@ def _is_away(error: BaseException) -> bool:
 
 
 class _Patient(RDBStorage):
-    """Optuna's storage, whose methods, but for those that add trials, are called `patiently`."""
+    """Optuna's storage; all its methods but `create_new_trial` are called `patiently`."""
 
     def __init__(self, *args: Any, **named: Any) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Requests for workers: a search writes them into its studies, workers read those of all."""
+"""Requests for workers: a search writes its own into its studies, workers read all of them."""
 
 import json
 from dataclasses import asdict, dataclass, replace
