@@ -243,7 +243,9 @@ def shared_run(folder: Path) -> Run:
     """A run that has begun, for one who only reads its files: its storage may have another address
     from here, and is without its password. Raises InputError if there is none."""
     if not is_run(folder):
-        raise InputError(f"there is no run in {folder}: it has no {PLAN}. Begin it: hnas search")
+        raise InputError(
+            f"there is no run in {folder}: it has no {PLAN}. Begin it: hnas search --run {folder}"
+        )
     run = Run(folder, load_plan(folder / PLAN), "", "")
     about = run.about
     storage = about.storage or _own_storage(folder)

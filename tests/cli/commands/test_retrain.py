@@ -70,5 +70,6 @@ def test_where_there_is_no_run(tmp_path: Path) -> None:
     result = retrain("--run", tmp_path)
     assert result.exit_code == 2
     assert result.stderr == (
-        f"Error: there is no run in {tmp_path}: it has no plan.toml. Begin it: hnas search\n"
+        f"Error: there is no run in {tmp_path}: it has no plan.toml. "
+        f"Begin it: hnas search --run {tmp_path}\n"
     )
