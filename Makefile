@@ -10,8 +10,8 @@ PIP := $(BIN)/python -m pip install --quiet -c constraints.txt
 search: $(VENV)/.hnas  ## a first search: distributions on digits
 	$(BIN)/hnas search --stage 1
 
-test: $(VENV)/.hnas-dev
-	$(BIN)/pytest
+test: $(VENV)/.hnas-dev  ## a process a core; a file's tests stay together, as they share what is slow to make
+	$(BIN)/pytest -n auto --dist loadfile
 
 slow: $(VENV)/.hnas-dev
 	$(BIN)/pytest -m "slow and not gpu"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,15 @@ from hypothesis import settings
 # Before torch is imported: sums, and so the tests' numbers, depend on the number of threads.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+# `nohup` and a shell that starts pytest in the background ignore signals. The processes that
+# tests start would inherit that, and never end by the signal that a test sends.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
 ROOT = Path(__file__).parents[1]
+LONGEST_FIRST = ("tests/cli/commands", "tests/faults", "tests/cli", "tests/studies")
+"""Folders whose files take a process longest; what is short fills the gaps at the end."""
 
 # The same examples every time; a slow machine is no failure.
 settings.register_profile("hnas", deadline=None, derandomize=True, database=None)
@@ -39,3 +49,26 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
         if not torch.cuda.is_available():
             pytest.skip("needs a GPU that PyTorch can use")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files in an order for several processes (`-n auto`); a test that takes minutes may."""
+
+    def place(item: pytest.Item) -> int:
+        names = enumerate(LONGEST_FIRST)
+        return next((i for i, name in names if item.nodeid.startswith(f"{name}/")), 9)
+
+    items.sort(key=place)
+    for item in items:
+        if item.get_closest_marker("slow") or item.get_closest_marker("gpu"):
+            item.add_marker(pytest.mark.timeout(3600))
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One process a core that this one may use, also in a container with a part of the machine."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    with contextlib.suppress(OSError, ValueError):  # no such limit
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        cores = min(cores, -(-int(quota) // int(period)))
+    return max(1, min(cores, 8))

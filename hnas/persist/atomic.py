@@ -52,10 +52,15 @@ def remove_abandoned(files: Iterable[Path]) -> None:
 
 
 def _is_running(process: int) -> bool:
+    """A process that has ended and that nobody has asked about (Z) writes no more."""
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         pass  # another user's
-    return True
+    try:
+        state = Path(f"/proc/{process}/stat").read_text("utf-8", "replace")
+    except OSError:  # no Linux, or ended meanwhile
+        return True
+    return state.rpartition(")")[2].split()[0] not in "ZX"

@@ -7,7 +7,6 @@ import importlib.util
 import os
 import pwd
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -18,6 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+UNTIL_CLOSED = '"$0" "$@" <&- & read -r _; kill -INT $!; wait'
+"""Runs a server until standard input is closed, however its parent ends; -INT: at once."""
 
 
 class Server:
@@ -35,20 +37,21 @@ class Server:
         """Returns when it listens; a moment later it answers."""
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [self._program, "-D", self.folder / "data", "-p", str(self.port),
-                 "-h", "127.0.0.1", "-k", self.folder, "-F"],
-                stdout=log, stderr=log, cwd=self.folder, **self._user,
+                ["sh", "-c", UNTIL_CLOSED, self._program, "-D", self.folder / "data",
+                 "-p", str(self.port), "-h", "127.0.0.1", "-k", self.folder, "-F"],
+                stdin=subprocess.PIPE, stdout=log, stderr=log, cwd=self.folder, **self._user,
             )  # fmt: skip
-        for _ in range(100):
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and self._process.poll() is None:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
-                break
-            time.sleep(0.1)
+                return
+            time.sleep(0.02)
+        pytest.fail(f"PostgreSQL does not listen: {(self.folder / 'log').read_text()[-2000:]}")
 
     def stop(self) -> None:
         """At once, whoever is connected."""
         if self._process is not None:
-            self._process.send_signal(signal.SIGINT)  # fast shutdown
-            self._process.wait(30)
+            self._process.communicate(timeout=120)  # closes the pipe
             self._process = None
 
 
@@ -87,11 +90,13 @@ def new_database(url: str) -> str:
     import psycopg
 
     name = f"d{uuid.uuid4().hex}"
-    for _ in range(50):  # it listens a moment before it answers
+    deadline = time.monotonic() + 120
+    while True:  # it listens a moment before it answers
         try:
             with psycopg.connect(f"{url}/postgres", autocommit=True) as connection:
                 connection.execute(f"CREATE DATABASE {name}")
             return f"{url}/{name}"
         except psycopg.OperationalError:
-            time.sleep(0.1)
-    pytest.fail("PostgreSQL does not answer")
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)

@@ -30,15 +30,28 @@ SCORER = FakeScorer(frame=FRAME)
 RULES = SearchRules(trials=32, population=10, seed=3)
 REQUEST = WorkRequest(run="nowhere", name="s", stage=1, lease=20.0)
 WORKER = """
-import sys
+import sys, time
 from tests.support.fake_scorer import FakeScorer
 from hnas.studies.scoring.worker import Worker, reach
 
+class Stuck(FakeScorer):
+    "Scores so many, and is never done with the next."
+    def score(self, archs):
+        for one in super().score(archs):
+            if not left:
+                print("stuck", flush=True)
+                time.sleep(10**6)
+            left.pop()
+            yield one
+
 def load(request, space):
-    return FakeScorer(frame=space.frame, sleep=float(sys.argv[2]))
+    kind = Stuck if len(sys.argv) > 3 else FakeScorer
+    return kind(frame=space.frame, sleep=float(sys.argv[2]))
 
 def told(told):
     print(told.number, flush=True)
+
+left = [None] * int((sys.argv + [0, 0])[3])
 
 storage = reach(sys.argv[1], 30, print)
 print("ready", flush=True)

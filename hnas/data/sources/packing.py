@@ -139,10 +139,14 @@ def _disk_errors(to: Path) -> Iterator[None]:
 
 
 def _all(jobs: list[Job], processes: int) -> Generator[Made]:
-    """Every job done, in the order that they end."""
-    if processes == 1:
-        yield from map(make, jobs)
-        return
+    """Every job done, in the order that they end; what killed processes left goes in any case."""
+    try:
+        yield from map(make, jobs) if processes == 1 else _by_processes(jobs, processes)
+    finally:
+        remove_abandoned(jobs[0].to.glob(".*.tmp"))
+
+
+def _by_processes(jobs: list[Job], processes: int) -> Generator[Made]:
     # Forked from a process that has imported torch and done nothing: once, not once a process.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
@@ -163,8 +167,6 @@ def _all(jobs: list[Job], processes: int) -> Generator[Made]:
             "a process that decodes images was killed, by lack of memory perhaps. The shards that "
             "are finished are kept; run the same command again, with fewer --processes"
         ) from None
-    finally:
-        remove_abandoned(jobs[0].to.glob(".*.tmp"))
 
 
 def _live_with(parent: Connection) -> None:

@@ -15,9 +15,10 @@ def test_write_atomic_replaces_the_content(tmp_path):
 
 
 def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
-    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead, zombie = (subprocess.Popen([sys.executable, "-c", ""]) for _ in range(2))
     dead.wait()
-    left = [tmp_path / f".{name}.{dead.pid}.tmp" for name in ("x.json", "y.json")]
+    os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and nobody has asked
+    left = [tmp_path / f".x.json.{dead.pid}.tmp", tmp_path / f".y.json.{zombie.pid}.tmp"]
     kept = [tmp_path / name for name in (f".z.{os.getpid()}.tmp", ".notes.tmp", "a.1.tmp")]
     for path in (*left, *kept):
         path.write_bytes(b"half")
@@ -25,3 +26,4 @@ def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
     assert sorted(tmp_path.iterdir()) == sorted([tmp_path / "x.json", left[1], *kept])
     remove_abandoned(tmp_path.iterdir())
     assert sorted(tmp_path.iterdir()) == sorted([tmp_path / "x.json", *kept])
+    zombie.wait()

@@ -8,7 +8,6 @@ import itertools
 import math
 import random
 import threading
-import time
 from datetime import datetime
 from functools import partial
 
@@ -57,7 +56,7 @@ from tests.support.queued import (
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_the_values_do_not_depend_on_the_number_of_workers(study, database, here, count):
     told = []
-    with workers(database, count) as crew:
+    with workers(database, count, sleep=0.01 * count**2) as crew:
         result = search(study, on_trial=told.append)
         assert timeless(records(study)) == here
         assert sorted(event.record.number for event in told) == list(range(32))
@@ -90,31 +89,31 @@ def test_stored_trials_are_those_of_one_process(study, database):
 
 
 def test_workers_that_are_killed_lose_and_double_nothing(study, database, here):
+    """Each in the middle of a score; a moment later another takes its place."""
+    rng = random.Random(0)
+    lasting = [rng.randrange(1, 4) for _ in range(6)]  # trials, before each is stuck
+    assert sum(lasting) < 32  # or a search might end before all are killed
     kills = []
 
-    def reap(crew, ended):
-        """Kills one as soon as it has told a few, and starts another in its place."""
-        rng = random.Random(0)
-        while not ended.is_set() and len(kills) < 8:
-            i = rng.randrange(len(crew))
-            for _ in range(rng.randrange(1, 4)):
-                crew[i].stdout.readline()
-            time.sleep(rng.uniform(0, 0.04))
-            kill(crew[i])
-            kills.append(i)
-            crew[i] = python(WORKER, database, 0.04)
-            crew[i].stdout.readline()
+    def start():
+        return python(WORKER, database, 0.01, *([lasting.pop()] if lasting else []))
+
+    def tend(one):
+        while one is not None:
+            stuck = "stuck\n" in one.stdout  # reads until it is, or until it ends
+            kills.append(stuck)
+            kill(one)
+            one = start() if stuck else None
 
     announce(study, dataclasses.replace(REQUEST, lease=1.0))
-    ended = threading.Event()
-    with workers(database, 2, sleep=0.04) as crew:
-        reaper = threading.Thread(target=reap, args=(crew, ended))
-        reaper.start()
-        found = search(study, lease=1.0)
-        ended.set()
-        dismiss(study._storage._backend, "s")
-        reaper.join()
-    assert len(kills) >= 3
+    tending = [threading.Thread(target=tend, args=(start(),)) for _ in range(2)]
+    for thread in tending:
+        thread.start()
+    found = search(study, lease=1.0)
+    dismiss(study._storage._backend, "s")
+    for thread in tending:
+        thread.join()
+    assert sum(kills) >= 5  # one that came late may have found nothing to do
     assert found.scored == len(study.trials) == 32
     assert timeless(records(study)) == here
     assert set(states(study)) == {TrialState.COMPLETE}

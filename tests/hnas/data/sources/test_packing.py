@@ -24,6 +24,7 @@ from hnas.data.sources.packing import pack
 from hnas.data.sources.shards import Made
 from hnas.errors import HnasError, InputError, StateError
 from hnas.settings import DataRules
+from tests.support.sessions import wait_for_all
 
 SIDE, CHANNELS = 8, 3
 BYTES = CHANNELS * SIDE**2
@@ -275,37 +276,19 @@ def test_a_killed_packing_goes_on_to_the_same_bytes(
     script, to = tmp_path / "killed.py", tmp_path / "pack"
     script.write_text(KILLED)
     command = [sys.executable, str(script), str(many), str(to), str(processes)]
-    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(root)}) as running:
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    with subprocess.Popen(command, env=environment, start_new_session=True) as running:
         while running.poll() is None and not list(to.glob("train-*.json")):
             time.sleep(0.0005)
         running.kill()
     assert running.returncode == -signal.SIGKILL
-    _wait_until_still(to)
+    wait_for_all(running.pid)
     with pytest.raises(StateError, match=r"is not finished\. Finish it: hnas data pack"):
         open_pack(to)
     finished = len(list(to.glob("train-*.json")))
     told = packed(many, to, image=64, images_a_shard=8)
     assert sum(p.kept for p in told) == finished >= 1
     assert contents(to) == contents(tmp_path / "whole")
-
-
-def _wait_until_still(to: Path) -> None:
-    """Until the processes of a killed parent have ended too: nothing is written any more."""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        pids = {int(p.name.split(".")[-2]) for p in to.glob(".*.tmp")}
-        if not any(map(_runs, pids)):
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"still running: {pids}")
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def test_a_pack_that_is_not_finished_cannot_be_loaded(pets: Path, tmp_path: Path) -> None:
