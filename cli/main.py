@@ -18,7 +18,7 @@ from hnas.errors import HnasError
 SECTIONS = {
     "Search": {
         "search": "Search for an architecture, retrain the best and test the winner.",
-        "retrain": "Train the best of a finished search from scratch.",
+        "retrain": "Train the best of a finished search by themselves.",
         "worker": "Score architectures for searches that run with --workers.",
     },
     "Look at a run": {

@@ -1,4 +1,4 @@
-"""`hnas retrain`: train the best of a finished search from scratch."""
+"""`hnas retrain`: train the best of a finished search by themselves."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +26,7 @@ from hnas.studies.request import Request
 def retrain(
     folder: Path | None, top: int | None, epochs: int | None, device: str, storage: str | None
 ) -> None:
-    """Train the best of a finished search from scratch.
+    """Train the best of a finished search by themselves.
 
     Networks that are trained already are not trained again. Before the final test --top and
     --epochs are kept in the run's plan, so that `hnas search` uses these networks; after it they

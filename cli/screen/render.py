@@ -147,7 +147,9 @@ def front_table(records: Sequence[Record], images: int, objective: str = "flops"
 
 def show_retrained(networks: Iterable[TrainedNetwork], winner: Arch | None = None) -> None:
     """Prints networks trained alone, in the order given: the best score first."""
-    print("\nRetrained from scratch, best score first:")
+    networks = list(networks)
+    how = "".join(f" {network.trained}" for network in networks[:1])
+    print(f"\nRetrained{how}, best score first:")
     rows = []
     for i, n in enumerate(networks, 1):
         name = f"{i}" + " (winner)" * (n.arch == winner)
@@ -158,6 +160,8 @@ def show_retrained(networks: Iterable[TrainedNetwork], winner: Arch | None = Non
 
 def result_tables(result: Result) -> None:
     """Prints the result of a search: the candidates, then the winner and the all-global network."""
+    from hnas.studies.run.result import trained
+
     show_retrained(result.candidates, result.winner.arch)
     on = f"on {result.test_images:,} test images"
     print(f"\nThe winner compared with an all-global network, {on}:")
@@ -167,3 +171,5 @@ def result_tables(result: Result) -> None:
         rows.append((name, *measured, *costs(n), n.d, arch_drawing(n.arch)))
     columns = ("network", "test", "+-", "held-out", *COSTS, "width", "blocks")
     table(columns, rows, optional="ms")
+    if result.winner.trained != result.all_global.trained:
+        print(trained(result.winner, result.all_global))

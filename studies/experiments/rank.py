@@ -1,7 +1,8 @@
 """Rankings of a run: train architectures of a stage alone and compare them with their scores.
 
-Only held-out images are used, never the test part. The networks are trained by the retraining
-rules, from seeds that pick nothing, and kept next to the retrained ones: none is trained twice.
+Only held-out images are used, never the test part. The networks are trained from scratch, by the
+retraining rules or for as long (weights of the supernet that scored them would agree with it), from
+seeds that pick nothing, and kept next to the retrained ones: none is trained twice.
 """
 
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from hnas.studies.experiments.rank_statistics import DRAWS, agreement
 from hnas.studies.figures.ranking import ranking as figure
 from hnas.studies.figures.style import save
 from hnas.studies.objective.costs import Costs
+from hnas.studies.plan.strategies import from_scratch
 from hnas.studies.run.ranking import Ranked, Ranking, ranking_file, write_ranking
 from hnas.studies.scoring.supernet_scorer import SupernetScorer
 from hnas.studies.search.retrain import retrain_network
@@ -45,7 +47,7 @@ class RankRules:
     seeds: int = 4
     """Trainings of each."""
     epochs: int | None = None
-    """Of each training; None: those of the plan's retraining."""
+    """Of each training; None: those of `hnas.studies.plan.strategies.from_scratch`."""
 
     def __post_init__(self) -> None:
         if self.architectures < LEAST:
@@ -81,7 +83,7 @@ def rank(session: Session, rules: RankRules, *, draws: int = DRAWS) -> Ranking:
     Raises StateError if the stage has no trials, MismatchError if they were scored with another
     supernet.
     """
-    run, retrain = session.run, session.plan.retrain
+    run, retrain = session.run, from_scratch(session.plan)
     drawn, scores = _scored(session, rules)
     epochs = rules.epochs or retrain.training.epochs
     retrain = replace(retrain, training=replace(retrain.training, epochs=epochs))

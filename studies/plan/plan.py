@@ -13,11 +13,13 @@ from hnas.architecture.space import Frame, Space, distribution_space, size_space
 from hnas.cost.flops import cost
 from hnas.cost.latency_table import LatencyTable
 from hnas.errors import BudgetError, InputError
+from hnas.persist.record import later
 from hnas.settings import AugmentRules, DataRules, DistillationRules, ScoreRules, TrainingRules
 from hnas.studies.objective.costs import OBJECTIVES, Costs
 from hnas.studies.plan.quantities import nanoseconds, parse_flops, parse_latency
 
 HANDOFF_RULES = ("score", "retrained")
+STARTS = ("scratch", "supernet")
 STRATEGIES = ("hierarchical", "high-level", "flat", "random")
 """The ways to search: see `hnas.studies.plan.strategies`."""
 
@@ -148,17 +150,22 @@ class Handoff:
 
 @dataclass(frozen=True, kw_only=True)
 class Retrain:
-    """Training the winners from scratch."""
+    """Training the best of the last stage by themselves."""
 
     top: int = 5
     """Best of the last stage to retrain."""
     training: TrainingRules
     augment: AugmentRules = AugmentRules()
     distillation: DistillationRules = DistillationRules()
+    start: str = later("scratch")
+    """`scratch`: random weights; `supernet`: those that a network was scored with, its subnet of
+    the stage's supernet."""
 
     def __post_init__(self) -> None:
         if self.top < 1:
             raise InputError(f"top must be >= 1, got {self.top}")
+        if self.start not in STARTS:
+            raise InputError(f"start must be one of {STARTS}, got {self.start!r}")
         if self.training.subnets != "uniform":
             raise InputError(
                 "training.subnets is for a supernet: a network trained alone has no subnets, "

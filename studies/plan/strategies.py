@@ -9,7 +9,7 @@ random        the whole space at once, by chance
 All have the same means: a search of one stage trains its supernet for the epochs of all stages
 together and scores as many trials as they do, within the same FLOPs budget. The other settings of
 its supernet's training, and its population, are stage 1's. Retraining and the final test are the
-same for all.
+same for all: a network that starts from a supernet's weights has as many epochs in all.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
 from hnas.settings import TrainingRules
-from hnas.studies.plan.plan import Plan
+from hnas.studies.plan.plan import Plan, Retrain
 from hnas.studies.proposers.base import Proposer
 from hnas.studies.proposers.nsga2 import NSGA2
 from hnas.studies.proposers.random_search import RANDOM
@@ -76,6 +76,33 @@ def stages(plan: Plan) -> tuple[Stage, ...]:
     epochs = sum(stage.training.epochs for stage in hierarchical)
     trials = sum(stage.trials for stage in hierarchical)
     return (replace(only, trials=trials, training=replace(only.training, epochs=epochs)),)
+
+
+def supernet_epochs(plan: Plan, stage: int) -> int:
+    """Epochs that the weights of a stage's supernet were trained for, in those before it too."""
+    return sum(each.training.epochs for each in stages(plan)[:stage])
+
+
+def from_scratch(plan: Plan) -> Retrain:
+    """The rules by which a network is trained from scratch for as long as the plan's retrained ones
+    in all.
+
+    If these start from a supernet's weights: for the epochs of all stages and of retraining, as the
+    supernet of stage 1 is trained, with what only a network alone has (drop path, averaged weights,
+    a teacher) as in retraining.
+    """
+    retrain, chain = plan.retrain, stages(plan)
+    if retrain.start == "scratch":
+        return retrain
+    alone = retrain.training
+    training = replace(
+        chain[0].training,
+        epochs=supernet_epochs(plan, len(chain)) + alone.epochs,
+        subnets=alone.subnets,
+        drop_path=alone.drop_path,
+        ema=alone.ema,
+    )
+    return replace(retrain, start="scratch", training=training, augment=plan.augment)
 
 
 def _hierarchical(plan: Plan) -> tuple[Stage, ...]:

@@ -9,6 +9,7 @@ from hnas.studies.report.cells import costs_of, number
 from hnas.studies.report.gather import Answer, Report
 from hnas.studies.report.page import Drawing, Section, Table
 from hnas.studies.run.interval import Interval
+from hnas.studies.run.result import trained
 
 
 def answer_section(report: Report) -> Section:
@@ -23,9 +24,9 @@ def answer_section(report: Report) -> Section:
         text=(
             f"The winner is right on {_percent(found.winner_accuracy)} of {found.test_images:,} "
             f"test images, with {found.winner.macs:,} MACs and {found.winner.params:,} parameters.",
-            f"A plain ViT of the same cost (all blocks are global), trained the same way, is right "
-            f"on {_percent(found.all_global_accuracy)}, with {found.all_global.macs:,} MACs and "
-            f"{found.all_global.params:,} parameters.",
+            f"A plain ViT of the same cost (all blocks are global) is right on "
+            f"{_percent(found.all_global_accuracy)}, with {found.all_global.macs:,} MACs and "
+            f"{found.all_global.params:,} parameters. {trained(found.winner, found.all_global)}",
             f"The winner is {abs(100 * difference.value):.1f} points {better} (95% interval "
             f"{100 * difference.low:+.1f} to {100 * difference.high:+.1f})"
             + ("." if clear else "; these test images cannot tell the two apart."),

@@ -194,7 +194,8 @@ def _costs(run: Run, status: Status, studies: tuple[Searched, ...]) -> tuple[Ste
             ),
         ]
     epochs = network_epochs(run)
-    return (*costs, StepCost(step=f"{len(epochs)} networks alone", trained=sum(epochs) * train))
+    seen = sum(trained for trained, _ in epochs) * train
+    return (*costs, StepCost(step=f"{len(epochs)} networks alone", trained=seen))
 
 
 def _missing(run: Run, status: Status) -> Iterator[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,16 @@ KEY = re.compile(r"[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, kw_only=True)
+class Inherited:
+    """The weights that a network begins with, if not random ones: those of a supernet's subnet."""
+
+    supernet: str
+    """Hash of the supernet's weights."""
+    recalibration: int
+    """Training images that the subnet's BatchNorm is measured on."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Identity:
     """All that a network's weights depend on."""
 
@@ -46,6 +57,8 @@ class Identity:
     """Hash of the teacher's weights."""
     repeat: int = later(0)
     """Above 0: the same training again, from another seed."""
+    start: Inherited | None = later(None)
+    """None: random weights, from a seed of the key."""
 
     def to_dict(self) -> dict[str, Any]:
         """As it stands in the checkpoint."""
@@ -62,10 +75,16 @@ def network_path(run: Run, key: str) -> Path:
     return run.folder / FOLDER / key
 
 
-def network_epochs(run: Run) -> list[int]:
-    """How far each network of the run is trained, by its key."""
+def network_epochs(run: Run) -> list[tuple[int, int]]:
+    """(epochs that it is trained for, epochs that are asked) of each network of the run that says
+    what it is, by its key."""
     keys = sorted(path.stem for path in (run.folder / FOLDER).glob("*.json"))
-    return [run.trained_epochs(network_path(run, key)) for key in keys]
+    found = []
+    for key in keys:
+        with suppress(StateError):
+            asked = identity_of(run, key).training.epochs
+            found.append((run.trained_epochs(network_path(run, key)), asked))
+    return found
 
 
 def identity_of(run: Run, key: str) -> Identity:

@@ -20,7 +20,7 @@ FILE = "result.json"
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedNetwork:
-    """A network trained from scratch, by itself."""
+    """A network trained by itself."""
 
     key: str
     """Of its frame, architecture and training: the name of its files in the run."""
@@ -39,6 +39,8 @@ class TrainedNetwork:
     """Nanoseconds of a batch by the run's table; None if the table does not know it."""
     test_accuracy: float | None = later(None)
     """0 to 1; only the winner and the all-global network are tested."""
+    inherited: int = later(0)
+    """Epochs of the supernets that it began with the weights of; 0: it began with random ones."""
 
     @property
     def latency(self) -> int | None:
@@ -49,6 +51,13 @@ class TrainedNetwork:
     def d(self) -> int:
         """Token width: the all-global network has its own, to cost what the winner costs."""
         return self.frame.d
+
+    @property
+    def trained(self) -> str:
+        """How it was trained, in words."""
+        if self.inherited:
+            return f"for {self.inherited:,} epochs in supernets and {self.epochs:,} alone"
+        return f"from scratch for {self.epochs:,} epoch{'s' * (self.epochs > 1)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +94,7 @@ class Result:
     """All that were retrained, best score first."""
     winner: TrainedNetwork
     all_global: TrainedNetwork
-    """Trained the same way, at nearly equal MACs, or as fast if the search is for latency."""
+    """Trained as long, at nearly equal MACs, or as fast if the search is for latency."""
     inputs: Inputs
 
     def __post_init__(self) -> None:
@@ -114,6 +123,8 @@ class Result:
             **{name: getattr(network, name) for name in names},
             "standard_error": self.standard_error(network),
             "latency": network.latency,
+            "epochs": network.epochs,
+            "inherited": network.inherited,
         }
 
 
@@ -145,6 +156,13 @@ def write_result(run: Run, result: Result) -> None:
 def best_trained(networks: Iterable[TrainedNetwork]) -> TrainedNetwork:
     """The highest held-out accuracy; of equal ones the lower loss, then the cheaper."""
     return min(networks, key=lambda n: (-n.accuracy, n.loss, n.macs, n.key))
+
+
+def trained(winner: TrainedNetwork, all_global: TrainedNetwork) -> str:
+    """How long both were trained, in a sentence."""
+    if winner.trained == all_global.trained:
+        return f"Both were trained {winner.trained}."
+    return f"The winner was trained {winner.trained}, the all-global one {all_global.trained}."
 
 
 def standard_error(accuracy: float, images: int) -> float:

@@ -61,12 +61,12 @@ class Status:
 def read_status(run: Run) -> Status:
     """The run as it stands. Raises StateError if a file is damaged, StorageError."""
     studies, stages = read_studies(run), enumerate(run.stages, 1)
-    first, epochs = studies.get(1), run.plan.retrain.training.epochs
+    first = studies.get(1)
     handoff = read_marks(first.user_attrs).handoff if first else None
     return Status(
         stages=tuple(_stage(run, number, asked, studies.get(number)) for number, asked in stages),
         handoff=handoff.arch if handoff else None,
-        networks=sum(trained >= epochs for trained in network_epochs(run)),
+        networks=sum(trained >= asked for trained, asked in network_epochs(run)),
         result=read_result(run),
     )
 

@@ -23,9 +23,9 @@ from hnas.network.glit import Glit
 from hnas.network.supernet import Supernet
 from hnas.scoring.score import scores
 from hnas.settings import AugmentRules, TrainingRules
-from hnas.studies.plan.plan import Plan
+from hnas.studies.plan.plan import Plan, Retrain
 from hnas.studies.plan.proposal import parts
-from hnas.studies.plan.strategies import stages
+from hnas.studies.plan.strategies import from_scratch, stages
 from hnas.training.loop import Context, Epoch, train
 from hnas.training.supernet import train_supernet
 
@@ -75,11 +75,21 @@ def estimate(plan: Plan, survey: Survey, device: torch.device) -> Iterator[Estim
         seconds = _trial(net, archs, data, plan, scored) * stage.trials
         yield step(f"stage {number}", f"{stage.trials:,} trials on {scored:,} images", seconds)
         distribution = archs[0] if distribution is None else distribution
-    rules, networks = plan.retrain.training, plan.retrain.top + 1
     alone = Glit(plan.net, plan.net.all_global()).reset(0).to(device)
-    per_image = _per_image(train, alone, data, rules, plan.retrain.augment)
-    work = f"{networks} networks, {rules.epochs:,} epochs each"
-    yield step("retraining", work, per_image * networks * _seen(trained, rules))
+    for what, asked, networks in _retrained(plan):
+        rules = asked.training
+        per_image = _per_image(train, alone, data, rules, asked.augment)
+        work = f"{networks} networks, {rules.epochs:,} epochs each"
+        yield step(what, work, per_image * networks * _seen(trained, rules))
+
+
+def _retrained(plan: Plan) -> list[tuple[str, Retrain, int]]:
+    """What is trained alone, by which rules, and how many networks: the all-global one among the
+    others if it has their rules."""
+    rules, plain = plan.retrain, from_scratch(plan)
+    if plain == rules:
+        return [("retraining", rules, rules.top + 1)]
+    return [("retraining", rules, rules.top), ("all-global network", plain, 1)]
 
 
 def memory(device: torch.device) -> int:

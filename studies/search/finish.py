@@ -12,7 +12,7 @@ from hnas.scoring.score import evaluate
 from hnas.studies.objective.costs import OBJECTIVES
 from hnas.studies.run import result as results
 from hnas.studies.run.result import Result, TrainedNetwork
-from hnas.studies.search.retrain import retrain, retrain_network
+from hnas.studies.search.retrain import retrain, retrain_all_global, retrain_network
 from hnas.studies.search.session import Session
 
 
@@ -23,8 +23,9 @@ def finish(session: Session) -> Result:
     candidates = retrain(session)
     winner = results.best_trained(candidates)
     frame = plain_frame(session, winner)
-    plain, plain_net = retrain_network(session, frame.all_global(), "all-global", frame=frame)
-    _, winner_net = retrain_network(session, winner.arch, "the winner")
+    plain, plain_net = retrain_all_global(session, frame)
+    last = len(session.run.stages)
+    _, winner_net = retrain_network(session, winner.arch, "the winner", stage=last)
     test = _test_images(session)
     result = Result(
         test_images=len(test),

@@ -7,17 +7,12 @@ stage 2.
 from dataclasses import replace
 
 from hnas.architecture.arch import Arch
-from hnas.architecture.space import Space
 from hnas.studies.run.result import best_trained
 from hnas.studies.search.retrain import retrain_trial
 from hnas.studies.search.session import Session
+from hnas.studies.search.spaces import stage_space
 from hnas.studies.trials.marks import HandedArch, HandedFront, Marks, read_marks, write_marks
 from hnas.studies.trials.pareto import best_by_score, front
-
-
-def stage_space(session: Session, stage: int) -> Space:
-    """The space that a stage searches. Raises as `handoff` does."""
-    return session.run.stage(stage).space(handoff(session) if stage > 1 else None)
 
 
 def handoff(session: Session) -> Arch:
@@ -32,7 +27,7 @@ def handoff(session: Session) -> Arch:
     best = best_by_score(found, rules.top, session.plan.search.objective)
     chosen, measured = best[0], None
     if rules.rule == "retrained":
-        networks = [retrain_trial(session, record) for record in best]
+        networks = [retrain_trial(session, record, stage=1) for record in best]
         chosen = best[networks.index(best_trained(networks))]
         pairs = zip(best, networks, strict=True)
         measured = {str(record.number): network.accuracy for record, network in pairs}

@@ -1,4 +1,4 @@
-"""Retraining: single networks from scratch, the best of a search and those they are compared with.
+"""Retraining: networks by themselves, the best of a search and those they are compared with.
 
 A network that is trained is read, one that was interrupted is resumed.
 """
@@ -7,32 +7,51 @@ from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
 from hnas.cost.flops import cost
 from hnas.network.glit import Glit
-from hnas.scoring.score import evaluate
+from hnas.scoring.score import evaluate, recalibrate
 from hnas.studies.plan.plan import Retrain
-from hnas.studies.run.networks import Identity, network_path
-from hnas.studies.run.result import TrainedNetwork
+from hnas.studies.plan.strategies import from_scratch, supernet_epochs
+from hnas.studies.run.networks import Identity, Inherited, network_path
+from hnas.studies.run.result import TrainedNetwork, best_trained
+from hnas.studies.scoring.supernet_scorer import weights_hash
 from hnas.studies.search.network import teacher_hash, train_network, untrained
 from hnas.studies.search.session import Session
+from hnas.studies.search.supernets import supernet
 from hnas.studies.search.torchrun import network_job
 from hnas.studies.trials.pareto import best_by_score
 from hnas.studies.trials.record import Record
 
 
 def retrain(session: Session) -> list[TrainedNetwork]:
-    """Trains the last stage's best from scratch, best score first.
+    """Trains the last stage's best, best score first.
 
     Raises StateError if that stage is not finished.
     """
-    plan = session.plan
-    found = session.finished(len(session.run.stages), "retraining")
+    plan, last = session.plan, len(session.run.stages)
+    found = session.finished(last, "retraining")
     best = best_by_score(found, plan.retrain.top, plan.search.objective)
-    return [retrain_trial(session, record) for record in best]
+    return [retrain_trial(session, record, stage=last) for record in best]
 
 
-def retrain_trial(session: Session, record: Record) -> TrainedNetwork:
-    """Trains the network of a trial from scratch."""
+def retrain_trial(session: Session, record: Record, *, stage: int) -> TrainedNetwork:
+    """Trains the network of a stage's trial."""
     what = f"trial {record.number}"
-    return retrain_network(session, record.arch, what, score=record.accuracy)[0]
+    return retrain_network(session, record.arch, what, score=record.accuracy, stage=stage)[0]
+
+
+def retrain_all_global(session: Session, frame: Frame) -> tuple[TrainedNetwork, Glit]:
+    """Trains the all-global network of a frame for as long as the winner's weights were.
+
+    From scratch. If the winner started from a supernet that has this network too, it is also
+    trained as the winner was, and the better of the two by held-out images is taken.
+    """
+    arch, last, what = frame.all_global(), len(session.run.stages), "all-global"
+    made = [retrain_network(session, arch, what, rules=from_scratch(session.plan), frame=frame)]
+    inherits = session.plan.retrain.start == "supernet" and frame == session.plan.net
+    if inherits and arch in supernet(session, last).space:
+        what = "all-global, from the supernet"
+        made.append(retrain_network(session, arch, what, stage=last))
+    best = best_trained(network for network, _ in made)
+    return next(both for both in made if both[0] == best)
 
 
 def retrain_network(
@@ -44,14 +63,17 @@ def retrain_network(
     frame: Frame | None = None,
     score: float | None = None,
     repeat: int = 0,
+    stage: int = 0,
 ) -> tuple[TrainedNetwork, Glit]:
-    """Trains one network from scratch; progress calls it `what`.
+    """Trains one network; progress calls it `what`.
 
-    Rules and frame are the plan's by default. Same rules, same seed: the same weights (CPU). A
-    `repeat` above 0 is the same training from another seed, to judge what was picked by 0.
+    Rules and frame are the plan's by default. Rules that start from a supernet take that of the
+    `stage`. Same rules, same seed: the same weights (CPU). A `repeat` above 0 is the same training
+    from another seed, to judge what was picked by 0.
     """
     plan, data = session.plan, session.data
     frame, rules, teacher = frame or plan.net, rules or plan.retrain, session.teacher
+    inherits = rules.start == "supernet"
     identity = Identity(
         frame=frame,
         arch=arch,
@@ -62,8 +84,9 @@ def retrain_network(
         distillation=rules.distillation if teacher else None,
         teacher=teacher_hash(teacher) if teacher else None,
         repeat=repeat,
+        start=_inherited(session, stage) if inherits else None,
     )
-    net = _trained(session, identity, what)
+    net = _trained(session, identity, what, stage)
     found = evaluate(net, data.held_out, data, batch=plan.score.batch)
     spent = cost(frame, arch)
     made = TrainedNetwork(
@@ -77,13 +100,25 @@ def retrain_network(
         epochs=rules.training.epochs,
         score=score,
         latency_ns=_latency(session, frame, arch),
+        inherited=supernet_epochs(plan, stage) if inherits else 0,
     )
     return made, net
 
 
-def _trained(session: Session, identity: Identity, what: str) -> Glit:
+def _inherited(session: Session, stage: int) -> Inherited:
+    return Inherited(
+        supernet=weights_hash(supernet(session, stage).state_dict()),
+        recalibration=session.plan.score.recalibration,
+    )
+
+
+def _trained(session: Session, identity: Identity, what: str, stage: int) -> Glit:
     run, net = session.run, untrained(identity)
-    net.reset(run.seed(f"network {identity.key}")).to(session.device)
+    if identity.start is None:
+        net.reset(run.seed(f"network {identity.key}"))
+    else:
+        net.load_state_dict(subnet(session, identity.arch, stage).state_dict())
+    net.to(session.device)
     seed = run.seed(f"training {identity.key}")
     context = session.context(
         f"network of {what}",
@@ -93,6 +128,12 @@ def _trained(session: Session, identity: Identity, what: str) -> Glit:
     )
     train_network(net, session.data, identity, session.teacher, seed=seed, context=context)
     return net
+
+
+def subnet(session: Session, arch: Arch, stage: int) -> Glit:
+    """An architecture with the weights that it is scored with in a stage."""
+    net = supernet(session, stage)
+    return net.extract(arch, recalibrate(net, arch, session.data, session.plan.score))
 
 
 def _latency(session: Session, frame: Frame, arch: Arch) -> int | None:

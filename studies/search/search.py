@@ -5,7 +5,8 @@ hand-off    one distribution is chosen
 stage 2     the supernet is grown to that distribution's sizes, trained on, then searched
 stage 3     if the plan refines: the supernet is grown to the whole space, trained on, then
             searched from the front of stage 2
-retraining  the best few, from scratch, and an all-global network of nearly equal cost
+retraining  the best few, from scratch or from the last supernet's weights, and an all-global
+            network of nearly equal cost
 the end     the best of them and the all-global one are tested, once
 
 This is the hierarchical strategy. In the others (`hnas.studies.plan.strategies`) stage 1 has
@@ -19,8 +20,9 @@ from hnas.studies.proposers.base import starting_from
 from hnas.studies.scoring.supernet_scorer import SupernetScorer
 from hnas.studies.search.calls import backend, call, calling
 from hnas.studies.search.finish import finish
-from hnas.studies.search.handoff import handoff, stage_space, start
+from hnas.studies.search.handoff import handoff, start
 from hnas.studies.search.session import Session
+from hnas.studies.search.spaces import stage_space
 from hnas.studies.search.stage import SearchRules, StageResult, run_stage
 from hnas.studies.search.supernets import supernet
 from hnas.studies.trials.marks import Marks, write_marks
@@ -45,11 +47,12 @@ def search_stage(session: Session, number: int) -> StageResult:
     Raises BudgetError if nothing fits, StateError if the stage before is not finished, InputError
     if the strategy has no such stage or the plan's teacher is not usable.
     """
-    session.costs.check(stage_space(session, number))
     _ = session.teacher  # needed last, but hours later is too late to say that it is missing
+    distribution = handoff(session) if number > 1 else None
+    session.costs.check(stage_space(session, number))
     first = start(session, number)
-    if number > 1:
-        session.listener.handed_over(number, handoff(session), first)
+    if distribution is not None:
+        session.listener.handed_over(number, distribution, first)
     supernet(session, number)
     try:
         result = _scored(session, number)

@@ -6,8 +6,8 @@ from hnas.exchange.export import load
 from hnas.network.supernet import Supernet, grow, inherit
 from hnas.persist.record import as_json, recorded
 from hnas.studies.scoring.supernet_scorer import weights_hash
-from hnas.studies.search.handoff import stage_space
 from hnas.studies.search.session import Session
+from hnas.studies.search.spaces import stage_space
 from hnas.studies.search.torchrun import supernet_job
 from hnas.training.supernet import train_supernet
 

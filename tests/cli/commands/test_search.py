@@ -65,7 +65,7 @@ def test_a_whole_search(finished: tuple[Path, Result]) -> None:
         "Stage 2: ",
         "network of trial ",
         "network of all-global: epoch 1/1, loss ",
-        "Retrained from scratch, best score first:",
+        "Retrained from scratch for 1 epoch, best score first:",
         "The winner compared with an all-global network, on 40 test images:",
         f"next: hnas export {folder} --to {folder / 'winner'}",
         f"or:   hnas dashboard --run {folder}",

@@ -42,7 +42,7 @@ def test_a_whole_search(flat: tuple[Path, Result]) -> None:
         "supernet of stage 1: epoch 3/3, loss ",
         "stage 1: trial 14/14, best ",
         "Stage 1: ",
-        "Retrained from scratch, best score first:",
+        "Retrained from scratch for 1 epoch, best score first:",
         "The winner compared with an all-global network, on 40 test images:",
         f"next: hnas export {folder} --to {folder / 'winner'}",
     ]

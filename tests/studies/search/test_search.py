@@ -28,7 +28,7 @@ from hnas.studies.plan.change import override
 from hnas.studies.plan.toml import to_toml
 from hnas.studies.run.folder import Run, begin_run
 from hnas.studies.run.networks import winner
-from hnas.studies.run.result import Result, read_result
+from hnas.studies.run.result import read_result
 from hnas.studies.search.events import Listener
 from hnas.studies.search.finish import finish
 from hnas.studies.search.handoff import handoff
@@ -38,34 +38,7 @@ from hnas.studies.search.session import Session
 from hnas.studies.search.supernets import supernet
 from hnas.studies.trials.pareto import best_by_score
 from hnas.studies.trials.trial import records
-
-CPU = torch.device("cpu")
-
-
-def whole(run: Run, listener: Listener | None = None) -> Result:
-    with run.hold(), contextlib.closing(Session(run, CPU, listener)) as session:
-        search_stage(session, 1)
-        search_stage(session, 2)
-        retrain(session)
-        return finish(session)
-
-
-def outcome(run: Run) -> dict:
-    """Everything that must not depend on how often the run was broken off."""
-    with contextlib.closing(Session(run, CPU)) as session:
-        trials = [
-            [
-                (r.number, r.generation, r.arch, r.accuracy, r.loss)
-                for r in records(session.study(s))
-            ]
-            for s in (1, 2)
-        ]
-    weights = {
-        p.name: json.loads(p.read_text())["versions"][0]["sha256"]
-        for folder in ("checkpoints", "networks")
-        for p in sorted((run.folder / folder).glob("*.json"))
-    }
-    return {"trials": trials, "weights": weights, "result": run.read("result.json")}
+from tests.support.broken_off import CPU, BreaksOff, Broken, outcome, whole
 
 
 @pytest.fixture(scope="module")
@@ -169,28 +142,6 @@ def test_the_test_images_are_read_once_and_only_at_the_end(tmp_path, tiny, monke
     split = reads[0]
     assert not {*split.test} & {*split.train, *split.held_out}
     assert not {*split.held_out} & {*split.train}
-
-
-class Broken(Exception):
-    pass
-
-
-class BreaksOff(Listener):
-    """Raises at the n-th event of any kind."""
-
-    def __init__(self, n: int) -> None:
-        self.left = n
-
-    def _tick(self) -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise Broken
-
-    def epoch(self, what, epoch):
-        self._tick()
-
-    def trial(self, stage, event):
-        self._tick()
 
 
 def test_broken_off_at_every_few_events_it_ends_as_the_unbroken_one(finished, tmp_path, tiny):

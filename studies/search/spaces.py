@@ -1,0 +1,19 @@
+"""Spaces of the stages: those after the first depend on what was handed over."""
+
+from hnas.architecture.space import Space
+from hnas.errors import StateError
+from hnas.studies.search.session import Session
+from hnas.studies.trials.marks import read_marks
+
+
+def stage_space(session: Session, stage: int) -> Space:
+    """The space that a stage searches. Raises StateError if no distribution was handed over yet."""
+    asked = session.run.stage(stage)
+    if stage == 1:
+        return asked.space(None)
+    if (given := read_marks(session.study(1).user_attrs).handoff) is None:
+        raise StateError(
+            f"stage {stage} needs a distribution, and stage 1 has handed none over yet. "
+            f"Run: hnas search --stage {stage} --run {session.run.folder}"
+        )
+    return asked.space(given.arch)
