@@ -14,7 +14,7 @@ class Local:
     weights: Mapping[str, str]
     """Axes by name, in the words of `hnas.architecture.layout`."""
     on_grid: bool
-    """K is in patches a side of the grid, and the class token passes aside; else K is in tokens."""
+    """K is in patches a side of the grid, and a class token passes aside; else K is in tokens."""
     attends: bool = False
     """Its tokens attend to each other: it has heads (Hl, hl), and no gate."""
 

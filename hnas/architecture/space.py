@@ -16,6 +16,13 @@ ACTIVATIONS = ("swish", "gelu")
 MOST = {"M": 1024, "N": 64}
 """More is taken for a typing mistake: every block, and every way to divide groups, is listed."""
 LOCALS = tuple(KINDS)
+NAMED = {
+    "activation": ACTIVATIONS,
+    "local": LOCALS,
+    "stem": ("patch", "conv"),
+    "pool": ("class", "mean"),
+}
+"""The words that fields of a Frame take."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +49,12 @@ class Frame:
     local: str = later("conv1d")
     """What a local head is: `conv1d` over the tokens (the paper's choice), `conv2d` over the grid
     of patches, or `attention` to the patches around (the paper's ablation of locality)."""
+    stem: str = later("patch")
+    """What makes patches of an image: `patch`, one convolution (the paper's), or `conv`, several
+    small ones with BatchNorm (`hnas.architecture.stem`)."""
+    pool: str = later("class")
+    """What the classifier sees: a `class` token of its own (the paper's), or the `mean` of the
+    patches; then there is no class token."""
 
     def __post_init__(self) -> None:
         for name in ("image", "channels", "patch", "classes", "d", "M", "N", "heads"):
@@ -54,10 +67,9 @@ class Frame:
             raise InputError(f"patch must divide image={self.image}, got patch={self.patch}")
         if self.d % self.N:
             raise InputError(f"N must divide d={self.d}, got N={self.N}")
-        if self.activation not in ACTIVATIONS:
-            raise InputError(f"activation must be one of {ACTIVATIONS}, got {self.activation!r}")
-        if self.local not in LOCALS:
-            raise InputError(f"local must be one of {LOCALS}, got {self.local!r}")
+        for name, known in NAMED.items():
+            if (value := getattr(self, name)) not in known:
+                raise InputError(f"{name} must be one of {known}, got {value!r}")
         if KINDS[self.local].attends and self.d % (self.N * self.heads):
             raise InputError(
                 f"N x heads must divide d={self.d} if local = {self.local!r} (its heads are "
@@ -71,8 +83,8 @@ class Frame:
 
     @property
     def T(self) -> int:
-        """Tokens: patches + 1 class token."""
-        return self.side**2 + 1
+        """Tokens: patches, and the class token if there is one."""
+        return self.side**2 + (self.pool == "class")
 
     def block(self, G: int, d_k: int, d_z: int, E: int, K: int) -> Block:
         """The canonical block with G global groups."""

@@ -21,6 +21,7 @@ from hnas.architecture import layout
 from hnas.architecture.arch import Arch, Block
 from hnas.architecture.local import KINDS
 from hnas.architecture.space import Frame, Space
+from hnas.architecture.stem import convolutions
 
 
 @dataclass(frozen=True)
@@ -50,16 +51,19 @@ def block_cost(frame: Frame, block: Block) -> Cost:
 
 def _positions(frame: Frame, name: str) -> int:
     """The tokens that a weight meets: all, but a kernel on the grid of patches no class token."""
-    return frame.T - (name == "depthwise.weight" and KINDS[frame.local].on_grid)
+    on_grid = name == "depthwise.weight" and KINDS[frame.local].on_grid
+    return frame.side**2 if on_grid else frame.T
 
 
 def shared_cost(frame: Frame) -> Cost:
-    """The cost that all networks share: patch embedding, tokens, last norm, classifier."""
-    pixels = frame.channels * frame.patch**2
+    """The cost that all networks share: stem, tokens, last norm, classifier."""
+    stem = convolutions(frame)
+    each = 2 if frame.stem == "conv" else 1  # a BatchNorm's weight and bias, or a bias
     return Cost(
-        macs=(frame.T - 1) * pixels * frame.d + frame.d * frame.classes,
-        params=(pixels + 1) * frame.d  # patch embedding
-        + (1 + frame.T) * frame.d  # class token, positions
+        macs=sum(one.side**2 * one.weights for one in stem) + frame.d * frame.classes,
+        params=sum(one.weights + each * one.outputs for one in stem)
+        + (frame.pool == "class") * frame.d
+        + frame.T * frame.d  # positions
         + 2 * frame.d  # last norm
         + (frame.d + 1) * frame.classes,
     )

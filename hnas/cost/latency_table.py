@@ -33,7 +33,7 @@ class LatencyTable:
     batch: int
     """Images at a time."""
     shared: int
-    """Of what all networks have: patch embedding, tokens, last norm, classifier."""
+    """Of what all networks have: stem, tokens, last norm, classifier."""
     blocks: Mapping[Block, int]
     spread: float
     """Half the distance of a block's quartiles over rounds, as a share of its median; mean."""

@@ -14,7 +14,7 @@ def probabilities(network: Network, pixels: Tensor) -> Tensor:
     In fp32 on the network's device, so that the answer is the same to the digits that are shown.
     """
     model = network.model.eval()
-    device = model.cls_token.device
+    device = model.pos_embed.device
     mean, std = torch.tensor(network.mean), torch.tensor(network.std)
     logits = model(normalise(pixels, mean, std).to(device))
     return torch.softmax(logits.float(), dim=-1).cpu()

@@ -9,9 +9,10 @@ NAME.json, which says what the network is, and NAME.safetensors, its weights; NA
 
     python NAME.py photo.jpg ...                # the likeliest classes of image files
 
-B images, C colour channels, T tokens (the class token, then the patches by rows), d token width;
-of a block's N head groups G are global (self-attention) and L local (by default convolution),
-G + L = N, and they split a token's channels: the first d G/N are global, the last d L/N local.
+B images, C colour channels, T tokens (a class token if there is one, then the patches by rows), d
+token width; of a block's N head groups G are global (self-attention) and L local (by default
+convolution), G + L = N, and they split a token's channels: the first d G/N are global, the last
+d L/N local.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 FORMAT = "hnas-network-1"
-FRAME = {"image", "channels", "patch", "classes", "d", "M", "N", "heads", "activation", "local"}
+FRAME = {
+    *("image", "channels", "patch", "classes", "d", "M", "N", "heads"),
+    *("activation", "local", "stem", "pool"),
+}
 """Keys of NAME.json for the whole network. A file with more of them is of a newer hnas."""
 
 
@@ -45,23 +49,47 @@ class TokenConv1d(nn.Conv1d):
 
 
 class PatchConv2d(nn.Conv2d):
-    """Depthwise convolution over the grid of patches; the class token passes aside."""
+    """Depthwise convolution over the grid of patches; a class token passes aside."""
 
     def forward(self, x: Tensor) -> Tensor:
-        side = math.isqrt(x.shape[1] - 1)
-        image = x[:, 1:].unflatten(1, (side, side)).permute(0, 3, 1, 2)
+        side = math.isqrt(x.shape[1])
+        aside = x.shape[1] - side**2
+        image = x[:, aside:].unflatten(1, (side, side)).permute(0, 3, 1, 2)
         y = super().forward(image).permute(0, 2, 3, 1).flatten(1, 2)
-        return torch.cat((x[:, :1], y), dim=1)
+        return torch.cat((x[:, :aside], y), dim=1)
 
 
-def window(side: int, K: int, device: torch.device) -> Tensor:
+def window(T: int, K: int, device: torch.device) -> Tensor:
     """The tokens (columns) that each token (row) sees in local attention, booleans (T, T): a patch
-    sees those of the K x K around it, the class token only itself."""
+    sees those of the K x K around it, a class token only itself."""
+    side = math.isqrt(T)
+    aside = T - side**2
     at = torch.arange(side, device=device)
     near = (at[:, None] - at).abs() <= K // 2
     patches = (near[:, None, :, None] & near[None, :, None, :]).reshape(side**2, side**2)
-    itself = torch.eye(side**2 + 1, dtype=torch.bool, device=device)
-    return F.pad(patches, (1, 0, 1, 0)) | itself
+    itself = torch.eye(T, dtype=torch.bool, device=device)
+    return F.pad(patches, (aside, 0, aside, 0)) | itself
+
+
+def stem(frame: dict[str, Any]) -> nn.Module:
+    """Images (B, C, image, image) -> a grid of patches (B, d, side, side): by one convolution, or
+    by several (arXiv 2106.14881) whose strides multiply to a patch."""
+    d, channels, patch = frame["d"], frame["channels"], frame["patch"]
+    if frame.get("stem", "patch") == "patch":
+        return nn.Conv2d(channels, d, patch, stride=patch)
+    twos = (patch & -patch).bit_length() - 1
+    strides = [2] * twos + [patch >> twos] * (patch >> twos > 1)
+    strides = strides if len(strides) > 1 else [1, *strides]
+    made = nn.Sequential()
+    for i, stride in enumerate(strides, 1):
+        after, kernel = len(strides) - i, max(stride, 3)
+        width = 8 * math.ceil(d / 2**after / 8) if after else d
+        padding = (kernel - stride + 1) // 2
+        made.add_module(f"conv{i}", nn.Conv2d(channels, width, kernel, stride, padding, bias=False))
+        made.add_module(f"norm{i}", nn.BatchNorm2d(width))
+        made.add_module(f"relu{i}", nn.ReLU())
+        channels = width
+    return made
 
 
 class Block(nn.Module):
@@ -114,8 +142,7 @@ class Block(nn.Module):
             y = self.depthwise(F.glu(y, dim=-1))
             y = F.silu(self.norm(y.flatten(0, 1)).view(y.shape))
         else:
-            side = math.isqrt(x.shape[1] - 1)
-            y = self.attend(y, self.local_heads, window(side, self.K, x.device))
+            y = self.attend(y, self.local_heads, window(x.shape[1], self.K, x.device))
         out: Tensor = self.project(y)
         return out
 
@@ -147,7 +174,7 @@ class Glit(nn.Module):
         frame = config["frame"]
         if newer := set(frame) - FRAME:
             raise ValueError(f"this file does not know {sorted(newer)}: take that of a newer hnas")
-        d, patch = frame["d"], frame["patch"]
+        d, side = frame["d"], frame["image"] // frame["patch"]
         self.image, self.channels = frame["image"], frame["channels"]
         self.classes = tuple(config["classes"])
         self.num_classes, self.num_features = frame["classes"], d
@@ -158,12 +185,14 @@ class Glit(nn.Module):
             "std": tuple(config["std"]),
             "interpolation": "bilinear",
             "crop_pct": 1.0,
-            "first_conv": "patch_embed",
+            "first_conv": "patch_embed.conv1" if frame.get("stem") == "conv" else "patch_embed",
             "classifier": "head",
         }
-        self.patch_embed = nn.Conv2d(self.channels, d, patch, stride=patch)
-        self.cls_token = nn.Parameter(torch.zeros(1, 1, d))
-        self.pos_embed = nn.Parameter(torch.zeros(1, (self.image // patch) ** 2 + 1, d))
+        self.patch_embed = stem(frame)
+        self.has_class_token = frame.get("pool", "class") == "class"
+        if self.has_class_token:
+            self.cls_token = nn.Parameter(torch.zeros(1, 1, d))
+        self.pos_embed = nn.Parameter(torch.zeros(1, side**2 + self.has_class_token, d))
         self.blocks = nn.Sequential(*(Block(frame, block) for block in config["arch"]["blocks"]))
         self.norm = nn.LayerNorm(d, eps=1e-6)
         self.head: nn.Module = nn.Linear(d, self.num_classes)
@@ -178,15 +207,17 @@ class Glit(nn.Module):
 
     def forward_features(self, images: Tensor) -> Tensor:
         """Normalised images (B, C, image, image) -> tokens (B, T, d) after the last norm."""
-        patches = self.patch_embed(images).flatten(2).transpose(1, 2)
-        first = self.cls_token.expand(len(patches), -1, -1)
-        x = torch.cat((first, patches), dim=1) + self.pos_embed
-        tokens: Tensor = self.norm(self.blocks(x))
+        x = self.patch_embed(images).flatten(2).transpose(1, 2).contiguous()
+        if self.has_class_token:
+            x = torch.cat((self.cls_token.expand(len(x), -1, -1), x), dim=1)
+        tokens: Tensor = self.norm(self.blocks(x + self.pos_embed))
         return tokens
 
     def forward_head(self, tokens: Tensor, pre_logits: bool = False) -> Tensor:
-        """Tokens (B, T, d) -> logits (B, classes); with `pre_logits` the class token (B, d)."""
-        out: Tensor = tokens[:, 0] if pre_logits else self.head(tokens[:, 0])
+        """Tokens (B, T, d) -> logits (B, classes); with `pre_logits` what the classifier sees
+        (B, d): the class token, or the mean of the patches if there is none."""
+        seen = tokens[:, 0] if self.has_class_token else tokens.mean(dim=1)
+        out: Tensor = seen if pre_logits else self.head(seen)
         return out
 
     def forward(self, images: Tensor) -> Tensor:

@@ -123,7 +123,7 @@ class Block(nn.Module):
 
 def initialise(name: str, weight: Tensor, generator: torch.Generator) -> None:
     """In place, by the weight's name: Glorot's normal for linear maps, 0.02 (as DeiT) for tokens,
-    nn.Conv's uniform for the depthwise kernel, ones for norms, zeros for biases.
+    nn.Conv's uniform for kernels, ones for norms, zeros for biases.
 
     DeiT has 0.02 for linear maps too, which is Glorot's at a width of 2,500: narrow networks learn
     slowly from it, the all-global one most of all.
@@ -131,9 +131,9 @@ def initialise(name: str, weight: Tensor, generator: torch.Generator) -> None:
     with torch.no_grad():
         if name.endswith("bias"):
             weight.zero_()
-        elif name.startswith("norm"):
+        elif "norm" in name:
             weight.fill_(1.0)
-        elif name.startswith("depthwise"):
+        elif name.startswith("depthwise") or "conv" in name:
             bound = 1 / math.sqrt(weight[0].numel())
             weight.uniform_(-bound, bound, generator=generator)
         elif name.endswith(("cls_token", "pos_embed")):

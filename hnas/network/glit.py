@@ -8,17 +8,18 @@ from torch import Tensor, nn
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
 from hnas.network.block import Block, initialise
+from hnas.network.stem import stem
 
 
 class Trunk(nn.Module):
-    """The part that all networks of a frame share: patch embedding, class token, positions,
-    classifier."""
+    """The part that all networks of a frame share: stem, class token, positions, classifier."""
 
     def __init__(self, frame: Frame) -> None:
         super().__init__()
         self.frame = frame
-        self.patch_embed = nn.Conv2d(frame.channels, frame.d, frame.patch, stride=frame.patch)
-        self.cls_token = nn.Parameter(torch.zeros(1, 1, frame.d))
+        self.patch_embed = stem(frame)
+        if frame.pool == "class":
+            self.cls_token = nn.Parameter(torch.zeros(1, 1, frame.d))
         self.pos_embed = nn.Parameter(torch.zeros(1, frame.T, frame.d))
         self.norm = nn.LayerNorm(frame.d, eps=1e-6)
         self.head = nn.Linear(frame.d, frame.classes)
@@ -26,12 +27,15 @@ class Trunk(nn.Module):
     def tokens(self, images: Tensor) -> Tensor:
         """Normalised float images (B, channels, image, image) -> tokens (B, T, d)."""
         patches: Tensor = self.patch_embed(images).flatten(2).transpose(1, 2)
+        if self.frame.pool == "mean":
+            return patches.contiguous() + self.pos_embed  # else all blocks keep its strides
         first = self.cls_token.expand(patches.shape[0], -1, -1)
         return torch.cat((first.to(patches.dtype), patches), dim=1) + self.pos_embed
 
     def logits(self, x: Tensor) -> Tensor:
-        """Tokens (B, T, d) -> logits (B, classes), from the class token."""
-        logits: Tensor = self.head(self.norm(x[:, 0]))
+        """Tokens (B, T, d) -> logits (B, classes), from the class token or the mean of all."""
+        seen = self.norm(x).mean(dim=1) if self.frame.pool == "mean" else self.norm(x[:, 0])
+        logits: Tensor = self.head(seen)
         return logits
 
     def reset(self, seed: int) -> Self:

@@ -147,7 +147,7 @@ class Supernet(Trunk):
                 weights |= {"norm.running_mean": measured.mean, "norm.running_var": measured.var}
             state |= {f"blocks.{i}.{name}": weight for name, weight in weights.items()}
         net.load_state_dict(state)
-        return net.to(self.cls_token.device)
+        return net.to(self.pos_embed.device)
 
 
 def _outside_blocks(net: Trunk) -> dict[str, Tensor]:

@@ -27,9 +27,10 @@ class Textbook(Glit):
                 if isinstance(part, Linear):
                     block.add_module(name, nn.Linear(part.in_features, part.out_features))
             if block.sizes["Cl"]:
-                for name, layer in HEADS[frame.local].textbook(block.sizes, frame.side).items():
+                for name, layer in HEADS[frame.local].textbook(block.sizes).items():
                     block.add_module(name, layer)
 
     def logits(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.head(self.norm(x)[:, 0])
+        x = self.norm(x)
+        logits: Tensor = self.head(x.mean(dim=1) if self.frame.pool == "mean" else x[:, 0])
         return logits

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from hnas.architecture.arch import Arch
-from hnas.architecture.space import LOCALS, Frame, Space, distribution_space, size_space
+from hnas.architecture.space import NAMED, Frame, Space, distribution_space, size_space
 
 
 @st.composite
@@ -14,7 +14,7 @@ def frames(draw: st.DrawFn, *, width: int | None = None) -> Frame:
     """Small frames; with `width`, every group and every head is a multiple of it wide."""
     N, heads = draw(st.integers(1, 3)), draw(st.integers(1, 2))
     unit = width or draw(st.integers(1, 5))
-    patch = draw(st.sampled_from((2, 4)))
+    patch = draw(st.sampled_from((1, 2, 3, 4)))
     return Frame(
         image=patch * draw(st.integers(1, 4)),
         channels=draw(st.sampled_from((1, 3))),
@@ -24,8 +24,7 @@ def frames(draw: st.DrawFn, *, width: int | None = None) -> Frame:
         M=draw(st.integers(1, 3)),
         N=N,
         heads=heads,
-        activation=draw(st.sampled_from(("swish", "gelu"))),
-        local=draw(st.sampled_from(LOCALS)),
+        **{name: draw(st.sampled_from(known)) for name, known in NAMED.items()},
     )
 
 

@@ -30,6 +30,10 @@ from hnas.training.supernet import train_supernet
 
 FRAME = Frame(image=8, channels=1, patch=4, classes=10, d=12, M=2, N=3)
 SPACE = distribution_space(FRAME, d_k=12, d_z=2, E=1, K=3)
+STEMMED = distribution_space(
+    replace(FRAME, stem="conv", pool="mean", local="conv2d"), d_k=12, d_z=2, E=1, K=3
+)
+"""A supernet with running statistics: its stem's."""
 RULES = TrainingRules(
     epochs=2, batch=64, micro_batch=16, lr=3e-3, dropout=0.1, drop_path=0.2, ema=0.9
 )
@@ -71,6 +75,7 @@ def trained(world: World, folder: Path) -> dict[str, tuple[nn.Module, list[float
     for rule in ("uniform", "sandwich"):
         rules = replace(RULES, subnets=rule)
         keep(f"supernet {rule}", Supernet(SPACE), train_supernet, rules, SHIFT)
+    keep("supernet stem", Supernet(STEMMED), train_supernet, RULES, SHIFT)
     path = folder / "half" if world.rank == 0 else None
     keep("resumed", alone(), train, BROKEN, SHIFT, path=path)
     return results

@@ -1,12 +1,13 @@
 """Local heads: one file a kind, all on the same tokens.
 
-B images, T tokens (the class token, then a square of patches by rows), C channels, K kernel.
+B images, T tokens (a class token if there is one, then a square of patches by rows), C channels,
+K kernel.
 
-    conv1d      a depthwise convolution over all tokens, K of them; the class token is one of them
+    conv1d      a depthwise convolution over all tokens, K of them; a class token is one of them
     conv2d      a depthwise convolution over the grid of patches, K x K of them
     attention   each patch attends to the patches of the K x K around it that are in the grid
 
-conv2d and attention pass the class token aside: its own row is not convolved, it attends only
+conv2d and attention pass a class token aside: its own row is not convolved, it attends only
 to itself, and no patch sees it. Only global groups then bring it news of the image.
 
 A new kind is a file here with its `LocalHead`, a line in HEADS, and its weights in

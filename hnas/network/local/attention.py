@@ -1,6 +1,6 @@
 """attention: each patch attends to the patches of the K x K around it that are in the grid.
 
-Pointwise to query, key and value, each E wide, attention in windows, pointwise. The class token
+Pointwise to query, key and value, each E wide, attention in windows, pointwise. A class token
 attends only to itself, and no patch sees it.
 """
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from hnas.architecture.layout import Sizes
 from hnas.network.linear import Linear, linear
-from hnas.network.local.head import Layers, LocalHead, Map, Norm, Parts, Weights, over
+from hnas.network.local.head import Layers, LocalHead, Map, Norm, Parts, Weights, on_grid, over
 
 
 def attend(qkv: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -26,21 +26,22 @@ def attend(qkv: Tensor, mask: Tensor | None = None) -> Tensor:
 def forward(x: Tensor, parts: Parts) -> Tensor:
     """(B, T, Cl) -> (B, T, Cl)."""
     s = parts.sizes
-    mask = window(parts.frame.side, s["K"], x.device)
+    mask = window(x.shape[1], s["K"], x.device)
     y = attend(parts.expand(x).unflatten(-1, (3, s["Hl"], s["hl"])), mask)
     return parts.project(parts.dropout(y))
 
 
-def window(side: int, K: int, device: torch.device) -> Tensor:
+def window(T: int, K: int, device: torch.device) -> Tensor:
     """The tokens (columns) that each token (row) sees: booleans (T, T).
 
     They are made at every use: a few operations on T x T bytes, and no cache to keep right.
     """
+    side, aside = on_grid(T)
     at = torch.arange(side, device=device)
     near = (at[:, None] - at).abs() <= K // 2
     patches = (near[:, None, :, None] & near[None, :, None, :]).reshape(side**2, side**2)
-    itself = torch.eye(side**2 + 1, dtype=torch.bool, device=device)
-    return F.pad(patches, (1, 0, 1, 0)) | itself  # the class token comes first
+    itself = torch.eye(T, dtype=torch.bool, device=device)
+    return F.pad(patches, (aside, 0, aside, 0)) | itself  # a class token comes first
 
 
 def layers(sizes: Sizes) -> Layers:

@@ -1,4 +1,4 @@
-"""conv1d: a depthwise convolution over all tokens, the class token among them (the paper's)."""
+"""conv1d: a depthwise convolution over all tokens, a class token among them (the paper's)."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -33,7 +33,7 @@ class Transpose(nn.Module):
         return x.transpose(1, 2)
 
 
-def textbook(plain: nn.Module, side: int) -> nn.Module:
+def textbook(plain: nn.Module) -> nn.Module:
     """An nn.Conv1d over (B, C, T)."""
     return nn.Sequential(Transpose(), plain, Transpose())
 

@@ -19,10 +19,10 @@ def convolution(
     ours: Conv,
     depthwise: Callable[[Tensor, Tensor, Tensor], Tensor],
     plain: Conv,
-    textbook: Callable[[nn.Module, int], nn.Module],
+    textbook: Callable[[nn.Module], nn.Module],
 ) -> LocalHead:
     """The head of a depthwise convolution: as a layer, as a function of (x, weight, bias), and as
-    PyTorch's own layer, which `textbook` applies to tokens on a grid of so many patches a side."""
+    PyTorch's own layer, which `textbook` applies to tokens."""
 
     def layer(kind: Conv, sizes: Sizes) -> nn.Module:
         inner, K = sizes["E"] * sizes["Cl"], sizes["K"]
@@ -42,7 +42,7 @@ def convolution(
         forward=forward,
         layers=layers,
         maps=maps,
-        textbook=lambda sizes, side: {"depthwise": textbook(layer(plain, sizes), side)},
+        textbook=lambda sizes: {"depthwise": textbook(layer(plain, sizes))},
     )
 
 

@@ -1,5 +1,6 @@
 """A kind of local head: how it mixes tokens, and the layers that it is made of."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -50,9 +51,14 @@ class LocalHead:
     """A standalone block's layers by their names, in the order of the weights."""
     maps: Callable[[Weights, Norm], dict[str, Map]]
     """The same as maps over slices of a supernet's weights."""
-    textbook: Callable[[Sizes, int], Layers] = lambda sizes, side: {}
-    """PyTorch's own layers for those that counters do not know, on a grid of so many patches a
-    side."""
+    textbook: Callable[[Sizes], Layers] = lambda sizes: {}
+    """PyTorch's own layers for those that counters do not know."""
+
+
+def on_grid(T: int) -> tuple[int, int]:
+    """Of T tokens: (patches a side of the grid, class tokens before them, 0 or 1)."""
+    side = math.isqrt(T)
+    return side, T - side**2
 
 
 def over(call: Callable[..., Tensor], weights: Weights, name: str) -> Map:

@@ -139,19 +139,26 @@ def test_stage_by_stage_ends_as_all_at_once(
     assert now == was
 
 
-@pytest.mark.parametrize("local", ["conv2d", "attention"])
-def test_another_local_head_from_the_plan_to_onnx(tmp_path: Path, tiny: Path, local: str) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [{"local": "attention"}, {"local": "conv2d", "stem": "conv", "pool": "mean"}],
+    ids=["attention", "conv"],
+)
+def test_another_frame_from_the_plan_to_onnx(
+    tmp_path: Path, tiny: Path, change: dict[str, str]
+) -> None:
     """Both stages, broken off between them or not; the winner is exported and gives its logits."""
     plan = tmp_path / "plan.toml"
     text = tiny.read_text().replace("K = 9", "K = 5").replace("K = [5, 9]", "K = [3, 5, 7]")
-    plan.write_text(text.replace("[net]", f'[net]\nlocal = "{local}"'))
+    words = "".join(f'\n{name} = "{value}"' for name, value in change.items())
+    plan.write_text(text.replace("[net]", f"[net]{words}"))
     whole, steps = tmp_path / "whole", tmp_path / "steps"
     for args in (("--run", whole), ("--run", steps, "--stage", 1), ("--run", steps)):
         result = search("--plan", plan, *args, "--device", "cpu")
         assert result.exit_code == 0, result.output
     written = json.loads((whole / "result.json").read_text())
     assert written == json.loads((steps / "result.json").read_text())
-    assert written["winner"]["frame"]["local"] == local
+    assert change.items() <= written["winner"]["frame"].items()
     kernels = {K for _, arch, _ in trials(whole, 2) for K in re.findall(r'"K":(\d+)', arch)}
     assert kernels <= {"3", "5", "7"} and len(kernels) > 1
 
@@ -163,7 +170,7 @@ def test_another_local_head_from_the_plan_to_onnx(tmp_path: Path, tiny: Path, lo
     from hnas.exchange.export import load
 
     network = load(tmp_path / "net")
-    assert network.model.frame.local == local
+    assert change.items() <= vars(network.model.frame).items()
     images = torch.randn(3, 1, 8, 8)
     session = onnxruntime.InferenceSession(
         str(tmp_path / "net.onnx"), providers=["CPUExecutionProvider"]

@@ -79,6 +79,8 @@ def test_stage_2_keeps_the_distribution():
         ({"M": 0}, "M must be a whole number >= 1, got 0"),
         ({"activation": "relu"}, "activation must be one of .*, got 'relu'"),
         ({"local": "conv3d"}, "local must be one of .*'conv2d', 'attention'.*, got 'conv3d'"),
+        ({"stem": "pool"}, "stem must be one of .*'patch', 'conv'.*, got 'pool'"),
+        ({"pool": "max"}, "pool must be one of .*'class', 'mean'.*, got 'max'"),
         (
             {"local": "attention", "heads": 5},
             r"N x heads must divide d=192 if local = 'attention' .*, got N=3, heads=5",
@@ -115,12 +117,12 @@ BEFORE = {
     "heads": 1,
     "activation": "swish",
 }
-"""A frame in files from before there was a choice of local heads."""
+"""A frame in files from before there was a choice of local heads, stems and pools."""
 
 
-def test_what_was_written_before_local_heads_could_be_chosen_reads_and_compares():
+def test_what_was_written_before_there_was_a_choice_reads_and_compares():
     frame = Frame(**BEFORE)
-    assert frame.local == "conv1d"
+    assert (frame.local, frame.stem, frame.pool) == ("conv1d", "patch", "class")
     assert list(recorded(frame).items()) == list(BEFORE.items())
     space = distribution_space(frame, d_k=12, d_z=4, E=1, K=5)
     candidates = {"G": (0, 1, 2, 3), "d_k": (12,), "d_z": (4,), "E": (1,), "K": (5,)}
@@ -131,7 +133,13 @@ def test_what_was_written_before_local_heads_could_be_chosen_reads_and_compares(
 def test_a_frame_comes_back_from_its_fields(space):
     fields = recorded(space.frame)
     assert Frame(**fields) == space.frame
-    assert ("local" in fields) is (space.frame.local != "conv1d")
+    for name, usual in {"local": "conv1d", "stem": "patch", "pool": "class"}.items():
+        assert (name in fields) is (getattr(space.frame, name) != usual)
+
+
+def test_without_a_class_token_the_tokens_are_the_patches():
+    assert TINY.T == 14 * 14 + 1
+    assert replace(TINY, pool="mean").T == 14 * 14
 
 
 def test_an_arch_of_another_frame_is_refused():

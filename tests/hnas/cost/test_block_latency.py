@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,11 +23,13 @@ WHOLE = [SPACE.sample(np.random.default_rng(seed)) for seed in range(3)]
 CPU = torch.device("cpu")
 
 
-def test_a_real_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("change", [{}, {"stem": "conv", "pool": "mean"}], ids=["paper", "conv"])
+def test_a_real_measurement(change: dict[str, str]) -> None:
+    frame = replace(FRAME, **change)
     before, told = torch.random.get_rng_state(), []
     began = time.perf_counter()
     table = measure(
-        FRAME, BLOCKS, WHOLE, CPU, batch=2, rounds=3, on_round=lambda *at: told.append(at)
+        frame, BLOCKS, WHOLE, CPU, batch=2, rounds=3, on_round=lambda *at: told.append(at)
     )
     spent = time.perf_counter() - began
     assert told == [(1, 3), (2, 3), (3, 3)]

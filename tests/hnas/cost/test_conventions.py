@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from torch import nn
 
 from hnas.architecture import layout
+from hnas.architecture.stem import convolutions
 from hnas.cost.conventions import CONVENTIONS, macs_by_part
 from hnas.cost.flops import cost
 from hnas.errors import InputError
@@ -63,7 +65,9 @@ def test_what_thop_misses_and_what_it_adds(drawn) -> None:
         else:
             normed += frame.T * s["E"] * s["Cl"]
         assert seen[i] == exact[i] - attention + 4 * normed
-    assert seen[-1] == exact[-1] + 4 * frame.T * frame.d
+    stem = convolutions(frame) if frame.stem == "conv" else ()
+    normed = frame.T * frame.d + sum(one.side**2 * one.outputs for one in stem)
+    assert seen[-1] == exact[-1] + 4 * normed
 
 
 def free(m: nn.Module, inputs: Any, output: Any) -> None:
@@ -75,7 +79,8 @@ def convolved(m: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None
 
 
 def convolved_patches(m: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
-    m.total_ops += output[:, 1:].numel() * m.weight[0].numel()
+    grid = math.isqrt(output.shape[1]) ** 2
+    m.total_ops += output[:, :grid].numel() * m.weight[0].numel()
 
 
 def block(m: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
@@ -90,6 +95,7 @@ def block(m: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
 RULES = {
     nn.LayerNorm: free,
     nn.BatchNorm1d: free,
+    nn.BatchNorm2d: free,
     Linear: convolved,
     TokenConv1d: convolved,
     PatchConv2d: convolved_patches,

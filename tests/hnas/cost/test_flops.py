@@ -80,9 +80,10 @@ def test_a_choice_that_does_not_exist_has_no_cost():
         costs(space, np.zeros((1, 11), dtype=int))
 
 
-@given(st.floats(0.01, 10))
-def test_the_plain_vit_is_the_width_nearest_in_cost(share):
-    frame = published(192)
+@given(st.floats(0.01, 10), st.sampled_from(["patch", "conv"]))
+def test_the_plain_vit_is_the_width_nearest_in_cost(share, stem):
+    """A stem's widths follow the tokens'."""
+    frame = replace(published(192), stem=stem)
     target = int(share * cost(frame, frame.all_global()).macs)
     found = plain_vit(frame, target)
 

@@ -22,7 +22,10 @@ def network(frame: Frame = FRAME, arch=None, seed: int = 0) -> Network:
         space = size_space(frame, None, d_k=(6, 12), d_z=(2, 4), E=(1, 2), K=(3,))
         choices = space.choices[0]
         arch = type(frame.all_global())((choices[0], choices[len(choices) // 2]))
-    model = Glit(frame, arch).reset(seed).eval()
+    model = Glit(frame, arch).reset(seed)
+    with torch.no_grad():  # running statistics that are not the initial ones
+        model(torch.randn(4, frame.channels, frame.image, frame.image))
+    model.eval()
     names = tuple(f"class {i}" for i in range(frame.classes))
     channels = frame.channels
     return Network(model=model, classes=names, mean=(0.5,) * channels, std=(0.25,) * channels)
@@ -117,9 +120,13 @@ def test_a_folder_that_is_not_there(tmp_path):
         save(network(), tmp_path / "absent" / "net")
 
 
-@pytest.mark.parametrize("local", LOCALS)
-def test_pt2_gives_the_same_logits_and_says_what_it_is(tmp_path, local):
-    made = network(replace(FRAME, local=local))
+KINDS = [*({"local": local} for local in LOCALS), {"stem": "conv"}, {"pool": "mean"}]
+KINDS += [{"stem": "conv", "pool": "mean", "local": local} for local in ("conv2d", "attention")]
+
+
+@pytest.mark.parametrize("change", KINDS, ids=lambda change: " ".join(change.values()))
+def test_pt2_gives_the_same_logits_and_says_what_it_is(tmp_path, change):
+    made = network(replace(FRAME, **change))
     file = save_pt2(made, tmp_path / "net")
     extra = {DESCRIBED: ""}
     graph = torch.export.load(file, extra_files=extra).module()
@@ -131,11 +138,11 @@ def test_pt2_gives_the_same_logits_and_says_what_it_is(tmp_path, local):
     assert json.loads(extra[DESCRIBED]) == json.loads((tmp_path / "net.json").read_text())
 
 
-@pytest.mark.parametrize("local", LOCALS)
-def test_onnx_gives_the_same_logits(tmp_path, capfd, local):
+@pytest.mark.parametrize("change", KINDS, ids=lambda change: " ".join(change.values()))
+def test_onnx_gives_the_same_logits(tmp_path, capfd, change):
     onnxruntime = pytest.importorskip("onnxruntime", reason="needs the onnx extra")
     pytest.importorskip("onnxscript", reason="needs the onnx extra")
-    made = network(replace(FRAME, local=local))
+    made = network(replace(FRAME, **change))
     file = save_onnx(made, tmp_path / "net")
     assert capfd.readouterr() == ("", "")  # nothing of the exporter's own
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])

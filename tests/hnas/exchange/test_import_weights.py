@@ -30,6 +30,9 @@ ARCH = Arch(
     )
 )
 
+PUBLISHED = {"activation": "gelu", "local": "conv1d", "stem": "patch", "pool": "class"}
+"""What every network has whose weights were published."""
+
 
 def pixels(frame: Frame) -> torch.Tensor:
     generator = torch.Generator().manual_seed(1)
@@ -57,7 +60,7 @@ def check(reference: Reference, net: torch.nn.Module, frame: Frame, *, atol: flo
 @given(spaces_and_archs())
 def test_any_network_under_the_release_s_names(drawn):
     space, arch = drawn
-    frame = replace(space.frame, activation="gelu", local="conv1d")
+    frame = replace(space.frame, **PUBLISHED)
     reference = Reference(frame, arch, release=True)
     net = load_glit_release(reference.state_dict(), N=frame.N, heads=frame.heads)
     assert (net.frame, net.arch, net.training) == (frame, arch, False)
@@ -67,7 +70,7 @@ def test_any_network_under_the_release_s_names(drawn):
 @settings(max_examples=25)
 @given(frames())
 def test_any_vit_under_timm_s_names(drawn):
-    frame = replace(drawn, activation="gelu", local="conv1d")
+    frame = replace(drawn, **PUBLISHED)
     reference = Reference(frame, frame.all_global(), release=False)
     net = load_vit(reference.state_dict(), N=frame.N, heads=frame.heads)
     assert (net.frame, net.arch, net.training) == (frame, frame.all_global(), False)

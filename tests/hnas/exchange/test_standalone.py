@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -138,22 +139,27 @@ def test_as_a_program_it_tells_the_likeliest_classes(tmp_path):
     assert python(tmp_path, "net.py", "a.png") == f"a.png: {told}\n"
 
 
-def test_it_offers_what_timm_models_do(tmp_path):
-    made = network()
+@pytest.mark.parametrize("stem", ["patch", "conv"])
+@pytest.mark.parametrize("pool", ["class", "mean"])
+def test_it_offers_what_timm_models_do(tmp_path, stem, pool):
+    made = network(replace(FRAME, stem=stem, pool=pool))
     save(made, tmp_path / "net")
     alone = standalone.load(tmp_path / "net")
     x = torch.randn(2, 3, 8, 8)
     tokens = alone.forward_features(x)
-    assert tokens.shape == (2, 5, 12) and alone.num_features == 12
+    seen = tokens[:, 0] if pool == "class" else tokens.mean(1)
+    assert tokens.shape == (2, made.model.frame.T, 12) and alone.num_features == 12
     assert torch.equal(alone.forward_head(tokens), alone(x))
-    assert torch.equal(alone.forward_head(tokens, pre_logits=True), tokens[:, 0])
+    assert torch.equal(alone.forward_head(tokens, pre_logits=True), seen)
+    first = alone.get_submodule(alone.default_cfg["first_conv"])
+    assert isinstance(first, torch.nn.Conv2d) and first.in_channels == 3
     assert alone.default_cfg["input_size"] == (3, 8, 8)
     assert alone.default_cfg["mean"] == made.mean
     assert alone.get_classifier() is alone.head
     alone.reset_classifier(7)
     assert alone(x).shape == (2, 7) and alone.num_classes == len(alone.classes) == 7
     alone.reset_classifier(0)
-    assert torch.equal(alone(x), tokens[:, 0])
+    assert torch.equal(alone(x), seen)
 
 
 @pytest.mark.parametrize(

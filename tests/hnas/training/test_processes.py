@@ -24,7 +24,10 @@ from hnas.training.processes import ONE_PROCESS, World
 from tests.support import together
 from tests.support.together import BROKEN, SHIFT, STOPS_AT, alone, trained
 
-NAMES = ("plain", "everything", "uneven", "supernet uniform", "supernet sandwich", "resumed")
+NAMES = (
+    *("plain", "everything", "uneven"),
+    *("supernet uniform", "supernet sandwich", "supernet stem", "resumed"),
+)
 TOLERANCE = {"rtol": 0.0, "atol": 2e-4}
 """Of a weight after three epochs, where the order of sums is another; elsewhere it is nothing."""
 

@@ -15,16 +15,17 @@ from tests.support.references import attended_by_loops
 
 @pytest.mark.parametrize(("side", "K"), SIDES_AND_KERNELS)
 def test_a_window_is_what_is_near_on_both_axes(side: int, K: int) -> None:
-    mask = window(side, K, torch.device("cpu"))
+    mask = window(side**2 + 1, K, torch.device("cpu"))
     at = [(y, x) for y in range(side) for x in range(side)]
     near = [[max(abs(a - c), abs(b - d)) <= K // 2 for c, d in at] for a, b in at]
     assert mask[1:, 1:].tolist() == near
     assert mask[0].tolist() == mask[:, 0].tolist() == [True] + [False] * side**2
+    assert window(side**2, K, torch.device("cpu")).tolist() == near  # without a class token
 
 
 def test_the_widest_window_is_the_whole_grid() -> None:
-    assert window(4, 7, torch.device("cpu"))[1:, 1:].all()
-    assert not window(4, 5, torch.device("cpu"))[1:, 1:].all()
+    assert window(17, 7, torch.device("cpu"))[1:, 1:].all()
+    assert not window(17, 5, torch.device("cpu"))[1:, 1:].all()
 
 
 @pytest.mark.parametrize(("side", "K", "E", "heads"), [(1, 1, 1, 1), (3, 3, 2, 2), (4, 7, 1, 2)])

@@ -22,6 +22,7 @@ def test_depthwise2d_convolves_the_patches_and_passes_the_class_token(side: int,
     grid = torch.stack([convolved_by_loops(image, weight, bias) for image in patches])
     assert_same(ours[:, 1:], grid.reshape(B, -1, C), [x, weight, bias])
     assert torch.equal(ours[:, 0], x[:, 0])
+    assert torch.equal(depthwise2d(x[:, 1:], weight, bias), ours[:, 1:])  # without a class token
 
 
 @pytest.mark.parametrize(("side", "K", "E"), [(1, 1, 1), (3, 5, 2), (4, 3, 1)])

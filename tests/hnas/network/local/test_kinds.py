@@ -24,11 +24,12 @@ def test_every_local_head_has_its_weights_and_layers() -> None:
 
 
 @pytest.mark.parametrize("kind", LOCALS)
-def test_without_global_groups_only_conv1d_sees_the_image(kind: str) -> None:
-    """What the module's docstring warns of: the class token meets no patch."""
-    frame = Frame(image=8, channels=1, patch=2, classes=5, d=12, M=2, N=3, local=kind)
+@pytest.mark.parametrize("pool", ["class", "mean"])
+def test_without_global_groups_a_class_token_sees_the_image_by_conv1d(kind: str, pool: str) -> None:
+    """What the module's docstring warns of: the class token meets no patch of a grid."""
+    frame = Frame(image=8, channels=1, patch=2, classes=5, d=12, M=2, N=3, local=kind, pool=pool)
     images = normal(3, 1, 8, 8).detach().float()
-    for G, sees in ((0, kind == "conv1d"), (1, True)):
+    for G, sees in ((0, kind == "conv1d" or pool == "mean"), (1, True)):
         choice = Choice.of(G=G, L=3 - G, d_k=12, d_z=1, E=1, K=3)
         logits = Glit(frame, Arch((choice,) * 2)).reset(0).eval()(images)
         assert torch.equal(logits, logits[:1].expand_as(logits)) is not sees

@@ -1,0 +1,33 @@
+"""Stems: an image becomes a grid of patches. `hnas.architecture.stem` says of what convolutions."""
+
+from torch import nn
+
+from hnas.architecture.space import Frame
+from hnas.architecture.stem import convolutions
+
+
+def stem(frame: Frame) -> nn.Module:
+    """The frame's stem: images (B, channels, image, image) -> (B, d, side, side).
+
+    All subnets of a supernet share it and it sees only images, so its BatchNorm is an ordinary one:
+    the batch's statistics in training, running ones in eval mode.
+    """
+    layers = [
+        nn.Conv2d(
+            one.inputs,
+            one.outputs,
+            one.kernel,
+            one.stride,
+            one.padding,
+            bias=frame.stem == "patch",
+        )
+        for one in convolutions(frame)
+    ]
+    if frame.stem == "patch":
+        return layers[0]
+    made = nn.Sequential()
+    for i, layer in enumerate(layers, 1):
+        made.add_module(f"conv{i}", layer)
+        made.add_module(f"norm{i}", nn.BatchNorm2d(layer.out_channels))
+        made.add_module(f"relu{i}", nn.ReLU(inplace=True))
+    return made

@@ -1,0 +1,48 @@
+"""Stems without torch: strides, widths, and that every pixel is seen."""
+
+from __future__ import annotations
+
+import pytest
+
+from hnas.architecture.space import Frame
+from hnas.architecture.stem import convolutions
+
+
+def frame(patch: int, d: int = 96, side: int = 3, **change: object) -> Frame:
+    fields = {"channels": 3, "classes": 2, "d": d, "M": 1, "N": 3, "stem": "conv"}
+    return Frame(image=patch * side, patch=patch, **(fields | change))
+
+
+@pytest.mark.parametrize(
+    ("patch", "d", "expected"),
+    [
+        (1, 48, [(3, 1, 48)]),
+        (2, 48, [(3, 1, 24), (3, 2, 48)]),
+        (3, 48, [(3, 1, 24), (3, 3, 48)]),
+        (4, 48, [(3, 2, 24), (3, 2, 48)]),
+        (7, 48, [(3, 1, 24), (7, 7, 48)]),
+        (8, 96, [(3, 2, 24), (3, 2, 48), (3, 2, 96)]),
+        (14, 60, [(3, 2, 32), (7, 7, 60)]),  # between convolutions a multiple of 8
+        (16, 192, [(3, 2, 24), (3, 2, 48), (3, 2, 96), (3, 2, 192)]),
+        (16, 12, [(3, 2, 8), (3, 2, 8), (3, 2, 8), (3, 2, 12)]),
+    ],
+)
+def test_kernels_strides_and_widths(patch: int, d: int, expected: list[tuple[int, int, int]]):
+    made = convolutions(frame(patch, d))
+    assert [(one.kernel, one.stride, one.outputs) for one in made] == expected
+    assert [one.inputs for one in made] == [3, *(one.outputs for one in made[:-1])]
+
+
+@pytest.mark.parametrize("stem", ["patch", "conv"])
+@pytest.mark.parametrize("patch", range(1, 25))
+def test_every_pixel_is_in_a_window_and_a_patch_is_a_number(patch: int, stem: str) -> None:
+    drawn, before = frame(patch, stem=stem), 3 * patch
+    for one in convolutions(drawn):
+        seen = set()
+        for i in range(one.side):
+            start = i * one.stride - one.padding
+            seen |= set(range(start, start + one.kernel))
+        assert set(range(before)) <= seen
+        assert (before + 2 * one.padding - one.kernel) // one.stride + 1 == one.side
+        before = one.side
+    assert before == drawn.side == 3
