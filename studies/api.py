@@ -88,12 +88,16 @@ class Found:
         network.model.to(choose(device))
         return network
 
-    def export(self, path: str | Path, device: str = "auto") -> tuple[Path, ...]:
-        """Writes the winner as PATH.safetensors, PATH.json and PATH.py, which needs no hnas."""
-        from hnas.exchange.export import save, save_module
+    def export(
+        self, path: str | Path, device: str = "auto", *, force: bool = False
+    ) -> tuple[Path, ...]:
+        """Writes the winner as PATH.safetensors, PATH.json and PATH.py, which needs no hnas.
 
-        network = self.network(device)
-        return (*save(network, Path(path)), save_module(Path(path)))
+        Raises InputError if another network's files, or files of others, are there without `force`.
+        """
+        from hnas.exchange.export import save
+
+        return save(self.network(device), Path(path), also=("py",), force=force)
 
     def __repr__(self) -> str:
         rows = "; ".join(f"{name} {score} at {macs} MACs" for name, score, macs, _ in self._rows())

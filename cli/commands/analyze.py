@@ -41,6 +41,7 @@ SHOWN = 8
     metavar="FILE",
     help="Draw the findings to FILE.svg, FILE.png or FILE.pdf.",
 )
+@options.force
 @options.json
 @options.storage
 def analyze(
@@ -49,6 +50,7 @@ def analyze(
     alone: bool,
     seed: int,
     file: Path | None,
+    force: bool,
     as_json: bool,
     storage: str | None,
 ) -> None:
@@ -89,7 +91,7 @@ def analyze(
         from hnas.studies.figures.style import save
         from hnas.studies.findings.figure import figure
 
-        save(figure(found, published), file)
+        save(figure(found, published), file, force=force)
         click.echo(f"Wrote {file} ({file.stat().st_size:,} bytes)", err=as_json)
 
 

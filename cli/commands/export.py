@@ -20,13 +20,14 @@ from hnas.cli.screen import options
 )
 @click.option("--pt2", is_flag=True, help="Also write FILE.pt2, a program of torch.export.")
 @click.option("--onnx", is_flag=True, help="Also write FILE.onnx (needs the extra hnas[onnx]).")
+@options.force
 @options.device
-def export(folder: Path, file: Path, pt2: bool, onnx: bool, device: str) -> None:
+def export(folder: Path, file: Path, pt2: bool, onnx: bool, force: bool, device: str) -> None:
     """Write a run's network to files of its own.
 
     The network is the winner of a finished search, as plain PyTorch. The run's images are not
     needed, and nothing is trained. FILE.py is all the code it needs: `from FILE import load`, or
-    `python FILE.py photo.jpg`. See docs/export.md.
+    `python FILE.py photo.jpg`. All files are written, or none. See docs/export.md.
 
     \b
     Examples:
@@ -40,15 +41,11 @@ def export(folder: Path, file: Path, pt2: bool, onnx: bool, device: str) -> None
     finished_result(run)  # reports a missing or damaged result before torch is imported
 
     from hnas.device import choose
-    from hnas.exchange.export import save, save_module, save_onnx, save_pt2
+    from hnas.exchange.export import save
     from hnas.studies.run.networks import winner
 
     network = winner(run)
     network.model.to(choose(device))
-    written = [*save(network, file), save_module(file)]
-    if pt2:
-        written.append(save_pt2(network, file))
-    if onnx:
-        written.append(save_onnx(network, file))
-    for path in written:
+    also = ["py", *(["pt2"] if pt2 else []), *(["onnx"] if onnx else [])]
+    for path in save(network, file, also=also, force=force):
         click.echo(f"Wrote {path} ({path.stat().st_size:,} bytes)")

@@ -29,7 +29,8 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
     show_default="d / (64 x groups), for heads 64 wide",
     help="Attention heads a group.",
 )
-def import_weights(source: Path, file: Path, groups: int, heads: int | None) -> None:
+@options.force
+def import_weights(source: Path, file: Path, groups: int, heads: int | None, force: bool) -> None:
     """Convert published weights (GLiT, DeiT, ViT) to files of hnas.
 
     FILE is a state dict of GLiT's release, DeiT or a plain ViT, in .safetensors or as torch.save
@@ -37,10 +38,10 @@ def import_weights(source: Path, file: Path, groups: int, heads: int | None) -> 
     assumed to be normalised as ImageNet's, and its classes are numbered.
     """
     from hnas.errors import InputError
-    from hnas.exchange.export import Network, save
+    from hnas.exchange.export import Network, named, save
     from hnas.exchange.import_weights import load_weights, read_weights
 
-    if source.resolve() == file.with_suffix(".safetensors").resolve():
+    if source.resolve() == named(file, "safetensors").resolve():
         raise InputError(f"--to {file} would replace the file to be read: give another name")
     weights = read_weights(source)
     try:
@@ -56,7 +57,7 @@ def import_weights(source: Path, file: Path, groups: int, heads: int | None) -> 
         )
     classes = tuple(map(str, range(frame.classes)))
     network = Network(model=model, classes=classes, mean=IMAGENET_MEAN, std=IMAGENET_STD)
-    written = save(network, file)
+    written = save(network, file, force=force)
     sizes = f"{frame.image} x {frame.image} pixels, {frame.N} x {frame.heads} heads"
     cost_table(frame, model.arch, sizes)
     for path in written:

@@ -26,26 +26,29 @@ SUFFIXES = {"html": ".html", "md": ".md", "json": ".json"}
     show_default="report.html, .md or .json in the run's folder",
     help="File to write.",
 )
+@options.force
 @options.chance
 @options.storage
 def report(
-    folder: Path | None, kind: str, file: Path | None, seed: int, storage: str | None
+    folder: Path | None, kind: str, file: Path | None, force: bool, seed: int, storage: str | None
 ) -> None:
     """Write a report on a run, as one file.
 
     The report compares the winner with an all-global network of the same cost, draws it, and shows
     the front, the search, the parameters that the score depends on, traits of the best networks,
     costs, and the commands that repeat it. The page needs no internet and can be printed. The
-    report on an unfinished search says what is missing.
+    report on an unfinished search says what is missing. A report takes the place of the one before;
+    another file of that name is kept.
     """
-    from hnas.persist.atomic import write_atomic
+    from hnas.persist.ours import write_ours
     from hnas.studies.report.as_json import as_json
     from hnas.studies.report.gather import gather
     from hnas.studies.report.html import as_html
     from hnas.studies.report.markdown import as_markdown
 
     run = options.find_run(folder, storage)
-    file = file or run.folder / f"report{SUFFIXES[kind]}"
+    force, file = force or file is None, file or run.folder / f"report{SUFFIXES[kind]}"
     render = {"html": as_html, "md": as_markdown, "json": as_json}[kind]
-    write_atomic(file, render(gather(run, seed=seed)).encode())
+    data = render(gather(run, seed=seed)).encode()
+    write_ours({file: data}, to=file, force=force)
     click.echo(f"Wrote {file} ({file.stat().st_size:,} bytes)")

@@ -36,18 +36,20 @@ def read_network(source: Path, device: torch.device) -> Network:
 
 def _named(source: Path) -> Path:
     """The files of a network: themselves, or the only ones in a folder."""
+    from hnas.exchange.export import named
+
     if source.is_dir():
-        found = sorted(path.with_suffix("") for path in source.glob("*.safetensors"))
+        found = sorted(source.glob("*.safetensors"))
         if len(found) != 1:
-            names = ", ".join(path.name for path in found) or "none"
+            names = ", ".join(path.stem for path in found) or "none"
             raise InputError(
                 f"{source} must be a run (with a plan.toml) or hold the files of one network, "
                 f"NAME.safetensors and NAME.json; got: {names}"
             )
         source = found[0]
-    if not source.with_suffix(".json").exists():
+    if not (described := named(source, "json")).exists():
         raise InputError(
-            f"{source} is neither a run nor a network: there is no {source.with_suffix('.json')}. "
+            f"{source} is neither a run nor a network: there is no {described}. "
             "Give a run's folder, or the FILE of `hnas export --to FILE`"
         )
     return source

@@ -40,6 +40,9 @@ run = click.option(
 run_argument = click.argument("folder", metavar="RUN", type=FOLDER)
 optional_run_argument = click.argument("folder", metavar="[RUN]", required=False, type=FOLDER)
 json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+force = click.option(
+    "--force", is_flag=True, help="Replace files that are there, whoever wrote them."
+)
 chance = click.option("--seed", default=0, help="Random seed of the networks to compare with.")
 epochs = click.option("--epochs", type=COUNT, help="Epochs of each training.", show_default=OF_PLAN)
 device = click.option(

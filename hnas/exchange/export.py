@@ -7,7 +7,9 @@ NAME.pt2, NAME.onnx             the network as a graph: torch.export's, ONNX
 
 import json
 import logging
+import re
 import warnings
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from importlib import resources
 from importlib.util import find_spec
@@ -22,7 +24,7 @@ from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
 from hnas.errors import CheckpointError, InputError
 from hnas.network.glit import Glit
-from hnas.persist.atomic import write_atomic
+from hnas.persist.ours import write_ours
 from hnas.persist.record import recorded
 
 FORMAT = "hnas-network-1"
@@ -41,17 +43,40 @@ class Network:
     std: tuple[float, ...]
 
 
-def save(network: Network, path: Path) -> tuple[Path, Path]:
-    """Writes both files into one folder and returns them; `path` may end in .safetensors.
+def named(path: Path, suffix: str) -> Path:
+    """NAME with a suffix of ours: one that `path` ends in is taken off, other dots stay."""
+    stem = re.sub(r"(?<=.)\.(safetensors|json|py|pt2|onnx)$", "", path.name)
+    if stem in ("", ".."):
+        raise InputError(f"--to {path} must end in the name of a file")
+    return path.with_name(f"{stem}.{suffix}")
 
-    Raises InputError if the folder cannot be written.
+
+def save(
+    network: Network, path: Path, *, also: Collection[str] = (), force: bool = False
+) -> tuple[Path, ...]:
+    """Writes NAME.safetensors and NAME.json into one folder, and those of FORMS in `also`; all or
+    none. `path` may end in a suffix of theirs.
+
+    Raises InputError if the folder cannot be written, or a file that is there would get another
+    content (without `force`); of hnas's own only NAME.py, which is of no network, may.
     """
-    weights, described = path.with_suffix(".safetensors"), path.with_suffix(".json")
     state = network.model.state_dict()
     tensors = {name: t.detach().cpu().contiguous() for name, t in state.items()}
-    _write(weights, safetensors.torch.save(tensors))
-    _write(described, _description(network).encode())
-    return weights, described
+    weights, described = named(path, "safetensors"), named(path, "json")
+    files = {weights: safetensors.torch.save(tensors)}
+    files |= {named(path, form): FORMS[form](network) for form in FORMS if form in also}
+    files[described] = _description(network).encode()
+    write_ours(files, to=path, force=force, ours=_is_module)
+    return (weights, described, *(file for file in files if file not in (weights, described)))
+
+
+def _is_module(path: Path, data: bytes) -> bool:
+    return path.suffix == ".py" and data.startswith(_module().splitlines()[0])
+
+
+def _module(_: object = None) -> bytes:
+    """Code that loads what `save` wrote, without hnas."""
+    return resources.files("hnas.exchange").joinpath("standalone.py").read_bytes()
 
 
 def _description(network: Network) -> str:
@@ -66,34 +91,9 @@ def _description(network: Network) -> str:
     return json.dumps(described, indent=1)
 
 
-def _write(file: Path, data: bytes) -> None:
-    try:
-        write_atomic(file, data)
-    except OSError as error:
-        raise InputError(
-            f"--to {file.with_suffix('')}: {file.parent} cannot be written: {error.strerror}. "
-            "Name a file in a folder that exists and has room"
-        ) from None
-
-
-def save_module(path: Path) -> Path:
-    """Writes NAME.py, which loads what `save` wrote, without hnas.
-
-    Raises InputError if a NAME.py is there that is none of hnas's.
-    """
-    file = path.with_suffix(".py")
-    text = resources.files("hnas.exchange").joinpath("standalone.py").read_bytes()
-    if file.exists() and not file.read_bytes().startswith(text.splitlines()[0]):
-        raise InputError(
-            f"--to {path}: {file} is there and was not written by hnas. Give another name"
-        )
-    _write(file, text)
-    return file
-
-
 def load(path: Path) -> Network:
     """The inverse of `save`, in eval mode on CPU. Raises CheckpointError, naming the file."""
-    weights, described = path.with_suffix(".safetensors"), path.with_suffix(".json")
+    weights, described = named(path, "safetensors"), named(path, "json")
     try:
         value = json.loads(described.read_bytes())
         if value["format"] != FORMAT:
@@ -122,17 +122,15 @@ def load(path: Path) -> Network:
     return Network(model=model.eval(), classes=classes, mean=mean, std=std)
 
 
-def save_pt2(network: Network, path: Path) -> Path:
-    """Writes the network as torch.export does, for any batch; reading it needs only torch:
+def as_pt2(network: Network) -> bytes:
+    """The network as torch.export writes it, for any batch; reading it needs only torch:
     `torch.export.load(NAME.pt2).module()`, normalised images -> logits.
 
     NAME.json is inside, as the extra file DESCRIBED.
     """
-    file = path.with_suffix(".pt2")
     buffer = BytesIO()
     torch.export.save(_program(network), buffer, extra_files={DESCRIBED: _description(network)})
-    _write(file, buffer.getvalue())
-    return file
+    return buffer.getvalue()
 
 
 def _program(network: Network) -> torch.export.ExportedProgram:
@@ -142,15 +140,14 @@ def _program(network: Network) -> torch.export.ExportedProgram:
     return torch.export.export(network.model.cpu().eval(), (images,), dynamic_shapes=shapes)
 
 
-def save_onnx(network: Network, path: Path) -> Path:
-    """Writes the network as ONNX: normalised images (B, C, image, image) -> logits (B, classes).
+def as_onnx(network: Network) -> bytes:
+    """The network as ONNX: normalised images (B, C, image, image) -> logits (B, classes).
 
     Raises InputError if the `onnx` extra is not installed.
     """
     for package in ("onnx", "onnxscript"):
         if find_spec(package) is None:
             raise InputError(f"ONNX export needs the package {package!r}: pip install 'hnas[onnx]'")
-    file = path.with_suffix(".onnx")
     # The exporter warns of its own insides and of torchvision, which no network here needs.
     logger = logging.getLogger("torch.onnx")
     level = logger.level
@@ -158,14 +155,14 @@ def save_onnx(network: Network, path: Path) -> Path:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            torch.onnx.export(
-                _program(network),
-                f=str(file),
-                input_names=["images"],
-                output_names=["logits"],
-                external_data=False,
-                verbose=False,
+            made = torch.onnx.export(
+                _program(network), input_names=["images"], output_names=["logits"], verbose=False
             )
     finally:
         logger.setLevel(level)
-    return file
+    assert made is not None
+    return bytes(made.model_proto.SerializeToString())
+
+
+FORMS: dict[str, Callable[[Network], bytes]] = {"py": _module, "pt2": as_pt2, "onnx": as_onnx}
+"""What `save` can write besides, by suffix."""

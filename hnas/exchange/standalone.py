@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -253,9 +254,9 @@ def load(path: str | Path = __file__) -> Glit:
     """The trained network whose files are called as `path` is, apart from the suffix."""
     from safetensors.torch import load_file
 
-    described, weights = Path(path).with_suffix(".json"), Path(path).with_suffix(".safetensors")
-    model = Glit(json.loads(described.read_text("utf-8")))
-    model.load_state_dict(load_file(weights))
+    name = re.sub(r"\.(py|json|safetensors)$", "", str(path))
+    model = Glit(json.loads(Path(f"{name}.json").read_text("utf-8")))
+    model.load_state_dict(load_file(f"{name}.safetensors"))
     return model.eval()
 
 

@@ -4,7 +4,7 @@ import contextlib
 import glob
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -41,6 +41,29 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def write_all(files: Mapping[Path, bytes]) -> None:
+    """Writes several files, all or none: they take their places, in order, once all are whole.
+
+    The last one says what the others are. If it is to be replaced by another, it goes first, so
+    that a process that is killed in between leaves nothing that reads as whole. Raises OSError.
+    """
+    new = [path for path in files if not path.exists()]
+    *_, last = files
+    try:
+        with contextlib.ExitStack() as stack:
+            for path, data in reversed([*files.items()]):  # the last entered is placed first
+                file = stack.enter_context(replacing(path))
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            if last not in new and last.read_bytes() != files[last]:
+                last.unlink()
+    except BaseException:
+        for path in new:
+            path.unlink(missing_ok=True)
+        raise
 
 
 def remove_abandoned(files: Iterable[Path]) -> None:

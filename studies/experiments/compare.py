@@ -9,16 +9,18 @@ import json
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.persist.difference import differences, listed
+from hnas.persist.ours import MARK, write_ours
 from hnas.studies.figures.style import COLOURS, MARKERS, panels, save
 from hnas.studies.plan.change import override
 from hnas.studies.plan.plan import Plan
-from hnas.studies.run.folder import open_run, write
+from hnas.studies.run.folder import open_run
 from hnas.studies.run.latency import read_costs
 from hnas.studies.run.provenance import environment
 from hnas.studies.run.result import has_result
@@ -191,7 +193,12 @@ def rows(finished: Iterable[Task]) -> list[Row]:
 
 def as_json(found: Sequence[Row], command: str) -> dict[str, Any]:
     """The content of compare.json: every outcome, mean and standard deviation over seeds."""
-    return {"command": command, **environment(), "rows": [_row_as_json(row) for row in found]}
+    return {
+        "comparison": MARK.decode(),
+        "command": command,
+        **environment(),
+        "rows": [_row_as_json(row) for row in found],
+    }
 
 
 def _row_as_json(row: Row) -> dict[str, Any]:
@@ -205,9 +212,13 @@ def _row_as_json(row: Row) -> dict[str, Any]:
 
 
 def write_files(found: Sequence[Row], folder: Path, command: str) -> tuple[Path, Path]:
-    """Writes compare.json and compare.svg. Raises StateError if the folder cannot be written."""
+    """Writes compare.json and compare.svg. Raises InputError if they cannot be written, or if files
+    of others are there."""
     table, figure = folder / "compare.json", folder / "compare.svg"
-    write(table, json.dumps(as_json(found, command), indent=1).encode() + b"\n")
+    data = json.dumps(as_json(found, command), indent=1).encode() + b"\n"
+    with suppress(OSError):  # what is wrong is said when they are written
+        folder.mkdir(parents=True, exist_ok=True)
+    write_ours({table: data}, to=folder, force=None)
     draw(found, figure)
     return table, figure
 

@@ -116,7 +116,7 @@ def rank(session: Session, rules: RankRules, *, draws: int = DRAWS) -> Ranking:
     )
     write_ranking(run, made)
     drawing = figure(made.title, made.groups, made.epochs)
-    save(drawing, (run.folder / ranking_file(rules.stage)).with_suffix(".svg"))
+    save(drawing, (run.folder / ranking_file(rules.stage)).with_suffix(".svg"), force=True)
     return made
 
 

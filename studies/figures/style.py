@@ -9,7 +9,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hnas.persist.atomic import write_atomic
+from hnas.persist.ours import MARK, write_ours
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's, the most contrasting first. Never the only mark: lines differ in dashes, points
@@ -44,12 +44,14 @@ def svg(figure: Figure) -> str:
     return text[text.index("<svg") :]
 
 
-def save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path, *, force: bool | None = None) -> None:
     """A file in the format of its suffix (.svg, .png, .pdf), whole or not at all.
 
-    Raises OSError if it cannot be written.
+    Raises InputError if it cannot be written, or if a file is there that is no picture of hnas and
+    `force` is not given.
     """
-    write_atomic(path, _bytes(figure, path.suffix.lstrip(".") or "svg"))
+    data = _bytes(figure, path.suffix.lstrip(".") or "svg")
+    write_ours({path: data}, to=path, force=force)
 
 
 def _bytes(figure: Figure, kind: str) -> bytes:
@@ -59,4 +61,8 @@ def _bytes(figure: Figure, kind: str) -> bytes:
     return file.getvalue()
 
 
-_METADATA = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+_METADATA = {
+    "svg": {"Date": None, "Creator": MARK.decode()},
+    "pdf": {"CreationDate": None, "Creator": MARK.decode()},
+    "png": {"Software": MARK.decode()},
+}

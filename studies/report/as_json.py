@@ -5,6 +5,7 @@ import math
 from dataclasses import asdict
 from typing import Any
 
+from hnas.persist.ours import MARK
 from hnas.persist.record import recorded
 from hnas.studies.report.gather import Report
 from hnas.studies.run.ranking import Ranking
@@ -15,6 +16,7 @@ def as_json(report: Report) -> str:
     """One object; what is not there yet is null or empty."""
     status, result, answer = report.status, report.status.result, report.answer
     value = {
+        "report": MARK.decode(),
         "run": report.run,
         "folder": report.folder,
         "strategy": report.plan.search.strategy,

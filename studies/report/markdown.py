@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
+from hnas.persist.ours import MARK
 from hnas.studies.report.document import document
 from hnas.studies.report.gather import Report
 from hnas.studies.report.page import Section, Table
@@ -14,7 +15,7 @@ def as_markdown(report: Report) -> str:
     lines = [f"# {_escaped(page.title)}", _escaped(page.lead)]
     for section in page.sections:
         lines += _section(section)
-    return "\n\n".join(lines) + "\n"
+    return "\n\n".join([*lines, f"<!-- {MARK.decode()} -->"]) + "\n"
 
 
 def _section(section: Section) -> Iterator[str]:

@@ -191,13 +191,10 @@ def _full(lab: Lab) -> Iterator[Try]:
             (disk / BALLAST).unlink()
             yield judged(lab, run, point.name, ran, 2, "No space left|disk is full|disk I/O error")
     good = _exported(lab)
-    for point in EXPORT[1:4:2]:
-        with _disk(lab, f"full {point.match}") as disk:
+    for name in ("winner.safetensors", "winner.json"):
+        with _disk(lab, f"full {name}") as disk:
             at = Point(
-                phase="export",
-                target="hnas.exchange.export:write_atomic",
-                match=point.match,
-                when="before",
+                phase="export", target="hnas.persist.atomic:replacing", match=name, when="before"
             )
             full = {DISK: str(disk)}
             yield _export(lab, disk, at, "fill", 2, "No space left on device", good, **full)

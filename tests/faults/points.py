@@ -96,6 +96,7 @@ WRITES: tuple[Point, ...] = (
 EXPORT: tuple[Point, ...] = (
     *_each("export", SYNC, "winner.safetensors", (1, BEFORE)),
     *_each("export", REPLACE, "winner.safetensors", (1, BEFORE), (1, AFTER)),
+    *_each("export", REPLACE, "winner.py", (1, AFTER)),
     *_each("export", REPLACE, "winner.json", (1, BEFORE), (1, AFTER)),
 )
 """Of `hnas export`."""

@@ -87,13 +87,17 @@ def test_a_module_of_ones_own_is_not_replaced(copy: Path, tmp_path: Path) -> Non
     result = export(copy, "--to", tmp_path / "w", "--device", "cpu")
     assert result.exit_code == 2
     assert result.stderr == (
-        f"Error: --to {tmp_path / 'w'}: {tmp_path / 'w.py'} is there and was not written by hnas. "
-        "Give another name\n"
+        f"Error: --to {tmp_path / 'w'}: {tmp_path / 'w.py'} is there, with something else than "
+        "this would write. Give another name, or --force to replace it\n"
     )
     assert (tmp_path / "w.py").read_text() == "mine = 1\n"
+    assert [path.name for path in tmp_path.glob("w*")] == ["w.py"]
     (tmp_path / "w.py").unlink()
     for _ in range(2):  # one of hnas's own is
         assert export(copy, "--to", tmp_path / "w", "--device", "cpu").exit_code == 0
+    (tmp_path / "w.json").write_text("mine")
+    assert export(copy, "--to", tmp_path / "w", "--device", "cpu").exit_code == 2
+    assert export(copy, "--to", tmp_path / "w", "--force", "--device", "cpu").exit_code == 0
 
 
 @pytest.mark.skipif(find_spec("onnx") is not None, reason="the extra hnas[onnx] is installed")

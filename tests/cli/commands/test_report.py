@@ -49,6 +49,23 @@ def test_other_formats_and_places(folder: Path, tmp_path: Path) -> None:
     assert (folder / "report.md").read_text("utf-8").startswith("# Search finished\n")
 
 
+@pytest.mark.parametrize("kind", ["html", "md", "json"])
+def test_a_report_replaces_a_report_and_nothing_else(
+    folder: Path, tmp_path: Path, kind: str
+) -> None:
+    file, args = tmp_path / "mine", ("--format", kind, "--to", tmp_path / "mine")
+    for _ in range(2):
+        assert invoke(folder, *args).exit_code == 0
+    file.write_bytes(b"my own notes")
+    refused = invoke(folder, *args)
+    assert refused.exit_code == 2 and f"{file} is there, with something else" in refused.stderr
+    assert file.read_bytes() == b"my own notes"
+    assert invoke(folder, *args, "--force").exit_code == 0
+    plan = (folder / "plan.toml").read_bytes()
+    assert invoke(folder, "--to", folder / "plan.toml").exit_code == 2
+    assert (folder / "plan.toml").read_bytes() == plan
+
+
 def test_a_run_that_has_only_a_plan(tmp_path: Path, tiny: Path) -> None:
     shutil.copy(tiny, tmp_path / "plan.toml")
     assert invoke(tmp_path).exit_code == 0

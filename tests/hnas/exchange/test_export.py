@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hnas.architecture.space import LOCALS, Frame, size_space
 from hnas.errors import CheckpointError, InputError
-from hnas.exchange.export import DESCRIBED, Network, load, save, save_onnx, save_pt2
+from hnas.exchange.export import DESCRIBED, FORMS, Network, as_onnx, load, save
 from hnas.network.glit import Glit
 from tests.support.generators import spaces_and_archs
 from tests.support.peak import peak_of
@@ -37,7 +37,7 @@ def test_what_was_saved_comes_back_bit_for_bit(tmp_path, drawn):
     space, arch = drawn
     frame = space.frame
     made = network(frame, arch)
-    save(made, tmp_path / "net")
+    save(made, tmp_path / "net", force=True)
     again = load(tmp_path / "net")
     x = torch.randn(3, frame.channels, frame.image, frame.image)
     with torch.no_grad():
@@ -76,7 +76,7 @@ def test_a_damaged_file_is_named(tmp_path, name, content, message):
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=300))
 def test_any_weights_give_a_network_or_one_of_our_errors(tmp_path, data):
-    save(network(), tmp_path / "net")
+    save(network(), tmp_path / "net", force=True)
     (tmp_path / "net.safetensors").write_bytes(data)
     with pytest.raises(CheckpointError, match="does not hold the weights"):
         load(tmp_path / "net")
@@ -91,7 +91,7 @@ def test_any_size_that_a_file_claims_takes_no_memory_and_is_one_of_our_errors(
     tmp_path, name, value
 ):
     """Only what the weights' own file has is allocated: sizes up to 2^70 take no time."""
-    save(network(), tmp_path / "net")
+    save(network(), tmp_path / "net", force=True)
     described = json.loads((tmp_path / "net.json").read_text())
     if described["frame"][name] == value:
         return
@@ -127,14 +127,13 @@ KINDS += [{"stem": "conv", "pool": "mean", "local": local} for local in ("conv2d
 @pytest.mark.parametrize("change", KINDS, ids=lambda change: " ".join(change.values()))
 def test_pt2_gives_the_same_logits_and_says_what_it_is(tmp_path, change):
     made = network(replace(FRAME, **change))
-    file = save_pt2(made, tmp_path / "net")
+    *_, file = save(made, tmp_path / "net", also=("pt2",))
     extra = {DESCRIBED: ""}
     graph = torch.export.load(file, extra_files=extra).module()
     for batch in (1, 5):
         x = torch.randn(batch, 1, 8, 8)
         with torch.no_grad():
             torch.testing.assert_close(graph(x), made.model(x), rtol=1e-6, atol=1e-6)
-    save(made, tmp_path / "net")
     assert json.loads(extra[DESCRIBED]) == json.loads((tmp_path / "net.json").read_text())
 
 
@@ -143,7 +142,7 @@ def test_onnx_gives_the_same_logits(tmp_path, capfd, change):
     onnxruntime = pytest.importorskip("onnxruntime", reason="needs the onnx extra")
     pytest.importorskip("onnxscript", reason="needs the onnx extra")
     made = network(replace(FRAME, **change))
-    file = save_onnx(made, tmp_path / "net")
+    *_, file = save(made, tmp_path / "net", also=("onnx",))
     assert capfd.readouterr() == ("", "")  # nothing of the exporter's own
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     for batch in (1, 5):
@@ -156,4 +155,74 @@ def test_onnx_gives_the_same_logits(tmp_path, capfd, change):
 def test_onnx_says_which_package_it_misses(tmp_path, monkeypatch):
     monkeypatch.setattr("hnas.exchange.export.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"needs the package 'onnx': pip install 'hnas\[onnx\]'"):
-        save_onnx(network(), tmp_path / "net")
+        as_onnx(network())
+
+
+NAMES = ("net-0.98", "net.v2", "net.tar.gz", "net.", ".net", "net 1#%?'é")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_with_dots_stays_whole(tmp_path, name):
+    made = network()
+    for asked in (name, f"{name}.safetensors", f"{name}.json"):
+        files = save(made, tmp_path / asked, also=("py", "pt2"))
+        assert [file.name for file in files] == [
+            f"{name}.{form}" for form in ("safetensors", "json", "py", "pt2")
+        ]
+        assert load(tmp_path / asked).classes == made.classes
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_a_name_that_is_none(tmp_path):
+    for path in (tmp_path / "..", type(tmp_path)(".")):
+        with pytest.raises(InputError, match="must end in the name of a file"):
+            save(network(), path)
+
+
+@pytest.mark.parametrize(
+    ("there", "content"),
+    [
+        ("net.json", b'{"mine": 1}'),
+        ("net.safetensors", b""),
+        ("net.py", b"print(1)"),
+        ("net.pt2", b"hnas-network-1"),
+        ("net.onnx", b"torn"),
+    ],
+)
+def test_a_file_of_others_stays_and_nothing_is_written(tmp_path, monkeypatch, there, content):
+    forms = ("py", "pt2", "onnx")
+    for form in forms[1:]:  # both take seconds
+        monkeypatch.setitem(FORMS, form, lambda network: b"graph of a network")
+    (tmp_path / there).write_bytes(content)
+    asked = rf"--to .*net: .*{there} is there, with something else .*or --force to replace it"
+    with pytest.raises(InputError, match=asked):
+        save(network(), tmp_path / "net", also=forms)
+    assert [path.name for path in tmp_path.iterdir()] == [there]
+    assert (tmp_path / there).read_bytes() == content
+    save(network(), tmp_path / "net", also=forms, force=True)
+    assert load(tmp_path / "net").classes == network().classes
+    assert (tmp_path / there).read_bytes() != content
+
+
+def test_another_network_is_not_replaced_the_same_is_written_again(tmp_path):
+    files = save(network(seed=0), tmp_path / "net", also=("py",))
+    was = {file: file.read_bytes() for file in files}
+    with pytest.raises(InputError, match=r"net.safetensors is there, with something else"):
+        save(network(seed=1), tmp_path / "net", also=("py",))
+    (tmp_path / "net.json").unlink()  # as a kill leaves it
+    save(network(seed=0), tmp_path / "net", also=("py",))
+    assert {file: file.read_bytes() for file in files} == was
+    renamed = replace(network(seed=0), classes=("a", "b", "c"))
+    with pytest.raises(InputError, match=r"net.json is there, with something else"):
+        save(renamed, tmp_path / "net")
+    save(network(seed=1), tmp_path / "net", force=True)
+    assert (tmp_path / "net.safetensors").read_bytes() != was[tmp_path / "net.safetensors"]
+
+
+@pytest.mark.parametrize("there", ["net.json", "net.safetensors"])
+def test_a_folder_of_the_name_stays(tmp_path, there):
+    (tmp_path / there).mkdir()
+    for force in (False, True):
+        with pytest.raises(InputError, match=f"{there} is there"):
+            save(network(), tmp_path / "net", force=force)
+    assert [path.name for path in tmp_path.iterdir()] == [there]

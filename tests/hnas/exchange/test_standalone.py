@@ -18,7 +18,7 @@ from hnas.architecture.space import Frame, size_space
 from hnas.data import normalise
 from hnas.data.sources.folders import decode
 from hnas.exchange import standalone
-from hnas.exchange.export import Network, save, save_module
+from hnas.exchange.export import Network, save
 from hnas.exchange.predict import likeliest, probabilities
 from hnas.network.glit import Glit
 from tests.support.generators import spaces_and_archs
@@ -72,8 +72,7 @@ def test_it_computes_what_the_network_does(tmp_path, drawn):
 
 def test_it_needs_nothing_of_hnas(tmp_path):
     made = network()
-    save(made, tmp_path / "net")
-    save_module(tmp_path / "net")
+    save(made, tmp_path / "net", also=("py",))
     x = torch.randn(5, 3, 8, 8)
     torch.save(x, tmp_path / "x.pt")
     code = (
@@ -129,8 +128,7 @@ def test_it_sees_an_image_as_the_training_does(tmp_path, name, how, channels):
 
 def test_as_a_program_it_tells_the_likeliest_classes(tmp_path):
     made = network()
-    save(made, tmp_path / "net")
-    save_module(tmp_path / "net")
+    save(made, tmp_path / "net", also=("py",))
     file = picture(tmp_path / "a.png")
     row = probabilities(made, decode(file, image=8, channels=3)[None])[0]
     best = likeliest(row, made.classes, 5)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
+from hnas.errors import InputError
 from hnas.studies.figures.style import COLOURS, panels, save, svg
 
 
@@ -44,3 +45,15 @@ def test_a_file_is_of_the_kind_its_name_says(tmp_path: Path, suffix: str, start:
 def test_pyplot_is_not_loaded() -> None:
     code = "import sys, hnas.studies.figures.style; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("suffix", [".svg", ".png", ".pdf"])
+def test_a_picture_replaces_a_picture_of_ours_and_nothing_else(tmp_path, suffix):
+    path = tmp_path / f"picture{suffix}"
+    for _ in range(2):
+        save(a_figure(), path)
+    path.write_bytes(b"a photograph")
+    with pytest.raises(InputError, match=f"picture{suffix} is there, with something else"):
+        save(a_figure(), path)
+    assert path.read_bytes() == b"a photograph"
+    save(a_figure(), path, force=True)
