@@ -61,7 +61,7 @@ def python(folder: Path, *args: str) -> str:
 def test_it_computes_what_the_network_does(tmp_path, drawn):
     space, arch = drawn
     made = network(space.frame, arch)
-    save(made, tmp_path / "net")
+    save(made, tmp_path / "net", force=True)
     alone = standalone.load(tmp_path / "net")
     frame = space.frame
     x = torch.randn(3, frame.channels, frame.image, frame.image)
