@@ -30,10 +30,9 @@ from hnas.studies.run import folder as runs
 from hnas.studies.run.folder import Run
 from hnas.studies.run.result import Result, read_result
 from hnas.studies.run.status import Status, read_status
-from hnas.studies.run.studies import read_studies
+from hnas.studies.run.studies import StageStudy, read_stages
 from hnas.studies.search.events import Listener, Listeners
 from hnas.studies.trials.database import open_storage
-from hnas.studies.trials.pareto import front
 from hnas.studies.trials.record import Record
 from hnas.studies.trials.study import open_study
 
@@ -65,12 +64,16 @@ class Found:
 
     def trials(self, stage: int) -> tuple[Record, ...]:
         """The scored architectures of a stage (counted from 1), by number."""
-        study = read_studies(self.run).get(stage)
-        return tuple(study.records) if study else ()
+        return self._stage(stage).records
 
     def front(self, stage: int) -> tuple[Record, ...]:
         """Those that no other dominates, by rising costs."""
-        return tuple(front(self.trials(stage), self.plan.search.objective))
+        return self._stage(stage).front
+
+    def _stage(self, stage: int) -> StageStudy:
+        """Raises InputError if the strategy has no such stage, StorageError."""
+        self.run.stage(stage)
+        return read_stages(self.run)[stage - 1]
 
     def study(self, stage: int) -> optuna.Study:
         """A stage's study, for Optuna's own tools. Raises StorageError if there is none yet."""
@@ -128,9 +131,9 @@ class Found:
             for name, one in (("winner", result.winner), ("all-global", result.all_global)):
                 found.append((name, f"{one.test_accuracy:.4f} (test)", one))
         else:
-            for number, stage in enumerate(status.stages, 1):
+            for stage in status.stages:
                 if (best := stage.best) is not None:
-                    name = f"stage {number}, best of {stage.trials:,} trials"
+                    name = f"stage {stage.number}, best of {stage.trials:,} trials"
                     found.append((name, f"{best.accuracy:.4f} (score)", best))
         return [(name, score, f"{n.macs:,}", f"{n.params:,}") for name, score, n in found]
 

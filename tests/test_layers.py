@@ -53,7 +53,7 @@ ROOMS = {
         "figures": "",
         "findings": "objective trials plan run figures",
         "report": "objective trials plan run figures findings",
-        "dashboard": "objective trials plan run search figures findings report",
+        "dashboard": "objective trials run search figures findings report",
         "experiments": "objective trials plan run scoring search figures dashboard",
         "api": "objective trials plan run figures report dashboard request search",
         "doctor": "trials",

@@ -100,19 +100,17 @@ def _found(
 ) -> tuple[str, list[Findings]]:
     """The run's folder and the findings on its studies. Raises StateError if there are none."""
     from hnas.studies.findings.findings import find
-    from hnas.studies.run.result import read_result
-    from hnas.studies.run.studies import read_searched
+    from hnas.studies.run.status import read_status
 
     run = options.find_run(folder, storage)
-    searched = read_searched(run)
-    if not searched:
+    status = read_status(run)
+    if not status.searched:
         raise StateError(
             f"the run {run.folder} has no finished trials to analyze. "
             f"Search first: {command('search', '--run', run.folder)}"
         )
-    result = read_result(run)
-    retrained = {network.arch for network in result.candidates} if result else set()
-    found = [find(study, rule, retrained=retrained, seed=seed) for study in searched]
+    retrained = {network.arch for network in status.result.candidates} if status.result else set()
+    found = [find(study, rule, retrained=retrained, seed=seed) for study in status.searched]
     if not (known := [findings for findings in found if findings is not None]):
         raise StateError(
             f"the run {run.folder} has no retrained networks yet. "

@@ -15,7 +15,8 @@ from hnas.cli.screen.render import arch_drawing, command, milliseconds, result_t
 if TYPE_CHECKING:
     from hnas.studies.run.folder import Run
     from hnas.studies.run.result import Result, TrainedNetwork
-    from hnas.studies.run.status import StageStatus, Status
+    from hnas.studies.run.status import Status
+    from hnas.studies.run.studies import StageStudy
     from hnas.studies.trials.record import Record
 
 
@@ -62,14 +63,15 @@ def _show(run: Run, found: Status) -> None:
     if (measured := read_measured(run)) is not None:
         click.echo(measured.words)
     rows: list[tuple[object, ...]] = []
-    for number, stage in enumerate(found.stages, 1):
-        rows.append((f"supernet of stage {number}", stage.epochs, stage.epochs_asked, "epochs"))
-        unit = "trials" + " (there are no more)" * stage.exhausted
+    for stage in found.stages:
+        number, asked = stage.number, stage.asked
+        rows.append((f"supernet of stage {number}", stage.epochs, asked.training.epochs, "epochs"))
+        unit = "trials" + " (there are no more)" * stage.marks.exhausted
         best: tuple[object, ...] = ()
         if (b := stage.best) is not None:
             ms, front = milliseconds(b.latency), len(stage.front)
             best = (b.accuracy, b.macs, ms, front, arch_drawing(b.arch))
-        rows.append((f"stage {number}", stage.trials, stage.trials_asked, unit, *best))
+        rows.append((f"stage {number}", stage.trials, asked.trials, unit, *best))
         if number == 1 and found.handoff:
             rows.append(("hand-off", *(None,) * 7, arch_drawing(found.handoff)))
     rows.append(("trained alone", found.networks, None, "networks"))
@@ -101,9 +103,13 @@ def _as_json(run: Run, found: Status) -> dict[str, Any]:
     }
 
 
-def _stage(stage: StageStatus) -> dict[str, Any]:
+def _stage(stage: StageStudy) -> dict[str, Any]:
     return {
-        **vars(stage),
+        "epochs": stage.epochs,
+        "epochs_asked": stage.asked.training.epochs,
+        "trials": stage.trials,
+        "trials_asked": stage.asked.trials,
+        "exhausted": stage.marks.exhausted,
         "finished": stage.finished,
         "best": stage.best and _trial(stage.best),
         "front": [*map(_trial, stage.front)],

@@ -27,12 +27,13 @@ from optuna_dashboard._note import (  # type: ignore[import-untyped]
 from hnas.errors import StateError
 from hnas.studies.dashboard.figures import Figure, figures
 from hnas.studies.dashboard.notes import elite_note, study_note
-from hnas.studies.dashboard.read import Shown, ShownRun, read_shown
 from hnas.studies.figures.network import Picture, network, picture
 from hnas.studies.figures.style import svg
 from hnas.studies.findings.published import published
 from hnas.studies.report.gather import IMAGENET
 from hnas.studies.run.folder import Run, write
+from hnas.studies.run.status import Status, read_status
+from hnas.studies.run.studies import StageStudy
 from hnas.studies.trials.database import close_storage, open_storage, storage_errors
 from hnas.studies.trials.study import open_study
 
@@ -61,10 +62,10 @@ def annotate(run: Run) -> None:
     storage = open_storage(run.storage)
     try:
         with FileLock(run.folder / ".annotations.lock", timeout=0):
-            shown = read_shown(run, storage)
-            for stage in shown.stages:
+            status = read_status(run)
+            for stage in status.begun:
                 with storage_errors(f"figures and notes of {stage.name!r} cannot be stored"):
-                    _Annotations(run, storage, stage).bring_up(shown)
+                    _Annotations(storage, stage).bring_up(status)
     except Timeout:
         pass
     except OSError as error:
@@ -76,17 +77,18 @@ def annotate(run: Run) -> None:
 class _Annotations:
     """Of one study."""
 
-    def __init__(self, run: Run, storage: RDBStorage, stage: Shown) -> None:
-        self.run, self.storage, self.stage = run, storage, stage
-        self.attrs: dict[str, Any] = storage.get_study_system_attrs(stage.study_id)
+    def __init__(self, storage: RDBStorage, stage: StageStudy) -> None:
+        assert stage.study_id is not None  # it has begun
+        self.storage, self.stage, self.study_id = storage, stage, stage.study_id
+        self.attrs: dict[str, Any] = storage.get_study_system_attrs(self.study_id)
 
-    def bring_up(self, shown: ShownRun) -> None:
-        others = published() if self.run.plan.net.classes == IMAGENET else ()
-        for name, figure in figures(shown, self.stage, others).items():
+    def bring_up(self, status: Status) -> None:
+        others = published() if status.run.plan.net.classes == IMAGENET else ()
+        for name, figure in figures(status, self.stage, others).items():
             self._figure(name, figure)
-        self._note(None, study_note(shown, self.stage))
+        self._note(None, study_note(status, self.stage))
         if self.stage.finished:
-            self._elites(shown)
+            self._elites(status)
 
     def _figure(self, name: str, figure: Figure) -> None:
         text = json.dumps(figure, separators=(",", ":"), ensure_ascii=False)
@@ -98,21 +100,21 @@ class _Annotations:
     def _note(self, trial_id: int | None, text: str) -> None:
         note = get_note_from_system_attrs(self.attrs, trial_id)
         if note["version"] <= OURS and note["body"] != text:
-            save_note_with_version(self.storage, self.stage.study_id, trial_id, OURS, text)
+            save_note_with_version(self.storage, self.study_id, trial_id, OURS, text)
 
-    def _elites(self, shown: ShownRun) -> None:
+    def _elites(self, status: Status) -> None:
         before = self._attached()
         for record in self.stage.front:
             trial_id = self.storage.get_trial_id_from_study_id_trial_number(
-                self.stage.study_id, record.number
+                self.study_id, record.number
             )
-            drawn = picture("", self.run.plan.net, record.arch)
+            drawn = picture("", status.run.plan.net, record.arch)
             drawing = self._draw(drawn)
             if before.pop(trial_id, None) != drawing:
                 about = {"artifact_id": drawing, "filename": DRAWING, **SVG}
                 self._set(f"{ATTACHED}{trial_id}:{drawing}", json.dumps(about))
-            address = f"/artifacts/{self.stage.study_id}/{trial_id}/{drawing}"
-            self._note(trial_id, elite_note(shown, self.stage, record, drawn, address))
+            address = f"/artifacts/{self.study_id}/{trial_id}/{drawing}"
+            self._note(trial_id, elite_note(status, self.stage, record, drawn, address))
         for trial_id, drawing in before.items():  # no longer on the front
             self._set(f"{ATTACHED}{trial_id}:{drawing}", json.dumps(None))
             self._note(trial_id, "")
@@ -130,10 +132,10 @@ class _Annotations:
     def _draw(self, drawn: Picture) -> str:
         """The artifact's id, by what is drawn: the same network is drawn once."""
         name = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{drawn.frame} {drawn.arch.to_json()}"))
-        path = artifacts(self.run) / name
+        path = artifacts(self.stage.run) / name
         if not path.exists():
             write(path, svg(network(drawn)).encode())
         return name
 
     def _set(self, key: str, value: str) -> None:
-        self.storage.set_study_system_attr(self.stage.study_id, key, value)
+        self.storage.set_study_system_attr(self.study_id, key, value)

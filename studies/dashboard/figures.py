@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from hnas.architecture.arch import Arch
-from hnas.studies.dashboard.read import Shown, ShownRun
 from hnas.studies.figures.glyphs import drawn
 from hnas.studies.figures.style import COLOURS
 from hnas.studies.findings.findings import global_shares
@@ -19,7 +18,8 @@ from hnas.studies.findings.published import Published
 from hnas.studies.objective.costs import MEASURES, Measure, measures
 from hnas.studies.run.latency import read_costs
 from hnas.studies.run.result import Result, TrainedNetwork
-from hnas.studies.run.studies import Searched
+from hnas.studies.run.status import Status
+from hnas.studies.run.studies import StageStudy
 from hnas.studies.trials.pareto import growth
 
 Figure = dict[str, Any]
@@ -35,26 +35,26 @@ LOCAL_TO_GLOBAL = [[0, "#FDE3C8"], [0.5, "#9DB4C6"], [1, "#004C7A"]]
 GREY = "#666666"
 
 
-def figures(shown: ShownRun, stage: Shown, published: Iterable[Published]) -> dict[str, Figure]:
+def figures(status: Status, stage: StageStudy, published: Iterable[Published]) -> dict[str, Figure]:
     """The figures of one stage's page, by an id; none without trials."""
-    if stage.searched is None:
+    if not stage.records:
         return {}
-    first, *others = measures(shown.run.plan.search.objective)
-    made = {"fronts": fronts(shown, published, first)}
-    made |= {f"fronts-{other.name}": fronts(shown, published, other) for other in others}
-    made["hypervolume"] = hypervolume_growth(stage.searched, stage.number)
-    if any(len(block.G) > 1 for block in stage.searched.space.blocks):
-        made["global-groups"] = global_groups(stage.searched, stage.number)
+    first, *others = measures(status.run.plan.search.objective)
+    made = {"fronts": fronts(status, published, first)}
+    made |= {f"fronts-{other.name}": fronts(status, published, other) for other in others}
+    made["hypervolume"] = hypervolume_growth(stage)
+    if any(len(block.G) > 1 for block in stage.conditions.space.blocks):
+        made["global-groups"] = global_groups(stage)
     return made
 
 
 def fronts(
-    shown: ShownRun, published: Iterable[Published] = (), measure: Measure = MEASURES["macs"]
+    status: Status, published: Iterable[Published] = (), measure: Measure = MEASURES["macs"]
 ) -> Figure:
     """Accuracy against a cost: the front of every stage, the retrained networks, the published."""
-    alone = len(measures(shown.run.plan.search.objective)) == 1
+    alone = len(measures(status.run.plan.search.objective)) == 1
     traces: list[Figure] = []
-    for i, stage in enumerate(one for one in shown.stages if one.searched):
+    for i, stage in enumerate(status.searched):
         traces.append(
             {
                 "name": f"front of stage {stage.number}",
@@ -67,12 +67,12 @@ def fronts(
                 "marker": {"symbol": SYMBOLS[i % 7], "size": 8},
             }
         )
-    if shown.result is not None:
-        traces += _retrained(shown.result, measure)
+    if status.result is not None:
+        traces += _retrained(status.result, measure)
     beside = _published(published) if measure.name == "macs" else []
     traces += beside
     costs = [one for trace in traces for one in trace["x"]]
-    if (most := read_costs(shown.run).most(measure)) is not None:
+    if (most := read_costs(status.run).most(measure)) is not None:
         budget = most / measure.unit
         accuracies = [one for trace in traces for one in trace["y"]]
         costs.append(budget)
@@ -147,10 +147,10 @@ def _published(networks: Iterable[Published]) -> list[Figure]:
     return traces
 
 
-def hypervolume_growth(searched: Searched, stage: int) -> Figure:
+def hypervolume_growth(stage: StageStudy) -> Figure:
     """The hypervolume after every trial, or after some hundred of them."""
-    costs = searched.costs
-    ends, volumes = growth([costs.point(record) for record in searched.records], *costs.bounds)
+    costs = stage.costs
+    ends, volumes = growth([costs.point(record) for record in stage.records], *costs.bounds)
     trace = {
         "type": "scatter",
         "x": ends,
@@ -160,7 +160,7 @@ def hypervolume_growth(searched: Searched, stage: int) -> Figure:
         "hovertemplate": "%{y:.4f} after %{x:,} trials<extra></extra>",
     }
     layout = _layout(
-        f"Hypervolume of stage {stage}",
+        f"Hypervolume of stage {stage.number}",
         "The trials dominate this share of accuracy 0 to 1 x "
         + " x ".join(f"{one.short} 0 to budget" for one in measures(costs.objective)),
         x="trials",
@@ -169,17 +169,17 @@ def hypervolume_growth(searched: Searched, stage: int) -> Figure:
     return {"data": [trace], "layout": layout}
 
 
-def global_groups(searched: Searched, stage: int) -> Figure:
+def global_groups(stage: StageStudy) -> Figure:
     """The share of global groups, by block and generation."""
     generations: dict[int, list[Arch]] = defaultdict(list)
-    for record in searched.records:
+    for record in stage.records:
         generations[record.generation].append(record.arch)
     ordered = sorted(generations)
     shares = [global_shares(generations[generation]).mean(0) for generation in ordered]
     trace = {
         "type": "heatmap",
         "x": ordered,
-        "y": list(range(1, searched.space.frame.M + 1)),
+        "y": list(range(1, stage.conditions.space.frame.M + 1)),
         "z": np.transpose(shares).round(3).tolist(),
         "zmin": 0,
         "zmax": 1,
@@ -190,9 +190,9 @@ def global_groups(searched: Searched, stage: int) -> Figure:
         "hovertemplate": "block %{y}, generation %{x}: %{z:.0%} global<extra></extra>",
     }
     layout = _layout(
-        f"Global groups of each block, stage {stage}",
+        f"Global groups of each block, stage {stage.number}",
         "Mean share of a generation, from all local (light) to all global (dark).",
-        x=f"generation, of {searched.population} trials",
+        x=f"generation, of {stage.conditions.population} trials",
         y="block",
     )
     layout["yaxis"] |= {"autorange": "reversed", "dtick": 1, "showgrid": False}

@@ -3,62 +3,69 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from hnas.architecture.arch import FIELDS
-from hnas.studies.dashboard.read import Shown, ShownRun
 from hnas.studies.figures.glyphs import LEGEND, drawn
 from hnas.studies.figures.network import Picture
-from hnas.studies.objective.costs import MEASURES
+from hnas.studies.objective.costs import MEASURES, metrics
 from hnas.studies.run.latency import read_costs
 from hnas.studies.run.result import is_tie, standard_error
+from hnas.studies.run.status import Status, scoring_images
+from hnas.studies.run.studies import StageStudy
 from hnas.studies.trials.record import Record
 
 SHOWN = 20
 """Most trials of a front that a study's note lists, the most accurate."""
 MARKS = {"l": ":---", "r": "---:"}
-UP = {"maximize": "up", "minimize": "down"}
 
 
-def study_note(shown: ShownRun, stage: Shown) -> str:
+def study_note(status: Status, stage: StageStudy) -> str:
     """The note of a stage's study: what it searches, how far it is, its front, and links."""
-    plan = shown.run.plan
-    done = f"{stage.trials:,} of {stage.stage.trials:,} trials are done."
-    values = ", ".join(f"{name} ({UP[direction]})" for name, direction in stage.objectives)
+    plan = status.run.plan
+    done = f"{stage.trials:,} of {stage.asked.trials:,} trials are done."
+    up, *down = metrics(plan.search.objective)
+    values = ", ".join((f"{up} (up)", *(f"{name} (down)" for name in down)))
     paragraphs = [
-        f"## Stage {stage.number} of the {plan.search.strategy} search `{shown.run.name}`",
-        *_stages(shown, stage),
-        stage.stage.about,
+        f"## Stage {stage.number} of the {plan.search.strategy} search `{status.run.name}`",
+        *_stages(status, stage),
+        stage.asked.about,
         f"Values: {values}. Accuracy is measured with weights inherited from the supernet; FLOPs "
         "are multiply-accumulates (MACs) of one image. Limits: "
-        f"{read_costs(shown.run).words()}.",
-        " ".join((done, *_handed_over(shown, stage))),
+        f"{read_costs(status.run).words()}.",
+        " ".join((done, *_handed_over(status, stage))),
     ]
     if stage.front:
         paragraphs += _front(stage)
     return "\n\n".join(paragraphs) + "\n"
 
 
-def _stages(shown: ShownRun, stage: Shown) -> Iterator[str]:
+def _stages(status: Status, stage: StageStudy) -> Iterator[str]:
     """Links to all stages, if there are several."""
-    if len(shown.stages) > 1:
-        links = (f"**{_name(one)}**" if one is stage else _link(one) for one in shown.stages)
+    if len(status.begun) > 1:
+        links = (f"**{_name(one)}**" if one is stage else _link(one) for one in status.begun)
         yield "Stages: " + " → ".join(links)
 
 
-def _name(stage: Shown) -> str:
+def _name(stage: StageStudy) -> str:
     return f"stage {stage.number}, `{stage.name}`"
 
 
-def _link(stage: Shown) -> str:
-    return f"[{_name(stage)}]({stage.address})"
+def _link(stage: StageStudy) -> str:
+    return f"[{_name(stage)}]({_address(stage)})"
 
 
-def _trial(stage: Shown, number: int) -> str:
-    return f"[trial {number}]({stage.trial_address(number)})"
+def _address(stage: StageStudy) -> str:
+    """Of its page, as the dashboard's own."""
+    return f"/dashboard/studies/{stage.study_id}"
 
 
-def _handed_over(shown: ShownRun, stage: Shown) -> Iterator[str]:
+def _trial(stage: StageStudy, number: int, name: str = "trial {}") -> str:
+    """A link to the page of a trial, by its number."""
+    return f"[{name.format(number)}]({_address(stage)}/trials?numbers={number})"
+
+
+def _handed_over(status: Status, stage: StageStudy) -> Iterator[str]:
     """Sentences on the trial or front that a stage passed to another."""
     given = stage.marks.handoff
-    for other in shown.stages:
+    for other in status.begun:
         if other.name == _begun_with(stage):
             yield f"Stage {other.number} begins with this stage's front."
         elif stage.name == _begun_with(other):
@@ -70,25 +77,25 @@ def _handed_over(shown: ShownRun, stage: Shown) -> Iterator[str]:
             yield f"This stage continues from {trial} of stage {other.number}."
 
 
-def _begun_with(stage: Shown) -> str | None:
+def _begun_with(stage: StageStudy) -> str | None:
     """The study that begins with this one's front."""
     return stage.marks.front.to if stage.marks.front else None
 
 
-def _hands_over(stage: Shown, record: Record) -> bool:
+def _hands_over(stage: StageStudy, record: Record) -> bool:
     """Whether a trial's architecture is in the front that a study handed over."""
     return stage.marks.front is not None and record.arch in stage.marks.front.archs
 
 
-def _front(stage: Shown) -> Iterator[str]:
-    best = stage.best[:SHOWN]
+def _front(stage: StageStudy) -> Iterator[str]:
+    best = sorted(stage.front, key=lambda record: -record.accuracy)[:SHOWN]
     timed = all(record.latency is not None for record in best)
     more = f", here the {SHOWN} most accurate" if len(stage.front) > SHOWN else ""
-    yield f"### [The front]({stage.address}/trials?best=true): {len(stage.front)} trials{more}"
+    yield f"### [The front]({_address(stage)}/trials?best=true): {len(stage.front)} trials{more}"
     numbers = ("trial", "accuracy", "MACs", *("ms",) * timed, "parameters")
     rows = (
         (
-            f"[{record.number}]({stage.trial_address(record.number)})",
+            _trial(stage, record.number, "{}"),
             f"{record.accuracy:.4f}",
             f"{record.macs:,}",
             *((f"{MEASURES['latency'].of(record):.4g}",) if timed else ()),
@@ -102,23 +109,23 @@ def _front(stage: Shown) -> Iterator[str]:
 
 
 def elite_note(
-    shown: ShownRun, stage: Shown, record: Record, picture: Picture, drawing: str
+    status: Status, stage: StageStudy, record: Record, picture: Picture, drawing: str
 ) -> str:
     """The note of a trial on the front; `drawing` is the address of its picture."""
     points = (
-        _score(shown, stage, record),
-        *_costs(shown, record),
-        *_alone(shown, record),
-        *_origin(shown, stage, record),
+        _score(status, stage, record),
+        *_costs(status, record),
+        *_alone(status, record),
+        *_origin(status, stage, record),
     )
     paragraphs = [
-        f"## {'The winner: trial' if shown.is_winner(record) else 'Trial'} {record.number}, "
+        f"## {'The winner: trial' if _is_winner(status, record) else 'Trial'} {record.number}, "
         f"on the front of stage {stage.number}",
-        *_stages(shown, stage),
+        *_stages(status, stage),
         f"![{drawn(record.arch)}]({drawing})",
         "\n".join(f"- {point}" for point in points),
         _blocks(picture),
-        f"The whole front: [{len(stage.front)} trials]({stage.address}/trials?best=true).",
+        f"The whole front: [{len(stage.front)} trials]({_address(stage)}/trials?best=true).",
     ]
     return "\n\n".join(paragraphs) + "\n"
 
@@ -126,19 +133,19 @@ def elite_note(
 # Short lines: a trial's page is as wide as its longest attribute, and lines are not broken before.
 
 
-def _score(shown: ShownRun, stage: Shown, record: Record) -> str:
+def _score(status: Status, stage: StageStudy, record: Record) -> str:
     score = f"**{record.accuracy:.4f}**"
-    if shown.images:
-        error = standard_error(record.accuracy, shown.images)
-        score += f" ± {error:.4f} on {shown.images:,} held-out images, inherited weights"
-        best = stage.best[0]
-        if record is not best and is_tie(record.accuracy, best.accuracy, shown.images):
+    if images := scoring_images(status.run):
+        error = standard_error(record.accuracy, images)
+        score += f" ± {error:.4f} on {images:,} held-out images, inherited weights"
+        best = stage.best
+        if best and record is not best and is_tie(record.accuracy, best.accuracy, images):
             score += f"; a tie with the best, {_trial(stage, best.number)}, at 95%"
     return score
 
 
-def _costs(shown: ShownRun, record: Record) -> Iterator[str]:
-    limits = read_costs(shown.run)
+def _costs(status: Status, record: Record) -> Iterator[str]:
+    limits = read_costs(status.run)
     for measure in MEASURES.values():
         value, most = measure.of(record), limits.most(measure)
         if value is not None:
@@ -147,19 +154,24 @@ def _costs(shown: ShownRun, record: Record) -> Iterator[str]:
             yield f"**{measure.show(value)}**{share}{more}"
 
 
-def _alone(shown: ShownRun, record: Record) -> Iterator[str]:
-    accuracy = shown.trained(record)
-    if accuracy is not None:
-        yield f"trained alone: {accuracy:.4f} on held-out images"
-    if shown.is_winner(record):
-        assert shown.result is not None
-        winner, images = shown.result.winner, shown.result.test_images
-        yield f"the winner of the search: {winner.test_accuracy:.4f} on {images:,} test images"
+def _alone(status: Status, record: Record) -> Iterator[str]:
+    if (result := status.result) is None:
+        return
+    for network in result.candidates:
+        if network.arch == record.arch:
+            yield f"trained alone: {network.accuracy:.4f} on held-out images"
+    if _is_winner(status, record):
+        accuracy = result.winner.test_accuracy
+        yield f"the winner of the search: {accuracy:.4f} on {result.test_images:,} test images"
 
 
-def _origin(shown: ShownRun, stage: Shown, record: Record) -> Iterator[str]:
+def _is_winner(status: Status, record: Record) -> bool:
+    return status.result is not None and status.result.winner.arch == record.arch
+
+
+def _origin(status: Status, stage: StageStudy, record: Record) -> Iterator[str]:
     given = stage.marks.handoff
-    for other in shown.stages:
+    for other in status.begun:
         if given is not None and other.name == given.giver:
             trial = _trial(other, given.trial)
             yield f"has the global and local groups of {trial} of stage {other.number}"

@@ -20,8 +20,9 @@ from hnas.studies.run.folder import Run
 from hnas.studies.run.images import stored_images
 from hnas.studies.run.networks import stored_network
 from hnas.studies.run.provenance import changed, versions
-from hnas.studies.run.result import TrainedNetwork, read_result
-from hnas.studies.run.studies import Searched, read_studies, searched
+from hnas.studies.run.result import TrainedNetwork
+from hnas.studies.run.status import read_status
+from hnas.studies.run.studies import StageStudy
 from hnas.studies.scoring.from_run import stored_scorer
 from hnas.studies.scoring.supernet_scorer import SupernetScorer
 from hnas.studies.trials.record import Record
@@ -63,17 +64,17 @@ def reproduce(run: Run, device: torch.device, *, sample: int) -> Reproduction:
     data = stored_images(run).to(device)
     changes = changed(run.about.environment or {}, {**describe(device), **versions()})
     values: list[Value] = []
-    result = read_result(run)
-    studies = {n: searched(run, study) for n, study in read_studies(run).items() if study.records}
-    if not studies:
+    status = read_status(run)
+    result = status.result
+    if not status.searched:
         raise StateError(
             f"there is nothing to score again: {run.folder} has no finished trials. "
             f"Run: hnas search --run {run.folder}"
         )
-    for stage, found in studies.items():
-        arch = result.winner.arch if result and stage == max(studies) else None
-        chosen = _chosen(run, found, arch, sample)
-        scores = _scorer(run, stage, found, data).score([record.arch for record in chosen])
+    for found in status.searched:
+        arch = result.winner.arch if result and found is status.searched[-1] else None
+        chosen = _chosen(found, arch, sample)
+        scores = _scorer(found, data).score([record.arch for record in chosen])
         for record, score in zip(chosen, scores, strict=True):
             name = "the winner" if record.arch == arch else f"trial {record.number}"
             values += _compared(f"{found.stage}, {name}, score", record, score, not changes)
@@ -85,22 +86,22 @@ def reproduce(run: Run, device: torch.device, *, sample: int) -> Reproduction:
     return Reproduction(values=tuple(values), changes=changes)
 
 
-def _chosen(run: Run, found: Searched, winner: Arch | None, sample: int) -> list[Record]:
+def _chosen(found: StageStudy, winner: Arch | None, sample: int) -> list[Record]:
     """The winner, then trials drawn by the plan's seed, in the order that they are scored in."""
-    rng = np.random.default_rng(run.seed(f"reproduce {found.stage}"))
-    count = min(sample, len(found.records))
-    drawn = {int(i) for i in rng.choice(len(found.records), size=count, replace=False)}
+    rng = np.random.default_rng(found.run.seed(f"reproduce {found.stage}"))
+    count = min(sample, found.trials)
+    drawn = {int(i) for i in rng.choice(found.trials, size=count, replace=False)}
     kept = [r for i, r in enumerate(found.records) if i in drawn or r.arch == winner]
     return sorted(kept, key=lambda record: record.arch.key)
 
 
-def _scorer(run: Run, stage: int, found: Searched, data: Data) -> SupernetScorer:
-    scorer = stored_scorer(run, stage, found.space, data)
+def _scorer(found: StageStudy, data: Data) -> SupernetScorer:
+    scorer = stored_scorer(found.run, found.number, found.conditions.space, data)
     now = scorer.fingerprint
-    if differ := [name for name, was in found.scorer.items() if now.get(name) != was]:
+    if differ := [name for name, was in found.conditions.scorer.items() if now.get(name) != was]:
         raise MismatchError(
-            f"{found.stage} of {run.folder} was scored with other values than the run has now, "
-            f"of: {', '.join(differ)}. Restore what was changed"
+            f"{found.stage} of {found.run.folder} was scored with other values than the run has "
+            f"now, of: {', '.join(differ)}. Restore what was changed"
         )
     return scorer
 

@@ -27,7 +27,7 @@ from hnas.errors import InputError
 from hnas.studies.findings.importances import Importances, importances
 from hnas.studies.objective.costs import Costs
 from hnas.studies.run.interval import CONFIDENCE, wilson
-from hnas.studies.run.studies import Searched
+from hnas.studies.run.studies import StageStudy
 from hnas.studies.trials.pareto import best_by_score, front
 
 ELITES = {"top": "of highest score", "front": "on the Pareto front", "retrained": "trained alone"}
@@ -124,7 +124,7 @@ class Findings:
 
 
 def find(
-    searched: Searched, rule: str = "top", *, retrained: Collection[Arch] = (), seed: int = 0
+    study: StageStudy, rule: str = "top", *, retrained: Collection[Arch] = (), seed: int = 0
 ) -> Findings | None:
     """The findings on a study's elites (ELITES); None if the rule chooses none of its trials.
 
@@ -132,19 +132,19 @@ def find(
     """
     if rule not in ELITES:
         raise InputError(f"elites must be one of {', '.join(ELITES)}, got {rule!r}")
-    records, objective = searched.records, searched.costs.objective
+    records, objective = study.records, study.costs.objective
     if rule == "top":
-        chosen = best_by_score(records, searched.population, objective)
+        chosen = best_by_score(records, study.conditions.population, objective)
     elif rule == "front":
         chosen = front(records, objective)
     else:
         chosen = [record for record in records if record.arch in retrained]
     if not chosen:
         return None
-    archs = [record.arch for record in chosen]
+    archs, space = [record.arch for record in chosen], study.conditions.space
     elites = f"the {len(archs)} {ELITES[rule]}"
-    found = describe(searched.stage, archs, searched.space, searched.costs, elites, seed=seed)
-    importance = importances(searched.space, records, seed=seed)
+    found = describe(study.stage, archs, space, study.costs, elites, seed=seed)
+    importance = importances(space, records, seed=seed)
     return replace(found, trials=len(records), importances=importance)
 
 

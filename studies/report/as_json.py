@@ -9,7 +9,6 @@ from hnas.persist.ours import MARK
 from hnas.persist.record import recorded
 from hnas.studies.report.gather import Report
 from hnas.studies.run.ranking import Ranking
-from hnas.studies.trials.pareto import front
 
 
 def as_json(report: Report) -> str:
@@ -34,11 +33,11 @@ def as_json(report: Report) -> str:
         "handoff": status.handoff and status.handoff.to_dict(),
         "studies": [
             {
-                "stage": searched.stage,
-                "trials": len(searched.records),
-                "front": list(map(recorded, front(searched.records, searched.costs.objective))),
+                "stage": study.stage,
+                "trials": study.trials,
+                "front": list(map(recorded, study.front)),
             }
-            for searched in report.studies
+            for study in report.studies
         ],
         "findings": [asdict(found) for found in (*report.findings, report.paper)],
         "rankings": [_ranking(found) for found in report.rankings],

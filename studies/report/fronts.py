@@ -10,7 +10,7 @@ from hnas.studies.report.gather import Report
 from hnas.studies.report.page import Drawing, Section, Table
 from hnas.studies.run.latency import Measured
 from hnas.studies.run.result import TrainedNetwork
-from hnas.studies.trials.pareto import best_by_score, front
+from hnas.studies.trials.pareto import best_by_score
 from hnas.studies.trials.record import Record
 
 SHOWN = 10
@@ -20,14 +20,13 @@ SHOWN = 10
 def front_section(report: Report) -> Section:
     """Trials on the front of each study, and the retrained networks."""
     tables, text = [], []
-    for searched in report.studies:
-        objective = searched.costs.objective
-        best = best_by_score(front(searched.records, objective), len(searched.records), objective)
+    for study in report.studies:
+        best = best_by_score(study.front, study.trials, study.costs.objective)
         text.append(
-            f"{searched.stage}: {len(best)} of {len(searched.records):,} trials are on the front"
+            f"{study.stage}: {len(best)} of {study.trials:,} trials are on the front"
             + (f"; the table has the {SHOWN} of highest score." if len(best) > SHOWN else ".")
         )
-        tables.append(_trials(searched.stage, best[:SHOWN]))
+        tables.append(_trials(study.stage, best[:SHOWN]))
     if result := report.status.result:
         text.append(
             f"{len(result.candidates)} were trained {result.winner.trained}; the best of them is "
@@ -71,10 +70,10 @@ def search_section(report: Report) -> Section:
         title="The search",
         drawings=tuple(
             Drawing(
-                f"Scores and hypervolume of {searched.stage}, trial by trial",
-                partial(pictures.history, searched),
+                f"Scores and hypervolume of {study.stage}, trial by trial",
+                partial(pictures.history, study),
             )
-            for searched in report.studies
+            for study in report.studies
         ),
         notes=(
             "A score is held-out accuracy with weights inherited from the supernet. Hypervolume is "

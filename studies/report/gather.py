@@ -22,7 +22,7 @@ from hnas.studies.run.ranking import Ranking, read_ranking
 from hnas.studies.run.result import Result, TrainedNetwork
 from hnas.studies.run.split import read_sizes
 from hnas.studies.run.status import Status, read_status, scoring_images
-from hnas.studies.run.studies import Searched, read_searched
+from hnas.studies.run.studies import StageStudy
 from hnas.studies.trials.database import masked
 
 IMAGENET = 1000
@@ -69,7 +69,6 @@ class Report:
     status: Status
     answer: Answer | None
     picture: Picture | None
-    studies: tuple[Searched, ...]
     findings: tuple[Findings, ...]
     paper: Findings
     """The published GLiT-Tiny by the same measures."""
@@ -91,6 +90,11 @@ class Report:
     """The missing steps, in sentences."""
 
     @property
+    def studies(self) -> tuple[StageStudy, ...]:
+        """Those that have trials."""
+        return self.status.searched
+
+    @property
     def measures(self) -> tuple[Measure, ...]:
         """The costs that the search minimises."""
         return measures(self.plan.search.objective)
@@ -101,8 +105,8 @@ def gather(run: Run, *, seed: int = 0) -> Report:
 
     `seed` draws the random networks to compare with.
     """
-    status, studies = read_status(run), read_searched(run)
-    found = [find(searched, seed=seed) for searched in studies]
+    status = read_status(run)
+    found = [find(study, seed=seed) for study in status.searched]
     rankings = tuple(
         ranking for stage in range(1, len(run.stages) + 1) if (ranking := read_ranking(run, stage))
     )
@@ -114,12 +118,11 @@ def gather(run: Run, *, seed: int = 0) -> Report:
         status=status,
         answer=answer(status.result) if status.result else None,
         picture=picture_of(run.plan, status),
-        studies=studies,
         findings=tuple(findings for findings in found if findings is not None),
         paper=published_findings(),
         rankings=rankings,
         published=published() if run.plan.net.classes == IMAGENET else (),
-        costs=_costs(run, status, studies),
+        costs=_costs(run, status),
         environment={
             "hnas": __version__,
             **(about.environment or {}),
@@ -167,7 +170,7 @@ def picture_of(plan: Plan, status: Status) -> Picture | None:
     if status.result is not None:
         title, arch = "The winner", status.result.winner.arch
     else:
-        best = [(i, one) for i, stage in enumerate(status.stages, 1) if (one := stage.best)]
+        best = [(stage.number, one) for stage in status.stages if (one := stage.best)]
         if not best:
             return None
         number, record = best[-1]
@@ -175,22 +178,20 @@ def picture_of(plan: Plan, status: Status) -> Picture | None:
     return picture(title, plan.net, arch)
 
 
-def _costs(run: Run, status: Status, studies: tuple[Searched, ...]) -> tuple[StepCost, ...]:
+def _costs(run: Run, status: Status) -> tuple[StepCost, ...]:
     """Step by step. Training is counted from checkpoints, scoring from trials."""
     if (sizes := read_sizes(run)) is None:
         return ()
     train, on = sizes.train, scoring_images(run)
-    done = {searched.stage: searched for searched in studies}
     costs = []
-    for stage, asked in zip(status.stages, run.stages, strict=True):
-        records = done[asked.name].records if asked.name in done else ()
+    for stage in status.stages:
         costs += [
-            StepCost(step=f"supernet of {asked.name}", trained=stage.epochs * train),
+            StepCost(step=f"supernet of {stage.asked.name}", trained=stage.epochs * train),
             StepCost(
-                step=f"trials of {asked.name}",
-                scored=len(records),
-                images=len(records) * on,
-                seconds=math.fsum(record.seconds for record in records),
+                step=f"trials of {stage.asked.name}",
+                scored=stage.trials,
+                images=stage.trials * on,
+                seconds=math.fsum(record.seconds for record in stage.records),
             ),
         ]
     epochs = network_epochs(run)
@@ -199,12 +200,12 @@ def _costs(run: Run, status: Status, studies: tuple[Searched, ...]) -> tuple[Ste
 
 
 def _missing(run: Run, status: Status) -> Iterator[str]:
-    for number, stage in enumerate(status.stages, 1):
-        epochs, asked = stage.epochs, stage.epochs_asked
-        if epochs < asked:
-            yield f"The supernet of stage {number} has {epochs} of {asked} epochs."
+    for stage in status.stages:
+        number, epochs, asked = stage.number, stage.epochs, stage.asked
+        if epochs < asked.training.epochs:
+            yield f"The supernet of stage {number} has {epochs} of {asked.training.epochs} epochs."
         if not stage.finished:
-            yield f"Stage {number} has {stage.trials} of {stage.trials_asked} trials."
+            yield f"Stage {number} has {stage.trials} of {asked.trials} trials."
     if status.result is None:
         yield (
             "No network is tested yet: the best so far is the best by its score with inherited "

@@ -13,7 +13,7 @@ from hnas.studies.findings.figure import GREY, depth_panel, importances_panels, 
 from hnas.studies.objective.costs import Measure
 from hnas.studies.report.gather import Report
 from hnas.studies.run.result import TrainedNetwork
-from hnas.studies.run.studies import Searched
+from hnas.studies.run.studies import StageStudy
 from hnas.studies.trials.pareto import growth, pareto
 
 BLACK = {"color": "black"}
@@ -30,10 +30,10 @@ def fronts(report: Report) -> Figure:
 
 
 def _front(axis: Axes, report: Report, measure: Measure) -> None:
-    for i, searched in enumerate(report.studies):
+    for i, study in enumerate(report.studies):
         colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
-        costs = [measure.of(record) or 0 for record in searched.records]
-        scores = [record.accuracy for record in searched.records]
+        costs = [measure.of(record) or 0 for record in study.records]
+        scores = [record.accuracy for record in study.records]
         axis.scatter(costs, scores, s=14, marker=marker, color=colour, alpha=0.3, linewidths=0)
         best = pareto(list(zip(scores, costs, strict=True)))
         axis.plot(
@@ -43,7 +43,7 @@ def _front(axis: Axes, report: Report, measure: Measure) -> None:
             linestyle=("-", "--", "-.", ":")[i % 4],
             marker=marker,
             color=colour,
-            label=f"{searched.stage}: trials (pale) and front, inherited weights",
+            label=f"{study.stage}: trials (pale) and front, inherited weights",
         )
     if result := report.status.result:
         rows: tuple[tuple[Sequence[TrainedNetwork], dict[str, Any]], ...] = (
@@ -63,20 +63,20 @@ def _front(axis: Axes, report: Report, measure: Measure) -> None:
     axis.legend(fontsize="small", loc="lower right")
 
 
-def history(searched: Searched) -> Figure:
+def history(study: StageStudy) -> Figure:
     """Scores by trial with the best so far, and the hypervolume as it grows."""
     figure, (scores, volume) = panels(1, 2, width=9, height=3.2)
-    accuracies = [record.accuracy for record in searched.records]
+    accuracies = [record.accuracy for record in study.records]
     trials = range(1, len(accuracies) + 1)
     scores.scatter(trials, accuracies, s=10, color=COLOURS[0], alpha=0.5, label="a trial")
     best = list(itertools.accumulate(accuracies, max))
     scores.plot(trials, best, color=COLOURS[1], label="the best so far")
-    scores.set(xlabel="trials", ylabel="score", title=f"{searched.stage}: scores")
+    scores.set(xlabel="trials", ylabel="score", title=f"{study.stage}: scores")
     scores.legend(fontsize="small", loc="lower right")
-    costs = searched.costs
-    ends, volumes = growth([costs.point(one) for one in searched.records], *costs.bounds)
+    costs = study.costs
+    ends, volumes = growth([costs.point(one) for one in study.records], *costs.bounds)
     volume.plot(ends, volumes, color=COLOURS[2])
-    volume.set(xlabel="trials", ylabel="share of the area", title=f"{searched.stage}: hypervolume")
+    volume.set(xlabel="trials", ylabel="share of the area", title=f"{study.stage}: hypervolume")
     return figure
 
 

@@ -1,4 +1,4 @@
-"""Records of a finished trial and of a study, and the attributes that hold a trial."""
+"""Records of finished trials, and the attributes that hold them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,16 +31,6 @@ class Record:
     """Wall time that scoring took."""
     latency: int | None = None
     """Nanoseconds of a batch by the latency table; None if the search has none."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Snapshot:
-    """A study as it was when it was read."""
-
-    name: str
-    user_attrs: dict[str, Any]
-    records: tuple[Record, ...]
-    """The trials that `write_trial` stored, by number."""
 
 
 def cost_attributes(arch: Arch, spent: Priced) -> dict[str, Any]:

@@ -13,9 +13,7 @@ from optuna.storages import BaseStorage
 from hnas.errors import InputError, MismatchError
 from hnas.studies.objective.costs import OBJECTIVES, metrics
 from hnas.studies.trials.database import reading, storage_errors
-from hnas.studies.trials.record import Snapshot
-from hnas.studies.trials.tables import study_rows
-from hnas.studies.trials.trial import records_of
+from hnas.studies.trials.tables import StudyRows, study_rows
 
 
 def directions(objective: str) -> list[Literal["maximize", "minimize"]]:
@@ -37,7 +35,7 @@ def quiet() -> Iterator[None]:
         optuna.logging.set_verbosity(verbosity)
 
 
-def snapshots(url: str, names: Sequence[str]) -> dict[str, Snapshot]:
+def stored_studies(url: str, names: Sequence[str]) -> dict[str, StudyRows]:
     """The studies of these names that a storage has, by name, read without opening them in Optuna.
 
     Raises InputError and StorageError as `open_storage`, MismatchError as `open_study`.
@@ -46,10 +44,7 @@ def snapshots(url: str, names: Sequence[str]) -> dict[str, Snapshot]:
         found = study_rows(engine, names)
     for name, study in found.items():
         _check_directions(name, study.directions, OBJECTIVES)
-    return {
-        name: Snapshot(name=name, user_attrs=study.user_attrs, records=records_of(study.trials))
-        for name, study in found.items()
-    }
+    return found
 
 
 def study_names(storage: BaseStorage) -> list[str]:

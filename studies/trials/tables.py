@@ -34,6 +34,7 @@ class TrialRow:
 class StudyRows:
     """A study in the tables."""
 
+    study_id: int
     directions: list[str]
     """`maximize` or `minimize`, an objective each."""
     user_attrs: dict[str, Any]
@@ -157,6 +158,7 @@ def _study_rows(connection: Connection, study_id: int) -> StudyRows:
     found = connection.scalars(of_study.order_by(directions.objective)).all()
     texts = select(attrs.key, attrs.value_json).where(attrs.study_id == study_id)
     return StudyRows(
+        study_id=study_id,
         directions=[direction.name.lower() for direction in found],
         user_attrs={key: json.loads(text) for key, text in connection.execute(texts)},
         trials=_trial_rows(connection, study_id),

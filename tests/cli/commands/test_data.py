@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from hnas.studies.run.folder import open_run
-from hnas.studies.run.studies import read_studies
+from hnas.studies.run.studies import read_stages
 from tests.cli.conftest import invoke
 
 
@@ -105,15 +105,15 @@ def outcome(folder: Path) -> dict[str, Any]:
     """What a run has come to, but for its times."""
     run = open_run(folder)
     result = run.read("result.json")
-    studies = read_studies(run)
+    stages = read_stages(run)
     return {
         "result": {k: result[k] for k in ("winner", "all_global", "candidates", "test_images")},
         "split": run.read("split.json"),
         "trials": {
-            number: [(r.arch.key, r.accuracy, r.loss) for r in study.records]
-            for number, study in studies.items()
+            stage.number: [(r.arch.key, r.accuracy, r.loss) for r in stage.records]
+            for stage in stages
         },
-        "scorers": {number: study.user_attrs["scorer"] for number, study in studies.items()},
+        "scorers": {stage.number: stage.conditions.scorer for stage in stages},
     }
 
 

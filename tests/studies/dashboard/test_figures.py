@@ -8,23 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from optuna.storages import RDBStorage
 
 from hnas.studies.dashboard.figures import figures, fronts, global_groups, hypervolume_growth
-from hnas.studies.dashboard.read import ShownRun, read_shown
 from hnas.studies.findings.published import published
 from hnas.studies.plan.change import override
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.toml import load_preset
 from hnas.studies.run.folder import Run, begin_run
-from hnas.studies.trials.database import open_storage
+from hnas.studies.run.status import Status, read_status
 from hnas.studies.trials.pareto import front, hypervolume
 from tests.support import fake_runs
 
 
 @pytest.fixture
-def shown(run: Run, storage: RDBStorage) -> ShownRun:
-    return read_shown(run, storage)
+def shown(run: Run) -> Status:
+    return read_status(run)
 
 
 def named(figure: dict[str, Any], start: str) -> dict[str, Any]:
@@ -33,7 +31,7 @@ def named(figure: dict[str, Any], start: str) -> dict[str, Any]:
     return trace  # type: ignore[no-any-return]
 
 
-def test_plotly_takes_them_all(shown: ShownRun) -> None:
+def test_plotly_takes_them_all(shown: Status) -> None:
     """It refuses a property or a value that plotly.js does not know."""
     plotly = pytest.importorskip("plotly.graph_objects")
     first, second = shown.stages
@@ -45,16 +43,15 @@ def test_plotly_takes_them_all(shown: ShownRun) -> None:
         plotly.Figure({"data": [{"type": "scatter", "shape": "hv"}]})
 
 
-def test_where_groups_are_fixed_they_are_not_drawn(shown: ShownRun) -> None:
+def test_where_groups_are_fixed_they_are_not_drawn(shown: Status) -> None:
     assert set(figures(shown, shown.stages[1], ())) == {"fronts", "hypervolume"}
 
 
-def test_the_fronts_of_all_stages_are_drawn(shown: ShownRun) -> None:
+def test_the_fronts_of_all_stages_are_drawn(shown: Status) -> None:
     figure = fronts(shown)
     for stage in shown.stages:
         trace = named(figure, f"front of stage {stage.number}")
-        assert stage.searched is not None
-        best = front(stage.searched.records)
+        best = front(stage.records)
         assert list(zip(trace["x"], trace["y"], strict=True)) == [
             (record.macs, record.accuracy) for record in best
         ]
@@ -63,7 +60,7 @@ def test_the_fronts_of_all_stages_are_drawn(shown: ShownRun) -> None:
     assert len(set(looks)) == 2
 
 
-def test_the_answer_and_the_budget_are_drawn(shown: ShownRun) -> None:
+def test_the_answer_and_the_budget_are_drawn(shown: Status) -> None:
     assert shown.result is not None
     figure = fronts(shown)
     assert named(figure, "retrained")["x"] == [one.macs for one in shown.result.candidates]
@@ -78,7 +75,7 @@ def test_the_answer_and_the_budget_are_drawn(shown: ShownRun) -> None:
 def test_a_search_that_goes_on_has_no_answer(tmp_path: Path, tiny: Plan) -> None:
     run = begin_run(tmp_path / "begun", tiny)
     fake_runs.search(run, 1, trials=3)
-    shown = read_shown(run, open_storage(run.storage))
+    shown = read_status(run)
     names = [trace["name"] for trace in fronts(shown)["data"]]
     assert names == ["front of stage 1", f"budget, {run.plan.budget():,} MACs"]
     assert figures(shown, shown.stages[1], ()) == {}
@@ -88,7 +85,7 @@ def test_published_networks_stand_beside_a_front_on_imagenet(tmp_path: Path) -> 
     plan = override(load_preset("glit-tiny"), trials=6)
     run = begin_run(tmp_path / "imagenet", plan)
     fake_runs.search(run, 1, trials=6)
-    figure = fronts(read_shown(run, open_storage(run.storage)), published())
+    figure = fronts(read_status(run), published())
     for family in ("GLiT", "DeiT", "AutoFormer"):
         trace = named(figure, f"{family}, published")
         members = {one.name: one for one in published() if one.family == family}
@@ -100,38 +97,33 @@ def test_published_networks_stand_beside_a_front_on_imagenet(tmp_path: Path) -> 
     assert all(low < math.log10(x) < high for trace in figure["data"] for x in trace["x"])
 
 
-def test_the_hypervolume_is_that_of_the_trials_so_far(shown: ShownRun) -> None:
-    searched = shown.stages[0].searched
-    assert searched is not None
-    (trace,) = hypervolume_growth(searched, 1)["data"]
-    points = [(record.accuracy, record.macs) for record in searched.records]
+def test_the_hypervolume_is_that_of_the_trials_so_far(shown: Status) -> None:
+    stage = shown.stages[0]
+    (trace,) = hypervolume_growth(stage)["data"]
+    points = [(record.accuracy, record.macs) for record in stage.records]
     assert trace["x"] == list(range(1, len(points) + 1))
     for trials, volume in zip(trace["x"], trace["y"], strict=True):
-        assert volume == pytest.approx(
-            hypervolume(points[:trials], *searched.costs.bounds), abs=1e-6
-        )
+        assert volume == pytest.approx(hypervolume(points[:trials], *stage.costs.bounds), abs=1e-6)
 
 
-def test_the_share_of_global_groups_is_that_of_each_generation(shown: ShownRun) -> None:
-    searched = shown.stages[0].searched
-    assert searched is not None
-    (trace,) = global_groups(searched, 1)["data"]
-    assert len(trace["y"]) == searched.space.frame.M and len(trace["x"]) > 1
+def test_the_share_of_global_groups_is_that_of_each_generation(shown: Status) -> None:
+    stage = shown.stages[0]
+    (trace,) = global_groups(stage)["data"]
+    assert len(trace["y"]) == stage.conditions.space.frame.M and len(trace["x"]) > 1
     for block, row in zip(trace["y"], trace["z"], strict=True):
         for generation, share in zip(trace["x"], row, strict=True):
             groups = [
-                record.arch.blocks[block - 1].G / searched.space.frame.N
-                for record in searched.records
+                record.arch.blocks[block - 1].G / stage.conditions.space.frame.N
+                for record in stage.records
                 if record.generation == generation
             ]
             assert share == pytest.approx(sum(groups) / len(groups), abs=1e-3)
 
 
-def test_a_large_search_has_small_figures(shown: ShownRun) -> None:
+def test_a_large_search_has_small_figures(shown: Status) -> None:
     """They are read with the study, again and again."""
-    searched = shown.stages[0].searched
-    assert searched is not None
-    many = [replace(searched.records[i % 12], number=i, generation=i // 50) for i in range(10_000)]
-    large = replace(searched, records=tuple(many), population=50)
-    assert len(str(hypervolume_growth(large, 1))) < 10_000
-    assert len(str(global_groups(large, 1))) < 10_000
+    stage = shown.stages[0]
+    many = [replace(stage.records[i % 12], number=i, generation=i // 50) for i in range(10_000)]
+    large = replace(stage, records=tuple(many))
+    assert len(str(hypervolume_growth(large))) < 10_000
+    assert len(str(global_groups(large))) < 10_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,10 +14,14 @@ from hnas.architecture.arch import Arch, Block
 from hnas.architecture.space import Frame, Space, distribution_space, size_space
 from hnas.cost.flops import cost, dearest
 from hnas.errors import InputError
+from hnas.persist.record import as_json
 from hnas.studies.findings.findings import LEVEL, Findings, Share, describe, find, order
 from hnas.studies.findings.published import published_findings
 from hnas.studies.objective.costs import Costs
-from hnas.studies.run.studies import Searched
+from hnas.studies.plan.toml import load_preset
+from hnas.studies.run.folder import Run
+from hnas.studies.run.studies import StageStudy
+from hnas.studies.trials.conditions import Conditions
 from hnas.studies.trials.record import Record
 from tests.support.generators import archs, spaces
 
@@ -156,12 +161,14 @@ def record(number: int, accuracy: float, macs: int, arch: Arch) -> Record:
     )  # fmt: skip
 
 
-SEARCHED = Searched(
-    stage="stage1",
-    space=STAGE1,
-    costs=FREE,
-    population=2,
-    scorer={},
+CONDITIONS = Conditions(
+    space=STAGE1, scorer={}, budget=FREE.flops, objective="flops", seed=0, population=2,
+    proposer="nsga2",
+)  # fmt: skip
+SEARCHED = StageStudy(
+    run=Run(Path("run"), load_preset("digits"), "", "run"),
+    number=1,
+    attrs=as_json(CONDITIONS),
     records=(
         record(0, 0.9, 10, network(3, 3, 3, 3, 3, 3)),
         record(1, 0.8, 20, network(0, 0, 0, 0, 0, 0)),

@@ -139,7 +139,7 @@ def test_its_best_are_retrained_and_the_best_of_them_is_tested(
     run = finished(strategy)
     status = read_status(run)
     assert status.finished and status.handoff is None and len(status.stages) == 1
-    assert (status.stages[0].epochs, status.stages[0].epochs_asked) == (5, 5)
+    assert (status.stages[0].epochs, status.stages[0].asked.training.epochs) == (5, 5)
     found = records(optuna.load_study(study_name=f"tiny-{strategy}", storage=run.storage))
     best = sorted(found, key=lambda r: (-r.accuracy, r.macs, r.number))[:2]
     result = status.result

@@ -36,5 +36,5 @@ def test_a_front_of_a_search_that_has_begun(begun: Report) -> None:
 
 
 def test_history_is_drawn_of_every_study(report: Report) -> None:
-    for searched in report.studies:
-        assert f"{searched.stage}: hypervolume" in texts(pictures.history(searched))
+    for study in report.studies:
+        assert f"{study.stage}: hypervolume" in texts(pictures.history(study))

@@ -24,7 +24,6 @@ from hnas.studies.proposers.nsga2 import elites
 from hnas.studies.run.folder import Run, begin_run
 from hnas.studies.run.latency import FILE, read_costs, read_measured
 from hnas.studies.run.status import read_status
-from hnas.studies.run.studies import read_searched
 from hnas.studies.scoring.backend import Scorer
 from hnas.studies.search.events import Listener
 from hnas.studies.search.finish import finish
@@ -202,7 +201,7 @@ def test_a_whole_search_keeps_its_table(
     assert winner.latency == costs.table.of(winner.arch)
     assert plain.latency == costs.table.plain[plain.d]
     assert plain.d == costs.table.widest(winner.latency)
-    for stage in read_searched(first):
+    for stage in status.searched:
         assert (stage.costs.words(), stage.costs.bounds) == (costs.words(), costs.bounds)
         points = [stage.costs.point(record) for record in stage.records]
         assert 0 <= hypervolume(points, *stage.costs.bounds) < 1

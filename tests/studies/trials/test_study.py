@@ -7,8 +7,8 @@ import pytest
 
 from hnas.errors import InputError, MismatchError, StorageError
 from hnas.studies.trials.database import open_storage
-from hnas.studies.trials.study import open_study, snapshots
-from hnas.studies.trials.trial import records
+from hnas.studies.trials.study import open_study, stored_studies
+from hnas.studies.trials.trial import records, records_of
 from tests.support.one_trial import RECORD, url_of
 
 
@@ -33,27 +33,28 @@ def test_a_study_of_other_objectives_is_refused(url):
         open_study(storage, "other", create=True)
 
 
-def test_a_snapshot_is_the_study_without_opening_it(url):
+def test_a_study_is_read_without_opening_it(url):
     study = open_study(open_storage(url), "s")
     study.set_user_attr("handoff", {"arch": None})
-    [(name, found)] = snapshots(url, ["s", "t"]).items()
+    [(name, found)] = stored_studies(url, ["s", "t"]).items()
     assert name == "s"
     assert found.user_attrs == study.user_attrs
-    assert found.records == (RECORD,)
+    assert found.study_id == study._study_id
+    assert records_of(found.trials) == (RECORD,)
 
 
-def test_a_snapshot_of_other_objectives_is_refused(url):
+def test_a_stored_study_of_other_objectives_is_refused(url):
     optuna.create_study(storage=open_storage(url), study_name="other", direction="minimize")
     with pytest.raises(MismatchError, match=r"'other' must .* found \['minimize'\]. Choose"):
-        snapshots(url, ["other"])
+        stored_studies(url, ["other"])
 
 
-def test_a_snapshot_of_no_study_storage_is_refused(tmp_path):
+def test_studies_of_no_study_storage_are_refused(tmp_path):
     with pytest.raises(StorageError, match=r"there is no study storage .*none.db: check the path"):
-        snapshots(url_of(tmp_path / "none.db"), ["s"])
+        stored_studies(url_of(tmp_path / "none.db"), ["s"])
     with sqlite3.connect(tmp_path / "other.db") as other:
         other.execute("create table things (name text)")
     with pytest.raises(StorageError, match=r"other.db cannot be used: no such table: studies. Che"):
-        snapshots(url_of(tmp_path / "other.db"), ["s"])
+        stored_studies(url_of(tmp_path / "other.db"), ["s"])
     with pytest.raises(InputError, match="needs the Python driver of 'mysql\\+nosuch': "):
-        snapshots("mysql+nosuch://bob:hush@h/d", ["s"])
+        stored_studies("mysql+nosuch://bob:hush@h/d", ["s"])
