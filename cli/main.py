@@ -34,6 +34,7 @@ SECTIONS = {
     },
     "Measure": {
         "latency": "Measure a network's latency against all-global networks.",
+        "baselines": "Show what simple models reach on your images, without a search.",
         "rank": "Measure how far a run's scores can be trusted.",
         "reproduce": "Score a run's winner and a sample of its trials again.",
         "compare": "Compare strategies or plans over several seeds.",

@@ -36,6 +36,7 @@ ROOMS = {
         "sampling": "architecture cost",
         "settings": "errors persist sampling",
         "data": "errors persist settings",
+        "baselines": "errors data",
         "exchange": "errors persist architecture network data",
         "scoring": "errors device architecture network settings data",
         "training": "errors persist device network sampling settings data exchange",

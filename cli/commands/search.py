@@ -94,12 +94,7 @@ if TYPE_CHECKING:
     show_default="random weights",
 )
 @click.option("--yes", is_flag=True, help="Begin with a proposed plan without asking.")
-@click.option(
-    "--skip-bad-images",
-    is_flag=True,
-    help="Leave out files of class folders that cannot be decoded, instead of failing, and count "
-    "them.",
-)
+@options.skip_bad_images
 @click.option(
     "--rescore",
     is_flag=True,

@@ -34,8 +34,9 @@ def status(folder: Path | None, as_json: bool, storage: str | None) -> None:
     (`trial`, `score`, `macs`, `latency_ms`, `params`, `arch`); `handoff`, an architecture;
     `networks`, the number trained alone; `result`, with `test_images`, `candidates`, `winner` and
     `all_global` (`arch`, `d`, `macs`, `params`, `score`, `accuracy` on held-out images,
-    `test_accuracy`, `standard_error`, `latency_ms`); `finished`; `next`, a command. A missing
-    value is null; accuracies are 0 to 1.
+    `test_accuracy`, `standard_error`, `latency_ms`), `baselines`, the simple models (`name`,
+    `setting`, `images`, `accuracy`, `test_accuracy`, `standard_error`), and the `verdict`, a
+    sentence; `finished`; `next`, a command. A missing value is null; accuracies are 0 to 1.
     """
     from hnas.studies.run.status import read_status
 
@@ -128,11 +129,15 @@ def _trial(record: Record) -> dict[str, Any]:
 
 
 def _result(result: Result) -> dict[str, Any]:
+    from hnas.studies.run.result import shown_baselines
+
     return {
         "test_images": result.test_images,
         "winner": _tested(result, result.winner),
         "all_global": _tested(result, result.all_global),
         "candidates": [_tested(result, network) for network in result.candidates],
+        "baselines": shown_baselines(result.baselines, result.test_images),
+        "verdict": result.verdict(),
     }
 
 

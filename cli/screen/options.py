@@ -45,6 +45,12 @@ force = click.option(
 )
 chance = click.option("--seed", default=0, help="Random seed of the networks to compare with.")
 epochs = click.option("--epochs", type=COUNT, help="Epochs of each training.", show_default=OF_PLAN)
+skip_bad_images = click.option(
+    "--skip-bad-images",
+    is_flag=True,
+    help="Leave out files of class folders that cannot be decoded, instead of failing, and count "
+    "them.",
+)
 device = click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),

@@ -16,6 +16,7 @@ from hnas.architecture.arch import Arch
 from hnas.studies.figures.glyphs import GLYPHS, drawn
 
 if TYPE_CHECKING:
+    from hnas.baselines.record import Baseline
     from hnas.studies.objective.costs import Priced
     from hnas.studies.run.result import Result, TrainedNetwork
     from hnas.studies.trials.record import Record
@@ -159,7 +160,8 @@ def show_retrained(networks: Iterable[TrainedNetwork], winner: Arch | None = Non
 
 
 def result_tables(result: Result) -> None:
-    """Prints the result of a search: the candidates, then the winner and the all-global network."""
+    """Prints the result of a search: the candidates, then the winner and the all-global network,
+    then simple models."""
     from hnas.studies.run.result import trained
 
     show_retrained(result.candidates, result.winner.arch)
@@ -173,3 +175,19 @@ def result_tables(result: Result) -> None:
     table(columns, rows, optional="ms")
     if result.winner.trained != result.all_global.trained:
         print(trained(result.winner, result.all_global))
+    if result.baselines:
+        print("\nSimple models on the same images:")
+        baselines_table(result.baselines, result.test_images)
+    if verdict := result.verdict():
+        print(f"\n{verdict}")
+
+
+def baselines_table(baselines: Iterable[Baseline], test_images: int) -> None:
+    """Prints simple models with the standard error of an accuracy on so many test images."""
+    from hnas.studies.run.result import standard_error
+
+    rows = []
+    for b in baselines:
+        error = standard_error(b.test_accuracy, test_images)
+        rows.append((b.name, b.test_accuracy, error, b.accuracy, b.setting, b.images))
+    table(("model", "test", "+-", "held-out", "chosen", "fitted to images"), rows)

@@ -174,6 +174,18 @@ class Retrain:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Baselines:
+    """Simple models on the same images, to compare the answer with."""
+
+    images: int = 20_000
+    """They are fitted if there are at most so many images besides the test part; 0: never."""
+
+    def __post_init__(self) -> None:
+        if self.images < 0:
+            raise InputError(f"images must be >= 0, got {self.images}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """A whole search. Raises InputError if a stage's sizes cannot be built in the frame or do not
     fit each other, BudgetError if nothing fits the budget."""
@@ -189,6 +201,7 @@ class Plan:
     search: Search = Search()
     handoff: Handoff = Handoff()
     retrain: Retrain
+    baselines: Baselines = Baselines()
 
     def __post_init__(self) -> None:
         for stage, make in (("stage1", self.space1), ("stage2", self.space2)):

@@ -8,15 +8,16 @@ from hnas.studies.figures.network import Picture, network
 from hnas.studies.report.cells import costs_of, number
 from hnas.studies.report.gather import Answer, Report
 from hnas.studies.report.page import Drawing, Section, Table
-from hnas.studies.run.interval import Interval
-from hnas.studies.run.result import trained
+from hnas.studies.run.interval import Interval, wilson
+from hnas.studies.run.result import Result, trained
 
 
 def answer_section(report: Report) -> Section:
     """Winner and all-global network on the test images; before that, the missing steps."""
-    if (found := report.answer) is None:
+    found, result = report.answer, report.status.result
+    if found is None or result is None:
         return Section(title="No answer yet", text=report.missing)
-    difference = found.difference
+    difference, verdict = found.difference, result.verdict()
     clear = difference.low > 0 or difference.high < 0
     better = "better" if difference.value >= 0 else "worse"
     return Section(
@@ -30,14 +31,16 @@ def answer_section(report: Report) -> Section:
             f"The winner is {abs(100 * difference.value):.1f} points {better} (95% interval "
             f"{100 * difference.low:+.1f} to {100 * difference.high:+.1f})"
             + ("." if clear else "; these test images cannot tell the two apart."),
+            *([verdict] if verdict else []),
             *report.missing,
         ),
-        tables=(_tested(found),),
+        tables=(_tested(found), *([_simple(result)] if result.baselines else [])),
         notes=(
             f"{LEGEND} Score: accuracy with inherited weights. Test: accuracy on the test images, "
             "which are read once, after the winner is chosen on held-out images. Intervals: Wilson "
             "for each network, Newcombe for the difference. They cover the choice of test images, "
-            "not that of the training seed.",
+            "not that of the training seed. Simple models: k and C are chosen on held-out images; "
+            "then they are fitted to training and held-out images together.",
         ),
     )
 
@@ -60,6 +63,25 @@ def _tested(found: Answer) -> Table:
             "score": [number(one.score) for one in networks],
             **costs_of(networks),
             "width": [f"{one.d}" for one in networks],
+        },
+        left=2,
+    )
+
+
+def _simple(result: Result) -> Table:
+    """Simple models on the same images."""
+    found = result.baselines
+    accuracies = [
+        wilson(round(one.test_accuracy * result.test_images), result.test_images) for one in found
+    ]
+    return Table.of(
+        {
+            "simple model": [one.name for one in found],
+            "chosen": [one.setting for one in found],
+            "test": [f"{one.value:.4f}" for one in accuracies],
+            "95% interval": [f"{one.low:.4f} to {one.high:.4f}" for one in accuracies],
+            "held-out": [f"{one.accuracy:.4f}" for one in found],
+            "fitted to images": [f"{one.images:,}" for one in found],
         },
         left=2,
     )

@@ -9,6 +9,7 @@ from hnas.persist.ours import MARK
 from hnas.persist.record import recorded
 from hnas.studies.report.gather import Report
 from hnas.studies.run.ranking import Ranking
+from hnas.studies.run.result import shown_baselines
 
 
 def as_json(report: Report) -> str:
@@ -29,6 +30,8 @@ def as_json(report: Report) -> str:
             "winner": result and result.shown(answer.winner),
             "all_global": result and result.shown(answer.all_global),
         },
+        "baselines": shown_baselines(result.baselines, result.test_images) if result else [],
+        "verdict": result.verdict() if result else "",
         "candidates": [result.shown(network) for network in result.candidates] if result else [],
         "handoff": status.handoff and status.handoff.to_dict(),
         "studies": [

@@ -40,7 +40,7 @@ from hnas.studies.trials.database import masked
 RecordT = TypeVar("RecordT")
 
 PLAN, ABOUT, STUDIES, SPLIT = "plan.toml", "run.json", "study.db", "split.json"
-MAY_CHANGE = ("stage1.trials", "stage2.trials", "refine.trials", "retrain")
+MAY_CHANGE = ("stage1.trials", "stage2.trials", "refine.trials", "retrain", "baselines")
 """What a plan may change in a run that has begun: nothing that finished trials depend on."""
 RESCORE = "score."
 """What it may change too if trials are to be scored again."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
+from hnas.baselines.record import Baseline
 from hnas.errors import InputError, StateError
 from hnas.persist.record import later, recorded
 from hnas.studies.run.folder import Run
@@ -96,6 +97,10 @@ class Result:
     all_global: TrainedNetwork
     """Trained as long, at nearly equal MACs, or as fast if the search is for latency."""
     inputs: Inputs
+    baselines: tuple[Baseline, ...] = later(())
+    """Simple models on the same images, the simplest first."""
+    no_baselines: str = later("")
+    """Why there are none; empty if there are."""
 
     def __post_init__(self) -> None:
         if self.test_images < 1:
@@ -114,6 +119,24 @@ class Result:
         """Of a network's test accuracy (binomial); None if it was not tested."""
         tested = network.test_accuracy
         return None if tested is None else standard_error(tested, self.test_images)
+
+    def verdict(self) -> str:
+        """Whether a simple model is better than the winner, or why that is not known: one sentence;
+        empty if nothing was asked for."""
+        best = max(self.baselines, key=lambda one: one.test_accuracy, default=None)
+        if best is None:
+            return self.no_baselines
+        theirs, ours = best.test_accuracy, self.winner.test_accuracy or 0.0
+        if theirs > ours:
+            text = f"{best.name} is better than the winner: {theirs:.4f} against {ours:.4f}"
+        elif theirs == ours:
+            text = f"{best.name} is as good as the winner: both {ours:.4f}"
+        else:
+            text = "The winner is better than every simple model: "
+            text += f"{ours:.4f} against {theirs:.4f} ({best.name})"
+        if theirs != ours and is_tie(theirs, ours, self.test_images):
+            text += f"; {self.test_images:,} test images cannot tell the two apart"
+        return f"{text}."
 
     def shown(self, network: TrainedNetwork) -> dict[str, Any]:
         """A network as the JSON of commands shows it."""
@@ -163,6 +186,14 @@ def trained(winner: TrainedNetwork, all_global: TrainedNetwork) -> str:
     if winner.trained == all_global.trained:
         return f"Both were trained {winner.trained}."
     return f"The winner was trained {winner.trained}, the all-global one {all_global.trained}."
+
+
+def shown_baselines(baselines: Iterable[Baseline], test_images: int) -> list[dict[str, Any]]:
+    """Simple models as the JSON of commands shows them."""
+    return [
+        {**recorded(one), "standard_error": standard_error(one.test_accuracy, test_images)}
+        for one in baselines
+    ]
 
 
 def standard_error(accuracy: float, images: int) -> float:

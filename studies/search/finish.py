@@ -1,9 +1,11 @@
 """The end of a search: the best retrained network and an all-global one of nearly equal cost are
-tested, once."""
+tested, once, and simple models on the same images."""
 
 from dataclasses import replace
 
 from hnas.architecture.space import Frame
+from hnas.baselines.measure import measure
+from hnas.baselines.record import Baseline
 from hnas.cost.flops import plain_vit
 from hnas.data import Images, test_images
 from hnas.device import describe
@@ -27,6 +29,7 @@ def finish(session: Session) -> Result:
     last = len(session.run.stages)
     _, winner_net = retrain_network(session, winner.arch, "the winner", stage=last)
     test = _test_images(session)
+    baselines, no_baselines = _baselines(session, test)
     result = Result(
         test_images=len(test),
         environment=describe(session.device),
@@ -34,6 +37,8 @@ def finish(session: Session) -> Result:
         winner=_tested(session, winner, winner_net, test),
         all_global=_tested(session, plain, plain_net, test),
         inputs=_inputs(session),
+        baselines=baselines,
+        no_baselines=no_baselines,
     )
     results.write_result(session.run, result)
     session.listener.finished(session.run)
@@ -65,6 +70,20 @@ def _test_images(session: Session) -> Images:
 def _tested(session: Session, network: TrainedNetwork, model: Glit, test: Images) -> TrainedNetwork:
     found = evaluate(model, test, session.data, batch=session.plan.score.batch)
     return replace(network, test_accuracy=found.accuracy)
+
+
+def _baselines(session: Session, test: Images) -> tuple[tuple[Baseline, ...], str]:
+    """Simple models on the same images, or the reason why there are none."""
+    most, data = session.plan.baselines.images, session.data
+    images = len(data.train) + len(data.held_out)
+    if images <= most:
+        return tuple(measure(data, test)), ""
+    if not most:
+        return (), ""
+    return (), (
+        f"No simple models were fitted: {images:,} images are more than the plan's "
+        f"baselines.images = {most:,}."
+    )
 
 
 def _inputs(session: Session) -> results.Inputs:

@@ -8,6 +8,7 @@ import pytest
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
+from hnas.baselines.record import Baseline
 from hnas.cost.flops import cost, plain_vit
 from hnas.studies.report.gather import Report, gather
 from hnas.studies.run.folder import Run
@@ -46,8 +47,16 @@ def search(run: Run, *stages: int, trials: int = 12) -> list[StageResult]:
     return results
 
 
-def finish(run: Run, *, winner: float = 0.9, all_global: float = 0.8, trials: int = 25) -> None:
-    """All stages, a split, and a result with these accuracies on IMAGES test images."""
+def finish(
+    run: Run,
+    *,
+    winner: float = 0.9,
+    all_global: float = 0.8,
+    trials: int = 25,
+    simple: float | None = None,
+) -> None:
+    """All stages, a split, and a result with these accuracies on IMAGES test images; with `simple`
+    a simple model of that accuracy."""
     best = best_by_score(search(run, *range(1, len(run.stages) + 1), trials=trials)[-1].records, 2)
     net = run.plan.net
     candidates = [_network(net, r.arch, score=r.accuracy, accuracy=0.9) for r in best]
@@ -67,6 +76,11 @@ def finish(run: Run, *, winner: float = 0.9, all_global: float = 0.8, trials: in
             std=(0.3,) * net.channels,
         ),
     )
+    if simple is not None:
+        one = Baseline(
+            name="1-NN | *raw*", setting="k = 1", images=140, accuracy=0.7, test_accuracy=simple
+        )
+        result = replace(result, baselines=(one,))
     write_result(run, result)
     for stage, asked in enumerate(run.stages, 1):
         index = {"versions": [{"meta": {"epoch": asked.training.epochs}}]}

@@ -44,7 +44,7 @@ MISTAKES = {
         "[retrain]",
         "[retrian]",
         "retrian is not part of a plan; did you mean 'retrain'? Known: data, net, augment, "
-        "stage1, stage2, refine, score, search, handoff, retrain",
+        "stage1, stage2, refine, score, search, handoff, retrain, baselines",
     ),
     "unknown key": (
         "population = 2\ntraining = { epochs = 1 }",

@@ -68,6 +68,15 @@ def test_a_result_that_is_no_success_is_said(report: Report, winner: float, word
     assert words in sections(dataclasses.replace(report, answer=found))["The answer"].text[2]
 
 
+def test_a_simple_model_that_wins_is_said(tmp_path: Path, tiny: Plan) -> None:
+    for accuracy, words in ((0.99, "is better than the winner: 0.9900"), (0.6, "(1-NN | *raw*).")):
+        run = begin_run(tmp_path / f"{accuracy}", tiny)
+        fake_runs.finish(run, simple=accuracy)
+        found = sections(fake_runs.report(run))["The answer"]
+        assert any(words in text for text in found.text)
+        assert found.tables[1].rows[0][:3] == ("1-NN | *raw*", "k = 1", f"{accuracy:.4f}")
+
+
 def test_every_table_has_as_many_cells_as_columns(report: Report, begun: Report) -> None:
     for one in (report, begun):
         for section in document(one).sections:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from hnas.baselines.record import Baseline
 from hnas.errors import InputError, StateError
 from hnas.settings import AugmentRules, DistillationRules, TrainingRules
 from hnas.studies.plan.plan import Plan
@@ -62,6 +63,33 @@ def test_the_result(run: Run, result: Result) -> None:
     written = run.read("result.json")
     assert "latency_ns" not in written["all_global"] and "test_accuracy" in written["all_global"]
     assert not {"latency_ns", "test_accuracy"} & set(written["candidates"][0])
+
+
+def simple(name: str, accuracy: float) -> Baseline:
+    return Baseline(name=name, setting="", images=9, accuracy=0.5, test_accuracy=accuracy)
+
+
+def test_simple_models_are_kept_beside_the_answer(run: Run, result: Result) -> None:
+    found = replace(result, baselines=(simple("a", 0.25), simple("b", 1.0)))
+    write_result(run, found)
+    assert read_result(run) == found
+    write_result(run, result)
+    assert not {"baselines", "no_baselines"} & set(run.read("result.json"))
+
+
+def test_a_simple_model_that_wins_is_said_plainly(result: Result) -> None:
+    def verdict(*accuracies: float, images: int = 30) -> str:
+        models = tuple(simple("abc"[i], value) for i, value in enumerate(accuracies))
+        return replace(result, baselines=models, test_images=images).verdict()  # 0.1 is the winner
+
+    tie = "; 30 test images cannot tell the two apart."
+    assert verdict(0.05, 0.9) == "b is better than the winner: 0.9000 against 0.1000."
+    assert verdict(0.2) == f"a is better than the winner: 0.2000 against 0.1000{tie}"
+    assert verdict(0.0, 0.1, 0.05) == "b is as good as the winner: both 0.1000."
+    wins = "The winner is better than every simple model: 0.1000 against 0.0500 (c)"
+    assert verdict(0.04, 0.03, 0.05) == f"{wins}{tie}"
+    assert verdict(0.05, 0.04, 0.05, images=10_000) == f"{wins[:-3]}(a)."
+    assert verdict() == "" and replace(result, no_baselines="Too many.").verdict() == "Too many."
 
 
 def test_a_result_whose_parts_do_not_fit(result: Result) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from hnas.exchange.export import Network, load, save
 from hnas.network.glit import Glit
 from hnas.scoring.score import evaluate
 from hnas.studies.plan.change import override
+from hnas.studies.plan.plan import Baselines
 from hnas.studies.plan.toml import to_toml
 from hnas.studies.run.folder import Run, begin_run
 from hnas.studies.run.networks import winner
@@ -101,6 +103,34 @@ def test_the_result_is_the_best_retrained_beside_a_plain_network_of_equal_flops(
     assert plain["frame"]["d"] == plain_vit(tiny.net, result["winner"]["macs"]).d
     for network in (plain, result["winner"]):
         assert 0 <= network["test_accuracy"] <= 1
+
+
+def test_simple_models_stand_beside_the_answer(finished):
+    found = finished.read("result.json")["baselines"]
+    assert [one["name"] for one in found][1] == "k-NN" and len(found) == 5
+    assert {one["images"] for one in found} == {240}  # all but the 60 to test
+
+
+@pytest.mark.parametrize(
+    ("most", "reason"),
+    [
+        (0, ""),
+        (
+            239,
+            "No simple models were fitted: 240 images are more than the plan's "
+            "baselines.images = 239.",
+        ),
+        (240, None),
+    ],
+)
+def test_simple_models_are_left_out_for_a_reason(finished, tmp_path, most, reason):
+    copy = tmp_path / "copy"
+    shutil.copytree(finished.folder, copy)
+    (copy / "result.json").unlink()
+    plan = replace(finished.plan, baselines=Baselines(images=most))
+    whole(begin_run(copy, plan), Listener())
+    result = read_result(begin_run(copy, plan))
+    assert result.no_baselines == (reason or "") and len(result.baselines) == 5 * (reason is None)
 
 
 def test_stock_optuna_reads_both_studies(finished):

@@ -1,0 +1,88 @@
+"""`hnas baselines`: what simple models reach on some images, without a search."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hnas.cli.screen import options
+from hnas.cli.screen.render import baselines_table
+
+
+@click.command()
+@click.option(
+    "--data",
+    metavar="SOURCE",
+    help="Images, as hnas search takes them.",
+    show_default="from the plan",
+)
+@options.preset
+@options.plan
+@click.option("--seed", type=click.IntRange(0), help="Seed of the split.", show_default="0")
+@options.skip_bad_images
+@options.allow_code
+@options.json
+def baselines(
+    data: str | None,
+    preset: str | None,
+    plan: Path | None,
+    seed: int | None,
+    skip_bad_images: bool,
+    allow_code: bool,
+    as_json: bool,
+) -> None:
+    """Show what simple models reach on your images, without a search.
+
+    A majority guess, k nearest neighbours and logistic regression see raw pixels, of at most 32 x
+    32; logistic regression and a support vector machine (RBF) see histograms of oriented gradients
+    (HOG). They get the images that hnas search would get: the same size, the same parts. k and C
+    are chosen on held-out images; then a model is fitted to training and held-out images together,
+    10,000 at most (5,000 for the SVM), and tested.
+
+    A search shows the same table beside its answer.
+
+    --json prints an object: `source`, `image` (pixels a side), `channels`, `train`, `held_out` and
+    `test` (images), `baselines` (`name`, `setting`, `images`, `accuracy` on held-out images,
+    `test_accuracy`, `standard_error`). Accuracies are 0 to 1.
+
+    \b
+    Examples:
+      hnas baselines --data photos
+      hnas baselines --preset digits
+    """
+    from hnas.baselines.measure import measure
+    from hnas.data import test_images
+    from hnas.studies.request import Request, decide
+    from hnas.studies.run.images import prepared
+    from hnas.studies.run.result import shown_baselines
+
+    request = Request(
+        data=data,
+        preset=preset,
+        plan=plan,
+        seed=seed,
+        skip_bad_images=skip_bad_images,
+        allow_code=allow_code,
+        device="cpu",
+        spell=options.as_option,
+    )
+    asked = decide(request).plan
+    found, split = prepared(asked)
+    net = asked.net
+    test = test_images(asked.data, image=net.image, channels=net.channels, split=split)
+    rows = list(measure(found, test))
+    sizes = {"train": len(found.train), "held_out": len(found.held_out), "test": len(test)}
+    if as_json:
+        about: dict[str, Any] = {
+            "source": asked.data.source,
+            "image": net.image,
+            "channels": net.channels,
+        }
+        click.echo(json.dumps({**about, **sizes, "baselines": shown_baselines(rows, len(test))}))
+        return
+    parts = f"{sizes['train']:,} to train on, {sizes['held_out']:,} held out, {len(test):,} to test"
+    click.echo(f"{asked.data.source}: images of {net.image} x {net.image}, {parts}.\n")
+    baselines_table(rows, len(test))

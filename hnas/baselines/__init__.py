@@ -1,0 +1,1 @@
+"""Simple models on the same images: what a search has to beat."""

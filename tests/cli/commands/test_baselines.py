@@ -1,0 +1,67 @@
+"""`hnas baselines`: simple models on a preset's images, on a folder's, and beside a result."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.cli.conftest import invoke
+
+NAMES = [
+    "majority guess",
+    "k-NN",
+    "logistic regression",
+    "HOG + logistic regression",
+    "HOG + SVM",
+]
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Two classes of 20 pictures each: stripes across and stripes down."""
+    rng = np.random.default_rng(0)
+    for name, turned in (("across", False), ("down", True)):
+        (tmp_path / name).mkdir()
+        for i in range(20):
+            stripes = np.tile(np.arange(16) // 4 % 2 * 150, (16, 1)) + rng.integers(0, 90, (16, 16))
+            pixels = (stripes.T if turned else stripes).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / name / f"{i}.png")
+    return tmp_path
+
+
+def test_a_folder(photos: Path) -> None:
+    shown = invoke("baselines", "--data", photos)
+    assert shown.exit_code == 0, shown.output
+    about, _, head, *rows = shown.stdout.splitlines()
+    assert about.endswith(": images of 16 x 16, 26 to train on, 6 held out, 8 to test.")
+    assert head.split("  ")[0] == "model" and head.endswith("fitted to images")
+    assert [row.split("  ")[0] for row in rows] == NAMES
+    assert all(" 1.0000 " in row for row in rows if "HOG" in row)
+
+
+def test_json_says_the_same(photos: Path) -> None:
+    for source, seed in ((photos, 0), (photos, 1)):
+        found = json.loads(invoke("baselines", "--data", source, "--seed", seed, "--json").stdout)
+        assert found["source"] == str(source) and (found["image"], found["channels"]) == (16, 1)
+        assert (found["train"], found["held_out"], found["test"]) == (26, 6, 8)
+        assert [one["name"] for one in found["baselines"]] == NAMES
+        guess = found["baselines"][0]
+        assert guess["test_accuracy"] == 0.5
+        assert guess["standard_error"] == pytest.approx((0.25 / 8) ** 0.5)
+
+
+def test_a_preset_is_the_default() -> None:
+    shown = invoke("baselines").stdout
+    assert shown == invoke("baselines", "--preset", "digits").stdout
+    assert shown.startswith(
+        "digits: images of 8 x 8, 1,151 to train on, 287 held out, 359 to test."
+    )
+
+
+def test_what_is_wrong_is_said(tmp_path: Path) -> None:
+    missing = invoke("baselines", "--data", tmp_path / "nothing")
+    assert missing.exit_code == 2 and "is unknown: there is no such folder" in missing.stderr
