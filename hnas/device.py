@@ -1,17 +1,23 @@
 """Devices: the choice of one, its precision, its memory, its random numbers."""
 
 import contextlib
+import errno
+import os
 from collections.abc import Iterator
 
 import torch
 
 from hnas.errors import InputError, StateError
+from hnas.machine import cores
 
 NAMES = ("auto", "cpu", "cuda")
 
 
 def choose(name: str) -> torch.device:
-    """`auto` is CUDA if there is one. Raises InputError if it is asked for and absent."""
+    """`auto` is CUDA if there is one. Torch gets no more threads than the container has cores,
+    unless OMP_NUM_THREADS says how many. Raises InputError if CUDA is asked for and absent."""
+    if "OMP_NUM_THREADS" not in os.environ and torch.get_num_threads() > cores():
+        torch.set_num_threads(cores())
     if name not in NAMES:
         raise InputError(f"device must be one of {', '.join(NAMES)}, got {name!r}")
     if name == "cuda" and not torch.cuda.is_available():
@@ -41,8 +47,11 @@ def is_out_of_memory(error: BaseException) -> bool:
     """True if an error says that the GPU or this machine ran out of memory."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
     # The CPU's allocator has no error of its own.
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    words = ("can't allocate memory", "not enough memory", "bad_alloc")
+    return isinstance(error, RuntimeError) and any(word in str(error) for word in words)
 
 
 @contextlib.contextmanager
@@ -50,12 +59,13 @@ def fits_memory(advice: str) -> Iterator[None]:
     """Turns running out of memory within it into a StateError that ends with `advice`."""
     try:
         yield
-    except (RuntimeError, MemoryError) as error:
+    except (RuntimeError, MemoryError, OSError) as error:
         if not is_out_of_memory(error):
             raise
+        where = "the device" if isinstance(error, torch.OutOfMemoryError) else "this machine"
         reason = str(error).split(". ")[0] or "no more can be had"
         raise StateError(
-            f"the memory of the device is not enough: {reason}. What is finished is kept. {advice}"
+            f"the memory of {where} is not enough: {reason}. What is finished is kept. {advice}"
         ) from None
 
 

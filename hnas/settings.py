@@ -36,12 +36,16 @@ class DataRules:
     skip_bad_images: bool = later(False)
     """Leave out files of class folders that cannot be decoded, and count them; else they are an
     error."""
+    background: str = later("white")
+    """What transparent images are laid on: `white`, `grey` or `black`."""
 
     def __post_init__(self) -> None:
         _check(bool(self.source), "source", "a name or a path", self.source)
         _check(0 < self.held_out < 1, "held_out", "a share between 0 and 1", self.held_out)
         _check(0 < self.test < 1, "test", "a share between 0 and 1", self.test)
         _check(self.limit >= 0, "limit", ">= 0", self.limit)
+        colours = ("white", "grey", "black")
+        _check(self.background in colours, "background", f"one of {colours}", self.background)
 
 
 @dataclass(frozen=True, kw_only=True)

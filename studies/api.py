@@ -163,9 +163,10 @@ def search(*, listener: Listener | None = None, **asked: Unpack[Asked]) -> Found
     """Searches for an architecture, or resumes a run: all stages, retraining, the test.
 
     The keywords are the options of `hnas search`. One of `preset`, `plan` (a Plan or a file) and
-    `data` says what is searched. With `data` alone a plan is proposed
-    (`hnas.studies.plan.proposal`); with none of them it is the plan of the run in `run`, or the
-    preset `digits`. The others replace what the plan says. `listener` hears what happens.
+    `data` (a name, or the images: `hnas.data.sources.given`) says what is searched. With `data`
+    alone a plan is proposed (`hnas.studies.plan.proposal`); with none of them it is the plan of the
+    run in `run`, or the preset `digits`. The others replace what the plan says. `listener` hears
+    what happens.
 
     Raises InputError for what cannot be searched, MismatchError if the run has begun with another
     plan, BusyError if another process has it.
@@ -174,6 +175,10 @@ def search(*, listener: Listener | None = None, **asked: Unpack[Asked]) -> Found
     from hnas.studies.search.search import run_search
     from hnas.studies.search.session import Session
 
+    if not isinstance(data := asked.get("data"), str | None):
+        from hnas.data.sources.given import give
+
+        asked["data"] = str(data) if isinstance(data, Path) else give(data)
     request, listener = Request(**asked), listener or Listener()
     decision = decide(request)
     if decision.note:

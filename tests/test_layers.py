@@ -12,7 +12,17 @@ from pathlib import Path
 
 import pytest
 
-HNAS = {"torch", "numpy", "PIL", "kornia", "safetensors", "sklearn", "thop"}
+HNAS = {
+    "torch",
+    "numpy",
+    "PIL",
+    "kornia",
+    "safetensors",
+    "sklearn",
+    "thop",
+    "pillow_heif",
+    "pyarrow",
+}
 STUDIES = HNAS | {
     *("optuna", "optuna_dashboard", "sqlalchemy"),
     *("filelock", "matplotlib", "scipy", "jinja2"),
@@ -29,13 +39,14 @@ ROOMS = {
     "hnas": {
         "errors": "",
         "persist": "errors",
-        "device": "errors",
+        "machine": "",
+        "device": "errors machine",
         "architecture": "errors persist",
         "network": "errors persist architecture",
         "cost": "errors device architecture network",
         "sampling": "architecture cost",
         "settings": "errors persist sampling",
-        "data": "errors persist settings",
+        "data": "errors persist machine settings",
         "baselines": "errors data",
         "exchange": "errors persist architecture network data",
         "scoring": "errors device architecture network settings data",

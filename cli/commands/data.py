@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,6 +53,12 @@ def data() -> None:
     help="Processes that decode images.",
 )
 @click.option(
+    "--background",
+    type=click.Choice(["white", "grey", "black"]),
+    default="white",
+    help="What transparent images are laid on.",
+)
+@click.option(
     "--skip-bad-images",
     is_flag=True,
     help="Leave out files that cannot be decoded, and list them, instead of failing.",
@@ -64,6 +69,7 @@ def pack_command(
     image: int,
     channels: str | None,
     processes: int | None,
+    background: str,
     skip_bad_images: bool,
 ) -> None:
     """Decode a folder of class folders into a pack.
@@ -79,24 +85,28 @@ def pack_command(
       hnas data pack photos --to photos-64 --image 64 --skip-bad-images
     """
     from hnas.data import survey
-    from hnas.data.sources.load import class_folders
+    from hnas.data.sources.files import Size
+    from hnas.data.sources.load import listed
     from hnas.data.sources.packing import pack
+    from hnas.machine import cores
 
-    folder = class_folders(source)
-    if folder is None:
+    found = listed(source)
+    if found is None:
         raise InputError(
-            f"a pack is made from a folder with one folder of JPEG or PNG files a class, got "
-            f"{source!r}; other data is small: give it to hnas search as it is"
+            f"a pack is made from a folder with one folder of image files a class, a table of "
+            f"files, tars or Parquet files, got {source!r}; other data is small: give it to hnas "
+            "search as it is"
         )
+    for note in found.notes:
+        click.echo(f"note: {note}")
     progress = _Progress()
     with resumable(to), progress.display:
         pack(
-            folder,
+            found,
             to,
-            image=image,
-            channels=int(channels) if channels else survey(source).channels,
+            Size(image, int(channels) if channels else survey(source).channels, background),
             skip_bad=skip_bad_images,
-            processes=processes or _cores(),
+            processes=processes or cores(),
             on_shard=progress.tell,
         )
     for name in progress.skipped:
@@ -134,23 +144,37 @@ class _Progress:
         )
 
 
-def _cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 @data.command()
-@PACK
-def info(folder: Path) -> None:
-    """Show what a pack holds.
+@click.argument("source", metavar="PACK|NAME|PATH")
+def info(source: str) -> None:
+    """Show what a pack, or other images, hold.
+
+    Of images that are not packed it counts what a search would take, and tells what it would leave
+    out and why. Nothing is decoded.
 
     \b
     Examples:
       hnas data info imagenet-224
+      hnas data info photos
     """
-    _show(folder)
+    from hnas.data import survey
+    from hnas.data.sources.pack import matches
+
+    if matches(Path(source)):
+        _show(Path(source))
+        return
+    found = survey(source)
+    rows = {
+        "training images": f"{found.images:,}",
+        "held-out images": f"{found.held_out:,}" if found.held_out else "a share of these",
+        "test images": "a part of their own" if found.own_test else "a share of these",
+        "classes": found.classes,
+        "pixels a side": found.side,
+        "channels": found.channels,
+    }
+    table((source, ""), rows.items())
+    for note in found.notes:
+        click.echo(f"note: {note}")
 
 
 def _show(folder: Path) -> None:

@@ -43,7 +43,10 @@ def init(
         )
     if data is not None:
         asked = Request(data=data, device=device, flops=flops, spell=options.as_option)
-        text, origin = propose_plan(asked).toml(), f"proposed for {data}"
+        proposal = propose_plan(asked)
+        for note in proposal.survey.notes:
+            click.echo(f"note: {note}")
+        text, origin = proposal.toml(), f"proposed for {data}"
     else:
         preset = preset or "digits"
         text, origin = preset_text(preset), f"a copy of the preset {preset}"

@@ -26,9 +26,9 @@ def predict(source: Path, images: tuple[Path, ...], top: int, as_json: bool, dev
     """Predict the classes of image files, with probabilities.
 
     The network is the winner of a finished RUN, or one that `hnas export` wrote: a FILE or its
-    folder. The run's own images are not needed. Images are JPEG or PNG; they are cropped, resized
-    and normalised as in training. An image that cannot be read gives a message and exit code 2; the
-    others are still predicted.
+    folder. The run's own images are not needed. Images are JPEG, PNG, WebP, BMP, TIFF, GIF and what
+    else Pillow decodes; they are decoded, cropped, resized and normalised as in training. An image
+    that cannot be read gives a message and exit code 2; the others are still predicted.
 
     --json prints a list, in the order of the images that could be read, of objects with `image` and
     `classes`, a list of `class` and `probability` (0 to 1), the likeliest first.
@@ -40,20 +40,21 @@ def predict(source: Path, images: tuple[Path, ...], top: int, as_json: bool, dev
     """
     import torch
 
-    from hnas.data.sources.folders import decode
+    from hnas.data.sources.files import File, Size
+    from hnas.data.sources.files import read as read_image
     from hnas.device import choose
     from hnas.exchange.predict import likeliest, probabilities
 
     network = read_network(source, choose(device))
     frame = network.model.frame
+    size = Size(frame.image, frame.channels, network.background)
     found: list[tuple[str, list[tuple[str, float]]]] = []
     failed = False
     for i in range(0, len(images), BATCH):
         read: list[tuple[str, torch.Tensor]] = []
         for file in images[i : i + BATCH]:
             try:
-                pixels = decode(file, image=frame.image, channels=frame.channels)
-                read.append((str(file), pixels))
+                read.append((str(file), read_image(File(str(file), 0), size)))
             except InputError as error:
                 failed = True
                 click.echo(f"Error: {error}", err=True)

@@ -9,11 +9,15 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from hnas.data.on_disk import OnDisk
 from hnas.data.pixels import CHANNELS, pixels_of
 from hnas.errors import InputError
+
+Index = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -76,6 +80,41 @@ class Images:
         return digest.hexdigest()[:16]
 
 
+def divide(images: Images, *parts: Index | None) -> list[Images]:
+    """The images of each index, which have none in common, in one go; None gives none.
+
+    Images in memory are moved within it, so that no second copy of all is ever there: `images` is
+    in another order afterwards.
+    """
+    rows = [np.empty(0, np.int64) if part is None else part for part in parts]
+    if not isinstance(images.pixels, torch.Tensor):
+        return [images.take(torch.from_numpy(part)) for part in rows]
+    order, pixels = np.concatenate(rows), images.pixels.numpy()
+    if 2 * len(order) > len(images):
+        rest = np.setdiff1d(np.arange(len(images)), order)
+        _reorder(pixels, np.concatenate((order, rest)))
+        moved = torch.from_numpy(pixels)[: len(order)].split([len(part) for part in rows])
+    else:
+        moved = tuple(images.pixels[torch.from_numpy(part)] for part in rows)
+    return [
+        Images(pixels=part, labels=images.labels[torch.from_numpy(index)])
+        for part, index in zip(moved, rows, strict=True)
+    ]
+
+
+def _reorder(pixels: npt.NDArray[np.uint8], order: Index) -> None:
+    """pixels = pixels[order] in place, one ring of the permutation after the other."""
+    source = order.tolist()
+    for start in range(len(source)):
+        if source[start] in (start, -1):
+            continue
+        first, at = pixels[start].copy(), start
+        while (following := source[at]) != start:
+            pixels[at] = pixels[following]
+            source[at], at = -1, following
+        pixels[at], source[at] = first, -1
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Source:
     """A data set as its owner divided it. Raises InputError if its parts do not fit together."""
@@ -88,6 +127,12 @@ class Source:
     classes: tuple[str, ...]
     skipped: tuple[str, ...] = ()
     """Files that were left out because they could not be decoded."""
+    held_out: int = 0
+    """How many of the last images of `train` are its own held-out part."""
+    background: str | None = None
+    """What transparent images were laid on before; None: that is done as they are loaded."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of it, each one sentence."""
 
     def __post_init__(self) -> None:
         k = len(self.classes)
@@ -106,7 +151,8 @@ class Source:
                 )
             if not len(images):
                 raise InputError(f"{self.name}: the {part} part needs images, got none")
-        missing = (torch.bincount(self.train.labels, minlength=k) == 0).nonzero().flatten().tolist()
+        trained = self.train.labels[: len(self.train) - self.held_out]
+        missing = (torch.bincount(trained, minlength=k) == 0).nonzero().flatten().tolist()
         if missing:
             names = ", ".join(f"{c} ({self.classes[c]!r})" for c in missing[:5])
             raise InputError(

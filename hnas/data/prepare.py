@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
-from hnas.data.images import Images, Source
+from hnas.data import notes
+from hnas.data.images import Images, Source, divide
 from hnas.data.on_disk import OnDisk
 from hnas.data.pixels import pixels_of
 from hnas.data.sources.load import load
@@ -29,8 +31,8 @@ class Data:
     """float32 (C,): of the training images, in units of 0 to 1."""
     std: torch.Tensor
     """float32 (C,): of the training images, in units of 0 to 1."""
-    skipped: tuple[str, ...] = ()
-    """Files that were left out because they could not be decoded."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of the images, each one sentence."""
 
     def to(self, device: torch.device | str) -> Data:
         names = ("train", "held_out", "mean", "std")
@@ -46,21 +48,43 @@ def prepare(
     Raises InputError if the source is malformed or too small to split.
     """
     source = _load(rules, image, channels, root)
-    labels, classes = source.train.labels.numpy(), source.classes
-    made = split(labels, rules, own_test=source.test is not None, seed=seed, classes=classes)
-    train, held_out = (
-        source.train.take(torch.from_numpy(index)) for index in (made.train, made.held_out)
+    classes = source.classes
+    made = split(
+        source.train.labels.numpy(),
+        rules,
+        own_test=source.test is not None,
+        own_held_out=source.held_out,
+        seed=seed,
+        classes=classes,
     )
+    # `divide` moves the images of the source, which nobody else has.
+    train, held_out, *rest = divide(source.train, made.train, made.held_out, made.test)
+    test = rest[0] if source.test is None else source.test
     mean, std = statistics(train.pixels)
-    data = Data(
-        train=train, held_out=held_out, classes=classes, mean=mean, std=std, skipped=source.skipped
+    found = (
+        *source.notes,
+        *_left_out(source.skipped),
+        *notes.of_classes(train, test, classes),
+        *notes.of_pixels(train),
+        *notes.of_copies(train, held_out=held_out, test=test),
     )
+    data = Data(train=train, held_out=held_out, classes=classes, mean=mean, std=std, notes=found)
     return data, made
+
+
+def _left_out(files: Sequence[str]) -> tuple[str, ...]:
+    said = f"left out {len(files):,} files that are no images: {notes.few(files)}"
+    return (said,) if files else ()
 
 
 def _load(rules: DataRules, image: int, channels: int, root: Path | None) -> Source:
     return load(
-        rules.source, image=image, channels=channels, root=root, skip_bad=rules.skip_bad_images
+        rules.source,
+        image=image,
+        channels=channels,
+        root=root,
+        skip_bad=rules.skip_bad_images,
+        background=rules.background,
     )
 
 

@@ -68,25 +68,33 @@ class Split:
 
 
 def split(
-    labels: Index, rules: DataRules, *, own_test: bool, seed: int, classes: Sequence[str] = ()
+    labels: Index,
+    rules: DataRules,
+    *,
+    own_test: bool,
+    seed: int,
+    classes: Sequence[str] = (),
+    own_held_out: int = 0,
 ) -> Split:
     """A split of int64 labels (n,), every class by the same shares.
 
     The test part is taken first (none if the source has its `own_test`), the held-out part is
-    a share of what is left; each takes at least one image of every class. Each class draws from
-    a stream of its own, so that it does not depend on the others.
+    a share of what is left; each takes at least one image of every class. The last `own_held_out`
+    images are a held-out part of the source's own: all of it is taken, and no other. Each class
+    draws from a stream of its own, so that it does not depend on the others.
 
     Raises InputError, naming the class, if none of its images would be left to train on.
     """
     if labels.ndim != 1 or not len(labels) or labels.min() < 0:
         raise InputError(f"labels to split must be a list of classes >= 0, got {labels.shape}")
-    counts = np.bincount(labels)
-    takes = _shares(counts, min(rules.limit or len(labels), len(labels)))
-    members = np.split(np.argsort(labels, kind="stable"), np.cumsum(counts)[:-1])
+    divided = labels[: len(labels) - own_held_out]
+    counts = np.bincount(divided)
+    takes = _shares(counts, min(rules.limit or len(divided), len(divided)))
+    members = np.split(np.argsort(divided, kind="stable"), np.cumsum(counts)[:-1])
     parts: list[list[Index]] = []
     for c, (member, take) in enumerate(zip(members, takes.tolist(), strict=True)):
         test = 0 if own_test else max(1, round(rules.test * take))
-        held_out = max(1, round(rules.held_out * (take - test)))
+        held_out = 0 if own_held_out else max(1, round(rules.held_out * (take - test)))
         if test + held_out >= take:
             limited = f" ({take} with limit={rules.limit})" if take < len(member) else ""
             raise InputError(
@@ -98,6 +106,8 @@ def split(
         order = stream.permutation(member)[:take]
         parts.append(np.split(order, [take - test - held_out, take - test]))
     train, scored, tested = (np.sort(np.concatenate(part)) for part in zip(*parts, strict=True))
+    if own_held_out:
+        scored = np.arange(len(divided), len(labels))
     test_part = None if own_test else tested
     return Split(train=train, held_out=scored, test=test_part, labels=fingerprint(labels))
 

@@ -22,6 +22,7 @@ from safetensors import SafetensorError
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
+from hnas.data.decode import BACKGROUNDS
 from hnas.errors import CheckpointError, InputError
 from hnas.network.glit import Glit
 from hnas.persist.ours import write_ours
@@ -41,6 +42,8 @@ class Network:
     mean: tuple[float, ...]
     """By channel, in units of 0 to 1: the model takes (pixels / 255 - mean) / std."""
     std: tuple[float, ...]
+    background: str = "white"
+    """What transparent images are laid on, of `hnas.data.decode.BACKGROUNDS`."""
 
 
 def named(path: Path, suffix: str) -> Path:
@@ -75,8 +78,13 @@ def _is_module(path: Path, data: bytes) -> bool:
 
 
 def _module(_: object = None) -> bytes:
-    """Code that loads what `save` wrote, without hnas."""
-    return resources.files("hnas.exchange").joinpath("standalone.py").read_bytes()
+    """Code that loads what `save` wrote, without hnas: `standalone` with `hnas.data.decode` in it."""
+    text, decoding = (
+        resources.files(room).joinpath(name).read_text("utf-8")
+        for room, name in (("hnas.exchange", "standalone.py"), ("hnas.data", "decode.py"))
+    )
+    line = "from hnas.data.decode import decode\n"
+    return text.replace(line, decoding.split('"""\n', 1)[1].lstrip()).encode()
 
 
 def _description(network: Network) -> str:
@@ -87,6 +95,7 @@ def _description(network: Network) -> str:
         "classes": network.classes,
         "mean": network.mean,
         "std": network.std,
+        **({} if network.background == "white" else {"background": network.background}),
     }
     return json.dumps(described, indent=1)
 
@@ -103,6 +112,8 @@ def load(path: Path) -> Network:
             sketch = Glit(frame, arch)
         classes = tuple(map(str, value["classes"]))
         mean, std = (tuple(map(float, value[name])) for name in ("mean", "std"))
+        if (background := value.get("background", "white")) not in BACKGROUNDS:
+            raise InputError(f"background must be one of {', '.join(BACKGROUNDS)}")
     except OSError as error:
         raise CheckpointError(f"{described} cannot be read: {error.strerror}") from None
     # Torch reports sizes beyond its integers by RuntimeError or OverflowError.
@@ -119,7 +130,7 @@ def load(path: Path) -> Network:
         raise CheckpointError(
             f"{weights} does not hold the weights of the network: {error}"
         ) from None
-    return Network(model=model.eval(), classes=classes, mean=mean, std=std)
+    return Network(model=model.eval(), classes=classes, mean=mean, std=std, background=background)
 
 
 def as_pt2(network: Network) -> bytes:

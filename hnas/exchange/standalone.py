@@ -28,6 +28,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hnas.data.decode import decode
+
 FORMAT = "hnas-network-1"
 FRAME = {
     *("image", "channels", "patch", "classes", "d", "M", "N", "heads"),
@@ -178,6 +180,7 @@ class Glit(nn.Module):
         d, side = frame["d"], frame["image"] // frame["patch"]
         self.image, self.channels = frame["image"], frame["channels"]
         self.classes = tuple(config["classes"])
+        self.background = config.get("background", "white")
         self.num_classes, self.num_features = frame["classes"], d
         self.default_cfg = {
             "input_size": (self.channels, self.image, self.image),
@@ -234,20 +237,11 @@ class Glit(nn.Module):
         self.head = nn.Linear(self.num_features, num_classes) if num_classes else nn.Identity()
 
     def open(self, file: str | Path) -> Tensor:
-        """An image file as the training saw its own: turned upright, centre-cropped to a square,
-        resized (bilinear), uint8 (C, image, image)."""
-        import numpy as np
-        from PIL import Image, ImageOps
-
-        with Image.open(file) as opened:
-            opened.draft(None, (2 * self.image, 2 * self.image))  # a large JPEG: not all of it
-            upright = ImageOps.exif_transpose(opened)
-            if upright.mode.startswith("I"):  # 16-bit grey
-                upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
-            coloured = upright.convert("L" if self.channels == 1 else "RGB")
-            size = (self.image, self.image)
-            pixels = np.array(ImageOps.fit(coloured, size, Image.Resampling.BILINEAR))
-        return torch.from_numpy(pixels).view(*size, self.channels).permute(2, 0, 1)
+        """An image file as the training saw its own (`decode` says how): uint8 (C, image, image),
+        turned upright, without transparency, centre-cropped to a square, resized (bilinear)."""
+        size, channels, below = self.image, self.channels, self.background
+        pixels = decode(file, image=size, channels=channels, background=below)
+        return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
 def load(path: str | Path = __file__) -> Glit:

@@ -14,7 +14,8 @@ from hnas.studies.plan.quantities import parse_flops, parse_latency
 class Changes(TypedDict, total=False):
     """What `override` replaces; None, or False, leaves what the plan says."""
 
-    data: str | None
+    data: Any
+    """A name; `hnas.search` takes images too."""
     skip_bad_images: bool
     strategy: str | None
     trials: int | None

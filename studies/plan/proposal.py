@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from hnas.architecture.space import Frame
 from hnas.cost.flops import plain_vit
 from hnas.data.sources.survey import Survey
+from hnas.errors import InputError
 from hnas.settings import AugmentRules, DataRules, ScoreRules, TrainingRules
 from hnas.studies.plan.plan import Plan, Retrain, Search, Stage1, Stage2
 from hnas.studies.plan.toml import to_toml
@@ -93,6 +94,7 @@ def propose(survey: Survey, source: str, *, device: str, flops: int | None = Non
     Raises BudgetError if nothing fits `flops`.
     """
     limits = LIMITS[device]
+    _check_smallest(survey)
     data = DataRules(source=source, limit=limits.images if survey.images > limits.images else 0)
     trained, _ = parts(survey, data)
     image, patch = grid(survey.side, limits, packed=survey.packed)
@@ -148,6 +150,7 @@ def _reasons(plan: Plan, survey: Survey, trained: int, device: str) -> dict[str,
         width = f"the all-global network has about the {plan.search.flops:,} MACs asked for"
     kernels, flip = ", ".join(map(str, plan.stage2.K)), "yes" if augment.flip else "no"
     return {
+        **({"told": "; ".join(survey.notes)} if survey.notes else {}),
         f"data {plan.data.source}": f"{survey.images:,} training images of {survey.classes} "
         f"classes, {survey.side} pixels a side, {colour}; {own_test}",
         f"data.limit {plan.data.limit or 'none'}": f"a search on {device} takes {most} images",
@@ -163,9 +166,25 @@ def _reasons(plan: Plan, survey: Survey, trained: int, device: str) -> dict[str,
     }
 
 
+def _check_smallest(survey: Survey) -> None:
+    """Raises InputError if a class has too few images to be in all parts."""
+    if survey.smallest is None:
+        return
+    name, found = survey.smallest
+    uses = ["to train on", *([] if survey.held_out else ["to hold out"])]
+    uses += [] if survey.own_test else ["to test"]
+    if found < len(uses):
+        raise InputError(
+            f"class {name!r} has {found} images, it needs at least {len(uses)}: one each "
+            f"{', '.join(uses)}. Give it more images"
+        )
+
+
 def parts(survey: Survey, data: DataRules) -> tuple[int, int]:
     """About how many images train, and how many are held out to score."""
     taken = min(survey.images, data.limit or survey.images)
+    if survey.held_out:
+        return taken, survey.held_out
     left = taken if survey.own_test else taken * (1 - data.test)
     held_out = max(1, round(left * data.held_out))
     return max(2, round(left) - held_out), held_out

@@ -127,6 +127,7 @@ def gather(run: Run, *, seed: int = 0) -> Report:
             "hnas": __version__,
             **(about.environment or {}),
             # Reports are passed on, so they do not say where the folder is on this machine.
+            **({"images": "; ".join(about.images)} if about.images else {}),
             "storage": masked(run.storage) if about.storage else "study.db in the run",
         },
         limits=read_costs(run),

@@ -70,6 +70,8 @@ class About:
     """The device and the versions that it began with; None before its images are read."""
     rescored: tuple[int, ...] = later(())
     """How often each stage was scored again, each time in a new study; empty: never."""
+    images: tuple[str, ...] = later(())
+    """What a person should know of its images, each one sentence."""
 
     def __post_init__(self) -> None:
         if not all(0 <= count < 10**6 for count in self.rescored):  # they become part of names

@@ -1,6 +1,7 @@
 """A run's images: prepared as its plan says, split as they were when it began."""
 
 from hnas.data import Data, Split, prepare
+from hnas.device import fits_memory
 from hnas.errors import InputError, MismatchError
 from hnas.studies.plan.plan import Plan
 from hnas.studies.run.folder import SPLIT, Run
@@ -10,7 +11,10 @@ from hnas.studies.run.split import read_split, write_split
 def prepared(plan: Plan) -> tuple[Data, Split]:
     """The images of a plan, loaded and split. Raises InputError if they have other classes."""
     net = plan.net
-    data, split = prepare(plan.data, image=net.image, channels=net.channels, seed=plan.search.seed)
+    with fits_memory("Pack the images: hnas data pack; then give --data PACK"):
+        data, split = prepare(
+            plan.data, image=net.image, channels=net.channels, seed=plan.search.seed
+        )
     if len(data.classes) != net.classes:
         raise InputError(
             f"net.classes must be the number of classes in the data, {len(data.classes)} in "

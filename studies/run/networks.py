@@ -124,7 +124,13 @@ def winner(run: Run) -> Network:
 
     result = finished_result(run)
     model, inputs = stored_network(run, result.winner.key), result.inputs
-    return Network(model=model, classes=inputs.classes, mean=inputs.mean, std=inputs.std)
+    return Network(
+        model=model,
+        classes=inputs.classes,
+        mean=inputs.mean,
+        std=inputs.std,
+        background=inputs.background,
+    )
 
 
 def _missing(run: Run, key: str, reason: str) -> StateError:

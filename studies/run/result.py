@@ -75,6 +75,8 @@ class Inputs:
     mean: tuple[float, ...]
     """Of the training images by channel, in units of 0 to 1."""
     std: tuple[float, ...]
+    background: str = later("white")
+    """What transparent images are laid on."""
 
     def __post_init__(self) -> None:
         if not len(self.mean) == len(self.std) == self.channels:

@@ -90,5 +90,10 @@ def _inputs(session: Session) -> results.Inputs:
     data, net = session.data, session.plan.net
     mean, std = (tuple(values.tolist()) for values in (data.mean, data.std))
     return results.Inputs(
-        image=net.image, channels=net.channels, classes=data.classes, mean=mean, std=std
+        image=net.image,
+        channels=net.channels,
+        classes=data.classes,
+        mean=mean,
+        std=std,
+        background=session.plan.data.background,
     )

@@ -147,9 +147,10 @@ class Session:
         self.world.ask(images_job(self.plan, self.device))
         data, split = prepared(self.plan)
         keep_split(self.run, split)
-        if data.skipped:
-            shown = ", ".join(data.skipped[:3]) + (", ..." if len(data.skipped) > 3 else "")
-            self.listener.note(f"left out {len(data.skipped)} files that are no images: {shown}")
+        for note in data.notes:
+            self.listener.note(note)
+        if self.run.about.images != data.notes:
+            self.run.tell(replace(self.run.about, images=data.notes))
         self._keep_environment()
         with fits_memory("Pack class folders: hnas data pack; then give --data PACK"):
             return data.to(self.device), split

@@ -1,209 +1,177 @@
-"""Folders of JPEG and PNG files, one folder a class.
+"""Folders of image files, one folder a class.
 
-    train/CLASS/*  and, for the test part, test/CLASS/* or else val/CLASS/*
+    train/CLASS/*  with test/CLASS/* and val/CLASS/*, by any name of `listing.PARTS`, in any case
     CLASS/*        directly: no test part
 
-Classes and files are in sorted order; hidden ones and other files are left alone.
+Classes and files are in sorted order; files in folders below a class come after the class's own.
+What is not taken (hidden, other files) is counted.
 """
 
 import os
-import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-import torch
-from PIL import Image, ImageOps
-
-from hnas.data.images import Images, Source
+from hnas.data.notes import few
+from hnas.data.sources.files import File, suffixes
+from hnas.data.sources.listing import PARTS, LeftOut, Listing, nfc, part_of, roles
 from hnas.data.sources.read import inside
 from hnas.errors import InputError
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
-FORMATS = ("JPEG", "PNG")
-GREY = ("1", "L", "LA", "I", "I;16", "I;16B", "F")
-"""Pillow's names for images without colour."""
+Classes = dict[str, list[Path]]
+"""The folders of each class, by its name in NFC."""
 
 
 def matches(folder: Path) -> bool:
     """True if the folder has folders in it."""
-    return bool(_folders(folder, folder))
+    return bool(_folders(folder))
 
 
-def load(folder: Path, *, image: int, channels: int, skip_bad: bool = False) -> Source:
-    """Every image decoded, turned upright by its EXIF, centre-cropped and resized.
-
-    With `skip_bad` files that are no images are left out and named in the Source. Raises InputError
-    naming the class that is empty or unknown, or the file that is no image.
-    """
-    found = listing(folder)
-    skipped: list[str] | None = [] if skip_bad else None
-    _check_memory(folder, len(found.train) + len(found.test or []), channels * image**2)
-
-    def part(files: list[Labelled]) -> Images:
-        return _images(files, skipped, image=image, channels=channels)
-
-    return Source(
-        name=str(folder),
-        train=part(found.train),
-        test=None if found.test is None else part(found.test),
-        classes=found.classes,
-        skipped=tuple(skipped or ()),
-    )
-
-
-def _check_memory(folder: Path, images: int, size: int) -> None:
-    """Raises InputError if so many images of `size` bytes cannot be in memory."""
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if images * size > memory:
-        raise InputError(
-            f"{folder}: {images:,} images take {images * size / 1e9:,.1f} GB decoded, this machine "
-            f"has {memory / 1e9:,.1f} GB of memory. Decode them once, into files that are read "
-            f"while training: hnas data pack {folder} --to PACK; then give --data PACK"
-        )
-
-
-Labelled = tuple[str, int]
-"""A file, and the number of its class."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Listing:
-    """The files of a folder, in the order that their images have."""
-
-    classes: tuple[str, ...]
-    train: list[Labelled]
-    test: list[Labelled] | None
-    """None if there is no test part."""
+def has_classes(folder: Path) -> bool:
+    """True if it has folders of at least two classes, or folders with folders in them."""
+    found = _folders(folder)
+    return sum(part_of(path.name) is None for path in found) > 1 or any(map(_folders, found))
 
 
 def listing(folder: Path) -> Listing:
     """All files; none is opened. Raises InputError naming the class that is empty or unknown."""
-    divided = (folder / "train").is_dir() and bool(_folders(folder / "train", folder))
-    train = folder / "train" if divided else folder
-    classes = tuple(path.name for path in _folders(train, folder))
-    if len(classes) < 2:
+    named = _parts(folder)
+    walk = _Walk(folder, frozenset(named.values()))
+    parts = {"train": folder, **named}
+    classes = walk.classes(parts["train"])
+    names = tuple(sorted(classes))
+    _check(parts["train"], names)
+    found: dict[str, list[File]] = {}
+    notes: list[str] = []
+    for part, path in parts.items():
+        own = walk.classes(path)
+        if unknown := sorted(set(own) - set(names)):
+            raise InputError(
+                f"{own[unknown[0]][0]}: class {unknown[0]!r} is unknown, the training part has "
+                f"{few(names)}"
+            )
+        walk.count_loose(path)
+        found[part] = [
+            File(file, i)
+            for i, name in enumerate(names)
+            for each in own.get(name, ())
+            for file in walk.files(each)
+        ]
+        if part != "train" and not found[part]:
+            notes.append(
+                f"{path.name} has no images in class folders, hence no labels: it is not used"
+            )
+    if parts["train"] != folder:
+        walk.count_loose(folder)
+    for empty in sorted(set(range(len(names))) - {file.label for file in found["train"]}):
         raise InputError(
-            f"{train}: needs one folder a class and at least two classes, got {list(classes)}"
+            f"{classes[names[empty]][0]}: a class needs images ({', '.join(suffixes())}), got none"
         )
-    tests = [folder / name for name in ("test", "val") if divided and (folder / name).is_dir()]
+    held_out, test, said = roles(found, {part: path.name for part, path in parts.items()})
     return Listing(
-        classes=classes,
-        train=_labelled(train, folder, classes),
-        test=_labelled(tests[0], folder, classes) if tests else None,
+        name=str(folder),
+        classes=names,
+        train=found["train"],
+        held_out=held_out,
+        test=test,
+        notes=(*notes, *said, *walk.left_out.notes),
     )
 
 
-HEADERS = 200
-"""Most headers that `headers` reads."""
-
-
-def headers(files: list[str]) -> list[tuple[tuple[int, int], bool]]:
-    """(width, height) in pixels and whether there is colour, of up to HEADERS files, evenly spaced.
-
-    One that is no image is left out: whether it may be is for `load` to say. Raises InputError
-    naming the last of them if there is no other.
-    """
-    found = []
-    broken: InputError | None = None
-    for i in range(min(len(files), HEADERS)):
-        path = files[i * len(files) // min(len(files), HEADERS)]
-        try:
-            with Image.open(path, formats=FORMATS) as file:
-                found.append((file.size, file.mode not in GREY))
-        except Exception as error:
-            broken = _unreadable(path, error)
-    if broken is not None and not found:
-        raise broken
-    return found
-
-
-def _unreadable(path: Path | str, error: Exception) -> InputError:
-    return InputError(f"{path}: not a readable JPEG or PNG image: {error}")
-
-
-def decode(path: Path, *, image: int, channels: int) -> torch.Tensor:
-    """One JPEG or PNG -> uint8 (channels, image, image). Raises InputError naming the file."""
-    try:
-        with Image.open(path, formats=FORMATS) as file:
-            # A large JPEG is decoded at a half, a quarter or an eighth, never below twice `image`.
-            file.draft(None, (2 * image, 2 * image))
-            upright = ImageOps.exif_transpose(file)
-            if upright.mode.startswith("I"):
-                # Pillow clips 16-bit grey at 255 instead of scaling it.
-                upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
-            coloured = upright.convert("L" if channels == 1 else "RGB")
-            fitted = ImageOps.fit(coloured, (image, image), Image.Resampling.BILINEAR)
-            pixels = np.array(fitted)
-    # Decoders of broken files raise whatever they stumble over.
-    except Exception as error:
-        raise _unreadable(path, error) from error
-    return torch.from_numpy(pixels).view(image, image, channels).permute(2, 0, 1)
-
-
-def decoded(
-    files: Sequence[Labelled], skipped: list[str] | None, *, image: int, channels: int
-) -> Iterator[tuple[str, int, torch.Tensor]]:
-    """Each file, its class and its pixels, as `decode` gives them. A file that is no image is added
-    to `skipped`; without that it is an InputError that says what to do."""
-    with warnings.catch_warnings():
-        # Odd metadata is no reason to stop, a picture that is a decompression bomb is.
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        for path, label in files:
-            try:
-                pixels = decode(Path(path), image=image, channels=channels)
-            except InputError as error:
-                if skipped is None:
-                    raise InputError(
-                        f"{error}. Remove it, or leave such files out: --skip-bad-images"
-                    ) from error
-                skipped.append(path)
-            else:
-                yield path, label, pixels
-
-
-def _folders(path: Path, root: Path) -> list[Path]:
-    found = (p for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
-    return [inside(p, root) for p in sorted(found)]
-
-
-def _files(path: Path, root: Path) -> list[Path]:
-    """The files of a folder inside `root`: only a link can lead out of it."""
-    with os.scandir(path) as entries:
-        found = sorted(
-            (entry.name, entry.is_symlink())
-            for entry in entries
-            if entry.name.lower().endswith(SUFFIXES)
-            and not entry.name.startswith(".")
-            and entry.is_file()
-        )
-    return [inside(path / name, root) if link else path / name for name, link in found]
-
-
-def _labelled(path: Path, root: Path, classes: tuple[str, ...]) -> list[Labelled]:
-    found: list[Labelled] = []
-    for folder in _folders(path, root):
-        if folder.name not in classes:
+def _parts(folder: Path) -> dict[str, Path]:
+    """The folders of the parts. Without a training part its classes lie in the folder itself, and
+    only a folder with some of these classes in it is a part, else a class of that name."""
+    children = _folders(folder)
+    named = [(part, path) for path in children if (part := part_of(path.name))]
+    if not any(part == "train" and _folders(path) for part, path in named):
+        if children and len(named) == len(children):
             raise InputError(
-                f"{folder}: class {folder.name!r} is unknown, the training part has "
-                f"{', '.join(classes)}"
+                f"{folder}: its folders {few([path.name for path in children])} are parts of a "
+                "data set, not classes. It needs a folder train with one folder a class in it, or "
+                "a table of files and labels (.csv)"
             )
-        files = _files(folder, root)
-        if not files:
-            raise InputError(f"{folder}: a class needs images ({', '.join(SUFFIXES)}), got none")
-        number = classes.index(folder.name)
-        found += [(str(file), number) for file in files]
-    return found
+        classes = {nfc(path.name) for path in children if not part_of(path.name)}
+        named = [(p, f) for p, f in named if classes & {nfc(each.name) for each in _folders(f)}]
+    found = dict(named)
+    if len(found) < len(named):
+        raise InputError(
+            f"{folder}: {few([path.name for _, path in named])} name a part twice: keep one of each"
+        )
+    return {part: found[part] for part in PARTS if part in found}
 
 
-def _images(
-    files: list[Labelled], skipped: list[str] | None, *, image: int, channels: int
-) -> Images:
-    pixels = torch.empty((len(files), channels, image, image), dtype=torch.uint8)
-    labels: list[int] = []
-    for _, label, one in decoded(files, skipped, image=image, channels=channels):
-        pixels[len(labels)] = one
-        labels.append(label)
-    return Images(pixels=pixels[: len(labels)], labels=torch.tensor(labels, dtype=torch.int64))
+def _check(where: Path, names: tuple[str, ...]) -> None:
+    """Raises InputError if there are fewer than two classes."""
+    if len(names) < 2:
+        inner = where / names[0] if names else where
+        hint = f". Did you mean {inner}?" if names and len(_folders(inner)) > 1 else ""
+        raise InputError(
+            f"{where}: needs one folder a class and at least two classes, got {list(names)}{hint}"
+        )
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
+@dataclass
+class _Walk:
+    """The files below a folder; those that are not taken are counted."""
+
+    root: Path
+    parts: frozenset[Path]
+    """Folders of the root that are no classes."""
+    left_out: LeftOut = field(default_factory=LeftOut)
+    suffixes: tuple[str, ...] = field(default_factory=suffixes)
+
+    def classes(self, folder: Path) -> Classes:
+        """The class folders in it. Raises InputError if one leads out of the root."""
+        found: Classes = {}
+        for path in (path for path in _folders(folder) if path not in self.parts):
+            found.setdefault(nfc(path.name), []).append(inside(path, self.root))
+        return found
+
+    def files(self, folder: Path, above: tuple[str, ...] = ()) -> Iterator[str]:
+        """The image files of a folder and of those below it."""
+        above = (*above, os.path.realpath(folder))
+        below: list[Path] = []
+        for entry in self._entries(folder):
+            path = folder / entry.name if entry.is_symlink() else None
+            if entry.is_dir():
+                inner = inside(path or folder / entry.name, self.root)
+                if path and os.path.realpath(path) in above:
+                    self.left_out.add("links to a folder that holds them", entry.name)
+                else:
+                    below.append(inner)
+            elif not entry.name.lower().endswith(self.suffixes):
+                self.left_out.add_unknown(entry.name)
+            elif not entry.is_file():
+                self.left_out.add("links that lead nowhere", Path(entry.name).suffix)
+            else:
+                yield str(inside(path, self.root)) if path else entry.path
+        for each in below:
+            yield from self.files(each, above)
+
+    def count_loose(self, folder: Path) -> None:
+        """Counts the files of a part, or of the root, that are in no class folder."""
+        in_no_part = folder == self.root and any(part_of(p.name) == "train" for p in self.parts)
+        for entry in self._entries(folder):
+            path = folder / entry.name
+            if not entry.is_dir():
+                kind = Path(entry.name).suffix.lower()
+                if kind in self.suffixes:
+                    self.left_out.add("in no class folder", kind)
+                else:
+                    self.left_out.add_unknown(entry.name)
+            elif in_no_part and path not in self.parts:
+                for _ in (name for _, _, names in os.walk(path) for name in names):
+                    self.left_out.add("in a folder that is no part", entry.name)
+
+    def _entries(self, folder: Path) -> list[os.DirEntry[str]]:
+        """By name; hidden ones are counted."""
+        with os.scandir(folder) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+        for entry in found:
+            if entry.name.startswith("."):
+                self.left_out.add("hidden", Path(entry.name).suffix.lower() or entry.name)
+        return [entry for entry in found if not entry.name.startswith(".")]

@@ -9,22 +9,32 @@ import torch
 
 from hnas.data.images import Images, Source
 from hnas.data.pixels import CHANNELS
-from hnas.data.sources import cifar, folders, functions, idx, pack
+from hnas.data.sources import cifar, folders, functions, given, idx, pack, parquet, tables, tars
+from hnas.data.sources.files import Size
+from hnas.data.sources.listing import Listing
 from hnas.errors import InputError
 from hnas.settings import CODE
 
 DIGITS = "digits"
+FILES = (*tables.SUFFIXES, ".tar", ".gz", ".tgz", ".parquet")
+"""The suffixes of single files that are a source."""
 
 
 def load(
-    source: str, *, image: int, channels: int, root: Path | None = None, skip_bad: bool = False
+    source: str,
+    *,
+    image: int,
+    channels: int,
+    root: Path | None = None,
+    skip_bad: bool = False,
+    background: str = "white",
 ) -> Source:
     """The images of a source, `channels` x `image` x `image`.
 
     `source` is `digits` (scikit-learn's 1,797 of 8 x 8), a folder (IDX, CIFAR binary, class folders
     or a pack, told apart by what is in it), the bare name of a folder in `root` (by default
     $HNAS_DATA, then ./data), or `module:function`. A pack's images stay in their files. With
-    `skip_bad` files of class folders that are no images are left out.
+    `skip_bad` files that are no images are left out; transparent ones are laid on `background`.
 
     Raises InputError, naming the file, the rule and the value, if anything is malformed.
     """
@@ -33,7 +43,14 @@ def load(
             f"images must be of at least 1 pixel and of 1 or 3 channels, "
             f"got image={image}, channels={channels}"
         )
-    found = read_source(source, root, image=image, channels=channels, skip_bad=skip_bad)
+    size = Size(image, channels, background)
+    found = read_source(source, root, size, skip_bad=skip_bad)
+    if found.background not in (None, background):
+        raise InputError(
+            f"{found.name}: the pack has transparent images laid on {found.background}, you asked "
+            f"for {background}. Change data.background in the plan, or pack again: "
+            f"hnas data pack --background {background}"
+        )
     return replace(
         found,
         train=found.train.fit(image=image, channels=channels),
@@ -54,29 +71,44 @@ def _roots(root: Path | None) -> list[Path]:
     return [*([Path(named)] if named else []), Path("data")]
 
 
-def class_folders(source: str, root: Path | None = None) -> Path | None:
-    """The folder of a source that has one folder a class; None if it is of another kind."""
-    folder = None if source == DIGITS else _place(source, root)
-    if folder is None or any(kind.matches(folder) for kind in (pack, idx, cifar)):
-        return None
-    return folder if folders.matches(folder) else None
+def listed(source: str, root: Path | None = None) -> Listing | None:
+    """The image files of a source; None if it is of another kind. Raises InputError if they are not
+    as its kind has them."""
+    place = None if source == DIGITS else _place(source, root)
+    return None if place is None else _listed(place)
+
+
+def _listed(place: Path) -> Listing | None:
+    try:
+        if place.is_dir():
+            if any(kind.matches(place) for kind in (pack, idx, cifar)):
+                return None
+            if folders.has_classes(place):
+                return folders.listing(place)
+        kinds = (tables, tars, parquet, *([folders] if place.is_dir() else []))
+        return next((kind.listing(place) for kind in kinds if kind.matches(place)), None)
+    except OSError as error:
+        raise InputError(f"{place}: cannot be read: {error}") from error
 
 
 def _place(source: str, root: Path | None) -> Path | None:
     bare = source not in (".", "..") and Path(source).name == source
     places = [*(path / source for path in _roots(root) if bare), Path(os.path.expanduser(source))]
-    return next((path for path in places if os.path.isdir(path)), None)
+    folder = next((path for path in places if os.path.isdir(path)), None)
+    files = (path for path in places if path.suffix.lower() in FILES and os.path.isfile(path))
+    return folder or next(files, None)
 
 
-def read_source(
-    source: str, root: Path | None, *, image: int, channels: int, skip_bad: bool = False
-) -> Source:
-    """The same as `load`, but only class folders are resized, as they are read."""
+def read_source(source: str, root: Path | None, size: Size, *, skip_bad: bool = False) -> Source:
+    """The same as `load`, but only image files are resized, as they are read."""
     if source == DIGITS:
         return _digits()
+    if given.NAME.fullmatch(source):
+        return given.load(source, size)
     folder = _place(source, root)
     if folder:
-        return _folder(folder, image=image, channels=channels, skip_bad=skip_bad)
+        listing = _listed(folder)
+        return listing.load(size, skip_bad=skip_bad) if listing else _folder(folder)
     if CODE.fullmatch(source):
         return functions.load(source)
     names = known(root)
@@ -89,7 +121,7 @@ def read_source(
     )
 
 
-def _folder(folder: Path, *, image: int, channels: int, skip_bad: bool) -> Source:
+def _folder(folder: Path) -> Source:
     try:
         if pack.matches(folder):
             return pack.open_pack(folder).source()
@@ -99,15 +131,14 @@ def _folder(folder: Path, *, image: int, channels: int, skip_bad: bool) -> Sourc
             return idx.load(folder)
         if cifar.matches(folder):
             return cifar.load(folder)
-        if folders.matches(folder):
-            return folders.load(folder, image=image, channels=channels, skip_bad=skip_bad)
         names = sorted(path.name for path in folder.iterdir())
     except OSError as error:
         raise InputError(f"{folder}: cannot be read: {error}") from error
     raise InputError(
         f"{folder}: a data folder holds IDX files (train-images-idx3-ubyte, ...), CIFAR files "
-        "(data_batch_1.bin or train.bin, ...), what hnas data pack wrote or one folder of JPEG or "
-        f"PNG files a class, got {', '.join(names[:5]) or 'nothing'}"
+        "(data_batch_1.bin or train.bin, ...), what hnas data pack wrote, a table of image files "
+        "and labels (.csv), tars or Parquet files of images, or one folder of image files a class, "
+        f"got {', '.join(names[:5]) or 'nothing'}"
     )
 
 

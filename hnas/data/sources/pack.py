@@ -3,7 +3,7 @@
 pack.json        how they were decoded, the classes, and every shard with its sha256
 train-00000.u8   a shard: uint8 (C, H, W) of one image after the other, nothing else
 train-00000.json its images: file names, labels, sums; what was left out
-test-00000.u8    of the test part, if there is one
+test-00000.u8    of the test part, if there is one; held_out-00000.u8 of a held-out part
 
 A pack may be moved and copied. Its files are of one kind, so that a program of one's own can read
 them: `numpy.memmap("train-00000.u8", "uint8").reshape(-1, C, H, W)`.
@@ -26,12 +26,14 @@ import torch
 from hnas.data.images import Images, Source
 from hnas.data.on_disk import OnDisk, Rows
 from hnas.data.pixels import CHANNELS
+from hnas.data.sources.files import Size
 from hnas.errors import InputError, StateError
-from hnas.persist.record import recorded, restored
+from hnas.machine import cores
+from hnas.persist.record import later, recorded, restored
 
 FORMAT = "hnas pack 1"
 INDEX = "pack.json"
-PARTS = ("train", "test")
+PARTS = ("train", "held_out", "test")
 DAMAGED = (ValueError, TypeError, KeyError, AttributeError, RecursionError, InputError)
 """Raised by JSON that is none of ours."""
 
@@ -90,6 +92,14 @@ class Index:
     """sha256 of the names of all files that were to be packed."""
     shards: Mapping[str, tuple[Mapping[str, str], ...]] | None = None
     """Of each part, the sha256 of each shard's `pixels` and `record`; None until it is finished."""
+    background: str = later("white")
+    """What transparent images were laid on."""
+    notes: tuple[str, ...] = later(())
+    """What a person should know of the source, each one sentence."""
+
+    @property
+    def size(self) -> Size:
+        return Size(self.image, self.channels, self.background)
 
     @property
     def bytes_an_image(self) -> int:
@@ -115,9 +125,12 @@ def read_index(folder: Path) -> Index:
         if index.image < 1 or index.channels not in CHANNELS:
             raise ValueError(f"image={index.image}, channels={index.channels}")
         if index.shards is not None:
-            for part in PARTS:
-                if any({*shard} != {"pixels", "record"} for shard in index.shards[part]):
-                    raise ValueError(f"its shards of {part} are {index.shards[part]}")
+            # A source without a held-out part of its own has none here.
+            every = {part: index.shards.get(part, ()) for part in PARTS}
+            for part, shards in every.items():
+                if any({*shard} != {"pixels", "record"} for shard in shards):
+                    raise ValueError(f"its shards of {part} are {shards}")
+            return replace(index, shards=every)
         return index
     except (OSError, *DAMAGED) as error:
         raise StateError(f"{path}: {_not_whole(error)}") from None
@@ -144,12 +157,13 @@ class Pack:
     shards: Mapping[str, tuple[Shard, ...]]
     """By part; the test part has none if the source had no test part."""
 
-    def images(self, part: str) -> Images:
-        """The images of a part, left in their files."""
-        shards = self.shards[part]
+    def images(self, *parts: str) -> Images:
+        """The images of one part or of several, left in their files."""
+        shards = [shard for part in parts for shard in self.shards[part]]
+        names = [shard_name(part, i) for part in parts for i in range(len(self.shards[part]))]
         counts = [len(shard.labels) for shard in shards]
         pixels = OnDisk(
-            files=tuple(self.folder / f"{shard_name(part, i)}.u8" for i in range(len(shards))),
+            files=tuple(self.folder / f"{name}.u8" for name in names),
             starts=np.cumsum([0, *counts]),
             image=(self.index.channels, self.index.image, self.index.image),
             sums=np.concatenate([shard.sums for shard in shards]),
@@ -164,7 +178,10 @@ class Pack:
         """The pack as a data source. Raises InputError if a class has no image."""
         return Source(
             name=str(self.folder),
-            train=self.images("train"),
+            train=self.images("train", "held_out"),
+            held_out=sum(len(shard.labels) for shard in self.shards["held_out"]),
+            notes=self.index.notes,
+            background=self.index.background,
             test=self.images("test") if self.shards["test"] else None,
             classes=self.index.classes,
             skipped=tuple(name for part in PARTS for s in self.shards[part] for name in s.skipped),
@@ -231,13 +248,15 @@ def check(pack: Pack) -> Iterator[tuple[str, bool]]:
         return path.name, found == pack.shards[part][number].sha256
 
     every = [(part, i) for part in PARTS for i in range(len(pack.shards[part]))]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         yield from pool.map(same, *zip(*every, strict=True))
 
 
 def about(pack: Pack) -> dict[str, Any]:
     """The facts that `hnas data info` prints."""
     counts = {part: sum(len(s.labels) for s in pack.shards[part]) for part in PARTS}
+    if not counts["held_out"]:
+        del counts["held_out"]
     shards = [shard for part in PARTS for shard in pack.shards[part]]
     return {
         "source": pack.index.source,

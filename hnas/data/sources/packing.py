@@ -1,4 +1,4 @@
-"""Packing: class folders are decoded by all cores into the shards of a pack.
+"""Packing: image files are decoded by all cores into the shards of a pack.
 
 One process makes a shard, which is there whole or not at all. Its images depend only on the folder.
 So the finished shards of a killed packing are kept, and the bytes are the same by one process and
@@ -20,8 +20,8 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from hnas.data.sources import folders
-from hnas.data.sources.folders import Listing
+from hnas.data.sources.files import Size
+from hnas.data.sources.listing import Listing
 from hnas.data.sources.pack import INDEX, PARTS, Index, matches, read_index, shard_name
 from hnas.data.sources.shards import Job, Made, file_name, make
 from hnas.errors import InputError, StateError
@@ -32,42 +32,45 @@ SHARD_BYTES = 2**30
 
 
 def pack(
-    folder: Path,
+    found: Listing,
     to: Path,
+    size: Size,
     *,
-    image: int,
-    channels: int,
     skip_bad: bool = False,
     processes: int = 1,
     shard_bytes: int = SHARD_BYTES,
     on_shard: Callable[[Made, int, int], None] = lambda made, done, shards: None,
 ) -> None:
-    """Decodes the class folders in `folder` into a pack `to`, or continues it.
+    """Decodes the files that a source lists into a pack `to`, or continues it.
 
-    The pixels are those that `folders.load` gives. What was finished is kept; a file that is
+    The pixels are those that `Listing.load` gives. What was finished is kept; a file that is
     missing, of another size or made from another file is made again. Raises InputError naming an
     image that cannot be decoded (left out with `skip_bad`), or if `to` is another pack;
     StateError if the disk is too small.
     """
-    if to.resolve().is_relative_to(folder.resolve()):
-        raise InputError(f"--to must not lie in the folder that is packed, {folder}, got {to}")
-    found = folders.listing(folder)
-    if found.test == []:
-        raise InputError(f"{folder}: the test part needs images, got none")
-    source = str(folder)
-    files = _names_hash(source, found)
-    begun = Index(source=source, image=image, channels=channels, classes=found.classes, files=files)
+    if to.resolve().is_relative_to(Path(found.name).resolve()):
+        raise InputError(f"--to must not lie in the folder that is packed, {found.name}, got {to}")
+    begun = Index(
+        source=found.name,
+        image=size.image,
+        channels=size.channels,
+        classes=found.classes,
+        files=_names_hash(found),
+        background=size.background,
+        notes=found.notes,
+    )
     jobs = _jobs(to, begun, found, skip_bad, shard_bytes)
     with _disk_errors(to):
         _begin(to, begun)
-        size = (len(found.train) + len(found.test or [])) * begun.bytes_an_image
-        _check_room(to, size, [f"{job.name}.u8" for job in jobs])
+        needed = sum(len(job.files) for job in jobs) * begun.bytes_an_image
+        _check_room(to, needed, [f"{job.name}.u8" for job in jobs])
         records: dict[str, dict[str, str]] = {}
         with contextlib.closing(_all(jobs, processes)) as all_made:
             for made in all_made:
                 records[made.name] = made.digests
                 on_shard(made, len(records), len(jobs))
         parts = {p: tuple(records[j.name] for j in jobs if j.part == p) for p in PARTS}
+        parts = {p: shards for p, shards in parts.items() if shards or p != "held_out"}
         write_atomic(to / INDEX, replace(begun, shards=parts).to_json())
 
 
@@ -75,18 +78,19 @@ def _jobs(to: Path, index: Index, found: Listing, skip_bad: bool, shard_bytes: i
     each = max(1, shard_bytes // index.bytes_an_image)
     return [
         Job(to, index, part, shard_name(part, number), tuple(files[at : at + each]), skip_bad)
-        for part, files in (("train", found.train), ("test", found.test or []))
+        for part, files in zip(PARTS, (found.train, found.held_out, found.test or ()), strict=True)
         for number, at in enumerate(range(0, len(files), each))
     ]
 
 
-def _names_hash(source: str, found: Listing) -> str:
+def _names_hash(found: Listing) -> str:
     """sha256 of the names and labels only: opening a million files takes minutes."""
     digest = hashlib.sha256()
-    for files in (found.train, found.test or []):
+    held_out = (found.held_out,) if found.held_out else ()
+    for files in (found.train, *held_out, found.test or ()):
         digest.update(f"{len(files)};".encode())
-        for path, label in files:
-            digest.update(f"{file_name(path, source)}\0{label}\0".encode())
+        for file in files:
+            digest.update(f"{file_name(file.path, found.name)}\0{file.label}\0".encode())
     return digest.hexdigest()
 
 
@@ -105,6 +109,7 @@ def _begin(to: Path, asked: Index) -> None:
         ("channels", "images of {} channels"),
         ("classes", "the classes {}"),
         ("files", "files whose names have the sha256 {}"),
+        ("background", "transparent images laid on {}"),
     ):
         was, now = getattr(begun, name), getattr(asked, name)
         if was != now:

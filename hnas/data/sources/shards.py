@@ -11,7 +11,7 @@ import numpy as np
 import PIL
 
 from hnas.data.on_disk import Rows
-from hnas.data.sources import folders
+from hnas.data.sources.files import File, decoded
 from hnas.data.sources.pack import FORMAT, Index, Shard
 from hnas.errors import HnasError
 from hnas.persist.atomic import replacing, write_atomic
@@ -25,7 +25,7 @@ class Job:
     index: Index
     part: str
     name: str
-    files: tuple[folders.Labelled, ...]
+    files: tuple[File, ...]
     skip_bad: bool
 
 
@@ -72,17 +72,20 @@ def _finished(job: Job, request: str, path: Path, pixels: Path) -> Shard | None:
 
 def _request(job: Job) -> str:
     """sha256 of all that the shard's bytes depend on and that needs no decoding."""
-    digest = hashlib.sha256(json.dumps([FORMAT, job.index.image, job.index.channels]).encode())
-    for path, label in job.files:
-        size = os.stat(path).st_size
-        digest.update(f"{file_name(path, job.index.source)}\0{label}\0{size}\0".encode())
+    index = job.index
+    below = [] if index.background == "white" else [index.background]
+    digest = hashlib.sha256(json.dumps([FORMAT, index.image, index.channels, *below]).encode())
+    for file in job.files:
+        size = file.size or os.stat(file.archive or file.path).st_size
+        name = file_name(file.path, job.index.source)
+        digest.update(f"{name}\0{file.label}\0{size}\0".encode())
     return digest.hexdigest()
 
 
 def _decode(job: Job, request: str, to: Path) -> Shard:
     """Writes the pixels, image by image."""
     digest = hashlib.sha256()
-    image, channels = job.index.image, job.index.channels
+    channels = job.index.channels
     names: list[str] = []
     labels: list[int] = []
     sums: list[Rows] = []
@@ -90,13 +93,13 @@ def _decode(job: Job, request: str, to: Path) -> Shard:
     skipped: list[str] = []
     allowed = skipped if job.skip_bad else None
     with replacing(to) as file:
-        for path, label, one in folders.decoded(job.files, allowed, image=image, channels=channels):
+        for listed, one in decoded(job.files, job.index.size, allowed):
             pixels = one.contiguous().numpy()
             file.write(pixels.data)
             digest.update(pixels.data)
             values = pixels.reshape(channels, -1).astype(np.int64)
-            names.append(file_name(path, job.index.source))
-            labels.append(label)
+            names.append(file_name(listed.path, job.index.source))
+            labels.append(listed.label)
             sums.append(values.sum(axis=1))
             squares.append((values**2).sum(axis=1))
     return Shard(

@@ -1,14 +1,17 @@
 """Survey of a data source: the counts that a plan depends on. It decodes and resizes no image."""
 
 import statistics
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 
 from hnas.data.images import Source
-from hnas.data.sources import folders
-from hnas.data.sources.load import class_folders, read_source
+from hnas.data.sources import given
+from hnas.data.sources.files import Size, headers
+from hnas.data.sources.listing import Listing
+from hnas.data.sources.load import listed, read_source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,37 +29,55 @@ class Survey:
     """Whether the source has a test part of its own."""
     packed: bool = False
     """Whether it is a pack: its images are of this side and no other, and stay in their files."""
+    held_out: int = 0
+    """Images of a held-out part of its own."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of it, each one sentence."""
+    smallest: tuple[str, int] | None = field(default=None, compare=False)
+    """The class with the fewest training images, and how many; None: not counted."""
 
 
 def survey(source: str, *, root: Path | None = None) -> Survey:
     """Counts what `hnas.data.load` would load under the same name.
 
-    Of class folders the files are listed and some headers read; other sources are loaded as they
-    are. Raises InputError if `load` would, apart from images that cannot be decoded.
+    Image files are listed and some headers read; other sources are loaded as they are. Raises
+    InputError if `load` would, apart from images that cannot be decoded.
     """
-    folder = class_folders(source, root)
-    return _folders(folder) if folder else _source(read_source(source, root, image=1, channels=1))
+    found = listed(source, root)
+    if found:
+        return _files(found)
+    counted = _source(read_source(source, root, Size(1, 1)))
+    if given.NAME.fullmatch(source):
+        side, channels = given.looks(source)
+        return replace(counted, side=side, channels=channels)
+    return counted
 
 
-def _folders(folder: Path) -> Survey:
-    found = folders.listing(folder)
-    sizes, colours = zip(*folders.headers([file for file, _ in found.train]), strict=True)
+def _files(found: Listing) -> Survey:
+    counts = Counter(file.label for file in found.train)
+    fewest = min(counts, key=lambda label: counts[label])
+    sizes, colours = zip(*headers(found.train), strict=True)
     return Survey(
         images=len(found.train),
         classes=len(found.classes),
         side=round(statistics.median(map(min, sizes))),
         channels=3 if any(colours) else 1,
         own_test=found.test is not None,
+        held_out=len(found.held_out),
+        notes=found.notes,
+        smallest=(found.classes[fewest], counts[fewest]),
     )
 
 
 def _source(source: Source) -> Survey:
     pixels = source.train.pixels
     return Survey(
-        images=len(source.train),
+        images=len(source.train) - source.held_out,
         classes=len(source.classes),
         side=min(pixels.shape[2:]),
         channels=pixels.shape[1],
         own_test=source.test is not None,
         packed=not isinstance(pixels, torch.Tensor),
+        held_out=source.held_out,
+        notes=source.notes,
     )

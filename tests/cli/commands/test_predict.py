@@ -76,8 +76,8 @@ def test_an_image_that_cannot_be_read_is_passed_over(
     assert result.exit_code == 2
     assert [each["image"] for each in json.loads(result.stdout)] == [str(digits[0])]
     first, second = result.stderr.splitlines()
-    assert first.startswith(f"Error: {tmp_path / 'none.png'}: not a readable JPEG or PNG image: ")
-    assert second.startswith(f"Error: {torn}: not a readable JPEG or PNG image: ")
+    assert first.startswith(f"Error: {tmp_path / 'none.png'}: not a readable image: ")
+    assert second.startswith(f"Error: {torn}: not a readable image: ")
 
 
 def test_what_is_no_network_is_told(tmp_path: Path, digits: list[Path]) -> None:

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from hnas.cli.main import hnas
-from hnas.data.sources import folders
+from hnas.data.sources import files
 from hnas.studies.plan.toml import load_plan
 from hnas.studies.run.folder import open_run
 
@@ -40,9 +40,9 @@ def test_a_plan_is_shown_with_what_it_takes_and_begun(
     photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hnas.studies.plan.proposal.LIMITS", _quick())
-    read: list[Path] = []
-    decode = folders.decode
-    monkeypatch.setattr(folders, "decode", lambda p, **how: read.append(p) or decode(p, **how))
+    read: list[str] = []
+    decode = files.decode
+    monkeypatch.setattr(files, "decode", lambda p, **how: read.append(p) or decode(p, **how))
     result = invoke("search", "--data", "photos", *SHORT)
     assert result.exit_code == 0, result.output
     shown = result.stdout.splitlines()

@@ -16,7 +16,7 @@ from PIL import Image
 
 from hnas.architecture.space import Frame, size_space
 from hnas.data import normalise
-from hnas.data.sources.folders import decode
+from hnas.data.sources.files import File, Size, read
 from hnas.exchange import standalone
 from hnas.exchange.export import Network, save
 from hnas.exchange.predict import likeliest, probabilities
@@ -120,7 +120,7 @@ def test_it_sees_an_image_as_the_training_does(tmp_path, name, how, channels):
     save(made, tmp_path / "net")
     alone = standalone.load(tmp_path / "net")
     file = picture(tmp_path / name, **how)
-    pixels = decode(file, image=8, channels=channels)
+    pixels = read(File(str(file), 0), Size(8, channels))
     assert torch.equal(alone.open(file), pixels)
     mean, std = torch.tensor(made.mean), torch.tensor(made.std)
     assert torch.equal(alone.normalise(pixels[None]), normalise(pixels[None], mean, std))
@@ -130,7 +130,7 @@ def test_as_a_program_it_tells_the_likeliest_classes(tmp_path):
     made = network()
     save(made, tmp_path / "net", also=("py",))
     file = picture(tmp_path / "a.png")
-    row = probabilities(made, decode(file, image=8, channels=3)[None])[0]
+    row = probabilities(made, read(File(str(file), 0), Size(8, 3))[None])[0]
     best = likeliest(row, made.classes, 5)
     assert [p for _, p in best] == sorted((p for _, p in best), reverse=True)
     told = ", ".join(f"{name} {p:.4f}" for name, p in best)

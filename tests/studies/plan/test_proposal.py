@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hnas.cost.flops import cost
 from hnas.data import Survey, split
-from hnas.errors import BudgetError
+from hnas.errors import BudgetError, InputError
 from hnas.settings import DataRules
 from hnas.studies.plan.proposal import LIMITS, grid, kernels_for, parts, propose, size
 from hnas.studies.plan.toml import from_toml, load_preset
@@ -135,3 +135,20 @@ def test_the_parts_are_about_those_of_the_split(own_test: bool) -> None:
     made = split(labels, rules, own_test=own_test, seed=0)
     found = parts(replace(PHOTOS, own_test=own_test), rules)
     assert found == (len(made.train), len(made.held_out))
+
+
+@pytest.mark.parametrize(
+    ("found", "own_test", "held_out", "needs"),
+    [(1, True, 0, 2), (2, False, 0, 3), (1, False, 0, 3)],
+)
+def test_a_class_too_small_to_be_divided_is_told(found, own_test, held_out, needs) -> None:
+    survey = replace(PHOTOS, own_test=own_test, held_out=held_out, smallest=("cat", found))
+    with pytest.raises(
+        InputError, match=f"class 'cat' has {found} images, it needs at least {needs}"
+    ):
+        propose(survey, "photos", device="cpu")
+    propose(replace(survey, smallest=("cat", needs)), "photos", device="cpu")
+
+
+def test_a_held_out_part_of_ones_own_is_counted() -> None:
+    assert parts(replace(PHOTOS, own_test=True, held_out=70), DataRules()) == (3000, 70)

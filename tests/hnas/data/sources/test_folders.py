@@ -8,7 +8,6 @@ import torch
 from PIL import Image
 
 from hnas.data import load
-from hnas.data.sources.folders import decode
 from hnas.errors import InputError
 
 Write = Callable[..., Path]
@@ -46,52 +45,6 @@ def test_a_class_may_be_called_train(tmp_path: Path, write_image: Write) -> None
     assert load(str(tmp_path), image=8, channels=1).classes == ("bus", "train")
 
 
-@pytest.mark.parametrize("shape", [(20, 60), (60, 20)])
-def test_resized_by_the_short_side_and_cropped(
-    tmp_path: Path, write_image: Write, shape: tuple[int, int]
-) -> None:
-    array = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    found = decode(write_image(tmp_path / "a.png", array), image=10, channels=1)
-    whole = Image.fromarray(array).resize((shape[1] // 2, shape[0] // 2), Image.Resampling.BILINEAR)
-    left, top = (side // 2 - 5 for side in whole.size)
-    expected = whole.crop((left, top, left + 10, top + 10))
-    assert np.array_equal(found[0].numpy(), np.asarray(expected))
-
-
-def test_exif_orientation_is_honoured(tmp_path: Path, write_image: Write) -> None:
-    array = np.zeros((16, 16), dtype=np.uint8)
-    array[:8] = 250  # bright on top; orientation 6 says that the camera's top is the right
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    path = write_image(tmp_path / "turned.jpg", array, exif=exif)
-    pixels = decode(path, image=16, channels=1)[0].float()
-    assert pixels[:, 8:].mean() > 200
-    assert pixels[:, :8].mean() < 50
-
-
-def test_a_large_jpeg_keeps_its_picture(tmp_path: Path, write_image: Write) -> None:
-    ramp = np.linspace(0, 255, 800).astype(np.uint8)[None].repeat(800, 0)
-    jpeg = decode(write_image(tmp_path / "a.jpg", ramp, quality=95), image=16, channels=1)
-    png = decode(write_image(tmp_path / "a.png", ramp), image=16, channels=1)
-    assert (jpeg.int() - png.int()).abs().max() <= 2
-
-
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16"])
-@pytest.mark.parametrize("channels", [1, 3])
-def test_every_mode_of_pixels(tmp_path: Path, mode: str, channels: int) -> None:
-    white = Image.fromarray(np.full((9, 9, 3), 255, dtype=np.uint8))
-    picture = (
-        Image.fromarray(np.full((9, 9), 40_000, dtype=np.uint16))
-        if mode == "I;16"
-        else white.convert(mode)
-    )
-    path = tmp_path / ("a.jpg" if mode == "CMYK" else "a.png")
-    picture.save(path)
-    pixels = decode(path, image=4, channels=channels)
-    assert pixels.shape == (channels, 4, 4)
-    assert pixels.unique().tolist() == [40_000 >> 8 if mode == "I;16" else 255]
-
-
 def test_one_class(pets: Path) -> None:
     for file in (pets / "train" / "dog").iterdir():
         file.unlink()
@@ -101,11 +54,10 @@ def test_one_class(pets: Path) -> None:
         load(str(pets), image=8, channels=3)
 
 
-@pytest.mark.parametrize("part", ["train", "val"])
-def test_an_empty_class(pets: Path, part: str) -> None:
-    for file in (pets / part / "dog").iterdir():
-        file.rename(file.with_suffix(".bmp"))
-    message = f"{pets / part / 'dog'}: a class needs images (.jpg, .jpeg, .png), got none"
+def test_an_empty_class(pets: Path) -> None:
+    for file in (pets / "train" / "dog").iterdir():
+        file.rename(file.with_suffix(".txt"))
+    message = f"{pets / 'train' / 'dog'}: a class needs images (.jpg, .jpeg, .jpe, .jfif, .png, "
     with pytest.raises(InputError, match=re.escape(message)):
         load(str(pets), image=8, channels=3)
 
@@ -120,7 +72,7 @@ def test_an_unknown_class_in_the_test_part(pets: Path) -> None:
 def test_an_undecodable_image_is_named(pets: Path, content: bytes | str) -> None:
     path = pets / "train" / "dog" / "0.jpg"
     path.write_bytes(path.read_bytes()[:-30] if isinstance(content, str) else content)
-    message = f"{path}: not a readable JPEG or PNG image: "
+    message = f"{path}: not a readable image: "
     with pytest.raises(InputError, match=re.escape(message)):
         load(str(pets), image=8, channels=3)
 

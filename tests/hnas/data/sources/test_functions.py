@@ -26,7 +26,7 @@ def source():
     return Source(name="mine", train=made, test=None, classes=("no", "yes"))
 def nothing(): return None
 def three(): return 1, 2, 3
-def floats(): return images(4, 5, 5) / 255, labels
+def floats(): return images(4, 5, 5) / 255 - 1, labels
 def empty(): return images(0, 5, 5), []
 def ragged(): return [[1], [1, 2]], labels
 def ambiguous(): return images(4, 3, 5, 3), labels
@@ -86,8 +86,8 @@ def test_a_source_is_resized_too() -> None:
         ("nothing", "must return a hnas.data.Source or (train_images, train_labels"),
         ("nothing", "got NoneType"),
         ("three", "got tuple of 3"),
-        ("floats", "train_images must be uint8 (0 to 255) NCHW, NHWC or NHW and not empty, "),
-        ("floats", "got float64 (4, 5, 5)"),
+        ("floats", "train_images must be 0 to 255, whole numbers up to 65,535, or floats from 0 "),
+        ("floats", "got float64 from -1 to -0.611765"),
         ("empty", "got uint8 (0, 5, 5)"),
         ("ragged", "train_images must be an array: "),
         ("ambiguous", "got (4, 3, 5, 3): both could be"),

@@ -19,6 +19,8 @@ import torch
 from PIL import Image
 
 from hnas.data import load, prepare, survey
+from hnas.data.sources.files import Size
+from hnas.data.sources.folders import listing
 from hnas.data.sources.pack import check, open_pack
 from hnas.data.sources.packing import pack
 from hnas.data.sources.shards import Made
@@ -50,10 +52,9 @@ def packed(
 
     size = images_a_shard * channels * image**2
     pack(
-        folder,
+        listing(folder),
         to,
-        image=image,
-        channels=channels,
+        Size(image, channels),
         skip_bad=skip_bad,
         processes=processes,
         shard_bytes=size,
@@ -138,7 +139,7 @@ def test_bad_images_are_named_or_left_out(pets: Path, tmp_path: Path) -> None:
     to = tmp_path / "pack"
     for name in ("train/cat/0.jpg", "val/dog/0.jpg"):
         (pets / name).write_bytes(b"no image")
-    message = f"{pets / 'train/cat/0.jpg'}: not a readable JPEG or PNG image"
+    message = f"{pets / 'train/cat/0.jpg'}: not a readable image"
     for processes in (1, 2):
         with pytest.raises(InputError, match=re.escape(message)) as raised:
             packed(pets / "train", tmp_path / f"none{processes}", processes=processes)
@@ -185,11 +186,6 @@ def test_places_that_are_no_place_for_a_pack(pets: Path, tmp_path: Path) -> None
         packed(pets, tmp_path / "full")
     with pytest.raises(InputError, match="must not lie in the folder that is packed"):
         packed(pets, pets / "pack")
-    for name in ("cat", "dog"):
-        shutil.rmtree(pets / "val" / name)
-    with pytest.raises(InputError, match="the test part needs images, got none"):
-        packed(pets, tmp_path / "pack")
-    assert not (tmp_path / "pack").exists()
 
 
 @contextlib.contextmanager
@@ -237,10 +233,9 @@ def test_a_disk_that_fills_up_loses_nothing(many: Path, tmp_path: Path) -> None:
 
         with pytest.raises(StateError, match=r"No space left .* kept; free some space and run"):
             pack(
-                many,
+                listing(many),
                 disk / "pack",
-                image=64,
-                channels=3,
+                Size(64, 3),
                 shard_bytes=8 * 3 * 64 * 64,
                 on_shard=fill,
             )
@@ -260,9 +255,11 @@ def test_a_disk_that_fills_up_loses_nothing(many: Path, tmp_path: Path) -> None:
 KILLED = """
 import sys
 from pathlib import Path
+from hnas.data.sources.files import Size
+from hnas.data.sources.folders import listing
 from hnas.data.sources.packing import pack
 if __name__ == "__main__":
-    pack(Path(sys.argv[1]), Path(sys.argv[2]), image=64, channels=3, processes=int(sys.argv[3]),
+    pack(listing(Path(sys.argv[1])), Path(sys.argv[2]), Size(64, 3), processes=int(sys.argv[3]),
          shard_bytes=8 * 3 * 64 * 64)
 """
 
@@ -296,7 +293,7 @@ def test_a_pack_that_is_not_finished_cannot_be_loaded(pets: Path, tmp_path: Path
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        pack(pets, tmp_path / "pack", image=SIDE, channels=3, processes=2, on_shard=stop)
+        pack(listing(pets), tmp_path / "pack", Size(SIDE, 3), processes=2, on_shard=stop)
     with pytest.raises(StateError, match="is not finished"):
         load(str(tmp_path / "pack"), image=SIDE, channels=3)
 
@@ -399,10 +396,9 @@ def test_a_process_that_is_killed_is_told(
 
     with pytest.raises(HnasError, match=r"was killed, by lack of memory perhaps\. The shards"):
         pack(
-            many,
+            listing(many),
             tmp_path / "pack",
-            image=64,
-            channels=3,
+            Size(64, 3),
             processes=2,
             shard_bytes=4 * 3 * 64 * 64,
             on_shard=kill,

@@ -1,0 +1,107 @@
+"""What a person should know of a data set before a search: one sentence each.
+
+Shapes: n images, C channels, H x W pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hnas.data.images import Images
+from hnas.data.on_disk import OnDisk
+
+Values = npt.NDArray[Any]
+
+UNEQUAL = 4
+"""A largest class of so many times the images of the smallest is worth a word."""
+DARK = 32
+"""A set that uses fewer of the 256 values is worth a word."""
+SHOWN = 5
+"""Most names that a sentence lists."""
+CHUNK = 4096
+"""Images at a time."""
+
+
+def few(names: Sequence[str]) -> str:
+    """The first names, and how many there are besides."""
+    rest = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + rest
+
+
+def of_pixels(images: Images) -> Iterator[str]:
+    """Images, or channels, with nothing to see in them."""
+    lows, highs = _extremes(images.pixels)
+    low, high = lows.min(axis=0), highs.max(axis=0)
+    plain, n = int((lows == highs).all(axis=1).sum()), len(images)
+    if plain:
+        yield (
+            f"{plain:,} of {n:,} training images have one value in all their pixels: there is "
+            "nothing to see in them. If they are transparent, data.background in the plan says on "
+            "what they are laid: white, grey or black"
+        )
+    elif (low == high).any():
+        flat = ", ".join(str(c) for c in np.flatnonzero(low == high))
+        yield f"channel {flat} has one value in all training images: it tells nothing"
+    if isinstance(images.pixels, torch.Tensor) and 0 < high.max() - low.min() < DARK:
+        yield (
+            f"the training images use only the values {low.min()} to {high.max()} of 0 to 255. "
+            "docs/using.md says how values of more than 8 bits are scaled"
+        )
+
+
+def _extremes(pixels: torch.Tensor | OnDisk) -> tuple[Values, Values]:
+    """Smallest and largest value of each image's channels, two (n, C). Of images on disk, where no
+    pixel is read: their mean, less and plus their deviation, in another unit."""
+    if isinstance(pixels, OnDisk):
+        count = pixels.shape[2] * pixels.shape[3]
+        sums, squares = (moments[pixels.rows] for moments in (pixels.sums, pixels.squares))
+        spread = np.sqrt(count * squares - sums**2)
+        return sums - spread, sums + spread
+    found = [part.flatten(2).aminmax(dim=2) for part in pixels.split(CHUNK)]
+    lows, highs = (torch.cat([getattr(f, m) for f in found]).cpu() for m in ("min", "max"))
+    return lows.numpy().astype(np.int64), highs.numpy().astype(np.int64)
+
+
+def of_classes(train: Images, test: Images | None, classes: Sequence[str]) -> Iterator[str]:
+    """Unequal classes, and those without a test image."""
+    counts = torch.bincount(train.labels.cpu(), minlength=len(classes))
+    most, least = int(counts.argmax()), int(counts.argmin())
+    large, small = int(counts[most]), int(counts[least])
+    if large >= UNEQUAL * max(1, small):
+        yield (
+            f"the classes are unequal: {classes[most]} has {large:,} training images, "
+            f"{classes[least]} {small:,}. Naming {classes[most]} every time is right for "
+            f"{large / len(train):.1%} of them"
+        )
+    if test is not None:
+        tested = torch.bincount(test.labels.cpu(), minlength=len(classes))
+        if absent := [classes[c] for c in (tested == 0).nonzero().flatten().tolist()]:
+            yield (
+                f"{len(absent):,} of {len(classes):,} classes have no test image: {few(absent)}. "
+                "The test accuracy says nothing of them"
+            )
+
+
+def of_copies(train: Images, **others: Images) -> Iterator[str]:
+    """Images of other parts, by name, that are also training images."""
+    known = set(_keys(train))
+    for name, images in others.items():
+        if copies := sum(key in known for key in _keys(images)):
+            yield (
+                f"{copies:,} of {len(images):,} {name.replace('_', '-')} images are training "
+                "images too (the same pixels): what is measured on them is too good"
+            )
+
+
+def _keys(images: Images) -> Iterator[Hashable]:
+    """Of each image a value that another image does not have. Of images on disk, where no pixel is
+    read, the sums of values and of squares: those of another image are as good as never equal."""
+    if isinstance(pixels := images.pixels, OnDisk):
+        moments = np.concatenate([pixels.sums[pixels.rows], pixels.squares[pixels.rows]], axis=1)
+        return (row.tobytes() for row in moments)
+    return (hash(row.tobytes()) for row in pixels.cpu().numpy())

@@ -1,0 +1,166 @@
+"""Image files that a source lists, wherever they lie, and their pixels in memory."""
+
+import io
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from PIL import Image
+
+from hnas.data.decode import decode, known_formats
+from hnas.data.images import Images
+from hnas.data.sources.rows import image_bytes
+from hnas.errors import InputError
+from hnas.machine import free_memory
+
+SUFFIXES: dict[str, tuple[str, ...]] = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "PNG": (".png",),
+    "WEBP": (".webp",),
+    "BMP": (".bmp", ".dib"),
+    "TIFF": (".tif", ".tiff"),
+    "GIF": (".gif",),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
+    "AVIF": (".avif",),
+    "HEIF": (".heic", ".heif"),
+}
+"""The suffixes of image files, by Pillow's name of the format."""
+GREY = ("1", "L", "LA", "I", "I;16", "I;16B", "F")
+"""Pillow's names for images without colour."""
+HEADERS = 200
+"""Most headers that `headers` reads."""
+
+
+class File(NamedTuple):
+    """An image file and its class."""
+
+    path: str
+    """What it is called; where it lies, if `archive` is empty."""
+    label: int
+    archive: str = ""
+    """The tar or Parquet file that holds it."""
+    start: int = 0
+    """Its first byte in a tar, its row in a Parquet file."""
+    size: int = 0
+    """Its bytes in a tar."""
+    column: str = ""
+    """Its column in a Parquet file."""
+
+
+class Size(NamedTuple):
+    """What images become."""
+
+    image: int
+    """Pixels a side."""
+    channels: int
+    background: str = "white"
+    """What transparent images are laid on."""
+
+
+def suffixes() -> tuple[str, ...]:
+    """The suffixes of the files that this Pillow reads."""
+    known = known_formats()
+    return tuple(suffix for name, some in SUFFIXES.items() if name in known for suffix in some)
+
+
+def content(file: File) -> Any:
+    """What Pillow opens: a path, or the bytes within an archive. Raises OSError."""
+    if not file.archive:
+        return file.path
+    if file.column:
+        return io.BytesIO(image_bytes(file.archive, file.column, file.start))
+    with open(file.archive, "rb") as archive:
+        archive.seek(file.start)
+        return io.BytesIO(archive.read(file.size))
+
+
+def read(file: File, size: Size) -> torch.Tensor:
+    """uint8 (channels, image, image). Raises InputError naming the file if it is no image."""
+    try:
+        pixels = decode(
+            content(file), image=size.image, channels=size.channels, background=size.background
+        )
+    except MemoryError:
+        raise
+    # Decoders of broken files raise whatever they stumble over.
+    except Exception as error:
+        raise _unreadable(file.path, error) from error
+    return torch.from_numpy(pixels).permute(2, 0, 1)
+
+
+def decoded(
+    files: Sequence[File], size: Size, skipped: list[str] | None
+) -> Iterator[tuple[File, torch.Tensor]]:
+    """Each file and its pixels, as `read` gives them. A file that is no image is added to
+    `skipped`; without that it is an InputError that says what to do."""
+    with warnings.catch_warnings():
+        # Odd metadata is no reason to stop, a picture that is a decompression bomb is.
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        for file in files:
+            try:
+                pixels = read(file, size)
+            except InputError as error:
+                if skipped is None:
+                    raise InputError(
+                        f"{error}. Remove it, or leave such files out: --skip-bad-images"
+                    ) from error
+                skipped.append(file.path)
+            else:
+                yield file, pixels
+
+
+def filled(
+    parts: Sequence[Sequence[File]], size: Size, skipped: list[str] | None
+) -> tuple[Images, list[int]]:
+    """The images of the parts one behind the other, decoded into one array that is made before,
+    and how many each part has."""
+    n = sum(map(len, parts))
+    pixels = torch.empty((n, size.channels, size.image, size.image), dtype=torch.uint8)
+    labels: list[int] = []
+    counts = []
+    for files in parts:
+        before = len(labels)
+        for file, one in decoded(files, size, skipped):
+            pixels[len(labels)] = one
+            labels.append(file.label)
+        counts.append(len(labels) - before)
+    images = Images(pixels=pixels[: len(labels)], labels=torch.tensor(labels, dtype=torch.int64))
+    return images, counts
+
+
+def check_memory(name: str, images: int, size: Size) -> None:
+    """Raises InputError if so many images cannot be in memory: nothing is decoded before."""
+    needed, free = images * size.channels * size.image**2, free_memory()
+    if free is not None and needed > free:
+        raise InputError(
+            f"{name}: {images:,} images take {needed / 1e9:,.2f} GB decoded, this process can have "
+            f"{free / 1e9:,.2f} GB of memory (of the machine, its container and ulimit -v, the "
+            "least). Decode them once, into files that are read while training: "
+            f"hnas data pack {name} --to PACK; then give --data PACK"
+        )
+
+
+def headers(files: Sequence[File]) -> list[tuple[tuple[int, int], bool]]:
+    """(width, height) in pixels and whether there is colour, of up to HEADERS files, evenly spaced.
+
+    One that is no image is left out: whether it may be is for `load` to say. Raises InputError
+    naming the last of them if there is no other.
+    """
+    found = []
+    broken: InputError | None = None
+    for i in range(min(len(files), HEADERS)):
+        file = files[i * len(files) // min(len(files), HEADERS)]
+        try:
+            with Image.open(content(file), formats=known_formats()) as opened:
+                found.append((opened.size, opened.mode not in GREY))
+        except Exception as error:
+            broken = _unreadable(file.path, error)
+    if broken is not None and not found:
+        raise broken
+    return found
+
+
+def _unreadable(path: str, error: Exception) -> InputError:
+    return InputError(f"{path}: not a readable image: {error}")

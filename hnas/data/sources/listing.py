@@ -1,0 +1,140 @@
+"""What a source lists: the files of each part, the classes, and what was left out."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePath
+
+from hnas.data.images import Source
+from hnas.data.notes import few
+from hnas.data.sources.files import File, Size, check_memory, filled
+from hnas.errors import InputError
+
+PARTS: Mapping[str, tuple[str, ...]] = {
+    "train": ("train", "training"),
+    "held_out": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
+}
+"""The names of a data set's parts, in lower case."""
+LABELS = ("label", "labels", "class", "class_name", "classname", "category", "target", "species")
+"""The names of what holds the class of an image, in lower case, the likeliest first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """The files of a source, in the order that their images have."""
+
+    name: str
+    """What errors call the source."""
+    classes: tuple[str, ...]
+    train: Sequence[File]
+    held_out: Sequence[File] = ()
+    """Empty if the source has no such part of its own."""
+    test: Sequence[File] | None = None
+    """None if there is no test part."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of it, each one sentence."""
+
+    def load(self, size: Size, *, skip_bad: bool) -> Source:
+        """All of them decoded. With `skip_bad` files that are no images are left out and named in
+        the Source. Raises InputError if they are too many for memory."""
+        files = len(self.train) + len(self.held_out) + len(self.test or ())
+        check_memory(self.name, files, size)
+        skipped: list[str] | None = [] if skip_bad else None
+        train, (_, held_out) = filled((self.train, self.held_out), size, skipped)
+        return Source(
+            name=self.name,
+            train=train,
+            held_out=held_out,
+            test=None if self.test is None else filled((self.test,), size, skipped)[0],
+            classes=self.classes,
+            skipped=tuple(skipped or ()),
+            notes=self.notes,
+        )
+
+
+def part_of(name: str) -> str | None:
+    """The part that a folder, a file or a column's value names, in any case; None: another name."""
+    return next((part for part, names in PARTS.items() if name.casefold() in names), None)
+
+
+def nfc(name: str) -> str:
+    """A name as it compares: systems write an accent as one character, or as two (NFD)."""
+    return unicodedata.normalize("NFC", name)
+
+
+def labelled(
+    where: str, rows: Mapping[str, Sequence[tuple[File, str]]]
+) -> tuple[dict[str, list[File]], tuple[str, ...]]:
+    """The files of each part, numbered by the classes of the training part, and these: in the order
+    of their numbers if all are numbers, else by name.
+
+    Raises InputError if there is no training part, or a class is in another part only.
+    """
+    if not rows.get("train"):
+        raise InputError(f"{where}: has no labelled images of a training part")
+    names = {name for _, name in rows["train"]}
+    ordered = sorted(names, key=int if all(map(str.isdecimal, names)) else str)
+    if len(names) < 2:
+        raise InputError(f"{where}: needs at least two classes, got {ordered}")
+    number = {name: i for i, name in enumerate(ordered)}
+    for part, files in rows.items():
+        for file, name in files:
+            if name not in number:
+                raise InputError(
+                    f"{file.path}: class {name!r} of the part {part} is unknown, the training part "
+                    f"has {few(ordered)}"
+                )
+    found = {
+        part: [file._replace(label=number[name]) for file, name in files]
+        for part, files in rows.items()
+    }
+    return found, tuple(ordered)
+
+
+@dataclass
+class LeftOut:
+    """Files that are not used, counted by reason."""
+
+    reasons: dict[str, Counter[str]] = field(default_factory=dict)
+    """Of each reason, how often each kind of file."""
+
+    def add(self, reason: str, kind: str) -> None:
+        self.reasons.setdefault(reason, Counter())[kind] += 1
+
+    def add_unknown(self, name: str) -> None:
+        """A file that is no image by its name."""
+        suffix = PurePath(name).suffix.lower()
+        self.add("not named as an image that can be read", suffix or "no suffix")
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """One sentence, if there is anything to say."""
+        total = sum(kinds.total() for kinds in self.reasons.values())
+        if not total:
+            return ()
+        told = [
+            f"{kinds.total():,} {reason} ({few([f'{k} {n:,}' for k, n in kinds.most_common()])})"
+            for reason, kinds in self.reasons.items()
+        ]
+        heif = any(".heic" in kinds or ".heif" in kinds for kinds in self.reasons.values())
+        hint = ". HEIC needs the package pillow-heif: pip install 'hnas[heic]'" if heif else ""
+        return (f"left out {total:,} files: {', '.join(told)}{hint}",)
+
+
+def roles(
+    found: Mapping[str, Sequence[File]], names: Mapping[str, str]
+) -> tuple[Sequence[File], Sequence[File] | None, tuple[str, ...]]:
+    """Held-out part, test part and what to say of them. A held-out part without a test part is used
+    as the test part; `names` are what the source calls its parts."""
+    held_out, test = found.get("held_out") or (), found.get("test") or None
+    if not held_out or test:
+        return held_out, test, ()
+    note = (
+        f"{names['held_out']} is used as the test part, since there is no other: the images that "
+        "scores are measured on are taken from the training part"
+    )
+    return (), held_out, (note,)

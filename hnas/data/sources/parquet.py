@@ -1,0 +1,87 @@
+"""Parquet files with a column of images and one of labels, as Hugging Face's hub has them.
+
+    train-00000-of-00002.parquet, test-00000-of-00001.parquet, in the folder or in data/ in it
+
+The part of a file is the first word of its name, or the folder it lies in. An image is the bytes of
+an image file, alone or as `bytes` of a struct; a label is a name, or a number whose name the file
+may have. Needs pyarrow: pip install 'hnas[parquet]'.
+"""
+
+import contextlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from hnas.data.sources.files import File
+from hnas.data.sources.listing import LABELS, Listing, labelled, nfc, part_of, roles
+from hnas.data.sources.read import inside
+from hnas.data.sources.rows import open_table
+from hnas.errors import InputError
+
+IMAGES = ("image", "img", "images", "picture", "jpg", "png", "image_bytes", "bytes")
+"""Names of the column of images, the likeliest first."""
+
+
+def matches(place: Path) -> bool:
+    """True if it is a Parquet file, or a folder that has some, or data/ or parts with some."""
+    return bool(_tables(place))
+
+
+def listing(place: Path) -> Listing:
+    """The images of all files; none is decoded. Raises InputError if one has no such columns."""
+    root = place if place.is_dir() else place.parent
+    rows: dict[str, list[tuple[File, str]]] = {}
+    names: dict[str, str] = {}
+    for path in _tables(place):
+        part = part_of(re.split(r"[-_.]", path.name)[0]) or part_of(path.parent.name) or "train"
+        rows.setdefault(part, []).extend(_images(inside(path, root)))
+        names[part] = path.name
+    files, classes = labelled(str(place), rows)
+    held_out, test, said = roles(files, names)
+    return Listing(
+        name=str(place),
+        classes=classes,
+        train=files["train"],
+        held_out=held_out,
+        test=test,
+        notes=said,
+    )
+
+
+def _tables(place: Path) -> list[Path]:
+    if place.is_file():
+        return [place] if place.suffix == ".parquet" else []
+    inner = [p for p in place.iterdir() if p.is_dir() and (p.name == "data" or part_of(p.name))]
+    return sorted(path for folder in (place, *inner) for path in folder.glob("*.parquet"))
+
+
+def _images(path: Path) -> Iterator[tuple[File, str]]:
+    table = open_table(path)
+    schema = table.schema_arrow
+    image, label = _column(path, schema.names, IMAGES), _column(path, schema.names, LABELS)
+    names = _class_names(schema.metadata or {}, label)
+    values = table.read(columns=[label]).column(0).to_pylist()
+    for row, value in enumerate(values):
+        if value is None or isinstance(value, float):
+            raise InputError(f"{path}: row {row}: a label must be a name or a number, got {value}")
+        known = isinstance(value, int) and 0 <= value < len(names)
+        said = names[value] if known else str(value)
+        yield File(f"{path}/{row}", 0, str(path), row, 0, image), nfc(said)
+
+
+def _column(path: Path, names: Sequence[str], known: Sequence[str]) -> str:
+    found = next((name for name in known if name in names), None)
+    if found is None:
+        raise InputError(
+            f"{path}: needs a column {' or '.join(known[:3])}, it has {', '.join(names)}"
+        )
+    return found
+
+
+def _class_names(metadata: dict[bytes, bytes], label: str) -> list[str]:
+    """The names of the classes by number, as the library `datasets` writes them."""
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        features = json.loads(metadata[b"huggingface"])["info"]["features"]
+        return [str(name) for name in features[label]["names"]]
+    return []

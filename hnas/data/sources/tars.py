@@ -1,0 +1,122 @@
+"""Tar files of images, as WebDataset has them: members of one name belong together.
+
+    train-000.tar, val-000.tar        00001.jpg and its class 00001.cls (or 00001.json: "label")
+    images.tar                        CLASS/1.jpg, without .cls
+
+The part of a tar is the first word of its name, or the folder it lies in. Images stay in the tars:
+each is read from its place in it.
+"""
+
+import contextlib
+import json
+import os
+import re
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from hnas.data.sources.files import File, suffixes
+from hnas.data.sources.listing import LABELS, LeftOut, Listing, labelled, nfc, part_of, roles
+from hnas.data.sources.read import inside
+from hnas.errors import InputError
+
+PACKED = (".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar.zst")
+CLASS = (".cls", ".label", ".class", ".cls.txt")
+"""Suffixes of members that hold the class of an image."""
+LONGEST = 2**16
+"""Most bytes of a member that holds a class."""
+
+
+def matches(place: Path) -> bool:
+    """True if it is a tar, or a folder that has tars, or parts with tars in them."""
+    return bool(_tars(place))
+
+
+def listing(place: Path) -> Listing:
+    """The images of all tars; none is decoded. Raises InputError naming the tar that is torn."""
+    root = place if place.is_dir() else place.parent
+    left_out = LeftOut()
+    rows: dict[str, list[tuple[File, str]]] = {}
+    names: dict[str, str] = {}
+    for path in _tars(place):
+        if path.name.lower().endswith(PACKED):
+            raise InputError(
+                f"{path}: images are read from their place in a tar: unpack it to .tar"
+            )
+        part = part_of(re.split(r"[-_.]", path.name)[0]) or part_of(path.parent.name) or "train"
+        rows.setdefault(part, []).extend(_images(inside(path, root), left_out))
+        names[part] = path.name
+    files, classes = labelled(str(place), rows)
+    held_out, test, said = roles(files, names)
+    return Listing(
+        name=str(place),
+        classes=classes,
+        train=files["train"],
+        held_out=held_out,
+        test=test,
+        notes=(*said, *left_out.notes),
+    )
+
+
+def _tars(place: Path) -> list[Path]:
+    ends = (".tar", *PACKED)
+    if place.is_file():
+        return [place] if place.name.lower().endswith(ends) else []
+    parts = [path for path in place.iterdir() if path.is_dir() and part_of(path.name)]
+    every = [path for folder in (place, *parts) for path in folder.iterdir()]
+    return sorted(path for path in every if path.name.lower().endswith(ends) and path.is_file())
+
+
+def _images(path: Path, left_out: LeftOut) -> Iterator[tuple[File, str]]:
+    """The images of a tar with the names of their classes."""
+    known = suffixes()
+    images: dict[str, tarfile.TarInfo] = {}
+    classes: dict[str, str] = {}
+    try:
+        with tarfile.open(path, "r:") as tar:
+            for member in tar:
+                folder, name = os.path.split(member.name)
+                stem, _, rest = name.partition(".")
+                key, suffix = os.path.join(folder, stem), f".{rest}".lower()
+                if not member.isreg() or name.startswith("."):
+                    continue
+                if suffix in known:
+                    images[key] = member
+                elif suffix in (*CLASS, ".json"):
+                    if (label := _label(tar, member, suffix)) is not None:
+                        classes.setdefault(key, label)
+                else:
+                    left_out.add_unknown(name)
+            _check_end(path, tar.offset)
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise InputError(f"{path}: is no whole tar: {error}") from None
+    for key, member in images.items():
+        label = classes.get(key) if classes else os.path.basename(os.path.dirname(key))
+        if not label:
+            left_out.add("without a class in its tar", path.name)
+        else:
+            file = File(f"{path}/{member.name}", 0, str(path), member.offset_data, member.size)
+            yield file, nfc(label)
+
+
+def _check_end(path: Path, at: int) -> None:
+    """Raises ReadError if no zeros end the tar: tarfile takes a torn header for its end."""
+    with path.open("rb") as file:
+        file.seek(at)
+        if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+            raise tarfile.ReadError(f"it is cut off at byte {at:,}")
+
+
+def _label(tar: tarfile.TarFile, member: tarfile.TarInfo, suffix: str) -> str | None:
+    """What a member says of the class; None if it does not."""
+    if member.size > LONGEST or (opened := tar.extractfile(member)) is None:
+        return None
+    with contextlib.suppress(ValueError):  # no JSON, no UTF-8
+        text = opened.read().decode().strip()
+        if suffix != ".json":
+            return text or None
+        value = json.loads(text)
+        if isinstance(value, dict):
+            found = [value[name] for name in LABELS if name in value]
+            return str(found[0]) if found and isinstance(found[0], str | int) else None
+    return None

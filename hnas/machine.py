@@ -1,0 +1,93 @@
+"""The machine as this process has it: cores and memory within the limits of its container (cgroup,
+version 1 and 2) and of `ulimit`. Knows no torch."""
+
+import contextlib
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+SYSTEM = Path("/")
+"""Where `proc` and `sys` lie."""
+
+
+def cores(system: Path = SYSTEM) -> int:
+    """Cores that this process may use: its affinity, or its container's share if that is less."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    found = len(affinity(0)) if affinity else os.cpu_count() or 1
+    for folder in _cgroups("cpu", system):
+        limit = _words(folder / "cpu.max") or (
+            _words(folder / "cpu.cfs_quota_us") + _words(folder / "cpu.cfs_period_us")
+        )
+        if len(limit) == 2 and all(word.isdigit() for word in limit) and int(limit[1]):
+            found = min(found, max(1, math.ceil(int(limit[0]) / int(limit[1]))))
+    return found
+
+
+def free_memory(system: Path = SYSTEM) -> int | None:
+    """Bytes that this process can still have; None if the system does not say.
+
+    The least of what the machine has available, what the limits of its containers leave (files that
+    are only cached do not count as used), and what `ulimit -v` leaves.
+    """
+    found = [_fields(system / "proc/meminfo").get("MemAvailable")]
+    if found == [None] and hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    for folder in _cgroups("memory", system):
+        names = ("memory.max", "memory.current", "inactive_file")
+        if not (folder / names[0]).exists():
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        limit, used = (_words(folder / name) for name in names[:2])
+        if limit and used and limit[0].isdigit():  # or it is "max"
+            cached = _fields(folder / "memory.stat").get(names[2], 0)
+            found.append(max(0, int(limit[0]) - int(used[0]) + cached))
+    found.append(_address_space(system))
+    return min((each for each in found if each is not None), default=None)
+
+
+def _address_space(system: Path) -> int | None:
+    """Bytes that `ulimit -v` leaves; None if it sets no limit."""
+    with contextlib.suppress(ImportError, IndexError):
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        if limit != resource.RLIM_INFINITY:
+            pages = int(_words(system / "proc/self/statm")[0])
+            return max(0, limit - pages * resource.getpagesize())
+    return None
+
+
+def _cgroups(controller: str, system: Path) -> Iterator[Path]:
+    """The folders of this process's cgroup and of those that hold it, of either version."""
+    mount = system / "sys/fs/cgroup"
+    for line in _lines(system / "proc/self/cgroup"):
+        number, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if number == "0":
+            top = mount
+        elif controller in controllers.split(","):
+            top = next((m for m in (mount / controllers, mount / controller) if m.is_dir()), mount)
+        else:
+            continue
+        place = top / path.strip("/")
+        # A container sees its own cgroup as the top, whatever the path says.
+        yield from (f for f in (place, *place.parents) if f.is_relative_to(top) and f.is_dir())
+
+
+def _lines(path: Path) -> list[str]:
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        return path.read_text("utf-8").splitlines()
+    return []
+
+
+def _words(path: Path) -> list[str]:
+    return " ".join(_lines(path)).split()
+
+
+def _fields(path: Path) -> dict[str, int]:
+    """The numbers of lines `name number`, in bytes; a name may end in a colon."""
+    found = {}
+    for name, number, *unit in (line.split() for line in _lines(path) if len(line.split()) > 1):
+        if number.isdigit():
+            found[name.rstrip(":")] = int(number) * (1024 if unit == ["kB"] else 1)
+    return found

@@ -1,0 +1,98 @@
+"""Tars of images: as WebDataset writes them, and of class folders."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from hnas.data import load
+from hnas.data.sources.files import Size
+from hnas.data.sources.packing import pack
+from hnas.data.sources.tars import listing
+from hnas.errors import InputError
+
+
+def png(value: int) -> bytes:
+    content = io.BytesIO()
+    Image.new("L", (8, 8), value).save(content, "PNG")
+    return content.getvalue()
+
+
+def tar(path: Path, members: dict[str, bytes], mode: str = "w") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, mode) as made:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            made.addfile(info, io.BytesIO(content))
+    return path
+
+
+def samples(start: int, n: int, said: str) -> dict[str, bytes]:
+    """n images, image i of the value i, of the classes cat and dog in turn."""
+    found = {}
+    for i in range(start, start + n):
+        name = ("cat", "dog")[i % 2]
+        label = {"cls": str(i % 2), "txt": name, "json": json.dumps({"label": name})}[said]
+        found |= {f"{i:05}.png": png(i), f"{i:05}.{said.replace('txt', 'cls.txt')}": label.encode()}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("said", "classes"), [("cls", ("0", "1")), ("txt", ("cat", "dog")), ("json", ("cat", "dog"))]
+)
+def test_shards_of_parts(tmp_path, said, classes) -> None:
+    tar(tmp_path / "train-000.tar", samples(0, 6, said))
+    tar(tmp_path / "train-001.tar", samples(6, 4, said))
+    tar(tmp_path / "val-000.tar", samples(20, 4, said))
+    tar(tmp_path / "test-000.tar", samples(30, 2, said))
+    source = load(str(tmp_path), image=8, channels=1)
+    assert source.classes == classes and source.held_out == 4 and source.notes == ()
+    assert source.train.tensor()[:, 0, 0, 0].tolist() == [*range(10), *range(20, 24)]
+    assert source.train.labels.tolist() == [0, 1] * 7
+    assert source.test is not None and source.test.labels.tolist() == [0, 1]
+
+
+def test_class_folders_in_a_tar_and_parts_as_folders(tmp_path) -> None:
+    for part, n in (("train", 4), ("valid", 1)):
+        tar(
+            tmp_path / part / "a.tar",
+            {f"{name}/{i}.png": png(i) for name in ("x", "y") for i in range(n)},
+        )
+    found = listing(tmp_path)
+    assert found.classes == ("x", "y") and len(found.train) == 8 and len(found.test or ()) == 2
+    assert "is used as the test part" in found.notes[0]
+
+
+def test_one_tar_is_packed_as_it_is_loaded(tmp_path) -> None:
+    path = tar(tmp_path / "set" / "images.tar", samples(0, 8, "cls"))
+    pack(listing(path), tmp_path / "pack", Size(4, 1), shard_bytes=3 * 16)
+    one, two = (load(str(p), image=4, channels=1) for p in (path, tmp_path / "pack"))
+    assert torch.equal(one.train.tensor(), two.train.tensor())
+    assert torch.equal(one.train.labels, two.train.labels)
+
+
+def test_what_is_left_out_is_counted(tmp_path) -> None:
+    members = samples(0, 6, "cls") | {"9.png": png(9), "a.npy": b"x", "README": b"x"}
+    path = tar(tmp_path / "a.tar", members)
+    assert listing(path).notes == (
+        "left out 3 files: 2 not named as an image that can be read (.npy 1, no suffix 1), "
+        "1 without a class in its tar (a.tar 1)",
+    )
+
+
+def test_a_torn_or_packed_tar_is_named(tmp_path) -> None:
+    path = tar(tmp_path / "a.tar", samples(0, 6, "cls"))
+    path.write_bytes(path.read_bytes()[:1500])
+    with pytest.raises(InputError, match=r"a\.tar: is no whole tar"):
+        load(str(path), image=8, channels=1)
+    path.unlink()
+    tar(tmp_path / "a.tar.gz", samples(0, 6, "cls"), "w:gz")
+    with pytest.raises(InputError, match=r"a\.tar\.gz: .* unpack it to \.tar"):
+        load(str(tmp_path), image=8, channels=1)

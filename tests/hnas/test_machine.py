@@ -1,0 +1,106 @@
+"""Cores and memory of a container, from files as Linux has them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hnas.machine import cores, free_memory
+
+GIB = 2**30
+
+
+def system(place: Path, files: dict[str, str]) -> Path:
+    for name, text in {"proc/meminfo": f"MemAvailable: {8 * GIB // 1024} kB\n", **files}.items():
+        path = place / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return place
+
+
+V1, V2 = "sys/fs/cgroup/memory", "sys/fs/cgroup"
+LIMITS = {
+    "version 2": {
+        "proc/self/cgroup": "0::/job\n",
+        f"{V2}/job/memory.max": f"{3 * GIB}\n",
+        f"{V2}/job/memory.current": f"{2 * GIB}\n",
+        f"{V2}/job/memory.stat": f"anon 5\ninactive_file {GIB // 2}\n",
+    },
+    "version 2, of the cgroup above": {
+        "proc/self/cgroup": "0::/pod/job\n",
+        f"{V2}/pod/job/memory.max": "max\n",
+        f"{V2}/pod/job/memory.current": "7\n",
+        f"{V2}/pod/memory.max": f"{2 * GIB}\n",
+        f"{V2}/pod/memory.current": f"{GIB // 2}\n",
+    },
+    "version 1, seen from inside": {
+        "proc/self/cgroup": "4:memory:/docker/abc\n1:name=systemd:/\n",
+        f"{V1}/memory.limit_in_bytes": f"{2 * GIB}\n",
+        f"{V1}/memory.usage_in_bytes": f"{GIB}\n",
+        f"{V1}/memory.stat": f"total_inactive_file {GIB // 2}\n",
+    },
+}
+
+
+@pytest.mark.parametrize("files", LIMITS.values(), ids=LIMITS)
+def test_memory_is_what_the_container_leaves(tmp_path, files) -> None:
+    assert free_memory(system(tmp_path, files)) == 3 * GIB // 2
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {},
+        {"proc/self/cgroup": "0::/\n"},
+        {"proc/self/cgroup": "0::/\n", f"{V2}/memory.max": "max\n", f"{V2}/memory.current": "5\n"},
+        {
+            "proc/self/cgroup": "4:memory:/\n",
+            f"{V1}/memory.limit_in_bytes": f"{2**63 - 4096}\n",
+            f"{V1}/memory.usage_in_bytes": "5\n",
+        },
+        {"proc/self/cgroup": "rubbish\n\n::\n", f"{V2}/memory.max": "rubbish"},
+    ],
+)
+def test_without_a_limit_it_is_what_the_machine_has(tmp_path, files) -> None:
+    assert free_memory(system(tmp_path, files)) == 8 * GIB
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"proc/self/cgroup": "0::/a\n", f"{V2}/a/cpu.max": "100000 100000\n"}, 1),
+        ({"proc/self/cgroup": "0::/a\n", f"{V2}/a/cpu.max": "50000 100000\n"}, 1),
+        ({"proc/self/cgroup": "0::/a\n", f"{V2}/a/cpu.max": "max 100000\n"}, None),
+        (
+            {
+                "proc/self/cgroup": "2:cpu,cpuacct:/a\n",
+                f"{V2}/cpu,cpuacct/cpu.cfs_quota_us": "100000\n",
+                f"{V2}/cpu,cpuacct/cpu.cfs_period_us": "100000\n",
+            },
+            1,
+        ),
+        (
+            {
+                "proc/self/cgroup": "2:cpu:/\n",
+                f"{V2}/cpu/cpu.cfs_quota_us": "-1\n",
+                f"{V2}/cpu/cpu.cfs_period_us": "100000\n",
+            },
+            None,
+        ),
+    ],
+)
+def test_cores_are_those_of_the_container(tmp_path, files, expected) -> None:
+    assert cores(system(tmp_path, files)) == (expected or len(os.sched_getaffinity(0)))
+
+
+def test_ulimit_counts() -> None:
+    code = (
+        "import resource; resource.setrlimit(resource.RLIMIT_AS, (10**9, 10**9));"
+        "from hnas.machine import free_memory; print(free_memory())"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 0 < int(ran.stdout) < 10**9
