@@ -78,7 +78,7 @@ def _is_module(path: Path, data: bytes) -> bool:
 
 
 def _module(_: object = None) -> bytes:
-    """Code that loads what `save` wrote, without hnas: `standalone` with `hnas.data.decode` in it."""
+    """Code that loads what `save` wrote, without hnas: `standalone`, with `hnas.data.decode`."""
     text, decoding = (
         resources.files(room).joinpath(name).read_text("utf-8")
         for room, name in (("hnas.exchange", "standalone.py"), ("hnas.data", "decode.py"))

@@ -18,7 +18,7 @@ from hnas.architecture.space import Frame, size_space
 from hnas.data import normalise
 from hnas.data.sources.files import File, Size, read
 from hnas.exchange import standalone
-from hnas.exchange.export import Network, save
+from hnas.exchange.export import Network, load, save
 from hnas.exchange.predict import likeliest, probabilities
 from hnas.network.glit import Glit
 from tests.support.generators import spaces_and_archs
@@ -124,6 +124,16 @@ def test_it_sees_an_image_as_the_training_does(tmp_path, name, how, channels):
     assert torch.equal(alone.open(file), pixels)
     mean, std = torch.tensor(made.mean), torch.tensor(made.std)
     assert torch.equal(alone.normalise(pixels[None]), normalise(pixels[None], mean, std))
+
+
+@pytest.mark.parametrize("background", ["white", "black"])
+def test_it_lays_what_is_transparent_on_what_the_training_did(tmp_path, background):
+    save(replace(network(), background=background), tmp_path / "net", also=("py",))
+    Image.new("RGBA", (9, 9), (0, 200, 0, 0)).save(tmp_path / "clear.png")
+    code = "from net import load; print(load().open('clear.png').unique().tolist())"
+    value = {"white": 255, "black": 0}[background]
+    assert python(tmp_path, "-c", code) == f"[{value}]\n"
+    assert load(tmp_path / "net").background == background
 
 
 def test_as_a_program_it_tells_the_likeliest_classes(tmp_path):
