@@ -71,6 +71,9 @@ class AugmentRules:
     """Standard deviation of the magnitude of each operation."""
     randaugment_ops: int = later(2)
     """Operations that an image draws of 15, each done with probability 1/2."""
+    jitter: float = later(0.0)
+    """Largest change of an image's contrast, as a share, both ways; each channel's brightness
+    changes by up to a quarter of it, in units of the full range."""
 
     def __post_init__(self) -> None:
         _check(self.shift >= 0, "shift", ">= 0 pixels", self.shift)
@@ -80,6 +83,7 @@ class AugmentRules:
         _check(0 <= self.randaugment <= 10, "randaugment", "0 to 10", self.randaugment)
         _check(self.randaugment_std >= 0, "randaugment_std", ">= 0", self.randaugment_std)
         _check(self.randaugment_ops >= 1, "randaugment_ops", ">= 1", self.randaugment_ops)
+        _check(0 <= self.jitter < 1, "jitter", "a share in [0, 1)", self.jitter)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from hnas.settings import AugmentRules
 
 def augment(pixels: torch.Tensor, rules: AugmentRules, *, seed: int) -> torch.Tensor:
     """uint8 (B, C, H, W) -> the same; every image draws its own crop, shift, flip, rotation,
-    RandAugment and rectangle, in this order.
+    RandAugment, colours and rectangle, in this order.
 
     A pure function of its arguments: kornia draws from torch's global CPU generator, which is
     seeded for the call and then put back. Without augmentation, `pixels` itself, nothing drawn.
@@ -40,6 +40,8 @@ def augment(pixels: torch.Tensor, rules: AugmentRules, *, seed: int) -> torch.Te
 
         drawn = partial(randaugment, magnitude=rules.randaugment, std=rules.randaugment_std)
         operations.append(partial(drawn, operations=rules.randaugment_ops))
+    if rules.jitter:
+        operations.append(partial(_jitter, share=rules.jitter))
     if rules.erase:
         erase = K.RandomErasing(p=rules.erase)
         noise = torch.Generator(pixels.device).manual_seed(seed)
@@ -51,6 +53,14 @@ def augment(pixels: torch.Tensor, rules: AugmentRules, *, seed: int) -> torch.Te
         for operation in operations:
             images = operation(images)
     return (images * 255).round().to(torch.uint8)
+
+
+def _jitter(images: torch.Tensor, share: float) -> torch.Tensor:
+    """Another contrast about the middle, and another brightness of each channel: what a camera's
+    exposure and white balance would change (after 1312.5402)."""
+    B, C = images.shape[:2]
+    draws = (2 * torch.rand(B, C + 1, 1, 1) - 1).to(images.device) * share
+    return ((images - 0.5) * (1 + draws[:, :1]) + 0.5 + draws[:, 1:] / 4).clamp(0, 1)
 
 
 def _noisy(

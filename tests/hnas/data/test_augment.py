@@ -7,7 +7,7 @@ from hnas.errors import InputError
 from hnas.settings import AugmentRules
 
 EVERYTHING = AugmentRules(
-    crop=0.3, shift=2, flip=True, rotate=15, randaugment=9, erase=0.5, erase_noise=True
+    crop=0.3, shift=2, flip=True, rotate=15, randaugment=9, jitter=0.3, erase=0.5, erase_noise=True
 )
 SHAPES = [(16, 1, 8, 8), (16, 3, 12, 12)]
 
@@ -50,6 +50,7 @@ def test_a_seed_decides_and_the_global_generator_is_put_back(shape: tuple[int, .
         AugmentRules(erase=0.7),
         AugmentRules(crop=0.08),
         AugmentRules(randaugment=9.0),
+        AugmentRules(jitter=0.2),
     ],
 )
 def test_every_image_draws_its_own(rules: AugmentRules) -> None:
@@ -126,6 +127,19 @@ def test_a_crop_keeps_its_share_of_the_area_and_its_aspect() -> None:
     assert 0.7 < aspect.min() < 0.85 and 1.2 < aspect.max() < 1.4
 
 
+def test_jitter_changes_contrast_and_each_channel_s_brightness() -> None:
+    pixels = torch.full((500, 3, 4, 4), 64, dtype=torch.uint8)
+    pixels[..., 2:] = 191  # both a quarter of the range off the middle
+    found = augment(pixels, AugmentRules(jitter=0.2), seed=0).float() / 255
+    assert torch.equal(found.amax((2, 3)), found[:, :, 0, 3]), "an image keeps its shapes"
+    contrast = found[:, :, 0, 3] - found[:, :, 0, 0]
+    assert (contrast.amax(1) - contrast.amin(1)).max() < 0.01, "one contrast for all channels"
+    assert 0.395 < contrast.min() < 0.41 and 0.59 < contrast.max() < 0.605  # 0.498 -/+ 20%
+    brightness = found.mean((2, 3)) - 0.5
+    assert -0.055 < brightness.min() < -0.045 and 0.045 < brightness.max() < 0.055
+    assert (brightness.amax(1) - brightness.amin(1)).max() > 0.08, "each channel draws its own"
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_bicubic_values_do_not_wrap_around(channels: int) -> None:
     pixels = torch.full((64, channels, 16, 16), 255, dtype=torch.uint8)
@@ -140,6 +154,7 @@ def test_bicubic_values_do_not_wrap_around(channels: int) -> None:
         ({"randaugment": 11.0}, "randaugment must be 0 to 10, got 11.0"),
         ({"randaugment_std": -1.0}, "randaugment_std must be >= 0, got -1.0"),
         ({"randaugment_ops": 0}, "randaugment_ops must be >= 1, got 0"),
+        ({"jitter": 1.0}, "jitter must be a share in [0, 1), got 1.0"),
     ],
 )
 def test_an_augmentation_that_breaks_a_rule_is_refused(values: dict, message: str) -> None:
