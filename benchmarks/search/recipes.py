@@ -1,0 +1,124 @@
+"""Which network and which recipe learn from few images?
+
+    python -m benchmarks.search.recipes DATA [--image 64] [--limit 0] [--epochs 80] [--seeds 0]
+        [--rows NAME ...] [--json FILE]
+
+DATA is what `hnas search --data` takes. One network, whose blocks are global and local in turn
+(`--local-only`: all local), is trained from scratch on the training part and tested on the
+test part, in the rows below; each keeps the ones before it. The table is the reason for what
+`hnas search --data` proposes (docs/few-images.md).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.common import machine
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Frame
+from hnas.cost.flops import cost
+from hnas.data import Data, prepare, test_images
+from hnas.network.glit import Glit
+from hnas.scoring.score import evaluate
+from hnas.settings import AugmentRules, DataRules, TrainingRules
+from hnas.training.loop import train
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A network and how it is trained."""
+
+    frame: Frame
+    training: TrainingRules
+    augment: AugmentRules
+
+    def arch(self, local_only: bool) -> Arch:
+        net = self.frame
+        K = 5 if net.local == "conv2d" else 17
+        groups = [0 if local_only or i % 2 == 0 else net.N for i in range(net.M)]
+        return Arch(tuple(net.block(G, net.d, 4, 1, K) for G in groups))
+
+
+CHANGES: dict[str, dict[str, dict[str, Any]]] = {
+    "paper": {},
+    "conv2d": {"frame": {"local": "conv2d"}},
+    "mean": {"frame": {"pool": "mean"}},
+    "stem": {"frame": {"stem": "conv"}},
+    "crop": {"augment": {"crop": 0.5, "shift": 0}},
+    "mixup": {"training": {"mixup": 0.4, "label_smoothing": 0.1}},
+    "jitter": {"augment": {"jitter": 0.3}},
+    "randaugment": {"augment": {"randaugment": 7.0}},
+}
+"""By the name of a row: what it changes of the row before it."""
+
+
+def rows(first: Row) -> dict[str, Row]:
+    """All rows, each with what the ones before it have."""
+    made, row = {}, first
+    for name, changes in CHANGES.items():
+        row = replace(
+            row, **{part: replace(getattr(row, part), **new) for part, new in changes.items()}
+        )
+        made[name] = row
+    return made
+
+
+def first_row(data: Data, *, image: int, patch: int, d: int, epochs: int) -> Row:
+    """What `hnas search --data` proposed before: the paper's network, shifts and flips."""
+    channels = data.train.tensor().shape[1]
+    frame = Frame(
+        image=image, channels=channels, patch=patch, classes=len(data.classes), d=d, M=6, N=3
+    )
+    training = TrainingRules(epochs=epochs, batch=64 if len(data.train) < 2000 else 128, lr=2e-3)
+    augment = AugmentRules(shift=max(1, image // 14), flip=channels == 3)
+    return Row(frame=frame, training=training, augment=augment)
+
+
+def main() -> None:
+    assert __doc__
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data")
+    for name, default in (("image", 64), ("patch", 8), ("d", 48), ("limit", 0), ("epochs", 80)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--channels", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--rows", nargs="+", choices=CHANGES, default=list(CHANGES))
+    parser.add_argument("--local-only", action="store_true")
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    found: dict[str, list[float]] = {name: [] for name in args.rows}
+    for seed in args.seeds:
+        rules = DataRules(source=args.data, limit=args.limit)
+        data, split = prepare(rules, image=args.image, channels=args.channels, seed=seed)
+        test = test_images(rules, image=args.image, channels=args.channels, split=split)
+        sizes = {"image": args.image, "patch": args.patch, "d": args.d, "epochs": args.epochs}
+        made = rows(first_row(data, **sizes))
+        for name in args.rows:
+            row, began = made[name], time.process_time()
+            net = Glit(row.frame, arch := row.arch(args.local_only)).reset(seed)
+            train(net, data, row.training, row.augment, seed=seed)
+            accuracy = evaluate(net, test, data, batch=512).accuracy
+            found[name].append(accuracy)
+            print(
+                f"{name:12} seed {seed}: {accuracy:.4f} of {len(test):,} test images, trained on "
+                f"{len(data.train):,}; {cost(row.frame, arch).macs:,} MACs, "
+                f"{time.process_time() - began:.0f} s of CPU",
+                flush=True,
+            )
+    for name, accuracies in found.items():
+        print(f"{name:12} {statistics.mean(accuracies):.3f}")
+    if args.json:
+        said = {k: v for k, v in vars(args).items() if k != "json"}
+        said["data"] = Path(args.data).name
+        report = {"machine": machine(), "asked": said, "first": asdict(made[args.rows[0]])}
+        args.json.write_text(json.dumps(report | {"test_accuracy": found}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
