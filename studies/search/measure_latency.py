@@ -5,7 +5,6 @@ import statistics
 
 import numpy as np
 import torch
-from scipy.stats import kendalltau
 
 from hnas.cost.block_latency import measure
 from hnas.cost.latency_table import LatencyTable
@@ -55,6 +54,8 @@ def latency_table(run: Run, device: torch.device, listener: Listener) -> Latency
 
 def _error(table: LatencyTable) -> TableError:
     """The error of a table: its sums compared with the measured networks."""
+    from scipy.stats import kendalltau  # as slow to import as a third of torch
+
     sums, measured = zip(*((table.of(one.arch), one.measured) for one in table.whole), strict=True)
     bias = [its / real - 1 for its, real in zip(sums, measured, strict=True)]
     off = [abs(its) for its in bias]

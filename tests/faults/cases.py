@@ -20,10 +20,11 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
-from tests.faults.lab import ROOT, Lab, Ran, environment
+from tests.faults.lab import Lab, Ran, environment
 from tests.faults.outcome import lost, outcome
 from tests.faults.points import EXPORT, SEARCH, SYNC, WRITES, Point
 from tests.faults.process import BALLAST, DISK, PATIENCE
+from tests.support.forked import Process
 
 DISK_BYTES = 4 * 2**20
 
@@ -383,10 +384,8 @@ def _readers(lab: Lab) -> Iterator[Try]:
     run = lab.place / "readers" / "run"
     lab.hnas(*lab.search(run), fault="kill", point=_at("hand-off")[0])
     wrong = []
-    with subprocess.Popen(
-        lab.command("dashboard", "--run", run, "--port", 0),
-        cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True,
-    ) as dashboard:  # fmt: skip
+    command = ("-m", "tests.faults.process", "dashboard", "--run", run, "--port", 0)
+    with Process(command, env=environment()) as dashboard:
         assert dashboard.stdout is not None
         address = dashboard.stdout.readline().split("/dashboard")[0]
         search = lab.start(*lab.search(run))

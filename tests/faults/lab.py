@@ -14,6 +14,7 @@ from typing import Any
 
 from tests.faults.outcome import outcome
 from tests.faults.points import Point
+from tests.support.forked import Process
 from tests.support.tiny import TINY
 
 ROOT = Path(__file__).parents[2]
@@ -78,19 +79,10 @@ class Lab:
         if "_server" in self.__dict__:
             self._server.communicate()
 
-    def start(self, *args: object) -> subprocess.Popen[str]:
+    def start(self, *args: object) -> Process:
         """A command without a fault, not waited for."""
-        return subprocess.Popen(
-            self.command(*args),
-            cwd=ROOT,
-            env=environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def command(self, *args: object) -> list[str]:
-        return [sys.executable, "-m", "tests.faults.process", *map(str, args)]
+        command = ["-m", "tests.faults.process", *args]
+        return Process(command, env=environment(), stderr=subprocess.PIPE)
 
     def search(self, run: Path, *more: object) -> tuple[object, ...]:
         """The arguments of a whole search of the plan."""

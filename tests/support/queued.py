@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
-import subprocess
-import sys
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -22,6 +18,7 @@ from hnas.studies.trials.database import open_storage
 from hnas.studies.trials.study import open_study
 from hnas.studies.trials.work_request import WorkRequest, announce
 from tests.support.fake_scorer import FakeScorer
+from tests.support.forked import Process
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=12, N=3)
 SPACE = distribution_space(FRAME, d_k=192, d_z=4, E=1, K=31)
@@ -66,13 +63,7 @@ search(open_queued(sys.argv[1]), on_trial=lambda event: print(event.done, flush=
 
 
 def python(code, *args):
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, args)],
-        cwd=Path(__file__).parents[2],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    return Process(["-c", code, *args])
 
 
 @contextlib.contextmanager

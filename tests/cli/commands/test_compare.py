@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import signal
@@ -18,6 +17,7 @@ from click.testing import CliRunner, Result
 
 from hnas.cli.main import hnas
 from hnas.studies.run.folder import open_run
+from tests.support.forked import Process
 
 STRATEGIES = ("hierarchical", "flat")
 
@@ -102,16 +102,9 @@ def test_what_is_finished_is_read_and_not_repeated(
     assert outcomes(tmp_path) == outcomes(folder)
 
 
-def interrupted(root: Path, args: list[str], when: Callable[[str], bool]) -> tuple[int, str]:
+def interrupted(args: list[str], when: Callable[[str], bool]) -> tuple[int, str]:
     """Exit code and standard error of a comparison that met SIGTERM at the first such line."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "hnas.cli.main", "compare", *args],
-        cwd=root,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    ) as process:
+    with Process(["-m", "hnas.cli.main", "compare", *args], stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert any(map(when, process.stdout))
         process.send_signal(signal.SIGTERM)
@@ -125,7 +118,7 @@ def test_interrupted_it_goes_on_and_ends_the_same(
 ) -> None:
     folder = tmp_path / "runs"
     args = [*asked(tiny, folder), "--jobs", str(jobs)]
-    code, err = interrupted(root, args, lambda line: line.startswith("1/4: "))
+    code, err = interrupted(args, lambda line: line.startswith("1/4: "))
     assert code == 130
     assert err == (
         f"\nInterrupted. Finished work is kept in {folder}. Resume with: "

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from PIL import Image
 from hnas.studies.run.folder import open_run
 from hnas.studies.run.studies import read_stages
 from tests.cli.conftest import invoke
+from tests.support.forked import Process
 
 
 @pytest.fixture(scope="module")
@@ -165,10 +165,7 @@ def test_a_pack_of_another_size_than_the_plans(packed: Path, tiny: Path, tmp_pat
 def test_ctrl_c_tells_how_to_go_on(photos: Path, tmp_path: Path, root: Path) -> None:
     to = tmp_path / "pack"
     args = ["data", "pack", str(photos), "--to", str(to), "--image", "1500", "--processes", "2"]
-    command = [sys.executable, "-m", "hnas.cli.main", *args]
-    with subprocess.Popen(
-        command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as running:
+    with Process(["-m", "hnas.cli.main", *args], stderr=subprocess.PIPE) as running:
         while running.poll() is None and not list(to.glob(".*.u8.*.tmp")):
             time.sleep(0.01)
         running.send_signal(signal.SIGINT)

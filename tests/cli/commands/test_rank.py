@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from hnas.cli.main import hnas
+from tests.support.forked import Process
 
 
 def rank(*args: object) -> Result:
@@ -63,8 +62,7 @@ def finished_networks(folder: Path, epochs: int) -> dict[Path, bytes]:
 
 def test_a_killed_ranking_goes_on_where_it_was(copy: Path) -> None:
     args = ["--run", str(copy), "--n", "4", "--seeds", "1", "--epochs", "40", "--device", "cpu"]
-    command = [sys.executable, "-c", "from hnas.cli.main import main; main()", "rank", *args]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    process = Process(["-m", "hnas.cli.main", "rank", *args], stdout=None)
     while not finished_networks(copy, 40):
         assert process.poll() is None
         time.sleep(0.02)

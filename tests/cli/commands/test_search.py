@@ -23,6 +23,7 @@ from hnas.studies.trials.database import open_storage
 from hnas.studies.trials.study import open_study
 from hnas.studies.trials.trial import records
 from hnas.training import checkpoint
+from tests.support.forked import Process
 
 
 def search(*args: object) -> Result:
@@ -260,18 +261,12 @@ def test_images_of_ones_own_decide_on_the_classes(
 # as a process
 
 
-def start(root: Path, *args: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "hnas.cli.main", "search", *map(str, args)],
-        cwd=root,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def start(*args: object) -> Process:
+    return Process(["-m", "hnas.cli.main", "search", *args], stderr=subprocess.PIPE)
 
 
 def test_a_process_searches_and_prints_plain_lines(root: Path, tmp_path: Path, tiny: Path) -> None:
-    process = start(root, "--plan", tiny, "--run", tmp_path / "run", "--device", "cpu")
+    process = start("--plan", tiny, "--run", tmp_path / "run", "--device", "cpu")
     out, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (0, "")
     assert "\x1b" not in out
@@ -287,7 +282,7 @@ def test_an_interrupted_search_says_how_to_go_on_and_does(
         tiny.read_text().replace("M = 2", "M = 5").replace("trials = 8", "trials = 300")
     )
     args = ("--stage", 1, "--plan", plan, "--run", folder, "--device", "cpu")
-    process = start(root, *args)
+    process = start(*args)
     assert process.stdout is not None
     assert any(line.startswith("stage 1: trial ") for line in process.stdout)
     process.send_signal(number)

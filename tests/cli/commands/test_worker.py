@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import shutil
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -20,6 +18,7 @@ from hnas.studies.trials.database import close_storage, open_storage
 from hnas.studies.trials.record import Record
 from hnas.studies.trials.study import open_study
 from hnas.studies.trials.trial import records
+from tests.support.forked import Process
 from tests.support.postgres import new_database, served
 
 
@@ -27,15 +26,8 @@ def invoke(*args: object) -> Result:
     return CliRunner().invoke(hnas, [*map(str, args)], catch_exceptions=False)
 
 
-def start(root: Path, *args: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "hnas.cli.main", *map(str, args)],
-        cwd=root,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+def start(*args: object) -> Process:
+    return Process(["-m", "hnas.cli.main", *args], stderr=subprocess.STDOUT)
 
 
 def trials(folder: Path, url: str) -> list[list[Record]]:
@@ -48,13 +40,13 @@ def trials(folder: Path, url: str) -> list[list[Record]]:
 
 
 def test_a_search_by_workers_is_the_one_of_one_process(
-    root: Path, tmp_path: Path, tiny: Path, finished: tuple[Path, Result]
+    tmp_path: Path, tiny: Path, finished: tuple[Path, Result]
 ) -> None:
     with served() as server:
         url = new_database(server.url.replace("unused", "s3cr3t"))
         run, cpu = tmp_path / "finished", ("--device", "cpu", "--storage", url)
-        crew = [start(root, "worker", "--idle", 20, *cpu) for _ in range(2)]
-        search = start(root, "search", "--workers", "--plan", tiny, "--run", run, *cpu)
+        crew = [start("worker", "--idle", 20, *cpu) for _ in range(2)]
+        search = start("search", "--workers", "--plan", tiny, "--run", run, *cpu)
         said = search.communicate(timeout=500)[0]
         assert search.returncode == 0, said
         assert "Workers score: hnas worker --storage" in said and "hnas:***@127.0.0.1" in said
@@ -72,7 +64,7 @@ def test_a_search_by_workers_is_the_one_of_one_process(
         ours, theirs = (json.loads((f / "result.json").read_text()) for f in (run, finished[0]))
         assert ours["winner"] == theirs["winner"]
 
-        late = start(root, "worker", "--idle", 0, *cpu)
+        late = start("worker", "--idle", 0, *cpu)
         assert "0 scored; no search asks for workers any more." in late.communicate(timeout=300)[0]
 
 
@@ -90,15 +82,13 @@ def test_a_worker_needs_to_know_where(tmp_path: Path, tiny: Path) -> None:
 
 @pytest.mark.parametrize("changed", ["weights", "images"])
 def test_a_worker_with_other_weights_or_images_scores_nothing(
-    root: Path, tmp_path: Path, tiny: Path, changed: str
+    tmp_path: Path, tiny: Path, changed: str
 ) -> None:
     with served() as server:
         url = new_database(server.url)
         cpu = ("--device", "cpu", "--storage", url)
         run, other = tmp_path / "run", tmp_path / "other" / "run"
-        search = start(
-            root, "search", "--workers", "--stage", 1, "--plan", tiny, "--run", run, *cpu
-        )
+        search = start("search", "--workers", "--stage", 1, "--plan", tiny, "--run", run, *cpu)
         assert search.stdout is not None
         for line in search.stdout:
             if "epoch 2/2" in line:
@@ -115,7 +105,7 @@ def test_a_worker_with_other_weights_or_images_scores_nothing(
             split["train"], split["held_out"] = split["held_out"], split["train"]
             (other / "split.json").write_text(json.dumps(split))
             text = "are not those that"
-        worker = start(root, "worker", "--run", other, "--idle", 60, *cpu)
+        worker = start("worker", "--run", other, "--idle", 60, *cpu)
         said = worker.communicate(timeout=500)[0]
         assert worker.returncode == 2 and text in said, said
         assert "Traceback" not in said

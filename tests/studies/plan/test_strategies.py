@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import random
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -31,6 +26,7 @@ from hnas.studies.search.search import search_stage
 from hnas.studies.search.session import Session
 from hnas.studies.trials.pareto import front
 from hnas.studies.trials.trial import records
+from tests.support.broken_off import BreaksOff, Broken, kill_and_resume
 
 CPU = torch.device("cpu")
 BASELINES = STRATEGIES[1:]
@@ -161,28 +157,6 @@ def test_flat_and_random_share_a_supernet_to_the_bit(finished: Callable[[str], R
 # Broken off
 
 
-class Broken(Exception):
-    pass
-
-
-class BreaksOff(Listener):
-    """Raises at the n-th event of any kind."""
-
-    def __init__(self, n: int) -> None:
-        self.left = n
-
-    def _tick(self) -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise Broken
-
-    def epoch(self, what, epoch):
-        self._tick()
-
-    def trial(self, stage, event):
-        self._tick()
-
-
 @pytest.mark.parametrize("strategy", [*BASELINES, "refined"])
 def test_broken_off_it_ends_as_the_unbroken_one(
     finished: Callable[[str], Run], tmp_path: Path, tiny: Plan, strategy: str
@@ -199,29 +173,9 @@ def test_broken_off_it_ends_as_the_unbroken_one(
     assert outcome(run) == outcome(finished(strategy))
 
 
-PROGRAM = """
-import sys, torch
-from pathlib import Path
-from hnas.studies.plan.toml import load_plan
-from hnas.studies.run.folder import begin_run
-from hnas.studies.search.finish import finish
-from hnas.studies.search.search import search_stage
-from hnas.studies.search.session import Session
-
-torch.set_num_threads(1)
-run = begin_run(Path(sys.argv[2]), load_plan(Path(sys.argv[1])))
-with run.hold():
-    session = Session(run, torch.device("cpu"))
-    print("begun", flush=True)
-    for number in range(1, len(run.stages) + 1):
-        search_stage(session, number)
-    finish(session)
-"""
-
-
 @pytest.mark.parametrize("strategy", ["flat", "refined"])
 def test_the_last_stage_survives_kill_9(
-    finished: Callable[[str], Run], tmp_path: Path, tiny: Plan, root: Path, strategy: str
+    finished: Callable[[str], Run], tmp_path: Path, tiny: Plan, strategy: str
 ) -> None:
     run = begin_run(tmp_path / "tiny", plan_of(tiny, strategy))
     with run.hold(), contextlib.closing(Session(run, CPU)) as session:
@@ -229,20 +183,7 @@ def test_the_last_stage_survives_kill_9(
             search_stage(session, number)
     plan = tmp_path / "plan.toml"
     plan.write_text(to_toml(plan_of(tiny, strategy)))
-    command = [sys.executable, "-c", PROGRAM, str(plan), str(tmp_path / "tiny")]
-    rng = random.Random(0)
-    kills = 0
-    for attempt in range(10):
-        with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE) as process:
-            assert process.stdout is not None
-            assert process.stdout.readline() == b"begun\n"
-            if attempt < 4:
-                time.sleep(rng.uniform(0.05, 0.8))
-                process.send_signal(signal.SIGKILL)
-            kills += process.wait() == -signal.SIGKILL
-        if process.returncode == 0:
-            break
-    assert process.returncode == 0 and kills >= 2
+    kill_and_resume(plan, tmp_path / "tiny", kills=4, most=3)
     assert outcome(open_run(tmp_path / "tiny")) == outcome(finished(strategy))
 
 

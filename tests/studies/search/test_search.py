@@ -4,13 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import random
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 
 import optuna
@@ -40,7 +34,7 @@ from hnas.studies.search.session import Session
 from hnas.studies.search.supernets import supernet
 from hnas.studies.trials.pareto import best_by_score
 from hnas.studies.trials.trial import records
-from tests.support.broken_off import CPU, BreaksOff, Broken, outcome, whole
+from tests.support.broken_off import CPU, BreaksOff, Broken, kill_and_resume, outcome, whole
 
 
 @pytest.fixture(scope="module")
@@ -188,44 +182,10 @@ def test_broken_off_at_every_few_events_it_ends_as_the_unbroken_one(finished, tm
     assert outcome(run) == outcome(finished)
 
 
-PROGRAM = """
-import sys, torch
-from pathlib import Path
-from hnas.studies.plan.toml import load_plan
-from hnas.studies.run.folder import begin_run
-from hnas.studies.search.finish import finish
-from hnas.studies.search.retrain import retrain
-from hnas.studies.search.search import search_stage
-from hnas.studies.search.session import Session
-
-torch.set_num_threads(1)
-run = begin_run(Path(sys.argv[2]), load_plan(Path(sys.argv[1])))
-with run.hold():
-    session = Session(run, torch.device("cpu"))
-    print("begun", flush=True)
-    search_stage(session, 1); search_stage(session, 2); retrain(session); finish(session)
-"""
-
-
-def test_kill_9_at_any_moment_loses_nothing(finished, tmp_path, tiny, root):
+def test_kill_9_at_any_moment_loses_nothing(finished, tmp_path, tiny):
     plan = tmp_path / "plan.toml"
     plan.write_text(to_toml(tiny))
-    command = [sys.executable, "-c", PROGRAM, str(plan), str(tmp_path / "tiny")]
-    rng = random.Random(0)
-    kills = 0
-    for attempt in range(12):
-        process = subprocess.Popen(
-            command, cwd=root, stdout=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1"}
-        )
-        assert process.stdout.readline() == b"begun\n"
-        if attempt < 5:
-            time.sleep(rng.uniform(0.05, 1.2))
-            process.send_signal(signal.SIGKILL)
-        kills += process.wait() == -signal.SIGKILL
-        process.stdout.close()
-        if process.returncode == 0:
-            break
-    assert process.returncode == 0 and kills >= 2
+    kill_and_resume(plan, tmp_path / "tiny", kills=5, most=6)
     run = begin_run(tmp_path / "tiny", tiny)
     assert outcome(run) == outcome(finished)
 

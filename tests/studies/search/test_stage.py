@@ -1,9 +1,6 @@
 import dataclasses
 import itertools
 import math
-import os
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -26,6 +23,7 @@ from hnas.studies.trials.study import open_study
 from hnas.studies.trials.trial import records
 from tests.support.dashboard_api import asked
 from tests.support.fake_scorer import FakeScorer
+from tests.support.forked import Process
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=12, N=3)
 BUDGET = cost(FRAME, FRAME.all_global()).macs
@@ -298,16 +296,7 @@ def test_killed_three_times_on_sqlite_it_ends_as_if_unbroken(tmp_path, unbroken)
     tests = Path(__file__).parent
     told = 0
     for more in (4, 9, 8):
-        child = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM.format(tests=str(tests)), url],
-            cwd=tests.parents[2],
-            env={
-                **os.environ,
-                "PYTHONPATH": os.pathsep.join(map(str, (tests.parents[1], tests.parents[2]))),
-            },
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        child = Process(["-c", PROGRAM.format(tests=str(tests)), url])
         for line in itertools.islice(child.stdout, more):
             told = int(line)
         child.kill()  # SIGKILL, while trials are being written

@@ -8,7 +8,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,6 +25,7 @@ from hnas.data.sources.packing import pack
 from hnas.data.sources.shards import Made
 from hnas.errors import HnasError, InputError, StateError
 from hnas.settings import DataRules
+from tests.support.forked import Process
 from tests.support.sessions import wait_for_all
 
 SIDE, CHANNELS = 8, 3
@@ -258,9 +258,8 @@ from pathlib import Path
 from hnas.data.sources.files import Size
 from hnas.data.sources.folders import listing
 from hnas.data.sources.packing import pack
-if __name__ == "__main__":
-    pack(listing(Path(sys.argv[1])), Path(sys.argv[2]), Size(64, 3), processes=int(sys.argv[3]),
-         shard_bytes=8 * 3 * 64 * 64)
+pack(listing(Path(sys.argv[1])), Path(sys.argv[2]), Size(64, 3), processes=int(sys.argv[3]),
+     shard_bytes=8 * 3 * 64 * 64)
 """
 
 
@@ -270,11 +269,9 @@ def test_a_killed_packing_goes_on_to_the_same_bytes(
 ) -> None:
     """kill -9 while a later shard is written."""
     packed(many, tmp_path / "whole", image=64, images_a_shard=8)
-    script, to = tmp_path / "killed.py", tmp_path / "pack"
-    script.write_text(KILLED)
-    command = [sys.executable, str(script), str(many), str(to), str(processes)]
-    environment = {**os.environ, "PYTHONPATH": str(root)}
-    with subprocess.Popen(command, env=environment, start_new_session=True) as running:
+    to = tmp_path / "pack"
+    command = ["-c", KILLED, many, to, processes]
+    with Process(command, start_new_session=True) as running:
         while running.poll() is None and not list(to.glob("train-*.json")):
             time.sleep(0.0005)
         running.kill()
