@@ -2,7 +2,7 @@
 
 A command is imported when it runs, so that `hnas --help` answers at once. An HnasError, or an error
 of the system such as a full disk, becomes one message on stderr and exit code 2, as a wrong option
-does. Ctrl-C exits with 130. If the reader of a pipe has gone (`| head`), a command ends quietly.
+does. Ctrl-C exits with 130.
 """
 
 from importlib import import_module
@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from hnas import __version__
-from hnas.cli.screen import processes
+from hnas.cli.screen import processes, streams
 from hnas.cli.screen.interrupt import ARGS
 from hnas.errors import HnasError
 
@@ -101,8 +101,6 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except BrokenPipeError:
-            raise  # click ends quietly
         except (HnasError, OSError) as error:
             raise Failure(str(error)) from error
         except KeyboardInterrupt as interrupt:
@@ -121,6 +119,7 @@ def hnas() -> None:
 
 def main() -> None:
     """The console script. If a launcher started several processes, each of them runs it."""
+    streams.prepare()
     if processes.are_several():
         processes.run(hnas)
     else:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 EVERY = 5.0
 """Seconds between two lines of the same work."""
+BAR = 24
+"""Columns of a bar."""
 WAITING = "preparing"
 """Name on the bar, which moves, until the first step of the work has ended."""
 
@@ -135,7 +137,7 @@ class Bars(Display):
         super().__enter__()
         self._progress = _Progress(
             TextColumn("{task.description}"),
-            BarColumn(24),
+            BarColumn(BAR),
             TextColumn("{task.fields[rest]}"),
             console=console(),
             transient=True,
@@ -171,14 +173,27 @@ class Bars(Display):
 
 
 class _Progress(Progress):
-    """A bar with a line of words below it, cut to the terminal's width."""
+    """A bar with a line of words below it; what is too wide for the terminal is left out whole."""
 
     words = ""
 
     def get_renderables(self) -> Iterator[RenderableType]:
-        yield self.make_tasks_table(self.tasks)
+        for task in self.tasks:
+            width, rest = self.console.width, task.fields["rest"]
+            if len(task.description) + BAR + len(rest) + 2 <= width:
+                yield self.make_tasks_table([task])
+            else:
+                yield Text(_within(width, task.description))
+                yield Text(_within(width, rest))
         if self.words:
-            yield Text(f"  {self.words}", no_wrap=True, overflow="ellipsis")
+            yield Text(_within(self.console.width, f"  {self.words}"))
+
+
+def _within(width: int, words: str) -> str:
+    """The first of the parts between commas that fit: a number that is cut is another number."""
+    while len(words) > width and ", " in words:
+        words = words.rpartition(", ")[0]
+    return words
 
 
 def _time(event: TrialEvent) -> str:

@@ -34,7 +34,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, optional:
     """Prints rows under headings; the `optional` column only if a row has a value for it.
 
     Commas group the digits of whole numbers, and numbers are aligned right. A piped line is never
-    wrapped or cut: two or more spaces separate its columns.
+    wrapped or cut: two or more spaces separate its columns. A terminal too narrow for the table
+    gets a line for each value.
     """
     rows = list(rows)
     shown = [
@@ -47,12 +48,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, optional:
     cells = [[cell(row[i]) for i in shown] for row in rows]
     screen = console()
     if screen.is_terminal:
-        drawn = Table(box=box.SIMPLE_HEAD)
-        for name, is_right in zip(head, right, strict=True):
-            drawn.add_column(Text(name), justify="right" if is_right else "left")
-        for line in cells:
-            drawn.add_row(*map(Text, line))
-        screen.print(drawn)
+        _draw(screen, head, cells, right)
         return
     widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
     for line in (head, *cells):
@@ -61,6 +57,28 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, optional:
             for text, width, is_right in zip(line, widths, right, strict=True)
         )
         print("  ".join(padded).rstrip())
+
+
+def _draw(
+    screen: Console, head: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[bool]
+) -> None:
+    """A table for a terminal. Words may be wrapped, but no number or name is cut: a part of it
+    would be another one."""
+    drawn = Table(box=box.SIMPLE_HEAD)
+    for name, is_right in zip(head, right, strict=True):
+        drawn.add_column(Text(name), justify="right" if is_right else "left", overflow="fold")
+    for line in cells:
+        drawn.add_row(*map(Text, line))
+    unlimited = screen.options.update(max_width=10**6)
+    if screen.measure(drawn, options=unlimited).minimum <= screen.width:
+        screen.print(drawn)
+        return
+    for line in cells:
+        screen.print()
+        for name, text in zip(head, line, strict=True):
+            if text:
+                said = Text(f"{name}: {text}" if name else text, overflow="fold")
+                screen.print(said, soft_wrap=False)
 
 
 def milliseconds(nanoseconds: int | None) -> float | None:

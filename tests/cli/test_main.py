@@ -82,11 +82,11 @@ def test_a_mistake_is_one_message_and_exit_code_2(args: list[str], message: str)
         ),
         (KeyboardInterrupt(), 130, "Interrupted."),
         (KeyboardInterrupt("Interrupted. Go on."), 130, "Interrupted. Go on."),
-        (BrokenPipeError(errno.EPIPE, "Broken pipe"), 1, None),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), 2, "Error: [Errno 32] Broken pipe"),
     ],
 )
 def test_what_a_command_raises(
-    monkeypatch: pytest.MonkeyPatch, raised: BaseException, code: int, message: str | None
+    monkeypatch: pytest.MonkeyPatch, raised: BaseException, code: int, message: str
 ) -> None:
     @click.command()
     def broken() -> None:
@@ -96,7 +96,7 @@ def test_what_a_command_raises(
     result = CliRunner().invoke(hnas, ["space"])
     assert result.exit_code == code
     assert result.stdout == ""
-    assert (result.stderr.splitlines() or [None])[-1] == message
+    assert result.stderr.splitlines()[-1] == message
 
 
 def test_a_defect_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

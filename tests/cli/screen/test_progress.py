@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 from rich.console import Console
@@ -93,10 +94,17 @@ def test_each_work_has_its_first_line(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 @pytest.fixture
-def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """What a terminal of 80 columns is sent."""
+def width() -> int:
+    return 80
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch, width: int) -> io.StringIO:
+    """What a terminal of so many columns is sent."""
     sent = io.StringIO()
-    terminal = Console(file=sent, force_terminal=True, color_system=None, width=80, soft_wrap=True)
+    terminal = Console(
+        file=sent, force_terminal=True, color_system=None, width=width, soft_wrap=True
+    )
     monkeypatch.setattr("hnas.cli.screen.progress.console", lambda: terminal)
     monkeypatch.setenv("TERM", "xterm")
     return sent
@@ -120,7 +128,23 @@ def test_bars_show_what_goes_on_and_leave_what_has_ended(screen: io.StringIO) ->
     assert "supernet of stage 1: epoch 2/2, loss 0.500, 1,234 images/s\n" in sent
     assert "note: [red]words are no markup\n" in sent
     assert "trial 7/200, ETA " in sent
-    assert "…" in sent or "trials/s" in sent
+    assert "\n  best 0.5000 (1.66M MACs), generation 3, hypervolume 0.2500\n" in sent
+
+
+@pytest.mark.parametrize("width", [20, 40, 60])
+def test_a_narrow_terminal_is_sent_whole_numbers_or_none(screen: io.StringIO, width: int) -> None:
+    whole = {"0", "1", "1/100", "0.500", "1,234", "7/200", "0.5000", "1.66M", "3", "0.2500"}
+    with Bars(Clock()) as display:
+        for _ in range(3):
+            display.epoch("supernet of stage 1", epoch(1))
+            display.trial(1, trial(7))
+            display._progress.refresh()  # type: ignore[attr-defined]
+    lines = re.sub(r"\x1b\[[?\d]*\w|\r", "\n", screen.getvalue()).splitlines()
+    assert max(map(len, lines)) <= width
+    assert "trial 7/200" in "".join(lines)
+    assert "…" not in screen.getvalue()
+    found = {word for line in lines for word in re.findall(r"\d[\d,./:]*\w?", line)}
+    assert {word.rstrip(",") for word in found} <= whole | {"1,234", "0:00"}
 
 
 def test_bars_end_with_the_work_whatever_ended_it(screen: io.StringIO) -> None:

@@ -37,10 +37,10 @@ def record(number: int, accuracy: float, macs: int) -> Record:
     )
 
 
-def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+def terminal(monkeypatch: pytest.MonkeyPatch, width: int = 80) -> io.StringIO:
     """What a terminal would be sent from now on, without colours."""
     sent = io.StringIO()
-    screen = Console(file=sent, force_terminal=True, color_system=None, width=80)
+    screen = Console(file=sent, force_terminal=True, color_system=None, width=width, soft_wrap=True)
     monkeypatch.setattr("hnas.cli.screen.render.console", lambda: screen)
     return sent
 
@@ -65,6 +65,18 @@ def test_a_table_on_a_terminal_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None
     assert head.split() == ["name", "n"]
     assert set(rule.strip()) == {"─"}
     assert row.split() == ["[red]a", "1,234,567"]  # words are no markup
+
+
+@pytest.mark.parametrize("width", [30, 40, 60, 80, 200])
+def test_no_number_and_no_name_is_cut(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    sent = terminal(monkeypatch, width)
+    front_table([record(0, 0.5097, 189_320), record(1, 0.25, 1_234_567_890)], images=100)
+    table(("image", "why"), [("a/long/path/to/an-image.jpg", "words that may be wrapped, 0.1234")])
+    shown = sent.getvalue()
+    assert "…" not in shown
+    for value in ("0.5097", "189,320", "0.2500", "1,234,567,890", "an-image.jpg", "0.1234"):
+        assert value in shown.replace("\n", "" if value == "an-image.jpg" else " ")
+    assert max(map(len, shown.splitlines())) <= width
 
 
 def test_cells() -> None:
