@@ -59,7 +59,7 @@ def _forgiving(stream: TextIO | None, descriptor: int) -> TextIO:
         encoding = stream.encoding
     pipe = _Pipe(descriptor, "wb", closefd=False)
     return io.TextIOWrapper(
-        pipe if at_once else io.BufferedWriter(pipe),  # type: ignore[arg-type]
+        pipe if at_once else io.BufferedWriter(pipe),
         encoding=encoding,
         errors="replace",
         line_buffering=lines,
