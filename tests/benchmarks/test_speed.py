@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from tests.support.forked import Process
+
 SCRIPTS = (
     "linear",
     "local_head",
@@ -21,18 +23,22 @@ SCRIPTS = (
 ROW = re.compile(r"^\S.*? +[\d.e+-]+ +[\d.e+-]+ s +(?P<ratio>[\d.e+-]+) ", re.MULTILINE)
 
 
+def printed_by(script, *arguments, env=None):
+    command = ["-m", f"benchmarks.speed.{script}", *arguments]
+    with Process(command, env=env, stderr=subprocess.PIPE) as process:
+        out, err = process.communicate()
+    assert process.returncode == 0, err
+    return out
+
+
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_a_benchmark_prints_and_writes_its_ratios(root, tmp_path, script):
+def test_a_benchmark_prints_and_writes_its_ratios(tmp_path, script):
     written = tmp_path / "rows.json"
     arguments = ["--quick", "--threads", "1", "--json", str(written)]
     # Without a server that a developer may have named: PostgreSQL is for full runs.
     environment = {k: v for k, v in os.environ.items() if k != "HNAS_BENCH_POSTGRES"}
-    ran = subprocess.run(
-        [sys.executable, "-m", f"benchmarks.speed.{script}", *arguments],
-        cwd=root, env=environment, capture_output=True, text=True,
-    )  # fmt: skip
-    assert ran.returncode == 0, ran.stderr
-    printed = [float(ratio) for ratio in ROW.findall(ran.stdout)]
+    out = printed_by(script, *arguments, env=environment)
+    printed = [float(ratio) for ratio in ROW.findall(out)]
     found = json.loads(written.read_text())
     assert len(printed) == len(found["rows"]) >= 1
     assert printed == pytest.approx([row["ratio"] for row in found["rows"]], rel=1e-3)
@@ -48,29 +54,25 @@ def test_all_are_run_by_the_one_command(root):
     assert tuple(ran.stdout.split()) == SCRIPTS
 
 
-def run(root, tmp_path, script, *arguments):
+def run(tmp_path, script, *arguments):
     """What it printed, and the JSON that it wrote."""
     written = tmp_path / "rows.json"
-    command = [sys.executable, "-m", f"benchmarks.speed.{script}", "--quick", "--threads", "1"]
-    ran = subprocess.run(
-        [*command, "--json", str(written), *arguments], cwd=root, capture_output=True, text=True
-    )
-    assert ran.returncode == 0, ran.stderr
+    printed = printed_by(script, "--quick", "--threads", "1", "--json", str(written), *arguments)
     found = json.loads(written.read_text())
     assert {"cpu", "cores", "threads", "versions", "date", "command"} <= set(found)
-    return ran.stdout, found["rows"]
+    return printed, found["rows"]
 
 
-def test_growth_is_measured_along_every_axis(root, tmp_path):
-    printed, rows = run(root, tmp_path, "growth")
+def test_growth_is_measured_along_every_axis(tmp_path):
+    printed, rows = run(tmp_path, "growth")
     assert [row["axis"] for row in rows] == ["trials before", "M", "held-out images"]
     assert printed.count("grows with the power") == 3
     for row in rows:
         assert len(row["points"]) == 2 and all(ms > 0 for ms in row["points"].values())
 
 
-def test_a_profile_adds_up(root, tmp_path):
-    _, rows = run(root, tmp_path, "profile_search")
+def test_a_profile_adds_up(tmp_path):
+    _, rows = run(tmp_path, "profile_search")
     assert {row["part"] for row in rows} == {"training", "before", "after"}
     for part in ("before", "after"):
         shares = {row["what"]: row["share"] for row in rows if row["part"] == part}
@@ -80,15 +82,15 @@ def test_a_profile_adds_up(root, tmp_path):
         assert shares["rest"] >= 0
 
 
-def test_memory_is_measured_in_a_process_of_its_own(root, tmp_path):
-    _, rows = run(root, tmp_path, "memory")
+def test_memory_is_measured_in_a_process_of_its_own(tmp_path):
+    _, rows = run(tmp_path, "memory")
     assert [row["name"] for row in rows] == ["digits, step", "digits, scoring"]
     assert all(row["whole"] and 5 < row["megabytes"] < 2000 for row in rows)
 
 
-def test_the_gpu_benchmark_can_be_tried_without_one(root, tmp_path):
+def test_the_gpu_benchmark_can_be_tried_without_one(tmp_path):
     """Every row is there or says why not."""
-    printed, rows = run(root, tmp_path, "gpu", "--device", "cpu")
+    printed, rows = run(tmp_path, "gpu", "--device", "cpu")
     device, *rows = rows
     assert device["device"] == "cpu" and device["gpu"] is None and device["quick"]
     skipped = {row["name"]: row["skipped"] for row in rows if "skipped" in row}
@@ -119,8 +121,8 @@ def test_the_exchange_of_two_processes_is_part_of_a_step(root, tmp_path):
     assert two["arch_bytes"] < two["sent_bytes"] < two["supernet_bytes"] * 1.01
 
 
-def test_reading_a_pack_is_timed_and_its_memory_does_not_grow(root, tmp_path):
-    _, rows = run(root, tmp_path, "loader")
+def test_reading_a_pack_is_timed_and_its_memory_does_not_grow(tmp_path):
+    _, rows = run(tmp_path, "loader")
     rates = {row["name"]: row for row in rows if "images_per_second" in row}
     assert all(row["images_per_second"] > 0 for row in rates.values())
     assert sum(name.startswith("arithmetic: ") for name in rates) == 3
@@ -131,8 +133,8 @@ def test_reading_a_pack_is_timed_and_its_memory_does_not_grow(root, tmp_path):
     assert peaks["training from memory"] > decoded / 2  # it would be seen
 
 
-def test_levels_kept_are_counted(root, tmp_path):
-    printed, rows = run(root, tmp_path, "levels")
+def test_levels_kept_are_counted(tmp_path):
+    printed, rows = run(tmp_path, "levels")
     assert [row["name"] for row in rows] == ["glit-tiny, stage 1", "glit-tiny, stage 2"]
     for row in rows:
         assert len(row["most levels by generation"]) == 2
@@ -141,16 +143,16 @@ def test_levels_kept_are_counted(root, tmp_path):
 
 
 @pytest.mark.slow
-def test_workers_give_the_same_values_however_many_they_are(root, tmp_path):
-    _, rows = run(root, tmp_path, "workers")
+def test_workers_give_the_same_values_however_many_they_are(tmp_path):
+    _, rows = run(tmp_path, "workers")
     by_workers = [row for row in rows if row["workers"]]
     assert len(by_workers) >= 8
     for row in by_workers:
         assert row["same as one process"] and row["rows"] == row["trials"], row
 
 
-def test_slopes_by_trial_and_bytes_by_preset(root, tmp_path):
-    printed, rows = run(root, tmp_path, "scale")
+def test_slopes_by_trial_and_bytes_by_preset(tmp_path):
+    printed, rows = run(tmp_path, "scale")
     slopes, presets = [row for row in rows if "points" in row], [r for r in rows if "preset" in r]
     assert len(slopes) == 2 * 6 and {row["params"] for row in slopes} == {12, 48}
     for row in slopes:

@@ -14,6 +14,7 @@ from hnas.studies.trials.pareto import best_by_score
 from hnas.studies.trials.study import open_study
 from hnas.studies.trials.trial import records
 from tests.support import fake_runs
+from tests.support.drawings import draw_once
 
 
 def hand_over(run: Run) -> int:
@@ -25,6 +26,11 @@ def hand_over(run: Run) -> int:
     second.set_user_attr("handoff", {**handoff, "from": first.study_name})
     first.set_user_attr("handoff", {**handoff, "to": second.study_name})
     return best.number
+
+
+@pytest.fixture(autouse=True)
+def drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw_once(monkeypatch)
 
 
 @pytest.fixture
