@@ -91,7 +91,9 @@ class TrainingRules:
     """One training: AdamW, linear warm-up, cosine to zero (DeiT, 2012.12877, table 9)."""
 
     epochs: int
+    """Passes over the training images."""
     batch: int = 128
+    """Images of a step."""
     lr: float = 1e-3
     """Peak learning rate at this batch (not scaled by it)."""
     warmup: float = 0.05
@@ -99,6 +101,7 @@ class TrainingRules:
     weight_decay: float = 0.05
     """On weight matrices only: not on biases, norms, class token or positions."""
     label_smoothing: float = 0.0
+    """Share of a label that all classes get alike."""
     dropout: float = 0.0
     """After the activations of the FFN and the local head, where the paper has it."""
     drop_path: float = 0.0

@@ -15,6 +15,7 @@ Errors are those of `hnas.errors`. In a notebook a `Found` shows itself.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from html import escape
@@ -151,6 +152,7 @@ class Asked(Changes, total=False):
     plan: Plan | str | Path | None
     stage: int | None
     refine: bool
+    set: Mapping[str, object] | Sequence[str]
     rescore: bool
     workers: bool
     lease: float

@@ -8,17 +8,19 @@ The command line and Python (`hnas.studies.api`) build the same one:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hnas.errors import BudgetError, InputError
-from hnas.studies.plan.change import check_code, override, refined
+from hnas.errors import InputError
+from hnas.studies.plan.budget import Asked, keyword
+from hnas.studies.plan.change import check_code, override, refined, with_values
 from hnas.studies.plan.plan import STRATEGIES, Plan
-from hnas.studies.plan.quantities import parse_flops, parse_latency
+from hnas.studies.plan.quantities import parse_latency
 from hnas.studies.plan.toml import PRESETS, load_plan, load_preset
+from hnas.studies.sizing import within_budget
 from hnas.studies.trials.waiting import LEASE
 
 if TYPE_CHECKING:
@@ -27,11 +29,6 @@ if TYPE_CHECKING:
 
 RUNS = Path("runs")
 """The folder of runs that were given no folder."""
-
-
-def keyword(name: str, value: object = None) -> str:
-    """An option as Python writes it: `flops`, or `flops='50M'` with its value."""
-    return name if value is None else f"{name}={value!r}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,9 +53,15 @@ class Request:
     """Epochs of each training."""
     objective: str | None = None
     flops: int | str | None = None
-    """Most multiply-accumulates of one image, as 50_000_000 or "50M"."""
+    """Most multiply-accumulates of one image, as 50_000_000, "50M", or "40%" of the plan's
+    all-global network. If they leave the plan no room, narrower tokens are chosen."""
+    params: int | str | None = None
+    """Most learned parameters, in the same way."""
     latency: str | None = None
     """Longest pass, as "2.5ms"."""
+    set: Mapping[str, object] | Sequence[str] = ()
+    """Values by the names of a plan's keys, as {"stage1.training.lr": 2e-3}, or each as text,
+    "stage1.training.lr=2e-3"."""
     seed: int | None = None
     init_from: str | Path | None = None
     """A network that `hnas import` or `hnas export` wrote, which stage 1's supernet starts from."""
@@ -85,9 +88,23 @@ class Request:
             raise InputError(f"{self.spell('stage')} must be 1, 2 or 3, got {self.stage}")
 
     @property
-    def macs(self) -> int | None:
-        """`flops` as a number."""
-        return None if self.flops is None else parse_flops(self.flops, self.spell("flops"))
+    def budget(self) -> Asked:
+        """`flops` and `params`."""
+        return Asked(flops=self.flops, params=self.params, spell=self.spell)
+
+    @property
+    def values(self) -> Mapping[str, object]:
+        """`set`, by key. Raises InputError for text that is not KEY=VALUE."""
+        if isinstance(self.set, Mapping):
+            return self.set
+        pairs = [text.partition("=") for text in self.set]
+        for key, equals, value in pairs:
+            if not (key.strip() and equals):
+                raise InputError(
+                    f"{self.spell('set')} must be KEY=VALUE with a key of the plan, such as "
+                    f"stage1.training.lr=2e-3, got {key + equals + value!r}"
+                )
+        return {key.strip(): value.strip() for key, _, value in pairs}
 
     @property
     def patience(self) -> float | None:
@@ -107,7 +124,7 @@ class Decision:
     proposal: Proposal | None
     """What the plan was made from, if it is a proposal."""
     note: str = ""
-    """What a person should know of the plan, in one sentence."""
+    """What a person should know of the plan, a sentence a line."""
 
 
 def decide(request: Request) -> Decision:
@@ -119,15 +136,27 @@ def decide(request: Request) -> Decision:
 
     folder = folder_of(request)
     begun = open_run(folder, storage=request.storage) if is_run(folder) else None
-    base, proposal = _base(request, begun)
-    plan, note = _changed(base, request), ""
-    if plan.data.source != base.data.source:
-        plan, note = _with_classes(plan, begun)
+    plan, proposal, note = plan_of(request, begun)
     if request.stage is not None:
         Run(folder, plan, "", folder.name).stage(request.stage)  # says which stages there are
     return Decision(
         request=request, folder=folder, plan=plan, begun=begun, proposal=proposal, note=note
     )
+
+
+def plan_of(request: Request, begun: Run | None = None) -> tuple[Plan, Proposal | None, str]:
+    """The plan of a request for a run that has `begun`, if any; its proposal; what a person should
+    know of it, a sentence a line. Raises as `decide` does."""
+    base, proposal = _base(request, begun)
+    plan, notes = _changed(base, request), []
+    if plan.data.source != base.data.source:
+        plan, note = _with_classes(plan, begun)
+        notes.append(note)
+    if request.budget and proposal is None:
+        resumed = begun if begun and base == begun.plan else None
+        plan, note = within_budget(plan, request.budget, resumed)
+        notes.append(note)
+    return plan, proposal, "\n".join(filter(None, notes))
 
 
 def begin(decision: Decision) -> Run:
@@ -144,7 +173,13 @@ def begin(decision: Decision) -> Run:
         open_storage(request.storage, create=True)  # one that does not answer is not kept
     # The plan of a run that another process works on is left alone.
     with begun.hold() if begun and begun.plan != plan else nullcontext():
-        return begin_run(decision.folder, plan, storage=request.storage, rescore=request.rescore)
+        return begin_run(
+            decision.folder,
+            plan,
+            storage=request.storage,
+            rescore=request.rescore,
+            asked=request.budget.shares,
+        )
 
 
 def folder_of(request: Request) -> Path:
@@ -164,17 +199,17 @@ def folder_of(request: Request) -> Path:
     return RUNS / name
 
 
-def propose_plan(request: Request) -> Proposal:
+def _propose(request: Request) -> Proposal:
     """The plan proposed for the images of a request. Raises InputError if they cannot be read,
     BudgetError if no plan fits."""
     from hnas.data import survey
     from hnas.device import choose
     from hnas.studies.plan.proposal import propose
 
-    source, macs, device = request.data or "digits", request.macs, choose(request.device)
+    source, device = request.data or "digits", choose(request.device)
     images = survey(source)
-    with _naming_flops(request):
-        return propose(images, source, device=device.type, flops=macs)
+    with request.budget.naming():
+        return propose(images, source, device=device.type, asked=request.budget)
 
 
 def _base(request: Request, begun: Run | None) -> tuple[Plan, Proposal | None]:
@@ -189,7 +224,7 @@ def _base(request: Request, begun: Run | None) -> tuple[Plan, Proposal | None]:
         return begun.plan, None
     if request.data is None or request.data in PRESETS:
         return load_preset(request.data or "digits"), None
-    proposal = propose_plan(request)
+    proposal = _propose(request)
     return proposal.plan, proposal
 
 
@@ -205,29 +240,17 @@ def _read(file: Path, request: Request) -> Plan:
 def _changed(base: Plan, request: Request) -> Plan:
     latency = request.latency
     plan = override(base, strategy=request.strategy, skip_bad_images=request.skip_bad_images)
-    with _naming_flops(request):
-        plan = override(
-            refined(plan) if request.refine else plan,
-            data=request.data,
-            epochs=request.epochs,
-            objective=request.objective,
-            flops=request.macs,
-            latency=latency and parse_latency(latency, request.spell("latency")),
-            seed=request.seed,
-            init_from=request.init_from,
-        )
-    return _with_trials(plan, request.stage, request.trials)
-
-
-@contextmanager
-def _naming_flops(request: Request) -> Iterator[None]:
-    """Names the option in an error about a budget that nothing fits."""
-    try:
-        yield
-    except BudgetError as error:
-        if request.flops is None:
-            raise
-        raise BudgetError(f"{request.spell('flops', request.flops)}: {error}") from None
+    plan = override(
+        refined(plan) if request.refine else plan,
+        data=request.data,
+        epochs=request.epochs,
+        objective=request.objective,
+        latency=latency and parse_latency(latency, request.spell("latency")),
+        seed=request.seed,
+        init_from=request.init_from,
+    )
+    plan = _with_trials(plan, request.stage, request.trials)
+    return with_values(plan, request.values) if request.values else plan
 
 
 def _with_trials(plan: Plan, stage: int | None, trials: int | None) -> Plan:

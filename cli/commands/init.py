@@ -1,29 +1,28 @@
 """`hnas init`: a plan to edit."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
 from hnas.cli.screen import options
 from hnas.errors import InputError
+from hnas.studies.plan.text import edited
 from hnas.studies.plan.toml import preset_text
-from hnas.studies.request import Request, propose_plan
+from hnas.studies.request import Request, plan_of
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path), default="plan.toml")
 @options.preset
 @click.option("--data", metavar="NAME|PATH", help="Propose a plan for these images instead.")
-@click.option(
-    "--flops",
-    metavar="MACS",
-    help='With --data: about as many multiply-accumulates of one image, for example "50M".',
-)
+@options.flops
+@options.params
+@options.values
 @options.device
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
-def init(
-    file: Path, preset: str | None, data: str | None, flops: str | None, device: str, force: bool
-) -> None:
+def init(file: Path, force: bool, **asked: Any) -> None:
     """Write a plan to edit.
 
     FILE is plan.toml by default, and the plan is that of a preset. With --data it is the plan that
@@ -35,21 +34,19 @@ def init(
       hnas init --data photos mine.toml  a plan for a folder of images
       hnas search --plan mine.toml       search with that plan
     """
-    if preset is not None and data is not None:
+    request = Request(spell=options.as_option, **asked)
+    if request.preset is not None and request.data is not None:
         raise click.UsageError("--preset and --data exclude each other: give one of them.")
-    if flops is not None and data is None:
-        raise click.UsageError(
-            "--flops needs --data: without --data, edit search.flops in the plan."
-        )
-    if data is not None:
-        asked = Request(data=data, device=device, flops=flops, spell=options.as_option)
-        proposal = propose_plan(asked)
-        for note in proposal.survey.notes:
-            click.echo(f"note: {note}")
-        text, origin = proposal.toml(), f"proposed for {data}"
+    preset = request.preset or (None if request.data else "digits")
+    plan, proposal, note = plan_of(replace(request, preset=preset))
+    if proposal is None:
+        preset = preset or request.data
+        assert preset is not None
+        text, origin = edited(preset_text(preset), plan), f"a copy of the preset {preset}"
     else:
-        preset = preset or "digits"
-        text, origin = preset_text(preset), f"a copy of the preset {preset}"
+        for told in proposal.survey.notes:
+            click.echo(f"note: {told}")
+        text, origin = proposal.toml(plan), f"proposed for {request.data}"
     try:
         with file.open("w" if force else "x", encoding="utf-8") as target:
             target.write(text)
@@ -57,4 +54,6 @@ def init(
         raise InputError(f"{file} exists: give another name, or --force to replace it") from None
     except OSError as error:
         raise InputError(f"{file} cannot be written: {error.strerror}") from None
+    if note:
+        click.echo(note)
     click.echo(f"Wrote {file}, {origin}.")

@@ -70,12 +70,8 @@ if TYPE_CHECKING:
     "--device, from a table that is measured once.",
     show_default=options.OF_PLAN,
 )
-@click.option(
-    "--flops",
-    metavar="MACS",
-    help="Limit on the multiply-accumulates of one image, for example 1.3G.",
-    show_default="the all-global network's; none with --objective latency",
-)
+@options.flops
+@options.params
 @click.option(
     "--latency",
     metavar="TIME",
@@ -115,6 +111,7 @@ if TYPE_CHECKING:
     help="With --workers: time without a sign of life after which a worker counts as lost and its "
     "trial waits again.",
 )
+@options.values
 @options.allow_code
 @options.device
 @options.storage
@@ -136,6 +133,7 @@ def search(yes: bool, **asked: Any) -> None:
       hnas search                              a first search: digits, in minutes
       hnas search --data photos                a folder with one folder a class
       hnas search --data photos --flops 50M    the same, within a budget
+      hnas search --flops 40% --params 80K     digits, in narrower networks
       hnas search --plan plan.toml             a plan of your own
       hnas search --run runs/digits            resume a run
     """

@@ -44,6 +44,25 @@ force = click.option(
     "--force", is_flag=True, help="Replace files that are there, whoever wrote them."
 )
 chance = click.option("--seed", default=0, help="Random seed of the networks to compare with.")
+flops = click.option(
+    "--flops",
+    metavar="MACS",
+    help="Limit on the multiply-accumulates of one image, for example 1.3G, or 40% of the plan's "
+    "all-global network. If that leaves no room, narrower networks are searched.",
+    show_default="the all-global network's; none with --objective latency",
+)
+params = click.option(
+    "--params",
+    metavar="COUNT",
+    help="Limit on the learned parameters, in the same way, for example 5M or 40%.",
+    show_default="none",
+)
+values = click.option(
+    "--set",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="A value for any key of the plan, for example stage1.training.lr=2e-3; may be repeated.",
+)
 epochs = click.option("--epochs", type=COUNT, help="Epochs of each training.", show_default=OF_PLAN)
 skip_bad_images = click.option(
     "--skip-bad-images",

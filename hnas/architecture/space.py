@@ -36,6 +36,7 @@ class Frame:
     patch: int
     """Side of a patch in pixels."""
     classes: int
+    """What images are told apart into."""
     d: int
     """Token width."""
     M: int

@@ -1,13 +1,14 @@
 """Limits on the cost of an architecture, and random architectures within them.
 
 A limit is on something that blocks cost independently of each other, in whole numbers, so that a
-sum depends on no order: multiply-accumulates, or nanoseconds by a table.
+sum depends on no order: multiply-accumulates, parameters, or nanoseconds by a table.
 """
 
 import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import le
 
 import numpy as np
 
@@ -52,6 +53,19 @@ def flops_limit(frame: Frame, most: int) -> Limit:
     )
 
 
+def params_limit(frame: Frame, most: int) -> Limit:
+    """At most so many learned parameters."""
+    return Limit(
+        option="params",
+        unit="",
+        most=most,
+        shared=shared_cost(frame).params,
+        block=lambda block: block_cost(frame, block).params,
+        ends=("smallest has", "largest"),
+        show=lambda params: f"{params:,}",
+    )
+
+
 def latency_limit(table: LatencyTable, most: int) -> Limit:
     """At most so many nanoseconds of a batch, by the table."""
     return Limit(
@@ -83,10 +97,10 @@ def check_within(space: Space, limits: tuple[Limit, ...]) -> Arch:
             )
     found = _thriftiest(space, limits)
     if found is None:
-        (_, flops), (_, latency) = shown = [(one.option, one.show(one.most)) for one in limits]
+        shown = [(one.option, one.show(one.most)) for one in limits]
         raise BudgetError(
             f"no architecture of the space fits {' and '.join(map(' '.join, shown))} together, "
-            f"though each alone: raise flops above {flops} or latency above {latency}"
+            f"though each alone: raise {' or '.join(map(' above '.join, shown))}"
         )
     return found
 
@@ -118,9 +132,10 @@ Sum = tuple[tuple[int, ...], tuple[Block, ...]]
 
 
 def _thriftiest(space: Space, limits: tuple[Limit, ...]) -> Arch | None:
-    """The architecture within all limits (at most two) with least of the first cost, or None.
+    """The architecture within all limits with least of the first cost, or None.
 
-    Block by block, keep the sums that no other undercuts: with one limit a single sum.
+    Block by block, keep the sums that no other undercuts: with one limit a single sum, with three
+    some hundreds.
     """
     sums: list[Sum] = [(tuple(limit.shared for limit in limits), ())]
     for choices in space.choices:
@@ -136,9 +151,9 @@ def _thriftiest(space: Space, limits: tuple[Limit, ...]) -> Arch | None:
 
 
 def _undercut_by_none(sums: Iterable[Sum]) -> list[Sum]:
-    """The sums by rising first cost; each has a lower last cost than all before it."""
+    """The sums by rising first cost; none before one of them costs as little in every way."""
     kept: list[Sum] = []
     for one in sorted(sums, key=lambda one: one[0]):
-        if not kept or (one[0] and one[0][-1] < kept[-1][0][-1]):
+        if not any(all(map(le, before[0], one[0])) for before in kept):
             kept.append(one)
     return kept

@@ -1,8 +1,8 @@
 """Costs that a search minimises while it maximises accuracy, and their limits.
 
-An objective is FLOPs, latency or both. Every part of a search asks here what an architecture costs
-and whether it may be scored. The answer depends on the plan, and on a latency table if latency
-matters.
+An objective is FLOPs, latency or both; parameters may be limited too. Every part of a search asks
+here what an architecture costs and whether it may be scored. The answer depends on the plan, and on
+a latency table if latency matters.
 """
 
 from __future__ import annotations
@@ -18,7 +18,14 @@ from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame, Space
 from hnas.cost.flops import cost
 from hnas.cost.latency_table import LatencyTable, milliseconds
-from hnas.cost.limits import Limit, check_within, flops_limit, latency_limit, sample_within
+from hnas.cost.limits import (
+    Limit,
+    check_within,
+    flops_limit,
+    latency_limit,
+    params_limit,
+    sample_within,
+)
 from hnas.errors import InputError
 
 OBJECTIVES = {"flops": ("macs",), "latency": ("latency",), "both": ("macs", "latency")}
@@ -138,6 +145,8 @@ class Costs:
     objective: str = "flops"
     flops: int | None = None
     """Most multiply-accumulates of one image; None: any."""
+    params: int | None = None
+    """Most learned parameters; None: any."""
     latency: int | None = None
     """Most nanoseconds of a batch, by the table; None: any."""
     table: LatencyTable | None = None
@@ -146,6 +155,8 @@ class Costs:
     def limits(self) -> tuple[Limit, ...]:
         """The limits of every scored architecture."""
         limits = [] if self.flops is None else [flops_limit(self.frame, self.flops)]
+        if self.params is not None:
+            limits.append(params_limit(self.frame, self.params))
         if self.latency is not None:
             assert self.table is not None  # a bound on latency is made from the table
             limits.append(latency_limit(self.table, self.latency))
@@ -183,14 +194,20 @@ class Costs:
 
     def excess(self, spent: Priced) -> list[float]:
         """The excess over each limit, as Optuna's constraints: 0 or less is within it."""
-        pairs = ((spent.macs, self.flops), (spent.latency, self.latency))
+        pairs = (
+            (spent.macs, self.flops),
+            (spent.params, self.params),
+            (spent.latency, self.latency),
+        )
         return [float(its - most) for its, most in pairs if its is not None and most is not None]
 
-    def words(self, macs: Callable[[int], str] = "{:,}".format) -> str:
+    def words(self, count: Callable[[int], str] = "{:,}".format) -> str:
         """The limits: "at most 1,713,816 MACs an image"."""
         words = []
         if self.flops is not None:
-            words.append(f"at most {macs(self.flops)} MACs an image")
+            words.append(f"at most {count(self.flops)} MACs an image")
+        if self.params is not None:
+            words.append(f"at most {count(self.params)} parameters")
         if self.latency is not None and self.table is not None:
             images = "an image" if self.table.batch == 1 else f"{self.table.batch} images"
             words.append(f"at most {milliseconds(self.latency)} for {images}")

@@ -1,6 +1,7 @@
 """Changes of a plan: values that options replace, a third stage, code that needs permission."""
 
-from collections.abc import Callable
+import tomllib
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
@@ -8,7 +9,8 @@ from typing import Any, TypedDict, Unpack
 from hnas.errors import InputError
 from hnas.settings import CODE, TrainingRules
 from hnas.studies.plan.plan import STRATEGIES, Plan, Refine
-from hnas.studies.plan.quantities import parse_flops, parse_latency
+from hnas.studies.plan.quantities import parse_flops, parse_latency, parse_params
+from hnas.studies.plan.toml import from_values, to_toml
 
 
 class Changes(TypedDict, total=False):
@@ -22,6 +24,7 @@ class Changes(TypedDict, total=False):
     epochs: int | None
     objective: str | None
     flops: int | str | None
+    params: int | str | None
     latency: str | None
     seed: int | None
     init_from: str | Path | None
@@ -46,7 +49,9 @@ def override(plan: Plan, **changes: Unpack[Changes]) -> Plan:
     return replace(
         plan,
         data=replace(plan.data, **among("source", "skip_bad_images")),
-        search=replace(plan.search, **among("flops", "seed", "strategy", "objective", "latency")),
+        search=replace(
+            plan.search, **among("flops", "params", "seed", "strategy", "objective", "latency")
+        ),
         stage1=replace(s1, training=trained(s1.training), **among("trials", "init_from")),
         stage2=replace(s2, training=trained(s2.training), **among("trials")),
         refine=replace(refine, **among("trials", "epochs")) if refine.trials else refine,
@@ -56,9 +61,41 @@ def override(plan: Plan, **changes: Unpack[Changes]) -> Plan:
 
 _READ: dict[str, Callable[[Any], object]] = {
     "flops": parse_flops,
+    "params": parse_params,
     "latency": parse_latency,
     "init_from": lambda path: str(Path(path).resolve()),
 }
+
+
+def with_values(plan: Plan, values: Mapping[str, object]) -> Plan:
+    """The plan with values by the names of its keys, as {"stage1.training.lr": 2e-3}.
+
+    Text is read as TOML, and as itself if it is none; the empty text gives a key its default back.
+    Raises InputError for a key that a plan does not have, or a value that breaks its rule.
+    """
+    tables = tomllib.loads(to_toml(plan))
+    for name, value in values.items():
+        *path, key = name.split(".")
+        table = tables
+        for i, part in enumerate(path, 1):
+            table = table.setdefault(part, {})
+            if not isinstance(table, dict):
+                raise InputError(
+                    f"{'.'.join(path[:i])} is a value of the plan, not a table: {name}"
+                )
+        table[key] = _read_value(value)
+        if value == "":
+            del table[key]
+    return from_values(tables)
+
+
+def _read_value(value: object) -> object:
+    if not isinstance(value, str):
+        return list(value) if isinstance(value, tuple) else value
+    try:
+        return tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return value
 
 
 def refined(plan: Plan) -> Plan:

@@ -16,7 +16,7 @@ from hnas.errors import BudgetError, InputError
 from hnas.persist.record import later
 from hnas.settings import AugmentRules, DataRules, DistillationRules, ScoreRules, TrainingRules
 from hnas.studies.objective.costs import OBJECTIVES, Costs
-from hnas.studies.plan.quantities import nanoseconds, parse_flops, parse_latency
+from hnas.studies.plan.quantities import nanoseconds, parse_flops, parse_latency, parse_params
 
 HANDOFF_RULES = ("score", "retrained")
 STARTS = ("scratch", "supernet")
@@ -38,9 +38,13 @@ class Stage1:
     """The search for global and local groups; the sizes are fixed."""
 
     d_k: int
+    """Query and key width of a block if all its groups are global; a multiple of N x heads."""
     d_z: int = 4
+    """Expansion of the FFN: d x d_z wide."""
     E: int = 1
+    """Expansion of a local head."""
     K: int
+    """Kernel of a local head, odd: in tokens, or in patches a side if it sees their grid."""
     trials: int
     """Architectures scored."""
     population: int
@@ -60,6 +64,7 @@ class Stage2:
     """The search for every block's sizes, each from a list of candidates."""
 
     d_k: tuple[int, ...]
+    """Candidates, for each of the four sizes: multiples of N x heads."""
     d_z: tuple[int, ...]
     E: tuple[int, ...]
     K: tuple[int, ...]
@@ -108,14 +113,16 @@ class Search:
     """Settings of all stages."""
 
     strategy: str = "hierarchical"
-    """One of STRATEGIES."""
+    """One of hierarchical, high-level, flat, random: see `hnas.studies.plan.strategies`."""
     flops: int | None = field(default=None, metadata={"read": parse_flops})
     """Most multiply-accumulates of one image; None: those of the all-global network if FLOPs are
     minimised, otherwise no limit."""
+    params: int | None = field(default=None, metadata={"later": True, "read": parse_params})
+    """Most learned parameters; None: no limit."""
     seed: int = 0
+    """Of the images' split and of everything that is drawn."""
     objective: str = "flops"
-    """The costs to minimise while accuracy is maximised: one of
-    `hnas.studies.objective.costs.OBJECTIVES`."""
+    """The costs to minimise while accuracy is maximised: flops, latency or both."""
     latency: str = field(default="", metadata={"read": parse_latency})
     """Longest time of one batch on the device that searches, for example "2.5ms"; empty: that of
     the all-global network, or the mean of stage 1's if that is more; no limit if latency is not
@@ -140,6 +147,7 @@ class Handoff:
     rule: str = "score"
     """`score`: the best by score; `retrained`: the best of the top few, each retrained."""
     top: int = 5
+    """How many are retrained."""
 
     def __post_init__(self) -> None:
         if self.rule not in HANDOFF_RULES:
@@ -244,12 +252,17 @@ class Plan:
 
     def costs(self, table: LatencyTable | None = None) -> Costs:
         """The costs to minimise, and their limits; without a table that the search needs, only the
-        limit on FLOPs."""
+        limits on FLOPs and parameters."""
         objective, asked, latency = self.search.objective, self.search.latency, None
         if table is not None:
             latency = nanoseconds(asked) if asked else self._usual_latency(table)
         return Costs(
-            frame=self.net, objective=objective, flops=self.budget(), latency=latency, table=table
+            frame=self.net,
+            objective=objective,
+            flops=self.budget(),
+            params=self.search.params,
+            latency=latency,
+            table=table,
         )
 
     def _usual_latency(self, table: LatencyTable) -> int:

@@ -6,15 +6,15 @@ number of images. Everything can be changed in the plan. The rules are pure: sam
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from hnas.architecture.space import Frame
-from hnas.cost.flops import plain_vit
 from hnas.data.sources.survey import Survey
 from hnas.errors import InputError
 from hnas.settings import AugmentRules, DataRules, ScoreRules, TrainingRules
+from hnas.studies.plan.budget import ANY, Asked, Budget, widest
 from hnas.studies.plan.plan import Plan, Retrain, Search, Stage1, Stage2
-from hnas.studies.plan.toml import to_toml
+from hnas.studies.plan.text import commented
 
 N = 3
 """Head groups a block, as in the paper."""
@@ -81,17 +81,18 @@ class Proposal:
     reasons: tuple[tuple[str, str], ...]
     """(keys and values, reason) in the order of the plan."""
 
-    def toml(self) -> str:
-        """The plan as a file, with the reasons above it."""
+    def toml(self, plan: Plan | None = None) -> str:
+        """The plan as a file, with the reasons above it and what each key means. With `plan` it is
+        that one, which options have made of it."""
         words = "".join(f"# {what}: {why}\n" for what, why in self.reasons)
-        return f"{words}\n{to_toml(self.plan)}"
+        return f"{words}\n{commented(plan or self.plan)}"
 
 
-def propose(survey: Survey, source: str, *, device: str, flops: int | None = None) -> Proposal:
+def propose(survey: Survey, source: str, *, device: str, asked: Asked = ANY) -> Proposal:
     """A plan for the images of `source` on a kind of device (a key of LIMITS).
 
-    With `flops` the all-global network has about as many multiply-accumulates.
-    Raises BudgetError if nothing fits `flops`.
+    With a budget the tokens are as wide as the all-global network may be; a share is of what it
+    has without one. Raises BudgetError if nothing fits the budget.
     """
     limits = LIMITS[device]
     _check_smallest(survey)
@@ -99,13 +100,14 @@ def propose(survey: Survey, source: str, *, device: str, flops: int | None = Non
     trained, _ = parts(survey, data)
     image, patch = grid(survey.side, limits, packed=survey.packed)
     d, M = size(trained, survey.classes, limits)
+    search = Search()
     frame = Frame(
         image=image, channels=survey.channels, patch=patch, classes=survey.classes, d=d, M=M, N=N
     )
-    if flops is not None:
-        unit = 2 * N  # so that stage 2's d / 2 divides among the groups too
-        d = max(unit, plain_vit(frame, flops).d // unit * unit)
-        frame = replace(frame, d=d)
+    if asked:
+        budget = asked.of(frame)
+        frame = widest(frame, budget.allows)
+        d, search = frame.d, Search(**vars(budget))
     kernel, kernels = kernels_for(frame.T)
     batch = min(128, 2 ** int(math.log2(max(2, trained / 8))))
     epochs = min(300, max(10, round(limits.seen / trained)))
@@ -129,7 +131,7 @@ def propose(survey: Survey, source: str, *, device: str, flops: int | None = Non
             training=training,
         ),
         score=ScoreRules(recalibration=recalibration, held_out=limits.scored),
-        search=Search(flops=flops),
+        search=search,
         retrain=Retrain(training=training, augment=augment),
     )
     reasons = tuple(_reasons(plan, survey, trained, device).items())
@@ -146,8 +148,8 @@ def _reasons(plan: Plan, survey: Survey, trained: int, device: str) -> dict[str,
         size = f"on {device} at most {limits.side} pixels and {limits.grid} patches a side, "
         size += "never larger than the images are"
     width = f"{trained:,} images to train on"
-    if plan.search.flops is not None:
-        width = f"the all-global network has about the {plan.search.flops:,} MACs asked for"
+    if (budget := Budget(flops=plan.search.flops, params=plan.search.params)) != Budget():
+        width = f"the widest whose all-global network has {budget.words()}, as asked"
     kernels, flip = ", ".join(map(str, plan.stage2.K)), "yes" if augment.flip else "no"
     return {
         **({"told": "; ".join(survey.notes)} if survey.notes else {}),

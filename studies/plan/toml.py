@@ -48,12 +48,23 @@ def from_toml(text: str) -> Plan:
         value = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"a plan must be TOML: {error}") from None
-    return cast(Plan, _record(Plan, value, ""))
+    return from_values(value)
+
+
+def from_values(tables: dict[str, Any]) -> Plan:
+    """The plan in the tables of a TOML text. Raises InputError as `from_toml` does."""
+    return cast(Plan, _record(Plan, tables, ""))
 
 
 def to_toml(plan: Plan) -> str:
     """The resolved plan, every default written out; `from_toml` gives it back."""
     return "\n\n".join(_tables(plan, "")) + "\n"
+
+
+def toml_value(value: object) -> str:
+    """A value of a plan as TOML."""
+    # Of a plan's values JSON differs from TOML in one thing: it leaves DEL as it is.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 _KINDS: dict[object, str] = {
@@ -106,9 +117,7 @@ def _tables(record: Any, at: str) -> Iterator[str]:
     lines = [f"[{at}]"] if at else []
     for name, value in values.items():
         if value is not None and name not in inner:
-            # Of a plan's values JSON differs from TOML in one thing: it leaves DEL as it is.
-            text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-            lines.append(f"{name} = {text}")
+            lines.append(f"{name} = {toml_value(value)}")
     if lines:
         yield "\n".join(lines)
     for name, value in inner.items():

@@ -21,6 +21,7 @@ def as_json(report: Report) -> str:
         "folder": report.folder,
         "strategy": report.plan.search.strategy,
         "budget_macs": report.plan.budget(),
+        "budget_params": report.limits.params,
         "objective": report.plan.search.objective,
         "budget_latency_ns": report.limits.latency,
         "latency_table": report.latencies and report.latencies.to_dict(),

@@ -72,6 +72,8 @@ class About:
     """How often each stage was scored again, each time in a new study; empty: never."""
     images: tuple[str, ...] = later(())
     """What a person should know of its images, each one sentence."""
+    asked: Mapping[str, str] | None = later(None)
+    """Options whose values depend on the plan that the run began with, as they were given."""
 
     def __post_init__(self) -> None:
         if not all(0 <= count < 10**6 for count in self.rescored):  # they become part of names
@@ -255,16 +257,22 @@ def shared_run(folder: Path) -> Run:
 
 
 def begin_run(
-    folder: Path, plan: Plan, *, storage: str | None = None, rescore: bool = False
+    folder: Path,
+    plan: Plan,
+    *,
+    storage: str | None = None,
+    rescore: bool = False,
+    asked: Mapping[str, str] | None = None,
 ) -> Run:
     """The run of a plan: made if there is none, else continued; with `rescore` its trials may be
-    scored by another rule.
+    scored by another rule. `asked` is kept, as `About` has it.
 
     Raises MismatchError, naming every difference, if the run has begun with another plan.
     """
     if not is_run(folder):
         run = Run(folder, plan, storage or _own_storage(folder), folder.resolve().name)
-        run.tell(About(name=run.name, storage=storage and masked(storage)))
+        kept = masked(storage) if storage else None
+        run.tell(About(name=run.name, storage=kept, asked=asked or None))
         write(folder / PLAN, to_toml(plan).encode())
         return run
     begun = open_run(folder, storage=storage)

@@ -162,6 +162,7 @@ def conditions(
         scorer=scorer.fingerprint,
         budget=costs.flops,
         objective=costs.objective,
+        params_bound=costs.params,
         latency_bound=costs.latency,
         latency_table=costs.table.digest if costs.table else None,
         seed=rules.seed,

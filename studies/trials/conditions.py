@@ -33,6 +33,8 @@ class Conditions:
     objective: str
     latency_bound: int | None = None
     """Most nanoseconds of a batch; None: any."""
+    params_bound: int | None = later(None)
+    """Most learned parameters; None: any."""
     latency_table: str | None = None
     """Digest of the table of latencies; None without one."""
     seed: int
@@ -48,6 +50,7 @@ class Conditions:
             frame=self.space.frame,
             objective=self.objective,
             flops=self.budget,
+            params=self.params_bound,
             latency=self.latency_bound,
             table=table,
         )

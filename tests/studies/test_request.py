@@ -52,8 +52,8 @@ def begun_by(
     """What `begin_run` was asked for and wrote."""
     made: list[tuple[Path, Plan, str, bool]] = []
 
-    def spy(folder: Path, plan: Plan, *, storage: str | None, rescore: bool) -> Run:
-        run = begin_run(folder, plan, storage=storage, rescore=rescore)
+    def spy(folder: Path, plan: Plan, *, rescore: bool, **kept: Any) -> Run:
+        run = begin_run(folder, plan, rescore=rescore, **kept)
         made.append((folder, open_run(folder).plan, run.storage, rescore))
         raise Begun
 
@@ -65,7 +65,8 @@ def begun_by(
 
 def typed(asked: dict[str, Any]) -> list[str]:
     """The same on the command line."""
-    options = (as_option(name, value).split(" ", 1) for name, value in asked.items())
+    pairs = ((n, v) for n, value in asked.items() for v in (value if n == "set" else (value,)))
+    options = (as_option(name, value).split(" ", 1) for name, value in pairs)
     return ["search", *(word for option in options for word in option)]
 
 
@@ -104,6 +105,24 @@ REQUESTS: list[tuple[dict[str, Any], str, dict[str, object]]] = [
         {"flops": "2.9M", "latency": "2.5ms", "seed": 3},
         "runs/digits",
         {"search.flops": 2_900_000, "search.latency": "2.5ms", "search.seed": 3},
+    ),
+    ({"flops": "40%"}, "runs/digits", {"net.d": 30, "stage2.d_k": (15, 30, 60)}),
+    (
+        {"preset": "digits", "params": "100K"},
+        "runs/digits",
+        {"net.d": 36, "search.params": 100_000},
+    ),
+    ({"plan": "tiny.toml", "flops": "60%"}, "runs/tiny", {"net.d": 6, "stage1.d_k": 6}),
+    ({"data": "photos", "flops": "50%"}, "runs/photos", {"net.d": 30, "stage1.d_k": 30}),
+    (
+        {"set": ["stage1.training.lr=2e-3", "net.local=conv2d", "stage1.K=5", "stage2.K=[3,5]"]},
+        "runs/digits",
+        {"stage1.training.lr": 2e-3, "net.local": "conv2d", "stage2.K": (3, 5)},
+    ),
+    (
+        {"data": "photos", "epochs": 3, "set": ["retrain.training.epochs=9"]},
+        "runs/photos",
+        {"stage1.training.epochs": 3, "retrain.training.epochs": 9},
     ),
     ({"init_from": "net"}, "runs/digits", {"net.d": load_preset("digits").net.d}),
     ({"skip_bad_images": True}, "runs/digits", {"data.skip_bad_images": True}),
@@ -161,6 +180,17 @@ def test_both_have_the_same_options() -> None:
         ({"flops": "much"}, "{flops} must be a whole number of multiply-accumulates >= 1, or text"),
         ({"latency": "soon"}, "{latency} must be a time with its unit, ns, us, ms or s, such as"),
         ({"flops": "1K"}, "{flops=1K}: stage1: no architecture of the space fits"),
+        (
+            {"flops": "much%"},
+            "{flops} must be a whole number of multiply-accumulates >= 1, or text",
+        ),
+        ({"params": "few"}, "{params} must be a whole number of parameters >= 1, or text with K"),
+        ({"params": "30"}, "{params=30}: stage1: no architecture of the space fits params 30: the"),
+        ({"set": ["lr"]}, "{set} must be KEY=VALUE with a key of the plan, such as stage1.trai"),
+        ({"set": ["stage1.trial=2"]}, "stage1.trial is not part of a plan; did you mean 'trials'?"),
+        ({"set": ["stage1.K.x=2"]}, "stage1.K is no table of a plan, got 'stage1.K.x'"),
+        ({"set": ["stage1.trials=few"]}, "stage1.trials must be a whole number, got 'few'"),
+        ({"run": "runs/begun", "flops": "40%"}, "{flops=40%} is a share of the plan that a search"),
         ({"data": "photos", "flops": "1K"}, "{flops=1K}: stage1: no architecture of the space"),
         ({"plan": "code.toml"}, "the plan code.toml names code to run: data.source = "),
         ({"plan": "code.toml"}, "Look at the code, then give {allow_code}"),
@@ -176,10 +206,12 @@ def test_both_have_the_same_options() -> None:
 def test_both_refuse_the_same_in_their_own_words(
     here: Path, asked: dict[str, Any], message: str
 ) -> None:
-    words = {"{preset}": "preset", "{plan}": "plan", "{flops}": "flops", "{latency}": "latency"}
+    words = {f"{{{n}}}": n for n in ("preset", "plan", "flops", "params", "latency", "set")}
     python = {**words, "{flops=1K}": "flops='1K'", "{allow_code}": "allow_code=True"}
+    python |= {"{flops=40%}": "flops='40%'", "{params=30}": "params='30'"}
     options = {name: f"--{word}" for name, word in words.items()}
     options |= {"{flops=1K}": "--flops 1K", "{allow_code}": "--allow-code"}
+    options |= {"{flops=40%}": "--flops 40%", "{params=30}": "--params 30"}
     before = sorted(here.rglob("*"))
     with pytest.raises(HnasError, match=re.escape(_filled(message, python))):
         api.search(**asked)
@@ -232,3 +264,29 @@ def test_a_proposal_is_given_with_what_it_was_made_from(here: Path) -> None:
     assert decision.proposal is not None and decision.proposal.survey.images == 36
     assert decision.proposal.plan.stage1.trials == 200 and decision.plan.stage1.trials == 3
     assert not Path("runs/photos").exists()
+
+
+def test_a_share_is_of_the_plan_that_a_search_begins_with(here: Path) -> None:
+    """Resumed by the same command, whether it names the plan or not."""
+    asked = Request(preset="digits", flops="40%")
+    decision = decide(asked)
+    assert decision.note == (
+        "flops='40%': at most 1,196,044 MACs. An average distribution of the plan has more, so "
+        "net.d 48 -> 30, stage1.d_k 48 -> 30, stage2.d_k 24, 48, 96 -> 15, 30, 60."
+    )
+    run = begin(decision)
+    assert run.about.asked == {"flops": "40%"}
+    for again in (asked, replace(asked, preset=None), Request(run="runs/digits")):
+        assert (decide(again).plan, begin(decide(again)).plan) == (decision.plan, decision.plan)
+    wrong = (
+        r"^flops='50%' is a share of the plan that .* runs/digits has begun with flops='40%'\. Use"
+    )
+    with pytest.raises(InputError, match=wrong):
+        decide(Request(run="runs/digits", flops="50%"))
+
+
+def test_values_may_be_of_any_type_in_python(here: Path) -> None:
+    values = {"stage2.K": (3, 5), "search.flops": 2_900_000, "data.source": "photos"}
+    plan = decide(Request(set=values)).plan
+    assert (plan.stage2.K, plan.search.flops, plan.net.classes) == ((3, 5), 2_900_000, 3)
+    assert decide(Request(preset="glit-tiny", set={"search.flops": ""})).plan.search.flops is None

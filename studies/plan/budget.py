@@ -1,0 +1,180 @@
+"""Budgets: what a network may cost, and a plan with room within it.
+
+A plan in which an average distribution of stage 1 costs more than is allowed would search few
+networks or none. It gets narrower tokens: the widest in which an average distribution is within the
+budget. If even the narrowest are too wide, it loses blocks.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
+
+from hnas.architecture.space import Frame
+from hnas.cost.flops import cost
+from hnas.cost.limits import Limit, flops_limit, params_limit
+from hnas.errors import BudgetError, InputError
+from hnas.persist.difference import differences
+from hnas.studies.plan.plan import Plan
+from hnas.studies.plan.quantities import parse_flops, parse_params, share_of
+
+
+def keyword(name: str, value: object = None) -> str:
+    """An option as Python writes it: `flops`, or `flops='50M'` with its value."""
+    return name if value is None else f"{name}={value!r}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """The most that a network may cost; None: any."""
+
+    flops: int | None = None
+    """Multiply-accumulates of one image."""
+    params: int | None = None
+    """Learned parameters."""
+
+    def words(self) -> str:
+        """At most 1,196,044 MACs and 5,000,000 parameters."""
+        asked = ((self.flops, "MACs"), (self.params, "parameters"))
+        words = [f"{most:,} {what}" for most, what in asked if most is not None]
+        return f"at most {' and '.join(words)}"
+
+    def limits(self, frame: Frame) -> tuple[Limit, ...]:
+        """As limits on the networks of a frame."""
+        asked = ((flops_limit, self.flops), (params_limit, self.params))
+        return tuple(limit(frame, most) for limit, most in asked if most is not None)
+
+    def allows(self, frame: Frame) -> bool:
+        """Whether the frame's all-global network is within it."""
+        plain = frame.all_global().blocks
+        return all(limit.of(plain) <= limit.most for limit in self.limits(frame))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A budget as people write it: amounts such as "50M", or shares such as "40%" of what the
+    all-global network of a plan has."""
+
+    flops: int | str | None = None
+    params: int | str | None = None
+    spell: Callable[..., str] = lambda name, value=None: (
+        name if value is None else f"{name}={value}"
+    )
+    """How the asker writes an option, for errors."""
+
+    def __bool__(self) -> bool:
+        return bool(self.given)
+
+    @property
+    def given(self) -> dict[str, str]:
+        """The amounts that are asked for, by name."""
+        return {n: str(v) for n in ("flops", "params") if (v := getattr(self, n)) is not None}
+
+    @property
+    def shares(self) -> dict[str, str]:
+        """Those that are shares."""
+        return {name: value for name, value in self.given.items() if share_of(value) is not None}
+
+    def spelled(self, given: Mapping[str, str]) -> str:
+        """As they were typed: "--flops 40%"."""
+        return " ".join(self.spell(name, value) for name, value in given.items())
+
+    @contextmanager
+    def naming(self) -> Iterator[None]:
+        """Names the options in an error about a budget that nothing fits."""
+        try:
+            yield
+        except BudgetError as error:
+            if not self:
+                raise
+            raise BudgetError(f"{self.spelled(self.given)}: {error}") from None
+
+    def of(self, frame: Frame) -> Budget:
+        """In numbers. Raises InputError, naming the option, for what is neither."""
+        whole = cost(frame, frame.all_global())
+        return Budget(
+            flops=self._amount("flops", parse_flops, whole.macs),
+            params=self._amount("params", parse_params, whole.params),
+        )
+
+    def _amount(self, name: str, read: Callable[..., int], whole: int) -> int | None:
+        value = getattr(self, name)
+        if value is None:
+            return None
+        if (share := share_of(value)) is not None:
+            return max(1, int(share * whole))
+        try:
+            return read(value, self.spell(name))
+        except InputError as error:
+            raise InputError(
+                f'{error}. A share of the all-global network is written as "40%"'
+            ) from None
+
+
+ANY = Asked()
+"""No budget."""
+
+
+def widest(frame: Frame, allows: Callable[[Frame], bool]) -> Frame:
+    """The frame at the largest width that is allowed; with fewer blocks if not even the least is.
+
+    Widths are multiples of 2 x N x heads, so that half a width has heads of equal width too. If
+    nothing is allowed it is the least frame.
+    """
+    step = 2 * frame.N * frame.heads
+    least = replace(frame, d=step)
+    while least.M > 1 and not allows(least):
+        least = replace(least, M=least.M - 1)
+    while allows(wider := replace(least, d=least.d + step)):
+        least = wider
+    return least
+
+
+def fit(plan: Plan, budget: Budget) -> Plan:
+    """The plan within a budget, in a width and depth that leave it room.
+
+    Raises BudgetError if nothing has.
+    """
+    allowed = {name: most for name, most in vars(budget).items() if most is not None}
+    search = replace(plan.search, **allowed)
+    if _average_is_within(plan, plan.net, budget):
+        return replace(plan, search=search)
+    frame = widest(plan.net, lambda frame: _average_is_within(plan, frame, budget))
+    return replace(
+        plan,
+        net=frame,
+        stage1=replace(plan.stage1, d_k=_scaled(plan, plan.stage1.d_k, frame)),
+        stage2=replace(
+            plan.stage2,
+            d_k=tuple(dict.fromkeys(_scaled(plan, d_k, frame) for d_k in plan.stage2.d_k)),
+        ),
+        search=search,
+    )
+
+
+def changes(was: Plan, now: Plan) -> Iterator[str]:
+    """What a budget has changed: "net.d 48 -> 36"."""
+    for name, (before, after) in differences(asdict(was), asdict(now)).items():
+        if not name.startswith("search."):
+            yield f"{name} {_shown(before)} -> {_shown(after)}"
+
+
+def _shown(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _average_is_within(plan: Plan, frame: Frame, budget: Budget) -> bool:
+    """Whether the mean of stage 1's distributions is, in another frame of the plan."""
+    s = plan.stage1
+    sizes = (_scaled(plan, s.d_k, frame), s.d_z, s.E, s.K)
+    blocks = [frame.block(G, *sizes) for G in range(frame.N + 1)]
+    return all(
+        limit.shared + frame.M * Fraction(sum(map(limit.block, blocks)), len(blocks)) <= limit.most
+        for limit in budget.limits(frame)
+    )
+
+
+def _scaled(plan: Plan, d_k: int, frame: Frame) -> int:
+    """A query and key width in proportion to the tokens' width."""
+    unit = frame.N * frame.heads
+    return max(1, round(Fraction(d_k * frame.d, plan.net.d * unit))) * unit
