@@ -180,7 +180,7 @@ def show_retrained(networks: Iterable[TrainedNetwork], winner: Arch | None = Non
 def result_tables(result: Result) -> None:
     """Prints the result of a search: the candidates, then the winner and the all-global network,
     then simple models."""
-    from hnas.studies.run.result import trained
+    from hnas.studies.run.result import trained, unequal
 
     show_retrained(result.candidates, result.winner.arch)
     on = f"on {result.test_images:,} test images"
@@ -193,6 +193,8 @@ def result_tables(result: Result) -> None:
     table(columns, rows, optional="ms")
     if result.winner.trained != result.all_global.trained:
         print(trained(result.winner, result.all_global))
+    if words := unequal(result.winner, result.all_global):
+        print(words)
     if result.baselines:
         print("\nSimple models on the same images:")
         baselines_table(result.baselines, result.test_images)

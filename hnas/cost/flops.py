@@ -106,18 +106,44 @@ def dearest(space: Space) -> Arch:
     return extreme(space, lambda block: block_cost(space.frame, block).macs, max)
 
 
-def plain_vit(frame: Frame, macs: int) -> Frame:
-    """The frame, in another width, whose all-global network costs nearest to `macs`.
+CLOSE = 0.02
+"""Most relative difference of costs that are called equal."""
 
-    Widths are multiples of N x heads, so that every head has the same.
+
+def plain_vit(frame: Frame, macs: int) -> tuple[Frame, Arch]:
+    """The frame and architecture of an all-global network that costs nearly `macs`.
+
+    The width is the multiple of N x heads whose plain ViT (d_k = d) is nearest. If that is not
+    CLOSE, queries and keys as wide as tokens are given up: of the widths beside each other and the
+    d_k from d / 2 to 2 d, the d_k nearest to d that is CLOSE, else the nearest cost.
     """
     step = frame.N * frame.heads
 
-    def gap(width: int) -> int:
+    def gap(one: tuple[Frame, Arch]) -> float:
+        return abs(cost(*one).macs / macs - 1)
+
+    def plain(width: int) -> tuple[Frame, Arch]:
         other = replace(frame, d=width)
-        return abs(cost(other, other.all_global()).macs - macs)
+        return other, other.all_global()
 
     width = step
-    while gap(width + step) < gap(width):
+    while gap(plain(width + step)) < gap(plain(width)):
         width += step
-    return replace(frame, d=width)
+    if gap(nearest := plain(width)) <= CLOSE:
+        return nearest
+    found = [
+        (other, _with_d_k(arch, d_k))
+        for other, arch in map(plain, {max(step, width - step), width, width + step})
+        for d_k in range(max(step, other.d // 2 // step * step), 2 * other.d + 1, step)
+    ]
+    return min(found, key=lambda one: (max(gap(one), CLOSE), _stretch(*one), gap(one), one[0].d))
+
+
+def _with_d_k(arch: Arch, d_k: int) -> Arch:
+    return Arch(tuple(replace(block, d_k=d_k) for block in arch.blocks))
+
+
+def _stretch(frame: Frame, arch: Arch) -> float:
+    """How far queries and keys are from the tokens' width: 1 if they have it, 2 at half of it."""
+    ratio = (arch.blocks[0].d_k or frame.d) / frame.d
+    return max(ratio, 1 / ratio)

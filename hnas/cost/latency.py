@@ -5,12 +5,13 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import torch
 from torch import nn
 
+from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
 from hnas.cost.flops import plain_vit
 from hnas.cost.timing import Clock, in_turn, rotated, seconds
@@ -35,11 +36,16 @@ class Latency:
 
 def references(frame: Frame, macs: int) -> dict[str, Glit]:
     """All-global networks to compare with, untrained: of the same width, of the nearest MACs."""
-    nearest = plain_vit(frame, macs)
+    same, nearest = (frame, frame.all_global()), plain_vit(frame, macs)
     return {
-        f"all-global, d = {each.d}": Glit(each, each.all_global()).reset(0)
-        for each in dict.fromkeys((frame, replace(frame, d=nearest.d)))
+        f"all-global, d = {each.d}" + _other_d_k(each, arch): Glit(each, arch).reset(0)
+        for each, arch in dict.fromkeys((same, nearest))
     }
+
+
+def _other_d_k(frame: Frame, arch: Arch) -> str:
+    d_k = arch.blocks[0].d_k
+    return "" if d_k == frame.d else f", d_k = {d_k}"
 
 
 def latencies(

@@ -9,7 +9,7 @@ from hnas.studies.report.cells import costs_of, number
 from hnas.studies.report.gather import Answer, Report
 from hnas.studies.report.page import Drawing, Section, Table
 from hnas.studies.run.interval import Interval, wilson
-from hnas.studies.run.result import Result, trained
+from hnas.studies.run.result import Result, trained, unequal
 
 
 def answer_section(report: Report) -> Section:
@@ -27,7 +27,10 @@ def answer_section(report: Report) -> Section:
             f"test images, with {found.winner.macs:,} MACs and {found.winner.params:,} parameters.",
             f"A plain ViT of the same cost (all blocks are global) is right on "
             f"{_percent(found.all_global_accuracy)}, with {found.all_global.macs:,} MACs and "
-            f"{found.all_global.params:,} parameters. {trained(found.winner, found.all_global)}",
+            f"{found.all_global.params:,} parameters. "
+            + " ".join(
+                filter(None, (how(found.winner, found.all_global) for how in (unequal, trained)))
+            ),
             f"The winner is {abs(100 * difference.value):.1f} points {better} (95% interval "
             f"{100 * difference.low:+.1f} to {100 * difference.high:+.1f})"
             + ("." if clear else "; these test images cannot tell the two apart."),

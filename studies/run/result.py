@@ -12,6 +12,7 @@ from typing import Any
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
 from hnas.baselines.record import Baseline
+from hnas.cost.flops import CLOSE
 from hnas.errors import InputError, StateError
 from hnas.persist.record import later, recorded
 from hnas.studies.run.folder import Run
@@ -196,6 +197,15 @@ def shown_baselines(baselines: Iterable[Baseline], test_images: int) -> list[dic
         {**recorded(one), "standard_error": standard_error(one.test_accuracy, test_images)}
         for one in baselines
     ]
+
+
+def unequal(winner: TrainedNetwork, all_global: TrainedNetwork) -> str:
+    """By how much their costs differ, in a sentence; empty if that is little."""
+    gap = all_global.macs / winner.macs - 1
+    if abs(gap) <= CLOSE:
+        return ""
+    fewer = "fewer" if gap < 0 else "more"
+    return f"The all-global network has {abs(gap):.1%} {fewer} MACs than the winner."
 
 
 def standard_error(accuracy: float, images: int) -> float:

@@ -3,6 +3,7 @@ tested, once, and simple models on the same images."""
 
 from dataclasses import replace
 
+from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
 from hnas.baselines.measure import measure
 from hnas.baselines.record import Baseline
@@ -24,8 +25,7 @@ def finish(session: Session) -> Result:
         return done
     candidates = retrain(session)
     winner = results.best_trained(candidates)
-    frame = plain_frame(session, winner)
-    plain, plain_net = retrain_all_global(session, frame)
+    plain, plain_net = retrain_all_global(session, *plain_network(session, winner))
     last = len(session.run.stages)
     _, winner_net = retrain_network(session, winner.arch, "the winner", stage=last)
     test = _test_images(session)
@@ -45,20 +45,20 @@ def finish(session: Session) -> Result:
     return result
 
 
-def plain_frame(session: Session, winner: TrainedNetwork) -> Frame:
-    """The frame of the all-global network that the winner is compared with: equal in what the
-    search minimises.
+def plain_network(session: Session, winner: TrainedNetwork) -> tuple[Frame, Arch]:
+    """The all-global network that the winner is compared with: equal in what the search minimises.
 
     Of nearly its FLOPs; or the widest measured one that takes no longer; or, if both are minimised,
     the narrower of the two.
     """
-    net, table, frames = session.plan.net, session.costs.table, []
+    net, table, found = session.plan.net, session.costs.table, []
     minimised = OBJECTIVES[session.plan.search.objective]
     if "macs" in minimised:
-        frames.append(plain_vit(net, winner.macs))
+        found.append(plain_vit(net, winner.macs))
     if "latency" in minimised and table is not None:
-        frames.append(replace(net, d=table.widest(table.of(winner.arch))))
-    return min(frames, key=lambda frame: frame.d)
+        frame = replace(net, d=table.widest(table.of(winner.arch)))
+        found.append((frame, frame.all_global()))
+    return min(found, key=lambda one: one[0].d)
 
 
 def _test_images(session: Session) -> Images:

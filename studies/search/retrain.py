@@ -38,13 +38,13 @@ def retrain_trial(session: Session, record: Record, *, stage: int) -> TrainedNet
     return retrain_network(session, record.arch, what, score=record.accuracy, stage=stage)[0]
 
 
-def retrain_all_global(session: Session, frame: Frame) -> tuple[TrainedNetwork, Glit]:
-    """Trains the all-global network of a frame for as long as the winner's weights were.
+def retrain_all_global(session: Session, frame: Frame, arch: Arch) -> tuple[TrainedNetwork, Glit]:
+    """Trains an all-global network for as long as the winner's weights were.
 
     From scratch. If the winner started from a supernet that has this network too, it is also
     trained as the winner was, and the better of the two by held-out images is taken.
     """
-    arch, last, what = frame.all_global(), len(session.run.stages), "all-global"
+    last, what = len(session.run.stages), "all-global"
     made = [retrain_network(session, arch, what, rules=from_scratch(session.plan), frame=frame)]
     inherits = session.plan.retrain.start == "supernet" and frame == session.plan.net
     if inherits and arch in supernet(session, last).space:

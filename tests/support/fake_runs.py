@@ -60,8 +60,7 @@ def finish(
     best = best_by_score(search(run, *range(1, len(run.stages) + 1), trials=trials)[-1].records, 2)
     net = run.plan.net
     candidates = [_network(net, r.arch, score=r.accuracy, accuracy=0.9) for r in best]
-    plain = plain_vit(net, candidates[0].macs)
-    other = _network(plain, plain.all_global(), score=None, accuracy=0.8)
+    other = _network(*plain_vit(net, candidates[0].macs), score=None, accuracy=0.8)
     result = Result(
         test_images=IMAGES,
         environment={"device": "cpu"},

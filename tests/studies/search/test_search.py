@@ -94,7 +94,7 @@ def test_the_result_is_the_best_retrained_beside_a_plain_network_of_equal_flops(
     assert result["winner"]["accuracy"] == max(c["accuracy"] for c in candidates)
     plain = result["all_global"]
     assert all(b["G"] == 3 and b["d_z"] == 4 for b in plain["arch"]["blocks"])
-    assert plain["frame"]["d"] == plain_vit(tiny.net, result["winner"]["macs"]).d
+    assert plain["frame"]["d"] == plain_vit(tiny.net, result["winner"]["macs"])[0].d
     for network in (plain, result["winner"]):
         assert 0 <= network["test_accuracy"] <= 1
 

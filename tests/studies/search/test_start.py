@@ -119,7 +119,7 @@ def test_an_all_global_network_that_the_supernet_has_may_start_from_it_too(
     plan = replace(inheriting(tiny), search=replace(tiny.search, strategy="high-level"))
     with contextlib.closing(Session(begin_run(tmp_path / "run", plan), CPU)) as session:
         search_stage(session, 1)
-        best, net = retrain_all_global(session, plan.net)
+        best, net = retrain_all_global(session, plan.net, plan.net.all_global())
         arch = plan.net.all_global()
         both = [
             retrain_network(session, arch, "", rules=from_scratch(plan))[0],
@@ -128,7 +128,8 @@ def test_an_all_global_network_that_the_supernet_has_may_start_from_it_too(
         assert [network.inherited for network in both] == [0, 5]
         assert best == best_trained(both)
         assert evaluate(net, session.data.held_out, session.data, batch=512).loss == best.loss
-        narrower, _ = retrain_all_global(session, replace(plan.net, d=6))
+        frame = replace(plan.net, d=6)
+        narrower, _ = retrain_all_global(session, frame, frame.all_global())
         assert narrower.inherited == 0
 
 
