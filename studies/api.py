@@ -26,7 +26,7 @@ from hnas.studies.dashboard.listener import Annotator
 from hnas.studies.objective.costs import Priced
 from hnas.studies.plan.change import Changes
 from hnas.studies.plan.plan import Plan
-from hnas.studies.request import Request, begin, decide
+from hnas.studies.request import Request, beginning, decide
 from hnas.studies.run import folder as runs
 from hnas.studies.run.folder import Run
 from hnas.studies.run.result import Result, read_result
@@ -185,10 +185,10 @@ def search(*, listener: Listener | None = None, **asked: Unpack[Asked]) -> Found
     decision = decide(request)
     if decision.note:
         listener.note(decision.note)
-    run = begin(decision)
     heard = Listeners(listener, Annotator(listener.note))
     device, lease = choose(request.device), request.patience
-    session = Session(run, device, heard, rescore=request.rescore, lease=lease)
-    with run.hold(), closing(session):
-        run_search(session, request.stage)
+    with beginning(decision) as run:
+        session = Session(run, device, heard, rescore=request.rescore, lease=lease)
+        with run.hold(), closing(session):
+            run_search(session, request.stage)
     return Found(run)

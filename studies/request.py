@@ -8,8 +8,8 @@ The command line and Python (`hnas.studies.api`) build the same one:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from hnas.studies.plan.budget import Asked, keyword
 from hnas.studies.plan.change import check_code, override, refined, with_values
 from hnas.studies.plan.plan import STRATEGIES, Plan
 from hnas.studies.plan.quantities import parse_latency
+from hnas.studies.plan.strategies import stages
 from hnas.studies.plan.toml import PRESETS, load_plan, load_preset
 from hnas.studies.sizing import within_budget
 from hnas.studies.trials.waiting import LEASE
@@ -139,9 +140,26 @@ def decide(request: Request) -> Decision:
     plan, proposal, note = plan_of(request, begun)
     if request.stage is not None:
         Run(folder, plan, "", folder.name).stage(request.stage)  # says which stages there are
+    if begun is not None:
+        _check_trials(begun, plan)
     return Decision(
         request=request, folder=folder, plan=plan, begun=begun, proposal=proposal, note=note
     )
+
+
+def _check_trials(begun: Run, plan: Plan) -> None:
+    """Raises InputError if a stage shall have fewer trials than it has."""
+    asked = [stage.trials for stage in stages(plan)]
+    if all(now >= was.trials for was, now in zip(begun.stages, asked, strict=False)):
+        return
+    from hnas.studies.run.status import read_status
+
+    for number, (has, now) in enumerate(zip(read_status(begun).stages, asked, strict=False), 1):
+        if now < has.trials:
+            raise InputError(
+                f"stage {number} of {begun.folder} has {has.trials:,} trials, and {now:,} are "
+                "asked for: trials can be added to a run, not taken away"
+            )
 
 
 def plan_of(request: Request, begun: Run | None = None) -> tuple[Plan, Proposal | None, str]:
@@ -180,6 +198,21 @@ def begin(decision: Decision) -> Run:
             rescore=request.rescore,
             asked=request.budget.shares,
         )
+
+
+@contextmanager
+def beginning(decision: Decision) -> Iterator[Run]:
+    """The run of a decision, made or continued, for a search: one that was made and fails before
+    its images are split is removed. Raises as `begin` does."""
+    from hnas.studies.run.folder import SPLIT, discard
+
+    run = begin(decision)
+    try:
+        yield run
+    except Exception:
+        if decision.begun is None and not (run.folder / SPLIT).exists():
+            discard(run)
+        raise
 
 
 def folder_of(request: Request) -> Path:

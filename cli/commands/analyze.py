@@ -21,7 +21,7 @@ SHOWN = 8
 
 
 @click.command()
-@options.optional_run_argument
+@options.run
 @click.option(
     "--elites",
     "rule",

@@ -8,7 +8,7 @@ from hnas.cli.screen import options
 
 
 @click.command()
-@options.run_argument
+@options.run
 @click.option(
     "--to",
     "file",
@@ -22,7 +22,9 @@ from hnas.cli.screen import options
 @click.option("--onnx", is_flag=True, help="Also write FILE.onnx (needs the extra hnas[onnx]).")
 @options.force
 @options.device
-def export(folder: Path, file: Path, pt2: bool, onnx: bool, force: bool, device: str) -> None:
+def export(
+    folder: Path | None, file: Path, pt2: bool, onnx: bool, force: bool, device: str
+) -> None:
     """Write a run's network to files of its own.
 
     The network is the winner of a finished search, as plain PyTorch. The run's images are not
@@ -37,7 +39,7 @@ def export(folder: Path, file: Path, pt2: bool, onnx: bool, force: bool, device:
     from hnas.studies.run.folder import shared_run
     from hnas.studies.run.result import finished_result
 
-    run = shared_run(folder)
+    run = shared_run(folder or options.newest())
     finished_result(run)  # reports a missing or damaged result before torch is imported
 
     from hnas.device import choose

@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 
 from hnas.cli.screen import options
-from hnas.cli.screen.networks import network_argument, read_network
+from hnas.cli.screen.networks import network, read_network
 from hnas.cli.screen.render import table
 
 
 @click.command()
-@network_argument
+@network
 @click.option("--batch", type=options.COUNT, default=1, help="Images at a time.")
 @click.option("--rounds", type=options.COUNT, default=50, help="Passes of each network.")
 @click.option("--threads", type=options.COUNT, show_default="PyTorch's choice", help="CPU threads.")

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from hnas.cli.screen import options
-from hnas.cli.screen.networks import network_argument, read_network
+from hnas.cli.screen.networks import network_and_images, read_network
 from hnas.cli.screen.render import table
 from hnas.errors import InputError
 
@@ -15,10 +15,7 @@ BATCH = 64
 
 
 @click.command()
-@network_argument
-@click.argument(
-    "images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path(path_type=Path)
-)
+@network_and_images
 @click.option("--top", type=options.COUNT, default=5, help="Classes for each image.")
 @options.json
 @options.device

@@ -10,7 +10,7 @@ SUFFIXES = {"html": ".html", "md": ".md", "json": ".json"}
 
 
 @click.command()
-@options.optional_run_argument
+@options.run
 @click.option(
     "--format",
     "kind",

@@ -16,14 +16,19 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@options.run_argument
+@options.run
 @click.option("--sample", type=options.COUNT, default=10, help="Trials of each study to score.")
 @options.json
 @options.device
 @options.storage
 @click.pass_context
 def reproduce(
-    ctx: click.Context, folder: Path, sample: int, as_json: bool, device: str, storage: str | None
+    ctx: click.Context,
+    folder: Path | None,
+    sample: int,
+    as_json: bool,
+    device: str,
+    storage: str | None,
 ) -> None:
     """Score a run's winner and a sample of its trials again.
 
@@ -35,9 +40,7 @@ def reproduce(
     --json prints one object: `holds`; `values`, each with `what`, `stored`, `now`, `holds`;
     `changes`, the old and the new value of each change, by name.
     """
-    from hnas.studies.run.folder import open_run
-
-    run = open_run(folder, storage=storage)
+    run = options.find_run(folder, storage)
 
     import torch
 

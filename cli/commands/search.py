@@ -14,7 +14,7 @@ from hnas.cli.screen.render import command, result_tables, show_next
 from hnas.cli.screen.session import show_front, start
 from hnas.studies.objective.costs import OBJECTIVES
 from hnas.studies.plan.plan import STRATEGIES
-from hnas.studies.request import Request, begin, decide
+from hnas.studies.request import Request, beginning, decide
 from hnas.studies.trials.waiting import LEASE
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
+@click.argument("source", metavar="[RUN|IMAGES]", required=False)
 @click.option(
     "--stage",
     type=click.IntRange(1, 3),
@@ -115,10 +116,12 @@ if TYPE_CHECKING:
 @options.allow_code
 @options.device
 @options.storage
-def search(yes: bool, **asked: Any) -> None:
+def search(source: str | None, yes: bool, **asked: Any) -> None:
     """Search for an architecture, retrain the best and test the winner.
 
-    With --data alone a plan is proposed for the images. It is shown with an estimate of time and
+    The argument is a run to resume, as --run, or images to search for, as --data.
+
+    With images alone a plan is proposed for the images. It is shown with an estimate of time and
     memory, and on a terminal you are asked before it begins. `hnas init --data` writes it.
 
     Strategies: hierarchical searches distributions, then sizes; high-level searches distributions
@@ -131,13 +134,13 @@ def search(yes: bool, **asked: Any) -> None:
     \b
     Examples:
       hnas search                              a first search: digits, in minutes
-      hnas search --data photos                a folder with one folder a class
-      hnas search --data photos --flops 50M    the same, within a budget
+      hnas search photos                       a folder with one folder a class
+      hnas search photos --flops 50M           the same, within a budget
       hnas search --flops 40% --params 80K     digits, in narrower networks
       hnas search --plan plan.toml             a plan of your own
-      hnas search --run runs/digits            resume a run
+      hnas search runs/digits                  resume a run
     """
-    request = Request(spell=options.as_option, **asked)
+    request = _request(source, asked)
     decision = decide(request)
     if decision.note:
         click.echo(decision.note)
@@ -145,7 +148,23 @@ def search(yes: bool, **asked: Any) -> None:
         show_proposal(decision.proposal, decision)
         if not (yes or confirmed()):
             raise click.exceptions.Exit
-    run = begin(decision)
+    with beginning(decision) as run:
+        _continue(run, request)
+
+
+def _request(source: str | None, asked: dict[str, Any]) -> Request:
+    """What is asked for, with the argument as --run or --data."""
+    from hnas.studies.run.folder import is_run
+
+    if source is not None:
+        name = "run" if is_run(Path(source)) else "data"
+        if asked[name] is not None:
+            raise click.UsageError(f"{source} and --{name} {asked[name]}: name one of them.")
+        asked[name] = Path(source) if name == "run" else source
+    return Request(spell=options.as_option, **asked)
+
+
+def _continue(run: Run, request: Request) -> None:
     if request.rescore or not _is_finished(run):
         with resumable(run.folder), run.hold():
             if request.stage is None:

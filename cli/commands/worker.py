@@ -22,9 +22,9 @@ EVERY = 5.0
 
 
 @click.command()
+@click.argument("argument", metavar="[RUN]", required=False, type=options.FOLDER)
 @click.option(
     "--run",
-    "folder",
     type=options.FOLDER,
     metavar="DIR",
     show_default="all runs, each in the folder that its search names",
@@ -41,7 +41,12 @@ EVERY = 5.0
 @options.device
 @options.storage
 def worker(
-    folder: Path | None, idle: float, allow_code: bool, device: str, storage: str | None
+    argument: Path | None,
+    run: Path | None,
+    idle: float,
+    allow_code: bool,
+    device: str,
+    storage: str | None,
 ) -> None:
     """Score architectures for searches that run with --workers.
 
@@ -66,6 +71,7 @@ def worker(
     from hnas.studies.scoring.worker import Worker, reach
     from hnas.studies.trials.work_request import StudyQueue
 
+    folder = options.named_once(argument, run)
     if storage is None:
         raise click.UsageError("a worker needs the search's --storage, or $HNAS_STORAGE")
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from hnas.cli.screen import options
 from hnas.errors import InputError
 
 if TYPE_CHECKING:
@@ -15,9 +17,44 @@ if TYPE_CHECKING:
 
     from hnas.exchange.export import Network
 
-network_argument: Callable[..., Callable[..., object]] = click.argument(
-    "source", metavar="RUN|FILE", type=click.Path(path_type=Path)
-)
+
+def network(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds [RUN|FILE] and --run; the command receives `source: Path`, the newest run if none is
+    named."""
+
+    @click.argument(
+        "argument", metavar="[RUN|FILE]", required=False, type=click.Path(path_type=Path)
+    )
+    @options.run_option
+    @wraps(command)
+    def with_network(argument: Path | None, option: Path | None, **rest: Any) -> Any:
+        source = options.named_once(argument, option) or options.newest()
+        return command(source=source, **rest)
+
+    return with_network
+
+
+def network_and_images(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds [RUN|FILE] IMAGE... and --run; the command receives `source: Path` and `images`.
+
+    Without --run the first word names the network, unless it is an image itself.
+    """
+
+    @click.argument(
+        "words", metavar="[RUN|FILE] IMAGE...", nargs=-1, type=click.Path(path_type=Path)
+    )
+    @options.run_option
+    @wraps(command)
+    def with_both(words: tuple[Path, ...], option: Path | None, **rest: Any) -> Any:
+        from hnas.data.sources.folders import SUFFIXES
+
+        if option is None and words and words[0].suffix.lower() not in SUFFIXES:
+            option, words = words[0], words[1:]
+        if not words:
+            raise click.UsageError("there is no IMAGE to predict: give one or more files.")
+        return command(source=option or options.newest(), images=words, **rest)
+
+    return with_both
 
 
 def read_network(source: Path, device: torch.device) -> Network:

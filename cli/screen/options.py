@@ -29,16 +29,35 @@ def as_option(name: str, value: object = None) -> str:
     return option if value is None or value is True else f"{option} {value}"
 
 
-run = click.option(
+def run(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds [RUN] and --run, two ways to name a run; the command receives `folder: Path | None`."""
+
+    @click.argument("argument", metavar="[RUN]", required=False, type=FOLDER)
+    @run_option
+    @wraps(command)
+    def with_run(argument: Path | None, option: Path | None, **rest: Any) -> Any:
+        return command(folder=named_once(argument, option), **rest)
+
+    return with_run
+
+
+run_option = click.option(
     "--run",
-    "folder",
+    "option",
     type=FOLDER,
     metavar="DIR",
-    show_default="the only run in ./runs, or runs/digits",
-    help="Folder of the run.",
+    show_default="the newest run in ./runs",
+    help="Folder of the run, as RUN.",
 )
-run_argument = click.argument("folder", metavar="RUN", type=FOLDER)
-optional_run_argument = click.argument("folder", metavar="[RUN]", required=False, type=FOLDER)
+
+
+def named_once(argument: Path | None, option: Path | None) -> Path | None:
+    """The run that an argument or an option names."""
+    if None not in (argument, option) and argument != option:
+        raise click.UsageError(f"two runs are named, {argument} and {option}: name one.")
+    return argument or option
+
+
 json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 force = click.option(
     "--force", is_flag=True, help="Replace files that are there, whoever wrote them."
@@ -120,16 +139,24 @@ def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def find_run(folder: Path | None, storage: str | None) -> Run:
-    """The run in the folder given, else the only run in RUNS, else runs/digits.
+    """The run in the folder given, else the newest one. Raises InputError as `newest` does."""
+    from hnas.studies.run.folder import open_run
 
-    Raises InputError, listing the runs, if there are several or none.
+    return open_run(folder or newest(), storage=storage)
+
+
+def newest() -> Path:
+    """The folder of the run in RUNS that was begun or worked on last; it is named on stderr.
+
+    Raises InputError, with what to do first, if there is none.
     """
-    from hnas.studies.run.folder import open_run, runs_in
+    from hnas.studies.run.folder import runs_in
 
-    if folder is None:
-        found = runs_in(RUNS)
-        folder = found[0] if len(found) == 1 else RUNS / "digits"
-        if folder not in found:
-            runs = ", ".join(map(str, found)) or "none"
-            raise InputError(f"--run must name a run; the runs in ./{RUNS} are: {runs}")
-    return open_run(folder, storage=storage)
+    if not (found := runs_in(RUNS)):
+        raise InputError(
+            f"there is no run in ./{RUNS} yet. Begin one: `hnas search` (digits, in minutes), or "
+            "`hnas search FOLDER` with a folder of images, one folder a class. Or name a run's "
+            "folder"
+        )
+    click.echo(f"{found[-1]}, the newest of {len(found)} runs in ./{RUNS}:", err=True)
+    return found[-1]

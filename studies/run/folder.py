@@ -21,7 +21,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -40,6 +40,7 @@ from hnas.studies.trials.database import masked
 RecordT = TypeVar("RecordT")
 
 PLAN, ABOUT, STUDIES, SPLIT = "plan.toml", "run.json", "study.db", "split.json"
+LOCK, HOLDER = ".lock", ".holder"
 MAY_CHANGE = ("stage1.trials", "stage2.trials", "refine.trials", "retrain", "baselines")
 """What a plan may change in a run that has begun: nothing that finished trials depend on."""
 RESCORE = "score."
@@ -198,7 +199,7 @@ class Run:
 
         Raises BusyError, naming the holder, if another process has it.
         """
-        path, holder = self.folder / ".lock", self.folder / ".holder"
+        path, holder = self.folder / LOCK, self.folder / HOLDER
         lock = FileLock(path, timeout=0)
         try:
             lock.acquire()
@@ -227,8 +228,23 @@ def is_run(folder: Path) -> bool:
 
 
 def runs_in(folder: Path) -> list[Path]:
-    """The folders of the runs in a folder, by name."""
-    return sorted(path.parent for path in folder.glob(f"*/{PLAN}"))
+    """The folders of the runs in a folder, the one that was begun or worked on last behind."""
+    return sorted((path.parent for path in folder.glob(f"*/{PLAN}")), key=_last_held)
+
+
+def _last_held(folder: Path) -> tuple[float, Path]:
+    files = (folder / HOLDER, folder / PLAN)
+    return max(path.stat().st_mtime for path in files if path.exists()), folder
+
+
+def discard(run: Run) -> None:
+    """Removes a run that was begun, and whose images were not even split. Other files stay."""
+    for name in (PLAN, ABOUT, LOCK, HOLDER, STUDIES, "latency.json"):
+        with suppress(OSError):
+            (run.folder / name).unlink()
+    for folder in (run.folder, run.folder.parent):
+        with suppress(OSError):
+            folder.rmdir()  # only if nothing else is in it
 
 
 def open_run(folder: Path, *, storage: str | None = None) -> Run:

@@ -168,7 +168,7 @@ def test_a_path_of_the_plan_holds_wherever_the_search_is_resumed(here: Path) -> 
 
 def test_both_have_the_same_options() -> None:
     ours = {f.name for f in fields(Request)} - {"spell"}
-    assert {p.name for p in command.params} - {"yes"} == ours
+    assert {p.name for p in command.params} - {"source", "yes"} == ours
     hints = get_type_hints(Request)
     assert get_type_hints(api.Asked) == {name: hints[name] for name in ours}
 
