@@ -80,9 +80,7 @@ def with_values(plan: Plan, values: Mapping[str, object]) -> Plan:
         for i, part in enumerate(path, 1):
             table = table.setdefault(part, {})
             if not isinstance(table, dict):
-                raise InputError(
-                    f"{'.'.join(path[:i])} is a value of the plan, not a table: {name}"
-                )
+                raise InputError(f"{'.'.join(path[:i])} is no table of a plan, got {name!r}")
         table[key] = _read_value(value)
         if value == "":
             del table[key]

@@ -44,7 +44,7 @@ def _unset(plan: Plan, table: str) -> list[str]:
 
 
 def edited(text: str, plan: Plan) -> str:
-    """The text of another plan with the values of this one; comments and what is equal stay."""
+    """A preset's text with the values of this plan; comments and what is equal stay."""
     asked = differences(asdict(from_toml(text)), asdict(plan))
     lines = text.splitlines()
     for name, (_, value) in asked.items():

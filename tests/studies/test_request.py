@@ -286,7 +286,7 @@ def test_a_share_is_of_the_plan_that_a_search_begins_with(here: Path) -> None:
 
 
 def test_values_may_be_of_any_type_in_python(here: Path) -> None:
-    values = {"stage2.K": (3, 5), "search.flops": 2_900_000, "data.source": "photos"}
+    values = {"stage2.K": (9, 17), "search.flops": 2_900_000, "data.source": "photos"}
     plan = decide(Request(set=values)).plan
-    assert (plan.stage2.K, plan.search.flops, plan.net.classes) == ((3, 5), 2_900_000, 3)
+    assert (plan.stage2.K, plan.search.flops, plan.net.classes) == ((9, 17), 2_900_000, 3)
     assert decide(Request(preset="glit-tiny", set={"search.flops": ""})).plan.search.flops is None

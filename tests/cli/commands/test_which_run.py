@@ -95,7 +95,8 @@ def test_images_may_be_an_argument_of_search(here: Path) -> None:
 
 def test_a_search_that_fails_before_it_starts_leaves_no_run(here: Path) -> None:
     plan = Path("gone.toml")
-    plan.write_text(Path("runs/a/plan.toml").read_text().replace('"digits"', '"gone"'))
+    whole = Path("runs/a/plan.toml").read_text()
+    plan.write_text(whole.replace("[data]", '[data]\nsource = "gone"'))
     result = invoke("search", "--plan", plan, "--device", "cpu")
     assert result.exit_code == 2 and "gone" in result.stderr
     assert not Path("runs/gone").exists()

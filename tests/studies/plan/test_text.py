@@ -8,7 +8,6 @@ from hnas.studies.plan.change import override, with_values
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.text import commented, edited
 from hnas.studies.plan.toml import PRESETS, from_toml, load_preset, preset_text
-from tests.support.plans import MINIMAL
 
 
 @pytest.fixture
@@ -72,4 +71,3 @@ def test_only_what_changes_is_written(changed: Plan) -> None:
 def test_and_back(changed: Plan) -> None:
     plan = load_preset("digits")
     assert from_toml(edited(edited(preset_text("digits"), changed), plan)) == plan
-    assert from_toml(edited(MINIMAL, changed)) == changed
