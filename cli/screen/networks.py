@@ -46,9 +46,9 @@ def network_and_images(command: Callable[..., Any]) -> Callable[..., Any]:
     @options.run_option
     @wraps(command)
     def with_both(words: tuple[Path, ...], option: Path | None, **rest: Any) -> Any:
-        from hnas.data.sources.folders import SUFFIXES
+        from hnas.data.sources.files import suffixes
 
-        if option is None and words and words[0].suffix.lower() not in SUFFIXES:
+        if option is None and words and words[0].suffix.lower() not in suffixes():
             option, words = words[0], words[1:]
         if not words:
             raise click.UsageError("there is no IMAGE to predict: give one or more files.")
