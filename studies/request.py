@@ -19,7 +19,6 @@ from hnas.studies.plan.budget import Asked, keyword
 from hnas.studies.plan.change import check_code, override, refined, with_values
 from hnas.studies.plan.plan import STRATEGIES, Plan
 from hnas.studies.plan.quantities import parse_latency
-from hnas.studies.plan.strategies import stages
 from hnas.studies.plan.toml import PRESETS, load_plan, load_preset
 from hnas.studies.sizing import within_budget
 from hnas.studies.trials.waiting import LEASE
@@ -149,7 +148,7 @@ def decide(request: Request) -> Decision:
 
 def _check_trials(begun: Run, plan: Plan) -> None:
     """Raises InputError if a stage shall have fewer trials than it has."""
-    asked = [stage.trials for stage in stages(plan)]
+    asked = [stage.trials for stage in replace(begun, plan=plan).stages]
     if all(now >= was.trials for was, now in zip(begun.stages, asked, strict=False)):
         return
     from hnas.studies.run.status import read_status
