@@ -107,7 +107,9 @@ class TrainingRules:
     drop_path: float = 0.0
     """Stochastic depth of the last block; rises linearly from 0 at the first."""
     ema: float = 0.0
-    """Decay of the averaged weights that are kept in the end; 0 keeps the last ones."""
+    """Decay of averaged weights, in the first steps less: at most (1 + t) / (10 + t) after t steps.
+    Kept are those that do better on held-out images, averaged or not; of a supernet the averaged
+    ones. 0 averages nothing."""
     clip: float = 1.0
     """Largest norm of the gradient; 0 leaves it."""
     mixup: float = later(0.0)
@@ -124,6 +126,11 @@ class TrainingRules:
     that train together share a batch by them (docs/imagenet.md)."""
     subnets: str = later("uniform")
     """The rule that draws a supernet's subnets for a step, of `hnas.sampling`."""
+    keep: str = later("last")
+    """The epoch whose weights are kept of a network trained alone: `last`, or `best` on held-out
+    images (accuracy; of equals the lower loss)."""
+    patience: int = later(0)
+    """The training ends if the best epoch is so many epochs ago; 0: never. Needs `best`."""
 
     def __post_init__(self) -> None:
         _check(self.subnets in SUBNETS, "subnets", f"one of {', '.join(SUBNETS)}", self.subnets)
@@ -141,6 +148,9 @@ class TrainingRules:
         for name in ("clip", "mixup", "cutmix"):
             value = getattr(self, name)
             _check(value >= 0, name, ">= 0", value)
+        _check(self.keep in ("last", "best"), "keep", "'last' or 'best'", self.keep)
+        fits = self.patience == 0 or (self.patience > 0 and self.keep == "best")
+        _check(fits, "patience", ">= 0, and 0 unless keep = 'best'", self.patience)
         _check(1 <= self.repeats <= self.batch, "repeats", f"1 to batch={self.batch}", self.repeats)
 
 

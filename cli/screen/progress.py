@@ -94,6 +94,8 @@ class Display(Listener, AbstractContextManager["Display"]):
     def epoch(self, what: str, epoch: Epoch) -> None:
         done, total, each = epoch.epoch, epoch.epochs, self._seconds_each(what, epoch.epoch)
         words = f"loss {epoch.loss:.3f}, {epoch.images_per_second:,.0f} images/s"
+        if epoch.plain is not None:
+            words += f", held-out {epoch.plain.accuracy:.4f}"
         self.draw(Step(what=what, unit="epoch", done=done, total=total, words=words, each=each))
 
     def trial(self, stage: int, event: TrialEvent) -> None:

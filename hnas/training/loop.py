@@ -19,11 +19,13 @@ from torch import Tensor, nn
 
 from hnas.data import Data, augment, batches, mix, normalise, steps
 from hnas.device import autocast, fits_memory, seeded
-from hnas.errors import StateError
+from hnas.errors import InputError, StateError
 from hnas.settings import AugmentRules, TrainingRules
 from hnas.training import checkpoint, micro_batches
+from hnas.training.judge import Judge, lost_patience, period, weigh
 from hnas.training.processes import ONE_PROCESS, World
-from hnas.training.trainer import Trainer, learning_rate, resume, share
+from hnas.training.record import Held, Kept
+from hnas.training.trainer import Trainer, decay, learning_rate, resume, share
 
 Losses = Callable[[Tensor, Tensor, int], Iterator[Tensor]]
 """(normalised images (B, C, image, image), targets, step) -> the step's losses, each computed when
@@ -46,12 +48,20 @@ class Epoch:
     loss: float
     """Mean over the epoch's steps."""
     images_per_second: float
+    lr: float
+    """Of its last step."""
+    plain: Held | None = None
+    """The weights on held-out images; None if they were not judged after this epoch."""
+    averaged: Held | None = None
+    """The averaged weights, if there are any."""
+    kept: Kept | None = None
+    """The weights that the training keeps; None before it ends, or if nobody judges."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """The surroundings of a training: its checkpoint, its processes, its listeners. None of them
-    changes what is learned."""
+    """The surroundings of a training: its checkpoint, its processes, its judge, its listeners. None
+    of them changes what is learned; the judge decides what is kept of it."""
 
     path: Path | None = None
     """The checkpoint (without suffix) to resume from and to write; only the first process's."""
@@ -63,9 +73,17 @@ class Context:
     """The processes that train together: the first one gives the others its weights and epoch."""
     job: Mapping[str, Any] | None = None
     """What the first process asks the others for, if they wait for jobs."""
+    judge: Judge | None = None
+    """Measures weights on held-out images; only the first process's. Without it the last epoch is
+    kept, and of averaged weights these."""
+    before_kept: Callable[[Epoch], None] = lambda epoch: None
+    """Called after each epoch, before a checkpoint may hold it: for what must miss none. An epoch
+    comes again if the process is killed in between."""
     on_epoch: Callable[[Epoch], None] = lambda epoch: None
     on_refused: Callable[[str], None] = lambda reason: None
     """Called with the reason for each damaged version that was passed over."""
+    on_note: Callable[[str], None] = lambda text: None
+    """Called with a sentence that a person should know."""
 
 
 @fits_memory(
@@ -81,29 +99,31 @@ def train(
     losses: Losses | None = None,
     passes: int = 1,
     context: Context | None = None,
-) -> None:
-    """Trains `model` in place on its device's `data.train` and leaves it in eval mode.
+) -> Kept | None:
+    """Trains `model` in place on its device's `data.train`, leaves what is kept in it, in eval
+    mode, and says what that is (None if nobody judges).
 
     The loss is the mean of `losses`, which gives as many as there are `passes`; by default the
     cross entropy with the labels (`supervised`). An epoch has so many times fewer steps: it costs
     the same, and sees so many times fewer images. A loss that explodes or weights that are not
     finite raise StateError, and are never kept. Raises InputError if there are more processes than
-    micro-batches in a step.
+    micro-batches in a step, or nobody judges which epoch is the best.
     """
     context = context or Context()
+    if rules.keep == "best" and context.judge is None and context.world.rank == 0:
+        raise InputError("keep = 'best' needs held-out images: give the training a judge of them")
     trainer = Trainer(model, rules)
     resume(trainer, context.path, context.identity, context.on_refused)
     losses = losses or supervised(model, rules)
     training = _Training(trainer, data, rules, augmentation, seed, losses, passes, context)
     model.train()
     model.zero_grad(set_to_none=True)
-    if trainer.epoch < rules.epochs:
+    if trainer.epoch < rules.epochs and not trainer.ended:
         with context.world.process_group(training.device, context.job):
             share(trainer, context.world, training.device)
             training.run()
-    if trainer.averaged is not None:
-        model.load_state_dict(trainer.averaged.module.state_dict())
-    model.eval()
+    trainer.finish()
+    return trainer.kept
 
 
 def supervised(model: nn.Module, rules: TrainingRules, distil: Distil | None = None) -> Losses:
@@ -138,21 +158,59 @@ class _Training:
         self.count = micro_batches.count(self.rules, min(batch, images))
         self.mine = self.context.world.share(self.count)
         self.kept, self.saved = self.trainer.epoch, time.monotonic()
+        self.steps = self.rules.epochs * self.per_epoch
+        held_out, seen = len(self.data.held_out), self.per_epoch * min(batch, images)
+        self.period = period(self.rules, held_out=held_out, seen=seen)
 
     def run(self) -> None:
         """All epochs that are left."""
-        while self.trainer.epoch < self.rules.epochs:
+        self._tell_decay()
+        while not self.trainer.ended:
             began = time.monotonic()
             total, first, images = self._epoch()
             self.trainer.epoch += 1
             loss = float(total) / self.per_epoch
             self._check(loss, first)
             now = time.monotonic()
+            done = self._judged(loss, images / max(now - began, 1e-9))
+            self.context.before_kept(done)
             self._keep(now)
-            epoch, epochs = self.trainer.epoch, self.rules.epochs
-            speed = images / max(now - began, 1e-9)
-            done = Epoch(epoch=epoch, epochs=epochs, loss=loss, images_per_second=speed)
             self.context.on_epoch(done)
+
+    def _judged(self, loss: float, speed: float) -> Epoch:
+        """The epoch that has ended, judged if it is time to."""
+        trainer, rules, world = self.trainer, self.rules, self.context.world
+        epoch, judge = trainer.epoch, self.context.judge
+        trainer.ended = epoch == rules.epochs
+        plain = averaged = None
+        if judge is not None and (trainer.ended or epoch % self.period == 0):
+            plain, averaged = weigh(trainer, judge, keep=rules.keep)
+            trainer.ended |= lost_patience(trainer, rules)
+        if rules.patience and world.size > 1:  # the first process judges for all
+            told = world.broadcast({"ended": torch.tensor(trainer.ended)}, self.device)
+            trainer.ended = bool(told["ended"])
+        return Epoch(
+            epoch=epoch,
+            epochs=rules.epochs,
+            loss=loss,
+            images_per_second=speed,
+            lr=self._rate(epoch * self.per_epoch - 1),
+            plain=plain,
+            averaged=averaged,
+            kept=trainer.kept if trainer.ended else None,
+        )
+
+    def _rate(self, step: int) -> float:
+        return learning_rate(self.rules, step, self.steps)
+
+    def _tell_decay(self) -> None:
+        """Notes an average that no training of so few steps can reach."""
+        asked, reached = self.rules.ema, decay(self.rules.ema, self.steps)
+        if asked > reached:
+            self.context.on_note(
+                f"ema = {asked} is for longer trainings: the decay of averaged weights rises to "
+                f"{reached:.4g} in {self.steps:,} steps, and no further"
+            )
 
     def _epoch(self) -> tuple[Tensor, Tensor, int]:
         """The sum of the steps' losses, the first step's loss, and the images that were seen."""
@@ -169,8 +227,7 @@ class _Training:
             backward = partial(self._backward, fetched, step)
             for loss in micro_batches.gradients(model, count, world, backward):
                 total += loss
-            rate = learning_rate(rules, step, rules.epochs * self.per_epoch)
-            self.trainer.step(rate, rules.clip)
+            self.trainer.step(self._rate(step), rules.clip)
             first = total.clone() if i == 0 else first
         seen = sum(len(index) // count * count for index in order)
         return total, first, seen * self.passes
@@ -204,10 +261,9 @@ class _Training:
     def _keep(self, now: float) -> None:
         """Saves the state, if the last checkpoint is old or this was the last epoch."""
         path, epoch = self.context.path, self.trainer.epoch
-        is_due = now - self.saved > self.context.every or epoch == self.rules.epochs
+        is_due = now - self.saved > self.context.every or self.trainer.ended
         if path is not None and is_due:
-            meta = {"epoch": epoch, "identity": dict(self.context.identity)}
-            checkpoint.save(path, self.trainer.state(), meta)
+            self.trainer.save(path, self.context.identity)
             self.saved, self.kept = now, epoch
 
 

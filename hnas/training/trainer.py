@@ -7,13 +7,18 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import PARAM_LIST, AveragedModel, get_ema_multi_avg_fn
 
-from hnas.errors import CheckpointError, StateError
+from hnas.errors import CheckpointError, InputError, StateError
 from hnas.persist.difference import differences, listed
+from hnas.persist.record import recorded, restored
 from hnas.settings import TrainingRules
 from hnas.training import checkpoint
 from hnas.training.processes import World
+from hnas.training.record import Kept
+
+AVERAGING = "warmed up"
+"""How weights are averaged; it is part of what is trained with them."""
 
 
 def learning_rate(rules: TrainingRules, step: int, steps: int) -> float:
@@ -35,6 +40,19 @@ def adamw(model: nn.Module, rules: TrainingRules) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=rules.lr, weight_decay=rules.weight_decay, fused=True)
 
 
+def decay(most: float, steps: float) -> float:
+    """The decay of averaged weights after so many steps. It rises to `most`, so that the first
+    weights, which are random, are soon forgotten (as in TensorFlow and timm)."""
+    return min(most, (1 + steps) / (10 + steps))
+
+
+def _averaging(most: float) -> Callable[[PARAM_LIST, PARAM_LIST, Tensor | int], None]:
+    def update(averaged: PARAM_LIST, now: PARAM_LIST, steps: Tensor | int) -> None:
+        get_ema_multi_avg_fn(decay(most, float(steps)))(averaged, now, steps)
+
+    return update
+
+
 class Trainer:
     """The state of one training, and its way to and from a checkpoint."""
 
@@ -42,11 +60,31 @@ class Trainer:
         self.model = model
         self.optimizer = adamw(model, rules)
         self.averaged = (
-            AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(rules.ema), use_buffers=True)
+            AveragedModel(model, multi_avg_fn=_averaging(rules.ema), use_buffers=True)
             if rules.ema
             else None
         )
         self.epoch = 0
+        self.kept: Kept | None = None
+        """The weights to keep so far; None if nobody judges them."""
+        self.best: dict[str, Tensor] = {}
+        """The weights of `kept`, unless it is the last epoch that is kept."""
+        self.ended = False
+
+    def save(self, path: Path, identity: Mapping[str, Any]) -> None:
+        """Writes a checkpoint. Raises CheckpointError."""
+        meta: dict[str, Any] = {"epoch": self.epoch, "identity": dict(identity)}
+        if self.kept is not None:
+            meta |= {"kept": recorded(self.kept), "ended": self.ended}
+        checkpoint.save(path, self._everything(), meta)
+
+    def finish(self) -> None:
+        """Leaves the weights that are kept in the model, in eval mode."""
+        self.model.load_state_dict(_kept(self._everything(), self.kept))
+        self.model.eval()
+
+    def _everything(self) -> dict[str, Tensor]:
+        return {**self.state(), **{f"best/{name}": value for name, value in self.best.items()}}
 
     def step(self, lr: float, clip: float) -> None:
         """Moves the weights along the gradient that there is, and clears it."""
@@ -83,22 +121,33 @@ def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
+def _kept(tensors: Mapping[str, Tensor], kept: Kept | None) -> dict[str, Tensor]:
+    """The weights to keep among those of a checkpoint. If nobody judged them: the averaged ones."""
+    averaged = _under("averaged/module.", tensors)
+    if kept is None:
+        return averaged or _under("model/", tensors)
+    return _under("best/", tensors) or (averaged if kept.averaged else _under("model/", tensors))
+
+
+def _judged(meta: Mapping[str, Any]) -> Kept | None:
+    return restored(Kept, meta["kept"]) if "kept" in meta else None
+
+
 def load_trained(model: nn.Module, path: Path, epochs: int) -> None:
-    """Gives `model` the weights that a training of so many epochs ended with, in eval mode.
+    """Gives `model` the weights that a training of so many epochs kept, in eval mode.
 
     Nothing is written. Raises StateError if it has not ended, CheckpointError.
     """
     found = checkpoint.load(path)
     done = found.meta.get("epoch") if found is not None else 0
-    if found is None or done != epochs:
+    if found is None or not (done == epochs or found.meta.get("ended")):
         raise StateError(
             f"the training of {path.name} in {path.parent} has not ended: {done} of {epochs} "
             "epochs are kept. Finish it: hnas search --run with the same folder"
         )
-    weights = _under("averaged/module.", found.tensors) or _under("model/", found.tensors)
     try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
+        model.load_state_dict(_kept(found.tensors, _judged(found.meta)))
+    except (RuntimeError, InputError) as error:
         raise CheckpointError(f"checkpoint {path} does not fit the network: {error}") from None
     model.eval()
 
@@ -138,5 +187,8 @@ def resume(
     try:
         trainer.restore(found.tensors)
         trainer.epoch = int(found.meta["epoch"])
-    except (RuntimeError, KeyError, ValueError) as error:
+        trainer.kept = _judged(found.meta)
+        trainer.ended = bool(found.meta.get("ended", False))
+        trainer.best = _under("best/", found.tensors)
+    except (RuntimeError, KeyError, ValueError, InputError) as error:
         raise CheckpointError(f"checkpoint {path} does not fit the network: {error}") from None

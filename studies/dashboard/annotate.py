@@ -25,7 +25,8 @@ from optuna_dashboard._note import (  # type: ignore[import-untyped]
 )
 
 from hnas.errors import StateError
-from hnas.studies.dashboard.figures import Figure, figures
+from hnas.studies.dashboard.figures import figures
+from hnas.studies.dashboard.layout import Figure
 from hnas.studies.dashboard.notes import elite_note, study_note
 from hnas.studies.figures.network import Picture, network, picture
 from hnas.studies.figures.style import svg

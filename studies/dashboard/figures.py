@@ -6,33 +6,30 @@ plotly's Python package would write the same text; tests check every figure agai
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 
 from hnas.architecture.arch import Arch
+from hnas.studies.dashboard.curves import training_figures
+from hnas.studies.dashboard.layout import DASHES, GREY, Figure, layout
 from hnas.studies.figures.glyphs import drawn
 from hnas.studies.figures.style import COLOURS
 from hnas.studies.findings.findings import global_shares
 from hnas.studies.findings.published import Published
 from hnas.studies.objective.costs import MEASURES, Measure, measures
+from hnas.studies.run.history import curves
 from hnas.studies.run.latency import read_costs
 from hnas.studies.run.result import Result, TrainedNetwork
 from hnas.studies.run.status import Status
 from hnas.studies.run.studies import StageStudy
 from hnas.studies.trials.pareto import growth
 
-Figure = dict[str, Any]
-"""`data` and `layout`, https://plotly.com/javascript/reference."""
-
-DASHES = ("solid", "dash", "dashdot", "dot")
 SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x")
 """Of plotly, in the order of `hnas.studies.figures.style.MARKERS`."""
 BESIDE = ("GLiT", "DeiT", "AutoFormer")
 """Families of published networks to compare a front on ImageNet with."""
 LOCAL_TO_GLOBAL = [[0, "#FDE3C8"], [0.5, "#9DB4C6"], [1, "#004C7A"]]
 """Ever darker: the order can be seen without colours."""
-GREY = "#666666"
 
 
 def figures(status: Status, stage: StageStudy, published: Iterable[Published]) -> dict[str, Figure]:
@@ -45,7 +42,7 @@ def figures(status: Status, stage: StageStudy, published: Iterable[Published]) -
     made["hypervolume"] = hypervolume_growth(stage)
     if any(len(block.G) > 1 for block in stage.conditions.space.blocks):
         made["global-groups"] = global_groups(stage)
-    return made
+    return made | training_figures(curves(status.run, status.result))
 
 
 def fronts(
@@ -90,7 +87,7 @@ def fronts(
         trace["hovertemplate"] = (
             "%{text}<br>" if "text" in trace else ""
         ) + f"%{{y:.4f}} at %{{x:{measure.digits}}} {measure.short}<extra></extra>"
-    layout = _layout(
+    look = layout(
         f"Accuracy against {measure.metric.split()[0]}, all stages",
         "Fronts: inherited weights, held-out images."
         + (" Published: ImageNet's validation images." if beside else ""),
@@ -98,13 +95,13 @@ def fronts(
         y="accuracy",
     )
     if measure.name == "macs":
-        layout["xaxis"]["tickformat"] = "~s"
+        look["xaxis"]["tickformat"] = "~s"
     ends = [math.log10(one) if beside else one for one in (min(costs), max(costs))]
     margin = 0.04 * (ends[1] - ends[0])
-    layout["xaxis"]["range"] = [ends[0] - margin, ends[1] + margin]
+    look["xaxis"]["range"] = [ends[0] - margin, ends[1] + margin]
     if beside:
-        layout["xaxis"] |= {"type": "log", "dtick": "D2"}
-    return {"data": traces, "layout": layout}
+        look["xaxis"] |= {"type": "log", "dtick": "D2"}
+    return {"data": traces, "layout": look}
 
 
 def _retrained(result: Result, measure: Measure) -> list[Figure]:
@@ -159,14 +156,14 @@ def hypervolume_growth(stage: StageStudy) -> Figure:
         "line": {"shape": "hv", "color": COLOURS[2]},
         "hovertemplate": "%{y:.4f} after %{x:,} trials<extra></extra>",
     }
-    layout = _layout(
+    look = layout(
         f"Hypervolume of stage {stage.number}",
         "The trials dominate this share of accuracy 0 to 1 x "
         + " x ".join(f"{one.short} 0 to budget" for one in measures(costs.objective)),
         x="trials",
         y="hypervolume",
     )
-    return {"data": [trace], "layout": layout}
+    return {"data": [trace], "layout": look}
 
 
 def global_groups(stage: StageStudy) -> Figure:
@@ -189,30 +186,12 @@ def global_groups(stage: StageStudy) -> Figure:
         "colorbar": {"tickformat": ".0%", "outlinewidth": 0},
         "hovertemplate": "block %{y}, generation %{x}: %{z:.0%} global<extra></extra>",
     }
-    layout = _layout(
+    look = layout(
         f"Global groups of each block, stage {stage.number}",
         "Mean share of a generation, from all local (light) to all global (dark).",
         x=f"generation, of {stage.conditions.population} trials",
         y="block",
     )
-    layout["yaxis"] |= {"autorange": "reversed", "dtick": 1, "showgrid": False}
-    layout["xaxis"]["showgrid"] = False
-    return {"data": [trace], "layout": layout}
-
-
-def _layout(title: str, explained: str, *, x: str, y: str) -> Figure:
-    axis = {"gridcolor": "#E5E5E5", "linecolor": GREY, "zeroline": False, "automargin": True}
-    return {
-        "title": {
-            "text": title,
-            "subtitle": {"text": explained, "font": {"size": 12, "color": GREY}},
-            "x": 0.02,
-            "font": {"size": 17},
-        },
-        "xaxis": {**axis, "title": {"text": x}},
-        "yaxis": {**axis, "title": {"text": y, "standoff": 12}},
-        "legend": {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"},
-        "margin": {"t": 80, "r": 30, "b": 60},
-        "font": {"family": "Roboto, Helvetica, Arial, sans-serif"},
-        "plot_bgcolor": "#FFFFFF",
-    }
+    look["yaxis"] |= {"autorange": "reversed", "dtick": 1, "showgrid": False}
+    look["xaxis"]["showgrid"] = False
+    return {"data": [trace], "layout": look}

@@ -26,6 +26,14 @@ STRATEGIES = ("hierarchical", "high-level", "flat", "random")
 _SIZES = ("d_k", "d_z", "E", "K")
 
 
+def _check_supernet(training: TrainingRules) -> None:
+    if training.keep != "last":
+        raise InputError(
+            "training.keep is for a network trained alone: of a supernet the last epoch is kept, "
+            f"got {training.keep!r}"
+        )
+
+
 def _check_trials(trials: int, population: int) -> None:
     if trials < 1:
         raise InputError(f"trials must be >= 1, got {trials}")
@@ -57,6 +65,7 @@ class Stage1:
 
     def __post_init__(self) -> None:
         _check_trials(self.trials, self.population)
+        _check_supernet(self.training)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +86,7 @@ class Stage2:
 
     def __post_init__(self) -> None:
         _check_trials(self.trials, self.population)
+        _check_supernet(self.training)
         for name in _SIZES:
             values = getattr(self, name)
             if not values or len(set(values)) != len(values):

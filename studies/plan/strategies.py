@@ -89,7 +89,7 @@ def from_scratch(plan: Plan) -> Retrain:
 
     If these start from a supernet's weights: for the epochs of all stages and of retraining, as the
     supernet of stage 1 is trained, with what only a network alone has (drop path, averaged weights,
-    a teacher) as in retraining.
+    the epoch to keep, a teacher) as in retraining.
     """
     retrain, chain = plan.retrain, stages(plan)
     if retrain.start == "scratch":
@@ -101,6 +101,8 @@ def from_scratch(plan: Plan) -> Retrain:
         subnets=alone.subnets,
         drop_path=alone.drop_path,
         ema=alone.ema,
+        keep=alone.keep,
+        patience=alone.patience,
     )
     return replace(retrain, start="scratch", training=training, augment=plan.augment)
 

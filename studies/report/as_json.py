@@ -49,6 +49,7 @@ def as_json(report: Report) -> str:
             {name: getattr(network, name) for name in ("name", "top1", "params", "flops", "source")}
             for network in report.published
         ],
+        "trainings": {name: list(map(recorded, rows)) for name, rows in report.curves.items()},
         "costs": [asdict(cost) for cost in report.costs],
         "environment": dict(report.environment),
         "commands": list(report.commands),

@@ -7,6 +7,7 @@ from hnas.studies.report.fronts import front_section, latency_section, search_se
 from hnas.studies.report.gather import Report
 from hnas.studies.report.page import Document, Section
 from hnas.studies.report.repeat import cost_section, repeat_section
+from hnas.studies.report.trainings import training_section
 from hnas.studies.report.traits import importance_section, traits_section
 from hnas.studies.report.trust import published_section, ranking_section
 
@@ -33,6 +34,8 @@ def _sections(report: Report) -> Iterator[Section]:
     if report.studies:
         yield front_section(report)
         yield search_section(report)
+    if report.curves:
+        yield training_section(report)
     if report.latencies:
         yield latency_section(report.latencies)
     if report.findings:

@@ -15,6 +15,7 @@ from hnas.studies.objective.costs import Costs, Measure, measures
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.toml import to_toml
 from hnas.studies.run.folder import Run
+from hnas.studies.run.history import Row, curves
 from hnas.studies.run.interval import Interval, wilson
 from hnas.studies.run.latency import Measured, read_costs, read_measured
 from hnas.studies.run.networks import network_epochs
@@ -75,6 +76,8 @@ class Report:
     rankings: tuple[Ranking, ...]
     published: tuple[Published, ...]
     """Empty if the data is not like ImageNet."""
+    curves: Mapping[str, tuple[Row, ...]]
+    """The trainings of supernets and networks, by what they are called."""
     costs: tuple[StepCost, ...]
     environment: Mapping[str, str]
     """Versions and device."""
@@ -122,6 +125,7 @@ def gather(run: Run, *, seed: int = 0) -> Report:
         paper=published_findings(),
         rankings=rankings,
         published=published() if run.plan.net.classes == IMAGENET else (),
+        curves=curves(run, status.result),
         costs=_costs(run, status),
         environment={
             "hnas": __version__,

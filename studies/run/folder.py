@@ -9,6 +9,7 @@ checkpoints/         the supernets: here
 split.json           which images are trained on, scored on, tested on: `split`
 latency.json         the latency table, if latency matters: `latency`
 networks/            the retrained networks: `networks`
+history.jsonl        losses and held-out accuracies of every epoch of every training: `history`
 result.json          the answer, once the test images have been read: `result`
 spent.json           the time that it took, if `hnas compare` searched it: `spent`
 ranking-stageN.json  what `hnas rank` found: `ranking`

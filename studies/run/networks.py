@@ -59,6 +59,9 @@ class Identity:
     """Above 0: the same training again, from another seed."""
     start: Inherited | None = later(None)
     """None: random weights, from a seed of the key."""
+    averaging: str | None = later(None)
+    """How weights are averaged, if they are: `hnas.training.trainer.AVERAGING`; None also if a
+    network is from before the decay warmed up."""
 
     def to_dict(self) -> dict[str, Any]:
         """As it stands in the checkpoint."""
@@ -75,15 +78,17 @@ def network_path(run: Run, key: str) -> Path:
     return run.folder / FOLDER / key
 
 
-def network_epochs(run: Run) -> list[tuple[int, int]]:
-    """(epochs that it is trained for, epochs that are asked) of each network of the run that says
+def network_epochs(run: Run) -> list[tuple[int, bool]]:
+    """(epochs that it is trained for, whether that was all) of each network of the run that says
     what it is, by its key."""
     keys = sorted(path.stem for path in (run.folder / FOLDER).glob("*.json"))
     found = []
     for key in keys:
         with suppress(StateError):
-            asked = identity_of(run, key).training.epochs
-            found.append((run.trained_epochs(network_path(run, key)), asked))
+            asked, path = identity_of(run, key).training.epochs, network_path(run, key)
+            trained = run.trained_epochs(path)
+            ended = trained >= asked or bool(run.newest_meta(path).get("ended"))
+            found.append((trained, ended))
     return found
 
 

@@ -16,6 +16,7 @@ from hnas.cost.flops import CLOSE
 from hnas.errors import InputError, StateError
 from hnas.persist.record import later, recorded
 from hnas.studies.run.folder import Run
+from hnas.training.record import Kept
 
 FILE = "result.json"
 
@@ -43,6 +44,8 @@ class TrainedNetwork:
     """0 to 1; only the winner and the all-global network are tested."""
     inherited: int = later(0)
     """Epochs of the supernets that it began with the weights of; 0: it began with random ones."""
+    kept: Kept | None = later(None)
+    """The weights that were kept on held-out images; None: those after the last epoch."""
 
     @property
     def latency(self) -> int | None:

@@ -41,7 +41,7 @@ class Status:
     @cached_property
     def networks(self) -> int:
         """Networks trained alone to the end. Raises StateError."""
-        return sum(trained >= asked for trained, asked in network_epochs(self.run))
+        return sum(ended for _, ended in network_epochs(self.run))
 
     @property
     def finished(self) -> bool:

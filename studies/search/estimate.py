@@ -120,7 +120,7 @@ def _random(plan: Plan, batch: int, held: int, device: torch.device) -> Data:
 
 
 def _per_image(
-    fit: Callable[..., None],
+    fit: Callable[..., object],
     net: nn.Module,
     data: Data,
     rules: TrainingRules,
@@ -130,7 +130,8 @@ def _per_image(
     one = replace(data, train=data.train.take(torch.arange(min(rules.batch, len(data.train)))))
     timed: list[Epoch] = []
     context = Context(on_epoch=timed.append)
-    fit(net, one, replace(rules, epochs=1 + STEPS), augment, seed=0, context=context)
+    timed_rules = replace(rules, epochs=1 + STEPS, keep="last", patience=0)
+    fit(net, one, timed_rules, augment, seed=0, context=context)
     return 1 / statistics.median(epoch.images_per_second for epoch in timed[1:])
 
 

@@ -1,14 +1,19 @@
 """Networks by their identity, from which every process trains the same one."""
 
-from torch import Tensor
+import math
+
+from torch import Tensor, nn
 
 from hnas.data import Data
 from hnas.errors import MismatchError
 from hnas.network.glit import Glit
+from hnas.scoring.score import evaluate
 from hnas.studies.run.networks import Identity
 from hnas.studies.scoring.supernet_scorer import weights_hash
 from hnas.training.distillation import Teacher, distilled, load_teacher
+from hnas.training.judge import Judge
 from hnas.training.loop import Context, supervised, train
+from hnas.training.record import Held, Kept
 
 
 def untrained(identity: Identity) -> Glit:
@@ -19,8 +24,8 @@ def untrained(identity: Identity) -> Glit:
 
 def train_network(
     net: Glit, data: Data, of: Identity, teacher: Teacher | None, *, seed: int, context: Context
-) -> None:
-    """Trains a network by the rules of its identity."""
+) -> Kept | None:
+    """Trains a network by the rules of its identity, and says which weights are kept."""
 
     def distil(loss: Tensor, logits: Tensor, images: Tensor) -> Tensor:
         if teacher is None or of.distillation is None:
@@ -28,7 +33,19 @@ def train_network(
         return distilled(loss, logits, teacher(images), of.distillation)
 
     losses = supervised(net, of.training, distil)
-    train(net, data, of.training, of.augment, seed=seed, losses=losses, context=context)
+    return train(net, data, of.training, of.augment, seed=seed, losses=losses, context=context)
+
+
+def judge_of(data: Data, *, batch: int) -> Judge:
+    """The judge of the data's held-out images, so many at a time."""
+
+    def judge(net: nn.Module) -> Held:
+        found = evaluate(net, data.held_out, data, batch=batch)
+        if not math.isfinite(found.accuracy):  # no weights that give no numbers are the best
+            return Held(accuracy=0.0, loss=math.inf)
+        return Held(accuracy=found.accuracy, loss=found.loss)
+
+    return judge
 
 
 def same_teacher(identity: Identity, data: Data) -> Teacher | None:

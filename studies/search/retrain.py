@@ -13,12 +13,14 @@ from hnas.studies.plan.strategies import from_scratch, supernet_epochs
 from hnas.studies.run.networks import Identity, Inherited, network_path
 from hnas.studies.run.result import TrainedNetwork, best_trained
 from hnas.studies.scoring.supernet_scorer import weights_hash
-from hnas.studies.search.network import teacher_hash, train_network, untrained
+from hnas.studies.search.network import judge_of, teacher_hash, train_network, untrained
 from hnas.studies.search.session import Session
 from hnas.studies.search.supernets import supernet
 from hnas.studies.search.torchrun import network_job
 from hnas.studies.trials.pareto import best_by_score
 from hnas.studies.trials.record import Record
+from hnas.training.record import Kept
+from hnas.training.trainer import AVERAGING
 
 
 def retrain(session: Session) -> list[TrainedNetwork]:
@@ -85,8 +87,9 @@ def retrain_network(
         teacher=teacher_hash(teacher) if teacher else None,
         repeat=repeat,
         start=_inherited(session, stage) if inherits else None,
+        averaging=AVERAGING if rules.training.ema else None,
     )
-    net = _trained(session, identity, what, stage)
+    net, kept = _trained(session, identity, what, stage)
     found = evaluate(net, data.held_out, data, batch=plan.score.batch)
     spent = cost(frame, arch)
     made = TrainedNetwork(
@@ -101,6 +104,7 @@ def retrain_network(
         score=score,
         latency_ns=_latency(session, frame, arch),
         inherited=supernet_epochs(plan, stage) if inherits else 0,
+        kept=kept if kept and (kept.averaged or kept.epoch < rules.training.epochs) else None,
     )
     return made, net
 
@@ -112,7 +116,9 @@ def _inherited(session: Session, stage: int) -> Inherited:
     )
 
 
-def _trained(session: Session, identity: Identity, what: str, stage: int) -> Glit:
+def _trained(
+    session: Session, identity: Identity, what: str, stage: int
+) -> tuple[Glit, Kept | None]:
     run, net = session.run, untrained(identity)
     if identity.start is None:
         net.reset(run.seed(f"network {identity.key}"))
@@ -125,9 +131,10 @@ def _trained(session: Session, identity: Identity, what: str, stage: int) -> Gli
         path=network_path(run, identity.key),
         identity=identity.to_dict(),
         job=network_job(identity, seed),
+        judge=judge_of(session.data, batch=session.plan.score.batch),
     )
-    train_network(net, session.data, identity, session.teacher, seed=seed, context=context)
-    return net
+    data, teacher = session.data, session.teacher
+    return net, train_network(net, data, identity, teacher, seed=seed, context=context)
 
 
 def subnet(session: Session, arch: Arch, stage: int) -> Glit:

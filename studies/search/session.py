@@ -20,6 +20,7 @@ from hnas.network.supernet import Supernet
 from hnas.studies.objective.costs import Costs
 from hnas.studies.plan.plan import Plan
 from hnas.studies.run.folder import Run
+from hnas.studies.run.history import History, row
 from hnas.studies.run.images import keep_split, prepared
 from hnas.studies.run.provenance import changed, versions
 from hnas.studies.search.events import Listener
@@ -32,6 +33,7 @@ from hnas.studies.trials.study import open_study
 from hnas.studies.trials.trial import records
 from hnas.training import micro_batches
 from hnas.training.distillation import Teacher, load_teacher
+from hnas.training.judge import Judge
 from hnas.training.loop import Context
 from hnas.training.processes import ONE_PROCESS, World
 
@@ -68,6 +70,7 @@ class Session:
         self.listener = listener or Listener()
         self.rescore, self.lease = rescore, lease
         self.supernets = {}
+        self._noted: set[str] = set()
         for rules in (*(stage.training for stage in run.stages), run.plan.retrain.training):
             world.share(micro_batches.count(rules, rules.batch))
 
@@ -130,17 +133,37 @@ class Session:
         return found
 
     def context(
-        self, what: str, *, path: Path, identity: Mapping[str, Any], job: Mapping[str, Any]
+        self,
+        what: str,
+        *,
+        path: Path,
+        identity: Mapping[str, Any],
+        job: Mapping[str, Any],
+        judge: Judge | None = None,
     ) -> Context:
         """The surroundings of a training; progress calls it `what`."""
+        training = path.relative_to(self.run.folder).as_posix()
         return Context(
             path=path,
             identity=identity,
             job=job,
             world=self.world,
+            judge=judge,
+            before_kept=lambda epoch: self._history.add(row(training, epoch)),
             on_epoch=partial(self.listener.epoch, what),
+            on_note=self._note_once,
             on_refused=lambda why: self.listener.note(f"passed over a damaged checkpoint: {why}"),
         )
+
+    @cached_property
+    def _history(self) -> History:
+        return History(self.run)
+
+    def _note_once(self, text: str) -> None:
+        """What is so of many trainings is said once."""
+        if text not in self._noted:
+            self._noted.add(text)
+            self.listener.note(text)
 
     @cached_property
     def _prepared(self) -> tuple[Data, Split]:

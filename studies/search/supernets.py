@@ -10,6 +10,7 @@ from hnas.studies.search.session import Session
 from hnas.studies.search.spaces import stage_space
 from hnas.studies.search.torchrun import supernet_job
 from hnas.training.supernet import train_supernet
+from hnas.training.trainer import AVERAGING
 
 
 def supernet(session: Session, stage: int) -> Supernet:
@@ -45,6 +46,8 @@ def _train(session: Session, net: Supernet, stage: int) -> None:
         "seed": plan.search.seed,
         "initial weights": weights_hash(net.state_dict()),
     }
+    if rules.ema:
+        identity["averaging"] = AVERAGING
     what, job = f"supernet of stage {stage}", supernet_job(identity, seed)
     context = session.context(what, path=run.supernet(stage), identity=identity, job=job)
     train_supernet(net, session.data, rules, plan.augment, seed=seed, context=context)

@@ -50,7 +50,13 @@ def outcome(run: Run) -> dict:
         for folder in ("checkpoints", "networks")
         for p in sorted((run.folder / folder).glob("*.json"))
     }
-    return {"trials": trials, "weights": weights, "result": run.read("result.json")}
+    history = (run.folder / "history.jsonl").read_text()
+    return {
+        "trials": trials,
+        "weights": weights,
+        "result": run.read("result.json"),
+        "history": history,
+    }
 
 
 class Broken(Exception):

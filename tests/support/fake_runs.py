@@ -12,12 +12,14 @@ from hnas.baselines.record import Baseline
 from hnas.cost.flops import cost, plain_vit
 from hnas.studies.report.gather import Report, gather
 from hnas.studies.run.folder import Run
+from hnas.studies.run.history import History, Row
 from hnas.studies.run.latency import read_costs
 from hnas.studies.run.result import Inputs, Result, TrainedNetwork, write_result
 from hnas.studies.search.stage import SearchRules, StageResult, run_stage
 from hnas.studies.trials.database import close_storage, open_storage
 from hnas.studies.trials.pareto import best_by_score
 from hnas.studies.trials.study import open_study
+from hnas.training.record import Held
 from tests.support.fake_scorer import FakeScorer
 
 IMAGES = 200
@@ -81,6 +83,13 @@ def finish(
         )
         result = replace(result, baselines=(one,))
     write_result(run, result)
+    history = History(run)
+    for epoch in (1, 2):
+        row = Row(training="checkpoints/supernet1", epoch=epoch, epochs=2, loss=2 / epoch, lr=0.1)
+        held = Held(accuracy=epoch / 4, loss=1 / epoch)
+        alone = replace(row, training=f"networks/{other.key}", plain=held, averaged=held)
+        history.add(row)
+        history.add(alone)
     for stage, asked in enumerate(run.stages, 1):
         index = {"versions": [{"meta": {"epoch": asked.training.epochs}}]}
         run.write(f"checkpoints/supernet{stage}.json", index)

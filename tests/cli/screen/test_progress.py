@@ -26,7 +26,7 @@ class Clock:
 
 
 def epoch(done: int, epochs: int = 100) -> Epoch:
-    return Epoch(epoch=done, epochs=epochs, loss=0.5, images_per_second=1234.5)
+    return Epoch(epoch=done, epochs=epochs, loss=0.5, images_per_second=1234.5, lr=0.1)
 
 
 def trial(done: int) -> TrialEvent:

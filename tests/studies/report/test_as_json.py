@@ -7,9 +7,20 @@ import json
 from hnas.studies.report.as_json import as_json
 from hnas.studies.report.gather import Report
 
-KEYS = ["run", "folder", "strategy", "budget_macs", "objective"]
-KEYS += ["budget_latency_ns", "latency_table", "answer", "candidates", "handoff", "studies"]
-KEYS += ["findings", "rankings", "published", "costs", "environment", "commands", "plan", "missing"]
+KEYS = ["report", "run", "folder", "strategy", "budget_macs", "objective"]
+KEYS += ["budget_latency_ns", "latency_table", "answer", "baselines", "verdict"]
+KEYS += ["candidates", "handoff", "studies"]
+KEYS += [
+    "findings",
+    "rankings",
+    "published",
+    "trainings",
+    "costs",
+    "environment",
+    "commands",
+    "plan",
+    "missing",
+]
 
 
 def test_a_finished_run(report: Report) -> None:

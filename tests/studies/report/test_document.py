@@ -30,6 +30,7 @@ def test_a_finished_search_in_its_order(report: Report) -> None:
         "The winner",
         "Accuracy against cost",
         "The search",
+        "How they were trained",
         "What the score depends on",
         "What the best have in common",
         "Whether scores can be trusted",
