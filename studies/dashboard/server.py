@@ -14,10 +14,9 @@ from optuna.artifacts import FileSystemArtifactStore
 from optuna_dashboard import wsgi  # type: ignore[import-untyped]
 
 from hnas.errors import HnasError, InputError
+from hnas.studies.dashboard.guard import Application, Guarded
 from hnas.studies.trials.database import open_storage
 
-Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
-"""Of WSGI."""
 PAUSE = 30.0
 """Least seconds between two refreshes."""
 SHARE = 0.02
@@ -53,7 +52,9 @@ def dashboard(
     if refresh is not None:
         application = Refreshed(application, refresh)
     try:
-        return make_server(host, port, application, server_class=_Server, handler_class=_Quiet)
+        return make_server(
+            host, port, Guarded(application), server_class=_Server, handler_class=_Quiet
+        )
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(
