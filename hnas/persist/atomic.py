@@ -4,12 +4,14 @@ import contextlib
 import glob
 import os
 import re
+import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-TEMPORARY = re.compile(r"\..+\.(\d+)\.tmp")
-"""How a file is called until it is whole: by its own name and the process that writes it."""
+TEMPORARY = re.compile(r"\..+\.(\d+)(-[0-9a-f]{8})?\.tmp")
+"""How a file is called until it is whole: by its own name, the process that writes it, and chance,
+so that nobody can put a link there first."""
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -25,10 +27,10 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     Raises OSError if the folder cannot be written; the old file is untouched then, as it is
     if anything is raised within.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     remove_abandoned(path.parent.glob(f".{glob.escape(path.name)}.*.tmp"))
     try:
-        with temporary.open("wb") as file:
+        with temporary.open("xb") as file:  # exclusive: nothing that is there is written to
             yield file
             file.flush()
             os.fsync(file.fileno())
