@@ -73,7 +73,7 @@ class Request:
     lease: float = LEASE
     """Seconds without a sign of life after which a worker counts as lost."""
     allow_code: bool = False
-    """Whether the plan file may name code to be run (`module:function`)."""
+    """Whether the plan of a file or a run may name code to be run (`module:function`)."""
     device: str = "auto"
     storage: str | None = None
     """The URL of the studies' storage; None: study.db in the run's folder."""
@@ -249,23 +249,24 @@ def _base(request: Request, begun: Run | None) -> tuple[Plan, Proposal | None]:
     if isinstance(request.plan, Plan):
         return request.plan, None
     if request.plan is not None:
-        return _read(Path(request.plan), request), None
+        file = Path(request.plan)
+        return _checked(load_plan(file), f"the plan {file}", request), None
     if request.preset is not None:
         return load_preset(request.preset), None
     if begun is not None:
-        return begun.plan, None
+        return _checked(begun.plan, f"the run {begun.folder}", request), None
     if request.data is None or request.data in PRESETS:
         return load_preset(request.data or "digits"), None
     proposal = _propose(request)
     return proposal.plan, proposal
 
 
-def _read(file: Path, request: Request) -> Plan:
-    plan = load_plan(file)
+def _checked(plan: Plan, origin: str, request: Request) -> Plan:
+    """A plan that may come from someone else. Raises InputError if it names code."""
     if not request.allow_code:
         # The asker trusts code that `data` names.
         read = plan if request.data is None else override(plan, data="digits")
-        check_code(read, f"the plan {file}", allow=request.spell("allow_code", True))
+        check_code(read, origin, allow=request.spell("allow_code", True))
     return plan
 
 

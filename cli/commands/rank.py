@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @click.option("--n", "count", type=click.IntRange(4), default=30, help="Architectures to train.")
 @click.option("--seeds", type=options.COUNT, default=4, help="Trainings of each architecture.")
 @options.epochs
+@options.allow_code
 @options.device
 @options.storage
 def rank(
@@ -29,6 +30,7 @@ def rank(
     count: int,
     seeds: int,
     epochs: int | None,
+    allow_code: bool,
     device: str,
     storage: str | None,
 ) -> None:
@@ -39,7 +41,7 @@ def rank(
     with a larger --n or --seeds, or after an interruption, only the missing ones are trained. It
     does not use test images.
     """
-    run = options.find_run(folder, storage)
+    run = options.trusted_run(folder, storage, allow_code)
 
     from hnas.cli.screen.progress import display
     from hnas.device import choose

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @options.run
 @click.option("--sample", type=options.COUNT, default=10, help="Trials of each study to score.")
 @options.json
+@options.allow_code
 @options.device
 @options.storage
 @click.pass_context
@@ -27,6 +28,7 @@ def reproduce(
     folder: Path | None,
     sample: int,
     as_json: bool,
+    allow_code: bool,
     device: str,
     storage: str | None,
 ) -> None:
@@ -40,7 +42,7 @@ def reproduce(
     --json prints one object: `holds`; `values`, each with `what`, `stored`, `now`, `holds`;
     `changes`, the old and the new value of each change, by name.
     """
-    run = options.find_run(folder, storage)
+    run = options.trusted_run(folder, storage, allow_code)
 
     import torch
 

@@ -21,10 +21,16 @@ from hnas.studies.request import Request
     show_default=options.OF_PLAN,
 )
 @options.epochs
+@options.allow_code
 @options.device
 @options.storage
 def retrain(
-    folder: Path | None, top: int | None, epochs: int | None, device: str, storage: str | None
+    folder: Path | None,
+    top: int | None,
+    epochs: int | None,
+    allow_code: bool,
+    device: str,
+    storage: str | None,
 ) -> None:
     """Train the best of a finished search by themselves.
 
@@ -40,7 +46,7 @@ def retrain(
     from hnas.studies.run.result import has_result
     from hnas.studies.search.retrain import retrain as retrained
 
-    run = options.find_run(folder, storage)
+    run = options.trusted_run(folder, storage, allow_code)
     rules = run.plan.retrain
     if epochs is not None:
         rules = replace(rules, training=replace(rules.training, epochs=epochs))

@@ -79,9 +79,8 @@ def worker(
         return folder is None or shared_run(folder).name == queue.request.name
 
     def check(run: Run) -> None:
-        # Whoever typed --run chose that folder.
-        if not allow_code and folder is None:
-            check_code(run.plan, f"the run {run.folder}", allow=f"{options.ALLOW_CODE} or --run")
+        if not allow_code:
+            check_code(run.plan, f"the run {run.folder}", allow=options.ALLOW_CODE)
 
     load = from_folders(choose(device), folder=folder, check=check, note=_note)
     with interruptible("Another worker will score this worker's architecture."):

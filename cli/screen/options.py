@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hnas.errors import InputError
+from hnas.studies.plan.change import check_code
 from hnas.studies.plan.toml import PRESETS, load_plan, load_preset
 from hnas.studies.request import RUNS
 
@@ -105,7 +106,7 @@ storage = click.option(
 )
 ALLOW_CODE = "--allow-code"
 allow_code = click.option(
-    ALLOW_CODE, is_flag=True, help="Allow a plan file to run the module:function it names."
+    ALLOW_CODE, is_flag=True, help="Allow the plan of a file or run to run code that it names."
 )
 
 
@@ -136,6 +137,15 @@ def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(plan=load_preset(name), origin=f"preset {name}", **rest)
 
     return with_plan
+
+
+def trusted_run(folder: Path | None, storage: str | None, allow_code: bool) -> Run:
+    """As `find_run`, for a command that loads images or a teacher: raises InputError if the run's
+    plan names code for that, unless `allow_code`."""
+    run = find_run(folder, storage)
+    if not allow_code:
+        check_code(run.plan, f"the run {run.folder}", allow=ALLOW_CODE)
+    return run
 
 
 def find_run(folder: Path | None, storage: str | None) -> Run:

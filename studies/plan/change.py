@@ -133,6 +133,6 @@ def check_code(plan: Plan, origin: str, *, allow: str) -> None:
     named = [f"{name} = {value!r}" for name, value in values.items() if CODE.fullmatch(value)]
     if named:
         raise InputError(
-            f"{origin} names code to run: {', '.join(named)}. A plan file may not run code "
+            f"{origin} names code to run: {', '.join(named)}. A plan may not run code "
             f"unasked. Look at the code, then give {allow}"
         )

@@ -249,15 +249,20 @@ def discard(run: Run) -> None:
 
 
 def open_run(folder: Path, *, storage: str | None = None) -> Run:
-    """A run that has begun. Raises InputError if there is none, or its storage is another."""
-    run = shared_run(folder)
-    kept = run.storage
-    if masked(storage or kept) != kept or (storage is None and "***" in kept):
+    """A run that has begun. The folder may come from someone else, so a storage that it names is
+    opened only if it is given as `storage`; unasked, only the folder's own is.
+
+    Raises InputError if there is no run, or its storage is another.
+    """
+    run, asked = shared_run(folder), storage or _own_storage(folder)
+    kept = masked(run.storage)
+    if masked(asked) != kept:
         raise InputError(
             f"the run {folder} keeps its studies in {kept}: give that --storage"
             + (", with its password" if "***" in kept else "")
+            + ("" if storage else ", if you trust what the folder says")
         )
-    return replace(run, storage=storage or kept)
+    return replace(run, storage=asked)
 
 
 def shared_run(folder: Path) -> Run:

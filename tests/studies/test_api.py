@@ -112,7 +112,7 @@ def test_a_plan_file_is_not_trusted_with_code(plan: Plan, tmp_path: Path) -> Non
     file = tmp_path / "plan.toml"
     file.write_text(to_toml(override(plan, data="no_such_module:load")))
     message = (
-        f"the plan {file} names code to run: data.source = 'no_such_module:load'. A plan file may "
+        f"the plan {file} names code to run: data.source = 'no_such_module:load'. A plan may "
         "not run code unasked. Look at the code, then give allow_code=True"
     )
     with pytest.raises(InputError, match=re.escape(message)):

@@ -121,7 +121,7 @@ def test_a_plan_file_runs_no_code_unasked(
             f"Error: the plan {plan if command == 'search' else plan.stem} "
         )
         assert (
-            "names code to run: retrain.distillation.teacher = 'surprise:teacher'. A plan file may "
+            "names code to run: retrain.distillation.teacher = 'surprise:teacher'. A plan may "
             "not run code unasked. Look at the code, then give --allow-code\n"
         ) in result.stderr
     assert not (tmp_path / "ran").exists() and not (tmp_path / "runs").exists()
