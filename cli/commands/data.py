@@ -59,6 +59,11 @@ def data() -> None:
     help="What transparent images are laid on.",
 )
 @click.option(
+    "--check",
+    is_flag=True,
+    help="Compare the content of all files with what was packed, not only size and time.",
+)
+@click.option(
     "--skip-bad-images",
     is_flag=True,
     help="Leave out files that cannot be decoded, and list them, instead of failing.",
@@ -70,6 +75,7 @@ def pack_command(
     channels: str | None,
     processes: int | None,
     background: str,
+    check: bool,
     skip_bad_images: bool,
 ) -> None:
     """Decode a folder of class folders into a pack.
@@ -78,6 +84,8 @@ def pack_command(
     apart. The pack has the pixels that `hnas search --data FOLDER` has at that size: cropped to the
     centre and resized. It takes images x channels x side x side bytes; the command checks the disk
     first. After an interruption the same command resumes. A finished pack may be moved.
+
+    A pack follows its folder: the same command packs again what has changed, and only that.
 
     \b
     Examples:
@@ -106,6 +114,7 @@ def pack_command(
             to,
             Size(image, int(channels) if channels else survey(source).channels, background),
             skip_bad=skip_bad_images,
+            check=check,
             processes=processes or cores(),
             on_shard=progress.tell,
         )
@@ -201,17 +210,22 @@ def _open(folder: Path) -> Pack:
 @PACK
 @click.pass_context
 def check(ctx: click.Context, folder: Path) -> None:
-    """Check every file of a pack against its checksum.
+    """Check every file of a pack against its checksum, and its folder for changes.
 
-    The exit code is 1 if a file has changed.
+    If the folder that was packed is still there, its files are compared by name and time with those
+    that were packed. The exit code is 1 if a file of the pack has changed.
 
     \b
     Examples:
       hnas data check imagenet-224
     """
+    from hnas.data.sources.load import changed as folder_changed
     from hnas.data.sources.pack import check as checked
 
-    changed = [folder / name for name, holds in checked(_open(folder)) if not holds]
+    opened = _open(folder)
+    if said := folder_changed(opened):
+        click.echo(f"note: {said}")
+    changed = [folder / name for name, holds in checked(opened) if not holds]
     for file in changed:
         click.echo(f"{file}: the pixels have changed since they were written")
     if changed:

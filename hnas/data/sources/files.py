@@ -66,13 +66,16 @@ def suffixes() -> tuple[str, ...]:
 
 def content(file: File) -> Any:
     """What Pillow opens: a path, or the bytes within an archive. Raises OSError."""
-    if not file.archive:
-        return file.path
+    return io.BytesIO(raw(file)) if file.archive else file.path
+
+
+def raw(file: File) -> bytes:
+    """The bytes of a file, also within an archive. Raises OSError."""
     if file.column:
-        return io.BytesIO(image_bytes(file.archive, file.column, file.start))
-    with open(file.archive, "rb") as archive:
-        archive.seek(file.start)
-        return io.BytesIO(archive.read(file.size))
+        return image_bytes(file.archive, file.column, file.start)
+    with open(file.archive or file.path, "rb") as opened:
+        opened.seek(file.start)
+        return opened.read(file.size if file.archive else -1)
 
 
 def read(file: File, size: Size) -> torch.Tensor:

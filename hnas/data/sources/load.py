@@ -9,7 +9,18 @@ import torch
 
 from hnas.data.images import Images, Source
 from hnas.data.pixels import CHANNELS
-from hnas.data.sources import cifar, folders, functions, given, idx, pack, parquet, tables, tars
+from hnas.data.sources import (
+    cifar,
+    folders,
+    follow,
+    functions,
+    given,
+    idx,
+    pack,
+    parquet,
+    tables,
+    tars,
+)
 from hnas.data.sources.files import Size
 from hnas.data.sources.listing import Listing
 from hnas.errors import InputError
@@ -124,7 +135,11 @@ def read_source(source: str, root: Path | None, size: Size, *, skip_bad: bool = 
 def _folder(folder: Path) -> Source:
     try:
         if pack.matches(folder):
-            return pack.open_pack(folder).source()
+            opened = pack.open_pack(folder)
+            source = opened.source()
+            images = len(source.train) + len(source.test or ())
+            said = changed(opened) if images <= follow.LOOKED else ""
+            return replace(source, notes=(*source.notes, said)) if said else source
         if idx.matches(folder) and cifar.matches(folder):
             raise InputError(f"{folder}: holds IDX and CIFAR files; keep one data set a folder")
         if idx.matches(folder):
@@ -140,6 +155,19 @@ def _folder(folder: Path) -> Source:
         "and labels (.csv), tars or Parquet files of images, or one folder of image files a class, "
         f"got {', '.join(names[:5]) or 'nothing'}"
     )
+
+
+def changed(opened: pack.Pack) -> str:
+    """How the source of a pack differs from what was packed, one sentence; empty if it does not, or
+    is not here."""
+    place = Path(opened.index.place)
+    if not opened.index.place or not place.exists():
+        return ""
+    try:
+        found = _listed(place)
+        return follow.changes(opened, found) if found else ""
+    except (InputError, OSError) as error:
+        return f"{place} cannot be compared with its pack any more: {error}"
 
 
 def _digits() -> Source:

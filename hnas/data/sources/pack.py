@@ -58,6 +58,10 @@ class Shard:
     """(images, C): of each image's squared values."""
     skipped: tuple[str, ...]
     """Files that were left out because they could not be decoded."""
+    times: tuple[int, ...] = later(())
+    """When each file was written (ns), first of `names`, then of `skipped`; empty: not recorded."""
+    contents: tuple[str, ...] = later(())
+    """Of each of these files, a hash of its bytes."""
 
     def to_json(self) -> bytes:
         return json.dumps(recorded(self)).encode() + b"\n"
@@ -96,6 +100,8 @@ class Index:
     """What transparent images were laid on."""
     notes: tuple[str, ...] = later(())
     """What a person should know of the source, each one sentence."""
+    place: str = later("")
+    """Where the source lay, as an absolute path."""
 
     @property
     def size(self) -> Size:
@@ -218,7 +224,8 @@ def _open_shard(folder: Path, name: str, sha256: str, index: Index) -> Shard:
     if hashlib.sha256(data).hexdigest() != sha256:
         raise StateError(f"{path}: is not the one that {INDEX} names. {_mend(folder)}")
     # A million names would be a hundred megabytes, and nothing that trains asks for them.
-    shard = replace(Shard.from_json(data, path, index.channels), names=())
+    shard = Shard.from_json(data, path, index.channels)
+    shard = replace(shard, names=(), times=(), contents=())
     expected = len(shard.labels) * index.bytes_an_image
     if size != expected:
         raise StateError(

@@ -13,7 +13,7 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -37,16 +37,19 @@ def pack(
     size: Size,
     *,
     skip_bad: bool = False,
+    check: bool = False,
     processes: int = 1,
     shard_bytes: int = SHARD_BYTES,
     on_shard: Callable[[Made, int, int], None] = lambda made, done, shards: None,
 ) -> None:
     """Decodes the files that a source lists into a pack `to`, or continues it.
 
-    The pixels are those that `Listing.load` gives. What was finished is kept; a file that is
-    missing, of another size or made from another file is made again. Raises InputError naming an
-    image that cannot be decoded (left out with `skip_bad`), or if `to` is another pack;
-    StateError if the disk is too small.
+    The pixels are those that `Listing.load` gives. What was finished is kept; a shard that is
+    missing or torn, or whose image files are new, gone, or of another size or time with another
+    content, is made again. With `check` the content counts whatever the time.
+
+    Raises InputError naming an image that cannot be decoded (left out with `skip_bad`), or if `to`
+    is another pack; StateError if the disk is too small.
     """
     if to.resolve().is_relative_to(Path(found.name).resolve()):
         raise InputError(f"--to must not lie in the folder that is packed, {found.name}, got {to}")
@@ -58,8 +61,9 @@ def pack(
         files=_names_hash(found),
         background=size.background,
         notes=found.notes,
+        place=str(Path(found.name).resolve()),
     )
-    jobs = _jobs(to, begun, found, skip_bad, shard_bytes)
+    jobs = _jobs(begun, found, Job(to, begun, "", "", (), skip_bad, check), shard_bytes)
     with _disk_errors(to):
         _begin(to, begun)
         needed = sum(len(job.files) for job in jobs) * begun.bytes_an_image
@@ -72,14 +76,15 @@ def pack(
         parts = {p: tuple(records[j.name] for j in jobs if j.part == p) for p in PARTS}
         parts = {p: shards for p, shards in parts.items() if shards or p != "held_out"}
         write_atomic(to / INDEX, replace(begun, shards=parts).to_json())
+        _remove_others(to, records)
 
 
-def _jobs(to: Path, index: Index, found: Listing, skip_bad: bool, shard_bytes: int) -> list[Job]:
+def _jobs(index: Index, found: Listing, job: Job, shard_bytes: int) -> list[Job]:
     each = max(1, shard_bytes // index.bytes_an_image)
     return [
-        Job(to, index, part, shard_name(part, number), tuple(files[at : at + each]), skip_bad)
+        replace(job, part=part, name=shard_name(part, i), files=tuple(files[at : at + each]))
         for part, files in zip(PARTS, (found.train, found.held_out, found.test or ()), strict=True)
-        for number, at in enumerate(range(0, len(files), each))
+        for i, at in enumerate(range(0, len(files), each))
     ]
 
 
@@ -104,19 +109,30 @@ def _begin(to: Path, asked: Index) -> None:
         return
     remove_abandoned(to.glob(".*.tmp"))
     begun = read_index(to)
-    for name, said in (
-        ("image", "images of {} pixels a side"),
-        ("channels", "images of {} channels"),
-        ("classes", "the classes {}"),
-        ("files", "files whose names have the sha256 {}"),
-        ("background", "transparent images laid on {}"),
-    ):
+    fixed = {
+        "image": "images of {} pixels a side",
+        "channels": "images of {} channels",
+        "background": "transparent images laid on {}",
+    }
+    if begun.place != asked.place:  # the same folder may have changed, and is followed
+        fixed |= {"classes": "the classes {}", "files": "files whose names have the sha256 {}"}
+    for name, said in fixed.items():
         was, now = getattr(begun, name), getattr(asked, name)
         if was != now:
             raise InputError(
                 f"{to} was begun with {said.format(was)}, you asked for {now}. "
                 "Give --to another folder, or delete this one"
             )
+    if (begun.classes, begun.files) != (asked.classes, asked.files):
+        write_atomic(to / INDEX, asked.to_json())  # unfinished: its shards are of other files
+
+
+def _remove_others(to: Path, made: Collection[str]) -> None:
+    """Removes shards that the pack does not have any more."""
+    for part in PARTS:
+        for path in to.glob(f"{part}-[0-9]*.*"):
+            if path.suffix in (".u8", ".json") and path.stem not in made:
+                path.unlink()
 
 
 def _check_room(to: Path, needed: int, files: list[str]) -> None:

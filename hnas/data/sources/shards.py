@@ -4,14 +4,14 @@ import contextlib
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import PIL
 
 from hnas.data.on_disk import Rows
-from hnas.data.sources.files import File, decoded
+from hnas.data.sources.files import File, decoded, raw
 from hnas.data.sources.pack import FORMAT, Index, Shard
 from hnas.errors import HnasError
 from hnas.persist.atomic import replacing, write_atomic
@@ -27,6 +27,8 @@ class Job:
     name: str
     files: tuple[File, ...]
     skip_bad: bool
+    check: bool = False
+    """Whether the content of files is compared with what was packed, not only size and time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +50,8 @@ def make(job: Job) -> Made:
     request = _request(job)
     path, pixels = job.to / f"{job.name}.json", job.to / f"{job.name}.u8"
     shard = _finished(job, request, path, pixels)
+    if shard is not None:
+        shard = _followed(job, shard, path)
     kept = shard is not None
     if shard is None:
         path.unlink(missing_ok=True)  # what it says is true no more
@@ -68,6 +72,35 @@ def _finished(job: Job, request: str, path: Path, pixels: Path) -> Shard | None:
         if whole and shard.request == request and (job.skip_bad or not shard.skipped):
             return shard
     return None
+
+
+def _followed(job: Job, shard: Shard, path: Path) -> Shard | None:
+    """The shard, if its files are those that it was made from: of the same time, or else of the
+    same content, which it then says."""
+    if not job.check and shard.times in ((), _times(job, shard)):
+        return shard
+    if _contents(job, shard) != shard.contents:
+        return None
+    shard = replace(shard, times=_times(job, shard))
+    write_atomic(path, shard.to_json())
+    return shard
+
+
+def _in_order(job: Job, shard: Shard) -> list[File]:
+    """The files of a shard, first those it has, then those that it left out."""
+    known = {file_name(file.path, job.index.source): file for file in job.files}
+    return [known[name] for name in (*shard.names, *shard.skipped)]
+
+
+def _times(job: Job, shard: Shard) -> tuple[int, ...]:
+    files = _in_order(job, shard)
+    return tuple(os.stat(file.archive or file.path).st_mtime_ns for file in files)
+
+
+def _contents(job: Job, shard: Shard) -> tuple[str, ...]:
+    return tuple(
+        hashlib.blake2b(raw(file), digest_size=8).hexdigest() for file in _in_order(job, shard)
+    )
 
 
 def _request(job: Job) -> str:
@@ -102,7 +135,7 @@ def _decode(job: Job, request: str, to: Path) -> Shard:
             labels.append(listed.label)
             sums.append(values.sum(axis=1))
             squares.append((values**2).sum(axis=1))
-    return Shard(
+    shard = Shard(
         request=request,
         sha256=digest.hexdigest(),
         decoder=f"Pillow {PIL.__version__}",
@@ -112,6 +145,7 @@ def _decode(job: Job, request: str, to: Path) -> Shard:
         squares=np.array(squares, dtype=np.int64),
         skipped=tuple(file_name(path, job.index.source) for path in skipped),
     )
+    return replace(shard, times=_times(job, shard), contents=_contents(job, shard))
 
 
 def file_name(path: str, folder: str) -> str:

@@ -39,6 +39,7 @@ def packed(
     image: int = SIDE,
     channels: int = CHANNELS,
     skip_bad: bool = False,
+    check: bool = False,
     processes: int = 1,
     images_a_shard: int = 2,
 ) -> list[Made]:
@@ -56,6 +57,7 @@ def packed(
         to,
         Size(image, channels),
         skip_bad=skip_bad,
+        check=check,
         processes=processes,
         shard_bytes=size,
         on_shard=tell,
@@ -174,9 +176,74 @@ def test_a_pack_of_another_kind_is_refused(
 
 def test_a_pack_of_other_files_is_refused(pets: Path, tmp_path: Path) -> None:
     packed(pets, tmp_path / "pack")
-    (pets / "train" / "cat" / "0.jpg").rename(pets / "train" / "cat" / "00.jpg")
+    other = shutil.copytree(pets, tmp_path / "other")
+    (other / "train" / "cat" / "0.jpg").rename(other / "train" / "cat" / "00.jpg")
     with pytest.raises(InputError, match="was begun with files whose names have the sha256"):
-        packed(pets, tmp_path / "pack")
+        packed(other, tmp_path / "pack")
+
+
+def changed(pack: Path) -> str:
+    """What loading the pack tells of its folder."""
+    notes = load(str(pack), image=SIDE, channels=CHANNELS).notes
+    return " ".join(note for note in notes if "since it was packed" in note)
+
+
+def test_a_pack_follows_its_folder(
+    pets: Path, tmp_path: Path, write_image: Callable[..., Path]
+) -> None:
+    to, fresh = tmp_path / "pack", tmp_path / "fresh"
+    packed(pets, to)
+    assert changed(to) == ""
+    cat = pets / "train" / "cat"
+    (cat / "0.jpg").unlink()
+    write_image(cat / "4.png", np.full((9, 9, 3), 7, dtype=np.uint8))
+    write_image(pets / "train" / "cow" / "1.png", np.full((9, 9, 3), 7, dtype=np.uint8))
+    assert "(images: 2 new, 1 gone)" in changed(to)
+    packed(pets, to)
+    assert changed(to) == ""
+    packed(pets, fresh)
+    assert contents(to) == contents(fresh)
+    shutil.rmtree(pets / "train" / "cow")
+    (cat / "4.png").unlink()
+    packed(pets, to)  # with fewer shards
+    shutil.rmtree(fresh)
+    packed(pets, fresh)
+    assert contents(to) == contents(fresh)
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_another_content_of_the_same_size_is_noticed_by_its_time_or_by_checking(
+    tmp_path: Path, check: bool
+) -> None:
+    folder, to = tmp_path / "photos", tmp_path / "pack"
+    for name, value in (("a", 10), ("b", 200)):
+        (folder / name).mkdir(parents=True)
+        for i in range(3):
+            Image.new("RGB", (8, 8), (value + i,) * 3).save(folder / name / f"{i}.bmp")
+    packed(folder, to)
+    file = folder / "b" / "1.bmp"
+    before = file.stat()
+    Image.new("RGB", (8, 8), (99,) * 3).save(file)
+    assert file.stat().st_size == before.st_size
+    if check:  # a copy that keeps times
+        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert all(made.kept for made in packed(folder, to))
+        assert changed(to) == ""
+    else:
+        assert "(images: 1 of another time)" in changed(to)
+    made = packed(folder, to, check=check)
+    assert [m.kept for m in made] == [True, True, False]
+    one, two = (load(str(p), image=SIDE, channels=3).train.tensor() for p in (folder, to))
+    assert torch.equal(one, two)
+
+
+def test_another_time_of_the_same_content_keeps_the_shard(pets: Path, tmp_path: Path) -> None:
+    to = tmp_path / "pack"
+    packed(pets, to)
+    os.utime(pets / "train" / "cat" / "0.jpg")
+    assert "(images: 1 of another time)" in changed(to)
+    assert all(made.kept for made in packed(pets, to))
+    assert changed(to) == ""
 
 
 def test_places_that_are_no_place_for_a_pack(pets: Path, tmp_path: Path) -> None:

@@ -1,0 +1,39 @@
+"""Whether the images that were packed are still those of their source."""
+
+import os
+
+from hnas.data.sources.listing import Listing
+from hnas.data.sources.pack import PARTS, Pack, Shard, shard_name
+from hnas.data.sources.shards import file_name
+
+LOOKED = 100_000
+"""Most images of a pack whose files a search looks at; `hnas data check` looks at all."""
+
+
+def changes(pack: Pack, found: Listing) -> str:
+    """What is new, gone, or of another time in the source, one sentence; empty if nothing is."""
+    packed: dict[str, int] = {}
+    for part in PARTS:
+        for i in range(len(pack.shards[part])):
+            path = pack.folder / f"{shard_name(part, i)}.json"
+            shard = Shard.from_json(path.read_bytes(), path, pack.index.channels)
+            if not shard.times:
+                return ""  # an older pack
+            packed |= dict(zip((*shard.names, *shard.skipped), shard.times, strict=True))
+    files = (*found.train, *found.held_out, *(found.test or ()))
+    now = {
+        file_name(file.path, found.name): os.stat(file.archive or file.path).st_mtime_ns
+        for file in files
+    }
+    counts = {
+        "of another time": sum(packed[name] != now[name] for name in packed.keys() & now.keys()),
+        "new": len(now.keys() - packed.keys()),
+        "gone": len(packed.keys() - now.keys()),
+    }
+    told = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+    if not told:
+        return ""
+    return (
+        f"{found.name} has changed since it was packed (images: {told}). Pack it again to follow: "
+        f"hnas data pack {found.name} --to {pack.folder} --image {pack.index.image}"
+    )
