@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from hnas.data.on_disk import OnDisk
 
 CHANNELS = (1, 3)
+CHUNK = 256
+"""Images at a time, where a copy is made of them."""
 LUMA = (19595, 38470, 7471)
 """ITU-R 601 weights of R, G and B in 1/65536, as Pillow converts RGB to grey."""
 
@@ -34,8 +36,10 @@ class InMemory:
     def moments(self) -> tuple[int, list[int], list[int]]:
         """From counts of the 256 values."""
         values = torch.arange(256)
-        channels = self.pixels.unbind(dim=1)
-        counts = [torch.bincount(c.flatten(), minlength=256).cpu() for c in channels]
+        counts = torch.zeros((self.pixels.shape[1], 256), dtype=torch.int64)
+        for some in self.pixels.split(CHUNK):  # a channel of all would be a copy of a third
+            for count, channel in zip(counts, some.unbind(dim=1), strict=True):
+                count += torch.bincount(channel.flatten(), minlength=256).cpu()
         sums = [int((count * values).sum()) for count in counts]
         squares = [int((count * values**2).sum()) for count in counts]
         return self.pixels[:, 0].numel(), sums, squares

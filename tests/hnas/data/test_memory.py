@@ -1,0 +1,104 @@
+"""What loading needs is asked for first, and is the pixels once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from hnas.data import Images, load
+from hnas.data.images import divide
+from hnas.data.sources import files
+from hnas.data.sources.given import give
+from hnas.errors import InputError
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    for name, value in (("a", 10), ("b", 200)):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i in range(10):
+            Image.new("RGB", (8, 8), (value + i,) * 3).save(tmp_path / "photos" / name / f"{i}.png")
+    return tmp_path / "photos"
+
+
+def table(photos: Path) -> str:
+    lines = [f"{name}/{i}.png,{name}" for name in "ab" for i in range(10)]
+    (photos / "labels.csv").write_text("\n".join(["file,label", *lines]))
+    return str(photos / "labels.csv")
+
+
+def objects(photos: Path) -> str:
+    class Photos:
+        def __len__(self) -> int:
+            return 20
+
+        def __getitem__(self, i: int) -> tuple[Image.Image, int]:
+            return Image.new("L", (8, 8), i), i % 2
+
+    return give(Photos())
+
+
+@pytest.mark.parametrize("kind", [str, table, objects])
+def test_more_than_there_is_is_told_before_anything_is_decoded(photos, monkeypatch, kind) -> None:
+    source = kind(photos)
+    monkeypatch.setattr(files, "free_memory", lambda: 20 * 3 * 16 * 16)
+    assert len(load(source, image=16, channels=3).train) == 20
+    monkeypatch.setattr(files, "decode", lambda *_, **__: pytest.fail("decoded"))
+    with pytest.raises(InputError) as raised:
+        load(source, image=17, channels=3)
+    assert "20 images take 0.00 GB decoded, this process can have 0.00 GB" in str(raised.value)
+    assert "hnas data pack" in str(raised.value)
+
+
+MEASURE = """
+import resource, sys
+from hnas.data import load, prepare
+from hnas.settings import DataRules
+load(sys.argv[1], image=8, channels=3)  # what is imported when it is needed
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+before = peak()
+prepare(DataRules(source=sys.argv[1]), image=1024, channels=3, seed=0)
+print((peak() - before) / (100 * 3 * 1024 ** 2))
+"""
+
+
+def test_the_peak_is_the_pixels_once(tmp_path) -> None:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        for i in range(50):
+            Image.new("RGB", (8, 8), (i, 255 - i, 9)).save(tmp_path / name / f"{i}.png")
+    command = [sys.executable, "-c", MEASURE, str(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    # A third copy of a channel, or a second of all, would be more.
+    assert float(ran.stdout) < 1.3
+
+
+@given(st.integers(1, 40), st.data())
+def test_divided_images_are_those_that_an_index_takes(n, data) -> None:
+    order = data.draw(st.permutations(range(n)))
+    cuts = sorted(data.draw(st.lists(st.integers(0, n), min_size=2, max_size=2)))
+    parts = [np.array(part, dtype=np.int64) for part in (order[: cuts[0]], order[slice(*cuts)])]
+    pixels = torch.arange(n * 4).view(n, 1, 2, 2).to(torch.uint8)
+    labels = torch.arange(n)
+    expected = [pixels[torch.from_numpy(part)] for part in parts]
+    found = divide(Images(pixels=pixels.clone(), labels=labels), *parts, None)
+    for images, own, part in zip(found, [*expected, pixels[:0]], [*parts, []], strict=True):
+        assert torch.equal(images.tensor(), own)
+        assert images.labels.tolist() == list(part)
+
+
+def test_most_images_stay_where_they_are() -> None:
+    pixels = torch.zeros((10, 1, 4, 4), dtype=torch.uint8)
+    images = Images(pixels=pixels, labels=torch.zeros(10, dtype=torch.int64))
+    kept, _ = divide(images, np.arange(6)[::-1].copy(), np.arange(6, 8))
+    assert kept.tensor().untyped_storage().data_ptr() == pixels.untyped_storage().data_ptr()
+    few, _ = divide(images, np.arange(2), np.arange(2, 4))
+    assert few.tensor().untyped_storage().nbytes() < pixels.untyped_storage().nbytes()
