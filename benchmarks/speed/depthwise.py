@@ -1,8 +1,7 @@
 """Ways to convolve tokens (B, T, C) depthwise with "same" padding, forward and backward.
 
 Each takes x (B, T, C), weight (C, 1, K) and bias (C,), and gives (B, T, C). `CANDIDATES` has them
-by name; what the networks use is `hnas.network.local.conv1d.TokenConv1d`, a channels-last
-convolution.
+by name; the first is what the networks use, `hnas.network.local.conv1d`.
 """
 
 from __future__ import annotations
@@ -14,11 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hnas.network.local.conv1d import depthwise1d
+
 Convolve = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
-def channels_last(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """As the networks do: a channels-last image of height 1."""
+def lying(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """A channels-last image of height 1; the networks' has width 1."""
     image = x.transpose(1, 2).unsqueeze(2)
     pad = (0, weight.shape[-1] // 2)
     y = F.conv2d(image, weight.unsqueeze(2), bias, padding=pad, groups=len(weight))
@@ -56,7 +57,8 @@ def toeplitz(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 CANDIDATES: dict[str, Convolve] = {
-    "channels-last conv2d": channels_last,
+    "channels-last conv2d": depthwise1d,
+    "the same, height 1": lying,
     "nn.Conv1d": textbook,
     "FFT": fourier,
     "Toeplitz": toeplitz,

@@ -1,18 +1,25 @@
-"""The local head, forward and backward, against the textbook's: nn.Conv1d over (B, C, T)."""
+"""The local head, forward and backward, against the textbook's: nn.Conv1d over (B, C, T).
+
+Then depthwise convolutions against plainer ones: tokens as an image of height 1, and kernels'
+gradients on the grid by oneDNN.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from benchmarks.common import Row, alternate, compare, main
+from benchmarks.speed.depthwise import Convolve, lying
 from hnas.architecture.arch import Block
 from hnas.architecture.space import Frame
 from hnas.network.block import Block as LocalBlock
 from hnas.network.block import local
-from hnas.network.local.conv1d import TokenConv1d
+from hnas.network.local.conv1d import TokenConv1d, depthwise1d
+from hnas.network.local.conv2d import convolved, depthwise2d
 
 
 class TextbookHead(nn.Module):
@@ -99,7 +106,34 @@ def measure(quick: bool) -> list[Row]:
         ">= 1.5",
         "s",
     )
-    return [depthwise, whole]
+    return [depthwise, whole, *(beside_plainer(*each, quick=quick) for each in PLAINER)]
+
+
+PLAINER = (
+    ("tokens, 128 x 17 x 48, K = 17", depthwise1d, lying, (128, 17, 48), (17,)),
+    ("tokens, 128 x 65 x 96, K = 31", depthwise1d, lying, (128, 65, 96), (31,)),
+    ("grid, 128 x 4 x 4 x 48, K = 7", depthwise2d, convolved, (128, 16, 48), (7, 7)),
+    ("grid, 128 x 7 x 7 x 96, K = 5", depthwise2d, convolved, (128, 49, 96), (5, 5)),
+)
+
+
+def beside_plainer(
+    name: str,
+    ours: Convolve,
+    theirs: Convolve,
+    shape: tuple[int, ...],
+    kernel: tuple[int, ...],
+    *,
+    quick: bool,
+) -> Row:
+    """Forward and backward, gradients of the tokens, the kernel and the bias."""
+    x = torch.randn(shape)
+    weight = torch.randn(shape[2], 1, *kernel).requires_grad_()
+    bias = torch.randn(shape[2]).requires_grad_()
+    mine, other = (partial(each, weight=weight, bias=bias) for each in (ours, theirs))
+    steps = forward_backward(mine, x), forward_backward(other, x)
+    found = alternate(*steps, pairs=2 if quick else 15)
+    return compare(f"depthwise, {name}", *found, None, "s")
 
 
 if __name__ == "__main__":

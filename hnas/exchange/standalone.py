@@ -41,14 +41,14 @@ FRAME = {
 class TokenConv1d(nn.Conv1d):
     """Depthwise convolution over tokens: (B, T, C) -> (B, T, C).
 
-    Tokens are in memory a channels-last image of height 1, and convolved as one: no transpose.
+    Tokens are in memory a channels-last image of width 1, and convolved as one: no transpose.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        image, weight = x.transpose(1, 2).unsqueeze(2), self.weight.unsqueeze(2)
-        padding = (0, self.kernel_size[0] // 2)
+        image, weight = x.unsqueeze(2).permute(0, 3, 1, 2), self.weight.unsqueeze(3)
+        padding = (self.kernel_size[0] // 2, 0)
         y = F.conv2d(image, weight, self.bias, padding=padding, groups=self.groups)
-        return y.squeeze(2).transpose(1, 2)
+        return y.permute(0, 2, 3, 1).squeeze(2)
 
 
 class PatchConv2d(nn.Conv2d):

@@ -9,13 +9,14 @@ from hnas.network.local.convolution import convolution
 def depthwise1d(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Depthwise 1-D convolution, "same" zero padding: x (B, T, C), weight (C, 1, K) -> (B, T, C).
 
-    Tokens (B, T, C) are in memory a channels-last image of height 1, and so convolved without a
-    transpose: several times faster than nn.Conv1d over (B, C, T).
+    Tokens (B, T, C) are in memory a channels-last image, and so convolved without a transpose:
+    several times faster than nn.Conv1d over (B, C, T). The image is T high and 1 wide: oneDNN has
+    fast gradients of kernels that are at most 3 wide, and of any height.
     """
     K = weight.shape[-1]
-    image = x.transpose(1, 2).unsqueeze(2)
-    y = F.conv2d(image, weight.unsqueeze(2), bias, padding=(0, K // 2), groups=weight.shape[0])
-    return y.squeeze(2).transpose(1, 2)
+    image = x.unsqueeze(2).permute(0, 3, 1, 2)
+    y = F.conv2d(image, weight.unsqueeze(3), bias, padding=(K // 2, 0), groups=weight.shape[0])
+    return y.permute(0, 2, 3, 1).squeeze(2)
 
 
 class TokenConv1d(nn.Conv1d):

@@ -1,5 +1,8 @@
 """conv2d: a depthwise convolution over the grid of patches; a class token passes aside."""
 
+from functools import lru_cache
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -7,16 +10,73 @@ from torch import Tensor, nn
 from hnas.network.local.convolution import convolution
 from hnas.network.local.head import on_grid
 
+SMALL = 7
+"""Patches a side of the largest grid whose kernels' gradients are matrix products."""
+
 
 def depthwise2d(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Depthwise 2-D convolution of the patches, "same" zero padding; a class token stays as it
-    is: x (B, T, C), weight (C, 1, K, K) -> (B, T, C). Patches are a channels-last image too.
+    is: x (B, T, C), weight (C, 1, K, K) -> (B, T, C).
     """
-    (side, aside), K = on_grid(x.shape[1]), weight.shape[-1]
-    image = x[:, aside:].unflatten(1, (side, side)).permute(0, 3, 1, 2)
-    y = F.conv2d(image, weight, bias, padding=K // 2, groups=weight.shape[0])
-    patches = y.permute(0, 2, 3, 1).flatten(1, 2)
+    side, aside = on_grid(x.shape[1])
+    convolve = _SmallGrid.apply if _pays(side, weight) else convolved
+    patches: Tensor = convolve(x[:, aside:], weight, bias)
     return torch.cat((x[:, :aside], patches), dim=1) if aside else patches
+
+
+def convolved(patches: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Depthwise convolution of patches alone, (B, side x side, C), in memory a channels-last image
+    -> the same."""
+    side, _ = on_grid(patches.shape[1])
+    image = patches.unflatten(1, (side, side)).permute(0, 3, 1, 2)
+    padding = weight.shape[-1] // 2
+    y = F.conv2d(image, weight, bias, padding=padding, groups=weight.shape[0])
+    return y.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+def _pays(side: int, weight: Tensor) -> bool:
+    """Whether the kernel's gradient is wanted and oneDNN is slow to find it: it has fast ones for
+    3 x 3, and none for kernels that are larger than the grid."""
+    return (
+        weight.requires_grad
+        and torch.is_grad_enabled()
+        and not torch.compiler.is_compiling()
+        and weight.device.type == "cpu"
+        and not torch.is_autocast_enabled("cpu")
+        and side <= SMALL
+        and weight.shape[-1] > 3
+    )
+
+
+class _SmallGrid(torch.autograd.Function):
+    """`convolved`, with the kernel's gradient by products of patches: T x T of them a channel,
+    summed by their distance on the grid. On 4 x 4 patches and K = 7 this takes a twentieth."""
+
+    @staticmethod
+    def forward(ctx: Any, patches: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(patches, weight)
+        return convolved(patches, weight, bias)
+
+    @staticmethod
+    def backward(ctx: Any, above: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        patches, weight = ctx.saved_tensors
+        B, T, C = above.shape
+        first, second = (t.reshape(B * T, C).t().contiguous() for t in (patches, above))
+        products = first.view(C, B, T).transpose(1, 2) @ second.view(C, B, T)
+        tap = _taps(T, weight.shape[-1]).to(weight.dtype)
+        of_weight = (products.view(C, T * T) @ tap).view_as(weight)
+        return convolved(above, weight.flip(2, 3), None), of_weight, above.sum(dim=(0, 1))
+
+
+@lru_cache(maxsize=32)
+def _taps(T: int, K: int) -> Tensor:
+    """1 where two patches (rows, T x T pairs) meet at a kernel's tap (columns, K x K), else 0."""
+    side, _ = on_grid(T)
+    at = torch.arange(side)
+    taps = torch.arange(K) - K // 2
+    apart = (at[:, None] - at).unsqueeze(-1) == taps  # side, side, K: along one axis
+    both = torch.einsum("aci,bdj->abcdij", apart.float(), apart.float())
+    return both.reshape(T * T, K * K)
 
 
 class PatchConv2d(nn.Conv2d):

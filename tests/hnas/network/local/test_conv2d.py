@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from hnas.architecture.arch import Block as Choice
 from hnas.network.block import local
-from hnas.network.local.conv2d import depthwise2d
+from hnas.network.local.conv2d import convolved, depthwise2d
 from tests.support.local_heads import SIDES_AND_KERNELS, assert_same, head, normal
 from tests.support.references import convolved_by_loops
 
@@ -23,6 +23,15 @@ def test_depthwise2d_convolves_the_patches_and_passes_the_class_token(side: int,
     assert_same(ours[:, 1:], grid.reshape(B, -1, C), [x, weight, bias])
     assert torch.equal(ours[:, 0], x[:, 0])
     assert torch.equal(depthwise2d(x[:, 1:], weight, bias), ours[:, 1:])  # without a class token
+
+
+@pytest.mark.parametrize(("side", "K"), [(5, 5), (6, 11), (7, 5), (8, 5)])
+def test_gradients_on_a_small_grid_are_those_of_pytorch(side: int, K: int) -> None:
+    """Up to 7 x 7 the kernel's is a sum of products of patches."""
+    x, weight, bias = normal(3, side**2, 4), normal(4, 1, K, K, seed=2), normal(4, seed=3)
+    ours = depthwise2d(x, weight, bias)
+    assert ("SmallGrid" in type(ours.grad_fn).__name__) is (side < 8)
+    assert_same(ours, convolved(x, weight, bias), [x, weight, bias])
 
 
 @pytest.mark.parametrize(("side", "K", "E"), [(1, 1, 1), (3, 5, 2), (4, 3, 1)])
