@@ -47,10 +47,10 @@ ROOMS = {
         "sampling": "architecture cost",
         "settings": "errors persist sampling",
         "data": "errors persist machine settings",
-        "baselines": "errors data",
         "exchange": "errors persist architecture network data",
         "scoring": "errors device architecture network settings data",
         "training": "errors persist device network sampling settings data exchange",
+        "baselines": "errors network settings data scoring training",
         "selftest": "device architecture network settings data scoring training",
     },
     "studies": {

@@ -76,10 +76,11 @@ def scores(
             if logits is None:  # here, where the error no longer holds what is to be freed
                 tree = None
                 memory.shrink()
-        yield _score(logits, held_out.labels, began)
+        yield score_of(logits, held_out.labels, began)
 
 
-def _score(logits: Tensor, labels: Tensor, began: float) -> Score:
+def score_of(logits: Tensor, labels: Tensor, began: float) -> Score:
+    """The score that logits (n, classes) come to; scoring began at that `time.perf_counter`."""
     right, images = (logits.argmax(-1) == labels).sum(), len(labels)
     accuracy = int(right) / images if bool(logits.isfinite().all()) else math.nan
     loss = float(F.cross_entropy(logits, labels))
@@ -98,12 +99,17 @@ def recalibrate(net: Supernet, arch: Arch, data: Data, rules: ScoreRules) -> lis
     return statistics
 
 
-@torch.inference_mode()
 def evaluate(model: nn.Module, images: Images, data: Data, *, batch: int) -> Score:
     """Accuracy and loss of a standalone network, in eval mode, on any labelled images."""
-    model.eval()
     began = time.perf_counter()
+    return score_of(logits_of(model, images, data, batch=batch), images.labels, began)
+
+
+@torch.inference_mode()
+def logits_of(model: nn.Module, images: Images, data: Data, *, batch: int) -> Tensor:
+    """What a standalone network, in eval mode, gives any images: float32 (n, classes)."""
+    model.eval()
     order = torch.arange(len(images)).split(batch)
     with autocast(images.pixels.device):
         logits = [model(normalise(part, data.mean, data.std)) for part in images.fetch(order)]
-    return _score(torch.cat(logits).float(), images.labels, began)
+    return torch.cat(logits).float()

@@ -7,6 +7,7 @@ from typing import Any
 
 from hnas.persist.ours import MARK
 from hnas.persist.record import recorded
+from hnas.studies.report.classes import by_class
 from hnas.studies.report.gather import Report
 from hnas.studies.run.ranking import Ranking
 from hnas.studies.run.result import shown_baselines
@@ -30,6 +31,12 @@ def as_json(report: Report) -> str:
             **recorded(answer),
             "winner": result and result.shown(answer.winner),
             "all_global": result and result.shown(answer.all_global),
+        },
+        "by_class": by_class(result) if result else [],
+        "confusion": result
+        and {
+            name: network.confusion and network.confusion.to_dict()
+            for name, network in (("winner", result.winner), ("all_global", result.all_global))
         },
         "baselines": shown_baselines(result.baselines, result.test_images) if result else [],
         "verdict": result.verdict() if result else "",

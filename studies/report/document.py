@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from hnas.studies.report.answer import answer_section, network_section
+from hnas.studies.report.classes import class_section
 from hnas.studies.report.fronts import front_section, latency_section, search_section
 from hnas.studies.report.gather import Report
 from hnas.studies.report.page import Document, Section
@@ -29,6 +30,8 @@ def document(report: Report) -> Document:
 
 def _sections(report: Report) -> Iterator[Section]:
     yield answer_section(report)
+    if (result := report.status.result) and (classes := class_section(result)):
+        yield classes
     if report.picture:
         yield network_section(report.picture)
     if report.studies:

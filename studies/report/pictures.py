@@ -12,6 +12,7 @@ from hnas.studies.figures.style import COLOURS, MARKERS, panels
 from hnas.studies.findings.figure import GREY, depth_panel, importances_panels, shares_panel
 from hnas.studies.objective.costs import Measure
 from hnas.studies.report.gather import Report
+from hnas.studies.run.confusion import Confusion
 from hnas.studies.run.result import TrainedNetwork
 from hnas.studies.run.studies import StageStudy
 from hnas.studies.trials.pareto import growth, pareto
@@ -94,6 +95,28 @@ def importance(report: Report) -> Figure:
     count = sum(found.importances is not None for found in report.findings)
     figure, axes = panels(1, max(count, 2), width=9, height=3.4)
     importances_panels(axes, report.findings)
+    return figure
+
+
+def confused(found: Confusion, names: Sequence[str]) -> Figure:
+    """A row for each class that images show, a column for each that was given; a cell is as dark as
+    its share of the row."""
+    k = len(names)
+    side = max(3.2, 1.6 + 0.34 * k)
+    figure, (axis,) = panels(width=side, height=side)
+    shares = [[0.0] * k for _ in range(k)]
+    for a, row in enumerate(found.rows):
+        for b, images in row.items():
+            shares[a][b] = images / found.of_class(a)
+            colour = "white" if shares[a][b] > 0.5 else "black"
+            axis.text(b, a, f"{images}", ha="center", va="center", color=colour, size="x-small")
+    axis.imshow(shares, cmap="Greys", vmin=0, vmax=1)
+    axis.grid(False)
+    # A class may hold what matplotlib takes for mathematics.
+    labels = [name.replace("$", r"\$") for name in names]
+    axis.set_xticks(range(k), labels, rotation=90, size="x-small")
+    axis.set_yticks(range(k), labels, size="x-small")
+    axis.set(xlabel="given", ylabel="shown")
     return figure
 
 

@@ -15,6 +15,7 @@ from hnas.baselines.record import Baseline
 from hnas.cost.flops import CLOSE
 from hnas.errors import InputError, StateError
 from hnas.persist.record import later, recorded
+from hnas.studies.run.confusion import Confusion
 from hnas.studies.run.folder import Run
 from hnas.training.record import Kept
 
@@ -42,6 +43,8 @@ class TrainedNetwork:
     """Nanoseconds of a batch by the run's table; None if the table does not know it."""
     test_accuracy: float | None = later(None)
     """0 to 1; only the winner and the all-global network are tested."""
+    confusion: Confusion | None = later(None)
+    """Of the test images; None if it was not tested, or before there were confusions."""
     inherited: int = later(0)
     """Epochs of the supernets that it began with the weights of; 0: it began with random ones."""
     kept: Kept | None = later(None)
@@ -115,6 +118,11 @@ class Result:
             tested = network.test_accuracy
             if tested is None or not 0 <= tested <= 1:
                 raise InputError(f"{name}.test_accuracy must be 0 to 1, got {tested}")
+            if network.confusion and network.confusion.images != self.test_images:
+                raise InputError(
+                    f"{name}.confusion must be of the {self.test_images} test images, got "
+                    f"{network.confusion.images}"
+                )
             if network.frame.classes != len(self.inputs.classes):
                 raise InputError(
                     f"inputs.classes must have a name for each of the {network.frame.classes} "

@@ -1,6 +1,7 @@
 """The end of a search: the best retrained network and an all-global one of nearly equal cost are
 tested, once, and simple models on the same images."""
 
+import time
 from dataclasses import replace
 
 from hnas.architecture.arch import Arch
@@ -11,9 +12,10 @@ from hnas.cost.flops import plain_vit
 from hnas.data import Images, test_images
 from hnas.device import describe
 from hnas.network.glit import Glit
-from hnas.scoring.score import evaluate
+from hnas.scoring.score import logits_of, score_of
 from hnas.studies.objective.costs import OBJECTIVES
 from hnas.studies.run import result as results
+from hnas.studies.run.confusion import Confusion
 from hnas.studies.run.result import Result, TrainedNetwork
 from hnas.studies.search.retrain import retrain, retrain_all_global, retrain_network
 from hnas.studies.search.session import Session
@@ -68,8 +70,12 @@ def _test_images(session: Session) -> Images:
 
 
 def _tested(session: Session, network: TrainedNetwork, model: Glit, test: Images) -> TrainedNetwork:
-    found = evaluate(model, test, session.data, batch=session.plan.score.batch)
-    return replace(network, test_accuracy=found.accuracy)
+    began = time.perf_counter()
+    logits = logits_of(model, test, session.data, batch=session.plan.score.batch)
+    found = score_of(logits, test.labels, began)
+    shown, given = test.labels.tolist(), logits.argmax(dim=1).tolist()
+    confusion = Confusion.of(shown, given, len(session.data.classes))
+    return replace(network, test_accuracy=found.accuracy, confusion=confusion)
 
 
 def _baselines(session: Session, test: Images) -> tuple[tuple[Baseline, ...], str]:

@@ -65,3 +65,14 @@ def test_a_preset_is_the_default() -> None:
 def test_what_is_wrong_is_said(tmp_path: Path) -> None:
     missing = invoke("baselines", "--data", tmp_path / "nothing")
     assert missing.exit_code == 2 and "is unknown: there is no such folder" in missing.stderr
+
+
+def test_a_small_cnn_too(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hnas.baselines.cnn.SEEN", 1)
+    told = invoke("baselines", "--data", photos, "--cnn")
+    assert told.exit_code == 0, told.output
+    name, *numbers, epochs, unit, images = told.stdout.splitlines()[-1].rsplit(maxsplit=6)
+    assert (name, epochs, unit, images) == ("small CNN", "10", "epochs", "26")
+    assert all(0 <= float(number) <= 1 for number in numbers)
+    found = json.loads(invoke("baselines", "--data", photos, "--cnn", "--json").stdout)
+    assert f"{found['baselines'][-1]['test_accuracy']:.4f}" == numbers[0]

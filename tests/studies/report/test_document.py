@@ -11,12 +11,15 @@ from hnas.studies.figures.glyphs import drawn
 from hnas.studies.plan.change import override
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.toml import load_preset
+from hnas.studies.report.classes import by_class, class_section
 from hnas.studies.report.document import document
 from hnas.studies.report.gather import Report, answer, gather
 from hnas.studies.report.page import Section
+from hnas.studies.run.confusion import Confusion
 from hnas.studies.run.folder import Run, begin_run
 from hnas.studies.run.interval import Interval
 from hnas.studies.run.ranking import Agreement, Ranking
+from hnas.studies.run.result import TrainedNetwork, read_result
 from tests.support import fake_runs
 
 
@@ -76,6 +79,40 @@ def test_a_simple_model_that_wins_is_said(tmp_path: Path, tiny: Plan) -> None:
         found = sections(fake_runs.report(run))["The answer"]
         assert any(words in text for text in found.text)
         assert found.tables[1].rows[0][:3] == ("1-NN | *raw*", "k = 1", f"{accuracy:.4f}")
+
+
+@pytest.mark.parametrize("classes", [10, 31])
+def test_classes_and_what_is_confused(finished_run: Run, classes: int) -> None:
+    whole = read_result(finished_run)
+    assert whole is not None
+    shown, given = [i % classes for i in range(200)], [i * i % classes for i in range(200)]
+    names = tuple(f"${i}_x" for i in range(classes))  # matplotlib takes it for mathematics
+    result = dataclasses.replace(
+        whole,
+        winner=_of(whole.winner, classes, Confusion.of(shown, given, classes)),
+        all_global=_of(whole.all_global, classes, Confusion.of(shown, shown, classes)),
+        inputs=dataclasses.replace(whole.inputs, classes=names),
+    )
+    found = class_section(result)
+    assert found is not None
+    first, mistakes = found.tables
+    rows = by_class(result)
+    assert [row["class"] for row in rows] == list(names)
+    assert sum(row["images"] for row in rows) == sum(row["all_global"] for row in rows) == 200
+    assert sum(row["winner"] for row in rows) == sum(
+        a == b for a, b in zip(shown, given, strict=True)
+    )
+    assert len(first.rows) == min(classes, 30) and len(mistakes.rows) == {10: 6, 31: 10}[classes]
+    shares = [float(row[3]) for row in first.rows]
+    assert shares == sorted(shares)
+    assert bool(found.drawings) == (classes == 10) == (not found.text)
+    for drawing in found.drawings:
+        assert "<svg" in drawing.svg and "$9_x" in drawing.svg
+
+
+def _of(network: TrainedNetwork, classes: int, confusion: Confusion) -> TrainedNetwork:
+    frame = dataclasses.replace(network.frame, classes=classes)
+    return dataclasses.replace(network, frame=frame, confusion=confusion)
 
 
 def test_every_table_has_as_many_cells_as_columns(report: Report, begun: Report) -> None:

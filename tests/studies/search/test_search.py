@@ -99,6 +99,16 @@ def test_the_result_is_the_best_retrained_beside_a_plain_network_of_equal_flops(
         assert 0 <= network["test_accuracy"] <= 1
 
 
+def test_the_images_of_each_class_are_counted(finished):
+    result = read_result(finished)
+    for network in (result.winner, result.all_global):
+        found = network.confusion
+        right = sum(map(found.right, range(10)))
+        assert found.images == result.test_images == 60
+        assert right / 60 == pytest.approx(network.test_accuracy)
+        assert [found.of_class(c) for c in range(10)] == [6] * 10
+
+
 def test_simple_models_stand_beside_the_answer(finished):
     found = finished.read("result.json")["baselines"]
     assert [one["name"] for one in found][1] == "k-NN" and len(found) == 5
