@@ -14,6 +14,15 @@ CODE = re.compile(r"([A-Za-z_][\w.]*):([A-Za-z_]\w*)")
 """How a value names code of the user's own: `module:function`."""
 
 
+METRICS = {
+    "accuracy": "accuracy",
+    "balanced": "balanced accuracy",
+    "top5": "top-5 accuracy",
+    "f1": "mean F1",
+}
+"""What a score may measure (`hnas.scoring.metric`), in words."""
+
+
 def _check(holds: bool, name: str, rule: str, value: object) -> None:
     if not holds:
         raise InputError(f"{name} must be {rule}, got {value!r}")
@@ -185,8 +194,14 @@ class ScoreRules:
     """At most so many held-out images; 0 takes all."""
     batch: int = 512
     """Held-out images at a time."""
+    metric: str = later("accuracy")
+    """What a score measures, on held-out and test images: one of METRICS, or `module:function`."""
 
     def __post_init__(self) -> None:
+        rule = f"one of {', '.join(METRICS)}, or module:function"
+        _check(
+            self.metric in METRICS or bool(CODE.fullmatch(self.metric)), "metric", rule, self.metric
+        )
         _check(self.recalibration >= 2, "recalibration", ">= 2 images", self.recalibration)
         _check(self.held_out >= 0, "held_out", ">= 0", self.held_out)
         _check(self.batch >= 1, "batch", ">= 1", self.batch)

@@ -50,7 +50,7 @@ ROOMS = {
         "exchange": "errors persist architecture network data",
         "scoring": "errors device architecture network settings data",
         "training": "errors persist device network sampling settings data exchange",
-        "baselines": "errors network settings data scoring training",
+        "baselines": "errors persist network settings data scoring training",
         "selftest": "device architecture network settings data scoring training",
     },
     "studies": {

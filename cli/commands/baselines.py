@@ -14,6 +14,7 @@ from hnas.cli.screen.render import baselines_table
 if TYPE_CHECKING:
     from hnas.baselines.record import Baseline
     from hnas.data import Data, Images
+    from hnas.studies.plan.plan import Plan
     from hnas.training.loop import Epoch
 
 
@@ -54,7 +55,8 @@ def baselines(
 
     --json prints an object: `source`, `image` (pixels a side), `channels`, `train`, `held_out` and
     `test` (images), `baselines` (`name`, `setting`, `images`, `accuracy` on held-out images,
-    `test_accuracy`, `standard_error`). Accuracies are 0 to 1.
+    `test_accuracy`, `standard_error`). Accuracies are 0 to 1; a plan with another score.metric has
+    that in their place.
 
     \b
     Examples:
@@ -81,9 +83,9 @@ def baselines(
     found, split = prepared(asked)
     net = asked.net
     test = test_images(asked.data, image=net.image, channels=net.channels, split=split)
-    rows = list(measure(found, test))
+    rows = list(measure(found, test, asked.score.metric))
     if cnn:
-        rows.append(_small_cnn(found, test, asked.search.seed))
+        rows.append(_small_cnn(found, test, asked))
     sizes = {"train": len(found.train), "held_out": len(found.held_out), "test": len(test)}
     if as_json:
         about: dict[str, Any] = {
@@ -98,7 +100,7 @@ def baselines(
     baselines_table(rows, len(test))
 
 
-def _small_cnn(data: Data, test: Images, seed: int) -> Baseline:
+def _small_cnn(data: Data, test: Images, plan: Plan) -> Baseline:
     from hnas.baselines.cnn import NAME, small_cnn
     from hnas.cli.screen.progress import Step, display
 
@@ -118,4 +120,4 @@ def _small_cnn(data: Data, test: Images, seed: int) -> Baseline:
                 )
             )
 
-        return small_cnn(data, test, seed=seed, on_epoch=tell)
+        return small_cnn(data, test, seed=plan.search.seed, metric=plan.score.metric, on_epoch=tell)

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hnas.architecture.arch import Arch
+from hnas.settings import METRICS
 from hnas.studies.figures.glyphs import GLYPHS, drawn
 
 if TYPE_CHECKING:
@@ -140,21 +141,25 @@ def costs(found: Priced) -> tuple[int, float | None, int]:
     return found.macs, milliseconds(found.latency), found.params
 
 
-def front_table(records: Sequence[Record], images: int, objective: str = "flops") -> None:
+def front_table(
+    records: Sequence[Record], images: int, objective: str = "flops", metric: str = "accuracy"
+) -> None:
     """Prints trials, the most accurate first and of equals the cheaper one, with the standard error
     of a score on `images` and an = if the score ties with the best."""
     from hnas.studies.run.result import is_tie, standard_error
     from hnas.studies.trials.pareto import best_by_score
 
     ranked = best_by_score(records, len(records), objective)
+    best = ranked[0].error if ranked else None
+    score = "score" if metric == "accuracy" else METRICS.get(metric, metric)
     table(
-        ("trial", "score", "+-", "ties", *COSTS, f"blocks ({legend()})"),
+        ("trial", score, "+-", "ties", *COSTS, f"blocks ({legend()})"),
         [
             (
                 f"{r.number}",
                 r.accuracy,
-                standard_error(r.accuracy, images),
-                "=" if is_tie(r.accuracy, ranked[0].accuracy, images) else "-",
+                standard_error(r.accuracy, images, r.error),
+                "=" if is_tie(r.accuracy, ranked[0].accuracy, images, (r.error, best)) else "-",
                 *costs(r),
                 arch_drawing(r.arch),
             )
@@ -191,6 +196,8 @@ def result_tables(result: Result) -> None:
         rows.append((name, *measured, *costs(n), n.d, arch_drawing(n.arch)))
     columns = ("network", "test", "+-", "held-out", *COSTS, "width", "blocks")
     table(columns, rows, optional="ms")
+    if result.metric != "accuracy":
+        print(f"Every score, held-out and test is {METRICS.get(result.metric, result.metric)}.")
     if result.winner.trained != result.all_global.trained:
         print(trained(result.winner, result.all_global))
     if words := unequal(result.winner, result.all_global):
@@ -208,6 +215,6 @@ def baselines_table(baselines: Iterable[Baseline], test_images: int) -> None:
 
     rows = []
     for b in baselines:
-        error = standard_error(b.test_accuracy, test_images)
+        error = standard_error(b.test_accuracy, test_images, b.test_error)
         rows.append((b.name, b.test_accuracy, error, b.accuracy, b.setting, b.images))
     table(("model", "test", "+-", "held-out", "chosen", "fitted to images"), rows)

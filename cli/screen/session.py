@@ -73,5 +73,5 @@ def show_front(run: Run, stage: int, front: Iterable[Record], trials: int) -> No
 
     front, images = list(front), scoring_images(run)
     click.echo(f"\nStage {stage}: {len(front)} of {trials:,} trials are on the Pareto front:")
-    front_table(front, images, run.plan.search.objective)
+    front_table(front, images, run.plan.search.objective, run.plan.score.metric)
     click.echo(f"\n= no significant difference from the best (95%, {images:,} held-out images).")

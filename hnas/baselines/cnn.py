@@ -15,14 +15,19 @@ SEEN = 50_000
 
 
 def small_cnn(
-    data: Data, test: Images, *, seed: int, on_epoch: Callable[[Epoch], None] = lambda epoch: None
+    data: Data,
+    test: Images,
+    *,
+    seed: int,
+    metric: str = "accuracy",
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> Baseline:
     """Trains the CNN from a seed on training images alone, as a search trains its networks, with
     random crops, flips of colour images, Mixup and label smoothing; then tests it.
 
     Data and test are on one device. Raises InputError if an image is smaller than 8 pixels.
     """
-    n, channels, image = len(data.train), *data.train.pixels.shape[1:3]
+    n, (_, channels, image, _) = len(data.train), data.train.pixels.shape
     epochs = min(80, max(10, round(SEEN / n)))
     net = Cnn(image=image, channels=channels, classes=len(data.classes)).reset(seed)
     net.to(data.train.pixels.device)
@@ -36,11 +41,14 @@ def small_cnn(
     )
     augmentation = AugmentRules(crop=0.5, flip=channels == 3)
     train(net, data, rules, augmentation, seed=seed, context=Context(on_epoch=on_epoch))
-    held_out, tested = (evaluate(net, part, data, batch=512) for part in (data.held_out, test))
+    held_out, tested = (
+        evaluate(net, part, data, batch=512, metric=metric) for part in (data.held_out, test)
+    )
     return Baseline(
         name=NAME,
         setting=f"{epochs} epochs",
         images=n,
         accuracy=held_out.accuracy,
         test_accuracy=tested.accuracy,
+        test_error=tested.error,
     )

@@ -14,6 +14,7 @@ from torch import Tensor
 from hnas.baselines import features, models
 from hnas.baselines.record import Baseline
 from hnas.data import Data, Images
+from hnas.scoring.metric import measured
 
 CHOOSE = 2_000
 MOST = 10_000
@@ -62,8 +63,9 @@ KINDS = (
 """The simplest first."""
 
 
-def measure(data: Data, test: Images) -> Iterator[Baseline]:
-    """Each of KINDS, fitted and tested; on the CPU, without randomness."""
+def measure(data: Data, test: Images, metric: str = "accuracy") -> Iterator[Baseline]:
+    """Each of KINDS, fitted and tested by a metric of `hnas.scoring.metric`; on the CPU, without
+    randomness."""
     classes = len(data.classes)
     train, held_out = data.train.to("cpu"), data.held_out.to("cpu")
     test, some = replace(test.to("cpu"), pixels=test.tensor().cpu()), sample(train, CHOOSE)
@@ -76,23 +78,20 @@ def measure(data: Data, test: Images) -> Iterator[Baseline]:
         x, z, all_x, tested = seen[kind.features]
         best, setting = -1.0, kind.settings[0]
         for each in kind.settings:
-            found = accuracy(kind.fit(x, some.labels, classes, each)(z), judged.labels)
+            found, _ = measured(metric, kind.fit(x, some.labels, classes, each)(z), judged.labels)
             if found > best:
                 best, setting = found, each
         index = spread(known.labels, kind.most)
         model = kind.fit(all_x[index], known.labels[index], classes, setting)
+        value, error = measured(metric, model(tested), test.labels)
         yield Baseline(
             name=kind.name,
             setting=f"{kind.setting} = {setting:g}" if kind.setting else "",
             images=len(index),
             accuracy=best,
-            test_accuracy=accuracy(model(tested), test.labels),
+            test_accuracy=value,
+            test_error=error,
         )
-
-
-def accuracy(scores: Tensor, labels: Tensor) -> float:
-    """The share of images whose class has the highest score."""
-    return float((scores.argmax(dim=1) == labels).double().mean())
 
 
 def sample(images: Images, most: int) -> Images:

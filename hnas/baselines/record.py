@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from hnas.errors import InputError
+from hnas.persist.record import later
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +19,8 @@ class Baseline:
     """Held-out accuracy, 0 to 1, when fitted to training images alone."""
     test_accuracy: float
     """0 to 1."""
+    test_error: float | None = later(None)
+    """Its standard error; None if that of a share of the test images."""
 
     def __post_init__(self) -> None:
         for name in ("accuracy", "test_accuracy"):

@@ -19,6 +19,7 @@ from hnas.architecture.arch import Arch
 from hnas.data import Data, Images, normalise
 from hnas.device import autocast, is_out_of_memory
 from hnas.network.supernet import Statistics, Supernet
+from hnas.scoring.metric import measured
 from hnas.scoring.record import Score
 from hnas.scoring.sharing import MemoryBudget, Tree, branches
 from hnas.settings import ScoreRules
@@ -76,16 +77,17 @@ def scores(
             if logits is None:  # here, where the error no longer holds what is to be freed
                 tree = None
                 memory.shrink()
-        yield score_of(logits, held_out.labels, began)
+        yield score_of(logits, held_out.labels, began, metric=rules.metric)
 
 
-def score_of(logits: Tensor, labels: Tensor, began: float) -> Score:
+def score_of(logits: Tensor, labels: Tensor, began: float, *, metric: str = "accuracy") -> Score:
     """The score that logits (n, classes) come to; scoring began at that `time.perf_counter`."""
-    right, images = (logits.argmax(-1) == labels).sum(), len(labels)
-    accuracy = int(right) / images if bool(logits.isfinite().all()) else math.nan
+    accuracy, error = math.nan, None
+    if bool(logits.isfinite().all()):
+        accuracy, error = measured(metric, logits, labels)
     loss = float(F.cross_entropy(logits, labels))
-    seconds = time.perf_counter() - began
-    return Score(accuracy=accuracy, loss=loss, images=images, seconds=seconds)
+    seconds, images = time.perf_counter() - began, len(labels)
+    return Score(accuracy=accuracy, loss=loss, images=images, seconds=seconds, error=error)
 
 
 @torch.inference_mode()
@@ -99,10 +101,13 @@ def recalibrate(net: Supernet, arch: Arch, data: Data, rules: ScoreRules) -> lis
     return statistics
 
 
-def evaluate(model: nn.Module, images: Images, data: Data, *, batch: int) -> Score:
-    """Accuracy and loss of a standalone network, in eval mode, on any labelled images."""
+def evaluate(
+    model: nn.Module, images: Images, data: Data, *, batch: int, metric: str = "accuracy"
+) -> Score:
+    """Metric and loss of a standalone network, in eval mode, on any labelled images."""
     began = time.perf_counter()
-    return score_of(logits_of(model, images, data, batch=batch), images.labels, began)
+    logits = logits_of(model, images, data, batch=batch)
+    return score_of(logits, images.labels, began, metric=metric)
 
 
 @torch.inference_mode()

@@ -136,12 +136,16 @@ def elite_note(
 def _score(status: Status, stage: StageStudy, record: Record) -> str:
     score = f"**{record.accuracy:.4f}**"
     if images := scoring_images(status.run):
-        error = standard_error(record.accuracy, images)
+        error = standard_error(record.accuracy, images, record.error)
         score += f" ± {error:.4f} on {images:,} held-out images, inherited weights"
         best = stage.best
-        if best and record is not best and is_tie(record.accuracy, best.accuracy, images):
+        if best and record is not best and _ties(record, best, images):
             score += f"; a tie with the best, {_trial(stage, best.number)}, at 95%"
     return score
+
+
+def _ties(a: Record, b: Record, images: int) -> bool:
+    return is_tie(a.accuracy, b.accuracy, images, (a.error, b.error))
 
 
 def _costs(status: Status, record: Record) -> Iterator[str]:

@@ -81,7 +81,8 @@ def reproduce(run: Run, device: torch.device, *, sample: int) -> Reproduction:
     tested = (("winner", result.winner), ("all-global", result.all_global)) if result else ()
     for name, network in tested:
         model = stored_network(run, network.key).to(device)
-        score = evaluate(model, data.held_out, data, batch=run.plan.score.batch)
+        rules = run.plan.score
+        score = evaluate(model, data.held_out, data, batch=rules.batch, metric=rules.metric)
         values += _compared(f"{name} alone, held-out", network, score, not changes)
     return Reproduction(values=tuple(values), changes=changes)
 

@@ -128,6 +128,7 @@ def check_code(plan: Plan, origin: str, *, allow: str) -> None:
     message names the option that would `allow` it."""
     values = {
         "data.source": plan.data.source,
+        "score.metric": plan.score.metric,
         "retrain.distillation.teacher": plan.retrain.distillation.teacher,
     }
     named = [f"{name} = {value!r}" for name, value in values.items() if CODE.fullmatch(value)]

@@ -3,12 +3,13 @@
 from functools import partial
 
 from hnas.architecture.arch import FIELDS
+from hnas.settings import METRICS
 from hnas.studies.figures.glyphs import GLYPHS, LEGEND, drawn
 from hnas.studies.figures.network import Picture, network
 from hnas.studies.report.cells import costs_of, number
 from hnas.studies.report.gather import Answer, Report
 from hnas.studies.report.page import Drawing, Section, Table
-from hnas.studies.run.interval import Interval, wilson
+from hnas.studies.run.interval import Interval, interval
 from hnas.studies.run.result import Result, trained, unequal
 
 
@@ -19,15 +20,16 @@ def answer_section(report: Report) -> Section:
         return Section(title="No answer yet", text=report.missing)
     difference, verdict = found.difference, result.verdict()
     clear = difference.low > 0 or difference.high < 0
+    images = f"{found.test_images:,} test images"
     better = "better" if difference.value >= 0 else "worse"
     return Section(
         title="The answer",
         text=(
-            f"The winner is right on {_percent(found.winner_accuracy)} of {found.test_images:,} "
-            f"test images, with {found.winner.macs:,} MACs and {found.winner.params:,} parameters.",
-            f"A plain ViT of the same cost (all blocks are global) is right on "
-            f"{_percent(found.all_global_accuracy)}, with {found.all_global.macs:,} MACs and "
-            f"{found.all_global.params:,} parameters. "
+            f"The winner {_reaches(result, found.winner_accuracy, images)}, with "
+            f"{found.winner.macs:,} MACs and {found.winner.params:,} parameters.",
+            "A plain ViT of the same cost (all blocks are global) "
+            f"{_reaches(result, found.all_global_accuracy)}, with "
+            f"{found.all_global.macs:,} MACs and {found.all_global.params:,} parameters. "
             + " ".join(
                 filter(None, (how(found.winner, found.all_global) for how in (unequal, trained)))
             ),
@@ -43,8 +45,26 @@ def answer_section(report: Report) -> Section:
             "which are read once, after the winner is chosen on held-out images. Intervals: Wilson "
             "for each network, Newcombe for the difference. They cover the choice of test images, "
             "not that of the training seed. Simple models: k and C are chosen on held-out images; "
-            "then they are fitted to training and held-out images together.",
+            "then they are fitted to training and held-out images together."
+            + _other(result.metric),
         ),
+    )
+
+
+def _reaches(result: Result, found: Interval, images: str = "") -> str:
+    if result.metric == "accuracy":
+        return f"is right on {_percent(found)}" + (f" of {images}" if images else "")
+    metric = METRICS.get(result.metric, result.metric)
+    return f"has the {metric} {_percent(found)}" + (f" on {images}" if images else "")
+
+
+def _other(metric: str) -> str:
+    """What is said of another metric than accuracy."""
+    if metric == "accuracy":
+        return ""
+    name = METRICS.get(metric, metric)
+    return (
+        f" Every score, held-out and test is {name}; intervals are 1.96 standard errors both ways."
     )
 
 
@@ -74,9 +94,7 @@ def _tested(found: Answer) -> Table:
 def _simple(result: Result) -> Table:
     """Simple models on the same images."""
     found = result.baselines
-    accuracies = [
-        wilson(round(one.test_accuracy * result.test_images), result.test_images) for one in found
-    ]
+    accuracies = [interval(one.test_accuracy, result.test_images, one.test_error) for one in found]
     return Table.of(
         {
             "simple model": [one.name for one in found],

@@ -16,7 +16,7 @@ from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.toml import to_toml
 from hnas.studies.run.folder import Run
 from hnas.studies.run.history import Row, curves
-from hnas.studies.run.interval import Interval, wilson
+from hnas.studies.run.interval import Interval, interval
 from hnas.studies.run.latency import Measured, read_costs, read_measured
 from hnas.studies.run.networks import network_epochs
 from hnas.studies.run.ranking import Ranking, read_ranking
@@ -38,7 +38,7 @@ class Answer:
     winner: TrainedNetwork
     all_global: TrainedNetwork
     winner_accuracy: Interval
-    """On the test images, 0 to 1 (Wilson)."""
+    """On the test images, 0 to 1: Wilson's, or by the standard error of another metric."""
     all_global_accuracy: Interval
     difference: Interval
     """Winner less all-global (Newcombe 1998, method 10: two Wilson intervals). It takes the two for
@@ -148,9 +148,7 @@ def gather(run: Run, *, seed: int = 0) -> Report:
 
 def answer(result: Result) -> Answer:
     """The result with its intervals."""
-    ours, plain = (
-        _accuracy(network, result.test_images) for network in (result.winner, result.all_global)
-    )
+    ours, plain = (_accuracy(network, result) for network in (result.winner, result.all_global))
     gap = ours.value - plain.value
     return Answer(
         test_images=result.test_images,
@@ -166,9 +164,10 @@ def answer(result: Result) -> Answer:
     )
 
 
-def _accuracy(network: TrainedNetwork, images: int) -> Interval:
-    assert network.test_accuracy is not None  # both are tested
-    return wilson(round(network.test_accuracy * images), images)
+def _accuracy(network: TrainedNetwork, result: Result) -> Interval:
+    value, images = network.test_accuracy, result.test_images
+    assert value is not None  # both are tested
+    return interval(value, images, network.test_error)
 
 
 def picture_of(plan: Plan, status: Status) -> Picture | None:

@@ -37,3 +37,12 @@ def wilson(count: int, of: int) -> Interval:
 
     found = binomtest(count, of).proportion_ci(CONFIDENCE, method="wilson")
     return Interval(value=count / of, low=float(found.low), high=float(found.high))
+
+
+def interval(value: float, images: int, error: float | None) -> Interval:
+    """A metric of 0 to 1 on so many images: Wilson's if it is a share of them, without an error of
+    its own; else 1.96 standard errors both ways, within 0 to 1."""
+    if error is None:
+        return wilson(round(value * images), images)
+    low, high = max(0.0, value - 1.96 * error), min(1.0, value + 1.96 * error)
+    return Interval(value=value, low=low, high=high)

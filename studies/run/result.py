@@ -33,7 +33,7 @@ class TrainedNetwork:
     macs: int
     params: int
     accuracy: float
-    """Held-out accuracy, 0 to 1."""
+    """Held-out accuracy, 0 to 1, or what else the result's metric measures; so is the other."""
     loss: float
     """Held-out loss, in nats."""
     epochs: int
@@ -43,6 +43,8 @@ class TrainedNetwork:
     """Nanoseconds of a batch by the run's table; None if the table does not know it."""
     test_accuracy: float | None = later(None)
     """0 to 1; only the winner and the all-global network are tested."""
+    test_error: float | None = later(None)
+    """Its standard error; None if that of a share of the test images."""
     confusion: Confusion | None = later(None)
     """Of the test images; None if it was not tested, or before there were confusions."""
     inherited: int = later(0)
@@ -110,6 +112,8 @@ class Result:
     """Simple models on the same images, the simplest first."""
     no_baselines: str = later("")
     """Why there are none; empty if there are."""
+    metric: str = later("accuracy")
+    """What `accuracy` and `test_accuracy` measure: `hnas.settings.ScoreRules.metric`."""
 
     def __post_init__(self) -> None:
         if self.test_images < 1:
@@ -130,9 +134,11 @@ class Result:
                 )
 
     def standard_error(self, network: TrainedNetwork) -> float | None:
-        """Of a network's test accuracy (binomial); None if it was not tested."""
+        """Of a network's test accuracy; None if it was not tested."""
         tested = network.test_accuracy
-        return None if tested is None else standard_error(tested, self.test_images)
+        if tested is None:
+            return None
+        return standard_error(tested, self.test_images, network.test_error)
 
     def verdict(self) -> str:
         """Whether a simple model is better than the winner, or why that is not known: one sentence;
@@ -148,7 +154,8 @@ class Result:
         else:
             text = "The winner is better than every simple model: "
             text += f"{ours:.4f} against {theirs:.4f} ({best.name})"
-        if theirs != ours and is_tie(theirs, ours, self.test_images):
+        errors = best.test_error, self.winner.test_error
+        if theirs != ours and is_tie(theirs, ours, self.test_images, errors):
             text += f"; {self.test_images:,} test images cannot tell the two apart"
         return f"{text}."
 
@@ -205,7 +212,10 @@ def trained(winner: TrainedNetwork, all_global: TrainedNetwork) -> str:
 def shown_baselines(baselines: Iterable[Baseline], test_images: int) -> list[dict[str, Any]]:
     """Simple models as the JSON of commands shows them."""
     return [
-        {**recorded(one), "standard_error": standard_error(one.test_accuracy, test_images)}
+        {
+            **recorded(one),
+            "standard_error": standard_error(one.test_accuracy, test_images, one.test_error),
+        }
         for one in baselines
     ]
 
@@ -219,16 +229,20 @@ def unequal(winner: TrainedNetwork, all_global: TrainedNetwork) -> str:
     return f"The all-global network has {abs(gap):.1%} {fewer} MACs than the winner."
 
 
-def standard_error(accuracy: float, images: int) -> float:
-    """Of an accuracy measured on so many images (binomial)."""
-    return math.sqrt(accuracy * (1 - accuracy) / images)
+def standard_error(accuracy: float, images: int, measured: float | None = None) -> float:
+    """Of an accuracy on so many images: as it was measured, or else binomial."""
+    return math.sqrt(accuracy * (1 - accuracy) / images) if measured is None else measured
 
 
-def is_tie(a: float, b: float, images: int) -> bool:
-    """Whether two accuracies on the same images cannot be told apart at 95%.
+def is_tie(
+    a: float, b: float, images: int, measured: tuple[float | None, float | None] = (None, None)
+) -> bool:
+    """Whether two accuracies on the same images cannot be told apart at 95%; their standard errors
+    as they were `measured`, or else binomial.
 
     The error of the difference is that of independent samples, which is the most it can be: two
     networks mostly miss the same images.
     """
-    error = math.hypot(standard_error(a, images), standard_error(b, images))
+    of_a, of_b = measured
+    error = math.hypot(standard_error(a, images, of_a), standard_error(b, images, of_b))
     return abs(a - b) <= 1.96 * error

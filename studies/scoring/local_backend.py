@@ -72,6 +72,7 @@ class LocalBackend(AbstractContextManager["LocalBackend"]):
                 accuracy=score.accuracy,
                 loss=score.loss,
                 seconds=score.seconds,
+                error=score.error,
                 **vars(self._costs.spent(arch)),
             )
             if self._failure is not None:

@@ -36,6 +36,8 @@ class SupernetScorer:
             "recalibration images": weights_hash({"pixels": recalibration}),
             "batch": str(rules.batch),
         }
+        if rules.metric != "accuracy":
+            self.fingerprint["metric"] = rules.metric
 
     def score(self, archs: Sequence[Arch]) -> Iterator[Score]:
         return scores(self._net, archs, self._data, self._rules, self._memory)

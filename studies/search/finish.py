@@ -41,6 +41,7 @@ def finish(session: Session) -> Result:
         inputs=_inputs(session),
         baselines=baselines,
         no_baselines=no_baselines,
+        metric=session.plan.score.metric,
     )
     results.write_result(session.run, result)
     session.listener.finished(session.run)
@@ -72,10 +73,12 @@ def _test_images(session: Session) -> Images:
 def _tested(session: Session, network: TrainedNetwork, model: Glit, test: Images) -> TrainedNetwork:
     began = time.perf_counter()
     logits = logits_of(model, test, session.data, batch=session.plan.score.batch)
-    found = score_of(logits, test.labels, began)
+    found = score_of(logits, test.labels, began, metric=session.plan.score.metric)
     shown, given = test.labels.tolist(), logits.argmax(dim=1).tolist()
     confusion = Confusion.of(shown, given, len(session.data.classes))
-    return replace(network, test_accuracy=found.accuracy, confusion=confusion)
+    return replace(
+        network, test_accuracy=found.accuracy, test_error=found.error, confusion=confusion
+    )
 
 
 def _baselines(session: Session, test: Images) -> tuple[tuple[Baseline, ...], str]:
@@ -83,7 +86,7 @@ def _baselines(session: Session, test: Images) -> tuple[tuple[Baseline, ...], st
     most, data = session.plan.baselines.images, session.data
     images = len(data.train) + len(data.held_out)
     if images <= most:
-        return tuple(measure(data, test)), ""
+        return tuple(measure(data, test, session.plan.score.metric)), ""
     if not most:
         return (), ""
     return (), (

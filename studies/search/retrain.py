@@ -90,7 +90,7 @@ def retrain_network(
         averaging=AVERAGING if rules.training.ema else None,
     )
     net, kept = _trained(session, identity, what, stage)
-    found = evaluate(net, data.held_out, data, batch=plan.score.batch)
+    found = evaluate(net, data.held_out, data, batch=plan.score.batch, metric=plan.score.metric)
     spent = cost(frame, arch)
     made = TrainedNetwork(
         key=identity.key,

@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from hnas.architecture.arch import Arch
+from hnas.persist.record import later
 from hnas.studies.objective.costs import Priced, Spent
 
 ARCH = "arch"
 """Attribute of a trial: its architecture; only trials of hnas have it."""
 SCORE = ("loss", "seconds")
 """Attributes that scoring adds; the accuracy is a value of the trial."""
+ERROR = "standard_error"
+"""Attribute that scoring by another metric than accuracy adds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +25,7 @@ class Record:
     generation: int
     arch: Arch
     accuracy: float
-    """Held-out accuracy, 0 to 1."""
+    """Held-out accuracy, 0 to 1, or what else the plan's metric measures."""
     loss: float
     """Held-out loss, in nats."""
     macs: int
@@ -31,6 +34,8 @@ class Record:
     """Wall time that scoring took."""
     latency: int | None = None
     """Nanoseconds of a batch by the latency table; None if the search has none."""
+    error: float | None = later(None)
+    """Standard error of the accuracy; None if that of a share of the held-out images."""
 
 
 def cost_attributes(arch: Arch, spent: Priced) -> dict[str, Any]:
@@ -49,6 +54,7 @@ def arch_of(attrs: Mapping[str, Any]) -> Arch:
     return Arch.from_json(attrs[ARCH])
 
 
-def score_attributes(loss: float, seconds: float) -> dict[str, float]:
-    """The attributes SCORE."""
-    return dict(zip(SCORE, (loss, seconds), strict=True))
+def score_attributes(loss: float, seconds: float, error: float | None = None) -> dict[str, float]:
+    """The attributes SCORE, and ERROR if there is one."""
+    found = dict(zip(SCORE, (loss, seconds), strict=True))
+    return found if error is None else {**found, ERROR: error}

@@ -2,11 +2,11 @@
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -22,10 +22,20 @@ RETURNS = (
 
 
 def call(name: str) -> Any:
-    """The value that `module:function` returns. The module is looked for in the current folder
-    first, then among the installed ones.
+    """The value that `module:function` returns. Raises InputError if it is missing or raises."""
+    found = function(name)
+    with _current_folder_first():
+        try:
+            return found()
+        except (Exception, SystemExit) as error:
+            raise _raised(name, "calling it", error) from error
 
-    Raises InputError if it is missing or raises.
+
+def function(name: str) -> Callable[..., Any]:
+    """The function `module:function`. The module is looked for in the current folder first, then
+    among the installed ones.
+
+    Raises InputError if it is missing, or its module raises.
     """
     found = CODE.fullmatch(name)
     if not found:
@@ -42,15 +52,12 @@ def call(name: str) -> Any:
                     "or among the installed ones"
                 ) from error
             raise _raised(name, "importing it", error) from error
-        function = getattr(module, function_name, None)
-        if not callable(function):
-            raise InputError(
-                f"{name}: {module_name} ({module.__file__}) has no function {function_name!r}"
-            )
-        try:
-            return function()
-        except (Exception, SystemExit) as error:
-            raise _raised(name, "calling it", error) from error
+    value = getattr(module, function_name, None)
+    if not callable(value):
+        raise InputError(
+            f"{name}: {module_name} ({module.__file__}) has no function {function_name!r}"
+        )
+    return cast(Callable[..., Any], value)
 
 
 def load(name: str) -> Source:

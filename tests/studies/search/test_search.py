@@ -32,6 +32,7 @@ from hnas.studies.search.retrain import retrain
 from hnas.studies.search.search import search_stage
 from hnas.studies.search.session import Session
 from hnas.studies.search.supernets import supernet
+from hnas.studies.trials.conditions import conditions_of
 from hnas.studies.trials.pareto import best_by_score
 from hnas.studies.trials.trial import records
 from tests.support.broken_off import CPU, BreaksOff, Broken, kill_and_resume, outcome, whole
@@ -97,6 +98,25 @@ def test_the_result_is_the_best_retrained_beside_a_plain_network_of_equal_flops(
     assert plain["frame"]["d"] == plain_vit(tiny.net, result["winner"]["macs"])[0].d
     for network in (plain, result["winner"]):
         assert 0 <= network["test_accuracy"] <= 1
+
+
+@pytest.mark.parametrize("metric", ["balanced", "top5"])
+def test_another_metric(tmp_path, tiny, metric):
+    """Trials, held-out, test and simple models are all measured by it; so is a resumed search."""
+    plan = override(tiny, trials=4)
+    run = begin_run(tmp_path / metric, replace(plan, score=replace(plan.score, metric=metric)))
+    result = whole(run)
+    with contextlib.closing(Session(run, CPU)) as session:
+        found = records(session.study(2))
+        assert conditions_of(session.study(2)).scorer["metric"] == metric
+    assert result.metric == metric and len(found) == 4
+    assert all((one.error is None) == (metric == "top5") for one in found)
+    assert (result.winner.test_error is None) == (metric == "top5")
+    least = {"balanced": 0.05, "top5": 0.5}[metric]
+    assert min(one.accuracy for one in found) >= least
+    assert result.baselines[0].test_accuracy == {"balanced": 0.1, "top5": 0.5}[metric]
+    with pytest.raises(MismatchError, match=r"score\.metric"):
+        begin_run(run.folder, plan)
 
 
 def test_the_images_of_each_class_are_counted(finished):
