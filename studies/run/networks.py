@@ -55,6 +55,8 @@ class Identity:
     """None without a teacher."""
     teacher: str | None = later(None)
     """Hash of the teacher's weights."""
+    metric: str = later("accuracy")
+    """Of held-out images: it chooses the epoch that is kept."""
     repeat: int = later(0)
     """Above 0: the same training again, from another seed."""
     start: Inherited | None = later(None)

@@ -36,11 +36,11 @@ def train_network(
     return train(net, data, of.training, of.augment, seed=seed, losses=losses, context=context)
 
 
-def judge_of(data: Data, *, batch: int) -> Judge:
-    """The judge of the data's held-out images, so many at a time."""
+def judge_of(data: Data, *, batch: int, metric: str) -> Judge:
+    """The judge of the data's held-out images, so many at a time, by a metric."""
 
     def judge(net: nn.Module) -> Held:
-        found = evaluate(net, data.held_out, data, batch=batch)
+        found = evaluate(net, data.held_out, data, batch=batch, metric=metric)
         if not math.isfinite(found.accuracy):  # no weights that give no numbers are the best
             return Held(accuracy=0.0, loss=math.inf)
         return Held(accuracy=found.accuracy, loss=found.loss)

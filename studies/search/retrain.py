@@ -85,6 +85,7 @@ def retrain_network(
         seed=plan.search.seed,
         distillation=rules.distillation if teacher else None,
         teacher=teacher_hash(teacher) if teacher else None,
+        metric=plan.score.metric,
         repeat=repeat,
         start=_inherited(session, stage) if inherits else None,
         averaging=AVERAGING if rules.training.ema else None,
@@ -119,7 +120,7 @@ def _inherited(session: Session, stage: int) -> Inherited:
 def _trained(
     session: Session, identity: Identity, what: str, stage: int
 ) -> tuple[Glit, Kept | None]:
-    run, net = session.run, untrained(identity)
+    run, net, score = session.run, untrained(identity), session.plan.score
     if identity.start is None:
         net.reset(run.seed(f"network {identity.key}"))
     else:
@@ -131,7 +132,7 @@ def _trained(
         path=network_path(run, identity.key),
         identity=identity.to_dict(),
         job=network_job(identity, seed),
-        judge=judge_of(session.data, batch=session.plan.score.batch),
+        judge=judge_of(session.data, batch=score.batch, metric=score.metric),
     )
     data, teacher = session.data, session.teacher
     return net, train_network(net, data, identity, teacher, seed=seed, context=context)
