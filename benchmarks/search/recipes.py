@@ -19,6 +19,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from benchmarks.common import machine
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
@@ -116,7 +118,11 @@ def main() -> None:
     if args.json:
         said = {k: v for k, v in vars(args).items() if k != "json"}
         said["data"] = Path(args.data).name
-        report = {"machine": machine(), "asked": said, "first": asdict(made[args.rows[0]])}
+        report = {
+            "machine": machine(torch.get_num_threads()),
+            "asked": said,
+            "first": asdict(made[args.rows[0]]),
+        }
         args.json.write_text(json.dumps(report | {"test_accuracy": found}, indent=2) + "\n")
 
 

@@ -1,19 +1,22 @@
 """Proposals of plans: a place to start, by rules that look at the images.
 
 Tokens cost most, so the rules choose the image and its patches first. Few images train few weights,
-so width and depth follow the number of images. Epochs are chosen so that a supernet sees a fixed
-number of images. Everything can be changed in the plan. The rules are pure: same survey, same plan.
+so width and depth follow the number of images. Epochs are chosen so that a supernet's training
+costs about the same. Everything can be changed in the plan. The rules are pure: same survey, same
+plan. The recipe of training is `hnas.studies.plan.recipe`'s.
 """
 
 import math
 from dataclasses import dataclass
 
 from hnas.architecture.space import Frame
+from hnas.cost.flops import cost
 from hnas.data.sources.survey import Survey
 from hnas.errors import InputError
-from hnas.settings import AugmentRules, DataRules, ScoreRules, TrainingRules
+from hnas.settings import DataRules, ScoreRules
+from hnas.studies.plan import recipe
 from hnas.studies.plan.budget import ANY, Asked, Budget, widest
-from hnas.studies.plan.plan import Plan, Retrain, Search, Stage1, Stage2
+from hnas.studies.plan.plan import Plan, Search, Stage1, Stage2
 from hnas.studies.plan.text import commented
 
 N = 3
@@ -35,8 +38,10 @@ class DeviceLimits:
     width: int
     """Most token width."""
     blocks: int
-    seen: int
-    """Images that a supernet sees in one training, repeats counted."""
+    work: int
+    """Multiply-accumulates of the images that a supernet sees in one training, forward alone."""
+    retrained: int
+    """Networks of the last stage that are retrained."""
     trials: int
     population: int
 
@@ -49,8 +54,9 @@ LIMITS = {
         scored=1_000,
         width=96,
         blocks=6,
-        seen=200_000,
-        trials=200,
+        work=2_000_000_000_000,
+        retrained=3,
+        trials=100,
         population=20,
     ),
     "cuda": DeviceLimits(
@@ -60,7 +66,8 @@ LIMITS = {
         scored=0,
         width=192,
         blocks=12,
-        seen=20_000_000,
+        work=20_000_000_000_000_000,
+        retrained=5,
         trials=1000,
         population=50,
     ),
@@ -102,18 +109,19 @@ def propose(survey: Survey, source: str, *, device: str, asked: Asked = ANY) -> 
     d, M = size(trained, survey.classes, limits)
     search = Search()
     frame = Frame(
-        image=image, channels=survey.channels, patch=patch, classes=survey.classes, d=d, M=M, N=N
-    )
+        image=image, channels=survey.channels, patch=patch, classes=survey.classes, d=d, M=M, N=N,
+        **recipe.KIND,
+    )  # fmt: skip
     if asked:
         budget = asked.of(frame)
         frame = widest(frame, budget.allows)
         d, search = frame.d, Search(**vars(budget))
-    kernel, kernels = kernels_for(frame.T)
-    batch = min(128, 2 ** int(math.log2(max(2, trained / 8))))
-    epochs = min(300, max(10, round(limits.seen / trained)))
+    kernel, kernels = recipe.kernels(frame.side)
+    seen = limits.work // cost(frame, frame.all_global()).macs
     recalibration = min(ScoreRules().recalibration, trained)
-    augment = AugmentRules(shift=max(1, image // 14), flip=survey.channels == 3)
-    training = TrainingRules(epochs=epochs, batch=batch, lr=2e-3 if d < 192 else 1e-3)
+    augment = recipe.augmentation(channels=survey.channels, image=image)
+    lr = 2e-3 if frame.d < 192 else 1e-3
+    training = recipe.supernet_training(trained, seen=seen, lr=lr)
     plan = Plan(
         data=data,
         net=frame,
@@ -132,7 +140,7 @@ def propose(survey: Survey, source: str, *, device: str, asked: Asked = ANY) -> 
         ),
         score=ScoreRules(recalibration=recalibration, held_out=limits.scored),
         search=search,
-        retrain=Retrain(training=training, augment=augment),
+        retrain=recipe.retraining(training, augment, top=limits.retrained),
     )
     reasons = tuple(_reasons(plan, survey, trained, device).items())
     return Proposal(plan=plan, survey=survey, reasons=reasons)
@@ -158,13 +166,18 @@ def _reasons(plan: Plan, survey: Survey, trained: int, device: str) -> dict[str,
         f"data.limit {plan.data.limit or 'none'}": f"a search on {device} takes {most} images",
         f"net.image {net.image}, patch {net.patch}": f"{net.T} tokens; {size}",
         f"net.d {net.d}, M {net.M}": width,
-        f"stage1.K {plan.stage1.K}, stage2.K {kernels}": "the paper's 17, 31, 45, as far as "
-        f"{net.T} tokens reach",
-        f"epochs {training.epochs}, batch {training.batch}": "each training sees about "
-        f"{training.epochs * trained:,} images; on {device} {limits.seen:,} are the aim, in 10 to "
-        "300 epochs",
-        f"augment shift {augment.shift}, flip {flip}": "a fourteenth of the side; only colour "
-        "images may be mirrored",
+        f"net.stem {net.stem}, pool {net.pool}, local {net.local}": "worth 5 to 20 points on few "
+        "images, by docs/few-images.md",
+        f"stage1.K {plan.stage1.K}, stage2.K {kernels}": "patches a side of the "
+        f"{net.side} x {net.side}",
+        f"epochs {training.epochs}, batch {training.batch}": f"a supernet sees about "
+        f"{training.epochs * trained:,} images, in {recipe.LEAST_EPOCHS} to {recipe.MOST_EPOCHS} "
+        "epochs",
+        f"augment crop {augment.crop:g}, flip {flip}, jitter {augment.jitter:g}, shift "
+        f"{augment.shift}": "colour images are photos: cropped, mirrored, in other colours; "
+        "grey ones are only shifted",
+        f"retrain.start {plan.retrain.start}, top {plan.retrain.top}, epochs "
+        f"{plan.retrain.training.epochs}": "from the weights that were scored",
     }
 
 
@@ -208,18 +221,5 @@ def size(trained: int, classes: int, limits: DeviceLimits) -> tuple[int, int]:
     """(token width, blocks) for this many training images; many classes need width to be told
     apart."""
     width, blocks = next((d, M) for most, d, M in SIZES if trained <= most)
-    needed = 48 if classes <= 20 else 96 if classes <= 200 else 192
+    needed = 48 if classes <= 10 else 96 if classes <= 200 else 192
     return min(max(width, needed), limits.width), min(blocks, limits.blocks)
-
-
-def kernels_for(T: int) -> tuple[int, tuple[int, ...]]:
-    """(stage 1's kernel, stage 2's candidates), odd, no more than the tokens reach."""
-
-    def odd(value: float) -> int:
-        whole = math.ceil(value)
-        return max(1, whole if whole % 2 else whole + 1 if whole < T else whole - 1)
-
-    if T >= 45:
-        return 31, (17, 31, 45)
-    candidates = tuple(sorted({odd(T / 4), odd(T / 2), odd(T)}))
-    return candidates[-1], candidates

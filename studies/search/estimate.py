@@ -79,7 +79,8 @@ def estimate(plan: Plan, survey: Survey, device: torch.device) -> Iterator[Estim
     for what, asked, networks in _retrained(plan):
         rules = asked.training
         per_image = _per_image(train, alone, data, rules, asked.augment)
-        work = f"{networks} networks, {rules.epochs:,} epochs each"
+        each = "1 network" if networks == 1 else f"{networks} networks"
+        work = f"{each}, {rules.epochs:,} epochs each"
         yield step(what, work, per_image * networks * _seen(trained, rules))
 
 

@@ -52,22 +52,23 @@ def test_a_plan_is_shown_with_what_it_takes_and_begun(
     assert any(line.startswith("net.image 8, patch 2 ") for line in shown)
     (head,) = (i for i, line in enumerate(shown) if line.startswith("step "))
     assert shown[head].split() == ["step", "work", "time", "memory"]
-    steps = [line.split("  ")[0] for line in shown[head + 1 : head + 6]]
+    steps = [line.split("  ")[0] for line in shown[head + 1 : head + 7]]
     assert steps == [
         "supernet of stage 1",
         "stage 1",
         "supernet of stage 2",
         "stage 2",
         "retraining",
+        "all-global network",
     ]
     assert "2 trials on 4 images" in shown[head + 2]
-    assert shown[head + 6].endswith(
+    assert shown[head + 7].endswith(
         "To change the plan: hnas init --data photos plan.toml, then hnas search --plan plan.toml"
     )
-    assert shown[head + 7].startswith("runs/photos: photos, at most ")
+    assert shown[head + 8].startswith("runs/photos: photos, at most ")
     assert "Begin?" not in result.output
     plan = open_run(Path("runs/photos")).plan
-    assert (plan.net.classes, plan.stage1.trials, plan.stage2.trials) == (2, 2, 200)
+    assert (plan.net.classes, plan.stage1.trials, plan.stage2.trials) == (2, 2, 100)
     assert len(read) == len(set(read)) == 24  # each image is read once
 
     again = invoke("search", "--data", "photos", *SHORT)
@@ -91,7 +92,7 @@ def _quick() -> object:
 
     from hnas.studies.plan.proposal import LIMITS
 
-    return {"cpu": replace(LIMITS["cpu"], seen=200)}
+    return {"cpu": replace(LIMITS["cpu"], work=1)}
 
 
 @pytest.mark.parametrize(

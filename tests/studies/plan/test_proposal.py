@@ -13,7 +13,7 @@ from hnas.cost.flops import cost
 from hnas.data import Survey, split
 from hnas.errors import BudgetError, InputError
 from hnas.settings import DataRules
-from hnas.studies.plan.proposal import LIMITS, grid, kernels_for, parts, propose, size
+from hnas.studies.plan.proposal import LIMITS, grid, parts, propose, size
 from hnas.studies.plan.toml import from_toml, load_preset
 
 PHOTOS = Survey(images=3000, classes=5, side=224, channels=3, own_test=False)
@@ -40,7 +40,9 @@ def test_every_survey_gives_a_plan_that_holds(survey: Survey, device: str) -> No
     assert (net.classes, net.channels) == (survey.classes, survey.channels)
     assert net.image == survey.side or (net.image < survey.side and not survey.packed)
     assert net.image // net.patch <= LIMITS[device].grid
-    assert plan.stage1.K <= net.T and max(plan.stage2.K) <= max(net.T, 45)
+    assert plan.stage1.K in plan.stage2.K and max(plan.stage2.K) <= max(1, 2 * net.side - 1)
+    assert plan.retrain.start == "supernet"
+    assert plan.retrain.training.epochs < plan.stage1.training.epochs
     assert plan.stage1.training.batch <= max(2, parts(survey, plan.data)[0])
     assert plan.budget() == cost(net, net.all_global()).macs
     assert propose(survey, "photos", device=device) == proposal
@@ -56,7 +58,7 @@ def test_it_is_written_as_a_plan_with_its_reasons(survey: Survey, device: str) -
     assert f"{survey.images:,} training images of {survey.classes} classes" in comments[0]
 
 
-@given(st.integers(2_000_000, 2_000_000_000), st.sampled_from(sorted(LIMITS)))
+@given(st.integers(10_000_000, 2_000_000_000), st.sampled_from(sorted(LIMITS)))
 def test_a_budget_decides_on_the_width(flops: int, device: str) -> None:
     plan = propose(PHOTOS, "photos", device=device, flops=flops).plan
     assert plan.budget() == flops
@@ -72,7 +74,8 @@ def test_a_budget_that_nothing_fits() -> None:
 
 @pytest.mark.parametrize("name", ["digits", "cifar10"])
 def test_the_presets_frames_are_what_the_rules_say(name: str) -> None:
-    """The rules extend what was measured, and must not contradict it."""
+    """The rules extend what was measured, and must not contradict it. Presets have the paper's
+    stem, token and local head."""
     preset = load_preset(name).net
     side, images = {"digits": (8, 1797), "cifar10": (32, 10_000)}[name]
     survey = Survey(
@@ -82,7 +85,8 @@ def test_the_presets_frames_are_what_the_rules_say(name: str) -> None:
         channels=preset.channels,
         own_test=name != "digits",
     )
-    assert propose(survey, name, device="cpu").plan.net == preset
+    found = propose(survey, name, device="cpu").plan.net
+    assert replace(found, stem="patch", pool="class", local="conv1d") == preset
 
 
 @pytest.mark.parametrize(
@@ -114,13 +118,6 @@ def test_width_and_blocks_on_a_gpu(trained: int, classes: int, expected: tuple[i
     assert size(trained, classes, LIMITS["cuda"]) == expected
     cpu = size(trained, classes, LIMITS["cpu"])
     assert cpu == (min(expected[0], 96), 6)
-
-
-@given(st.integers(1, 500))
-def test_kernels_are_odd_and_within_reach(T: int) -> None:
-    kernel, kernels = kernels_for(T)
-    assert kernel in (*kernels, 31) and len(set(kernels)) == len(kernels)
-    assert all(k % 2 == 1 and 1 <= k <= max(T, 1) for k in (kernel, *kernels))
 
 
 def test_what_is_held_out_is_not_trained_on() -> None:

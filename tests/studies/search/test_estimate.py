@@ -37,16 +37,18 @@ def test_every_step_that_takes_time_is_there(plan: Plan) -> None:
         "supernet of stage 2",
         "stage 2",
         "retraining",
+        "all-global network",
     ]
     assert all(0 < each.seconds < 3600 for each in found.values())
-    assert found["stage 1"].work == "200 trials on 64 images"
-    assert found["retraining"].work == "6 networks, 300 epochs each"
+    assert found["stage 1"].work == "100 trials on 64 images"
+    assert found["retraining"].work == "3 networks, 40 epochs each"
     sizes = [each.memory for each in found.values()]
     assert sizes == sorted(sizes) and sizes[0] > 10**7
     assert list(by_step(override(plan, strategy="random"))) == [
         "supernet of stage 1",
         "stage 1",
         "retraining",
+        "all-global network",
     ]
 
 
@@ -57,7 +59,8 @@ def test_it_grows_with_the_work(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> 
     few = by_step(override(plan, trials=10, epochs=3))
     assert few["supernet of stage 1"].seconds == 3 * 256
     assert few["stage 1"].seconds == 10
-    assert few["retraining"].seconds == 6 * 3 * 256
+    assert few["retraining"].seconds == 3 * 3 * 256
+    assert few["all-global network"].seconds == (3 + 3 + 3) * 256
     more = by_step(override(plan, trials=10, epochs=3), replace(SURVEY, images=800))
     assert more["supernet of stage 1"].seconds == 3 * 512
 

@@ -1,0 +1,36 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hnas.settings import AugmentRules, TrainingRules
+from hnas.studies.plan import recipe
+
+
+@given(st.integers(1, 50))
+def test_kernels_are_odd_and_within_the_grid(side: int) -> None:
+    kernel, kernels = recipe.kernels(side)
+    assert kernel in kernels and len(set(kernels)) == len(kernels)
+    assert all(K % 2 == 1 and 1 <= K <= max(2 * side - 1, 1) for K in kernels)
+
+
+@pytest.mark.parametrize(
+    ("trained", "epochs", "batch"),
+    [(160, 120, 16), (520, 104, 64), (4_000, 20, 128), (2, 120, 2)],
+)
+def test_a_supernet_s_training_costs_about_the_same(trained: int, epochs: int, batch: int) -> None:
+    rules = recipe.supernet_training(trained, seen=54_000, lr=2e-3)
+    assert (rules.epochs, rules.batch) == (epochs, batch)
+    assert rules.mixup and rules.label_smoothing
+
+
+def test_only_colour_images_are_mirrored_cropped_and_coloured() -> None:
+    assert recipe.augmentation(channels=1, image=28) == AugmentRules(shift=2)
+    colour = recipe.augmentation(channels=3, image=64)
+    assert colour.flip and colour.crop < 1 and colour.jitter and not colour.shift
+
+
+def test_retraining_starts_from_the_supernet_and_is_shorter() -> None:
+    training = TrainingRules(epochs=90, lr=2e-3, mixup=0.4)
+    rules = recipe.retraining(training, AugmentRules(flip=True), top=3)
+    assert (rules.start, rules.top, rules.augment) == ("supernet", 3, AugmentRules(flip=True))
+    assert rules.training == TrainingRules(epochs=30, lr=1e-3, mixup=0.4)
