@@ -7,7 +7,7 @@ plan. The recipe of training is `hnas.studies.plan.recipe`'s.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hnas.architecture.space import Frame
 from hnas.cost.flops import cost
@@ -109,9 +109,9 @@ def propose(survey: Survey, source: str, *, device: str, asked: Asked = ANY) -> 
     d, M = size(trained, survey.classes, limits)
     search = Search()
     frame = Frame(
-        image=image, channels=survey.channels, patch=patch, classes=survey.classes, d=d, M=M, N=N,
-        **recipe.KIND,
-    )  # fmt: skip
+        image=image, channels=survey.channels, patch=patch, classes=survey.classes, d=d, M=M, N=N
+    )
+    frame = replace(frame, **recipe.KIND)
     if asked:
         budget = asked.of(frame)
         frame = widest(frame, budget.allows)
