@@ -5,11 +5,12 @@ by `benchmarks.search.recipes`.
 """
 
 from dataclasses import replace
+from typing import Any
 
 from hnas.settings import AugmentRules, TrainingRules
 from hnas.studies.plan.plan import Retrain
 
-KIND = {"stem": "conv", "pool": "mean", "local": "conv2d"}
+KIND: dict[str, Any] = {"stem": "conv", "pool": "mean", "local": "conv2d"}
 """Of `Frame`: what a network is made of. On few images each is worth points (2106.14881)."""
 
 MOST_EPOCHS, LEAST_EPOCHS = 120, 20
