@@ -17,7 +17,6 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from hnas.cli.commands.worker import worker
 from hnas.cli.main import COMMANDS, hnas, load
 from hnas.errors import InputError
 from hnas.studies.dashboard.server import WSGIServer
@@ -153,12 +152,10 @@ def test_no_worker_runs_code_of_a_run_unasked(
     monkeypatch.setattr("hnas.studies.scoring.from_run.from_folders", from_folders)
     run = shared_run(names_a_source(received))
     for args in ((), ("--run", str(received))):
-        with pytest.raises(InputError, match="enough"):
-            worker.main([*args, "--storage", "sqlite:///x.db"], standalone_mode=False)
+        assert "enough" in invoke("worker", *args, "--storage", "sqlite:///x.db").stderr
         with pytest.raises(InputError, match=r"names code to run: .* then give --allow-code$"):
             checks.pop()(run)
-    with pytest.raises(InputError, match="enough"):
-        worker.main(["--allow-code", "--storage", "sqlite:///x.db"], standalone_mode=False)
+    invoke("worker", "--allow-code", "--storage", "sqlite:///x.db")
     checks.pop()(run)
 
 
