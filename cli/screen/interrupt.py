@@ -39,5 +39,10 @@ def typed() -> str:
     from hnas.cli.screen.processes import launcher
     from hnas.studies.trials.database import masked
 
-    args = click.get_current_context().meta.get(ARGS, ())
-    return shlex.join([*launcher(), "hnas", *map(masked, args)])
+    args, before, shown = click.get_current_context().meta.get(ARGS, ()), "", []
+    for arg in args:
+        name, equals, url = arg.partition("=") if arg.startswith("--") else ("", "", arg)
+        secret = "://" in url or (name or before) == "--storage"
+        shown.append(f"{name}{equals}{masked(url) if secret and url else url}")
+        before = arg
+    return shlex.join([*launcher(), "hnas", *shown])

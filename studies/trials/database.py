@@ -31,6 +31,14 @@ CONNECT_TIMEOUT = {
     *("mysql", "mysql+mysqldb", "mysql+pymysql"),
 }
 """Drivers that know `connect_timeout`."""
+PATH = re.compile(r"[\w.~-]*[./][\w./~-]*")
+"""A file's name, typed instead of a URL."""
+PARAMETER = re.compile(r"([?&;]([^=&;]+)=)[^&;]*")
+SHOWN = {
+    *("host", "port", "user", "dbname", "service", "driver", "charset", "ssl", "sslmode"),
+    *("mode", "uri", "cache", "timeout", "connect_timeout", "application_name"),
+}
+"""Parameters of a URL that hold no secret."""
 ADVICE = "Once the storage answers and has room, run it again: what was stored before is kept"
 FILE_ADVICE = (
     "Check that it is a study storage, that its folder exists and can be written and that the disk "
@@ -42,9 +50,35 @@ SERVER_ADVICE = (
 
 
 def masked(url: str) -> str:
-    """The URL with its passwords as `***`, even if it is no valid URL."""
-    url = re.sub(r"(?<=://)([^/@]*?:).*(?=@)", r"\1***", url)
-    return re.sub(r"(?i)([?&]\w*(?:password|passwd|pwd)\w*=)[^&]*", r"\1***", url)
+    """The URL with `***` for its passwords; of what is no URL, only what can hold none is shown.
+
+    What is masked stays as it is if it is masked again.
+    """
+    scheme, mark, rest = url.partition("://")
+    if not mark:
+        return url if PATH.fullmatch(url) else _scheme(url) + "***"
+    user, at, place = rest.rpartition("@")
+    name = re.match(r"/*[\w.-]*" if not scheme.startswith("sqlite") else "[^:]*", user)
+    if name and name[0] != user:
+        user = f"{name[0]}:***"
+    elif not at and not _is_url(url):
+        place = "***"
+    shown = f"{_scheme(url) if _scheme(url) == scheme else '***'}://{user}{at}{place}"
+    return PARAMETER.sub(lambda m: m[0] if m[2].lower() in SHOWN else f"{m[1]}***", shown)
+
+
+def _scheme(url: str) -> str:
+    """The name of a database and its driver that a text begins with; empty if it is none."""
+    found = re.match(r"(?i)(postgres|mysql|mariadb|sqlite|mssql|oracle|\w+(?=://))[\w+]*", url)
+    return found[0] if found else ""
+
+
+def _is_url(url: str) -> bool:
+    try:
+        make_url(url)
+    except (exc.ArgumentError, ValueError):
+        return False
+    return True
 
 
 def open_storage(url: str, *, create: bool = False) -> RDBStorage:
@@ -183,7 +217,9 @@ def _parsed(url: str) -> URL:
 
 def _check_file(url: str, target: URL, create: bool) -> None:
     if target.database in (None, "", ":memory:"):
-        raise InputError(f"a study storage needs a file, such as sqlite:///study.db, got {url!r}")
+        raise InputError(
+            f"a study storage needs a file, such as sqlite:///study.db, got {masked(url)!r}"
+        )
     file = target.database.startswith("file:")  # SQLite's own URI: it says itself what to create
     if not create and not file and not Path(target.database).is_file():
         raise StorageError(

@@ -1,38 +1,25 @@
-"""Signals that end a command, and one that its starter has it ignore."""
+"""The command line, as it is told to whoever wants to resume."""
 
 from __future__ import annotations
 
-import os
-import signal
-from collections.abc import Iterator
-
+import click
 import pytest
 
-from hnas.cli.screen.interrupt import interruptible
+from hnas.cli.screen.interrupt import ARGS, typed
 
 
-@pytest.fixture
-def ignored() -> Iterator[None]:
-    """Ctrl-C, as `nohup` and a shell's `&` in a script have it."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def test_sigterm_ends_a_command_that_ignores_ctrl_c(ignored: None) -> None:
-    reached = False
-    with pytest.raises(KeyboardInterrupt, match=r"Interrupted\. Go on\."), interruptible("Go on."):
-        os.kill(os.getpid(), signal.SIGINT)
-        reached = True
-        os.kill(os.getpid(), signal.SIGTERM)
-        raise AssertionError("it goes on")
-    assert reached
-
-
-def test_afterwards_sigterm_means_what_it_did() -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    with interruptible(""):
-        assert signal.getsignal(signal.SIGTERM) is not before
-    assert signal.getsignal(signal.SIGTERM) is before
+@pytest.mark.parametrize(
+    ("args", "shown"),
+    [
+        (("--storage", "postgresql://me:hush@h/d"), "--storage 'postgresql://me:***@h/d'"),
+        (("--storage=postgresql://me:hush@h/d",), "'--storage=postgresql://me:***@h/d'"),
+        (("--storage", "postgresql:/me:hush@h/d"), "--storage 'postgresql***'"),
+        (("--storage", "host=h password=hush"), "--storage '***'"),
+        (("--data", "postgresql://me:hush@h/d"), "--data 'postgresql://me:***@h/d'"),
+        (("photos", "--run", "my runs/a:b@c", "--seed=1"), "photos --run 'my runs/a:b@c' --seed=1"),
+    ],
+)
+def test_a_password_is_not_in_it_and_the_rest_is(args: tuple[str, ...], shown: str) -> None:
+    with click.Context(click.Command("hnas")) as context:
+        context.meta[ARGS] = ("search", *args)
+        assert typed() == f"hnas search {shown}"

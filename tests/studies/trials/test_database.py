@@ -144,7 +144,32 @@ def test_a_url_that_is_none_is_refused(url, text):
         ("mysql://h/d?user=bob&password=hush&ssl=1", "mysql://h/d?user=bob&password=***&ssl=1"),
         ("sqlite:///study.db", "sqlite:///study.db"),
         ("postgresql://bob@h/d", "postgresql://bob@h/d"),
+        ("postgresql:///d?host=h&port=1", "postgresql:///d?host=h&port=1"),
+        ("sqlite:////home/me@work/study.db", "sqlite:////home/me@work/study.db"),
+        ("study.db", "study.db"),
+        ("./runs/study", "./runs/study"),
     ],
 )
 def test_passwords_are_masked(url, expected):
     assert masked(url) == expected
+    assert masked(expected) == expected
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("postgresql:/bob:hush@h/d", "postgresql//bob:hush@h/d", "postgresql:///bob:hush@h/d"),
+        *("postgresql://bob:hush", "postgresql://bob%3Ahush@h/d", "postgresql://bob@hush@h/d"),
+        *("postgresql://bob:hush\n@h/d", "postgresql:\n//bob:hush@h/d", "postgresql://bob hush@h"),
+        *("host=h user=bob password=hush", "bob:hush@h/d", "bob:hush", "hush", "'hush'", "PW=hush"),
+        *("mssql+pyodbc:///?odbc_connect=PWD%3Dhush", "mysql://h/d?user=bob&passwd=hush@h"),
+        *("postgresql://h/d?sslpassword=hush", "postgresql://h/d?x=1;token=hush"),
+        *("sqlite://bob:hush@h/d", "bob:hush@://h", "postgresql://bob:a/b?c=hush@h/d"),
+    ],
+)
+def test_whatever_is_typed_for_a_url_its_password_is_not_shown(url):
+    assert "hush" not in masked(url)
+    assert masked(masked(url)) == masked(url)
+    with pytest.raises((InputError, StorageError)) as caught:
+        open_storage(url.replace("@h", "@127.0.0.1:1").replace("//h", "//127.0.0.1:1"))
+    assert "hush" not in str(caught.value)
