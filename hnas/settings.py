@@ -141,8 +141,16 @@ class TrainingRules:
     patience: int = later(0)
     """The training ends if the best epoch is so many epochs ago; 0: never. Needs `best`."""
 
+    class_weights: str = later("none")
+    """`balanced`: an image of a rare class counts more in the loss, so that all classes have the
+    same share of it; `none`: all images count alike."""
+
     def __post_init__(self) -> None:
         _check(self.subnets in SUBNETS, "subnets", f"one of {', '.join(SUBNETS)}", self.subnets)
+        rule = "'none' or 'balanced'"
+        _check(
+            self.class_weights in ("none", "balanced"), "class_weights", rule, self.class_weights
+        )
         _check(self.epochs >= 1, "epochs", ">= 1", self.epochs)
         _check(self.batch >= 2, "batch", ">= 2 (BatchNorm needs two)", self.batch)
         divides = self.micro_batch > 1 and self.batch % self.micro_batch == 0

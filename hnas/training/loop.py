@@ -114,7 +114,7 @@ def train(
         raise InputError("keep = 'best' needs held-out images: give the training a judge of them")
     trainer = Trainer(model, rules)
     resume(trainer, context.path, context.identity, context.on_refused)
-    losses = losses or supervised(model, rules)
+    losses = losses or supervised(model, rules, weight=class_weights(data, rules))
     training = _Training(trainer, data, rules, augmentation, seed, losses, passes, context)
     model.train()
     model.zero_grad(set_to_none=True)
@@ -126,13 +126,30 @@ def train(
     return trainer.kept
 
 
-def supervised(model: nn.Module, rules: TrainingRules, distil: Distil | None = None) -> Losses:
-    """The cross entropy with the labels (mixed and smoothed as `rules` say), or what `distil` makes
-    of it."""
+def class_weights(data: Data, rules: TrainingRules) -> Tensor | None:
+    """The weight of each class in a loss, float32 (classes,): "balanced" gives an image of a rare
+    class more, so that each class has the same share; None: all images count alike."""
+    if rules.class_weights == "none":
+        return None
+    counts = data.train.labels.bincount(minlength=len(data.classes))
+    return len(data.train) / (len(data.classes) * counts.clamp(min=1).float())
+
+
+def supervised(
+    model: nn.Module,
+    rules: TrainingRules,
+    distil: Distil | None = None,
+    *,
+    weight: Tensor | None = None,
+) -> Losses:
+    """The cross entropy with the labels (mixed and smoothed as `rules` say, classes of this
+    weight), or what `distil` makes of it."""
 
     def losses(images: Tensor, targets: Tensor, step: int) -> Iterator[Tensor]:
         logits = model(images).float()
-        loss = F.cross_entropy(logits, targets, label_smoothing=rules.label_smoothing)
+        loss = F.cross_entropy(
+            logits, targets, weight=weight, label_smoothing=rules.label_smoothing
+        )
         yield loss if distil is None else distil(loss, logits, images)
 
     return losses

@@ -163,6 +163,7 @@ def _reasons(plan: Plan, survey: Survey, trained: int, device: str) -> dict[str,
         **({"told": "; ".join(survey.notes)} if survey.notes else {}),
         f"data {plan.data.source}": f"{survey.images:,} training images of {survey.classes} "
         f"classes, {survey.side} pixels a side, {colour}; {own_test}",
+        **_worth(survey, plan.data.source),
         f"data.limit {plan.data.limit or 'none'}": f"a search on {device} takes {most} images",
         f"net.image {net.image}, patch {net.patch}": f"{net.T} tokens; {size}",
         f"net.d {net.d}, M {net.M}": width,
@@ -179,6 +180,28 @@ def _reasons(plan: Plan, survey: Survey, trained: int, device: str) -> dict[str,
         f"retrain.start {plan.retrain.start}, top {plan.retrain.top}, epochs "
         f"{plan.retrain.training.epochs}": "from the weights that were scored",
     }
+
+
+FEW, UNEQUAL = 100, 2
+"""Images of a class, on average, below which they are few; how many times fewer a class has than
+the average if classes are unequal."""
+
+
+def _worth(survey: Survey, source: str) -> dict[str, str]:
+    """What few images or unequal classes mean for the answer."""
+    average, found = survey.images / survey.classes, {}
+    if average < FEW:
+        found["few images"] = (
+            f"{average:.0f} of a class on average: see in seconds what simple models reach, "
+            f"hnas baselines --data {source}"
+        )
+    if survey.smallest and survey.smallest[1] * UNEQUAL < average:
+        name, images = survey.smallest
+        found["unequal classes"] = (
+            f"{name} has {images:,} images, {average:,.0f} are the average: score.metric = "
+            '"balanced" counts each class alike, training.class_weights = "balanced" trains so'
+        )
+    return found
 
 
 def _check_smallest(survey: Survey) -> None:

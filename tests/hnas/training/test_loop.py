@@ -17,7 +17,7 @@ from hnas.network.supernet import Supernet
 from hnas.sampling import RULES as SUBNETS
 from hnas.settings import AugmentRules, DataRules, DistillationRules, TrainingRules
 from hnas.training.distillation import distilled
-from hnas.training.loop import Context, supervised, train
+from hnas.training.loop import Context, class_weights, supervised, train
 from hnas.training.supernet import train_supernet
 from hnas.training.trainer import adamw, learning_rate
 
@@ -45,6 +45,28 @@ def weights(model: nn.Module) -> dict[str, torch.Tensor]:
 
 def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_balanced_classes_have_the_same_share_of_a_loss(data) -> None:
+    kept = torch.cat([(data.train.labels == c).nonzero().flatten()[: 4 + 3 * c] for c in range(10)])
+    uneven = replace(data, train=data.train.take(kept))
+    found = class_weights(uneven, replace(RULES, class_weights="balanced"))
+    shares = found * torch.bincount(uneven.train.labels)
+    assert torch.allclose(shares, torch.full((10,), len(kept) / 10))
+    assert class_weights(uneven, RULES) is None
+
+
+def test_balanced_classes_are_trained_so(data) -> None:
+    """A network alone and a supernet: other weights where classes are unequal, else the same."""
+    short = replace(RULES, epochs=1)
+    uneven = replace(data, train=data.train.take((data.train.labels < 5).nonzero().flatten()[:99]))
+    for make, learn in ((network, train), (lambda: Supernet(SPACE).reset(5), train_supernet)):
+        ends = []
+        for kind in ("none", "balanced"):
+            net = make()
+            learn(net, uneven, replace(short, class_weights=kind), SHIFT, seed=1)
+            ends.append(weights(net))
+        assert not same(*ends)
 
 
 class Killed(Exception):

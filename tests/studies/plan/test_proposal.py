@@ -58,6 +58,28 @@ def test_it_is_written_as_a_plan_with_its_reasons(survey: Survey, device: str) -
     assert f"{survey.images:,} training images of {survey.classes} classes" in comments[0]
 
 
+@pytest.mark.parametrize(
+    ("images", "smallest", "said"),
+    [
+        (640, 32, ["few images"]),
+        (640, 3, ["few images", "unequal classes"]),
+        (20_000, 499, ["unequal classes"]),
+        (20_000, 500, []),
+    ],
+)
+def test_few_images_and_unequal_classes_are_said(
+    images: int, smallest: int, said: list[str]
+) -> None:
+    found = replace(PHOTOS, images=images, classes=20, smallest=("owl", smallest))
+    reasons = dict(propose(found, "photos", device="cpu").reasons)
+    assert [name for name in reasons if name in ("few images", "unequal classes")] == said
+    if "few images" in said:
+        assert "32 of a class on average" in reasons["few images"]
+        assert "hnas baselines --data photos" in reasons["few images"]
+    if "unequal classes" in said:
+        assert f"owl has {smallest} images, {images // 20:,}" in reasons["unequal classes"]
+
+
 @given(st.integers(10_000_000, 2_000_000_000), st.sampled_from(sorted(LIMITS)))
 def test_a_budget_decides_on_the_width(flops: int, device: str) -> None:
     plan = propose(PHOTOS, "photos", device=device, flops=flops).plan
