@@ -57,7 +57,7 @@ MISTAKES = {
         "{ epochs = 1, zzz = 3 }",
         "stage1.training.zzz is not part of a plan; Known: epochs, batch, lr, warmup, "
         "weight_decay, label_smoothing, dropout, drop_path, ema, clip, mixup, cutmix, repeats, "
-        "micro_batch, subnets, class_weights",
+        "micro_batch, subnets, keep, patience, class_weights",
     ),
     "missing table": (
         "[retrain]\ntraining = { epochs = 3 }",
