@@ -8,8 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from hnas.data.sources import given
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.exchange.export import load
 from hnas.studies.api import Found, open_run, search
@@ -165,3 +167,18 @@ def test_the_examples_of_the_document_run(
         exec(block, {})
     for name in re.findall(r"`found\.(\w+)", text):
         assert hasattr(found, name)
+
+
+def test_images_given_as_arrays(plan: Plan, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    images, labels = rng.random((60, 8, 8)), np.arange(60) % 10
+    asked: dict[str, Any] = {"plan": plan, "run": tmp_path / "r", "stage": 1, "device": "cpu"}
+    first = search(data=(images, labels), **asked)
+    assert len(first.trials(1)) == 6
+    assert search(data=(images.copy(), labels.tolist()), **asked).trials(1) == first.trials(1)
+    images[0, 0, 0] = 1 - images[0, 0, 0]
+    with pytest.raises(MismatchError, match=r"data\.source"):
+        search(data=(images, labels), **asked)
+    given._given.clear()  # as in another process
+    with pytest.raises(InputError, match=r"give the same again: hnas\.search\(data=\.\.\., run="):
+        search(run=tmp_path / "r", stage=2, device="cpu")

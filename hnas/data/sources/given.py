@@ -166,7 +166,7 @@ def _classes(train: Any) -> list[Any]:
     if isinstance(train, tuple):
         labels = _array(train[1])
         if labels.dtype.kind in "iu" and labels.size:
-            return list(range(int(labels.max()) + 1))
+            return _numbers(int(labels.min()), int(labels.max()))
         return sorted(set(labels.tolist()))
     features = getattr(train, "features", None)
     if isinstance(features, Mapping):
@@ -177,8 +177,13 @@ def _classes(train: Any) -> list[Any]:
         return list(names)
     found = {_plain(_item(train, i)[1]) for i in range(len(train))}
     if all(isinstance(label, int) for label in found):
-        return list(range(max(found, default=-1) + 1))
+        return _numbers(min(found, default=0), max(found, default=-1))
     return sorted(found, key=str)
+
+
+def _numbers(least: int, most: int) -> list[Any]:
+    """Classes that are numbers, from 0 or from 1."""
+    return list(range(1 if least == 1 else 0, most + 1))
 
 
 def _plain(label: Any) -> Any:
@@ -189,7 +194,7 @@ def _images(name: str, part: str, images: Any, classes: list[Any], size: Size) -
     number = {value: i for i, value in enumerate(classes)}
     if isinstance(images, tuple):
         labels = _array(images[1])
-        if labels.dtype.kind not in "iu":
+        if labels.dtype.kind not in "iu" or classes[0] == 1:
             labels = np.array([_number(name, number, value) for value in labels.tolist()])
         return images_of(name, part, images[0], labels)
     check_memory(name, len(images), size)
@@ -198,7 +203,8 @@ def _images(name: str, part: str, images: Any, classes: list[Any], size: Size) -
     for i in range(len(images)):
         image, label = _item(images, i)
         label = _plain(label)
-        numbers.append(label if isinstance(label, int) else _number(name, number, label))
+        known = isinstance(label, int) and classes[0] != 1
+        numbers.append(label if known else _number(name, number, label))
         one = fitted(_picture(f"{name}: item {i}", image), **size._asdict())
         pixels[i] = torch.from_numpy(one).permute(2, 0, 1)
     return Images(pixels=pixels, labels=torch.tensor(numbers, dtype=torch.int64))

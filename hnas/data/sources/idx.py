@@ -6,6 +6,7 @@ A big-endian header of 32-bit words (magic number, then one size a dimension), t
 
 import math
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -27,8 +28,17 @@ def load(folder: Path) -> Source:
     train = _part(folder, "train")
     if train is None:
         raise InputError(f"{folder}: 'train-{IMAGES}' (or .gz, .xz) is needed and is missing")
-    test = _part(folder, "t10k")
-    return Source(name=str(folder), train=train, test=test, classes=train.numbers)
+    test, classes = _part(folder, "t10k"), train.numbers
+    notes: tuple[str, ...] = ()
+    if int(train.labels.min()) == 1:  # as EMNIST's letters do
+        notes = (f"its labels count from 1: the classes are 1 to {classes[-1]}",)
+        train, test = _from_zero(train), test and _from_zero(test)
+        classes = classes[1:]
+    return Source(name=str(folder), train=train, test=test, classes=classes, notes=notes)
+
+
+def _from_zero(images: Images) -> Images:
+    return replace(images, labels=images.labels - 1)
 
 
 def read_idx(path: Path, *, dims: int) -> torch.Tensor:

@@ -59,6 +59,8 @@ def picture(i: int) -> Image.Image:
         Pairs(12, lambda i: torch.from_numpy(X[i]).permute(2, 0, 1), lambda i: torch.tensor(i % 2)),
         Rows(12, picture, lambda i: i % 2),
         {"train": Rows(12, picture, lambda i: i % 2)},
+        (X, Y + 1),
+        Pairs(12, picture, lambda i: i % 2 + 1),
     ],
 )
 def test_they_are_a_source(given) -> None:
@@ -67,7 +69,7 @@ def test_they_are_a_source(given) -> None:
     source = load(name, image=6, channels=3)
     assert torch.equal(source.train.tensor(), torch.from_numpy(X).permute(0, 3, 1, 2))
     assert source.train.labels.tolist() == Y.tolist()
-    assert source.classes in (("0", "1"), ("cat", "dog"))
+    assert source.classes in (("0", "1"), ("cat", "dog"), ("1", "2"))
     found = survey(name)
     assert (found.images, found.classes, found.side, found.channels) == (12, 2, 6, 3)
 

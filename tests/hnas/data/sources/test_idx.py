@@ -25,6 +25,18 @@ def test_reads_both_parts(mnist: Path) -> None:
     assert source.test.labels.tolist() == [0, 1, 2, 0]
 
 
+def test_labels_may_count_from_one(tmp_path: Path, write_idx: Callable[..., Path]) -> None:
+    """As those of EMNIST's letters."""
+    for part in ("train", "t10k"):
+        write_idx(tmp_path / f"{part}-images-idx3-ubyte", np.zeros((4, 4, 4)))
+        write_idx(tmp_path / f"{part}-labels-idx1-ubyte", np.array([1, 2, 3, 1]))
+    source = load(str(tmp_path), image=4, channels=1)
+    assert source.classes == ("1", "2", "3")
+    assert source.test is not None
+    assert source.train.labels.tolist() == source.test.labels.tolist() == [0, 1, 2, 0]
+    assert source.notes == ("its labels count from 1: the classes are 1 to 3",)
+
+
 def test_resizes_and_colours(mnist: Path) -> None:
     pixels = load(str(mnist), image=9, channels=3).train.pixels
     assert pixels.shape == (12, 3, 9, 9)
