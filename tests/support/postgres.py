@@ -18,6 +18,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.ports import free_port
+
 UNTIL_CLOSED = '"$0" "$@" <&- & read -r _; kill -INT $!; wait'
 """Runs a server until standard input is closed, however its parent ends; -INT: at once."""
 
@@ -27,9 +29,7 @@ class Server:
 
     def __init__(self, folder: Path, program: str, user: dict[str, Any]) -> None:
         self.folder, self._program, self._user = folder, program, user
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f"postgresql://hnas:unused@127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -51,7 +51,7 @@ class Server:
     def stop(self) -> None:
         """At once, whoever is connected."""
         if self._process is not None:
-            self._process.communicate(timeout=120)  # closes the pipe
+            self._process.communicate(timeout=300)  # closes the pipe
             self._process = None
 
 

@@ -108,7 +108,7 @@ def interrupted(args: list[str], when: Callable[[str], bool]) -> tuple[int, str]
         assert process.stdout is not None
         assert any(map(when, process.stdout))
         process.send_signal(signal.SIGTERM)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=300)
     return process.returncode, err
 
 

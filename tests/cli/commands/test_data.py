@@ -169,7 +169,7 @@ def test_ctrl_c_tells_how_to_go_on(photos: Path, tmp_path: Path, root: Path) -> 
         while running.poll() is None and not list(to.glob(".*.u8.*.tmp")):
             time.sleep(0.01)
         running.send_signal(signal.SIGINT)
-        _, err = running.communicate(timeout=30)
+        _, err = running.communicate(timeout=300)
     assert running.returncode == 130, err
     assert err.strip() == (
         f"Interrupted. Finished work is kept in {to}. Resume with: hnas {' '.join(args)}"

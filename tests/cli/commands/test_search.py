@@ -267,7 +267,7 @@ def start(*args: object) -> Process:
 
 def test_a_process_searches_and_prints_plain_lines(root: Path, tmp_path: Path, tiny: Path) -> None:
     process = start("--plan", tiny, "--run", tmp_path / "run", "--device", "cpu")
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=300)
     assert (process.returncode, err) == (0, "")
     assert "\x1b" not in out
     assert out.splitlines()[-2].startswith("next: hnas export ")
@@ -286,7 +286,7 @@ def test_an_interrupted_search_says_how_to_go_on_and_does(
     assert process.stdout is not None
     assert any(line.startswith("stage 1: trial ") for line in process.stdout)
     process.send_signal(number)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=300)
     assert process.returncode == 130
     assert err == (
         f"\nInterrupted. Finished work is kept in {folder}. Resume with: "

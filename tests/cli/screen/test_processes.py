@@ -20,7 +20,11 @@ from hnas.studies.trials.database import open_storage
 from hnas.studies.trials.study import open_study
 from hnas.studies.trials.trial import records
 
-TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "--"]
+TORCHRUN = [
+    *(sys.executable, "-m", "torch.distributed.run"),
+    *("--standalone", "--nproc-per-node", "2", "-m", "--"),
+]
+"""`--standalone`: at a port of its own, not at the one that every launcher takes."""
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +82,7 @@ def test_a_batch_that_cannot_be_dealt_is_told_by_one(
     root: Path, tmp_path: Path, tiny: Path
 ) -> None:
     process = started(root, "search", "--plan", tiny, "--run", tmp_path / "run", "--device", "cpu")
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 1  # torchrun's
     assert errors.count("Error: 2 processes train together and a step has 1 micro-batches") == 1
     assert "set a smaller micro_batch in the plan's tables of training" in errors
@@ -128,7 +132,7 @@ def test_whatever_ends_one_ends_all_and_nothing_is_lost(
     else:
         os.kill(found[fault == "other killed"], signal.SIGKILL)
     began = time.monotonic()
-    _, errors = searching.communicate(timeout=60)
+    _, errors = searching.communicate(timeout=300)
     assert time.monotonic() - began < 25
     told = [line for line in errors.splitlines() if line.startswith(("Error: ", "Interrupted."))]
     if fault == "Ctrl-C":

@@ -6,7 +6,6 @@ import json
 import multiprocessing
 import shutil
 import signal
-import socket
 import time
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -22,6 +21,7 @@ from hnas.settings import DataRules
 from hnas.training.loop import train
 from hnas.training.processes import ONE_PROCESS, World
 from tests.support import together
+from tests.support.ports import free_port
 from tests.support.together import BROKEN, SHIFT, STOPS_AT, alone, trained
 
 NAMES = (
@@ -36,9 +36,7 @@ def start(folder: Path, size: int, *todo: str) -> list[ForkServerProcess]:
     """The processes of a world, first process first, as a launcher starts them."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.support.together"])
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     processes = [
         context.Process(target=together.main, args=(rank, size, port, folder, *todo))
         for rank in range(size)
@@ -63,7 +61,7 @@ def said(folder: Path, size: int) -> str:
     return "".join((folder / f"said-{size}-{rank}").read_text() for rank in range(size))
 
 
-def wait_for(file: Path, seconds: float = 60) -> None:
+def wait_for(file: Path, seconds: float = 300) -> None:
     until = time.monotonic() + seconds
     while not file.exists():
         assert time.monotonic() < until, f"no {file.name} in {seconds} s"
@@ -126,7 +124,7 @@ def test_a_killed_process_ends_the_others_with_a_message(tmp_path):
     processes = start(tmp_path, 2, "long")
     wait_for(tmp_path / "long.json")
     processes[1].kill()
-    assert finish(processes, seconds=60) == [1, -signal.SIGKILL]
+    assert finish(processes, seconds=300) == [1, -signal.SIGKILL]
     text = said(tmp_path, 2)
     assert "Lost: another of the 2 processes that train together is gone (" in text
     assert "The last checkpoint is kept, and the same command resumes from there" in text
@@ -137,7 +135,7 @@ def test_the_others_end_with_a_killed_first_process(tmp_path):
     processes = start(tmp_path, 2, "long")
     wait_for(tmp_path / "long.json")
     processes[0].kill()
-    assert finish(processes, seconds=60) == [-signal.SIGKILL, 1]
+    assert finish(processes, seconds=300) == [-signal.SIGKILL, 1]
 
 
 def worlds() -> tuple[World, World]:

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import threading
-import time
+from types import SimpleNamespace
 
 import pytest
 
 from hnas.errors import StorageError
-from hnas.studies.dashboard.server import Refreshed
+from hnas.studies.dashboard.server import PAUSE, SHARE, Refreshed
 
 
-@pytest.fixture(autouse=True)
-def pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hnas.studies.dashboard.server.PAUSE", 0.05)
+class Clock:
+    """Seconds that only pass when told to."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("hnas.studies.dashboard.server.time", SimpleNamespace(monotonic=clock))
+    return clock
 
 
 class Refreshing:
@@ -24,58 +35,63 @@ class Refreshing:
 
     def __call__(self) -> None:
         self.calls += 1
-        self.go_on.wait(5)
+        assert self.go_on.wait(300)
         raise StorageError("away")
-
-    def waited_for(self, calls: int) -> bool:
-        until = time.monotonic() + 5
-        while self.calls < calls and time.monotonic() < until:
-            time.sleep(0.005)
-        return self.calls == calls
 
 
 def asked(application: Refreshed, path: str = "/api/studies/1") -> list[bytes]:
     return list(application({"PATH_INFO": path}, None))
 
 
-def test_it_is_called_beside_the_answer_once_at_a_time_and_bears_failing() -> None:
+def wait_until_done(application: Refreshed) -> None:
+    """Until the refresh that has begun has ended, and the next may begin."""
+    assert application._turn.acquire(timeout=300)
+    application._turn.release()
+
+
+def test_it_is_called_beside_the_answer_once_at_a_time_and_bears_failing(clock: Clock) -> None:
     refreshing = Refreshing()
     application = Refreshed(lambda environ, start: [b"answer"], refreshing)
     assert asked(application) == [b"answer"]
-    assert refreshing.calls == 0, "it has just been made"
-    time.sleep(0.06)
+    assert not application._turn.locked(), "it has just been made"
+    clock.now += PAUSE
     for _ in range(3):
         assert asked(application) == [b"answer"], "it does not wait"
-    assert refreshing.waited_for(1)
+        assert application._turn.locked()
     refreshing.go_on.set()
-    until = time.monotonic() + 5
-    while refreshing.calls < 2 and time.monotonic() < until:
-        asked(application)
-        time.sleep(0.005)
+    wait_until_done(application)
+    assert refreshing.calls == 1
+    clock.now += PAUSE
+    asked(application)
+    wait_until_done(application)
     assert refreshing.calls == 2, "a failure is not the end"
 
 
-def test_only_pages_of_studies_ask() -> None:
+def test_only_pages_of_studies_ask(clock: Clock) -> None:
     refreshing = Refreshing()
     application = Refreshed(lambda environ, start: [], refreshing)
-    time.sleep(0.06)
+    clock.now += PAUSE
     for path in ("/dashboard", "/api/studies", "/static/bundle.js", "/artifacts/1/2/3"):
         asked(application, path)
-    time.sleep(0.02)
+        assert not application._turn.locked()
     assert refreshing.calls == 0
 
 
-def test_what_takes_long_is_called_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hnas.studies.dashboard.server.SHARE", 0.001)
+def test_what_takes_long_is_called_seldom(clock: Clock) -> None:
     calls = []
 
     def refresh() -> None:
-        calls.append(time.monotonic())
-        time.sleep(0.01)  # so that the next is 10 s away
+        calls.append(clock.now)
+        clock.now += 60
 
     application = Refreshed(lambda environ, start: [], refresh)
-    until = time.monotonic() + 0.4
-    while time.monotonic() < until:
+    begun = clock.now = clock.now + PAUSE
+    while len(calls) < 3:
         asked(application)
-        time.sleep(0.01)
-    assert len(calls) == 1
+        wait_until_done(application)
+        clock.now += 1
+        assert clock.now < begun + 10 * 60 / SHARE
+    first, second, third = calls
+    assert first == begun
+    for pause in (second - first, third - second):
+        assert 60 + 60 / SHARE <= pause <= 62 + 60 / SHARE

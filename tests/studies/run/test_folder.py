@@ -86,7 +86,7 @@ def test_one_process_holds_a_run_and_a_dead_one_does_not(tmp_path, tiny):
     holder = spawn.Process(target=_hold, args=(run, held))
     holder.start()
     try:
-        assert held.wait(30)
+        assert held.wait(300)
         held_by = rf"held by another process \(pid {holder.pid}\)"
         with pytest.raises(BusyError, match=held_by), run.hold():
             pass
