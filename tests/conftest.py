@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -44,8 +44,26 @@ def shared_data() -> Path:
     return folder
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--pretend-gpu", action="store_true",
+        help="run the tests of `-m gpu` on a GPU that is pretended: right or wrong, not fast",
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session", autouse=True)
+def pretended_gpu(request: pytest.FixtureRequest) -> Iterator[None]:
+    if not request.config.getoption("--pretend-gpu"):
+        yield
+        return
+    from tests.support.pretend_cuda import PretendCuda
+
+    with PretendCuda():
+        yield
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if item.get_closest_marker("gpu"):
+    if item.get_closest_marker("gpu") and not item.config.getoption("--pretend-gpu"):
         import torch
 
         if not torch.cuda.is_available():
@@ -73,10 +91,8 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One process a core that this one may use, also in a container with a part of the machine."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    with contextlib.suppress(OSError, ValueError):  # no such limit
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        cores = min(cores, -(-int(quota) // int(period)))
-    return max(1, min(cores, 8))
+    """One process a core, also in a container that has a part of the machine's; each takes a
+    gigabyte."""
+    from hnas.machine import cores, free_memory
+
+    return max(1, min(cores(), 8, (free_memory() or 2**33) // 2**30))

@@ -5,6 +5,7 @@ from functools import partial
 
 import torch
 
+from hnas.data.pixels import sent
 from hnas.settings import AugmentRules
 
 
@@ -59,7 +60,7 @@ def _jitter(images: torch.Tensor, share: float) -> torch.Tensor:
     """Another contrast about the middle, and another brightness of each channel: what a camera's
     exposure and white balance would change (after 1312.5402)."""
     B, C = images.shape[:2]
-    draws = (2 * torch.rand(B, C + 1, 1, 1) - 1).to(images.device) * share
+    draws = sent(2 * torch.rand(B, C + 1, 1, 1) - 1, images.device) * share
     return ((images - 0.5) * (1 + draws[:, :1]) + 0.5 + draws[:, 1:] / 4).clamp(0, 1)
 
 

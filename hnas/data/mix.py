@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hnas.data.pixels import sent
 from hnas.settings import TrainingRules
 
 
@@ -47,7 +48,7 @@ def _cut(images: Tensor, share: float, stream: np.random.Generator) -> tuple[Ten
     )
     inside = torch.zeros(H, W, dtype=torch.bool)
     inside[top:bottom, left:right] = True
-    mixed = torch.where(inside.to(images.device), images.flip(0), images)
+    mixed = torch.where(sent(inside, images.device), images.flip(0), images)
     return mixed, 1 - (bottom - top) * (right - left) / (H * W)
 
 

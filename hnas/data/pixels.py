@@ -46,7 +46,14 @@ class InMemory:
 
     def fetch(self, order: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
         for index in order:
-            yield self.pixels[index.to(self.pixels.device)]
+            yield self.pixels[sent(index, self.pixels.device)]
+
+
+def sent(values: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A tensor of the CPU on a device. A GPU gets it when it comes to that: nobody waits."""
+    if device.type == "cuda":
+        return values.pin_memory().to(device, non_blocking=True)
+    return values.to(device)
 
 
 def pixels_of(pixels: torch.Tensor | OnDisk) -> InMemory | OnDisk:

@@ -12,6 +12,8 @@ from kornia import enhance
 from kornia.geometry import transform
 from torch import Tensor
 
+from hnas.data.pixels import sent
+
 Operation = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(images (b, C, H, W) in 0 to 1, strength (b,) in 0 to 1, sign (b,): 1 or -1) -> images."""
 
@@ -27,11 +29,15 @@ def randaugment(images: Tensor, *, magnitude: float, std: float, operations: int
         done = torch.rand(B) < 0.5
         strength = ((magnitude + std * torch.randn(B)) / 10).clamp(0, 1)
         sign = 2.0 * torch.randint(2, (B,)) - 1
-        for number, operation in enumerate(OPERATIONS.values()):
-            index = ((chosen == number) & done).nonzero().flatten()
+        # What each operation is done to lies together, so that three copies reach the device.
+        chosen[~done] = len(OPERATIONS)
+        order = chosen.argsort(stable=True)
+        counts = chosen.bincount(minlength=len(OPERATIONS) + 1).tolist()
+        parts = [
+            sent(v, images.device).split(counts) for v in (order, strength[order], sign[order])
+        ]
+        for operation, index, *values in zip(OPERATIONS.values(), *parts, strict=False):
             if len(index):
-                values = (v[index].to(images.device) for v in (strength, sign))
-                index = index.to(images.device)
                 images[index] = operation(images[index], *values).clamp(0, 1)
     return images
 

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hnas.data import Data, augment, batches, mix, normalise, steps
+from hnas.data.pixels import sent
 from hnas.device import autocast, fits_memory, seeded
 from hnas.errors import InputError, StateError
 from hnas.settings import AugmentRules, TrainingRules
@@ -254,7 +255,7 @@ class _Training:
         index, taken = next(fetched)
         data, seed = self.data, micro_batches.seed(self.seed, step, number)
         images = normalise(augment(taken, self.augmentation, seed=seed), data.mean, data.std)
-        answers = data.train.labels[index.to(self.device)]
+        answers = data.train.labels[sent(index, self.device)]
         images, targets = mix(images, answers, self.rules, classes=len(data.classes), seed=seed)
         computed = self.losses(images, targets, step)
         shares = []

@@ -1,0 +1,235 @@
+"""The CUDA path on a pretended GPU: no device is mixed up, and nothing waits that is not listed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+import torch
+
+import hnas.data.randaugment as randaugment
+from hnas.architecture.space import LOCALS, Frame, distribution_space, size_space
+from hnas.data import Data, Images, augment
+from hnas.data.randaugment import OPERATIONS
+from hnas.exchange.export import Network, load, save
+from hnas.network.glit import Glit
+from hnas.network.supernet import Supernet, grow
+from hnas.scoring.score import evaluate, scores
+from hnas.settings import AugmentRules, DistillationRules, ScoreRules, TrainingRules
+from hnas.training import loop
+from hnas.training.distillation import distilled
+from hnas.training.loop import supervised, train
+from hnas.training.supernet import train_supernet
+from hnas.training.trainer import Trainer
+from tests.support.pretend_cuda import CUDA, TORCH, PretendCuda
+
+pytestmark = pytest.mark.skipif(
+    not torch.__version__.startswith(f"{TORCH}.") or torch.cuda.is_available(),
+    reason=f"a GPU is pretended to torch {TORCH} alone, and where there is none",
+)
+
+RECIPE = {
+    "copy to the GPU: hnas/training/trainer.py step": 2,
+    "a value is read: hnas/training/trainer.py update": 2,
+}
+"""All that a step of the recipe waits for: torch's count of the averages of the weights, and of the
+buffers."""
+RULES = TrainingRules(
+    epochs=1, batch=32, micro_batch=16, lr=3e-3, dropout=0.1, drop_path=0.1, ema=0.9,
+    label_smoothing=0.1, mixup=0.8, cutmix=1.0, repeats=3,
+)  # fmt: skip
+LIGHT = AugmentRules(shift=1, flip=True, rotate=5)
+DEIT = AugmentRules(crop=0.3, flip=True, randaugment=9.0, erase=0.5, erase_noise=True)
+
+
+def frame(local: str = "conv1d") -> Frame:
+    return Frame(image=16, channels=3, patch=4, classes=10, d=24, M=3, N=3, local=local)
+
+
+def supernet(local: str = "conv1d") -> Supernet:
+    space = size_space(frame(local), None, d_k=(24, 48), d_z=(2,), E=(1, 2), K=(3, 5))
+    return Supernet(space).reset(0).to(CUDA)
+
+
+def glit(seed: int = 0) -> Glit:
+    arch = distribution_space(frame(), d_k=24, d_z=2, E=1, K=3).sample(np.random.default_rng(1))
+    return Glit(frame(), arch, dropout=0.1, drop_path=0.1).reset(seed).to(CUDA)
+
+
+def data() -> Data:
+    pixels = torch.arange(64 * 768).view(64, 3, 16, 16) % 251
+    images = Images(pixels=pixels.to(torch.uint8), labels=torch.arange(64) % 10)
+    half = torch.full((3,), 0.5)
+    classes = tuple("0123456789")
+    return Data(train=images, held_out=images, classes=classes, mean=half, std=half).to(CUDA)
+
+
+@pytest.fixture
+def gpu() -> Iterator[PretendCuda]:
+    with PretendCuda() as gpu:
+        yield gpu
+
+
+@pytest.fixture
+def steps(gpu: PretendCuda, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, int]]:
+    """The waits of each step of a training."""
+    found: list[dict[str, int]] = []
+    step = Trainer.step
+
+    def counted(trainer: Trainer, *args: float) -> None:
+        step(trainer, *args)
+        found.append({**gpu.waits})
+        gpu.waits.clear()
+
+    monkeypatch.setattr(Trainer, "step", counted)
+    return found
+
+
+def retrained(rules: TrainingRules = RULES, strong: AugmentRules = DEIT) -> Glit:
+    """By the whole recipe, taught by another network."""
+    net, teacher = glit(), glit(1).eval()
+
+    def distil(loss, logits, images):
+        with torch.no_grad():
+            taught = teacher(images).float()
+        return distilled(loss, logits, taught, DistillationRules(rule="soft", weight=0.1))
+
+    train(net, data(), rules, strong, seed=0, losses=supervised(net, rules, distil))
+    return net
+
+
+@pytest.mark.parametrize("augmentation", [LIGHT, DEIT], ids=["light", "DeiT's"])
+@pytest.mark.parametrize("local", LOCALS)
+def test_a_step_of_a_supernet_waits_for_nothing(
+    steps: list[dict[str, int]], local: str, augmentation: AugmentRules
+) -> None:
+    rules = TrainingRules(epochs=1, batch=32, micro_batch=16, dropout=0.1)
+    train_supernet(supernet(local), data(), rules, augmentation, seed=0)
+    assert steps[1:] == [{}]
+
+
+def test_a_step_of_the_whole_recipe_waits_for_little(steps: list[dict[str, int]]) -> None:
+    retrained()
+    assert steps[1:] == [RECIPE]
+
+
+def test_scoring_waits_for_each_score_alone(gpu: PretendCuda) -> None:
+    net, images = supernet(), data()
+    gpu.waits.clear()
+    archs = [net.space.sample(np.random.default_rng(i)) for i in range(4)]
+    found = list(scores(net, archs, images, ScoreRules(batch=16)))
+    assert gpu.waits.pop("a value is read: hnas/scoring/score.py _score") == 3 * len(archs)
+    assert gpu.waits == {"copy to the GPU: hnas/data/images.py take": 2}
+    evaluate(net.extract(archs[0]).eval(), images.held_out, images, batch=16)
+    assert all(0 <= score.accuracy <= 1 for score in found)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_operation_takes_its_strengths_from_the_device(gpu: PretendCuda, name: str) -> None:
+    images = torch.rand(4, 3, 16, 16)
+    strength, sign = torch.full((4,), 0.7), torch.tensor([1.0, -1.0, 1.0, -1.0])
+    here = OPERATIONS[name](images, strength, sign)
+    there = OPERATIONS[name](images.to(CUDA), strength.to(CUDA), sign.to(CUDA))
+    torch.testing.assert_close(there.cpu(), here)
+
+
+@pytest.mark.parametrize("rules", [LIGHT, DEIT, AugmentRules(crop=0.5, jitter=0.3)])
+def test_an_augmentation_is_that_of_the_cpu(gpu: PretendCuda, rules: AugmentRules) -> None:
+    pixels = data().train.tensor()
+    there = augment(pixels, rules, seed=3).cpu()
+    here = augment(pixels.cpu(), rules, seed=3)
+    if not rules.erase_noise:  # that is drawn on the device
+        assert torch.equal(there, here)
+    assert there.shape == here.shape
+
+
+def test_a_supernet_grows_and_a_network_is_exported(gpu: PretendCuda, tmp_path) -> None:
+    small = Supernet(distribution_space(frame(), d_k=24, d_z=2, E=1, K=3)).reset(0).to(CUDA)
+    large = grow(small, supernet().space, seed=1).to(CUDA)
+    arch = large.space.sample(np.random.default_rng(0))
+    network = Network(
+        model=large.extract(arch).eval(), classes=tuple("0123456789"),
+        mean=(0.5,) * 3, std=(0.5,) * 3,
+    )  # fmt: skip
+    save(network, tmp_path / "net")
+    images = torch.rand(2, 3, 16, 16)
+    with torch.no_grad():
+        there, here = network.model(images.to(CUDA)), load(tmp_path / "net").model(images)
+    torch.testing.assert_close(there.cpu(), here)
+
+
+# Faults put in on purpose, each alone: the test of the whole recipe finds them
+
+
+Fault = Callable[[pytest.MonkeyPatch], None]
+
+
+def _spoilt(module: object, name: str, spoil: Callable[[torch.Tensor], torch.Tensor]) -> Fault:
+    """What a function gives, or the first thing of it, is spoilt."""
+
+    def patch(monkeypatch: pytest.MonkeyPatch) -> None:
+        right = getattr(module, name)
+
+        def wrong(*args, **named):
+            found = right(*args, **named)
+            if isinstance(found, tuple):
+                return (spoil(found[0]), *found[1:])
+            return spoil(found)
+
+        monkeypatch.setattr(module, name, wrong)
+
+    return patch
+
+
+def _read(values: torch.Tensor) -> torch.Tensor:
+    """A value is read: the GPU is waited for."""
+    float(values.flatten()[0])
+    return values
+
+
+def _masked(values: torch.Tensor) -> torch.Tensor:
+    """A mask is an index: how many it has must be known."""
+    values[values > 1] = values[values > 1]
+    return values
+
+
+def _instead(module: object, name: str, wrong: Callable[..., object]) -> Fault:
+    return lambda monkeypatch: monkeypatch.setattr(module, name, wrong)
+
+
+def _mean_of_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = loop.normalise
+    monkeypatch.setattr(loop, "normalise", lambda images, mean, std: right(images, mean.cpu(), std))
+
+
+def _strengths_of_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As RandAugment's once were, by a generator that looked too late."""
+    right = randaugment.sent
+    monkeypatch.setattr(
+        randaugment, "sent", lambda v, device: v if v.is_floating_point() else right(v, device)
+    )
+
+
+FAULTS: dict[str, Fault] = {
+    "normalised images are read": _spoilt(loop, "normalise", _read),
+    "augmented images are read": _spoilt(loop, "augment", _read),
+    "mixed images are read": _spoilt(loop, "mix", _read),
+    "the norm of the gradient is read": _spoilt(torch.nn.utils, "clip_grad_norm_", _read),
+    "a mask is an index": _spoilt(loop, "normalise", _masked),
+    "normalised images are moved back": _spoilt(loop, "normalise", torch.Tensor.cpu),
+    "augmented images are moved back": _spoilt(loop, "augment", torch.Tensor.cpu),
+    "the labels' index is waited for": _instead(loop, "sent", torch.Tensor.to),
+    "the labels' index stays": _instead(loop, "sent", lambda values, device: values),
+    "the mean stays": _mean_of_the_cpu,
+    "strengths of RandAugment stay": _strengths_of_the_cpu,
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_found(
+    steps: list[dict[str, int]], monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    FAULTS[fault](monkeypatch)
+    with pytest.raises((AssertionError, RuntimeError, ValueError)):
+        test_a_step_of_the_whole_recipe_waits_for_little(steps)
