@@ -1,10 +1,12 @@
 """Atomic files: a file is there whole or not at all."""
 
 import contextlib
+import errno
 import glob
 import os
 import re
 import secrets
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
@@ -43,6 +45,18 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def read_regular(path: Path, most: int | None = None) -> bytes:
+    """The bytes of a file. Raises OSError if it is none, as a pipe, which may never end, or if it
+    has more than `most`."""
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it must be a regular file", str(path))
+        data = file.read(-1 if most is None else most + 1)
+    if most is not None and len(data) > most:
+        raise OSError(errno.EFBIG, f"it may have at most {most:,} bytes, it has more", str(path))
+    return data
 
 
 def write_all(files: Mapping[Path, bytes]) -> None:

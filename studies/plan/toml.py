@@ -11,16 +11,20 @@ from pathlib import Path
 from typing import Any, cast, get_type_hints
 
 from hnas.errors import InputError
+from hnas.persist.atomic import read_regular
 from hnas.studies.plan.plan import Plan, did_you_mean
 
 PRESETS = ("digits", "fashion-mnist", "cifar10", "glit-tiny", "glit-small", "glit-base")
 """The plans that come with hnas."""
+LARGEST, DOTS = 2**16, 100
+"""Most bytes of a plan's file, and dots of a line: `tomllib` takes the square of a dotted key's
+length, and more."""
 
 
 def load_plan(path: Path) -> Plan:
     """The plan in a file. Raises InputError naming the file."""
     try:
-        return from_toml(path.read_text("utf-8-sig"))
+        return from_toml(read_regular(path, LARGEST).decode("utf-8-sig"))
     except OSError as error:
         raise InputError(f"the plan {path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -44,6 +48,10 @@ def preset_text(name: str) -> str:
 
 def from_toml(text: str) -> Plan:
     """The plan in a TOML text. Raises InputError naming table.key, the rule and the value."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if (dots := line.count(".")) > DOTS and not line.lstrip().startswith("#"):
+            most = f"a plan's line may have at most {DOTS} dots"
+            raise InputError(f"{most}, line {number} has {dots:,}")
     try:
         value = tomllib.loads(text)
     except (ValueError, RecursionError) as error:

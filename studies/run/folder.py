@@ -30,7 +30,7 @@ from typing import Any, TypeVar
 from filelock import FileLock, Timeout
 
 from hnas.errors import BusyError, InputError, MismatchError, StateError
-from hnas.persist.atomic import remove_abandoned, write_atomic
+from hnas.persist.atomic import read_regular, remove_abandoned, write_atomic
 from hnas.persist.difference import differences, listed
 from hnas.persist.record import later, recorded, restored
 from hnas.studies.plan.plan import Plan
@@ -155,7 +155,7 @@ class Run:
         """A JSON file of the run; None if there is none. Raises StateError if it is torn."""
         path = self.folder / name
         try:
-            return json.loads(path.read_bytes())
+            return json.loads(read_regular(path))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, RecursionError) as error:

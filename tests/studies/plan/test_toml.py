@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import time
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -310,3 +312,37 @@ def test_any_value_in_a_preset_gives_a_plan_or_one_of_our_errors(data: st.DataOb
     except InputError:
         return
     assert from_toml(to_toml(plan)) == plan
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ".".join("a" * 30_000) + " = 1",
+        ".".join(['"a"'] * 15_000) + " = 1",
+        ".".join(['"\u2028"'] * 9_000) + " = 1",
+        "[" + ".".join("a" * 30_000) + "]",
+        "x = {" + " . ".join("a" * 15_000) + " = 1}",
+    ],
+)
+def test_a_dotted_key_takes_no_time(tmp_path: Path, text: str) -> None:
+    """`tomllib` needs seconds for them, and hours for longer ones."""
+    (tmp_path / "plan.toml").write_text(text, "utf-8")
+    begun = time.process_time()
+    with pytest.raises(InputError, match=r"may have at most 100 dots, line 1 has [0-9,]+$"):
+        load_plan(tmp_path / "plan.toml")
+    assert time.process_time() - begun < 1
+    assert from_toml(MINIMAL + "\n# " + "." * 1000) == from_toml(MINIMAL)
+
+
+def test_a_plan_has_a_largest_size(tmp_path: Path) -> None:
+    (tmp_path / "plan.toml").write_text(MINIMAL + "# " + "a" * 2**16)
+    with pytest.raises(InputError, match=r"cannot be read: it may have at most 65,536 bytes"):
+        load_plan(tmp_path / "plan.toml")
+
+
+def test_a_pipe_is_no_plan(tmp_path: Path) -> None:
+    """Nobody writes into it: reading it would wait for ever."""
+    os.mkfifo(tmp_path / "plan.toml")
+    for path in (tmp_path / "plan.toml", Path("/dev/zero")):
+        with pytest.raises(InputError, match="cannot be read: it must be a regular file"):
+            load_plan(path)

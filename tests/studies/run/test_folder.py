@@ -133,3 +133,11 @@ def test_counts_of_rescorings_cannot_lead_anywhere(tmp_path, tiny, value):
     run.write("run.json", {**run.read("run.json"), "rescored": value})
     with pytest.raises(StateError, match=r"run.json is not that of a run: rescored.* must be"):
         open_run(tmp_path / "a")
+
+
+def test_a_pipe_in_a_run_is_waited_for_by_nobody(tmp_path, tiny):
+    run = begin_run(tmp_path / "a", tiny)
+    (run.folder / "run.json").unlink()
+    os.mkfifo(run.folder / "run.json")
+    with pytest.raises(StateError, match=r"run.json cannot be read as JSON: .*a regular file"):
+        open_run(run.folder)
