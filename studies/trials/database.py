@@ -40,6 +40,12 @@ SHOWN = {
 }
 """Parameters of a URL that hold no secret."""
 ADVICE = "Once the storage answers and has room, run it again: what was stored before is kept"
+NOT_FOUND = "Record does not exist"
+"""Optuna's words for a study or a trial that is gone."""
+DELETED = (
+    "it was deleted from the storage meanwhile, by the dashboard or another program. "
+    "Run it again: a study that is gone is searched anew"
+)
 FILE_ADVICE = (
     "Check that it is a study storage, that its folder exists and can be written and that the disk "
     "has room"
@@ -235,6 +241,10 @@ def storage_errors(asked: str, advice: str = ADVICE) -> Iterator[None]:
         yield
     except exc.ArgumentError:
         raise  # a matter of the URL
+    except KeyError as error:
+        if NOT_FOUND not in str(error):
+            raise
+        raise StorageError(f"{asked}: {DELETED}") from None
     except (exc.SQLAlchemyError, StorageInternalError, RuntimeError, OSError) as error:
         # Not chained: a driver's own message may hold the password.
         raise StorageError(f"{asked}: {_reason(error)}. {advice}") from None

@@ -21,7 +21,7 @@ from hnas.studies.trials.database import patiently, read_rows, storage_errors
 from hnas.studies.trials.optuna_inside import database_of, models, study_id_of
 from hnas.studies.trials.record import ARCH
 from hnas.studies.trials.study import open_study
-from hnas.studies.trials.tables import insert_trials, lock_study
+from hnas.studies.trials.tables import insert_trials, writing
 
 LOST = "hnas:lost"
 """Attribute of a trial: how many workers were lost while they had it."""
@@ -79,8 +79,7 @@ def put(study: optuna.Study, trials: Mapping[str, FrozenTrial]) -> dict[str, int
     storage = _database(study)
 
     def insert_absent() -> dict[str, int]:
-        with storage.engine.begin() as connection:
-            lock_study(connection, study_id_of(study))
+        with writing(storage, study_id_of(study)) as connection:
             there = _by_arch(connection, study_id_of(study), (*_UNFINISHED, TrialState.COMPLETE))
             new = {arch: trial for arch, trial in trials.items() if arch not in there}
             ids = insert_trials(connection, study_id_of(study), list(new.values()))

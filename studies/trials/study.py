@@ -8,12 +8,12 @@ from typing import Literal
 import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import NSGAIISampler
-from optuna.storages import BaseStorage
+from optuna.storages import BaseStorage, RDBStorage
 
 from hnas.errors import InputError, MismatchError
 from hnas.studies.objective.costs import OBJECTIVES, metrics
 from hnas.studies.trials.database import reading, storage_errors
-from hnas.studies.trials.tables import StudyRows, study_rows
+from hnas.studies.trials.tables import StudyRows, remove_orphans, study_rows
 
 
 def directions(objective: str) -> list[Literal["maximize", "minimize"]]:
@@ -65,6 +65,8 @@ def open_study(
     with storage_errors(asked), quiet():
         sampler = NSGAIISampler()
         if create:
+            if isinstance(storage, RDBStorage) and name not in study_names(storage):
+                remove_orphans(storage.engine)
             study = optuna.create_study(
                 storage=storage,
                 study_name=name,

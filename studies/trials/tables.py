@@ -6,7 +6,8 @@ for row. The tables are private to Optuna: `optuna>=5,<6` is pinned, and tests c
 """
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -14,8 +15,19 @@ from typing import Any
 from optuna.distributions import distribution_to_json
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import ColumnElement, Connection, Engine, bindparam, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 
+from hnas.studies.trials.database import NOT_FOUND
 from hnas.studies.trials.optuna_inside import models
 from hnas.studies.trials.record import ARCH
 
@@ -44,23 +56,59 @@ class StudyRows:
 
 def insert_trial(storage: RDBStorage, study_id: int, trial: FrozenTrial) -> None:
     """Stores a finished trial with finite values, in one transaction, numbered by the storage."""
-    with storage.engine.begin() as connection:
-        lock_study(connection, study_id)
+    with writing(storage, study_id) as connection:
         insert_trials(connection, study_id, [trial])
 
 
+@contextmanager
+def writing(storage: RDBStorage, study_id: int) -> Iterator[Connection]:
+    """A transaction in which a study is locked. Raises KeyError if the study is gone; nothing that
+    was stored while it went is left."""
+    try:
+        with storage.engine.begin() as connection:
+            lock_study(connection, study_id)
+            yield connection
+    except KeyError:
+        remove_orphans(storage.engine)
+        raise
+
+
+def remove_orphans(engine: Engine) -> None:
+    """Removes trials that have no study: a new study may get the id of one that was deleted.
+
+    SQLite keeps a trial that is stored while another process deletes its study.
+    """
+    trials = models.TrialModel
+    orphaned = trials.study_id.not_in(select(models.StudyModel.study_id))
+    with engine.begin() as connection:
+        for model in (
+            *(models.TrialParamModel, models.TrialValueModel, models.TrialUserAttributeModel),
+            *(models.TrialSystemAttributeModel, models.TrialIntermediateValueModel),
+            models.TrialHeartbeatModel,
+        ):
+            of = select(trials.trial_id).where(orphaned)
+            connection.execute(delete(model).where(model.trial_id.in_(of)))
+        connection.execute(delete(trials).where(orphaned))
+
+
 def lock_study(connection: Connection, study_id: int) -> None:
-    """Lets writers wait for each other, because the numbers of trials are counted."""
+    """Lets writers wait for each other, because the numbers of trials are counted.
+
+    Raises KeyError, as Optuna does, if the study is gone.
+    """
     studies = models.StudyModel
-    connection.execute(
-        select(studies.study_id).where(studies.study_id == study_id).with_for_update()
-    )
+    query = select(studies.study_id).where(studies.study_id == study_id)
+    if connection.execute(query.with_for_update()).first() is None:
+        raise KeyError(NOT_FOUND)
 
 
 def insert_trials(
     connection: Connection, study_id: int, trials: Sequence[FrozenTrial]
 ) -> list[int]:
-    """The ids of new trials in a locked study; they get the next numbers, in their order."""
+    """The ids of new trials in a locked study; they get the next numbers, in their order.
+
+    Raises KeyError if the study is gone.
+    """
     model = models.TrialModel
     ids: list[int] = []
     for trial in trials:
@@ -75,6 +123,7 @@ def insert_trials(
         assert made.inserted_primary_key is not None
         ids.append(made.inserted_primary_key[0])
     if ids:
+        lock_study(connection, study_id)  # now SQLite is locked by this transaction
         before = select(func.count()).where(model.study_id == study_id, model.trial_id < ids[0])
         first = connection.scalar(before) or 0
         connection.execute(

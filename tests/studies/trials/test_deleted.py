@@ -1,0 +1,117 @@
+"""A study that someone deletes while a search uses it: an error that names it, and no orphans."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.storages import RDBStorage
+from sqlalchemy import text
+
+from hnas.errors import StorageError
+from hnas.studies.objective.costs import Costs
+from hnas.studies.trials import tables
+from hnas.studies.trials.conditions import conditions_of, scorer_of
+from hnas.studies.trials.database import close_storage, open_storage
+from hnas.studies.trials.marks import Marks, write_marks
+from hnas.studies.trials.queue import put
+from hnas.studies.trials.study import open_study
+from hnas.studies.trials.trial import waiting_trial
+from tests.support.one_trial import ARCH, FRAME, RECORD, SPACE, url_of, write
+
+STORAGES = ("sqlite", "postgresql")
+
+
+def waits(study: optuna.Study) -> None:
+    trial = waiting_trial(SPACE, ARCH, 0, RECORD, Costs(frame=FRAME, flops=100))
+    put(study, {ARCH.to_json(): trial})
+
+
+USES: dict[str, Callable[[optuna.Study], object]] = {
+    "trial 1 of the study 's' cannot be stored": lambda s: write(s, replace(RECORD, number=1)),
+    "trials of 's' cannot be put into the queue": waits,
+    "the mark 'exhausted' of 's' cannot be stored": lambda s: write_marks(s, Marks(exhausted=True)),
+    "the study 's' cannot be read": conditions_of,
+}
+
+
+@pytest.fixture(params=STORAGES)
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RDBStorage]:
+    """With the study `s` of one trial."""
+    new = url_of(tmp_path / "study.db")
+    url = str(request.getfixturevalue("database")) if request.param == "postgresql" else new
+    storage = open_storage(url, create=True)
+    write(open_study(storage, "s", create=True))
+    yield storage
+    close_storage(storage)
+
+
+def orphans(storage: RDBStorage) -> int:
+    query = "select count(*) from trials where study_id not in (select study_id from studies)"
+    with storage.engine.connect() as connection:
+        return int(connection.execute(text(query)).scalar_one())
+
+
+@pytest.mark.parametrize("asked", USES)
+def test_it_is_told_and_leaves_no_orphans(storage: RDBStorage, asked: str) -> None:
+    study = open_study(storage, "s")
+    optuna.delete_study(study_name="s", storage=storage)
+    with pytest.raises(StorageError, match=rf"^{asked}: it was deleted .* searched anew$"):
+        USES[asked](study)
+    assert orphans(storage) == 0
+    write(open_study(storage, "s", create=True))
+    assert len(open_study(storage, "s").trials) == 1
+
+
+def test_what_was_stored_while_it_went_goes_too(tmp_path: Path) -> None:
+    """SQLite checks no foreign keys: the deleter knows only the trials that it had read."""
+    storage = open_storage(url_of(tmp_path / "study.db"), create=True)
+    study = open_study(storage, "s", create=True)
+    write(study)
+    with storage.engine.begin() as connection:
+        connection.execute(text("delete from studies"))
+    assert orphans(storage) == 1
+    with pytest.raises(StorageError, match="it was deleted"):
+        write(study, replace(RECORD, number=1))
+    assert orphans(storage) == 0
+
+
+def test_a_new_study_inherits_no_trials(tmp_path: Path) -> None:
+    """Also where the search was killed before it could clear them away."""
+    storage = open_storage(url_of(tmp_path / "study.db"), create=True)
+    write(open_study(storage, "s", create=True))
+    optuna.delete_study(study_name="s", storage=storage)
+    with storage.engine.begin() as connection:
+        late = "insert into trials (study_id, number, state) values (1, 0, 'COMPLETE')"
+        connection.execute(text(late))
+    assert orphans(storage) == 1
+    assert open_study(storage, "other", create=True).trials == []
+    assert orphans(storage) == 0
+
+
+def test_one_deleted_between_two_statements(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite locks no row: another may delete the study after it was seen."""
+    url = url_of(tmp_path / "study.db")
+    storage = open_storage(url, create=True)
+    study = open_study(storage, "s", create=True)
+    real, seen = tables.lock_study, []
+
+    def lock(connection: object, study_id: int) -> None:
+        real(connection, study_id)  # type: ignore[arg-type]
+        if not seen:
+            seen.append(optuna.delete_study(study_name="s", storage=url))
+
+    monkeypatch.setattr(tables, "lock_study", lock)
+    with pytest.raises(StorageError, match="it was deleted from the storage meanwhile"):
+        write(study)
+    assert orphans(storage) == 0
+
+
+def test_other_missing_keys_are_defects(storage: RDBStorage) -> None:
+    with pytest.raises(KeyError, match="scorer"):
+        scorer_of(open_study(storage, "s"))
