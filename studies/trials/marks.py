@@ -9,6 +9,7 @@ from typing import Any
 import optuna
 
 from hnas.architecture.arch import Arch
+from hnas.errors import InputError
 from hnas.persist.record import later, recorded, restored
 from hnas.studies.trials.database import storage_errors
 
@@ -34,6 +35,8 @@ class HandedArch:
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> HandedArch:
         """Raises InputError if it is no such mark."""
+        if not isinstance(value, Mapping):
+            raise InputError(f"a hand-off must be an object, got {value!r}")
         names = {"giver" if name == "from" else name: each for name, each in value.items()}
         return restored(cls, names)
 

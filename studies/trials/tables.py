@@ -27,6 +27,7 @@ from sqlalchemy import (
     update,
 )
 
+from hnas.errors import StorageError
 from hnas.studies.trials.database import NOT_FOUND
 from hnas.studies.trials.optuna_inside import models
 from hnas.studies.trials.record import ARCH
@@ -209,9 +210,19 @@ def _study_rows(connection: Connection, study_id: int) -> StudyRows:
     return StudyRows(
         study_id=study_id,
         directions=[direction.name.lower() for direction in found],
-        user_attrs={key: json.loads(text) for key, text in connection.execute(texts)},
+        user_attrs={
+            key: _parsed(f"the study's attribute {key!r}", text)
+            for key, text in connection.execute(texts)
+        },
         trials=_trial_rows(connection, study_id),
     )
+
+
+def _parsed(what: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise StorageError(f"{what} is no JSON: {error}. Restore the storage") from None
 
 
 def _columns(model: Any) -> Any:
@@ -254,5 +265,6 @@ def _trial_rows(
         )
         for trial_id, key, text in attrs:
             if trial_id in rows:
-                getattr(rows[trial_id], kind)[key] = json.loads(text)
+                what = f"the attribute {key!r} of trial {rows[trial_id].number}"
+                getattr(rows[trial_id], kind)[key] = _parsed(what, text)
     return list(rows.values())

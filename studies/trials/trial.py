@@ -1,5 +1,6 @@
 """Trials of a study: an architecture becomes a trial of Optuna, a finished trial a record."""
 
+import math
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import partial
@@ -10,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
-from hnas.errors import StorageError
+from hnas.errors import InputError, StorageError
 from hnas.studies.objective.costs import Costs, Priced, values
 from hnas.studies.trials.database import patiently, storage_errors
 from hnas.studies.trials.encoding import distributions, encode
@@ -108,12 +109,32 @@ def _record(trial: TrialRow | FrozenTrial) -> Record:
             "that scores must set them before it tells. A finished trial cannot be mended: mend "
             "the program, delete the study and search it again"
         )
-    return Record(
-        number=trial.number,
-        generation=trial.system_attrs[GENERATION],
-        arch=arch_of(attrs),
-        accuracy=trial.values[0],
-        error=attrs.get(ERROR),
-        **{name: attrs[name] for name in SCORE},
-        **vars(spent_of(attrs)),
-    )
+    try:
+        record = Record(
+            number=trial.number,
+            generation=trial.system_attrs[GENERATION],
+            arch=arch_of(attrs),
+            accuracy=trial.values[0],
+            error=attrs.get(ERROR),
+            **{name: attrs[name] for name in SCORE},
+            **vars(spent_of(attrs)),
+        )
+        _check(record)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, InputError) as error:
+        raise StorageError(
+            f"trial {trial.number} is damaged: {type(error).__name__}: {error}. Another program "
+            "changed the storage: restore it, or delete the study and search it again"
+        ) from None
+    return record
+
+
+def _check(record: Record) -> None:
+    """Raises ValueError if a number of a record cannot be one of a trial."""
+    for name in ("generation", "macs", "params"):
+        if type(count := getattr(record, name)) is not int or count < 0:
+            raise ValueError(f"{name} must be a count, got {count!r}")
+    for name in ("accuracy", *SCORE):
+        if type(value := getattr(record, name)) not in (int, float) or not math.isfinite(value):
+            raise ValueError(f"{name} must be a finite number, got {value!r}")
+    if not 0 <= record.accuracy <= 1:
+        raise ValueError(f"accuracy must be 0 to 1, got {record.accuracy}")

@@ -49,3 +49,27 @@ def test_a_trial_told_by_a_program_that_forgot_something_is_named(url):
     study.tell(trial, [0.5, 1])
     with pytest.raises(StorageError, match=r"trial 1 was told without the attributes seconds: a"):
         records(study)
+
+
+ATTRS, VALUES = "trial_user_attributes set value_json", "trial_values set value"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *(f"update {ATTRS} = '{value}' where key = 'arch'" for value in ("5", "{", '"{}"', '"["')),
+        *(f"update {ATTRS} = '{value}' where key = 'macs'" for value in ("{", '"9"', "-1", "null")),
+        *(f"update {ATTRS} = '{value}' where key = 'loss'" for value in ('"x"', "NaN", "[]")),
+        *(f"update {VALUES} = {value} where objective = 0" for value in ("1e308", "-0.1", "null")),
+        "delete from trial_values",
+        "delete from trial_user_attributes where key = 'params'",
+        "delete from trial_system_attributes where key like '%generation'",
+    ],
+)
+def test_a_row_that_others_changed_is_told(url, damage):
+    """By all readers: the error names the trial, and what is wrong with it."""
+    storage = open_storage(url)
+    with storage.engine.begin() as connection:
+        connection.exec_driver_sql(damage)
+    with pytest.raises(StorageError, match=r"trial 0 (is damaged: |is no JSON: )\w"):
+        records(open_study(storage, "s"))
