@@ -198,7 +198,7 @@ def result_tables(result: Result) -> None:
     table(columns, rows, optional="ms")
     if result.metric != "accuracy":
         print(f"Every score, held-out and test is {METRICS.get(result.metric, result.metric)}.")
-    if result.winner.trained != result.all_global.trained:
+    if result.winner.picked or result.winner.trained != result.all_global.trained:
         print(trained(result.winner, result.all_global))
     if words := unequal(result.winner, result.all_global):
         print(words)

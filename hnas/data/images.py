@@ -50,6 +50,14 @@ class Images:
         index = index.to(self.labels.device)
         return Images(pixels=pixels_of(self.pixels).take(index), labels=self.labels[index])
 
+    def join(self, others: Images) -> Images:
+        """These and then others of the same source, on one device."""
+        if isinstance(self.pixels, OnDisk) and isinstance(others.pixels, OnDisk):
+            pixels: torch.Tensor | OnDisk = self.pixels.join(others.pixels)
+        else:
+            pixels = torch.cat((self.tensor(), others.tensor()))
+        return Images(pixels=pixels, labels=torch.cat((self.labels, others.labels)))
+
     def tensor(self) -> torch.Tensor:
         """All pixels in memory: uint8 (n, C, H, W). Images on disk are read."""
         return pixels_of(self.pixels).tensor()

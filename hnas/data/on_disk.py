@@ -67,6 +67,10 @@ class OnDisk:
         """The images of an index, in its order; nothing is read."""
         return replace(self, rows=self.rows[index.cpu().numpy()])
 
+    def join(self, others: OnDisk) -> OnDisk:
+        """These and other images of the same files."""
+        return replace(self, rows=np.concatenate((self.rows, others.rows)))
+
     def tensor(self) -> torch.Tensor:
         """All of them, read."""
         return self[torch.arange(len(self))]

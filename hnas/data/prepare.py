@@ -34,6 +34,10 @@ class Data:
     notes: tuple[str, ...] = ()
     """What a person should know of the images, each one sentence."""
 
+    def with_held_out(self) -> Data:
+        """The same, trained on the held-out images too: they judge nothing any more."""
+        return replace(self, train=self.train.join(self.held_out))
+
     def to(self, device: torch.device | str) -> Data:
         names = ("train", "held_out", "mean", "std")
         return replace(self, **{name: getattr(self, name).to(device) for name in names})

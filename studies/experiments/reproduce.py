@@ -80,7 +80,7 @@ def reproduce(run: Run, device: torch.device, *, sample: int) -> Reproduction:
             values += _compared(f"{found.stage}, {name}, score", record, score, not changes)
     tested = (("winner", result.winner), ("all-global", result.all_global)) if result else ()
     for name, network in tested:
-        model = stored_network(run, network.key).to(device)
+        model = stored_network(run, network.picked or network.key).to(device)
         rules = run.plan.score
         score = evaluate(model, data.held_out, data, batch=rules.batch, metric=rules.metric)
         values += _compared(f"{name} alone, held-out", network, score, not changes)

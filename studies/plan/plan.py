@@ -178,6 +178,9 @@ class Retrain:
     start: str = later("scratch")
     """`scratch`: random weights; `supernet`: those that a network was scored with, its subnet of
     the stage's supernet."""
+    refit: bool = later(False)
+    """Whether winner and all-global network, once they are picked, are trained again by the same
+    rules on the held-out images too, and these are tested and exported."""
 
     def __post_init__(self) -> None:
         if self.top < 1:

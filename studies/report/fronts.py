@@ -29,8 +29,8 @@ def front_section(report: Report) -> Section:
         tables.append(_trials(study.stage, best[:SHOWN]))
     if result := report.status.result:
         text.append(
-            f"{len(result.candidates)} were trained {result.winner.trained}; the best of them is "
-            "the winner."
+            f"{len(result.candidates)} were trained {result.candidates[0].trained}; the best of "
+            "them is the winner."
         )
         tables.append(_candidates(result.candidates))
     costs = " and against ".join(one.short for one in report.measures)

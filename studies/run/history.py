@@ -72,8 +72,10 @@ def curves(run: Run, result: Result | None) -> Mapping[str, tuple[Row, ...]]:
     names = {}
     if result is not None:
         names = {f"networks/{one.key}": f"{i}" for i, one in enumerate(result.candidates, 1)}
-        names[f"networks/{result.all_global.key}"] = "all-global"
-        names[f"networks/{result.winner.key}"] = "winner"
+        for name, one in (("all-global", result.all_global), ("winner", result.winner)):
+            names[f"networks/{one.picked or one.key}"] = name
+            if one.picked:
+                names[f"networks/{one.key}"] = f"{name}, on all images"
     supernet = "checkpoints/supernet"
     return {
         names.get(training) or training.replace(supernet, "supernet of stage "): rows

@@ -64,6 +64,8 @@ class Identity:
     averaging: str | None = later(None)
     """How weights are averaged, if they are: `hnas.training.trainer.AVERAGING`; None also if a
     network is from before the decay warmed up."""
+    held_out_too: bool = later(False)
+    """Whether it is trained on the held-out images of its split too."""
 
     def to_dict(self) -> dict[str, Any]:
         """As it stands in the checkpoint."""

@@ -51,6 +51,9 @@ class TrainedNetwork:
     """Epochs of the supernets that it began with the weights of; 0: it began with random ones."""
     kept: Kept | None = later(None)
     """The weights that were kept on held-out images; None: those after the last epoch."""
+    picked: str = later("")
+    """The key of the network that was picked, and trained once more on the held-out images too as
+    this one: accuracy and loss are of that one. Empty: this one was picked."""
 
     @property
     def latency(self) -> int | None:
@@ -66,8 +69,11 @@ class TrainedNetwork:
     def trained(self) -> str:
         """How it was trained, in words."""
         if self.inherited:
-            return f"for {self.inherited:,} epochs in supernets and {self.epochs:,} alone"
-        return f"from scratch for {self.epochs:,} epoch{'s' * (self.epochs > 1)}"
+            how = f"for {self.inherited:,} epochs in supernets and {self.epochs:,} alone"
+        else:
+            how = f"from scratch for {self.epochs:,} epoch{'s' * (self.epochs > 1)}"
+        refit = ", picked on held-out images, then trained on them too"
+        return how + refit * bool(self.picked)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,6 +175,7 @@ class Result:
             "latency": network.latency,
             "epochs": network.epochs,
             "inherited": network.inherited,
+            "refit": bool(network.picked),
         }
 
 

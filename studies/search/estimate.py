@@ -86,11 +86,12 @@ def estimate(plan: Plan, survey: Survey, device: torch.device) -> Iterator[Estim
 
 def _retrained(plan: Plan) -> list[tuple[str, Retrain, int]]:
     """What is trained alone, by which rules, and how many networks: the all-global one among the
-    others if it has their rules."""
+    others if it has their rules. A refit trains it and the winner a second time."""
     rules, plain = plan.retrain, from_scratch(plan)
+    found, compared = rules.top + rules.refit, 1 + rules.refit
     if plain == rules:
-        return [("retraining", rules, rules.top + 1)]
-    return [("retraining", rules, rules.top), ("all-global network", plain, 1)]
+        return [("retraining", rules, found + compared)]
+    return [("retraining", rules, found), ("all-global network", plain, compared)]
 
 
 def memory(device: torch.device) -> int:

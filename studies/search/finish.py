@@ -17,7 +17,7 @@ from hnas.studies.objective.costs import OBJECTIVES
 from hnas.studies.run import result as results
 from hnas.studies.run.confusion import Confusion
 from hnas.studies.run.result import Result, TrainedNetwork
-from hnas.studies.search.retrain import retrain, retrain_all_global, retrain_network
+from hnas.studies.search.retrain import refit, retrain, retrain_all_global, retrain_network
 from hnas.studies.search.session import Session
 
 
@@ -30,6 +30,9 @@ def finish(session: Session) -> Result:
     plain, plain_net = retrain_all_global(session, *plain_network(session, winner))
     last = len(session.run.stages)
     _, winner_net = retrain_network(session, winner.arch, "the winner", stage=last)
+    if session.plan.retrain.refit:
+        winner, winner_net = refit(session, winner, "the winner")
+        plain, plain_net = refit(session, plain, "all-global")
     test = _test_images(session)
     baselines, no_baselines = _baselines(session, test)
     result = Result(

@@ -3,6 +3,8 @@
 A network that is trained is read, one that was interrupted is resumed.
 """
 
+from dataclasses import replace
+
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
 from hnas.cost.flops import cost
@@ -10,7 +12,7 @@ from hnas.network.glit import Glit
 from hnas.scoring.score import evaluate, recalibrate
 from hnas.studies.plan.plan import Retrain
 from hnas.studies.plan.strategies import from_scratch, supernet_epochs
-from hnas.studies.run.networks import Identity, Inherited, network_path
+from hnas.studies.run.networks import Identity, Inherited, identity_of, network_path
 from hnas.studies.run.result import TrainedNetwork, best_trained
 from hnas.studies.scoring.supernet_scorer import weights_hash
 from hnas.studies.search.network import judge_of, teacher_hash, train_network, untrained
@@ -110,6 +112,27 @@ def retrain_network(
     return made, net
 
 
+def refit(session: Session, network: TrainedNetwork, what: str) -> tuple[TrainedNetwork, Glit]:
+    """Trains a network of the last stage, or an all-global one, once more on training and held-out
+    images together: by the same rules, for as many epochs as were kept of it."""
+    made_from, kept = identity_of(session.run, network.key), network.kept
+    rules = replace(
+        made_from.training,
+        epochs=kept.epoch if kept else made_from.training.epochs,
+        ema=made_from.training.ema if kept and kept.averaged else 0.0,
+        keep="last",
+        patience=0,
+    )
+    identity = replace(
+        made_from,
+        training=rules,
+        averaging=AVERAGING if rules.ema else None,
+        held_out_too=True,
+    )
+    net, _ = _trained(session, identity, f"{what}, on all images", len(session.run.stages))
+    return replace(network, key=identity.key, picked=network.key), net
+
+
 def _inherited(session: Session, stage: int) -> Inherited:
     return Inherited(
         supernet=weights_hash(supernet(session, stage).state_dict()),
@@ -132,9 +155,12 @@ def _trained(
         path=network_path(run, identity.key),
         identity=identity.to_dict(),
         job=network_job(identity, seed),
-        judge=judge_of(session.data, batch=score.batch, metric=score.metric),
+        judge=None
+        if identity.held_out_too
+        else judge_of(session.data, batch=score.batch, metric=score.metric),
     )
     data, teacher = session.data, session.teacher
+    data = data.with_held_out() if identity.held_out_too else data
     return net, train_network(net, data, identity, teacher, seed=seed, context=context)
 
 

@@ -88,4 +88,5 @@ def join_network(job: Mapping[str, Any], data: Data, world: World) -> None:
     """Takes part in training a network. Raises MismatchError if its teacher is another one here."""
     identity = restored(Identity, job["identity"])
     net, teacher = untrained(identity).to(data.mean.device), same_teacher(identity, data)
+    data = data.with_held_out() if identity.held_out_too else data
     train_network(net, data, identity, teacher, seed=job["seed"], context=Context(world=world))

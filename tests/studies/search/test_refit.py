@@ -1,0 +1,99 @@
+"""The winner and the all-global network, trained once more on the held-out images too."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from hnas.scoring.score import evaluate
+from hnas.studies.experiments.reproduce import reproduce
+from hnas.studies.plan.plan import Plan
+from hnas.studies.run.folder import Run, begin_run
+from hnas.studies.run.history import curves
+from hnas.studies.run.networks import identity_of, stored_network, winner
+from hnas.studies.run.result import read_result, trained
+from hnas.studies.search.finish import finish
+from hnas.studies.search.session import Session
+from hnas.studies.search.torchrun import join_network
+from hnas.training.processes import ONE_PROCESS
+from tests.support.broken_off import CPU, BreaksOff, Broken, whole
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, tiny: Plan) -> Run:
+    rules = replace(tiny.retrain.training, epochs=4, keep="best")
+    retrain = replace(tiny.retrain, training=rules, refit=True, start="supernet")
+    run = begin_run(tmp_path_factory.mktemp("runs") / "tiny", replace(tiny, retrain=retrain))
+    whole(run)
+    return run
+
+
+def test_both_are_trained_as_long_as_was_best_on_all_images(finished: Run) -> None:
+    result = read_result(finished)
+    assert result is not None
+    picked = next(one for one in result.candidates if one.key == result.winner.picked)
+    assert result.winner.accuracy == picked.accuracy
+    for network in (result.winner, result.all_global):
+        before, after = (identity_of(finished, key) for key in (network.picked, network.key))
+        assert not before.held_out_too and after.held_out_too
+        epochs = network.kept.epoch if network.kept else before.training.epochs
+        assert after.training.epochs == epochs and after.training.keep == "last"
+        assert (after.start, after.arch, after.augment) == (
+            before.start,
+            before.arch,
+            before.augment,
+        )
+    assert "picked on held-out images, then trained on them too" in trained(
+        result.winner, result.all_global
+    )
+    assert {"winner", "winner, on all images"} <= set(curves(finished, result))
+
+
+def test_what_was_trained_on_all_images_is_tested_and_given_away(finished: Run) -> None:
+    result = read_result(finished)
+    assert result is not None
+    again, given = stored_network(finished, result.winner.key), winner(finished).model
+    assert all(map(torch.equal, again.state_dict().values(), given.state_dict().values()))
+    with contextlib.closing(Session(finished, CPU)) as session:
+        data = session.data
+    assert len(data.with_held_out().train) == len(data.train) + len(data.held_out)
+    both = torch.cat((data.train.tensor(), data.held_out.tensor()))
+    assert torch.equal(data.with_held_out().train.tensor(), both)
+    seen = evaluate(again, data.held_out, data, batch=512)
+    first = evaluate(stored_network(finished, result.winner.picked), data.held_out, data, batch=512)
+    assert (first.accuracy, first.loss) == (result.winner.accuracy, result.winner.loss)
+    assert seen.loss != first.loss
+    assert reproduce(finished, CPU, sample=1).holds
+
+
+def test_broken_off_between_the_two_it_ends_the_same(finished: Run, tmp_path: Path) -> None:
+    result = read_result(finished)
+    assert result is not None
+    run = replace(finished, folder=Path(shutil.copytree(finished.folder, tmp_path / "tiny")))
+    (run.folder / "result.json").unlink()
+    for network in (result.winner, result.all_global):
+        (run.folder / "networks" / f"{network.key}.json").unlink()
+    for _ in range(2):
+        session = Session(run, CPU, BreaksOff(2))
+        with contextlib.closing(session), contextlib.suppress(Broken):
+            finish(session)
+    with contextlib.closing(Session(run, CPU)) as session:
+        again = finish(session)
+    assert again == result
+    assert (run.folder / "history.jsonl").read_bytes() == (
+        finished.folder / "history.jsonl"
+    ).read_bytes()
+
+
+def test_a_process_that_joins_trains_on_all_images_too(finished: Run) -> None:
+    result = read_result(finished)
+    assert result is not None
+    made_from = identity_of(finished, result.all_global.key)
+    job = {"identity": made_from.to_dict(), "seed": finished.seed(f"training {made_from.key}")}
+    with contextlib.closing(Session(finished, CPU)) as session:
+        join_network(job, session.data, ONE_PROCESS)
