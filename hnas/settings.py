@@ -22,6 +22,9 @@ METRICS = {
 }
 """What a score may measure (`hnas.scoring.metric`), in words."""
 
+OWN_TEACHER = "cnn"
+"""The teacher that is trained, not brought."""
+
 
 def _check(holds: bool, name: str, rule: str, value: object) -> None:
     if not holds:
@@ -176,7 +179,8 @@ class DistillationRules:
     """Learning from a teacher too, by the class token (DeiT, 2012.12877, section 4)."""
 
     teacher: str = ""
-    """A network that `hnas export` or `hnas import` wrote, or `module:function`; empty: none."""
+    """A network that `hnas export` or `hnas import` wrote, or `module:function`; `cnn`: a small
+    residual CNN that is trained first, on the same images; empty: none."""
     rule: str = "hard"
     """`hard`: cross entropy with the class the teacher gives most (equation 3); `soft`: divergence
     from all that it gives (equation 2)."""

@@ -5,7 +5,7 @@ Each file is named, written and read in one module:
 plan.toml            the resolved plan: here
 run.json             its studies' name and storage (without a password), device, versions: here
 study.db             its studies, unless another storage is used: here
-checkpoints/         the supernets: here
+checkpoints/         the supernets, and the teacher if it is trained here: here
 split.json           which images are trained on, scored on, tested on: `split`
 latency.json         the latency table, if latency matters: `latency`
 networks/            the retrained networks: `networks`

@@ -69,9 +69,9 @@ def curves(run: Run, result: Result | None) -> Mapping[str, tuple[Row, ...]]:
 
     Raises StateError if it is damaged.
     """
-    names = {}
+    names = {"checkpoints/teacher": "teacher"}
     if result is not None:
-        names = {f"networks/{one.key}": f"{i}" for i, one in enumerate(result.candidates, 1)}
+        names |= {f"networks/{one.key}": f"{i}" for i, one in enumerate(result.candidates, 1)}
         for name, one in (("all-global", result.all_global), ("winner", result.winner)):
             names[f"networks/{one.picked or one.key}"] = name
             if one.picked:

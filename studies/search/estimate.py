@@ -22,10 +22,11 @@ from hnas.data.sources.survey import Survey
 from hnas.network.glit import Glit
 from hnas.network.supernet import Supernet
 from hnas.scoring.score import scores
-from hnas.settings import AugmentRules, TrainingRules
+from hnas.settings import OWN_TEACHER, AugmentRules, TrainingRules
 from hnas.studies.plan.plan import Plan, Retrain
 from hnas.studies.plan.proposal import parts
 from hnas.studies.plan.strategies import from_scratch, stages
+from hnas.studies.search.teacher import own_teacher
 from hnas.training.loop import Context, Epoch, train
 from hnas.training.supernet import train_supernet
 
@@ -75,6 +76,11 @@ def estimate(plan: Plan, survey: Survey, device: torch.device) -> Iterator[Estim
         seconds = _trial(net, archs, data, plan, scored) * stage.trials
         yield step(f"stage {number}", f"{stage.trials:,} trials on {scored:,} images", seconds)
         distribution = archs[0] if distribution is None else distribution
+    if plan.retrain.distillation.teacher == OWN_TEACHER:
+        plain, cnn = from_scratch(plan), own_teacher(plan.net).reset(0).to(device)
+        per_image = _per_image(train, cnn, data, plain.training, plain.augment)
+        work = f"a small CNN, {plain.training.epochs:,} epochs"
+        yield step("teacher", work, per_image * _seen(trained, plain.training))
     alone = Glit(plan.net, plan.net.all_global()).reset(0).to(device)
     for what, asked, networks in _retrained(plan):
         rules = asked.training

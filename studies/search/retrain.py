@@ -18,6 +18,7 @@ from hnas.studies.scoring.supernet_scorer import weights_hash
 from hnas.studies.search.network import judge_of, teacher_hash, train_network, untrained
 from hnas.studies.search.session import Session
 from hnas.studies.search.supernets import supernet
+from hnas.studies.search.teacher import teacher
 from hnas.studies.search.torchrun import network_job
 from hnas.studies.trials.pareto import best_by_score
 from hnas.studies.trials.record import Record
@@ -76,7 +77,7 @@ def retrain_network(
     from another seed, to judge what was picked by 0.
     """
     plan, data = session.plan, session.data
-    frame, rules, teacher = frame or plan.net, rules or plan.retrain, session.teacher
+    frame, rules, taught = frame or plan.net, rules or plan.retrain, teacher(session)
     inherits = rules.start == "supernet"
     identity = Identity(
         frame=frame,
@@ -85,8 +86,8 @@ def retrain_network(
         augment=rules.augment,
         split=session.split.fingerprint,
         seed=plan.search.seed,
-        distillation=rules.distillation if teacher else None,
-        teacher=teacher_hash(teacher) if teacher else None,
+        distillation=rules.distillation if taught else None,
+        teacher=teacher_hash(taught) if taught else None,
         metric=plan.score.metric,
         repeat=repeat,
         start=_inherited(session, stage) if inherits else None,
@@ -159,9 +160,8 @@ def _trained(
         if identity.held_out_too
         else judge_of(session.data, batch=score.batch, metric=score.metric),
     )
-    data, teacher = session.data, session.teacher
-    data = data.with_held_out() if identity.held_out_too else data
-    return net, train_network(net, data, identity, teacher, seed=seed, context=context)
+    data = session.data.with_held_out() if identity.held_out_too else session.data
+    return net, train_network(net, data, identity, teacher(session), seed=seed, context=context)
 
 
 def subnet(session: Session, arch: Arch, stage: int) -> Glit:

@@ -25,6 +25,7 @@ from hnas.studies.search.session import Session
 from hnas.studies.search.spaces import stage_space
 from hnas.studies.search.stage import SearchRules, StageResult, run_stage
 from hnas.studies.search.supernets import supernet
+from hnas.studies.search.teacher import teacher
 from hnas.studies.trials.marks import Marks, write_marks
 
 
@@ -47,7 +48,7 @@ def search_stage(session: Session, number: int) -> StageResult:
     Raises BudgetError if nothing fits, StateError if the stage before is not finished, InputError
     if the strategy has no such stage or the plan's teacher is not usable.
     """
-    _ = session.teacher  # needed last, but hours later is too late to say that it is missing
+    teacher(session)  # needed last, but hours later is too late to say that it is missing
     distribution = handoff(session) if number > 1 else None
     session.costs.check(stage_space(session, number))
     first = start(session, number)

@@ -32,7 +32,7 @@ from hnas.studies.trials.record import Record
 from hnas.studies.trials.study import open_study
 from hnas.studies.trials.trial import records
 from hnas.training import micro_batches
-from hnas.training.distillation import Teacher, load_teacher
+from hnas.training.distillation import Teacher
 from hnas.training.judge import Judge
 from hnas.training.loop import Context
 from hnas.training.processes import ONE_PROCESS, World
@@ -49,6 +49,8 @@ class Session:
     """Changed by a step that scores a stage again: its studies have other names then."""
     supernets: dict[int, Supernet]
     """The trained ones, by stage: `hnas.studies.search.supernets`."""
+    teacher: Teacher | None
+    """Of retraining, once it is there: `hnas.studies.search.teacher`."""
 
     def __init__(
         self,
@@ -69,7 +71,7 @@ class Session:
         self.run, self.device, self.world = run, device, world
         self.listener = listener or Listener()
         self.rescore, self.lease = rescore, lease
-        self.supernets = {}
+        self.supernets, self.teacher = {}, None
         self._noted: set[str] = set()
         for rules in (*(stage.training for stage in run.stages), run.plan.retrain.training):
             world.share(micro_batches.count(rules, rules.batch))
@@ -100,12 +102,6 @@ class Session:
             except BudgetError as error:
                 raise BudgetError(f"stage {number}: {error}") from None
         return costs
-
-    @cached_property
-    def teacher(self) -> Teacher | None:
-        """The teacher of retraining, if the plan names one."""
-        name = self.plan.retrain.distillation.teacher
-        return load_teacher(name, self.data) if name else None
 
     @cached_property
     def storage(self) -> RDBStorage:
