@@ -152,6 +152,7 @@ class Asked(Changes, total=False):
     plan: Plan | str | Path | None
     stage: int | None
     refine: bool
+    time: str | None
     set: Mapping[str, object] | Sequence[str]
     rescore: bool
     workers: bool

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 from hnas.errors import InputError
 from hnas.studies.plan.budget import Asked, keyword
-from hnas.studies.plan.change import check_code, override, refined, with_values
+from hnas.studies.plan.change import check_code, override, refined, sized_as, with_values
 from hnas.studies.plan.plan import STRATEGIES, Plan
-from hnas.studies.plan.quantities import parse_latency
+from hnas.studies.plan.quantities import parse_latency, parse_time
 from hnas.studies.plan.toml import PRESETS, load_plan, load_preset
-from hnas.studies.sizing import within_budget
+from hnas.studies.sizing import sizes, within_budget, within_time
 from hnas.studies.trials.waiting import LEASE
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ class Request:
     all-global network. If they leave the plan no room, narrower tokens are chosen."""
     params: int | str | None = None
     """Most learned parameters, in the same way."""
+    time: str | None = None
+    """How long the search shall take, as "20m": epochs and trials follow from an estimate."""
     latency: str | None = None
     """Longest pass, as "2.5ms"."""
     set: Mapping[str, object] | Sequence[str] = ()
@@ -173,7 +175,38 @@ def plan_of(request: Request, begun: Run | None = None) -> tuple[Plan, Proposal 
         resumed = begun if begun and base == begun.plan else None
         plan, note = within_budget(plan, request.budget, resumed)
         notes.append(note)
+    if request.time is not None:
+        plan, note = _within_time(plan, request, begun, proposal)
+        notes.append(note)
     return plan, proposal, "\n".join(filter(None, notes))
+
+
+def _within_time(
+    plan: Plan, request: Request, begun: Run | None, proposal: Proposal | None
+) -> tuple[Plan, str]:
+    """The plan sized to the time asked for. A run that has `begun` with it keeps its sizes."""
+    name, asked = request.spell("time"), request.time
+    seconds = parse_time(asked, name)
+    for other in ("epochs", "trials"):
+        if getattr(request, other) is not None:
+            raise InputError(
+                f"{name} chooses epochs and trials: leave {request.spell(other)} out, or {name}"
+            )
+    if begun is not None:
+        if (begun.about.asked or {}).get("time") == asked:
+            return sized_as(plan, begun.plan), ""
+        raise InputError(
+            f"{request.spell('time', asked)} sizes a search that begins, and the run "
+            f"{begun.folder} has begun with other sizes. Use another {request.spell('run')}"
+        )
+    from hnas.data import survey
+    from hnas.device import choose
+    from hnas.studies.search.estimate import estimate
+
+    images = proposal.survey if proposal else survey(plan.data.source)
+    steps = list(estimate(plan, images, choose(request.device)))
+    sized = within_time(plan, seconds, steps)
+    return sized, f"{request.spell('time', asked)}: {sizes(plan, sized) or 'the plan takes that'}."
 
 
 def begin(decision: Decision) -> Run:
@@ -195,7 +228,7 @@ def begin(decision: Decision) -> Run:
             plan,
             storage=request.storage,
             rescore=request.rescore,
-            asked=request.budget.shares,
+            asked=request.budget.shares | ({"time": request.time} if request.time else {}),
         )
 
 

@@ -19,6 +19,7 @@ from hnas.studies.request import Request, plan_of
 @click.option("--data", metavar="NAME|PATH", help="Propose a plan for these images instead.")
 @options.flops
 @options.params
+@options.time
 @options.values
 @options.device
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")

@@ -73,6 +73,7 @@ if TYPE_CHECKING:
 )
 @options.flops
 @options.params
+@options.time
 @click.option(
     "--latency",
     metavar="TIME",

@@ -77,6 +77,13 @@ params = click.option(
     help="Limit on the learned parameters, in the same way, for example 5M or 40%.",
     show_default="none",
 )
+time = click.option(
+    "--time",
+    metavar="TIME",
+    help="How long the search shall take on this machine, for example 20m or 1h30m: epochs and "
+    "trials are multiplied by one factor, from the time that a few steps take.",
+    show_default="as long as the plan takes",
+)
 values = click.option(
     "--set",
     metavar="KEY=VALUE",

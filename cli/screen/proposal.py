@@ -11,7 +11,7 @@ from hnas.cli.screen.render import command, table
 
 if TYPE_CHECKING:
     from hnas.studies.plan.proposal import Proposal
-    from hnas.studies.request import Decision
+    from hnas.studies.request import Decision, Request
 
 
 def show_proposal(proposal: Proposal, decision: Decision) -> None:
@@ -23,7 +23,7 @@ def show_proposal(proposal: Proposal, decision: Decision) -> None:
 
     source, device = proposal.plan.data.source, choose(decision.request.device)
     click.echo(f"A plan proposed for {source}:")
-    table(("what", "why"), proposal.reasons)
+    table(("what", "why"), proposal.reasons_for(decision.plan))
     click.echo(f"\nEstimated from a few steps on {device}, as busy as it is now:")
     rows = list(estimate(decision.plan, proposal.survey, device))
     table(
@@ -31,8 +31,16 @@ def show_proposal(proposal: Proposal, decision: Decision) -> None:
         [(r.what, r.work, duration(r.seconds), f"{r.memory / 2**20:,.0f} MiB") for r in rows],
     )
     total = duration(sum(row.seconds for row in rows))
-    to_edit = command("init", "--data", source, "plan.toml")
+    to_edit = command("init", "--data", source, *_asked(decision.request), "plan.toml")
     click.echo(f"{total} in all. To change the plan: {to_edit}, then hnas search --plan plan.toml")
+
+
+def _asked(request: Request) -> list[str]:
+    """The options that `hnas init` takes too, as they were given."""
+    given = [(name, getattr(request, name)) for name in ("flops", "params", "time")]
+    given += [("set", f"{key}={value}") for key, value in request.values.items()]
+    words = ((f"--{name}", str(value)) for name, value in given if value is not None)
+    return [word for pair in words for word in pair]
 
 
 def confirmed() -> bool:

@@ -8,7 +8,7 @@ from typing import Any, TypedDict, Unpack
 
 from hnas.errors import InputError
 from hnas.settings import CODE, TrainingRules
-from hnas.studies.plan.plan import STRATEGIES, Plan, Refine
+from hnas.studies.plan.plan import STRATEGIES, Plan, Refine, Stage1, Stage2
 from hnas.studies.plan.quantities import parse_flops, parse_latency, parse_params
 from hnas.studies.plan.toml import from_values, to_toml
 
@@ -65,6 +65,52 @@ _READ: dict[str, Callable[[Any], object]] = {
     "latency": parse_latency,
     "init_from": lambda path: str(Path(path).resolve()),
 }
+
+
+def multiplied(plan: Plan, factor: float) -> Plan:
+    """The plan with all epochs and trials times a factor: at least an epoch and, as far as the plan
+    has so many, a generation of trials; at most as many as stage 1 has distributions."""
+
+    def trained(rules: TrainingRules) -> TrainingRules:
+        return replace(rules, epochs=max(1, round(rules.epochs * factor)))
+
+    def trials(stage: Stage1 | Stage2 | Refine, population: int) -> int:
+        return max(min(stage.trials, population), round(stage.trials * factor))
+
+    s1, s2, refine = plan.stage1, plan.stage2, plan.refine
+    most = plan.space1().distinct if plan.search.strategy == STRATEGIES[0] else None
+    first = trials(s1, s1.population)
+    if refine.trials:
+        epochs = max(1, round(refine.epochs * factor))
+        refine = Refine(trials=trials(refine, s2.population), epochs=epochs)
+    retrain = replace(plan.retrain, training=trained(plan.retrain.training))
+    return replace(
+        plan,
+        stage1=replace(s1, trials=min(first, most or first), training=trained(s1.training)),
+        stage2=replace(s2, trials=trials(s2, s2.population), training=trained(s2.training)),
+        refine=refine,
+        retrain=retrain,
+    )
+
+
+def sized_as(plan: Plan, other: Plan) -> Plan:
+    """The plan with the epochs and trials of another."""
+
+    def trained(rules: TrainingRules, its: TrainingRules) -> TrainingRules:
+        return replace(rules, epochs=its.epochs)
+
+    s1, s2, retrain = plan.stage1, plan.stage2, plan.retrain
+    return replace(
+        plan,
+        stage1=replace(
+            s1, trials=other.stage1.trials, training=trained(s1.training, other.stage1.training)
+        ),
+        stage2=replace(
+            s2, trials=other.stage2.trials, training=trained(s2.training, other.stage2.training)
+        ),
+        refine=other.refine if plan.refine.trials else plan.refine,
+        retrain=replace(retrain, training=trained(retrain.training, other.retrain.training)),
+    )
 
 
 def with_values(plan: Plan, values: Mapping[str, object]) -> Plan:

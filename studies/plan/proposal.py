@@ -87,12 +87,23 @@ class Proposal:
     """What the images are like."""
     reasons: tuple[tuple[str, str], ...]
     """(keys and values, reason) in the order of the plan."""
+    device: str
 
     def toml(self, plan: Plan | None = None) -> str:
         """The plan as a file, with the reasons above it and what each key means. With `plan` it is
         that one, which options have made of it."""
-        words = "".join(f"# {what}: {why}\n" for what, why in self.reasons)
-        return f"{words}\n{commented(plan or self.plan)}"
+        plan = plan or self.plan
+        words = "".join(f"# {what}: {why}\n" for what, why in self.reasons_for(plan))
+        return f"{words}\n{commented(plan)}"
+
+    def reasons_for(self, plan: Plan) -> list[tuple[str, str]]:
+        """The reasons for a plan that options have made of the proposed one."""
+        trained, _ = parts(self.survey, plan.data)
+        now = _reasons(plan, self.survey, trained, self.device)
+        return [
+            (what, why) if what == before else (what, f"as asked; proposed: {before}")
+            for (what, why), (before, _) in zip(now.items(), self.reasons, strict=True)
+        ]
 
 
 def propose(survey: Survey, source: str, *, device: str, asked: Asked = ANY) -> Proposal:
@@ -143,7 +154,7 @@ def propose(survey: Survey, source: str, *, device: str, asked: Asked = ANY) -> 
         retrain=recipe.retraining(training, augment, top=limits.retrained),
     )
     reasons = tuple(_reasons(plan, survey, trained, device).items())
-    return Proposal(plan=plan, survey=survey, reasons=reasons)
+    return Proposal(plan=plan, survey=survey, reasons=reasons, device=device)
 
 
 def _reasons(plan: Plan, survey: Survey, trained: int, device: str) -> dict[str, str]:
@@ -159,6 +170,7 @@ def _reasons(plan: Plan, survey: Survey, trained: int, device: str) -> dict[str,
     if (budget := Budget(flops=plan.search.flops, params=plan.search.params)) != Budget():
         width = f"the widest whose all-global network has {budget.words()}, as asked"
     kernels, flip = ", ".join(map(str, plan.stage2.K)), "yes" if augment.flip else "no"
+    epochs = _all(training.epochs, plan.stage2.training.epochs)
     return {
         **({"told": "; ".join(survey.notes)} if survey.notes else {}),
         f"data {plan.data.source}": f"{survey.images:,} training images of {survey.classes} "
@@ -171,7 +183,7 @@ def _reasons(plan: Plan, survey: Survey, trained: int, device: str) -> dict[str,
         "images, by docs/few-images.md",
         f"stage1.K {plan.stage1.K}, stage2.K {kernels}": "patches a side of the "
         f"{net.side} x {net.side}",
-        f"epochs {training.epochs}, batch {training.batch}": f"a supernet sees about "
+        f"epochs {epochs}, batch {training.batch}": f"a supernet sees about "
         f"{training.epochs * trained:,} images, in {recipe.LEAST_EPOCHS} to {recipe.MOST_EPOCHS} "
         "epochs",
         f"augment crop {augment.crop:g}, flip {flip}, jitter {augment.jitter:g}, shift "
@@ -179,7 +191,13 @@ def _reasons(plan: Plan, survey: Survey, trained: int, device: str) -> dict[str,
         "grey ones are only shifted",
         f"retrain.start {plan.retrain.start}, top {plan.retrain.top}, epochs "
         f"{plan.retrain.training.epochs}": "from the weights that were scored",
+        f"trials {_all(plan.stage1.trials, plan.stage2.trials)}": f"of stages 1 and 2, on {device}",
     }
+
+
+def _all(*values: int) -> str:
+    """The values, or one if they are equal."""
+    return ", ".join(map(str, dict.fromkeys(values)))
 
 
 FEW, UNEQUAL = 100, 2

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from hnas.architecture.arch import Arch
+from hnas.cost.block_latency import ROUNDS, measure
 from hnas.data import Data, Images, steps
 from hnas.data.sources.survey import Survey
 from hnas.network.glit import Glit
@@ -26,6 +27,7 @@ from hnas.settings import OWN_TEACHER, AugmentRules, TrainingRules
 from hnas.studies.plan.plan import Plan, Retrain
 from hnas.studies.plan.proposal import parts
 from hnas.studies.plan.strategies import from_scratch, stages
+from hnas.studies.search.measure_latency import NETWORKS, table_blocks
 from hnas.studies.search.teacher import own_teacher
 from hnas.training.loop import Context, Epoch, train
 from hnas.training.supernet import train_supernet
@@ -45,9 +47,25 @@ class Estimate:
     what: str
     work: str
     """The amount of work, in words."""
-    seconds: float
+    each: float
+    """Seconds of one of `amounts`."""
+    amount: int
     memory: int
     """Most bytes by then: of the process on a CPU, of tensors on a GPU."""
+
+    @property
+    def seconds(self) -> float:
+        return self.each * self.amount
+
+
+def amounts(plan: Plan) -> list[int]:
+    """How much of each step of `estimate` a plan has: epochs and trials of each stage, epochs of
+    its own teacher and of all networks alone; 1 of what has no number."""
+    stage = [n for stage in stages(plan) for n in (stage.training.epochs, stage.trials)]
+    alone = [networks * asked.training.epochs for _, asked, networks in _retrained(plan)]
+    own = plan.retrain.distillation.teacher == OWN_TEACHER
+    teacher = [from_scratch(plan).training.epochs] if own else []
+    return [*([1] if plan.needs_latency else []), *stage, *teacher, *alone]
 
 
 def estimate(plan: Plan, survey: Survey, device: torch.device) -> Iterator[Estimate]:
@@ -62,32 +80,38 @@ def estimate(plan: Plan, survey: Survey, device: torch.device) -> Iterator[Estim
     resident = min(taken, scored) if survey.packed else taken
     images = resident * plan.net.channels * plan.net.image**2
 
-    def step(what: str, work: str, seconds: float) -> Estimate:
-        return Estimate(what=what, work=work, seconds=seconds, memory=memory(device) + images)
+    left = iter(amounts(plan))
 
+    def step(what: str, work: str, each: float) -> Estimate:
+        have = memory(device) + images
+        return Estimate(what=what, work=work, each=each, amount=next(left), memory=have)
+
+    if plan.needs_latency:
+        networks, seconds = _latency_table(plan, device)
+        yield step("latency table", f"{networks:,} networks", seconds)
     distribution: Arch | None = None
     for number, stage in enumerate(stages(plan), 1):
         space, rules = stage.space(distribution), stage.training
         net = Supernet(space, dropout=rules.dropout).reset(0).to(device)
-        seconds = _per_image(train_supernet, net, data, rules, plan.augment) * _seen(trained, rules)
+        each = _per_image(train_supernet, net, data, rules, plan.augment) * _epoch(trained, rules)
         work = f"{rules.epochs:,} epochs of {trained:,} images"
-        yield step(f"supernet of stage {number}", work, seconds)
+        yield step(f"supernet of stage {number}", work, each)
         archs = [plan.costs().sample(space, rng) for _ in range(SCORED)]
-        seconds = _trial(net, archs, data, plan, scored) * stage.trials
-        yield step(f"stage {number}", f"{stage.trials:,} trials on {scored:,} images", seconds)
+        each = _trial(net, archs, data, plan, scored)
+        yield step(f"stage {number}", f"{stage.trials:,} trials on {scored:,} images", each)
         distribution = archs[0] if distribution is None else distribution
     if plan.retrain.distillation.teacher == OWN_TEACHER:
         plain, cnn = from_scratch(plan), own_teacher(plan.net).reset(0).to(device)
         per_image = _per_image(train, cnn, data, plain.training, plain.augment)
         work = f"a small CNN, {plain.training.epochs:,} epochs"
-        yield step("teacher", work, per_image * _seen(trained, plain.training))
+        yield step("teacher", work, per_image * _epoch(trained, plain.training))
     alone = Glit(plan.net, plan.net.all_global()).reset(0).to(device)
     for what, asked, networks in _retrained(plan):
         rules = asked.training
         per_image = _per_image(train, alone, data, rules, asked.augment)
-        each = "1 network" if networks == 1 else f"{networks} networks"
-        work = f"{each}, {rules.epochs:,} epochs each"
-        yield step(what, work, per_image * networks * _seen(trained, rules))
+        count = "1 network" if networks == 1 else f"{networks} networks"
+        work = f"{count}, {rules.epochs:,} epochs each"
+        yield step(what, work, per_image * _epoch(trained, rules))
 
 
 def _retrained(plan: Plan) -> list[tuple[str, Retrain, int]]:
@@ -143,9 +167,19 @@ def _per_image(
     return 1 / statistics.median(epoch.images_per_second for epoch in timed[1:])
 
 
-def _seen(trained: int, rules: TrainingRules) -> int:
-    """Images of a whole training; a step that shows them to several subnets has fewer."""
-    return rules.epochs * steps(trained, rules.batch) * min(rules.batch, trained)
+def _epoch(trained: int, rules: TrainingRules) -> int:
+    """Images of an epoch; a step that shows them to several subnets has fewer."""
+    return steps(trained, rules.batch) * min(rules.batch, trained)
+
+
+def _latency_table(plan: Plan, device: torch.device) -> tuple[int, float]:
+    """The networks that a latency table measures, and the seconds, from a round of a few."""
+    blocks = table_blocks(plan)
+    few, began = min(blocks, key=lambda block: block.key), time.perf_counter()
+    table = measure(plan.net, [few], (), device, batch=plan.search.latency_batch, rounds=1)
+    timed = 2 + len(table.plain)
+    networks = 1 + len(blocks) + len(table.plain) + NETWORKS * len(stages(plan))
+    return networks, (time.perf_counter() - began) / timed * networks * ROUNDS
 
 
 def _trial(net: Supernet, archs: list[Arch], data: Data, plan: Plan, scored: int) -> float:

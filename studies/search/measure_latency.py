@@ -6,11 +6,14 @@ import statistics
 import numpy as np
 import torch
 
+from hnas.architecture.arch import Block
 from hnas.cost.block_latency import measure
 from hnas.cost.latency_table import LatencyTable
 from hnas.device import describe
 from hnas.errors import StateError
 from hnas.persist.record import recorded
+from hnas.studies.plan.plan import Plan
+from hnas.studies.plan.strategies import stages
 from hnas.studies.run.folder import Run
 from hnas.studies.run.latency import FILE, Measured, TableError, read_measured, write_measured
 from hnas.studies.run.provenance import environment
@@ -27,9 +30,7 @@ def latency_table(run: Run, device: torch.device, listener: Listener) -> Latency
     Raises StateError if the run has a table of other blocks.
     """
     spaces = [stage.space(None) for stage in run.stages]
-    blocks = {block for space in spaces for choices in space.choices for block in choices}
-    blocks |= {block for choices in run.plan.space1().choices for block in choices}
-    blocks |= set(run.plan.net.all_global().blocks)
+    blocks = table_blocks(run.plan)
     frame, batch = recorded(run.plan.net), run.plan.search.latency_batch
     here = {**environment(), **describe(device)}
     kept = read_measured(run)
@@ -50,6 +51,13 @@ def latency_table(run: Run, device: torch.device, listener: Listener) -> Latency
     write_measured(run, measured)
     listener.note(measured.words)
     return table
+
+
+def table_blocks(plan: Plan) -> set[Block]:
+    """All blocks that a plan may search, and those of its all-global network."""
+    spaces = [plan.space1(), *(stage.space(None) for stage in stages(plan))]
+    blocks = {block for space in spaces for choices in space.choices for block in choices}
+    return blocks | set(plan.net.all_global().blocks)
 
 
 def _error(table: LatencyTable) -> TableError:
