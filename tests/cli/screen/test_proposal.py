@@ -105,8 +105,8 @@ def _quick() -> object:
         (
             ["init", "--data", "photos", "--flops", "much"],
             "--flops must be a whole number of multiply-accumulates >= 1, or text with K, M, G or "
-            'T behind the number, such as "250M" or "1.3G"; got \'much\'. A share of the all-global network is written '
-            'as "40%"',
+            'T behind the number, such as "250M" or "1.3G"; got \'much\'. A share of the '
+            'all-global network is written as "40%"',
         ),
     ],
 )
