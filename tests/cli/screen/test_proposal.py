@@ -168,9 +168,9 @@ def test_the_reasons_follow_the_options(photos: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("hnas.cli.commands.search.confirmed", lambda: False)
     shown = invoke("search", "photos", *options, "--device", "cpu").stdout
     assert "epochs 7, batch " in shown and "as asked; proposed: epochs " in shown
-    assert "trials 3 " in shown and "as asked; proposed: trials 200" in shown
+    assert "trials 3 " in shown and "as asked; proposed: trials " in shown
     assert "hnas init --data photos --flops 50% --set score.batch=64 plan.toml" in shown
     assert not Path("runs").exists()
     made = invoke("init", "--data", "photos", "--flops", "50%", "--set", "score.batch=64", "x.toml")
     assert made.exit_code == 0 and load_plan(Path("x.toml")).score.batch == 64
-    assert "# epochs 300, batch " in Path("x.toml").read_text()
+    assert "# epochs " in Path("x.toml").read_text()
