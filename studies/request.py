@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from hnas.errors import InputError
 from hnas.studies.plan.budget import Asked, keyword
 from hnas.studies.plan.change import check_code, override, refined, sized_as, with_values
+from hnas.studies.plan.fixed import SOURCE
 from hnas.studies.plan.plan import STRATEGIES, Plan
 from hnas.studies.plan.quantities import parse_latency, parse_time
 from hnas.studies.plan.toml import PRESETS, load_plan, load_preset
@@ -135,14 +136,23 @@ def decide(request: Request) -> Decision:
     Raises InputError if the request breaks a rule, BudgetError if nothing fits its limits.
     """
     from hnas.studies.run.folder import Run, is_run, open_run
+    from hnas.studies.run.paths import from_anywhere, here
+    from hnas.studies.trials.database import absolute, check_text
 
+    storage = request.storage and absolute(request.storage)
+    request = replace(request, storage=storage, data=here(request.data))
     folder = folder_of(request)
+    check_text(folder)
     begun = open_run(folder, storage=request.storage) if is_run(folder) else None
     plan, proposal, note = plan_of(request, begun)
     if request.stage is not None:
         Run(folder, plan, "", folder.name).stage(request.stage)  # says which stages there are
+    plan = from_anywhere(plan, begun)
     if begun is not None:
         _check_trials(begun, plan)
+    elif request.plan and here(plan.data.source) != plan.data.source:
+        name = plan.data.source
+        note = f"{name!r} in a plan are the images that hnas brings; not ./{name}, here."
     return Decision(
         request=request, folder=folder, plan=plan, begun=begun, proposal=proposal, note=note
     )
@@ -212,15 +222,26 @@ def _within_time(
 def begin(decision: Decision) -> Run:
     """The run of a decision, made or continued.
 
-    Raises MismatchError if it has begun with another plan, BusyError if another process works on
-    it with another plan, StorageError if its storage does not answer.
+    Raises MismatchError if it has begun with another plan or other images, or if its storage has
+    studies of another run of its name; BusyError if another process works on it with another plan,
+    StorageError if its storage does not answer.
     """
-    from hnas.studies.run.folder import begin_run
+    from hnas.studies.run.folder import Run, begin_run
     from hnas.studies.trials.database import open_storage
 
     request, begun, plan = decision.request, decision.begun, decision.plan
     if begun is None and request.storage is not None:
+        from hnas.studies.run.owner import check_free
+
         open_storage(request.storage, create=True)  # one that does not answer is not kept
+        name = decision.folder.resolve().name
+        check_free(Run(decision.folder, plan, request.storage, name), request.storage)
+    moved = False
+    if begun is not None and {*begun.changes(plan, rescore=request.rescore)} == {SOURCE}:
+        from hnas.studies.run.images import prove
+
+        prove(begun, plan)
+        moved = True
     # The plan of a run that another process works on is left alone.
     with begun.hold() if begun and begun.plan != plan else nullcontext():
         return begin_run(
@@ -228,6 +249,7 @@ def begin(decision: Decision) -> Run:
             plan,
             storage=request.storage,
             rescore=request.rescore,
+            moved=moved,
             asked=request.budget.shares | ({"time": request.time} if request.time else {}),
         )
 
@@ -270,8 +292,9 @@ def _propose(request: Request) -> Proposal:
     from hnas.data import survey
     from hnas.device import choose
     from hnas.studies.plan.proposal import propose
+    from hnas.studies.run.paths import here
 
-    source, device = request.data or "digits", choose(request.device)
+    source, device = here(request.data) or "digits", choose(request.device)
     images = survey(source)
     with request.budget.naming():
         return propose(images, source, device=device.type, asked=request.budget)

@@ -201,7 +201,7 @@ def _search_stage(run: Run, stage: int, request: Request) -> None:
     from hnas.studies.run.status import read_status
     from hnas.studies.trials.database import open_storage
 
-    open_storage(run.storage, create=True)
+    open_storage(run.storage, create=run.about.storage is None)
     before = read_status(run).stages[stage - 1]
     if before.finished and not request.rescore:
         click.echo(f"Stage {stage} of {run.folder} is finished, nothing is left to do.")

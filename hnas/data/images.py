@@ -13,11 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from hnas.data.hashing import Index
 from hnas.data.on_disk import OnDisk
 from hnas.data.pixels import CHANNELS, pixels_of
 from hnas.errors import InputError
-
-Index = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -78,6 +77,11 @@ class Images:
     def numbers(self) -> tuple[str, ...]:
         """Names for classes that have none: their numbers, from 0 to the largest label."""
         return tuple(map(str, range(int(self.labels.max()) + 1)))
+
+    @property
+    def hashes(self) -> Index:
+        """int64 (n,): the hash of each image's pixels."""
+        return pixels_of(self.pixels).hashes()
 
     @property
     def fingerprint(self) -> str:

@@ -18,12 +18,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from hnas.data.hashing import hashes
 from hnas.errors import InputError, StateError
 
 AHEAD = 2
 """Batches that are read while the one before is used."""
 READERS = 8
 """Threads that read: a disk answers several questions at once. They wait more than they work."""
+
+HASHED = 256
+"""Images that are hashed at a time."""
 
 Rows = npt.NDArray[np.int64]
 Reading = tuple[torch.Tensor, list[Future[None]]]
@@ -48,6 +52,8 @@ class OnDisk:
     """(n,): the images that these are, in their order."""
     device: torch.device
     """Where batches are brought to."""
+    hashed: Rows | None = None
+    """(rows,): hash of each image's pixels, `hnas.data.hashing`; None if nobody has counted it."""
 
     dtype = torch.uint8
     ndim = 4
@@ -89,6 +95,13 @@ class OnDisk:
     def to(self, device: torch.device | str) -> OnDisk:
         """The same, brought to another device; nothing is read."""
         return replace(self, device=torch.device(device))
+
+    def hashes(self) -> Rows:
+        """(n,): hash of each image's pixels; read if they are not known."""
+        if self.hashed is not None:
+            return self.hashed[self.rows]
+        slices = torch.arange(len(self)).split(HASHED)
+        return np.concatenate([hashes(each.cpu().numpy()) for each in self.fetch(slices)])
 
     def moments(self) -> tuple[int, list[int], list[int]]:
         """Values in a channel, and of each channel their sum and the sum of their squares."""

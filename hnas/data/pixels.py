@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
+from hnas.data.hashing import Index, hashes
 from hnas.data.on_disk import OnDisk
 
 CHANNELS = (1, 3)
@@ -32,6 +33,9 @@ class InMemory:
 
     def fit(self, *, image: int, channels: int) -> torch.Tensor:
         return fit(self.pixels.cpu(), image=image, channels=channels)
+
+    def hashes(self) -> Index:
+        return hashes(self.pixels.cpu().numpy())
 
     def moments(self) -> tuple[int, list[int], list[int]]:
         """From counts of the 256 values."""

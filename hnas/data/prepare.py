@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,9 +12,10 @@ import torch
 
 from hnas.data import notes
 from hnas.data.images import Images, Source, divide
+from hnas.data.known import known
 from hnas.data.on_disk import OnDisk
 from hnas.data.pixels import pixels_of
-from hnas.data.sources.load import load
+from hnas.data.sources.load import load, located
 from hnas.data.split import Split, split
 from hnas.errors import MismatchError
 from hnas.settings import DataRules
@@ -33,6 +35,8 @@ class Data:
     """float32 (C,): of the training images, in units of 0 to 1."""
     notes: tuple[str, ...] = ()
     """What a person should know of the images, each one sentence."""
+    carried: tuple[str, ...] = ()
+    """What had to be done so that the images are those that were split, in sentences."""
 
     def with_held_out(self) -> Data:
         """The same, trained on the held-out images too: they judge nothing any more."""
@@ -44,14 +48,26 @@ class Data:
 
 
 def prepare(
-    rules: DataRules, *, image: int, channels: int, seed: int, root: Path | None = None
+    rules: DataRules,
+    *,
+    image: int,
+    channels: int,
+    seed: int,
+    root: Path | None = None,
+    kept: Split | None = None,
 ) -> tuple[Data, Split]:
     """Loads and splits a source. Its own test part is read too and dropped, so that a broken one is
     found before the search.
 
-    Raises InputError if the source is malformed or too small to split.
+    If they were split before, `kept` says how: images that were renamed since are put back in
+    their order. Raises InputError if the source is malformed or too small to split, MismatchError
+    if its images are not those of `kept`.
     """
-    source = _load(rules, image, channels, root)
+    known_by_pixels = kept is None or kept.known is not None
+    source = _load(rules, image, channels, root, anywhere=known_by_pixels)
+    carried: tuple[str, ...] = ()
+    if kept is not None:
+        source, carried = kept.recognised(source)
     classes = source.classes
     made = split(
         source.train.labels.numpy(),
@@ -61,6 +77,7 @@ def prepare(
         seed=seed,
         classes=classes,
     )
+    made = replace(made, known=(kept and kept.known) or known(source))
     # `divide` moves the images of the source, which nobody else has.
     train, held_out, *rest = divide(source.train, made.train, made.held_out, made.test)
     test = rest[0] if source.test is None else source.test
@@ -72,7 +89,15 @@ def prepare(
         *notes.of_pixels(train),
         *notes.of_copies(train, held_out=held_out, test=test),
     )
-    data = Data(train=train, held_out=held_out, classes=classes, mean=mean, std=std, notes=found)
+    data = Data(
+        train=train,
+        held_out=held_out,
+        classes=classes,
+        mean=mean,
+        std=std,
+        notes=found,
+        carried=carried,
+    )
     return data, made
 
 
@@ -81,9 +106,12 @@ def _left_out(files: Sequence[str]) -> tuple[str, ...]:
     return (said,) if files else ()
 
 
-def _load(rules: DataRules, image: int, channels: int, root: Path | None) -> Source:
+def _load(
+    rules: DataRules, image: int, channels: int, root: Path | None, *, anywhere: bool
+) -> Source:
+    """With `anywhere`, a folder that has another place on this machine is looked for."""
     return load(
-        rules.source,
+        located(rules.source) if anywhere and os.path.isabs(rules.source) else rules.source,
         image=image,
         channels=channels,
         root=root,
@@ -99,7 +127,8 @@ def test_images(
 
     Raises MismatchError if the source is not the one that was split.
     """
-    source = _load(rules, image, channels, root)
+    anywhere = split.known is not None
+    source, _ = split.recognised(_load(rules, image, channels, root, anywhere=anywhere))
     split.check(source.train.labels.numpy())
     if source.test is not None and split.test is None:
         return source.test

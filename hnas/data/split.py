@@ -7,7 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from hnas.data.images import Source
+from hnas.data.known import Known, recognised
 from hnas.errors import InputError, MismatchError
+from hnas.persist.record import later
 from hnas.settings import DataRules
 
 Index = npt.NDArray[np.int64]
@@ -34,6 +37,8 @@ class Split:
     """int64, sorted: tested on, once; None if the source has a test part of its own."""
     labels: str
     """Fingerprint of the labels that were split: the indices mean nothing for others."""
+    known: Known | None = later(None)
+    """The images that were split; None if an older hnas has split them."""
 
     def __post_init__(self) -> None:
         arrays = [array for array in (self.train, self.held_out, self.test) if array is not None]
@@ -56,6 +61,26 @@ class Split:
         """Short sha256: two splits are the same or not."""
         text = np.frombuffer(self.labels.encode(), dtype=np.uint8).astype(np.int64)
         return fingerprint(self.train, self.held_out, self.test, text)
+
+    @property
+    def images(self) -> str | None:
+        """Fingerprint of the images that were split, with the names of their classes."""
+        return self.known.fingerprint if self.known else None
+
+    def recognised(self, source: Source) -> tuple[Source, tuple[str, ...]]:
+        """The source as it was when it was split, and what had to be done for that, in sentences.
+
+        Raises MismatchError, naming the parts, if its images are others. Nothing is done for a
+        split that does not know them.
+        """
+        if self.known is None:
+            return source, ()
+        parts = {"the training part": self.train, "the held-out part": self.held_out}
+        if self.test is not None:
+            parts["the test part"] = self.test
+        used = np.concatenate([*parts.values()])
+        rest = np.setdiff1d(np.arange(len(self.known.train.labels)), used)
+        return recognised(source, self.known, parts | {"those that are not used": rest})
 
     def check(self, labels: Index) -> None:
         """Raises MismatchError if these are not the labels that were split."""

@@ -179,7 +179,10 @@ def resume(
         return
     for reason in found.refused:
         on_refused(reason)
-    if differ := differences(found.meta.get("identity", {}), identity):
+    made_from = found.meta.get("identity", {})
+    if "images" not in made_from:  # it is older than this part of an identity
+        identity = {name: value for name, value in identity.items() if name != "images"}
+    if differ := differences(made_from, identity):
         raise CheckpointError(
             f"checkpoint {path} was made by another training:\n{listed(differ)}\n"
             "Use another --run, or the settings it was made with"

@@ -16,11 +16,13 @@ from hnas.device import describe
 from hnas.errors import MismatchError, StateError
 from hnas.scoring.record import Score
 from hnas.scoring.score import evaluate
-from hnas.studies.run.folder import Run
+from hnas.studies.run.folder import SPLIT, Run
 from hnas.studies.run.images import stored_images
 from hnas.studies.run.networks import stored_network
 from hnas.studies.run.provenance import changed, versions
+from hnas.studies.run.result import FILE as RESULT
 from hnas.studies.run.result import TrainedNetwork
+from hnas.studies.run.split import read_split
 from hnas.studies.run.status import read_status
 from hnas.studies.run.studies import StageStudy
 from hnas.studies.scoring.from_run import stored_scorer
@@ -64,8 +66,13 @@ def reproduce(run: Run, device: torch.device, *, sample: int) -> Reproduction:
     data = stored_images(run).to(device)
     changes = changed(run.about.environment or {}, {**describe(device), **versions()})
     values: list[Value] = []
-    status = read_status(run)
+    status, split = read_status(run), read_split(run)
     result = status.result
+    if result and result.images and split and result.images != split.images:
+        raise MismatchError(
+            f"{RESULT} of {run.folder} is of other images ({result.images}) than its {SPLIT} "
+            f"({split.images}). Restore what was changed"
+        )
     if not status.searched:
         raise StateError(
             f"there is nothing to score again: {run.folder} has no finished trials. "

@@ -23,29 +23,27 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
 from hnas.errors import BusyError, InputError, MismatchError, StateError
 from hnas.persist.atomic import read_regular, remove_abandoned, write_atomic
-from hnas.persist.difference import differences, listed
+from hnas.persist.difference import listed
 from hnas.persist.record import later, recorded, restored
+from hnas.studies.plan.fixed import RESCORE, SOURCE, changes
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.strategies import Stage, stages
 from hnas.studies.plan.toml import load_plan, to_toml
-from hnas.studies.trials.database import masked
+from hnas.studies.trials.database import absolute, masked, sqlite_url
 
 RecordT = TypeVar("RecordT")
 
 PLAN, ABOUT, STUDIES, SPLIT = "plan.toml", "run.json", "study.db", "split.json"
 LOCK, HOLDER = ".lock", ".holder"
-MAY_CHANGE = ("stage1.trials", "stage2.trials", "refine.trials", "retrain", "baselines")
-"""What a plan may change in a run that has begun: nothing that finished trials depend on."""
-RESCORE = "score."
-"""What it may change too if trials are to be scored again."""
 
 
 def write(path: Path, data: bytes) -> None:
@@ -70,6 +68,8 @@ class About:
     """The study storage's URL without a password; None: study.db in the folder."""
     environment: Mapping[str, str] | None = later(None)
     """The device and the versions that it began with; None before its images are read."""
+    id: str = later("")
+    """Of this run and no other: its studies in a shared storage have it; empty in older runs."""
     rescored: tuple[int, ...] = later(())
     """How often each stage was scored again, each time in a new study; empty: never."""
     images: tuple[str, ...] = later(())
@@ -84,7 +84,7 @@ class About:
 
 @dataclass(frozen=True)
 class Run:
-    """One run's folder. Its plan is fixed when it begins, but for MAY_CHANGE."""
+    """One run's folder. Its plan is fixed when it begins, as `hnas.studies.plan.fixed` says."""
 
     folder: Path
     plan: Plan
@@ -140,6 +140,12 @@ class Run:
     def tell(self, about: About) -> None:
         """Writes its run.json. Raises StateError."""
         self.write(ABOUT, recorded(about))
+
+    def changes(self, plan: Plan, *, rescore: bool = False) -> dict[str, tuple[object, object]]:
+        """What another plan would change that trials depend on: (stored, asked), by name."""
+        # Before the images are split nothing depends on the plan: a mistake in it can be mended.
+        split = (self.folder / SPLIT).exists()
+        return changes(self.plan, plan, rescore=rescore) if split else {}
 
     @property
     def has_studies(self) -> bool:
@@ -254,8 +260,8 @@ def open_run(folder: Path, *, storage: str | None = None) -> Run:
 
     Raises InputError if there is no run, or its storage is another.
     """
-    run, asked = shared_run(folder), storage or _own_storage(folder)
-    kept = masked(run.storage)
+    run, asked = shared_run(folder), absolute(storage or _own_storage(folder))
+    kept = masked(absolute(run.storage))
     if masked(asked) != kept:
         raise InputError(
             f"the run {folder} keeps its studies in {kept}: give that --storage"
@@ -284,27 +290,25 @@ def begin_run(
     *,
     storage: str | None = None,
     rescore: bool = False,
+    moved: bool = False,
     asked: Mapping[str, str] | None = None,
 ) -> Run:
     """The run of a plan: made if there is none, else continued; with `rescore` its trials may be
-    scored by another rule. `asked` is kept, as `About` has it.
+    scored by another rule, with `moved` its images, which were proven the same, may be elsewhere.
+    `asked` is kept, as `About` has it.
 
     Raises MismatchError, naming every difference, if the run has begun with another plan.
     """
     if not is_run(folder):
+        storage = storage and absolute(storage)
         run = Run(folder, plan, storage or _own_storage(folder), folder.resolve().name)
-        kept = masked(storage) if storage else None
-        run.tell(About(name=run.name, storage=kept, asked=asked or None))
+        kept, own = storage and masked(storage), uuid4().hex
+        run.tell(About(name=run.name, storage=kept, id=own, asked=asked or None))
         write(folder / PLAN, to_toml(plan).encode())
         return run
     begun = open_run(folder, storage=storage)
-    found = {
-        name: both
-        for name, both in differences(asdict(begun.plan), asdict(plan)).items()
-        if not name.startswith((*MAY_CHANGE, RESCORE) if rescore else MAY_CHANGE)
-    }
-    # Before the images are split nothing depends on the plan: a mistake in it can be mended.
-    if found and (folder / SPLIT).exists():
+    found = begun.changes(plan, rescore=rescore)
+    if found and not (moved and {*found} == {SOURCE}):
         new = ", or --rescore for a new study" if all(n.startswith(RESCORE) for n in found) else ""
         raise MismatchError(
             f"the run {folder} was begun with another plan, and its trials depend on these:\n"
@@ -316,4 +320,4 @@ def begin_run(
 
 
 def _own_storage(folder: Path) -> str:
-    return f"sqlite:///{folder.resolve() / STUDIES}"
+    return sqlite_url(folder.resolve() / STUDIES)

@@ -59,6 +59,8 @@ class Identity:
     """Of held-out images: it chooses the epoch that is kept."""
     repeat: int = later(0)
     """Above 0: the same training again, from another seed."""
+    images: str | None = later(None)
+    """Fingerprint of the images; no part of the key, which was made without it at first."""
     start: Inherited | None = later(None)
     """None: random weights, from a seed of the key."""
     averaging: str | None = later(None)
@@ -74,7 +76,8 @@ class Identity:
     @property
     def key(self) -> str:
         """The name of the network's files. It seeds the training too."""
-        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:12]
+        of = {name: value for name, value in self.to_dict().items() if name != "images"}
+        return hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def network_path(run: Run, key: str) -> Path:

@@ -120,6 +120,8 @@ class Result:
     """Why there are none; empty if there are."""
     metric: str = later("accuracy")
     """What `accuracy` and `test_accuracy` measure: `hnas.settings.ScoreRules.metric`."""
+    images: str | None = later(None)
+    """Fingerprint of the images that were split; None in older results."""
 
     def __post_init__(self) -> None:
         if self.test_images < 1:

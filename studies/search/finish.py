@@ -45,6 +45,7 @@ def finish(session: Session) -> Result:
         baselines=baselines,
         no_baselines=no_baselines,
         metric=session.plan.score.metric,
+        images=session.split.images,
     )
     results.write_result(session.run, result)
     session.listener.finished(session.run)

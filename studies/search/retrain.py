@@ -85,6 +85,7 @@ def retrain_network(
         training=rules.training,
         augment=rules.augment,
         split=session.split.fingerprint,
+        images=session.split.images,
         seed=plan.search.seed,
         distillation=rules.distillation if taught else None,
         teacher=teacher_hash(taught) if taught else None,

@@ -50,6 +50,8 @@ def search_stage(session: Session, number: int) -> StageResult:
     """
     teacher(session)  # needed last, but hours later is too late to say that it is missing
     distribution = handoff(session) if number > 1 else None
+    if session.run.about.storage is not None:
+        session.study(number)  # says that it is another run's before anything is trained
     session.costs.check(stage_space(session, number))
     first = start(session, number)
     if distribution is not None:

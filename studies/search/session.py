@@ -21,8 +21,10 @@ from hnas.studies.objective.costs import Costs
 from hnas.studies.plan.plan import Plan
 from hnas.studies.run.folder import Run
 from hnas.studies.run.history import History, row
-from hnas.studies.run.images import keep_split, prepared
+from hnas.studies.run.images import keep_split, run_images
+from hnas.studies.run.owner import keep_owner
 from hnas.studies.run.provenance import changed, versions
+from hnas.studies.run.split import read_split
 from hnas.studies.search.events import Listener
 from hnas.studies.search.measure_latency import latency_table
 from hnas.studies.search.torchrun import images_job
@@ -105,7 +107,9 @@ class Session:
 
     @cached_property
     def storage(self) -> RDBStorage:
-        return open_storage(self.run.storage, create=True)
+        # A file that was named when the run began holds its studies: it is not made again.
+        kept = self.run.about.storage or ""
+        return open_storage(self.run.storage, create=not kept.startswith("sqlite"))
 
     def close(self) -> None:
         """Closes the connections to the storage."""
@@ -113,9 +117,12 @@ class Session:
             close_storage(self.__dict__.pop("storage"))
 
     def study(self, stage: int) -> optuna.Study:
-        """The study of a stage; it is made if there is none."""
+        """The study of a stage; it is made if there is none. Raises MismatchError if it is another
+        run's."""
         name, objective = self.run.study_name(stage), self.plan.search.objective
-        return open_study(self.storage, name, create=True, objective=objective)
+        study = open_study(self.storage, name, create=True, objective=objective)
+        keep_owner(self.run, study)
+        return study
 
     def finished(self, stage: int, what: str) -> list[Record]:
         """All trials of a stage, which `what` needs. Raises StateError if some are missing."""
@@ -163,11 +170,12 @@ class Session:
 
     @cached_property
     def _prepared(self) -> tuple[Data, Split]:
-        self.world.ask(images_job(self.plan, self.device))
-        data, split = prepared(self.plan)
-        keep_split(self.run, split)
-        for note in data.notes:
-            self.listener.note(note)
+        self.world.ask(images_job(self.plan, self.device, read_split(self.run)))
+        data, split = run_images(self.run)
+        assumed = keep_split(self.run, data, split, rescore=self.rescore)
+        for note in (*data.carried, assumed, *data.notes):
+            if note:
+                self.listener.note(note)
         if self.run.about.images != data.notes:
             self.run.tell(replace(self.run.about, images=data.notes))
         self._keep_environment()

@@ -43,6 +43,7 @@ def _train(session: Session, net: Supernet, stage: int) -> None:
         "training": recorded(rules),
         "augment": recorded(plan.augment),
         "split": session.split.fingerprint,
+        "images": session.split.images,
         "seed": plan.search.seed,
         "initial weights": weights_hash(net.state_dict()),
     }

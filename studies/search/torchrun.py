@@ -11,10 +11,10 @@ from typing import Any, NoReturn
 import torch
 
 from hnas.architecture.space import Space
-from hnas.data import Data
+from hnas.data import Data, Split
 from hnas.errors import InputError
 from hnas.network.supernet import Supernet
-from hnas.persist.record import restored
+from hnas.persist.record import recorded, restored
 from hnas.settings import AugmentRules, TrainingRules
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.toml import from_toml, to_toml
@@ -29,35 +29,38 @@ IMAGES, SUPERNET, NETWORK = "images", "supernet", "network"
 """The tasks."""
 
 
-def images_job(plan: Plan, device: torch.device) -> dict[str, Any]:
-    """A job: load the images of a plan onto a device of this kind."""
-    return {"task": IMAGES, "device": device.type, "plan": to_toml(plan)}
+def images_job(plan: Plan, device: torch.device, kept: Split | None) -> dict[str, Any]:
+    """A job: load the images of a plan onto a device of this kind, as they were split before."""
+    split = kept and recorded(kept)
+    return {"task": IMAGES, "device": device.type, "plan": to_toml(plan), "split": split}
 
 
 def supernet_job(identity: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """A job: train the supernet of an identity; it says the split of the images."""
+    """A job: train the supernet of an identity; it says the images and their split."""
     return {"task": SUPERNET, **identity, "seed": seed}
 
 
 def network_job(identity: Identity, seed: int) -> dict[str, Any]:
     """A job: train the network of an identity."""
     of = identity.to_dict()
-    return {"task": NETWORK, "identity": of, "seed": seed, "split": identity.split}
+    images = {"split": identity.split, "images": identity.images}
+    return {"task": NETWORK, "identity": of, "seed": seed, **images}
 
 
 def serve(world: World) -> NoReturn:
     """Does the jobs of the first process until both end."""
-    data, split = None, ""
+    data, images = None, ""
     try:
         for job in world.jobs():
             if job["task"] == IMAGES:
-                data, split = _images(job)
+                data, images = _images(job)
                 continue
-            if data is None or split != job["split"]:
+            if data is None or images != (asked := f"{job['split']}, {job['images']}"):
                 here = f"process {os.environ.get('RANK', '?')} on {os.uname().nodename}"
                 raise InputError(
-                    f"the images of {here} are not those of the first process: their split is "
-                    f"{split or 'none'}, must be {job['split']}. Give all machines the same files"
+                    f"the images of {here} are not those of the first process: the fingerprints of "
+                    f"split and images are {images or 'none'}, must be {asked}. Give all machines "
+                    "the same files"
                 )
             join = join_supernet if job["task"] == SUPERNET else join_network
             join(job, data, world)
@@ -67,13 +70,14 @@ def serve(world: World) -> NoReturn:
 
 
 def _images(job: Mapping[str, Any]) -> tuple[Data, str]:
-    """The images on this process's device, and their split's fingerprint."""
+    """The images on this process's device, and the fingerprints of their split and of them."""
     device = torch.device(job["device"])
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(device)
-    data, split = prepared(from_toml(job["plan"]))
-    return data.to(device), split.fingerprint
+    kept = job["split"] and restored(Split, job["split"])
+    data, split = prepared(from_toml(job["plan"]), kept)
+    return data.to(device), f"{split.fingerprint}, {split.images}"
 
 
 def join_supernet(job: Mapping[str, Any], data: Data, world: World) -> None:

@@ -4,11 +4,12 @@ Studies are Optuna's, so that Optuna and its dashboard read them as they are. hn
 the trials of a database by `hnas.studies.trials.tables`, which is several times faster.
 """
 
+import os
 import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import wraps
 from importlib.util import find_spec
 from pathlib import Path
@@ -85,6 +86,37 @@ def _is_url(url: str) -> bool:
     except (exc.ArgumentError, ValueError):
         return False
     return True
+
+
+def sqlite_url(file: Path) -> str:
+    """The URL of an SQLite file, whatever characters its path has.
+
+    Raises InputError if it has bytes that are no text.
+    """
+    check_text(file)
+    return URL.create("sqlite", database=os.path.abspath(file)).render_as_string()
+
+
+def absolute(url: str) -> str:
+    """The URL that means the same from any folder: SQLite's file by its whole path."""
+    with suppress(exc.ArgumentError, ValueError):  # one that is malformed is told when it is opened
+        target, file = make_url(url), make_url(url).database or ""
+        sqlite = target.get_backend_name() == "sqlite" and file and not file.startswith(":")
+        if sqlite and not file.startswith("file:") and not os.path.isabs(file):
+            target = target.set(database=os.path.abspath(file))
+            return target.render_as_string(hide_password=False)
+    return url
+
+
+def check_text(path: Path | str) -> None:
+    """Raises InputError if a path has bytes that are no text: no database or JSON can name it."""
+    try:
+        os.path.abspath(path).encode()
+    except UnicodeEncodeError:
+        raise InputError(
+            f"the path {os.path.abspath(path)!a} must be text in UTF-8, some of its bytes are not: "
+            "rename it"
+        ) from None
 
 
 def open_storage(url: str, *, create: bool = False) -> RDBStorage:

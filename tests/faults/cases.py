@@ -6,8 +6,10 @@ was lost where the run, once it went on, has the outcome of the one that nothing
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import random
 import re
 import shutil
 import sqlite3
@@ -20,11 +22,16 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
+import safetensors.torch
+
+from hnas.architecture.space import Frame
 from tests.faults.lab import Lab, Ran, environment
 from tests.faults.outcome import lost, outcome
-from tests.faults.points import EXPORT, SEARCH, SYNC, WRITES, Point
+from tests.faults.points import EXPORT, IMPORT, PACK, SEARCH, STAGE_3, SYNC, WRITES, Point
 from tests.faults.process import BALLAST, DISK, PATIENCE
 from tests.support.forked import Process
+from tests.support.moved_images import write_images
+from tests.support.references import Reference
 
 DISK_BYTES = 4 * 2**20
 
@@ -59,7 +66,7 @@ def case(name: str) -> Callable[[Case], Case]:
 
 
 def judged(
-    lab: Lab, run: Path, where: str, first: Ran, code: int, message: str, *again: object
+    lab: Lab, run: Path, where: str, first: Ran, code: int, message: str, *again: str
 ) -> Try:
     """What came of a search that met a fault: it must have ended with `code` and told `message` (a
     regular expression), and the same command must end as if nothing had happened."""
@@ -68,7 +75,7 @@ def judged(
     if second.code:
         wrong.append(f"it does not go on: {second.message}")
     else:
-        wrong += lost(lab.expected, outcome(run))
+        wrong += lost(lab.expected_of(*again), outcome(run))
     return Try(where=where, lost=tuple(wrong), message=first.message)
 
 
@@ -102,48 +109,126 @@ for _phase in dict.fromkeys(point.phase for point in SEARCH):
     CASES[f"SIGKILL: {_phase}"] = _killed(_phase)
 
 
+@case("SIGKILL: stage 3")
+def _killed_stage_3(lab: Lab) -> Iterator[Try]:
+    more = "--refine"
+    for i, point in enumerate(STAGE_3):
+        for fault in ("kill", "tear") if point.target == SYNC else ("kill",):
+            run = lab.place / f"stage 3 {i} {fault}" / "run"
+            ran = lab.hnas(*lab.search(run, more), fault=fault, point=point)
+            yield judged(lab, run, point.name, ran, -9, "", more)
+
+
+@case("SIGKILL: 100 at random moments of searches of two and three stages")
+def _storm(lab: Lab) -> Iterator[Try]:
+    yield from storm(lab, 100, seed=0)
+
+
+def storm(lab: Lab, kills: int, *, seed: int) -> Iterator[Try]:
+    """Searches that are killed again and again, after a time that is drawn, until they are done or
+    so many kills are spent: each ends as the one that nothing happened to."""
+    rng, left = random.Random(seed), kills
+    for number in itertools.count():
+        if not left:
+            return
+        more = ("--refine",) if number % 2 else ()
+        expected, most = lab.expected_of(*more), lab.seconds[more]
+        run, after = lab.place / f"storm {seed} {number}" / "run", []
+        while True:
+            drawn = rng.uniform(0, most) if left else None
+            ran = lab.hnas(*lab.search(run, *more), after=drawn)
+            if ran.code != -9 or drawn is None:
+                break
+            left -= 1
+            after.append(f"{drawn:.2f}")
+        wrong = told(ran, 0, "") or lost(expected, outcome(run))
+        where = f"after {', '.join(after) or 'nothing'} s, {' '.join(more) or 'two stages'}"
+        yield Try(where=where, lost=tuple(wrong), message="")
+
+
 @case("SIGKILL: export")
 def _killed_export(lab: Lab) -> Iterator[Try]:
-    good = _exported(lab)
     for i, point in enumerate(EXPORT):
-        folder = lab.place / f"export {i}"
-        yield _export(lab, folder, point, "kill", -9, "", good)
+        yield _files(lab, lab.place / f"export {i}", _export(lab), point, "kill", -9, "")
+    yield Try(where="the run", lost=tuple(lost(lab.expected, outcome(lab.unbroken))), message="")
 
 
-def _exported(lab: Lab) -> dict[str, bytes]:
-    """The files of an export that nothing happened to."""
-    folder = lab.place / "good"
-    if not folder.exists():
-        folder.mkdir()
-        ran = lab.hnas("export", lab.unbroken, "--to", folder / "winner", "--device", "cpu")
-        assert ran.code == 0, ran.err
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+@case("SIGKILL: import")
+def _killed_import(lab: Lab) -> Iterator[Try]:
+    for i, point in enumerate(IMPORT):
+        yield _files(lab, lab.place / f"import {i}", _import(lab), point, "kill", -9, "")
 
 
-def _export(
+@case("SIGKILL: packing images")
+def _killed_pack(lab: Lab) -> Iterator[Try]:
+    for i, point in enumerate(PACK):
+        yield _files(lab, lab.place / f"pack {i}", _pack(lab), point, "kill", -9, "")
+
+
+Command = Callable[[Path], tuple[object, ...]]
+"""The arguments of a command that writes files into a folder."""
+
+
+def _export(lab: Lab) -> Command:
+    run = lab.unbroken
+    return lambda folder: ("export", run, "--to", folder / "winner", "--device", "cpu")
+
+
+def _import(lab: Lab) -> Command:
+    weights = lab.place / "vit.safetensors"
+    if not weights.exists():
+        frame = Frame(
+            image=8, channels=3, patch=4, classes=2, d=12, M=1, N=3, heads=1, activation="gelu"
+        )
+        vit = Reference(frame, frame.all_global(), release=False)
+        safetensors.torch.save_file(vit.state_dict(), weights)
+    return lambda folder: ("import", weights, "--to", folder / "net", "--heads", 1)
+
+
+def _pack(lab: Lab) -> Command:
+    photos = lab.place / "photos"
+    if not photos.exists():
+        write_images(photos)
+    size = ("--image", 8, "--channels", 3, "--processes", 1)
+    return lambda folder: ("data", "pack", photos, "--to", folder / "pack", *size)
+
+
+def _written(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def _files(
     lab: Lab,
     folder: Path,
+    command: Command,
     point: Point,
     fault: str,
     code: int,
     message: str,
-    good: dict[str, bytes],
     **environment: str,
 ) -> Try:
+    """What came of a command that writes files and met a fault: none is torn, and the same command
+    writes all of them as if nothing had happened, and no other."""
+    good = lab.place / f"good {command(Path())[0]}"
+    if not good.exists():
+        good.mkdir()
+        ran = lab.hnas(*command(good))
+        assert ran.code == 0, ran.err
+    expected = _written(good)
     folder.mkdir(exist_ok=True)
-    args = ("export", lab.unbroken, "--to", folder / "winner", "--device", "cpu")
-    first = lab.hnas(*args, fault=fault, point=point, **environment)
+    first = lab.hnas(*command(folder), fault=fault, point=point, **environment)
     wrong = told(first, code, message)
-    for name in good:
-        if (folder / name).exists() and (folder / name).read_bytes() != good[name]:
-            wrong.append(f"{name} is there and not whole")
     (folder / BALLAST).unlink(missing_ok=True)
-    second = lab.hnas(*args)
+    second = lab.hnas(*command(folder))
     if second.code:
         wrong.append(f"it does not go on: {second.message}")
-    found = {path.name: path.read_bytes() for path in folder.iterdir()}
-    wrong += [f"{name} is another" for name in {*found, *good} if found.get(name) != good.get(name)]
-    wrong += lost(lab.expected, outcome(lab.unbroken))
+    found = _written(folder)
+    names = {*found, *expected}
+    wrong += [f"{name} is another" for name in names if found.get(name) != expected.get(name)]
     return Try(where=point.name, lost=tuple(wrong), message=first.message)
 
 
@@ -191,14 +276,13 @@ def _full(lab: Lab) -> Iterator[Try]:
             ran = lab.hnas(*lab.search(run), fault="fill", point=point, **{DISK: str(disk)})
             (disk / BALLAST).unlink()
             yield judged(lab, run, point.name, ran, 2, "No space left|disk is full|disk I/O error")
-    good = _exported(lab)
     for name in ("winner.safetensors", "winner.json"):
         with _disk(lab, f"full {name}") as disk:
             at = Point(
                 phase="export", target="hnas.persist.atomic:replacing", match=name, when="before"
             )
-            full = {DISK: str(disk)}
-            yield _export(lab, disk, at, "fill", 2, "No space left on device", good, **full)
+            full, told_so = {DISK: str(disk)}, "No space left on device"
+            yield _files(lab, disk, _export(lab), at, "fill", 2, told_so, **full)
 
 
 @case("read-only folder")

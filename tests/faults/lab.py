@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -44,16 +45,26 @@ class Lab:
         self.plan = place / "plan.toml"
         place.mkdir(parents=True, exist_ok=True)
         self.plan.write_text(TINY)
+        self._expected: dict[tuple[str, ...], dict[str, Any]] = {}
+        self.seconds: dict[tuple[str, ...], float] = {}
+        """What the unbroken searches took."""
 
     def hnas(
-        self, *args: object, fault: str = "none", point: Point | None = None, **more: str
+        self,
+        *args: object,
+        fault: str = "none",
+        point: Point | None = None,
+        after: float | None = None,
+        **more: str,
     ) -> Ran:
-        """A command of hnas, in a process of its own, with a fault at a point."""
+        """A command of hnas, in a process of its own, with a fault at a point, or killed after so
+        many seconds."""
         out, err = self.place / "out", self.place / "err"
         asked = {
             "args": [str(arg) for arg in args],
             "fault": fault,
             "point": point and asdict(point),
+            "after": after,
             "environment": more,
             "out": str(out),
             "err": str(err),
@@ -91,14 +102,22 @@ class Lab:
     @cached_property
     def unbroken(self) -> Path:
         """A run that nothing happened to."""
-        run = self.place / "unbroken" / "run"
-        ran = self.hnas(*self.search(run))
-        assert ran.code == 0, ran.err
-        return run
+        return self.place / "unbroken" / "run" if self.expected_of() else self.place
 
-    @cached_property
+    @property
     def expected(self) -> dict[str, Any]:
-        return outcome(self.unbroken)
+        return self.expected_of()
+
+    def expected_of(self, *more: str) -> dict[str, Any]:
+        """What a search with these options comes to where nothing happens to it."""
+        if more not in self._expected:
+            run = self.place / " ".join(("unbroken", *more)) / "run"
+            began = time.monotonic()
+            ran = self.hnas(*self.search(run, *more))
+            assert ran.code == 0, ran.err
+            self._expected[more] = outcome(run)
+            self.seconds[more] = time.monotonic() - began
+        return self._expected[more]
 
     def copy(self, name: str) -> Path:
         """The unbroken run, to be changed."""

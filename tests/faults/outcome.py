@@ -19,7 +19,7 @@ def outcome(folder: Path) -> dict[str, Any]:
     run = open_run(folder)
     storage = open_storage(run.storage)
     studies = {}
-    for stage in (1, 2):
+    for stage in range(1, len(run.stages) + 1):
         study = open_study(storage, run.study_name(stage))
         studies[f"stage {stage}"] = {
             "attributes": study.user_attrs,

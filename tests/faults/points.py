@@ -93,6 +93,31 @@ WRITES: tuple[Point, ...] = (
 )
 """Every kind of write of `hnas search`."""
 
+STAGE_3: tuple[Point, ...] = (
+    *_each("stage 3", ATTRIBUTE, "front", (1, BEFORE), (1, AFTER)),
+    *_each("stage 3", "hnas.studies.search.supernets:grow", "", (2, AFTER)),
+    *_each("stage 3", SYNC, "supernet3-.*safetensors", (1, BEFORE)),
+    *_each("stage 3", REPLACE, "supernet3.json", (1, BEFORE), (1, AFTER)),
+    *_each("stage 3", SCORE, "", (20, BEFORE)),
+    *_each("stage 3", COMMIT, "", (30, BEFORE)),
+)
+"""Of `hnas search --refine`."""
+
+IMPORT: tuple[Point, ...] = (
+    *_each("import", SYNC, "net.safetensors", (1, BEFORE)),
+    *_each("import", REPLACE, "net.safetensors", (1, BEFORE), (1, AFTER)),
+    *_each("import", REPLACE, "net.json", (1, BEFORE), (1, AFTER)),
+)
+"""Of `hnas import`."""
+
+PACK: tuple[Point, ...] = (
+    *_each("pack", REPLACE, "pack.json", (1, BEFORE), (1, AFTER), (2, BEFORE), (2, AFTER)),
+    *_each("pack", SYNC, "train-00000.u8", (1, BEFORE)),
+    *_each("pack", REPLACE, "train-00000.u8", (1, BEFORE), (1, AFTER)),
+    *_each("pack", REPLACE, "train-00000.json", (1, BEFORE), (1, AFTER)),
+)
+"""Of `hnas data pack`."""
+
 EXPORT: tuple[Point, ...] = (
     *_each("export", SYNC, "winner.safetensors", (1, BEFORE)),
     *_each("export", REPLACE, "winner.safetensors", (1, BEFORE), (1, AFTER)),

@@ -132,9 +132,13 @@ def serve() -> None:
     """Runs what stdin asks for, a JSON line each, in a process of its own each, and tells how it
     ended. Each is forked off this one, which has imported everything: that takes longest."""
     for name in (
+        "hnas.cli.commands.data",
         "hnas.cli.commands.export",
+        "hnas.cli.commands.import_weights",
         "hnas.cli.commands.search",
         "hnas.cli.commands.status",
+        "hnas.data.sources.packing",
+        "hnas.exchange.import_weights",
         "hnas.studies.search.search",
     ):
         importlib.import_module(name)
@@ -146,8 +150,20 @@ def serve() -> None:
                 os.dup2(os.open(name, os.O_RDWR | os.O_CREAT | os.O_TRUNC), descriptor)
             os.environ.update(asked["environment"])
             run(asked["fault"], asked["point"], asked["args"])
+        if asked["after"] is not None:
+            _kill_after(process, asked["after"])
         _, status = os.waitpid(process, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+def _kill_after(process: int, seconds: float) -> None:
+    """Kills a process wherever it is by then, unless it has ended."""
+    end = time.monotonic() + seconds
+    while os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        if time.monotonic() >= end:
+            os.kill(process, signal.SIGKILL)
+            return
+        time.sleep(0.001)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.cases import CASES, judged
+from tests.faults.cases import CASES, judged, storm
 from tests.faults.lab import Lab
-from tests.faults.points import EXPORT, SEARCH, WRITES
+from tests.faults.points import EXPORT, IMPORT, PACK, SEARCH, STAGE_3, WRITES
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 
 def test_there_are_enough_points_and_no_two_alike() -> None:
-    points = (*SEARCH, *EXPORT)
+    points = (*SEARCH, *STAGE_3, *EXPORT, *IMPORT, *PACK)
     assert len({point.name for point in points}) == len(points) >= 30
     phases = {point.phase for point in points}
     assert {
@@ -43,6 +44,17 @@ def test_killed_there_nothing_is_lost(lab: Lab, phase: str) -> None:
     run = lab.place / phase / "run"
     ran = lab.hnas(*lab.search(run), fault="kill", point=point)
     assert judged(lab, run, point.name, ran, -9, "").lost == ()
+
+
+def test_killed_at_random_moments_nothing_is_lost(lab: Lab) -> None:
+    made = list(storm(lab, 4, seed=1))
+    assert made and not [what for one in made for what in one.lost], made
+
+
+@pytest.mark.parametrize("name", ["SIGKILL: import", "SIGKILL: packing images"])
+def test_files_are_whole_after_a_kill(lab: Lab, name: str) -> None:
+    made = list(itertools.islice(CASES[name](lab), 3))
+    assert len(made) == 3 and not [what for one in made for what in one.lost], made
 
 
 def test_what_is_lost_is_noticed(lab: Lab) -> None:

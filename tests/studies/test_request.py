@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from hnas.errors import BusyError, HnasError, InputError
 from hnas.studies import api
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.toml import load_preset, to_toml
-from hnas.studies.request import Request, begin, decide, folder_of, keyword
+from hnas.studies.request import Request, begin, decide, folder_of, keyword, propose_plan
 from hnas.studies.run import folder as runs
 from hnas.studies.run.folder import Run, begin_run, open_run
 
@@ -159,11 +160,68 @@ def test_both_come_to_the_same(
         found: object = by_python[1]
         for part in name.split("."):
             found = getattr(found, part)
-        assert found == value, name
+        assert found == (str(here / "photos") if value == "photos" else value), name
 
 
 def test_a_path_of_the_plan_holds_wherever_the_search_is_resumed(here: Path) -> None:
     assert decide(Request(init_from="net")).plan.stage1.init_from == str(here / "net")
+
+
+def test_images_are_those_that_were_named_wherever_the_run_is_used(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = here / "other"
+    for place in (other / "data/photos", other / "lab/photos", here / "data/photos"):
+        shutil.copytree("photos", place)
+    monkeypatch.setenv("HNAS_DATA", str(other / "lab"))
+    for name in ("photos", "./photos", "photos/", str(here / "photos")):
+        assert decide(Request(data=name)).plan.data.source == str(here / "photos")
+    assert decide(Request(data="data/photos")).plan.data.source == str(here / "data/photos")
+    run = begin(decide(Request(data="photos", run=here / "run")))
+    monkeypatch.chdir(other)
+    assert decide(Request(run=here / "run")).plan.data.source == str(here / "photos")
+    assert decide(Request(data="photos")).plan.data.source == str(other / "lab/photos")
+    monkeypatch.delenv("HNAS_DATA")
+    assert decide(Request(data="photos")).plan.data.source == str(other / "data/photos")
+    assert run.plan.data.source == str(here / "photos")
+
+
+def test_a_folder_here_goes_before_the_images_that_hnas_brings(here: Path, tiny: Plan) -> None:
+    assert decide(Request(data="digits")).plan == load_preset("digits")
+    shutil.copytree("photos", "digits")
+    decision = decide(Request(data="digits"))
+    assert decision.plan.data.source == str(here / "digits") and decision.plan.net.classes == 3
+    assert propose_plan(Request(data="digits")).plan.data.source == "./digits"
+    for asked in (Request(), Request(preset="digits")):  # they mean those that hnas brings
+        assert decide(asked).plan.data.source == "digits"
+    (here / "mine.toml").write_text(to_toml(tiny))
+    asked = decide(Request(plan="mine.toml"))
+    assert asked.plan.data.source == "digits"
+    assert asked.note == "'digits' in a plan are the images that hnas brings; not ./digits, here."
+    shutil.rmtree("digits")
+    begin(decide(Request(run="digits")))  # a run of that name is not a folder of images
+    assert decide(Request(data="digits")).plan == load_preset("digits")
+
+
+@pytest.mark.parametrize("url", ["sqlite:///a.db", "sqlite:///./a.db", "sqlite:///lab/../a.db"])
+def test_a_storage_is_where_it_was_named(
+    here: Path, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    run = begin(decide(Request(run="mine", storage=url)))
+    assert run.storage == run.about.storage == f"sqlite:///{here / 'a.db'}"
+    (here / "other").mkdir()
+    monkeypatch.chdir(here / "other")
+    with pytest.raises(InputError, match=r"keeps its studies in sqlite:///.*/a.db: give that"):
+        decide(Request(run="../mine", storage=url))
+    assert decide(Request(run="../mine", storage=run.storage)).begun is not None
+
+
+def test_a_path_of_bytes_that_are_no_text_is_refused_by_name(here: Path) -> None:
+    name = os.fsdecode(b"photos\xff")
+    shutil.copytree("photos", name)
+    for asked in (Request(data=name), Request(data="photos", run=name)):
+        with pytest.raises(InputError, match=r"photos.udcff' must be text in UTF-8.*rename it"):
+            decide(asked)
 
 
 def test_both_have_the_same_options() -> None:
@@ -201,7 +259,7 @@ def test_both_have_the_same_options() -> None:
         ({"strategy": "flatt"}, "strategy 'flatt' is unknown; did you mean 'flat'? Known: "),
         ({"data": "phtoos"}, "data source 'phtoos' is unknown: "),
         ({"run": "runs/begun", "storage": "sqlite:///a.db"}, "keeps its studies in sqlite:///"),
-        ({"run": "new", "storage": "sqlite:///no/a.db"}, "the study storage sqlite:///no/a.db can"),
+        ({"run": "new", "storage": "sqlite:///no/a.db"}, "/no/a.db cannot be used: unable to open"),
     ],
     ids=str,
 )

@@ -43,8 +43,8 @@ def load(
     """The images of a source, `channels` x `image` x `image`.
 
     `source` is `digits` (scikit-learn's 1,797 of 8 x 8), a folder (IDX, CIFAR binary, class folders
-    or a pack, told apart by what is in it), the bare name of a folder in `root` (by default
-    $HNAS_DATA, then ./data), or `module:function`. A pack's images stay in their files. With
+    or a pack, told apart by what is in it), the bare name of a folder in `root` (by default here,
+    then in $HNAS_DATA and ./data), or `module:function`. A pack's images stay in their files. With
     `skip_bad` files that are no images are left out; transparent ones are laid on `background`.
 
     Raises InputError, naming the file, the rule and the value, if anything is malformed.
@@ -102,9 +102,30 @@ def _listed(place: Path) -> Listing | None:
         raise InputError(f"{place}: cannot be read: {error}") from error
 
 
+def is_there(source: str) -> bool:
+    """Whether a source that was once loaded can still be found."""
+    path = source != DIGITS and not CODE.fullmatch(source) and not given.NAME.fullmatch(source)
+    return not path or _place(located(source), None) is not None
+
+
+def located(source: str) -> str:
+    """A source that is a folder, by its absolute path; others by their name.
+
+    A folder that is not there is looked for by its last name in $HNAS_DATA and in ./data.
+    """
+    if source == DIGITS:
+        return source
+    folder = _place(source, None)
+    if folder is None and os.path.isabs(source):
+        folder = _place(Path(source).name, None)
+    return source if folder is None else os.path.abspath(folder)
+
+
 def _place(source: str, root: Path | None) -> Path | None:
+    """The folder of a name or a path: here, else by its bare name in the roots."""
     bare = source not in (".", "..") and Path(source).name == source
-    places = [*(path / source for path in _roots(root) if bare), Path(os.path.expanduser(source))]
+    here = Path(os.path.expanduser(source))
+    places = [here, *(path / source for path in _roots(root) if bare)]
     folder = next((path for path in places if os.path.isdir(path)), None)
     files = (path for path in places if path.suffix.lower() in FILES and os.path.isfile(path))
     return folder or next(files, None)

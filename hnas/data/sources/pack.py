@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from hnas.data.hashing import from_hex
 from hnas.data.images import Images, Source
 from hnas.data.on_disk import OnDisk, Rows
 from hnas.data.pixels import CHANNELS
@@ -62,6 +63,16 @@ class Shard:
     """When each file was written (ns), first of `names`, then of `skipped`; empty: not recorded."""
     contents: tuple[str, ...] = later(())
     """Of each of these files, a hash of its bytes."""
+    hashes: str = later("")
+    """Hash of each image's pixels, as `hnas.data.hashing.to_hex` has it; empty in older packs."""
+
+    @property
+    def hashed(self) -> Rows:
+        """(images,): the hash of each image's pixels; in older packs by its place in the shard."""
+        if self.hashes:
+            return from_hex(self.hashes)
+        first = np.array([int(self.sha256[:15], 16)])
+        return first + np.arange(len(self.names))
 
     def to_json(self) -> bytes:
         return json.dumps(recorded(self)).encode() + b"\n"
@@ -72,6 +83,8 @@ class Shard:
         try:
             shard = restored(cls, json.loads(data))
             n = len(shard.names)
+            if len(shard.hashed) != n:
+                raise ValueError(f"{len(shard.hashed)} hashes of {n} images")
             return replace(
                 shard,
                 labels=shard.labels.reshape(n),
@@ -176,6 +189,7 @@ class Pack:
             squares=np.concatenate([shard.squares for shard in shards]),
             rows=np.arange(sum(counts)),
             device=torch.device("cpu"),
+            hashed=np.concatenate([shard.hashed for shard in shards]),
         )
         labels = np.concatenate([shard.labels for shard in shards])
         return Images(pixels=pixels, labels=torch.from_numpy(labels))

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import PIL
 
+from hnas.data.hashing import hashes, to_hex
 from hnas.data.on_disk import Rows
 from hnas.data.sources.files import File, decoded, raw
 from hnas.data.sources.pack import FORMAT, Index, Shard
@@ -123,6 +124,7 @@ def _decode(job: Job, request: str, to: Path) -> Shard:
     labels: list[int] = []
     sums: list[Rows] = []
     squares: list[Rows] = []
+    hashed: list[Rows] = []
     skipped: list[str] = []
     allowed = skipped if job.skip_bad else None
     with replacing(to) as file:
@@ -135,6 +137,7 @@ def _decode(job: Job, request: str, to: Path) -> Shard:
             labels.append(listed.label)
             sums.append(values.sum(axis=1))
             squares.append((values**2).sum(axis=1))
+            hashed.append(hashes(pixels[None]))
     shard = Shard(
         request=request,
         sha256=digest.hexdigest(),
@@ -144,6 +147,7 @@ def _decode(job: Job, request: str, to: Path) -> Shard:
         sums=np.array(sums, dtype=np.int64),
         squares=np.array(squares, dtype=np.int64),
         skipped=tuple(file_name(path, job.index.source) for path in skipped),
+        hashes=to_hex(np.concatenate(hashed)) if hashed else "",
     )
     return replace(shard, times=_times(job, shard), contents=_contents(job, shard))
 

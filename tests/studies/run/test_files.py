@@ -105,7 +105,8 @@ def test_a_result_whose_parts_do_not_fit(result: Result) -> None:
 
 
 def test_what_a_run_knows_of_itself(run: Run) -> None:
-    assert run.about == About(name="run", storage=None)
+    assert replace(run.about, id="") == About(name="run", storage=None)
+    assert len(run.about.id) == 32
     about = replace(run.about, environment={"device": "cpu"}, rescored=(0, 2))
     run.tell(about)
     assert run.about == about
