@@ -21,7 +21,7 @@ from hnas.errors import BusyError, HnasError, InputError
 from hnas.studies import api
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.toml import load_preset, to_toml
-from hnas.studies.request import Request, begin, decide, folder_of, keyword, propose_plan
+from hnas.studies.request import Request, begin, decide, folder_of, keyword
 from hnas.studies.run import folder as runs
 from hnas.studies.run.folder import Run, begin_run, open_run
 
@@ -191,7 +191,6 @@ def test_a_folder_here_goes_before_the_images_that_hnas_brings(here: Path, tiny:
     shutil.copytree("photos", "digits")
     decision = decide(Request(data="digits"))
     assert decision.plan.data.source == str(here / "digits") and decision.plan.net.classes == 3
-    assert propose_plan(Request(data="digits")).plan.data.source == "./digits"
     for asked in (Request(), Request(preset="digits")):  # they mean those that hnas brings
         assert decide(asked).plan.data.source == "digits"
     (here / "mine.toml").write_text(to_toml(tiny))
