@@ -65,8 +65,8 @@ def test_it_computes_what_the_network_does(tmp_path, drawn):
     alone = standalone.load(tmp_path / "net")
     frame = space.frame
     x = torch.randn(3, frame.channels, frame.image, frame.image)
-    with torch.no_grad():
-        torch.testing.assert_close(alone(x), made.model(x), rtol=1e-6, atol=1e-6)
+    with torch.no_grad():  # a stem's convolutions round by their layout in memory
+        torch.testing.assert_close(alone(x), made.model(x), rtol=1e-5, atol=1e-5)
     assert alone.classes == made.classes and not alone.training
 
 
