@@ -55,7 +55,7 @@ def begun_by(
 
     def spy(folder: Path, plan: Plan, *, rescore: bool, **kept: Any) -> Run:
         run = begin_run(folder, plan, rescore=rescore, **kept)
-        made.append((folder, open_run(folder).plan, run.storage, rescore))
+        made.append((folder, open_run(folder, storage=run.storage).plan, run.storage, rescore))
         raise Begun
 
     monkeypatch.setattr(runs, "begin_run", spy)

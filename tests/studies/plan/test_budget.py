@@ -74,8 +74,8 @@ def test_half_of_the_distributions_fit_in_the_chosen_width(
         assert found.net.d == plan.net.d or not fits(found.net.d + step)
     assert found.stage1.d_k == plan.stage1.d_k * found.net.d // plan.net.d
     assert found.stage2.d_k == tuple(d_k * found.net.d // plan.net.d for d_k in plan.stage2.d_k)
-    same = replace(found, net=plan.net, search=plan.search, stage1=plan.stage1)
-    assert replace(same, stage2=plan.stage2) == plan
+    kept = {name: getattr(plan, name) for name in ("net", "search", "stage1", "stage2")}
+    assert replace(found, **kept) == plan
 
 
 def test_the_same_budget_again_changes_nothing() -> None:

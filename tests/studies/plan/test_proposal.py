@@ -13,6 +13,7 @@ from hnas.cost.flops import cost
 from hnas.data import Survey, split
 from hnas.errors import BudgetError, InputError
 from hnas.settings import DataRules
+from hnas.studies.plan.budget import Asked
 from hnas.studies.plan.proposal import LIMITS, grid, parts, propose, size
 from hnas.studies.plan.toml import from_toml, load_preset
 
@@ -53,7 +54,8 @@ def test_it_is_written_as_a_plan_with_its_reasons(survey: Survey, device: str) -
     proposal = propose(survey, "photos", device=device)
     text = proposal.toml()
     assert from_toml(text) == proposal.plan
-    comments = [line for line in text.splitlines() if line.startswith("# ")]
+    comments = text.split("\n\n")[0].splitlines()
+    assert all(line.startswith("# ") for line in comments)
     assert len(comments) == len(proposal.reasons)
     assert f"{survey.images:,} training images of {survey.classes} classes" in comments[0]
 
@@ -82,7 +84,7 @@ def test_few_images_and_unequal_classes_are_said(
 
 @given(st.integers(10_000_000, 2_000_000_000), st.sampled_from(sorted(LIMITS)))
 def test_a_budget_decides_on_the_width(flops: int, device: str) -> None:
-    plan = propose(PHOTOS, "photos", device=device, flops=flops).plan
+    plan = propose(PHOTOS, "photos", device=device, asked=Asked(flops=flops)).plan
     assert plan.budget() == flops
     wider = replace(plan.net, d=plan.net.d + 12)
     assert cost(wider, wider.all_global()).macs > flops
@@ -91,7 +93,7 @@ def test_a_budget_decides_on_the_width(flops: int, device: str) -> None:
 
 def test_a_budget_that_nothing_fits() -> None:
     with pytest.raises(BudgetError, match=r"no architecture of the space fits flops 1,000"):
-        propose(PHOTOS, "photos", device="cpu", flops=1000)
+        propose(PHOTOS, "photos", device="cpu", asked=Asked(flops=1000))
 
 
 @pytest.mark.parametrize("name", ["digits", "cifar10"])
