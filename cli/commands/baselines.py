@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +86,7 @@ def baselines(
     test = test_images(asked.data, image=net.image, channels=net.channels, split=split)
     rows = list(measure(found, test, asked.score.metric))
     if cnn:
-        rows.append(_small_cnn(found, test, asked))
+        rows.append(_small_cnn(found, test, asked, quiet=as_json))
     sizes = {"train": len(found.train), "held_out": len(found.held_out), "test": len(test)}
     if as_json:
         about: dict[str, Any] = {
@@ -100,13 +101,16 @@ def baselines(
     baselines_table(rows, len(test))
 
 
-def _small_cnn(data: Data, test: Images, plan: Plan) -> Baseline:
+def _small_cnn(data: Data, test: Images, plan: Plan, *, quiet: bool) -> Baseline:
+    """Trained with progress on the screen; `quiet`, where only JSON may be printed, without."""
     from hnas.baselines.cnn import NAME, small_cnn
     from hnas.cli.screen.progress import Step, display
 
-    with display() as shown:
+    with nullcontext() if quiet else display() as shown:
 
         def tell(epoch: Epoch) -> None:
+            if shown is None:
+                return
             words = f"loss {epoch.loss:.4f}"
             each = len(data.train) / max(epoch.images_per_second, 1e-9)
             shown.draw(

@@ -97,7 +97,9 @@ class Proposal:
         return f"{words}\n{commented(plan)}"
 
     def reasons_for(self, plan: Plan) -> list[tuple[str, str]]:
-        """The reasons for a plan that options have made of the proposed one."""
+        """The reasons for a plan that options have made of the proposed one; however its source is
+        spelled, it is the one that was looked at."""
+        plan = replace(plan, data=replace(plan.data, source=self.plan.data.source))
         trained, _ = parts(self.survey, plan.data)
         now = _reasons(plan, self.survey, trained, self.device)
         return [

@@ -109,13 +109,24 @@ def confused(found: Confusion, names: Sequence[str]) -> Figure:
         for b, images in row.items():
             shares[a][b] = images / found.of_class(a)
             colour = "white" if shares[a][b] > 0.5 else "black"
-            axis.text(b, a, f"{images}", ha="center", va="center", color=colour, size="x-small")
-    axis.imshow(shares, cmap="Greys", vmin=0, vmax=1)
+            axis.text(
+                b + 0.5,
+                a + 0.5,
+                f"{images}",
+                ha="center",
+                va="center",
+                color=colour,
+                size="x-small",
+            )
+    # Vectors: a page that holds a raster picture would need a looser policy.
+    axis.pcolormesh(shares, cmap="Greys", vmin=0, vmax=1)
     axis.grid(False)
+    axis.invert_yaxis()
     # A class may hold what matplotlib takes for mathematics.
     labels = [name.replace("$", r"\$") for name in names]
-    axis.set_xticks(range(k), labels, rotation=90, size="x-small")
-    axis.set_yticks(range(k), labels, size="x-small")
+    middle = [i + 0.5 for i in range(k)]
+    axis.set_xticks(middle, labels, rotation=90, size="x-small")
+    axis.set_yticks(middle, labels, size="x-small")
     axis.set(xlabel="given", ylabel="shown")
     return figure
 

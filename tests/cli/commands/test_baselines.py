@@ -74,5 +74,7 @@ def test_a_small_cnn_too(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name, *numbers, epochs, unit, images = told.stdout.splitlines()[-1].rsplit(maxsplit=6)
     assert (name, epochs, unit, images) == ("small CNN", "10", "epochs", "26")
     assert all(0 <= float(number) <= 1 for number in numbers)
-    found = json.loads(invoke("baselines", "--data", photos, "--cnn", "--json").stdout)
+    shown = invoke("baselines", "--data", photos, "--cnn", "--json")
+    assert shown.exit_code == 0, shown.output
+    found = json.loads(shown.stdout)
     assert f"{found['baselines'][-1]['test_accuracy']:.4f}" == numbers[0]

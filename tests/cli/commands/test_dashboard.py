@@ -26,6 +26,8 @@ from hnas.studies.trials.study import open_study
 from hnas.studies.trials.trial import records
 from tests.support.browser import chromium, seen
 
+TRAINING = ("training-accuracy", "training-loss")
+
 
 def invoke(*args: object) -> Result:
     return CliRunner().invoke(hnas, ["dashboard", *map(str, args)], catch_exceptions=False)
@@ -79,7 +81,7 @@ def test_figures_notes_and_drawings_are_served(finished: tuple[Path, Result]) ->
         figures = {
             one["id"]: json.loads(one["graph_object"]) for one in study["plotly_graph_objects"]
         }
-        assert set(figures) == {"fronts", "hypervolume"}
+        assert set(figures) == {"fronts", "hypervolume", *TRAINING}
         shown = {trial["number"]: trial for trial in study["trials"]}
         elites = {
             record.number
@@ -223,7 +225,7 @@ def test_the_front_and_our_figures_are_drawn(browser: Any, address: str, study: 
         "return [...document.querySelectorAll('[id^=\"user-defined-plot:\"]')].map(plot => "
         "[plot.id.split(':')[1], plot.data.length, plot.querySelectorAll('.trace, .hm').length])"
     )
-    assert {name for name, _, _ in ours} == {"fronts", "hypervolume"} | (
+    assert {name for name, _, _ in ours} == {"fronts", "hypervolume", *TRAINING} | (
         {"global-groups"} if study == 1 else set()
     )
     assert all(drawn >= data >= 1 for _, data, drawn in ours)

@@ -113,7 +113,7 @@ def test_it_opens_without_errors_and_fetches_nothing(opened: Any, page: Path) ->
 def test_headings_tables_and_pictures_are_to_be_seen(opened: Any) -> None:
     assert opened.title == "Search finished"
     headings = [heading.text for heading in opened.find_elements("tag name", "h2")]
-    assert headings[:3] == ["The answer", "The winner", "Accuracy against cost"]
+    assert headings[:3] == ["The answer", "By class", "The winner"]
     pictures = opened.find_elements("tag name", "svg")
     assert len(pictures) >= 4
     for seen in (*pictures, *opened.find_elements("tag name", "table")):

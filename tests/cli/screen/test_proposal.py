@@ -65,7 +65,7 @@ def test_a_plan_is_shown_with_what_it_takes_and_begun(
     assert shown[head + 7].endswith(
         "To change the plan: hnas init --data photos plan.toml, then hnas search --plan plan.toml"
     )
-    assert shown[head + 8].startswith("runs/photos: photos, at most ")
+    assert shown[head + 8].startswith(f"runs/photos: {photos}, at most ")
     assert "Begin?" not in result.output
     plan = open_run(Path("runs/photos")).plan
     assert (plan.net.classes, plan.stage1.trials, plan.stage2.trials) == (2, 2, 100)

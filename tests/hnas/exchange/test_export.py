@@ -24,7 +24,9 @@ def network(frame: Frame = FRAME, arch=None, seed: int = 0) -> Network:
         arch = type(frame.all_global())((choices[0], choices[len(choices) // 2]))
     model = Glit(frame, arch).reset(seed)
     with torch.no_grad():  # running statistics that are not the initial ones
-        model(torch.randn(4, frame.channels, frame.image, frame.image))
+        generator = torch.Generator().manual_seed(seed)
+        size = (4, frame.channels, frame.image, frame.image)
+        model(torch.randn(size, generator=generator))
     model.eval()
     names = tuple(f"class {i}" for i in range(frame.classes))
     channels = frame.channels

@@ -334,6 +334,7 @@ def test_a_supernet_can_start_from_a_network_that_was_brought_in(tmp_path, tiny)
     net, x = supernet(session, 1), session.data.held_out.pixels / 255
     with torch.no_grad():
         torch.testing.assert_close(net(x, arch), source(x), rtol=1e-3, atol=1e-3)
-    save(Network(model=source.reset(8), classes=("a",), mean=(0.0,), std=(1.0,)), tmp_path / "vit")
+    other = Network(model=source.reset(8), classes=("a",) * 10, mean=(0.0,), std=(1.0,))
+    save(other, tmp_path / "vit", force=True)
     with pytest.raises(CheckpointError, match="initial weights: stored"):
         supernet(Session(run, CPU), 1)
