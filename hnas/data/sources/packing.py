@@ -101,13 +101,13 @@ def _names_hash(found: Listing) -> str:
 
 def _begin(to: Path, asked: Index) -> None:
     """Makes the folder, or finds in it what was begun before."""
+    remove_abandoned(to.glob(".*.tmp"))  # a kill may have left nothing else
     if not matches(to):
         if to.exists() and (not to.is_dir() or any(to.iterdir())):
             raise InputError(f"{to} is no pack and not empty: give --to a new or an empty folder")
         to.mkdir(parents=True, exist_ok=True)
         write_atomic(to / INDEX, asked.to_json())
         return
-    remove_abandoned(to.glob(".*.tmp"))
     begun = read_index(to)
     fixed = {
         "image": "images of {} pixels a side",

@@ -146,9 +146,9 @@ def test_a_moved_pack_and_its_run_go_on(
     assert invoke(*args, "--stage", 1).exit_code == 0
     here.rename(there)
     missing = invoke("search", "--run", tmp_path / "run", "--device", "cpu")
-    assert missing.exit_code == 2 and "data source 'p' is unknown" in missing.stderr
-    monkeypatch.setenv("HNAS_DATA", str(there))
-    done = invoke("search", "--run", tmp_path / "run", "--device", "cpu")
+    assert missing.exit_code == 2 and "--data NEW" in missing.stderr
+    args = ("search", "--run", tmp_path / "run", "--data", there / "p", "--device", "cpu")
+    done = invoke(*args)
     assert done.exit_code == 0, done.output
     exported = invoke("export", tmp_path / "run", "--to", tmp_path / "net", "--device", "cpu")
     assert exported.exit_code == 0, exported.output

@@ -197,7 +197,7 @@ def tells(run: Path, storage: str) -> None:
         ("postgresql://me:pw@127.0.0.1:{port}/db", "postgresql://me:***@127.0.0.1:{port}/db"),
         ("postgresql:///db?host=127.0.0.1&port={port}", "postgresql:///db?host=127.0.0.1&port="),
         ("mysql+pymysql://me@127.0.0.1:{port}/db", "mysql+pymysql://me@127.0.0.1:{port}/db"),
-        ("sqlite:///../other.db", "sqlite:///../other.db"),
+        ("sqlite:///../other.db", "sqlite:////"),  # shown absolute
     ],
 )
 def test_no_storage_that_it_names_is_opened_unasked(received: Path, url: str, shown: str) -> None:
