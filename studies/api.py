@@ -26,7 +26,9 @@ from hnas.studies.dashboard.listener import Annotator
 from hnas.studies.objective.costs import Priced
 from hnas.studies.plan.change import Changes
 from hnas.studies.plan.plan import Plan
-from hnas.studies.request import Request, beginning, decide
+from hnas.studies.request.begin import beginning
+from hnas.studies.request.decide import decide
+from hnas.studies.request.request import Request
 from hnas.studies.run import folder as runs
 from hnas.studies.run.folder import Run
 from hnas.studies.run.result import Result, read_result
@@ -145,7 +147,7 @@ def open_run(folder: str | Path, *, storage: str | None = None) -> Found:
 
 
 class Asked(Changes, total=False):
-    """The keywords of `search`: `hnas.studies.request.Request` says what each means."""
+    """The keywords of `search`: `hnas.studies.request.request.Request` says what each means."""
 
     run: str | Path | None
     preset: str | None

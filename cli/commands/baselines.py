@@ -66,7 +66,8 @@ def baselines(
     """
     from hnas.baselines.measure import measure
     from hnas.data import test_images
-    from hnas.studies.request import Request, decide
+    from hnas.studies.request.decide import decide
+    from hnas.studies.request.request import Request
     from hnas.studies.run.images import prepared
     from hnas.studies.run.result import shown_baselines
 

@@ -17,7 +17,7 @@ from hnas.errors import InputError
 from hnas.studies.plan.change import check_code
 from hnas.studies.plan.plan import STRATEGIES, Plan
 from hnas.studies.plan.toml import PRESETS, load_plan, load_preset
-from hnas.studies.request import RUNS
+from hnas.studies.request.request import RUNS
 
 if TYPE_CHECKING:
     from hnas.cli.screen.progress import Display

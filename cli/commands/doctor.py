@@ -6,7 +6,7 @@ from dataclasses import asdict
 import click
 
 from hnas.cli.screen import options
-from hnas.studies.request import RUNS
+from hnas.studies.request.request import RUNS
 
 
 @click.command()

@@ -10,7 +10,8 @@ from hnas.cli.screen import options
 from hnas.errors import InputError
 from hnas.studies.plan.text import edited
 from hnas.studies.plan.toml import preset_text
-from hnas.studies.request import Request, plan_of
+from hnas.studies.request.decide import plan_of
+from hnas.studies.request.request import Request
 
 
 @click.command()

@@ -9,7 +9,7 @@ from hnas.cli.screen import options
 from hnas.cli.screen.interrupt import resumable
 from hnas.cli.screen.render import show_next, show_retrained
 from hnas.cli.screen.session import start
-from hnas.studies.request import Request
+from hnas.studies.request.request import Request
 
 
 @click.command()

@@ -14,7 +14,9 @@ from hnas.cli.screen.render import command, result_tables, show_next
 from hnas.cli.screen.session import show_front, start
 from hnas.studies.objective.costs import OBJECTIVES
 from hnas.studies.plan.plan import STRATEGIES
-from hnas.studies.request import Request, beginning, decide
+from hnas.studies.request.begin import beginning
+from hnas.studies.request.decide import decide
+from hnas.studies.request.request import Request
 from hnas.studies.trials.waiting import LEASE
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import click
 from hnas.errors import InputError
 from hnas.studies.plan.change import check_code
 from hnas.studies.plan.toml import PRESETS, load_plan, load_preset
-from hnas.studies.request import RUNS
+from hnas.studies.request.request import RUNS
 
 if TYPE_CHECKING:
     from hnas.studies.run.folder import Run

@@ -11,7 +11,8 @@ from hnas.cli.screen.render import command, table
 
 if TYPE_CHECKING:
     from hnas.studies.plan.proposal import Proposal
-    from hnas.studies.request import Decision, Request
+    from hnas.studies.request.decide import Decision
+    from hnas.studies.request.request import Request
 
 
 def show_proposal(proposal: Proposal, decision: Decision) -> None:

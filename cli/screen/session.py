@@ -13,7 +13,7 @@ from hnas.studies.search.events import Listener
 if TYPE_CHECKING:
     from hnas.architecture.arch import Arch
     from hnas.cli.screen.progress import Display
-    from hnas.studies.request import Request
+    from hnas.studies.request.request import Request
     from hnas.studies.run.folder import Run
     from hnas.studies.search.session import Session
     from hnas.studies.search.stage import StageResult

@@ -17,7 +17,8 @@ from click.testing import CliRunner, Result
 
 from hnas.cli.main import hnas
 from hnas.studies.plan.toml import load_plan, load_preset
-from hnas.studies.request import Request, decide
+from hnas.studies.request.decide import decide
+from hnas.studies.request.request import Request
 from hnas.studies.run.folder import begin_run, open_run
 from hnas.studies.run.status import read_status
 from hnas.studies.trials.database import open_storage

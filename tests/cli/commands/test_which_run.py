@@ -14,7 +14,8 @@ from hnas.cli.main import load
 from hnas.errors import InputError
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.toml import load_plan
-from hnas.studies.request import Request, decide
+from hnas.studies.request.decide import decide
+from hnas.studies.request.request import Request
 from hnas.studies.run.folder import begin_run
 from tests.cli.conftest import invoke
 from tests.support import fake_runs

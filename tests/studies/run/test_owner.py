@@ -10,7 +10,9 @@ import pytest
 
 from hnas.errors import MismatchError, StorageError
 from hnas.studies.plan.plan import Plan
-from hnas.studies.request import Request, begin, decide
+from hnas.studies.request.begin import begin
+from hnas.studies.request.decide import decide
+from hnas.studies.request.request import Request
 from hnas.studies.run.folder import Run, open_run
 from hnas.studies.run.owner import OWNER, keep_owner
 from hnas.studies.run.studies import read_stages

@@ -1,5 +1,5 @@
-"""Sizes of a plan that follow what a search may cost: narrower networks for a budget, epochs and
-trials for a time."""
+"""Sizes of a plan that follow from what a search may cost: narrower networks for a budget, epochs
+and trials for a time."""
 
 from __future__ import annotations
 

@@ -16,9 +16,11 @@ from hnas.errors import InputError
 from hnas.studies.plan.change import multiplied, override, refined, sized_as
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.toml import load_plan, load_preset
-from hnas.studies.request import Request, begin, decide
+from hnas.studies.request.begin import begin
+from hnas.studies.request.decide import decide
+from hnas.studies.request.request import Request
+from hnas.studies.request.sizing import sizes, within_time
 from hnas.studies.search.estimate import Estimate, amounts
-from hnas.studies.sizing import sizes, within_time
 
 DIGITS = load_preset("digits")
 SUPERNET = replace(DIGITS, retrain=replace(DIGITS.retrain, start="supernet"))

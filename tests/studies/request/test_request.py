@@ -19,9 +19,12 @@ from hnas.cli.main import hnas
 from hnas.cli.screen.options import as_option
 from hnas.errors import BusyError, HnasError, InputError
 from hnas.studies import api
+from hnas.studies.plan.budget import keyword
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.toml import load_preset, to_toml
-from hnas.studies.request import Request, begin, decide, folder_of, keyword
+from hnas.studies.request.begin import begin
+from hnas.studies.request.decide import decide
+from hnas.studies.request.request import Request, folder_of
 from hnas.studies.run import folder as runs
 from hnas.studies.run.folder import Run, begin_run, open_run
 

@@ -1,118 +1,26 @@
-"""A request: what is asked of a search, and the plan and run that it comes to.
+"""The decision on a request: its plan and its folder; nothing is written.
 
-The command line and Python (`hnas.studies.api`) build the same one:
-
-    decision = decide(Request(data="photos", flops="50M"))    # nothing is written yet
-    run = begin(decision)                                     # made, or continued
+decision = decide(Request(data="photos", flops="50M"))
+run = begin(decision)  # hnas.studies.request.begin: made, or continued
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hnas.errors import InputError
-from hnas.studies.plan.budget import Asked, keyword
 from hnas.studies.plan.change import check_code, override, refined, sized_as, with_values
-from hnas.studies.plan.fixed import SOURCE
-from hnas.studies.plan.plan import STRATEGIES, Plan
+from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.quantities import parse_latency, parse_time
 from hnas.studies.plan.toml import PRESETS, load_plan, load_preset
-from hnas.studies.sizing import sizes, within_budget, within_time
-from hnas.studies.trials.waiting import LEASE
+from hnas.studies.request.request import Request, folder_of
+from hnas.studies.request.sizing import sizes, within_budget, within_time
 
 if TYPE_CHECKING:
     from hnas.studies.plan.proposal import Proposal
     from hnas.studies.run.folder import Run
-
-RUNS = Path("runs")
-"""The folder of runs that were given no folder."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What is asked of a search. None, or False, leaves a choice to the plan."""
-
-    run: str | Path | None = None
-    """The run's folder; None: one in RUNS, named after the preset, the plan file or the data."""
-    preset: str | None = None
-    plan: Plan | str | Path | None = None
-    """A plan, or its file."""
-    data: str | None = None
-    """The images. With `data` alone a plan is proposed for them."""
-    stage: int | None = None
-    """The only stage to search, counted from 1; None: all, then retraining and the test."""
-    strategy: str | None = None
-    refine: bool = False
-    """Whether a third stage is added: `hnas.studies.plan.change.refined`."""
-    trials: int | None = None
-    """Architectures scored in each stage, or in `stage`."""
-    epochs: int | None = None
-    """Epochs of each training."""
-    objective: str | None = None
-    flops: int | str | None = None
-    """Most multiply-accumulates of one image, as 50_000_000, "50M", or "40%" of the plan's
-    all-global network. If they leave the plan no room, narrower tokens are chosen."""
-    params: int | str | None = None
-    """Most learned parameters, in the same way."""
-    time: str | None = None
-    """How long the search shall take, as "20m": epochs and trials follow from an estimate."""
-    latency: str | None = None
-    """Longest pass, as "2.5ms"."""
-    set: Mapping[str, object] | Sequence[str] = ()
-    """Values by the names of a plan's keys, as {"stage1.training.lr": 2e-3}, or each as text,
-    "stage1.training.lr=2e-3"."""
-    seed: int | None = None
-    init_from: str | Path | None = None
-    """A network that `hnas import` or `hnas export` wrote, which stage 1's supernet starts from."""
-    skip_bad_images: bool = False
-    rescore: bool = False
-    """Whether a stage whose scores would not be comparable is scored again, in a new study."""
-    workers: bool = False
-    """Whether `hnas worker` processes score."""
-    lease: float = LEASE
-    """Seconds without a sign of life after which a worker counts as lost."""
-    allow_code: bool = False
-    """Whether the plan of a file or a run may name code to be run (`module:function`)."""
-    device: str = "auto"
-    storage: str | None = None
-    """The URL of the studies' storage; None: study.db in the run's folder."""
-    spell: Callable[..., str] = field(default=keyword, compare=False, repr=False)
-    """How the asker writes an option, for errors."""
-
-    def __post_init__(self) -> None:
-        if self.preset is not None and self.plan is not None:
-            preset, plan = map(self.spell, ("preset", "plan"))
-            raise InputError(f"{preset} and {plan} exclude each other: give one of them.")
-        if self.stage not in (None, 1, 2, 3):
-            raise InputError(f"{self.spell('stage')} must be 1, 2 or 3, got {self.stage}")
-
-    @property
-    def budget(self) -> Asked:
-        """`flops` and `params`."""
-        return Asked(flops=self.flops, params=self.params, spell=self.spell)
-
-    @property
-    def values(self) -> Mapping[str, object]:
-        """`set`, by key. Raises InputError for text that is not KEY=VALUE."""
-        if isinstance(self.set, Mapping):
-            return self.set
-        pairs = [text.partition("=") for text in self.set]
-        for key, equals, value in pairs:
-            if not (key.strip() and equals):
-                raise InputError(
-                    f"{self.spell('set')} must be KEY=VALUE with a key of the plan, such as "
-                    f"stage1.training.lr=2e-3, got {key + equals + value!r}"
-                )
-        return {key.strip(): value.strip() for key, _, value in pairs}
-
-    @property
-    def patience(self) -> float | None:
-        """`lease`, if workers score."""
-        return self.lease if self.workers else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,73 +125,6 @@ def _within_time(
     steps = list(estimate(plan, images, choose(request.device)))
     sized = within_time(plan, seconds, steps)
     return sized, f"{request.spell('time', asked)}: {sizes(plan, sized) or 'the plan takes that'}."
-
-
-def begin(decision: Decision) -> Run:
-    """The run of a decision, made or continued.
-
-    Raises MismatchError if it has begun with another plan or other images, or if its storage has
-    studies of another run of its name; BusyError if another process works on it with another plan,
-    StorageError if its storage does not answer.
-    """
-    from hnas.studies.run.folder import Run, begin_run
-    from hnas.studies.trials.database import open_storage
-
-    request, begun, plan = decision.request, decision.begun, decision.plan
-    if begun is None and request.storage is not None:
-        from hnas.studies.run.owner import check_free
-
-        open_storage(request.storage, create=True)  # one that does not answer is not kept
-        name = decision.folder.resolve().name
-        check_free(Run(decision.folder, plan, request.storage, name), request.storage)
-    moved = False
-    if begun is not None and {*begun.changes(plan, rescore=request.rescore)} == {SOURCE}:
-        from hnas.studies.run.images import prove
-
-        prove(begun, plan)
-        moved = True
-    # The plan of a run that another process works on is left alone.
-    with begun.hold() if begun and begun.plan != plan else nullcontext():
-        return begin_run(
-            decision.folder,
-            plan,
-            storage=request.storage,
-            rescore=request.rescore,
-            moved=moved,
-            asked=request.budget.shares | ({"time": request.time} if request.time else {}),
-        )
-
-
-@contextmanager
-def beginning(decision: Decision) -> Iterator[Run]:
-    """The run of a decision, made or continued, for a search: one that was made and fails before
-    its images are split is removed. Raises as `begin` does."""
-    from hnas.studies.run.folder import SPLIT, discard
-
-    run = begin(decision)
-    try:
-        yield run
-    except Exception:
-        if decision.begun is None and not (run.folder / SPLIT).exists():
-            discard(run)
-        raise
-
-
-def folder_of(request: Request) -> Path:
-    """The run's folder. Another way to search has a folder of its own."""
-    if request.run is not None:
-        return Path(request.run)
-    if isinstance(request.plan, Plan):
-        raise InputError(f"a Plan needs {request.spell('run')}, the folder to keep its search in")
-    data = Path(request.data or "digits").resolve().name.replace(":", "-")
-    name = request.preset or (Path(request.plan).stem if request.plan else data)
-    if request.strategy not in (None, STRATEGIES[0]):
-        name += f"-{request.strategy}"
-    if request.refine:
-        name += "-refined"
-    if request.objective not in (None, "flops"):
-        name += f"-{request.objective}"
-    return RUNS / name
 
 
 def _propose(request: Request) -> Proposal:
