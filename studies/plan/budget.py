@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
+from math import ceil
 
 from hnas.architecture.space import Frame
 from hnas.cost.flops import cost
@@ -34,10 +35,9 @@ class Budget:
     """Learned parameters."""
 
     def words(self) -> str:
-        """At most 1,196,044 MACs and 5,000,000 parameters."""
+        """1,196,044 MACs and 5,000,000 parameters."""
         asked = ((self.flops, "MACs"), (self.params, "parameters"))
-        words = [f"{most:,} {what}" for most, what in asked if most is not None]
-        return f"at most {' and '.join(words)}"
+        return " and ".join(f"{most:,} {what}" for most, what in asked if most is not None)
 
     def limits(self, frame: Frame) -> tuple[Limit, ...]:
         """As limits on the networks of a frame."""
@@ -57,9 +57,7 @@ class Asked:
 
     flops: int | str | None = None
     params: int | str | None = None
-    spell: Callable[..., str] = lambda name, value=None: (
-        name if value is None else f"{name}={value}"
-    )
+    spell: Callable[..., str] = keyword
     """How the asker writes an option, for errors."""
 
     def __bool__(self) -> bool:
@@ -137,9 +135,14 @@ def fit(plan: Plan, budget: Budget) -> Plan:
     """
     allowed = {name: most for name, most in vars(budget).items() if most is not None}
     search = replace(plan.search, **allowed)
-    if _average_is_within(plan, plan.net, budget):
+
+    def leaves_room(frame: Frame) -> bool:
+        has = vars(average(plan, frame, budget))
+        return all(has[name] <= most for name, most in allowed.items())
+
+    if leaves_room(plan.net):
         return replace(plan, search=search)
-    frame = widest(plan.net, lambda frame: _average_is_within(plan, frame, budget))
+    frame = widest(plan.net, leaves_room)
     return replace(
         plan,
         net=frame,
@@ -163,14 +166,19 @@ def _shown(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def _average_is_within(plan: Plan, frame: Frame, budget: Budget) -> bool:
-    """Whether the mean of stage 1's distributions is, in another frame of the plan."""
+def average(plan: Plan, frame: Frame, budget: Budget) -> Budget:
+    """What the mean of stage 1's distributions has, in another frame of the plan, of that which a
+    budget limits."""
     s = plan.stage1
     sizes = (_scaled(plan, s.d_k, frame), s.d_z, s.E, s.K)
     blocks = [frame.block(G, *sizes) for G in range(frame.N + 1)]
-    return all(
-        limit.shared + frame.M * Fraction(sum(map(limit.block, blocks)), len(blocks)) <= limit.most
-        for limit in budget.limits(frame)
+    return Budget(
+        **{
+            limit.option: ceil(
+                limit.shared + frame.M * Fraction(sum(map(limit.block, blocks)), len(blocks))
+            )
+            for limit in budget.limits(frame)
+        }
     )
 
 

@@ -2,11 +2,12 @@
 
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from hnas.errors import InputError
+from hnas.persist.difference import differences
 from hnas.settings import CODE, TrainingRules
 from hnas.studies.plan.plan import STRATEGIES, Plan, Refine, Stage1, Stage2
 from hnas.studies.plan.quantities import parse_flops, parse_latency, parse_params
@@ -94,23 +95,10 @@ def multiplied(plan: Plan, factor: float) -> Plan:
 
 
 def sized_as(plan: Plan, other: Plan) -> Plan:
-    """The plan with the epochs and trials of another."""
-
-    def trained(rules: TrainingRules, its: TrainingRules) -> TrainingRules:
-        return replace(rules, epochs=its.epochs)
-
-    s1, s2, retrain = plan.stage1, plan.stage2, plan.retrain
-    return replace(
-        plan,
-        stage1=replace(
-            s1, trials=other.stage1.trials, training=trained(s1.training, other.stage1.training)
-        ),
-        stage2=replace(
-            s2, trials=other.stage2.trials, training=trained(s2.training, other.stage2.training)
-        ),
-        refine=other.refine if plan.refine.trials else plan.refine,
-        retrain=replace(retrain, training=trained(retrain.training, other.retrain.training)),
-    )
+    """The plan with the epochs and trials of another, of the stages that it has itself."""
+    found = differences(asdict(plan), asdict(other)).items()
+    sizes = (".epochs", ".trials")
+    return with_values(plan, {n: its for n, (own, its) in found if own and n.endswith(sizes)})
 
 
 def with_values(plan: Plan, values: Mapping[str, object]) -> Plan:

@@ -1,4 +1,4 @@
-"""What of a plan is fixed as soon as trials depend on it."""
+"""The part of a plan that is fixed as soon as trials depend on it."""
 
 from dataclasses import asdict
 

@@ -170,7 +170,7 @@ def _reasons(plan: Plan, survey: Survey, trained: int, device: str) -> dict[str,
         size += "never larger than the images are"
     width = f"{trained:,} images to train on"
     if (budget := Budget(flops=plan.search.flops, params=plan.search.params)) != Budget():
-        width = f"the widest whose all-global network has {budget.words()}, as asked"
+        width = f"the widest whose all-global network has at most {budget.words()}, as asked"
     kernels, flip = ", ".join(map(str, plan.stage2.K)), "yes" if augment.flip else "no"
     epochs = _all(training.epochs, plan.stage2.training.epochs)
     return {

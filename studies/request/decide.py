@@ -84,14 +84,17 @@ def _check_trials(begun: Run, plan: Plan) -> None:
 def plan_of(request: Request, begun: Run | None = None) -> tuple[Plan, Proposal | None, str]:
     """The plan of a request for a run that has `begun`, if any; its proposal; what a person should
     know of it, a sentence a line. Raises as `decide` does."""
-    base, proposal = _base(request, begun)
+    base, proposal, asked = *_base(request, begun), request.budget
+    if proposal is not None:  # what the options change must fit the same numbers again
+        asked = replace(asked, flops=base.search.flops, params=base.search.params)
+        base = replace(base, search=replace(base.search, flops=None, params=None))
     plan, notes = _changed(base, request), []
     if plan.data.source != base.data.source:
         plan, note = _with_classes(plan, begun)
         notes.append(note)
-    if request.budget and proposal is None:
+    if asked:
         resumed = begun if begun and base == begun.plan else None
-        plan, note = within_budget(plan, request.budget, resumed)
+        plan, note = within_budget(plan, asked, resumed)
         notes.append(note)
     if request.time is not None:
         plan, note = _within_time(plan, request, begun, proposal)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from hnas.errors import InputError
 from hnas.persist.difference import differences
-from hnas.studies.plan.budget import Asked, changes, fit
+from hnas.studies.plan.budget import Asked, average, changes, fit
 from hnas.studies.plan.change import multiplied
 from hnas.studies.plan.plan import Plan
 
@@ -39,8 +39,8 @@ def within_budget(plan: Plan, asked: Asked, begun: Run | None) -> tuple[Plan, st
     if not (changed := ", ".join(changes(plan, fitting))):
         return fitting, ""
     return fitting, (
-        f"{asked.spelled(asked.given)}: {budget.words()}. An average distribution of the plan has "
-        f"more, so {changed}."
+        f"{asked.spelled(asked.given)}: at most {budget.words()}. An average distribution of the "
+        f"plan has {average(plan, plan.net, budget).words()}, so {changed}."
     )
 
 

@@ -101,4 +101,4 @@ def test_what_was_asked_is_said_as_it_was_typed() -> None:
     asked = Asked(flops="40%", params=5000)
     assert (asked.given, asked.shares) == ({"flops": "40%", "params": "5000"}, {"flops": "40%"})
     assert bool(asked) and not ANY
-    assert Budget(flops=10, params=2000).words() == "at most 10 MACs and 2,000 parameters"
+    assert Budget(flops=10, params=2000).words() == "10 MACs and 2,000 parameters"

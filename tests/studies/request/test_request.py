@@ -118,6 +118,7 @@ REQUESTS: list[tuple[dict[str, Any], str, dict[str, object]]] = [
     ),
     ({"plan": "tiny.toml", "flops": "60%"}, "runs/tiny", {"net.d": 6, "stage1.d_k": 6}),
     ({"data": "photos", "flops": "50%"}, "runs/photos", {"net.d": 30, "stage1.d_k": 30}),
+    ({"data": "photos", "flops": "50%", "set": ["net.M=12"]}, "runs/photos", {"net.d": 24}),
     (
         {"set": ["stage1.training.lr=2e-3", "net.local=conv2d", "stage1.K=5", "stage2.K=[3,5]"]},
         "runs/digits",
@@ -333,8 +334,8 @@ def test_a_share_is_of_the_plan_that_a_search_begins_with(here: Path) -> None:
     asked = Request(preset="digits", flops="40%")
     decision = decide(asked)
     assert decision.note == (
-        "flops='40%': at most 1,196,044 MACs. An average distribution of the plan has more, so "
-        "net.d 48 -> 30, stage1.d_k 48 -> 30, stage2.d_k 24, 48, 96 -> 15, 30, 60."
+        "flops='40%': at most 1,196,044 MACs. An average distribution of the plan has 2,648,208 "
+        "MACs, so net.d 48 -> 30, stage1.d_k 48 -> 30, stage2.d_k 24, 48, 96 -> 15, 30, 60."
     )
     run = begin(decision)
     assert run.about.asked == {"flops": "40%"}
