@@ -32,7 +32,8 @@ from hnas.studies.figures.network import Picture, network, picture
 from hnas.studies.figures.style import svg
 from hnas.studies.findings.published import published
 from hnas.studies.report.gather import IMAGENET
-from hnas.studies.run.folder import Run, write
+from hnas.studies.run.files import write
+from hnas.studies.run.folder import Run
 from hnas.studies.run.status import Status, read_status
 from hnas.studies.run.studies import StageStudy
 from hnas.studies.trials.database import close_storage, open_storage, storage_errors

@@ -54,10 +54,11 @@ def beginning(decision: Decision) -> Iterator[Run]:
     its images are split is removed. Raises as `begin` does."""
     from hnas.studies.run.folder import SPLIT, discard
 
+    made = [each for each in (decision.folder, decision.folder.parent) if not each.exists()]
     run = begin(decision)
     try:
         yield run
     except Exception:
         if decision.begun is None and not (run.folder / SPLIT).exists():
-            discard(run)
+            discard(run, made)
         raise

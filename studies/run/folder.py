@@ -3,7 +3,7 @@
 Each file is named, written and read in one module:
 
 plan.toml            the resolved plan: here
-run.json             its studies' name and storage (without a password), device, versions: here
+run.json             its studies' name and storage (without a password), device, versions: `about`
 study.db             its studies, unless another storage is used: here
 checkpoints/         the supernets, and the teacher if it is trained here: here
 split.json           which images are trained on, scored on, tested on: `split`
@@ -20,66 +20,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from filelock import FileLock, Timeout
-
-from hnas.errors import BusyError, InputError, MismatchError, StateError
-from hnas.persist.atomic import read_regular, remove_abandoned, write_atomic
+from hnas.errors import InputError, MismatchError, StateError
 from hnas.persist.difference import listed
-from hnas.persist.record import later, recorded, restored
+from hnas.persist.record import recorded, restored
 from hnas.studies.plan.fixed import RESCORE, SOURCE, changes
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.strategies import Stage, stages
 from hnas.studies.plan.toml import load_plan, to_toml
+from hnas.studies.run.about import About
+from hnas.studies.run.files import read_json, write
+from hnas.studies.run.lock import HOLDER, LOCK, hold
 from hnas.studies.trials.database import absolute, masked, sqlite_url
 
 RecordT = TypeVar("RecordT")
 
 PLAN, ABOUT, STUDIES, SPLIT = "plan.toml", "run.json", "study.db", "split.json"
-LOCK, HOLDER = ".lock", ".holder"
-
-
-def write(path: Path, data: bytes) -> None:
-    """Writes a file of a run, whole or not at all. Raises StateError."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, data)
-    except OSError as error:
-        raise StateError(
-            f"{path} cannot be written: {error.strerror}. What was finished before is kept; "
-            "free or unlock the folder and run again, or choose another --run"
-        ) from None
-
-
-@dataclass(frozen=True, kw_only=True)
-class About:
-    """A run's own data besides its plan. Raises InputError if a count is not one."""
-
-    name: str
-    """Of its studies; kept when the folder is moved."""
-    storage: str | None
-    """The study storage's URL without a password; None: study.db in the folder."""
-    environment: Mapping[str, str] | None = later(None)
-    """The device and the versions that it began with; None before its images are read."""
-    id: str = later("")
-    """Of this run and no other: its studies in a shared storage have it; empty in older runs."""
-    rescored: tuple[int, ...] = later(())
-    """How often each stage was scored again, each time in a new study; empty: never."""
-    images: tuple[str, ...] = later(())
-    """What a person should know of its images, each one sentence."""
-    asked: Mapping[str, str] | None = later(None)
-    """Options whose values depend on the plan that the run began with, as they were given."""
-
-    def __post_init__(self) -> None:
-        if not all(0 <= count < 10**6 for count in self.rescored):  # they become part of names
-            raise InputError(f"rescored must be counts, got {list(self.rescored)}")
 
 
 @dataclass(frozen=True)
@@ -120,6 +82,11 @@ class Run:
         of = self._suffix(1) if stage > 1 else ""
         return self.folder / "checkpoints" / f"supernet{stage}{of}"
 
+    @property
+    def teacher(self) -> Path:
+        """The checkpoint of a teacher that is trained here, without suffix."""
+        return self.folder / "checkpoints" / "teacher"
+
     def _suffix(self, stage: int) -> str:
         times = self.rescored[stage - 1] if len(self.rescored) >= stage else 0
         return f"-rescored{times}" if times else ""
@@ -159,15 +126,7 @@ class Run:
 
     def read(self, name: str) -> Any:
         """A JSON file of the run; None if there is none. Raises StateError if it is torn."""
-        path = self.folder / name
-        try:
-            return json.loads(read_regular(path))
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, RecursionError) as error:
-            raise StateError(
-                f"{path} cannot be read as JSON: {error}. Restore it, or delete it to make it again"
-            ) from None
+        return read_json(self.folder / name)
 
     def newest_meta(self, path: Path) -> dict[str, Any]:
         """What the index of checkpoint `path` (without suffix) says of its newest version.
@@ -200,33 +159,9 @@ class Run:
         """Writes a JSON file of the run, whole or not at all. Raises StateError."""
         write(self.folder / name, json.dumps(value, indent=1).encode() + b"\n")
 
-    @contextmanager
-    def hold(self) -> Iterator[None]:
-        """Keeps the run to this process. The system lets go of it when the holder dies.
-
-        Raises BusyError, naming the holder, if another process has it.
-        """
-        path, holder = self.folder / LOCK, self.folder / HOLDER
-        lock = FileLock(path, timeout=0)
-        try:
-            lock.acquire()
-        except Timeout:
-            who = holder.read_text().strip() if holder.exists() else "unknown"
-            raise BusyError(
-                f"the run {self.folder} is held by another process (pid {who}). "
-                "Wait for it, stop it, or use another --run"
-            ) from None
-        except OSError as error:
-            raise StateError(
-                f"{path} cannot be locked: {error.strerror}. "
-                "Unlock or free the folder, or choose another --run"
-            ) from None
-        try:
-            remove_abandoned(self.folder.rglob(".*.tmp"))
-            write(holder, f"{os.getpid()}\n".encode())
-            yield
-        finally:
-            lock.release()
+    def hold(self) -> AbstractContextManager[None]:
+        """Keeps the run to this process. Raises BusyError, naming the holder, if another has it."""
+        return hold(self.folder)
 
 
 def is_run(folder: Path) -> bool:
@@ -236,21 +171,22 @@ def is_run(folder: Path) -> bool:
 
 def runs_in(folder: Path) -> list[Path]:
     """The folders of the runs in a folder, the one that was begun or worked on last behind."""
-    return sorted((path.parent for path in folder.glob(f"*/{PLAN}")), key=_last_held)
+    held = {
+        path.parent: max(
+            one.stat().st_mtime for one in (path, path.with_name(HOLDER)) if one.exists()
+        )
+        for path in folder.glob(f"*/{PLAN}")
+    }
+    return sorted(held, key=lambda run: (held[run], run))
 
 
-def _last_held(folder: Path) -> tuple[float, Path]:
-    files = (folder / HOLDER, folder / PLAN)
-    return max(path.stat().st_mtime for path in files if path.exists()), folder
-
-
-def discard(run: Run) -> None:
-    """Removes a run that was begun, and whose images were not even split. Other files stay."""
-    for name in (PLAN, ABOUT, LOCK, HOLDER, STUDIES, "latency.json"):
-        with suppress(OSError):
-            (run.folder / name).unlink()
-    for folder in (run.folder, run.folder.parent):
-        with suppress(OSError):
+def discard(run: Run, made: Iterable[Path]) -> None:
+    """Removes a run that was begun, and whose images were not even split, and the folders that were
+    `made` for it. Other files stay."""
+    with suppress(OSError):
+        for name in (PLAN, ABOUT, LOCK, HOLDER, STUDIES, "latency.json"):
+            (run.folder / name).unlink(missing_ok=True)
+        for folder in made:
             folder.rmdir()  # only if nothing else is in it
 
 

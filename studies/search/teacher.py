@@ -47,9 +47,10 @@ def _trained_cnn(session: Session) -> Teacher:
         "split": session.split.fingerprint,
         "seed": plan.search.seed,
     }
-    path = run.folder / "checkpoints" / "teacher"
     judge = judge_of(data, batch=plan.score.batch, metric=plan.score.metric)
-    context = session.context("the teacher", path=path, identity=identity, job={}, judge=judge)
+    context = session.context(
+        "the teacher", path=run.teacher, identity=identity, job={}, judge=judge
+    )
     train(net, data, rules, asked.augment, seed=run.seed("teacher"), context=context)
     same = torch.ones(len(data.mean), 1, 1, device=session.device)
     return Teacher(module=net.requires_grad_(False), scale=same, shift=0 * same)

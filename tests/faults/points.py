@@ -81,15 +81,15 @@ SEARCH: tuple[Point, ...] = (
 """Of `hnas search`."""
 
 WRITES: tuple[Point, ...] = (
-    *_each("run.json", "hnas.studies.run.folder:write_atomic", "run.json", (1, BEFORE)),
-    *_each("split.json", "hnas.studies.run.folder:write_atomic", "split.json", (1, BEFORE)),
+    *_each("run.json", "hnas.studies.run.files:write_atomic", "run.json", (1, BEFORE)),
+    *_each("split.json", "hnas.studies.run.files:write_atomic", "split.json", (1, BEFORE)),
     *_each("a supernet", "hnas.training.checkpoint:write_atomic", "supernet1-", (2, BEFORE)),
     *_each("its index", "hnas.training.checkpoint:write_atomic", "supernet1.json", (2, BEFORE)),
     *_each("a study", EXECUTE, "CREATE TABLE trials", (1, BEFORE)),
     *_each("a trial", EXECUTE, "INSERT INTO trials", (3, BEFORE), (11, BEFORE)),
     *_each("the hand-off", ATTRIBUTE, "handoff", (1, BEFORE)),
     *_each("a network", "hnas.training.checkpoint:write_atomic", "networks", (3, BEFORE)),
-    *_each("result.json", "hnas.studies.run.folder:write_atomic", "result.json", (1, BEFORE)),
+    *_each("result.json", "hnas.studies.run.files:write_atomic", "result.json", (1, BEFORE)),
 )
 """Every kind of write of `hnas search`."""
 

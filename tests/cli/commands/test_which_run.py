@@ -105,6 +105,10 @@ def test_a_search_that_fails_before_it_starts_leaves_no_run(here: Path) -> None:
     Path("mine/notes").write_text("mine")
     assert invoke("search", "--plan", plan, "--run", "mine", "--device", "cpu").exit_code == 2
     assert [path.name for path in Path("mine").iterdir()] == ["notes"]
+    Path("empty").mkdir()
+    for run in ("empty/run", "empty"):
+        assert invoke("search", "--plan", plan, "--run", run, "--device", "cpu").exit_code == 2
+        assert Path("empty").is_dir() and not any(Path("empty").iterdir()), run
 
 
 def test_trials_are_not_taken_away(tmp_path: Path, tiny: Path) -> None:

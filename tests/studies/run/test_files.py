@@ -11,7 +11,8 @@ from hnas.baselines.record import Baseline
 from hnas.errors import InputError, StateError
 from hnas.settings import AugmentRules, DistillationRules, TrainingRules
 from hnas.studies.plan.plan import Plan
-from hnas.studies.run.folder import About, Run, begin_run
+from hnas.studies.run.about import About
+from hnas.studies.run.folder import Run, begin_run
 from hnas.studies.run.networks import Identity, identity_of
 from hnas.studies.run.result import (
     Inputs,
