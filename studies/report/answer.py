@@ -125,6 +125,6 @@ def network_section(picture: Picture) -> Section:
         notes=(
             "G, L: global groups (self-attention) and local groups (1-D convolution) of a block. "
             "d_k: query and key width if all groups were global. d_z: FFN expansion. E, K: "
-            "expansion and kernel of the local groups. Shared: patch embedding and classifier.",
+            "expansion and kernel of the local groups. Shared: stem and classifier.",
         ),
     )

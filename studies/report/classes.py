@@ -43,7 +43,10 @@ def class_section(result: Result) -> Section | None:
         text=(most,) if few else (),
         drawings=() if few else (drawing,),
         tables=tuple(tables),
-        notes=(f"Test images. The second table has the {PAIRS} most frequent mistakes.",),
+        notes=(
+            "Test images."
+            + f" The second table has the {len(pairs)} most frequent mistakes." * bool(pairs),
+        ),
     )
 
 

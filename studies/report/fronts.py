@@ -88,7 +88,7 @@ def latency_section(measured: Measured) -> Section:
         title="How latencies are measured",
         text=(f"{measured.words[0].upper()}{measured.words[1:]}.",),
         notes=(
-            "The time of a network of equal blocks, less that of patch embedding and classifier, "
+            "The time of a network of equal blocks, less that of stem and classifier, "
             "divided by the number of blocks, is the latency of the block. All blocks are measured "
             "in turn, in fp32, before the search. A trial's latency is a sum from that table.",
         ),

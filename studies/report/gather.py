@@ -18,7 +18,7 @@ from hnas.studies.run.folder import Run
 from hnas.studies.run.history import Row, curves
 from hnas.studies.run.interval import Interval, interval
 from hnas.studies.run.latency import Measured, read_costs, read_measured
-from hnas.studies.run.networks import network_epochs
+from hnas.studies.run.networks import trained_alone
 from hnas.studies.run.ranking import Ranking, read_ranking
 from hnas.studies.run.result import Result, TrainedNetwork
 from hnas.studies.run.split import read_sizes
@@ -198,9 +198,11 @@ def _costs(run: Run, status: Status) -> tuple[StepCost, ...]:
                 seconds=math.fsum(record.seconds for record in stage.records),
             ),
         ]
-    epochs = network_epochs(run)
-    seen = sum(trained for trained, _ in epochs) * train
-    return (*costs, StepCost(step=f"{len(epochs)} networks alone", trained=seen))
+    if taught := run.trained_epochs(run.teacher):
+        costs.append(StepCost(step="the teacher", trained=taught * train))
+    alone = trained_alone(run)
+    seen = sum(n * (train + of.held_out_too * sizes.held_out) for of, n, _ in alone)
+    return (*costs, StepCost(step=f"{len(alone)} networks alone", trained=seen))
 
 
 def _missing(run: Run, status: Status) -> Iterator[str]:

@@ -109,24 +109,15 @@ def confused(found: Confusion, names: Sequence[str]) -> Figure:
         for b, images in row.items():
             shares[a][b] = images / found.of_class(a)
             colour = "white" if shares[a][b] > 0.5 else "black"
-            axis.text(
-                b + 0.5,
-                a + 0.5,
-                f"{images}",
-                ha="center",
-                va="center",
-                color=colour,
-                size="x-small",
-            )
+            centre: dict[str, Any] = {"ha": "center", "va": "center", "size": "x-small"}
+            axis.text(b + 0.5, a + 0.5, f"{images}", color=colour, **centre)
     # Vectors: a page that holds a raster picture would need a looser policy.
     axis.pcolormesh(shares, cmap="Greys", vmin=0, vmax=1)
     axis.grid(False)
     axis.invert_yaxis()
-    # A class may hold what matplotlib takes for mathematics.
-    labels = [name.replace("$", r"\$") for name in names]
     middle = [i + 0.5 for i in range(k)]
-    axis.set_xticks(middle, labels, rotation=90, size="x-small")
-    axis.set_yticks(middle, labels, size="x-small")
+    axis.set_xticks(middle, names, rotation=90, size="x-small", parse_math=False)
+    axis.set_yticks(middle, names, size="x-small", parse_math=False)
     axis.set(xlabel="given", ylabel="shown")
     return figure
 

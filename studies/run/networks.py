@@ -85,17 +85,16 @@ def network_path(run: Run, key: str) -> Path:
     return run.folder / FOLDER / key
 
 
-def network_epochs(run: Run) -> list[tuple[int, bool]]:
-    """(epochs that it is trained for, whether that was all) of each network of the run that says
-    what it is, by its key."""
-    keys = sorted(path.stem for path in (run.folder / FOLDER).glob("*.json"))
-    found = []
+def trained_alone(run: Run) -> list[tuple[Identity, int, bool]]:
+    """(what it is, epochs that it is trained for, whether that was all) of each network of the run
+    that says it, by its key."""
+    keys, found = sorted(path.stem for path in (run.folder / FOLDER).glob("*.json")), []
     for key in keys:
-        with suppress(StateError):
-            asked, path = identity_of(run, key).training.epochs, network_path(run, key)
-            trained = run.trained_epochs(path)
-            ended = trained >= asked or bool(run.newest_meta(path).get("ended"))
-            found.append((trained, ended))
+        with suppress(StateError, TypeError, ValueError):
+            identity, meta = identity_of(run, key), run.newest_meta(network_path(run, key))
+            epochs = int(meta.get("epoch", 0))
+            ended = epochs >= identity.training.epochs or bool(meta.get("ended"))
+            found.append((identity, epochs, ended))
     return found
 
 

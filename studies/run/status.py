@@ -8,7 +8,7 @@ from functools import cached_property
 
 from hnas.architecture.arch import Arch
 from hnas.studies.run.folder import Run
-from hnas.studies.run.networks import network_epochs
+from hnas.studies.run.networks import trained_alone
 from hnas.studies.run.result import Result, read_result
 from hnas.studies.run.split import read_sizes
 from hnas.studies.run.studies import StageStudy, read_stages
@@ -41,7 +41,7 @@ class Status:
     @cached_property
     def networks(self) -> int:
         """Networks trained alone to the end. Raises StateError."""
-        return sum(ended for _, ended in network_epochs(self.run))
+        return sum(ended for _, _, ended in trained_alone(self.run))
 
     @property
     def finished(self) -> bool:
