@@ -111,7 +111,7 @@ class TrainingRules:
     warmup: float = 0.05
     """Share of the steps in which the rate rises from zero."""
     weight_decay: float = 0.05
-    """On weight matrices only: not on biases, norms, class token or positions."""
+    """On weight matrices only: not on biases, norms, positions or a class token."""
     label_smoothing: float = 0.0
     """Share of a label that all classes get alike."""
     dropout: float = 0.0
@@ -176,7 +176,8 @@ class TrainingRules:
 
 @dataclass(frozen=True, kw_only=True)
 class DistillationRules:
-    """Learning from a teacher too, by the class token (DeiT, 2012.12877, section 4)."""
+    """Learning from a teacher too, by the logits that learn from the labels (DeiT, 2012.12877,
+    section 4, but without a token of its own for the teacher)."""
 
     teacher: str = ""
     """A network that `hnas export` or `hnas import` wrote, or `module:function`; `cnn`: a small
