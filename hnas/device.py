@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 
 from hnas.errors import InputError, StateError
-from hnas.machine import cores
+from hnas.machine import cores, keep_freed_memory
 
 NAMES = ("auto", "cpu", "cuda")
 
@@ -18,6 +18,7 @@ def choose(name: str) -> torch.device:
     unless OMP_NUM_THREADS says how many. Raises InputError if CUDA is asked for and absent."""
     if "OMP_NUM_THREADS" not in os.environ and torch.get_num_threads() > cores():
         torch.set_num_threads(cores())
+    keep_freed_memory()
     if name not in NAMES:
         raise InputError(f"device must be one of {', '.join(NAMES)}, got {name!r}")
     if name == "cuda" and not torch.cuda.is_available():

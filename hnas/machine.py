@@ -2,9 +2,12 @@
 version 1 and 2) and of `ulimit`. Knows no torch."""
 
 import contextlib
+import ctypes
 import math
 import os
+import platform
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 SYSTEM = Path("/")
@@ -43,6 +46,25 @@ def free_memory(system: Path = SYSTEM) -> int | None:
             found.append(max(0, int(limit[0]) - int(used[0]) + cached))
     found.append(_address_space(system))
     return min((each for each in found if each is not None), default=None)
+
+
+LARGEST_KEPT, MOST_KEPT = 2**28, 2**30
+"""Bytes: a larger piece of memory goes back to the system when it is freed, and so does what is
+free above this sum."""
+
+
+@cache
+def keep_freed_memory() -> bool:
+    """Lets this process keep memory that it frees, for its next step: True if the C library can.
+
+    glibc gives most of a step's activations back to the system and gets them again, page by page:
+    an eighth of a step's time (`benchmarks.speed.memory_kept`).
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    if mallopt is None or platform.libc_ver()[0] != "glibc":
+        return False
+    M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # <malloc.h>
+    return bool(mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT) and mallopt(M_TRIM_THRESHOLD, MOST_KEPT))
 
 
 def _address_space(system: Path) -> int | None:

@@ -114,6 +114,8 @@ PLAINER = (
     ("tokens, 128 x 65 x 96, K = 31", depthwise1d, lying, (128, 65, 96), (31,)),
     ("grid, 128 x 4 x 4 x 48, K = 7", depthwise2d, convolved, (128, 16, 48), (7, 7)),
     ("grid, 128 x 7 x 7 x 96, K = 5", depthwise2d, convolved, (128, 49, 96), (5, 5)),
+    ("grid, 64 x 8 x 8 x 96, K = 5", depthwise2d, convolved, (64, 64, 96), (5, 5)),
+    ("grid, 64 x 8 x 8 x 192, K = 7", depthwise2d, convolved, (64, 64, 192), (7, 7)),
 )
 
 

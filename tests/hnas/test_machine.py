@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -104,3 +105,32 @@ def test_ulimit_counts() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert 0 < int(ran.stdout) < 10**9
+
+
+KEPT = """
+import resource, sys
+from hnas.machine import keep_freed_memory
+import torch
+
+kept = sys.argv[1] == "kept" and keep_freed_memory()
+torch.set_num_threads(1)
+sizes = [9 * 2**20] * 4
+for step in range(12):
+    if step == 5:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    held = [torch.ones(size) for size in sizes]
+    del held
+print(kept, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's own way of keeping memory")
+def test_memory_of_a_step_is_kept_for_the_next() -> None:
+    found = {
+        way: subprocess.run(
+            [sys.executable, "-c", KEPT, way], capture_output=True, text=True, check=True
+        ).stdout.split()
+        for way in ("kept", "given back")
+    }
+    assert found["kept"][0] == "True"
+    assert int(found["kept"][1]) < 1_000 < 10_000 < int(found["given back"][1])

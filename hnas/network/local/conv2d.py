@@ -6,12 +6,15 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.grad import conv2d_weight
 
 from hnas.network.local.convolution import convolution
 from hnas.network.local.head import on_grid
 
-SMALL = 7
-"""Patches a side of the largest grid whose kernels' gradients are matrix products."""
+FAST = 3
+"""Patches a side of the largest kernel whose gradient oneDNN finds fast; a strip is as wide."""
+SMALL = 8
+"""Patches a side of the largest grid that a kernel's gradient may be products of."""
 
 
 def depthwise2d(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -19,7 +22,7 @@ def depthwise2d(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     is: x (B, T, C), weight (C, 1, K, K) -> (B, T, C).
     """
     side, aside = on_grid(x.shape[1])
-    convolve = _SmallGrid.apply if _pays(side, weight) else convolved
+    convolve = _Grid.apply if _pays(side, weight) else convolved
     patches: Tensor = convolve(x[:, aside:], weight, bias)
     return torch.cat((x[:, :aside], patches), dim=1) if aside else patches
 
@@ -35,22 +38,22 @@ def convolved(patches: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def _pays(side: int, weight: Tensor) -> bool:
-    """Whether the kernel's gradient is wanted and oneDNN is slow to find it: it has fast ones for
-    3 x 3, and none for kernels that are larger than the grid."""
+    """Whether the kernel's gradient is wanted and oneDNN is slow to find it."""
+    K = weight.shape[-1]
     return (
         weight.requires_grad
         and torch.is_grad_enabled()
         and not torch.compiler.is_compiling()
         and weight.device.type == "cpu"
         and not torch.is_autocast_enabled("cpu")
-        and side <= SMALL
-        and weight.shape[-1] > 3
+        and K > FAST
+        and (side >= K or side <= SMALL)
     )
 
 
-class _SmallGrid(torch.autograd.Function):
-    """`convolved`, with the kernel's gradient by products of patches: T x T of them a channel,
-    summed by their distance on the grid. On 4 x 4 patches and K = 7 this takes a twentieth."""
+class _Grid(torch.autograd.Function):
+    """`convolved`, with faster gradients on a CPU: the kernel's by strips, or by products if it is
+    larger than the grid; the patches' as a convolution with the turned kernel."""
 
     @staticmethod
     def forward(ctx: Any, patches: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -60,12 +63,39 @@ class _SmallGrid(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, above: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         patches, weight = ctx.saved_tensors
-        B, T, C = above.shape
-        first, second = (t.reshape(B * T, C).t().contiguous() for t in (patches, above))
-        products = first.view(C, B, T).transpose(1, 2) @ second.view(C, B, T)
-        tap = _taps(T, weight.shape[-1]).to(weight.dtype)
-        of_weight = (products.view(C, T * T) @ tap).view_as(weight)
-        return convolved(above, weight.flip(2, 3), None), of_weight, above.sum(dim=(0, 1))
+        side, _ = on_grid(above.shape[1])
+        by = _by_strips if side >= weight.shape[-1] else _by_products
+        of_patches = convolved(above, weight.flip(2, 3), None)
+        return of_patches, by(patches, above, weight), above.sum(dim=(0, 1))
+
+
+def _by_strips(patches: Tensor, above: Tensor, weight: Tensor) -> Tensor:
+    """A kernel's gradient, FAST columns of the kernel at a time, each over the grid moved to them.
+    Two strips may share a column."""
+    K, side = weight.shape[-1], on_grid(above.shape[1])[0]
+    grid, gradient = (t.unflatten(1, (side, side)) for t in (patches, above))
+    wide = F.pad(grid, (0, 0, K // 2, K // 2))
+    found = torch.empty_like(weight)
+    for first in {*range(0, K - FAST, FAST), K - FAST}:
+        strip = slice(first, first + FAST)
+        found[..., strip] = conv2d_weight(
+            wide[:, :, first : first + side + FAST - 1].contiguous().permute(0, 3, 1, 2),
+            weight[..., strip].shape,
+            gradient.permute(0, 3, 1, 2),
+            padding=(K // 2, 0),
+            groups=weight.shape[0],
+        )
+    return found
+
+
+def _by_products(patches: Tensor, above: Tensor, weight: Tensor) -> Tensor:
+    """A kernel's gradient by products of patches: T x T of them a channel, summed by their distance
+    on the grid."""
+    B, T, C = above.shape
+    first, second = (t.reshape(B * T, C).t().contiguous() for t in (patches, above))
+    products = first.view(C, B, T).transpose(1, 2) @ second.view(C, B, T)
+    tap = _taps(T, weight.shape[-1]).to(weight.dtype)
+    return (products.view(C, T * T) @ tap).view_as(weight)
 
 
 @lru_cache(maxsize=32)

@@ -25,12 +25,17 @@ def test_depthwise2d_convolves_the_patches_and_passes_the_class_token(side: int,
     assert torch.equal(depthwise2d(x[:, 1:], weight, bias), ours[:, 1:])  # without a class token
 
 
-@pytest.mark.parametrize(("side", "K"), [(5, 5), (6, 11), (7, 5), (8, 5)])
-def test_gradients_on_a_small_grid_are_those_of_pytorch(side: int, K: int) -> None:
-    """Up to 7 x 7 the kernel's is a sum of products of patches."""
+SLOW = {(5, 5): True, (9, 5): True, (10, 7): True, (11, 11): True, (6, 11): True, (8, 3): False}
+"""By (side, K): whether oneDNN is slow to find the kernel's gradient; larger than the grid once."""
+
+
+@pytest.mark.parametrize(("side", "K"), SLOW)
+def test_faster_gradients_are_those_of_pytorch(side: int, K: int) -> None:
+    """The kernel's in strips of three columns, or by products of patches if it is larger than the
+    grid."""
     x, weight, bias = normal(3, side**2, 4), normal(4, 1, K, K, seed=2), normal(4, seed=3)
     ours = depthwise2d(x, weight, bias)
-    assert ("SmallGrid" in type(ours.grad_fn).__name__) is (side < 8)
+    assert ("_Grid" in type(ours.grad_fn).__name__) is SLOW[side, K]
     assert_same(ours, convolved(x, weight, bias), [x, weight, bias])
 
 
