@@ -51,6 +51,7 @@ $(VENV)/.hnas: pyproject.toml constraints.txt | $(BIN)/pip
 
 $(VENV)/.hnas-dev: pyproject.toml constraints.txt | $(BIN)/pip
 	$(PIP) -e ".[dev]"
+	$(PIP) --no-deps timm  # it asks for torchvision, which the tests stand in for
 	touch $@
 
 # pip is the last thing that venv installs: where it is there, .venv is whole.

@@ -1,15 +1,13 @@
 """`hnas import`: published weights as a network of hnas."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
+from hnas.architecture.space import ACTIVATIONS
 from hnas.cli.commands.architecture import cost_table
 from hnas.cli.screen import options
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-"""Mean and deviation of each channel, 0 to 1, that DeiT and GLiT normalise their images with."""
 
 
 @click.command("import")
@@ -22,42 +20,72 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
     metavar="FILE",
     help="Name of the files: FILE.safetensors has the weights, FILE.json everything else.",
 )
-@click.option("--groups", default=3, metavar="N", help="Head groups a block.")
+@click.option(
+    "--groups",
+    type=int,
+    metavar="N",
+    help="Head groups a block.",
+    show_default="3, if that divides the heads",
+)
 @click.option(
     "--heads",
     type=int,
-    show_default="d / (64 x groups), for heads 64 wide",
     help="Attention heads a group.",
+    show_default="as many as are 64 wide; timm's largest ViTs have wider ones",
+)
+@click.option(
+    "--activation",
+    metavar="NAME",
+    help=f"Activation of the FFN: {', '.join(ACTIVATIONS)}.",
+    show_default="gelu",
+)
+@click.option(
+    "--pool",
+    metavar="NAME",
+    help="What the classifier sees: class (the class token) or mean (of the patches).",
+    show_default="class, if the weights have a class token",
+)
+@click.option(
+    "--mean",
+    callback=options.numbers,
+    metavar="R,G,B",
+    help="Mean of images, 0 to 1, by which they are normalised: one number, or one a channel.",
+    show_default="0.5, as of most ViTs; ImageNet's for DeiT, DINO and GLiT",
+)
+@click.option(
+    "--std",
+    callback=options.numbers,
+    metavar="R,G,B",
+    help="Deviation of images, as --mean.",
+    show_default="as --mean",
 )
 @options.force
-def import_weights(source: Path, file: Path, groups: int, heads: int | None, force: bool) -> None:
-    """Convert published weights (GLiT, DeiT, ViT) to files of hnas.
+def import_weights(source: Path, file: Path, force: bool, **asked: Any) -> None:
+    """Convert published weights (GLiT, DeiT, ViT, DINOv2) to files of hnas.
 
-    FILE is a state dict of GLiT's release, DeiT or a plain ViT, in .safetensors or as torch.save
-    writes it; reading it runs no code. The shapes of the weights tell the network. Its images are
-    assumed to be normalised as ImageNet's, and its classes are numbered.
+    FILE is a state dict under the names of GLiT's release, timm or Hugging Face, in .safetensors or
+    as torch.save writes it; reading it runs no code. The shapes of the weights tell the network.
+    What they do not tell is taken as most published networks have it, and printed. Classes are
+    numbered.
+
+    \b
+    Examples:
+      hnas import vit.pth --to vit
+      hnas import deit.pth --to deit --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225
     """
     from hnas.errors import InputError
-    from hnas.exchange.export import Network, named, save
-    from hnas.exchange.import_weights import load_weights, read_weights
+    from hnas.exchange.export import named, save
+    from hnas.exchange.import_network import import_network
+    from hnas.exchange.import_weights import Asked
 
     if source.resolve() == named(file, "safetensors").resolve():
         raise InputError(f"--to {file} would replace the file to be read: give another name")
-    weights = read_weights(source)
-    try:
-        model = load_weights(weights, N=groups, heads=heads)
-    except InputError as error:
-        raise InputError(f"{source}: {error}") from None
+    imported = import_network(source, Asked(**asked))
+    written = save(imported.network, file, force=force)
+    for words in imported.taken:
+        click.echo(f"taken as: {words}")
+    model = imported.network.model
     frame = model.frame
-    if frame.channels != len(IMAGENET_MEAN):
-        raise InputError(
-            f"{source}: images must have {len(IMAGENET_MEAN)} channels to be normalised as "
-            f"ImageNet's, got {frame.channels}. Load it in Python: "
-            "hnas.exchange.import_weights.load_weights"
-        )
-    classes = tuple(map(str, range(frame.classes)))
-    network = Network(model=model, classes=classes, mean=IMAGENET_MEAN, std=IMAGENET_STD)
-    written = save(network, file, force=force)
     sizes = f"{frame.image} x {frame.image} pixels, {frame.N} x {frame.heads} heads"
     cost_table(frame, model.arch, sizes)
     for path in written:

@@ -20,6 +20,18 @@ if TYPE_CHECKING:
 COUNT = click.IntRange(1)
 FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+def numbers(
+    ctx: click.Context, param: click.Parameter, value: str | None
+) -> tuple[float, ...] | None:
+    """The callback of an option that takes numbers with commas between them."""
+    try:
+        return None if value is None else tuple(map(float, value.split(",")))
+    except ValueError:
+        raise click.BadParameter(f"{value!r} must be numbers with commas between them") from None
+
+
 OF_PLAN = "from the plan"
 """The default of an option, as its help shows it."""
 

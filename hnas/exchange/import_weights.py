@@ -1,9 +1,9 @@
-"""Weights from elsewhere: GLiT as its authors released it, and plain ViTs under timm's names.
+"""Weights from elsewhere: GLiT as its authors released it, and plain ViTs (`hnas.exchange.names`).
 
 Both become an `hnas.network.glit.Glit`. What it is like is inferred from the weights' shapes:
 
     d, channels, patch   patch_embed.proj.weight (d, channels, patch, patch)
-    image                pos_embed (1, T, d): the class token, then a square of T - 1 patches
+    image, pool          pos_embed (1, T, d): the class token, if there is one, then a square
     classes              head.weight (classes, d)
     M                    how many blocks have names
     G, d_k               attn.qkv.weight (3 d_k G/N, d G/N); absent if G = 0
@@ -11,30 +11,31 @@ Both become an `hnas.network.glit.Glit`. What it is like is inferred from the we
     K                    attn.net.3.conv.weight (E d L/N, 1, K)
     d_z                  mlp.fc1.weight (d d_z, d)
 
-Shapes do not tell how wide a head is. If `heads` (a group) is not given it is 64, as in every
-published DeiT, ViT and GLiT: with N = 3, widths of 192, 384 and 768 have 1, 2 and 4 heads a group.
-The FFN's activation is GELU, and every LayerNorm's eps 1e-6, as in all of them.
+Shapes do not tell the rest: see `Asked`. Every LayerNorm's eps is 1e-6, as in timm's ViTs (Hugging
+Face's have 1e-12).
 
 Names: timm's blocks are `blocks.I.`; the release's `blocks.I.0.`, with a block's local head as the
 numbered steps of `attn.net`. Query, key and value are rows in this order, heads within each.
 """
 
-import argparse
 import math
-import re
-from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import dataclass, replace
 
-import safetensors.torch
 import torch
 from torch import Tensor
 
 from hnas.architecture.arch import Arch, Block
 from hnas.architecture.space import Frame
 from hnas.errors import InputError
+from hnas.exchange.names import named
+from hnas.exchange.weights_file import Weights
 from hnas.network.glit import Glit
 
 HEAD_WIDTH = 64
+WIDER = {1152: 72, 1280: 80, 1408: 88, 1664: 104}
+"""The width of a head by the tokens', where timm's ViTs have another than HEAD_WIDTH."""
+GROUPS = (3, 4, 5, 2, 7, 1)
+"""Head groups a block, the first of them that divides the heads."""
 LISTED = 20
 """Faults that one message lists at most."""
 
@@ -50,45 +51,30 @@ PARTS = {
 }
 """A block's parts by their names here, and there where they differ."""
 
-Weights = Mapping[str, Tensor]
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What weights do not say of their network; None: as timm's ViTs of that shape have it."""
+
+    groups: int | None = None
+    """Head groups a block: the first of GROUPS that divides the heads."""
+    heads: int | None = None
+    """Attention heads a group: as many as are HEAD_WIDTH wide, or as WIDER says."""
+    activation: str | None = None
+    """Of the FFN: gelu."""
+    pool: str | None = None
+    """What the classifier sees: the class token; without one, the mean."""
+    mean: tuple[float, ...] | None = None
+    """Of each channel of images, 0 to 1, as they are normalised; one number is for all channels."""
+    std: tuple[float, ...] | None = None
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """The tensors of a .safetensors file, or of any other as torch.save writes it, on CPU.
-
-    A state dict may be wrapped as `{"model": ...}`, as DeiT's are. No code of the file is run.
-    Raises InputError if the file cannot be read, or not safely.
-    """
-    try:
-        value: object
-        if path.suffix == ".safetensors":
-            value = safetensors.torch.load(path.read_bytes())
-        else:
-            # DeiT's training script keeps its options next to the weights; they are plain values.
-            with torch.serialization.safe_globals([argparse.Namespace]):
-                value = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
-    except Exception as error:  # on damaged bytes an unpickler raises whatever it trips over
-        unsafe = re.search(r"GLOBAL (\S+) (?:was not|whose module)", str(error))
-        reason = f"it asks for {unsafe[1]!r}" if unsafe else type(error).__name__
-        raise InputError(
-            f"{path} holds no weights that can be read safely ({reason}). Save them alone, with "
-            "torch.save(model.state_dict(), file), or as .safetensors"
-        ) from None
-    if isinstance(value, Mapping) and isinstance(value.get("model"), Mapping):
-        value = value["model"]
-    if not isinstance(value, Mapping) or not all(
-        isinstance(name, str) and isinstance(weight, Tensor) for name, weight in value.items()
-    ):
-        raise InputError(f"{path} must hold a state dict (names and tensors), alone or as 'model'")
-    return dict(value)
+ANY = Asked()
 
 
-def load_weights(weights: Weights, *, N: int = 3, heads: int | None = None) -> Glit:
+def load_weights(weights: Weights, *, N: int | None = None, heads: int | None = None) -> Glit:
     """`load_glit_release` or `load_vit`, whichever the names of the blocks are of."""
-    is_release = any(name.startswith("blocks.0.0.") for name in weights)
-    return (load_glit_release if is_release else load_vit)(weights, N=N, heads=heads)
+    return recognised(weights, Asked(groups=N, heads=heads))[0]
 
 
 def load_glit_release(weights: Weights, *, N: int = 3, heads: int | None = None) -> Glit:
@@ -96,26 +82,30 @@ def load_glit_release(weights: Weights, *, N: int = 3, heads: int | None = None)
 
     Raises InputError, listing what does not fit, if these are not all its weights and no others.
     """
-    return _load(weights, "blocks.{}.0.", N, heads)
+    return _load(weights, "blocks.{}.0.", Asked(groups=N, heads=heads))
 
 
-def load_vit(weights: Weights, *, N: int = 3, heads: int | None = None) -> Glit:
-    """An all-global network out of weights under timm's names, in eval mode on CPU, fp32.
+def load_vit(weights: Weights, *, N: int | None = None, heads: int | None = None) -> Glit:
+    """An all-global network out of the weights of a ViT, in eval mode on CPU, fp32.
 
     The heads of the ViT are taken as N groups of `heads`. Raises InputError, listing what does not
     fit, if these are not all its weights and no others.
     """
-    distilled = sorted(name for name in weights if name.startswith(("dist_token", "head_dist")))
-    if distilled:
-        raise InputError(
-            f"a distilled DeiT has a second token and classifier ({', '.join(distilled)}), which "
-            "GLiT has not. Give the weights of a DeiT that was trained without distillation"
-        )
-    return _load(weights, "blocks.{}.", N, heads)
+    return _load(named(weights).weights, "blocks.{}.", Asked(groups=N, heads=heads))
 
 
-def _load(weights: Weights, blocks: str, N: int, heads: int | None) -> Glit:
-    frame = _frame(weights, N, heads)
+def recognised(weights: Weights, asked: Asked) -> tuple[Glit, tuple[str, ...], str]:
+    """(the network, what a person should know of it, whose normalisation it has if it is
+    ImageNet's)."""
+    if any(name.startswith("blocks.0.0.") for name in weights):
+        asked = replace(asked, groups=3 if asked.groups is None else asked.groups)
+        return _load(weights, "blocks.{}.0.", asked), (), "GLiT's release"
+    vit = named(weights)
+    return _load(vit.weights, "blocks.{}.", asked), vit.told, vit.family
+
+
+def _load(weights: Weights, blocks: str, asked: Asked) -> Glit:
+    frame = _frame(weights, asked)
     arch = Arch(tuple(_block(weights, blocks.format(i), frame) for i in range(frame.M)))
     with torch.device("meta"):  # nothing is allocated before all shapes are known to fit
         net = Glit(frame, arch)
@@ -129,7 +119,7 @@ def _load(weights: Weights, blocks: str, N: int, heads: int | None) -> Glit:
         more = f"; and {len(faults) - LISTED} more" if len(faults) > LISTED else ""
         raise InputError(
             f"the weights do not fit the network that their shapes describe (d={frame.d}, "
-            f"M={frame.M}, N={N}, heads={frame.heads}): {'; '.join(faults[:LISTED])}{more}"
+            f"M={frame.M}, N={frame.N}, heads={frame.heads}): {'; '.join(faults[:LISTED])}{more}"
         )
     net.to_empty(device="cpu")
     net.load_state_dict(
@@ -174,24 +164,22 @@ def _shape(weights: Weights, name: str, dims: tuple[int, ...]) -> tuple[int, ...
     return shape
 
 
-def _frame(weights: Weights, N: int, heads: int | None) -> Frame:
-    d, channels, patch, _ = _shape(weights, "patch_embed.proj.weight", (4,))
+def _frame(weights: Weights, asked: Asked) -> Frame:
+    d, channels, patch, wide = _shape(weights, "patch_embed.proj.weight", (4,))
     _, T, _ = _shape(weights, "pos_embed", (3,))
     classes, _ = _shape(weights, "head.weight", (2,))
-    side = math.isqrt(T - 1)
-    if side == 0 or side**2 != T - 1:
-        raise InputError(
-            f"pos_embed must have a class token and a square of patches, got {T} tokens"
-        )
-    if N < 1:
-        raise InputError(f"N must be a whole number >= 1, got {N}")
-    if heads is None:
-        heads, rest = divmod(d, HEAD_WIDTH * N)
-        if rest:
-            raise InputError(
-                f"a token width of {d} is not N={N} groups of {HEAD_WIDTH}-wide heads, and shapes "
-                "do not tell how wide heads are: say how many heads a group has, and N"
-            )
+    pool = "class" if "cls_token" in weights else "mean"
+    patches = T - (pool == "class")
+    side = math.isqrt(patches)
+    if side == 0 or side**2 != patches:
+        first = "a class token and " if pool == "class" else ""
+        raise InputError(f"pos_embed must have {first}a square of patches, got {T} tokens")
+    if wide != patch:
+        raise InputError(f"patches must be square, got {patch} x {wide} pixels")
+    if asked.pool not in (None, pool):
+        has = "a class token, which every block sees" if pool == "class" else "no class token"
+        raise InputError(f"pool must be {pool!r}, as the weights have {has}, got {asked.pool!r}")
+    N, heads = _heads(d, asked)
     return Frame(
         image=side * patch,
         channels=channels,
@@ -201,8 +189,27 @@ def _frame(weights: Weights, N: int, heads: int | None) -> Frame:
         M=len({name.split(".")[1] for name in weights if name.startswith("blocks.")}),
         N=N,
         heads=heads,
-        activation="gelu",
+        activation=asked.activation or "gelu",
+        pool=pool,
     )
+
+
+def _heads(d: int, asked: Asked) -> tuple[int, int]:
+    """(head groups, heads a group) of tokens d wide. Raises InputError if nothing tells them."""
+    N, heads, wide = asked.groups, asked.heads, WIDER.get(d, HEAD_WIDTH)
+    if N is not None and N < 1:
+        raise InputError(f"N must be a whole number >= 1, got {N}")
+    if N is None:
+        all_heads = d // wide if d % wide == 0 and heads is None else 0
+        N = next((n for n in GROUPS if all_heads % n == 0), 1) if all_heads else GROUPS[0]
+    if heads is None:
+        heads, rest = divmod(d, wide * N)
+        if rest:
+            raise InputError(
+                f"a token width of {d} is not N={N} groups of {wide}-wide heads, and shapes "
+                "do not tell how wide heads are: say how many heads a group has, and N"
+            )
+    return N, heads
 
 
 def _block(weights: Weights, prefix: str, frame: Frame) -> Block:

@@ -27,7 +27,7 @@ def write(path: Path, reference: Reference) -> Path:
     if path.suffix == ".safetensors":
         safetensors.torch.save_file(reference.state_dict(), path)
     else:
-        torch.save({"model": reference.state_dict()}, path)
+        torch.save(reference.state_dict(), path)
     return path
 
 
@@ -37,7 +37,11 @@ def test_glit_tiny(tmp_path: Path, name: str) -> None:
     file = write(tmp_path / name, reference)
     result = imported(file, "--to", tmp_path / "w")
     assert result.exit_code == 0, result.output
-    drawn, *rows, first, second = result.stdout.splitlines()
+    heads, gelu, pool, normalised, drawn, *rows, first, second = result.stdout.splitlines()
+    assert heads == "taken as: 3 heads 64 wide, 3 groups of 1"
+    assert gelu == "taken as: activation gelu"
+    assert pool == "taken as: the classifier sees the class token"
+    assert normalised.endswith("; ImageNet's, as of GLiT's release")
     assert drawn == (
         "■□◧■□◧■◧□■□■   ■ global  ◧ mixed  □ local   (224 x 224 pixels, 3 x 1 heads, "
         "local head conv1d)"
@@ -85,12 +89,33 @@ def test_what_does_not_fit_names_the_file(
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_grey_images_have_no_mean_of_imagenet(tmp_path: Path) -> None:
+def test_nothing_is_known_of_grey_images(tmp_path: Path) -> None:
     frame = Frame(image=8, channels=1, patch=4, classes=2, d=192, M=1, N=3, activation="gelu")
     file = write(tmp_path / "x.pth", Reference(frame, frame.all_global(), release=False))
     result = imported(file, "--to", tmp_path / "w")
     assert result.exit_code == 2
-    assert "images must have 3 channels to be normalised as ImageNet's, got 1" in result.stderr
+    assert (
+        f"{file}: nothing is known of the normalisation of images with 1 channels: give mean and "
+        "deviation of each (--mean, --std)"
+    ) in result.stderr
+    result = imported(file, "--to", tmp_path / "w", "--mean", "0.3", "--std", 0.25)
+    assert result.exit_code == 0, result.output
+    network = load(tmp_path / "w")
+    assert (network.mean, network.std) == ((0.3,), (0.25,))
+
+
+def test_what_weights_do_not_say_is_said_or_printed(tmp_path: Path) -> None:
+    frame = Frame(image=8, channels=3, patch=4, classes=2, d=192, M=1, N=3, activation="swish")
+    file = write(tmp_path / "x.pth", Reference(frame, frame.all_global(), release=False))
+    said = ("--activation", "swish", "--mean", "0.1,0.2,0.3", "--std", "1,2,3")
+    result = imported(file, "--to", tmp_path / "w", *said)
+    assert result.exit_code == 0, result.output
+    assert "normalised" not in result.stdout and "activation" not in result.stdout
+    assert "taken as: 3 heads 64 wide, 3 groups of 1\n" in result.stdout
+    network = load(tmp_path / "w")
+    assert (network.model.frame, network.mean) == (frame, (0.1, 0.2, 0.3))
+    result = imported(file, "--to", tmp_path / "v", "--mean", "dark")
+    assert (result.exit_code, "'dark' must be numbers with commas" in result.stderr) == (2, True)
 
 
 def test_bytes_that_are_no_weights(tmp_path: Path) -> None:

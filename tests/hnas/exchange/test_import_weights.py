@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from hnas.architecture.arch import Arch, Block
 from hnas.architecture.space import Frame, distribution_space
 from hnas.errors import InputError
-from hnas.exchange.import_weights import load_glit_release, load_vit, load_weights, read_weights
+from hnas.exchange.import_weights import load_glit_release, load_vit, load_weights
+from hnas.exchange.weights_file import read_weights
 from hnas.network.supernet import Supernet, inherit
 from tests.support.generators import frames, spaces_and_archs
 from tests.support.references import Reference, glit_tiny, published
@@ -145,14 +146,6 @@ def test_the_network_has_weights_of_its_own():
 
 
 # what does not fit
-
-
-def test_a_distilled_deit_is_refused():
-    weights = Reference(FRAME, FRAME.all_global(), release=False).state_dict()
-    weights["dist_token"] = torch.zeros(1, 1, 12)
-    weights["head_dist.weight"] = torch.zeros(5, 12)
-    with pytest.raises(InputError, match=r"distilled DeiT .*\(dist_token, head_dist.weight\)"):
-        load_weights(weights, heads=2)
 
 
 def test_all_that_does_not_fit_is_listed():
