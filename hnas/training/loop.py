@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hnas.data import Data, augment, batches, mix, normalise, steps
@@ -24,16 +23,10 @@ from hnas.errors import InputError, StateError
 from hnas.settings import AugmentRules, TrainingRules
 from hnas.training import checkpoint, micro_batches
 from hnas.training.judge import Judge, lost_patience, period, weigh
+from hnas.training.losses import Losses, supervised
 from hnas.training.processes import ONE_PROCESS, World
 from hnas.training.record import Held, Kept
 from hnas.training.trainer import Trainer, decay, learning_rate, resume, share
-
-Losses = Callable[[Tensor, Tensor, int], Iterator[Tensor]]
-"""(normalised images (B, C, image, image), targets, step) -> the step's losses, each computed when
-it is asked for, so that the graph of the one before is gone."""
-
-Distil = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""(loss by the labels, float32 logits (B, classes), images as above) -> the loss to train by."""
 
 EXPLODED = 20
 """A loss above so many times that of guessing, ln(classes), has diverged."""
@@ -115,7 +108,7 @@ def train(
         raise InputError("keep = 'best' needs held-out images: give the training a judge of them")
     trainer = Trainer(model, rules)
     resume(trainer, context.path, context.identity, context.on_refused)
-    losses = losses or supervised(model, rules, weight=class_weights(data, rules))
+    losses = losses or supervised(model, data, rules)
     training = _Training(trainer, data, rules, augmentation, seed, losses, passes, context)
     model.train()
     model.zero_grad(set_to_none=True)
@@ -125,35 +118,6 @@ def train(
             training.run()
     trainer.finish()
     return trainer.kept
-
-
-def class_weights(data: Data, rules: TrainingRules) -> Tensor | None:
-    """The weight of each class in a loss, float32 (classes,): "balanced" gives an image of a rare
-    class more, so that each class has the same share; None: all images count alike."""
-    if rules.class_weights == "none":
-        return None
-    counts = data.train.labels.bincount(minlength=len(data.classes))
-    return len(data.train) / (len(data.classes) * counts.clamp(min=1).float())
-
-
-def supervised(
-    model: nn.Module,
-    rules: TrainingRules,
-    distil: Distil | None = None,
-    *,
-    weight: Tensor | None = None,
-) -> Losses:
-    """The cross entropy with the labels (mixed and smoothed as `rules` say, classes of this
-    weight), or what `distil` makes of it."""
-
-    def losses(images: Tensor, targets: Tensor, step: int) -> Iterator[Tensor]:
-        logits = model(images).float()
-        loss = F.cross_entropy(
-            logits, targets, weight=weight, label_smoothing=rules.label_smoothing
-        )
-        yield loss if distil is None else distil(loss, logits, images)
-
-    return losses
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""What held-out images say of a training, as records without torch."""
+"""Records of a training: what held-out images say of its epochs and weights, without torch."""
 
 from dataclasses import dataclass
 

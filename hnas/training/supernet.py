@@ -9,7 +9,8 @@ from hnas.data import Data
 from hnas.network.supernet import Supernet
 from hnas.sampling import RULES
 from hnas.settings import AugmentRules, TrainingRules
-from hnas.training.loop import Context, class_weights, train
+from hnas.training.loop import Context, train
+from hnas.training.losses import by_labels
 
 
 def train_supernet(
@@ -22,16 +23,14 @@ def train_supernet(
     context: Context | None = None,
 ) -> None:
     """Trains `net` in place, its subnets drawn by `rules.subnets`."""
-    rule, weight = RULES[rules.subnets], class_weights(data, rules)
+    rule, loss_of = RULES[rules.subnets], by_labels(data, rules)
 
     def losses(images: Tensor, targets: Tensor, step: int) -> Iterator[Tensor]:
         answer: Tensor | None = None
         for arch in rule.draw(net.space, seed=seed, step=step):
             logits = net(images, arch).float()
             if answer is None:
-                yield F.cross_entropy(
-                    logits, targets, weight=weight, label_smoothing=rules.label_smoothing
-                )
+                yield loss_of(logits, targets)
                 answer = logits.detach().softmax(dim=-1) if rule.distils else None
             else:
                 yield F.cross_entropy(logits, answer)

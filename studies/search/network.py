@@ -12,7 +12,8 @@ from hnas.studies.run.networks import Identity
 from hnas.studies.scoring.supernet_scorer import weights_hash
 from hnas.training.distillation import Teacher, distilled, load_teacher
 from hnas.training.judge import Judge
-from hnas.training.loop import Context, class_weights, supervised, train
+from hnas.training.loop import Context, train
+from hnas.training.losses import supervised
 from hnas.training.record import Held, Kept
 
 
@@ -32,7 +33,7 @@ def train_network(
             return loss
         return distilled(loss, logits, teacher(images), of.distillation)
 
-    losses = supervised(net, of.training, distil, weight=class_weights(data, of.training))
+    losses = supervised(net, data, of.training, distil)
     return train(net, data, of.training, of.augment, seed=seed, losses=losses, context=context)
 
 

@@ -11,7 +11,8 @@ from hnas.network.supernet import Supernet
 from hnas.scoring.score import recalibrate, scores
 from hnas.settings import AugmentRules, DataRules, DistillationRules, ScoreRules, TrainingRules
 from hnas.training.distillation import distilled
-from hnas.training.loop import Context, supervised, train
+from hnas.training.loop import Context, train
+from hnas.training.losses import supervised
 from hnas.training.supernet import train_supernet
 
 pytestmark = pytest.mark.gpu
@@ -66,7 +67,7 @@ def test_the_whole_recipe_trains_and_resumes(data, tmp_path):
     losses = []
     for _ in range(2):  # the second time there is nothing left to train
         train(
-            net, data, rules, strong, seed=0, losses=supervised(net, rules, distil),
+            net, data, rules, strong, seed=0, losses=supervised(net, data, rules, distil),
             context=Context(
                 path=tmp_path / "net", on_epoch=lambda event: losses.append(event.loss)
             ),

@@ -19,7 +19,8 @@ from hnas.scoring.score import evaluate, scores
 from hnas.settings import AugmentRules, DistillationRules, ScoreRules, TrainingRules
 from hnas.training import loop
 from hnas.training.distillation import distilled
-from hnas.training.loop import supervised, train
+from hnas.training.loop import train
+from hnas.training.losses import supervised
 from hnas.training.supernet import train_supernet
 from hnas.training.trainer import Trainer
 from tests.support.pretend_cuda import CUDA, TORCH, PretendCuda
@@ -95,7 +96,7 @@ def retrained(rules: TrainingRules = RULES, strong: AugmentRules = DEIT) -> Glit
             taught = teacher(images).float()
         return distilled(loss, logits, taught, DistillationRules(rule="soft", weight=0.1))
 
-    train(net, data(), rules, strong, seed=0, losses=supervised(net, rules, distil))
+    train(net, data(), rules, strong, seed=0, losses=supervised(net, data(), rules, distil))
     return net
 
 

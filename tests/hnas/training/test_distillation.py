@@ -14,7 +14,8 @@ from hnas.exchange.export import Network, save
 from hnas.network.glit import Glit
 from hnas.settings import AugmentRules, DataRules, DistillationRules, TrainingRules
 from hnas.training.distillation import distilled, load_teacher
-from hnas.training.loop import supervised, train
+from hnas.training.loop import train
+from hnas.training.losses import supervised
 
 FRAME = Frame(image=8, channels=1, patch=4, classes=10, d=12, M=2, N=3)
 
@@ -149,7 +150,7 @@ def test_a_student_comes_to_say_what_its_teacher_says(folder: Path, data: Data, 
     def agreement(distil) -> float:
         net = Glit(FRAME, FRAME.all_global()).reset(0)
         rules = TrainingRules(epochs=20, batch=32, lr=3e-3)
-        losses = supervised(net, rules, distil)
+        losses = supervised(net, data, rules, distil)
         train(net, data, rules, AugmentRules(), seed=0, losses=losses)
         with torch.no_grad():
             return float((net(images).argmax(dim=1) == says).float().mean())

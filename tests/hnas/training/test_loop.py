@@ -17,7 +17,8 @@ from hnas.network.supernet import Supernet
 from hnas.sampling import RULES as SUBNETS
 from hnas.settings import AugmentRules, DataRules, DistillationRules, TrainingRules
 from hnas.training.distillation import distilled
-from hnas.training.loop import Context, class_weights, supervised, train
+from hnas.training.loop import Context, train
+from hnas.training.losses import class_weights, supervised
 from hnas.training.supernet import train_supernet
 from hnas.training.trainer import adamw, learning_rate
 
@@ -102,7 +103,7 @@ def test_a_training_killed_and_resumed_ends_as_the_one_that_was_not(
     path = tmp_path / "net"
 
     def run(net: Glit, **more) -> None:
-        losses = supervised(net, rules, distil)
+        losses = supervised(net, data, rules, distil)
         train(net, data, rules, augmentation, seed=1, losses=losses, context=Context(**more))
 
     unbroken = network()
