@@ -9,12 +9,12 @@ What is not taken (hidden, other files) is counted.
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hnas.data.notes import few
 from hnas.data.sources.files import File, suffixes
-from hnas.data.sources.listing import PARTS, LeftOut, Listing, nfc, part_of, roles
+from hnas.data.sources.listing import PARTS, LeftOut, Listing, nfc, of_parts, part_of
 from hnas.data.sources.read import inside
 from hnas.errors import InputError
 
@@ -67,15 +67,9 @@ def listing(folder: Path) -> Listing:
         raise InputError(
             f"{classes[names[empty]][0]}: a class needs images ({', '.join(suffixes())}), got none"
         )
-    held_out, test, said = roles(found, {part: path.name for part, path in parts.items()})
-    return Listing(
-        name=str(folder),
-        classes=names,
-        train=found["train"],
-        held_out=held_out,
-        test=test,
-        notes=(*notes, *said, *walk.left_out.notes),
-    )
+    called = {part: path.name for part, path in parts.items()}
+    listed = of_parts(str(folder), found, names, called, walk.left_out)
+    return replace(listed, notes=(*notes, *listed.notes))
 
 
 def _parts(folder: Path) -> dict[str, Path]:

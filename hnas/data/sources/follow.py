@@ -1,4 +1,4 @@
-"""Whether the images that were packed are still those of their source."""
+"""Following a source: whether the images that were packed are still those that it has."""
 
 import os
 
@@ -20,10 +20,10 @@ def changes(pack: Pack, found: Listing) -> str:
             if not shard.times:
                 return ""  # an older pack
             packed |= dict(zip((*shard.names, *shard.skipped), shard.times, strict=True))
-    files = (*found.train, *found.held_out, *(found.test or ()))
     now = {
         file_name(file.path, found.name): os.stat(file.archive or file.path).st_mtime_ns
-        for file in files
+        for part in found.parts
+        for file in part
     }
     counts = {
         "of another time": sum(packed[name] != now[name] for name in packed.keys() & now.keys()),

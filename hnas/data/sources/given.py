@@ -23,7 +23,7 @@ from hnas.data.decode import fitted
 from hnas.data.images import Images, Source
 from hnas.data.sources.arrays import eight_bits, images_of
 from hnas.data.sources.files import GREY, HEADERS, Size, check_memory
-from hnas.data.sources.listing import LABELS, part_of
+from hnas.data.sources.listing import LABELS, part_of, roles
 from hnas.errors import InputError
 
 NAME = re.compile("python-[0-9a-f]{12}")
@@ -61,12 +61,8 @@ def load(name: str, size: Size) -> Source:
         )
     classes = _classes(parts["train"])
     found = {part: _images(name, part, images, classes, size) for part, images in parts.items()}
-    train, held_out, test = (found.get(part) for part in ("train", "held_out", "test"))
-    assert train is not None
-    notes = []
-    if held_out is not None and test is None:
-        held_out, test = None, held_out
-        notes.append("the held-out part is used as the test part, since there is no other")
+    train = found["train"]
+    held_out, test, notes = roles(found, {"held_out": "the held-out part"})
     if held_out is not None:
         pixels = [one.fit(image=size.image, channels=size.channels) for one in (train, held_out)]
         train = Images(
@@ -79,7 +75,7 @@ def load(name: str, size: Size) -> Source:
         held_out=0 if held_out is None else len(held_out),
         test=test,
         classes=tuple(map(str, classes)),
-        notes=tuple(notes),
+        notes=notes,
     )
 
 

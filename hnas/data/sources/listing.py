@@ -1,18 +1,21 @@
-"""What a source lists: the files of each part, the classes, and what was left out."""
+"""Listings: what a source has, the files of each part, the classes, and what was left out."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
-from pathlib import PurePath
+from pathlib import Path, PurePath
+from typing import TypeVar
 
 from hnas.data.images import Source
 from hnas.data.notes import few
 from hnas.data.sources.files import File, Size, check_memory, filled
 from hnas.errors import InputError
 
+Part = TypeVar("Part", bound=Sized)
 PARTS: Mapping[str, tuple[str, ...]] = {
     "train": ("train", "training"),
     "held_out": ("val", "valid", "validation", "dev"),
@@ -38,11 +41,15 @@ class Listing:
     notes: tuple[str, ...] = ()
     """What a person should know of it, each one sentence."""
 
+    @property
+    def parts(self) -> tuple[Sequence[File], Sequence[File], Sequence[File]]:
+        """Training, held-out and test part; one that is not there has no files."""
+        return self.train, self.held_out, self.test or ()
+
     def load(self, size: Size, *, skip_bad: bool) -> Source:
         """All of them decoded. With `skip_bad` files that are no images are left out and named in
         the Source. Raises InputError if they are too many for memory."""
-        files = len(self.train) + len(self.held_out) + len(self.test or ())
-        check_memory(self.name, files, size)
+        check_memory(self.name, sum(map(len, self.parts)), size)
         skipped: list[str] | None = [] if skip_bad else None
         train, (_, held_out) = filled((self.train, self.held_out), size, skipped)
         return Source(
@@ -61,38 +68,16 @@ def part_of(name: str) -> str | None:
     return next((part for part, names in PARTS.items() if name.casefold() in names), None)
 
 
+def part_of_file(path: Path, place: Path) -> str:
+    """The part that a file of rows is: its name's first word says so, or a folder of the place that
+    it lies in; else the training part."""
+    folder = path.parent.name if place in path.parents[1:] else ""
+    return part_of(re.split(r"[-_.]", path.name)[0]) or part_of(folder) or "train"
+
+
 def nfc(name: str) -> str:
     """A name as it compares: systems write an accent as one character, or as two (NFD)."""
     return unicodedata.normalize("NFC", name)
-
-
-def labelled(
-    where: str, rows: Mapping[str, Sequence[tuple[File, str]]]
-) -> tuple[dict[str, list[File]], tuple[str, ...]]:
-    """The files of each part, numbered by the classes of the training part, and these: in the order
-    of their numbers if all are numbers, else by name.
-
-    Raises InputError if there is no training part, or a class is in another part only.
-    """
-    if not rows.get("train"):
-        raise InputError(f"{where}: has no labelled images of a training part")
-    names = {name for _, name in rows["train"]}
-    ordered = sorted(names, key=int if all(map(str.isdecimal, names)) else str)
-    if len(names) < 2:
-        raise InputError(f"{where}: needs at least two classes, got {ordered}")
-    number = {name: i for i, name in enumerate(ordered)}
-    for part, files in rows.items():
-        for file, name in files:
-            if name not in number:
-                raise InputError(
-                    f"{file.path}: class {name!r} of the part {part} is unknown, the training part "
-                    f"has {few(ordered)}"
-                )
-    found = {
-        part: [file._replace(label=number[name]) for file, name in files]
-        for part, files in rows.items()
-    }
-    return found, tuple(ordered)
 
 
 @dataclass
@@ -125,16 +110,77 @@ class LeftOut:
         return (f"left out {total:,} files: {', '.join(told)}{hint}",)
 
 
+def of_rows(
+    place: Path, rows: Iterable[tuple[str, str, File, str]], left_out: LeftOut | None = None
+) -> Listing:
+    """What a source lists by rows: of each image its part and what the source calls that, its file,
+    the name of its class. Raises InputError as `_labelled` does."""
+    found: dict[str, list[tuple[File, str]]] = {}
+    names: dict[str, str] = {}
+    for part, called, file, label in rows:
+        found.setdefault(part, []).append((file, label))
+        names[part] = called
+    return of_parts(str(place), *_labelled(str(place), found), names, left_out)
+
+
+def of_parts(
+    name: str,
+    found: Mapping[str, Sequence[File]],
+    classes: tuple[str, ...],
+    names: Mapping[str, str],
+    left_out: LeftOut | None = None,
+) -> Listing:
+    """The files of each part, by their `roles`, with what is to be said of them."""
+    held_out, test, said = roles(found, names)
+    return Listing(
+        name=name,
+        classes=classes,
+        train=found["train"],
+        held_out=held_out or (),
+        test=test,
+        notes=(*said, *(left_out.notes if left_out else ())),
+    )
+
+
+def _labelled(
+    where: str, rows: Mapping[str, Sequence[tuple[File, str]]]
+) -> tuple[dict[str, list[File]], tuple[str, ...]]:
+    """The files of each part, numbered by the classes of the training part, and these: in the order
+    of their numbers if all are numbers, else by name.
+
+    Raises InputError if there is no training part, or a class is in another part only.
+    """
+    if not rows.get("train"):
+        raise InputError(f"{where}: has no labelled images of a training part")
+    names = {name for _, name in rows["train"]}
+    ordered = sorted(names, key=int if all(map(str.isdecimal, names)) else str)
+    if len(names) < 2:
+        raise InputError(f"{where}: needs at least two classes, got {ordered}")
+    number = {name: i for i, name in enumerate(ordered)}
+    for part, files in rows.items():
+        for file, name in files:
+            if name not in number:
+                raise InputError(
+                    f"{file.path}: class {name!r} of the part {part} is unknown, the training part "
+                    f"has {few(ordered)}"
+                )
+    found = {
+        part: [file._replace(label=number[name]) for file, name in files]
+        for part, files in rows.items()
+    }
+    return found, tuple(ordered)
+
+
 def roles(
-    found: Mapping[str, Sequence[File]], names: Mapping[str, str]
-) -> tuple[Sequence[File], Sequence[File] | None, tuple[str, ...]]:
+    found: Mapping[str, Part], names: Mapping[str, str]
+) -> tuple[Part | None, Part | None, tuple[str, ...]]:
     """Held-out part, test part and what to say of them. A held-out part without a test part is used
     as the test part; `names` are what the source calls its parts."""
-    held_out, test = found.get("held_out") or (), found.get("test") or None
+    held_out, test = found.get("held_out") or None, found.get("test") or None
     if not held_out or test:
         return held_out, test, ()
     note = (
         f"{names['held_out']} is used as the test part, since there is no other: the images that "
         "scores are measured on are taken from the training part"
     )
-    return (), held_out, (note,)
+    return None, held_out, (note,)

@@ -27,7 +27,7 @@ from hnas.errors import InputError
 from hnas.settings import CODE
 
 DIGITS = "digits"
-FILES = (*tables.SUFFIXES, ".tar", ".gz", ".tgz", ".parquet")
+FILES = (*tables.SUFFIXES, *tars.SUFFIXES, ".parquet")
 """The suffixes of single files that are a source."""
 
 
@@ -127,7 +127,7 @@ def _place(source: str, root: Path | None) -> Path | None:
     here = Path(os.path.expanduser(source))
     places = [here, *(path / source for path in _roots(root) if bare)]
     folder = next((path for path in places if os.path.isdir(path)), None)
-    files = (path for path in places if path.suffix.lower() in FILES and os.path.isfile(path))
+    files = (path for path in places if path.name.lower().endswith(FILES) and os.path.isfile(path))
     return folder or next(files, None)
 
 

@@ -83,7 +83,7 @@ def _jobs(index: Index, found: Listing, job: Job, shard_bytes: int) -> list[Job]
     each = max(1, shard_bytes // index.bytes_an_image)
     return [
         replace(job, part=part, name=shard_name(part, i), files=tuple(files[at : at + each]))
-        for part, files in zip(PARTS, (found.train, found.held_out, found.test or ()), strict=True)
+        for part, files in zip(PARTS, found.parts, strict=True)
         for i, at in enumerate(range(0, len(files), each))
     ]
 
@@ -91,8 +91,8 @@ def _jobs(index: Index, found: Listing, job: Job, shard_bytes: int) -> list[Job]
 def _names_hash(found: Listing) -> str:
     """sha256 of the names and labels only: opening a million files takes minutes."""
     digest = hashlib.sha256()
-    held_out = (found.held_out,) if found.held_out else ()
-    for files in (found.train, *held_out, found.test or ()):
+    train, held_out, test = found.parts
+    for files in (train, held_out, test) if held_out else (train, test):
         digest.update(f"{len(files)};".encode())
         for file in files:
             digest.update(f"{file_name(file.path, found.name)}\0{file.label}\0".encode())

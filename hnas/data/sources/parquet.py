@@ -9,12 +9,11 @@ may have. Needs pyarrow: pip install 'hnas[parquet]'.
 
 import contextlib
 import json
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hnas.data.sources.files import File
-from hnas.data.sources.listing import LABELS, Listing, labelled, nfc, part_of, roles
+from hnas.data.sources.listing import LABELS, Listing, nfc, of_rows, part_of, part_of_file
 from hnas.data.sources.read import inside
 from hnas.data.sources.rows import open_table
 from hnas.errors import InputError
@@ -31,21 +30,13 @@ def matches(place: Path) -> bool:
 def listing(place: Path) -> Listing:
     """The images of all files; none is decoded. Raises InputError if one has no such columns."""
     root = place if place.is_dir() else place.parent
-    rows: dict[str, list[tuple[File, str]]] = {}
-    names: dict[str, str] = {}
-    for path in _tables(place):
-        part = part_of(re.split(r"[-_.]", path.name)[0]) or part_of(path.parent.name) or "train"
-        rows.setdefault(part, []).extend(_images(inside(path, root)))
-        names[part] = path.name
-    files, classes = labelled(str(place), rows)
-    held_out, test, said = roles(files, names)
-    return Listing(
-        name=str(place),
-        classes=classes,
-        train=files["train"],
-        held_out=held_out,
-        test=test,
-        notes=said,
+    return of_rows(
+        place,
+        (
+            (part_of_file(path, place), path.name, *image)
+            for path in _tables(place)
+            for image in _images(inside(path, root))
+        ),
     )
 
 

@@ -10,12 +10,20 @@ without suffix. Labels are names or numbers.
 import csv
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hnas.data.notes import few
 from hnas.data.sources.files import File, suffixes
-from hnas.data.sources.listing import LABELS, LeftOut, Listing, labelled, nfc, part_of, roles
+from hnas.data.sources.listing import (
+    LABELS,
+    LeftOut,
+    Listing,
+    nfc,
+    of_rows,
+    part_of,
+    part_of_file,
+)
 from hnas.data.sources.read import inside, read
 from hnas.errors import InputError
 
@@ -36,29 +44,17 @@ def matches(place: Path) -> bool:
 
 def listing(place: Path) -> Listing:
     """The files of all tables; none is opened. Raises InputError naming the table and the line."""
-    root = place if place.is_dir() else place.parent
-    found = _Found(root)
-    notes: list[str] = []
-    names: dict[str, str] = {}
-    rows: dict[str, list[tuple[File, str]]] = {}
-    for path in _tables(place):
-        if (columns := _columns(path)) is None:
-            notes.append(f"{path.name} has no column of files and one of labels: it is not used")
-            continue
-        for part, file, label in found.rows(path, columns):
-            rows.setdefault(part, []).append((File(file, 0), label))
-            names[part] = path.name
-    files, classes = labelled(str(place), rows)
-    found.count_others({file.path for part in rows.values() for file, _ in part})
-    held_out, test, said = roles(files, names)
-    return Listing(
-        name=str(place),
-        classes=classes,
-        train=files["train"],
-        held_out=held_out,
-        test=test,
-        notes=(*notes, *said, *found.left_out.notes),
-    )
+    tables = {path: _columns(path) for path in _tables(place)}
+    found = _Found(place)
+    rows = [row for path, columns in tables.items() if columns for row in found.rows(path, columns)]
+    found.count_others({file.path for _, _, file, _ in rows})
+    listed = of_rows(place, rows, found.left_out)
+    unused = [
+        f"{path.name} has no column of files and one of labels: it is not used"
+        for path, columns in tables.items()
+        if not columns
+    ]
+    return replace(listed, notes=(*unused, *listed.notes))
 
 
 def _tables(place: Path) -> list[Path]:
@@ -104,14 +100,18 @@ def _columns(path: Path) -> _Columns | None:
 class _Found:
     """The files that tables name, and those below the folder that none names."""
 
-    root: Path
+    place: Path
     left_out: LeftOut = field(default_factory=LeftOut)
     _below: dict[str, list[str]] | None = None
 
-    def rows(self, path: Path, columns: _Columns) -> Iterator[tuple[str, str, str]]:
-        """(part, file, label) of each line. A part that the table does not name is its file's name,
-        or the training part."""
-        own = part_of(path.stem.split("_")[0]) or "train"
+    @property
+    def root(self) -> Path:
+        return self.place if self.place.is_dir() else self.place.parent
+
+    def rows(self, path: Path, columns: _Columns) -> Iterator[tuple[str, str, File, str]]:
+        """A row of each line, as `of_rows` takes it. A part that the line does not name is that of
+        the table's file."""
+        own = part_of_file(path, self.place)
         reader = csv.reader(_lines(path), delimiter=columns.delimiter)
         next(reader)
         seen: dict[str, str] = {}
@@ -132,7 +132,7 @@ class _Found:
                 split = "" if columns.split is None else row[columns.split].strip()
                 if split and part_of(split) is None:
                     raise InputError(f"{where}: the part {split!r} is unknown: train, val or test")
-                yield part_of(split) or own, file, label
+                yield part_of(split) or own, path.name, File(file, 0), label
         except csv.Error as error:
             raise InputError(f"{path} line {reader.line_num}: {error}") from None
 

@@ -10,17 +10,25 @@ each is read from its place in it.
 import contextlib
 import json
 import os
-import re
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from hnas.data.sources.files import File, suffixes
-from hnas.data.sources.listing import LABELS, LeftOut, Listing, labelled, nfc, part_of, roles
+from hnas.data.sources.listing import (
+    LABELS,
+    LeftOut,
+    Listing,
+    nfc,
+    of_rows,
+    part_of,
+    part_of_file,
+)
 from hnas.data.sources.read import inside
 from hnas.errors import InputError
 
 PACKED = (".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar.zst")
+SUFFIXES = (".tar", *PACKED)
 CLASS = (".cls", ".label", ".class", ".cls.txt")
 """Suffixes of members that hold the class of an image."""
 LONGEST = 2**16
@@ -36,39 +44,26 @@ def listing(place: Path) -> Listing:
     """The images of all tars; none is decoded. Raises InputError naming the tar that is torn."""
     root = place if place.is_dir() else place.parent
     left_out = LeftOut()
-    rows: dict[str, list[tuple[File, str]]] = {}
-    names: dict[str, str] = {}
-    for path in _tars(place):
-        if path.name.lower().endswith(PACKED):
-            raise InputError(
-                f"{path}: images are read from their place in a tar: unpack it to .tar"
-            )
-        part = part_of(re.split(r"[-_.]", path.name)[0]) or part_of(path.parent.name) or "train"
-        rows.setdefault(part, []).extend(_images(inside(path, root), left_out))
-        names[part] = path.name
-    files, classes = labelled(str(place), rows)
-    held_out, test, said = roles(files, names)
-    return Listing(
-        name=str(place),
-        classes=classes,
-        train=files["train"],
-        held_out=held_out,
-        test=test,
-        notes=(*said, *left_out.notes),
+    rows = (
+        (part_of_file(path, place), path.name, *image)
+        for path in _tars(place)
+        for image in _images(inside(path, root), left_out)
     )
+    return of_rows(place, rows, left_out)
 
 
 def _tars(place: Path) -> list[Path]:
-    ends = (".tar", *PACKED)
     if place.is_file():
-        return [place] if place.name.lower().endswith(ends) else []
+        return [place] if place.name.lower().endswith(SUFFIXES) else []
     parts = [path for path in place.iterdir() if path.is_dir() and part_of(path.name)]
     every = [path for folder in (place, *parts) for path in folder.iterdir()]
-    return sorted(path for path in every if path.name.lower().endswith(ends) and path.is_file())
+    return sorted(path for path in every if path.name.lower().endswith(SUFFIXES) and path.is_file())
 
 
 def _images(path: Path, left_out: LeftOut) -> Iterator[tuple[File, str]]:
     """The images of a tar with the names of their classes."""
+    if path.name.lower().endswith(PACKED):
+        raise InputError(f"{path}: images are read from their place in a tar: unpack it to .tar")
     known = suffixes()
     images: dict[str, tarfile.TarInfo] = {}
     classes: dict[str, str] = {}

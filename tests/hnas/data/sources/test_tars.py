@@ -96,3 +96,16 @@ def test_a_torn_or_packed_tar_is_named(tmp_path) -> None:
     tar(tmp_path / "a.tar.gz", samples(0, 6, "cls"), "w:gz")
     with pytest.raises(InputError, match=r"a\.tar\.gz: .* unpack it to \.tar"):
         load(str(tmp_path), image=8, channels=1)
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_folder_above_the_data_names_no_part(tmp_path, alone) -> None:
+    made = tar(tmp_path / "test" / "images.tar", samples(0, 6, "txt"))
+    source = load(str(made if alone else made.parent), image=8, channels=1)
+    assert len(source.train) == 6 and source.test is None
+
+
+def test_a_packed_tar_is_to_be_unpacked(tmp_path) -> None:
+    made = tar(tmp_path / "images.tar.xz", samples(0, 6, "txt"), "w:xz")
+    with pytest.raises(InputError, match=r"images\.tar\.xz: .* unpack it to \.tar$"):
+        load(str(made), image=8, channels=1)
