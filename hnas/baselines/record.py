@@ -1,4 +1,4 @@
-"""What a simple model reached, as a record without torch."""
+"""Baseline: what a simple model reached, as a record without torch."""
 
 from dataclasses import dataclass
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 Index = npt.NDArray[np.int64]
-SLICE = 2**22
+SLICE = 2**20
 """Bytes that are hashed at a time."""
 
 

@@ -1,4 +1,4 @@
-"""What is kept of a data set, to know it again: the names of its classes, a hash of each image.
+"""Known data sets: what is kept of one to know it again, its classes' names and images' hashes.
 
 An image is its pixels, as they are trained on: files may be renamed, moved or packed. A source that
 has the same pixels in another order, or under other names of classes, is put back into the order

@@ -1,17 +1,18 @@
-"""What a person should know of a data set before a search: one sentence each.
+"""Notes: what a person should know of a data set before a search, one sentence each.
 
 Shapes: n images, C channels, H x W pixels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from hnas.data.hashing import Index
 from hnas.data.images import Images
 from hnas.data.on_disk import OnDisk
 
@@ -50,7 +51,7 @@ def of_pixels(images: Images) -> Iterator[str]:
     if isinstance(images.pixels, torch.Tensor) and 0 < high.max() - low.min() < DARK:
         yield (
             f"the training images use only the values {low.min()} to {high.max()} of 0 to 255. "
-            "docs/using.md says how values of more than 8 bits are scaled"
+            "docs/data.md says how values of more than 8 bits are scaled"
         )
 
 
@@ -87,21 +88,12 @@ def of_classes(train: Images, test: Images | None, classes: Sequence[str]) -> It
             )
 
 
-def of_copies(train: Images, **others: Images) -> Iterator[str]:
-    """Images of other parts, by name, that are also training images."""
-    known = set(_keys(train))
-    for name, images in others.items():
-        if copies := sum(key in known for key in _keys(images)):
+def of_copies(train: Index, **others: Index) -> Iterator[str]:
+    """Images of other parts, by name, that are also training images, all by the hashes of their
+    pixels."""
+    for name, hashes in others.items():
+        if copies := int(np.isin(hashes, train).sum()):
             yield (
-                f"{copies:,} of {len(images):,} {name.replace('_', '-')} images are training "
+                f"{copies:,} of {len(hashes):,} {name.replace('_', '-')} images are training "
                 "images too (the same pixels): what is measured on them is too good"
             )
-
-
-def _keys(images: Images) -> Iterator[Hashable]:
-    """Of each image a value that another image does not have. Of images on disk, where no pixel is
-    read, the sums of values and of squares: those of another image are as good as never equal."""
-    if isinstance(pixels := images.pixels, OnDisk):
-        moments = np.concatenate([pixels.sums[pixels.rows], pixels.squares[pixels.rows]], axis=1)
-        return (row.tobytes() for row in moments)
-    return (hash(row.tobytes()) for row in pixels.cpu().numpy())

@@ -77,7 +77,9 @@ def prepare(
         seed=seed,
         classes=classes,
     )
-    made = replace(made, known=(kept and kept.known) or known(source))
+    images = (kept and kept.known) or known(source)
+    made, pixels = replace(made, known=images), images.train.pixels
+    tested = images.test.pixels if images.test else pixels[made.test]
     # `divide` moves the images of the source, which nobody else has.
     train, held_out, *rest = divide(source.train, made.train, made.held_out, made.test)
     test = rest[0] if source.test is None else source.test
@@ -87,7 +89,7 @@ def prepare(
         *_left_out(source.skipped),
         *notes.of_classes(train, test, classes),
         *notes.of_pixels(train),
-        *notes.of_copies(train, held_out=held_out, test=test),
+        *notes.of_copies(pixels[made.train], held_out=pixels[made.held_out], test=tested),
     )
     data = Data(
         train=train,
