@@ -190,7 +190,7 @@ def search(*, listener: Listener | None = None, **asked: Unpack[Asked]) -> Found
         listener.note(decision.note)
     heard = Listeners(listener, Annotator(listener.note))
     device, lease = choose(request.device), request.patience
-    with beginning(decision) as run:
+    with beginning(decision, heard.note) as run:
         session = Session(run, device, heard, rescore=request.rescore, lease=lease)
         with run.hold(), closing(session):
             run_search(session, request.stage)

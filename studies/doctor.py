@@ -17,8 +17,9 @@ from hnas.data.sources.load import known
 from hnas.device import choose
 from hnas.errors import HnasError, StateError
 from hnas.selftest import self_test
-from hnas.studies.trials.database import close_storage, masked, open_storage
+from hnas.studies.trials.database import close_storage, open_storage
 from hnas.studies.trials.study import open_study
+from hnas.studies.trials.url import masked
 
 PACKAGES = ("torch", "optuna", "optuna-dashboard", "SQLAlchemy", "numpy", "kornia", "Pillow")
 EXTRAS = {"onnx": "onnxscript", "postgres": "psycopg"}

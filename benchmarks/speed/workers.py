@@ -32,9 +32,10 @@ from hnas.studies.objective.costs import Costs
 from hnas.studies.plan.toml import load_preset
 from hnas.studies.scoring.backend import Scorer
 from hnas.studies.scoring.queue_backend import QueueBackend
-from hnas.studies.scoring.worker import Worker, reach
+from hnas.studies.scoring.worker import Worker
 from hnas.studies.search.stage import SearchRules, run_stage
 from hnas.studies.trials.database import close_storage, open_storage
+from hnas.studies.trials.reach import reach
 from hnas.studies.trials.study import open_study
 from hnas.studies.trials.work_request import WorkRequest, announce, dismiss
 from tests.support.fake_scorer import FakeScorer

@@ -10,7 +10,7 @@ import click
 from hnas.cli.screen import options
 from hnas.cli.screen.interrupt import resumable
 from hnas.cli.screen.proposal import confirmed, show_proposal
-from hnas.cli.screen.render import command, result_tables, show_next
+from hnas.cli.screen.render import command, note, result_tables, show_next
 from hnas.cli.screen.session import show_front, start
 from hnas.studies.objective.costs import OBJECTIVES
 from hnas.studies.plan.plan import STRATEGIES
@@ -151,7 +151,7 @@ def search(source: str | None, yes: bool, **asked: Any) -> None:
         show_proposal(decision.proposal, decision)
         if not (yes or confirmed()):
             raise click.exceptions.Exit
-    with beginning(decision) as run:
+    with beginning(decision, note) as run:
         _continue(run, request)
 
 

@@ -86,7 +86,7 @@ def _show(run: Run, found: Status) -> None:
 
 def _as_json(run: Run, found: Status) -> dict[str, Any]:
     from hnas.studies.run.latency import read_measured
-    from hnas.studies.trials.database import masked
+    from hnas.studies.trials.url import masked
 
     measured = read_measured(run)
     return {

@@ -10,6 +10,7 @@ import click
 
 from hnas.cli.screen import options
 from hnas.cli.screen.interrupt import interruptible
+from hnas.cli.screen.render import note
 from hnas.studies.plan.change import check_code
 from hnas.studies.trials.waiting import IDLE
 
@@ -68,7 +69,8 @@ def worker(
     from hnas.device import choose
     from hnas.studies.run.folder import shared_run
     from hnas.studies.scoring.from_run import from_folders
-    from hnas.studies.scoring.worker import Worker, reach
+    from hnas.studies.scoring.worker import Worker
+    from hnas.studies.trials.reach import reach
     from hnas.studies.trials.work_request import StudyQueue
 
     folder = options.named_once(argument, run)
@@ -82,17 +84,13 @@ def worker(
         if not allow_code:
             check_code(run.plan, f"the run {run.folder}", allow=options.ALLOW_CODE)
 
-    load = from_folders(choose(device), folder=folder, check=check, note=_note)
+    load = from_folders(choose(device), folder=folder, check=check, note=note)
     with interruptible("Another worker will score this worker's architecture."):
-        found = reach(storage, idle, _note)
+        found = reach(storage, idle, note)
         click.echo("waiting for searches with --workers")
         lines = _Lines()
         Worker(found, load, studies=chosen, idle=idle, on_trial=lines.scored).work()
     click.echo(f"{lines.kept:,} scored; no search asks for workers any more.")
-
-
-def _note(text: str) -> None:
-    click.echo(f"note: {text}")
 
 
 class _Lines:
@@ -104,7 +102,7 @@ class _Lines:
 
     def scored(self, trial: ScoredTrial) -> None:
         if not trial.kept:
-            _note(
+            note(
                 f"trial {trial.number} of {trial.study} went to another worker: this one was "
                 "silent for longer than the search's --lease"
             )

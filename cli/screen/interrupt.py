@@ -37,7 +37,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 def typed() -> str:
     """The command line as the user typed it, with passwords masked."""
     from hnas.cli.screen.processes import launcher
-    from hnas.studies.trials.database import masked
+    from hnas.studies.trials.url import masked
 
     args, before, shown = click.get_current_context().meta.get(ARGS, ()), "", []
     for arg in args:

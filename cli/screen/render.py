@@ -103,6 +103,11 @@ def command(*args: object) -> str:
     return shlex.join(["hnas", *map(str, args)])
 
 
+def note(text: str) -> None:
+    """Prints what a person should know."""
+    console().print(f"note: {text}", markup=False)
+
+
 def show_next(*args: object) -> None:
     """Prints the command to run next."""
     print(f"\nnext: {command(*args)}")

@@ -30,7 +30,7 @@ def start(run: Run, request: Request) -> tuple[Session, Display]:
     from hnas.studies.search.calls import call
     from hnas.studies.search.events import Listeners
     from hnas.studies.search.session import Session
-    from hnas.studies.trials.database import masked
+    from hnas.studies.trials.url import masked
 
     device, shown = choose(request.device), display()
     click.echo(

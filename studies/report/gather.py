@@ -24,7 +24,7 @@ from hnas.studies.run.result import Result, TrainedNetwork
 from hnas.studies.run.split import read_sizes
 from hnas.studies.run.status import Status, read_status, scoring_images
 from hnas.studies.run.studies import StageStudy
-from hnas.studies.trials.database import masked
+from hnas.studies.trials.url import masked
 
 IMAGENET = 1000
 """Classes of ImageNet: a report compares networks for as many with published ones."""

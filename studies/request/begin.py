@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -13,21 +13,22 @@ if TYPE_CHECKING:
     from hnas.studies.run.folder import Run
 
 
-def begin(decision: Decision) -> Run:
-    """The run of a decision, made or continued.
+def begin(decision: Decision, note: Callable[[str], None] = lambda text: None) -> Run:
+    """The run of a decision, made or continued. A server of studies that is not up yet is waited
+    for; `note` gets a sentence about it.
 
     Raises MismatchError if it has begun with another plan or other images, or if its storage has
     studies of another run of its name; BusyError if another process works on it with another plan,
     StorageError if its storage does not answer.
     """
     from hnas.studies.run.folder import Run, begin_run
-    from hnas.studies.trials.database import open_storage
 
     request, begun, plan = decision.request, decision.begun, decision.plan
+    if request.storage is not None:
+        _open(request.storage, note, create=begun is None)  # one that does not answer is not kept
     if begun is None and request.storage is not None:
         from hnas.studies.run.owner import check_free
 
-        open_storage(request.storage, create=True)  # one that does not answer is not kept
         name = decision.folder.resolve().name
         check_free(Run(decision.folder, plan, request.storage, name), request.storage)
     moved = False
@@ -48,14 +49,25 @@ def begin(decision: Decision) -> Run:
         )
 
 
+def _open(storage: str, note: Callable[[str], None], *, create: bool) -> None:
+    """Opens a storage once, so that it is there."""
+    from hnas.studies.trials.database import close_storage, open_storage
+    from hnas.studies.trials.reach import reach
+
+    if not storage.startswith("sqlite"):
+        close_storage(reach(storage, note=note, create=True))
+    elif create:
+        close_storage(open_storage(storage, create=True))
+
+
 @contextmanager
-def beginning(decision: Decision) -> Iterator[Run]:
+def beginning(decision: Decision, note: Callable[[str], None]) -> Iterator[Run]:
     """The run of a decision, made or continued, for a search: one that was made and fails before
-    its images are split is removed. Raises as `begin` does."""
+    its images are split is removed. `note` and errors as of `begin`."""
     from hnas.studies.run.folder import SPLIT, discard
 
     made = [each for each in (decision.folder, decision.folder.parent) if not each.exists()]
-    run = begin(decision)
+    run = begin(decision, note)
     try:
         yield run
     except Exception:

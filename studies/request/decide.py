@@ -45,7 +45,7 @@ def decide(request: Request) -> Decision:
     """
     from hnas.studies.run.folder import Run, is_run, open_run
     from hnas.studies.run.paths import from_anywhere, here
-    from hnas.studies.trials.database import absolute, check_text
+    from hnas.studies.trials.url import absolute, check_text
 
     storage = request.storage and absolute(request.storage)
     request = replace(request, storage=storage, data=here(request.data))

@@ -37,7 +37,7 @@ from hnas.studies.plan.toml import load_plan, to_toml
 from hnas.studies.run.about import About
 from hnas.studies.run.files import read_json, write
 from hnas.studies.run.lock import HOLDER, LOCK, hold
-from hnas.studies.trials.database import absolute, masked, sqlite_url
+from hnas.studies.trials.url import absolute, masked, sqlite_url
 
 RecordT = TypeVar("RecordT")
 

@@ -7,8 +7,9 @@ import optuna
 
 from hnas.errors import MismatchError
 from hnas.studies.run.folder import Run
-from hnas.studies.trials.database import masked, storage_errors
+from hnas.studies.trials.database import storage_errors
 from hnas.studies.trials.study import stored_studies
+from hnas.studies.trials.url import masked
 
 OWNER = "run"
 """Attribute of a study: the `id` of its run, and the `folder` where that was begun."""

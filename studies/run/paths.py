@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hnas.studies.plan.plan import Plan
 from hnas.studies.run.folder import Run, is_run
-from hnas.studies.trials.database import check_text
+from hnas.studies.trials.url import check_text
 
 BROUGHT = ("digits",)
 """The images that need no folder."""

@@ -12,39 +12,14 @@ import optuna
 from optuna.storages import RDBStorage
 
 from hnas.architecture.space import Space
-from hnas.errors import MismatchError, StorageError
+from hnas.errors import MismatchError
 from hnas.persist.difference import differences, listed
 from hnas.studies.scoring.backend import Scorer
 from hnas.studies.scoring.claim import Claim, ScoredTrial
 from hnas.studies.trials.conditions import conditions_of, scorer_of
-from hnas.studies.trials.database import open_storage
 from hnas.studies.trials.queue import open_queue
 from hnas.studies.trials.waiting import IDLE, Pause
-from hnas.studies.trials.work_request import StudyQueue, WorkRequest, check_shared, queues
-
-AGAIN = 2.0
-"""Seconds between two tries to reach a storage that is not there yet."""
-
-
-def reach(url: str, patience: float, note: Callable[[str], None]) -> RDBStorage:
-    """The storage, as soon as it is there: workers may start before the search makes its tables.
-
-    Raises InputError at once, StorageError after `patience` seconds.
-    """
-    until, noted = time.monotonic() + patience, False
-    while True:
-        try:
-            storage = open_storage(url)
-            check_shared(storage)
-            return storage
-        except StorageError as error:
-            if time.monotonic() > until:
-                raise
-            if not noted:
-                note(f"{error}. It is asked again for {patience:.0f} s")
-                noted = True
-        time.sleep(AGAIN)
-
+from hnas.studies.trials.work_request import StudyQueue, WorkRequest, queues
 
 Load = Callable[[WorkRequest, Space], Scorer]
 """Makes the scorer of a stage that asks for workers."""
@@ -55,7 +30,7 @@ class Worker:
     """A worker for the searches of one storage."""
 
     storage: RDBStorage
-    """A database server: `reach`."""
+    """A database server: `hnas.studies.trials.reach`."""
     load: Load
     studies: Callable[[StudyQueue], bool] = lambda queue: True
     """Chooses the studies to work for."""

@@ -4,12 +4,10 @@ Studies are Optuna's, so that Optuna and its dashboard read them as they are. hn
 the trials of a database by `hnas.studies.trials.tables`, which is several times faster.
 """
 
-import os
-import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import wraps
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,9 +15,10 @@ from typing import Any, TypeVar
 
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
-from sqlalchemy import URL, Engine, Executable, create_engine, exc, make_url
+from sqlalchemy import URL, Engine, Executable, create_engine, exc, make_url, text
 
 from hnas.errors import InputError, StorageError
+from hnas.studies.trials.url import masked
 
 T = TypeVar("T")
 
@@ -32,14 +31,10 @@ CONNECT_TIMEOUT = {
     *("mysql", "mysql+mysqldb", "mysql+pymysql"),
 }
 """Drivers that know `connect_timeout`."""
-PATH = re.compile(r"[\w.~-]*[./][\w./~-]*")
-"""A file's name, typed instead of a URL."""
-PARAMETER = re.compile(r"([?&;]([^=&;]+)=)[^&;]*")
-SHOWN = {
-    *("host", "port", "user", "dbname", "service", "driver", "charset", "ssl", "sslmode"),
-    *("mode", "uri", "cache", "timeout", "connect_timeout", "application_name"),
-}
-"""Parameters of a URL that hold no secret."""
+MADE = ("version_info", "alembic_version")
+"""Tables of one row, which Optuna writes once all others are there."""
+TIMES = (0.1, 0.2, 0.4, 0.8)
+"""Seconds between tries to make tables that others make too."""
 ADVICE = "Once the storage answers and has room, run it again: what was stored before is kept"
 NOT_FOUND = "Record does not exist"
 """Optuna's words for a study or a trial that is gone."""
@@ -56,69 +51,6 @@ SERVER_ADVICE = (
 )
 
 
-def masked(url: str) -> str:
-    """The URL with `***` for its passwords; of what is no URL, only what can hold none is shown.
-
-    What is masked stays as it is if it is masked again.
-    """
-    scheme, mark, rest = url.partition("://")
-    if not mark:
-        return url if PATH.fullmatch(url) else _scheme(url) + "***"
-    user, at, place = rest.rpartition("@")
-    name = re.match(r"/*[\w.-]*" if not scheme.startswith("sqlite") else "[^:]*", user)
-    if name and name[0] != user:
-        user = f"{name[0]}:***"
-    elif not at and not _is_url(url):
-        place = "***"
-    shown = f"{_scheme(url) if _scheme(url) == scheme else '***'}://{user}{at}{place}"
-    return PARAMETER.sub(lambda m: m[0] if m[2].lower() in SHOWN else f"{m[1]}***", shown)
-
-
-def _scheme(url: str) -> str:
-    """The name of a database and its driver that a text begins with; empty if it is none."""
-    found = re.match(r"(?i)(postgres|mysql|mariadb|sqlite|mssql|oracle|\w+(?=://))[\w+]*", url)
-    return found[0] if found else ""
-
-
-def _is_url(url: str) -> bool:
-    try:
-        make_url(url)
-    except (exc.ArgumentError, ValueError):
-        return False
-    return True
-
-
-def sqlite_url(file: Path) -> str:
-    """The URL of an SQLite file, whatever characters its path has.
-
-    Raises InputError if it has bytes that are no text.
-    """
-    check_text(file)
-    return URL.create("sqlite", database=os.path.abspath(file)).render_as_string()
-
-
-def absolute(url: str) -> str:
-    """The URL that means the same from any folder: SQLite's file by its whole path."""
-    with suppress(exc.ArgumentError, ValueError):  # one that is malformed is told when it is opened
-        target, file = make_url(url), make_url(url).database or ""
-        sqlite = target.get_backend_name() == "sqlite" and file and not file.startswith(":")
-        if sqlite and not file.startswith("file:") and not os.path.isabs(file):
-            target = target.set(database=os.path.abspath(file))
-            return target.render_as_string(hide_password=False)
-    return url
-
-
-def check_text(path: Path | str) -> None:
-    """Raises InputError if a path has bytes that are no text: no database or JSON can name it."""
-    try:
-        os.path.abspath(path).encode()
-    except UnicodeEncodeError:
-        raise InputError(
-            f"the path {os.path.abspath(path)!a} must be text in UTF-8, some of its bytes are not: "
-            "rename it"
-        ) from None
-
-
 def open_storage(url: str, *, create: bool = False) -> RDBStorage:
     """The storage at a database URL; the tables are made only with `create`.
 
@@ -128,10 +60,43 @@ def open_storage(url: str, *, create: bool = False) -> RDBStorage:
     target = _parsed(url)
     if target.get_backend_name() == "sqlite":
         _check_file(url, target, create)
-    # RDBStorage fills in a template: braces are meant as they are.
-    text = target.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
     with _using(url, target):
-        return _Patient(text, engine_kwargs=_settings(target), skip_table_creation=not create)
+        if create:
+            return _made(lambda: _opened(target, create=True))
+        _check_tables(target)
+        return _opened(target, create=False)
+
+
+def _opened(target: URL, *, create: bool) -> RDBStorage:
+    # RDBStorage fills in a template: braces are meant as they are.
+    url = target.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
+    return _Patient(url, engine_kwargs=_settings(target), skip_table_creation=not create)
+
+
+def _made(make: Callable[[], T]) -> T:
+    """What `make` makes, unless it is there. Others who make the tables at the same moment are
+    first by one table or row, which is an error here; what they made is found the next time."""
+    for pause in TIMES:
+        try:
+            return make()
+        except exc.DBAPIError as error:
+            if not isinstance(error, exc.IntegrityError) and "exists" not in str(error.orig):
+                raise
+        time.sleep(pause)
+    return make()
+
+
+def _check_tables(target: URL) -> None:
+    """Raises SQLAlchemyError if a storage's tables are not all there: Optuna would write into those
+    of a search that begins just now, or into a database of something else."""
+    engine = create_engine(target, **_settings(target))
+    try:
+        with engine.connect() as connection:
+            for table in MADE:
+                if connection.execute(text(f"select 1 from {table}")).first() is None:
+                    raise exc.NoSuchTableError(f"its table {table} is empty")
+    finally:
+        engine.dispose()
 
 
 @contextmanager

@@ -29,7 +29,8 @@ REQUEST = WorkRequest(run="nowhere", name="s", stage=1, lease=20.0)
 WORKER = """
 import sys, time
 from tests.support.fake_scorer import FakeScorer
-from hnas.studies.scoring.worker import Worker, reach
+from hnas.studies.scoring.worker import Worker
+from hnas.studies.trials.reach import reach
 
 class Stuck(FakeScorer):
     "Scores so many, and is never done with the next."

@@ -17,8 +17,9 @@ from hnas.studies.run.folder import Run, open_run
 from hnas.studies.run.owner import OWNER, keep_owner
 from hnas.studies.run.studies import read_stages
 from hnas.studies.search.session import Session
-from hnas.studies.trials.database import absolute, open_storage, sqlite_url
+from hnas.studies.trials.database import open_storage
 from hnas.studies.trials.study import open_study
+from hnas.studies.trials.url import absolute, sqlite_url
 
 NAMES = ("what?1", "my%20run", "a#b 50%", """it's "é" {x}&y=@:z""")
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import gc
 import threading
 
 import optuna
 import pytest
 from optuna.trial import TrialState
 
-from hnas.errors import InputError, MismatchError
-from hnas.studies.scoring.worker import Worker, reach
-from hnas.studies.trials.database import close_storage, open_storage
+from hnas.errors import MismatchError
+from hnas.studies.scoring.worker import Worker
+from hnas.studies.trials.database import close_storage
 from hnas.studies.trials.queue import (
     LOST,
     open_queue,
@@ -120,20 +119,3 @@ def test_a_supernet_that_changes_is_loaded_again(study):
     assert len(loaded) == 2
     expected = [next(loaded[i > 2].score([r.arch])).accuracy for i, r in enumerate(records(study))]
     assert [record.accuracy for record in records(study)] == expected
-
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_storage_that_is_not_there_yet_is_waited_for(database):
-    notes = []
-    made = threading.Timer(1.0, lambda: close_storage(open_storage(database, create=True)))
-    made.start()
-    close_storage(reach(database, 20.0, notes.append))
-    assert len(notes) == 1 and "asked again for 20 s" in notes[0]
-    gc.collect()  # the connections of tries that failed
-
-
-def test_sqlite_is_refused(tmp_path):
-    url = f"sqlite:///{tmp_path / 'study.db'}"
-    open_storage(url, create=True)
-    with pytest.raises(InputError, match=r"workers needs a database server, .* without --workers"):
-        reach(url, 20.0, print)

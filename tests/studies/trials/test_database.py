@@ -6,9 +6,10 @@ import pytest
 import sqlalchemy
 
 from hnas.errors import InputError, StorageError
-from hnas.studies.trials.database import masked, open_storage
+from hnas.studies.trials.database import open_storage
 from hnas.studies.trials.study import open_study
 from hnas.studies.trials.trial import records
+from hnas.studies.trials.url import masked
 from tests.support.one_trial import RECORD, url_of, write
 
 
@@ -109,7 +110,7 @@ def test_a_servers_error_is_told_without_the_password(monkeypatch):
 
     monkeypatch.setattr("hnas.studies.trials.database.RDBStorage.__init__", refuse)
     with pytest.raises(StorageError) as caught:
-        open_storage("postgresql://bob:hush@localhost:1/hnas")
+        open_storage("postgresql://bob:hush@localhost:1/hnas", create=True)
     assert str(caught.value) == (
         "the study storage postgresql://bob:***@localhost:1/hnas cannot be used: connection "
         "refused. Check that the server runs, its host, name, user and password, or use "
