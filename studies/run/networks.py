@@ -68,6 +68,8 @@ class Identity:
     network is from before the decay warmed up."""
     held_out_too: bool = later(False)
     """Whether it is trained on the held-out images of its split too."""
+    continues: str = later("")
+    """The key of the run's network that it begins with the weights of; empty: as `start` says."""
 
     def to_dict(self) -> dict[str, Any]:
         """As it stands in the checkpoint."""

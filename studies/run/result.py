@@ -54,6 +54,8 @@ class TrainedNetwork:
     picked: str = later("")
     """The key of the network that was picked, and trained once more on the held-out images too as
     this one: accuracy and loss are of that one. Empty: this one was picked."""
+    more: int = later(0)
+    """Epochs for which it went on from the weights of that one; 0: it was trained anew."""
 
     @property
     def latency(self) -> int | None:
@@ -72,8 +74,9 @@ class TrainedNetwork:
             how = f"for {self.inherited:,} epochs in supernets and {self.epochs:,} alone"
         else:
             how = f"from scratch for {self.epochs:,} epoch{'s' * (self.epochs > 1)}"
-        refit = ", picked on held-out images, then trained on them too"
-        return how + refit * bool(self.picked)
+        if self.more:
+            return f"{how}, then for {self.more:,} on held-out images too"
+        return how + ", picked on held-out images, then trained on them too" * bool(self.picked)
 
 
 @dataclass(frozen=True, kw_only=True)

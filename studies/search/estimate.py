@@ -116,12 +116,13 @@ def estimate(plan: Plan, survey: Survey, device: torch.device) -> Iterator[Estim
 
 def _retrained(plan: Plan) -> list[tuple[str, Retrain, int]]:
     """What is trained alone, by which rules, and how many networks: the all-global one among the
-    others if it has their rules. A refit trains it and the winner a second time."""
+    others if it has their rules. A refit trains it and the winner a second time, both by the rules
+    of the others."""
     rules, plain = plan.retrain, from_scratch(plan)
-    found, compared = rules.top + rules.refit, 1 + rules.refit
+    found = rules.top + 2 * rules.refit
     if plain == rules:
-        return [("retraining", rules, found + compared)]
-    return [("retraining", rules, found), ("all-global network", plain, compared)]
+        return [("retraining", rules, found + 1)]
+    return [("retraining", rules, found), ("all-global network", plain, 1)]
 
 
 def memory(device: torch.device) -> int:

@@ -12,7 +12,13 @@ from hnas.network.glit import Glit
 from hnas.scoring.score import evaluate, recalibrate
 from hnas.studies.plan.plan import Retrain
 from hnas.studies.plan.strategies import from_scratch, supernet_epochs
-from hnas.studies.run.networks import Identity, Inherited, identity_of, network_path
+from hnas.studies.run.networks import (
+    Identity,
+    Inherited,
+    identity_of,
+    network_path,
+    stored_network,
+)
 from hnas.studies.run.result import TrainedNetwork, best_trained
 from hnas.studies.scoring.supernet_scorer import weights_hash
 from hnas.studies.search.network import judge_of, teacher_hash, train_network, untrained
@@ -115,13 +121,21 @@ def retrain_network(
 
 
 def refit(session: Session, network: TrainedNetwork, what: str) -> tuple[TrainedNetwork, Glit]:
-    """Trains a network of the last stage, or an all-global one, once more on training and held-out
-    images together: by the same rules, for as many epochs as were kept of it."""
-    made_from, kept = identity_of(session.run, network.key), network.kept
+    """Trains a network of the last stage, or an all-global one, on training and held-out images
+    together.
+
+    Once more by the same rules, for as many epochs as were kept of it. If the plan retrains from a
+    supernet and the network did not start from one, it goes on instead as the winner did from the
+    supernet, which had not seen the held-out images either.
+    """
+    made_from, kept, plan = identity_of(session.run, network.key), network.kept, session.plan
+    goes_on = plan.retrain.start == "supernet" and made_from.start is None
+    asked = plan.retrain.training if goes_on else made_from.training
+    again = kept.epoch if kept and not goes_on else asked.epochs
     rules = replace(
-        made_from.training,
-        epochs=kept.epoch if kept else made_from.training.epochs,
-        ema=made_from.training.ema if kept and kept.averaged else 0.0,
+        asked,
+        epochs=again,
+        ema=asked.ema if kept is None or kept.averaged else 0.0,
         keep="last",
         patience=0,
     )
@@ -130,9 +144,11 @@ def refit(session: Session, network: TrainedNetwork, what: str) -> tuple[Trained
         training=rules,
         averaging=AVERAGING if rules.ema else None,
         held_out_too=True,
+        continues=network.key if goes_on else "",
     )
     net, _ = _trained(session, identity, f"{what}, on all images", len(session.run.stages))
-    return replace(network, key=identity.key, picked=network.key), net
+    made = replace(network, key=identity.key, picked=network.key, more=again if goes_on else 0)
+    return made, net
 
 
 def _inherited(session: Session, stage: int) -> Inherited:
@@ -146,7 +162,9 @@ def _trained(
     session: Session, identity: Identity, what: str, stage: int
 ) -> tuple[Glit, Kept | None]:
     run, net, score = session.run, untrained(identity), session.plan.score
-    if identity.start is None:
+    if identity.continues:
+        net.load_state_dict(stored_network(run, identity.continues).state_dict())
+    elif identity.start is None:
         net.reset(run.seed(f"network {identity.key}"))
     else:
         net.load_state_dict(subnet(session, identity.arch, stage).state_dict())

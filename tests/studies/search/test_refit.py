@@ -33,25 +33,32 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny: Plan) -> Run:
     return run
 
 
-def test_both_are_trained_as_long_as_was_best_on_all_images(finished: Run) -> None:
+def test_the_winner_is_trained_anew_on_all_images_for_as_long_as_was_best(finished: Run) -> None:
     result = read_result(finished)
     assert result is not None
-    picked = next(one for one in result.candidates if one.key == result.winner.picked)
-    assert result.winner.accuracy == picked.accuracy
-    for network in (result.winner, result.all_global):
-        before, after = (identity_of(finished, key) for key in (network.picked, network.key))
-        assert not before.held_out_too and after.held_out_too
-        epochs = network.kept.epoch if network.kept else before.training.epochs
-        assert after.training.epochs == epochs and after.training.keep == "last"
-        assert (after.start, after.arch, after.augment) == (
-            before.start,
-            before.arch,
-            before.augment,
-        )
+    winner = result.winner
+    picked = next(one for one in result.candidates if one.key == winner.picked)
+    assert winner.accuracy == picked.accuracy and not winner.more
+    before, after = (identity_of(finished, key) for key in (winner.picked, winner.key))
+    epochs = winner.kept.epoch if winner.kept else before.training.epochs
+    rules = replace(before.training, epochs=epochs, keep="last")
+    assert after == replace(before, training=rules, held_out_too=True)
     assert "picked on held-out images, then trained on them too" in trained(
-        result.winner, result.all_global
+        winner, result.all_global
     )
     assert {"winner", "winner, on all images"} <= set(curves(finished, result))
+
+
+def test_an_all_global_network_from_scratch_goes_on_with_all_images(finished: Run) -> None:
+    """As the winner does from a supernet, which has not seen the held-out images either."""
+    result, asked = read_result(finished), finished.plan.retrain
+    assert result is not None
+    plain = result.all_global
+    before, after = (identity_of(finished, key) for key in (plain.picked, plain.key))
+    assert before.start is None and before.training.epochs > asked.training.epochs == plain.more
+    rules = replace(asked.training, keep="last")
+    assert after == replace(before, training=rules, held_out_too=True, continues=plain.picked)
+    assert f"from scratch for {plain.epochs} epochs, then for {plain.more} on" in plain.trained
 
 
 def test_what_was_trained_on_all_images_is_tested_and_given_away(finished: Run) -> None:
