@@ -22,7 +22,7 @@ from hnas.settings import ScoreRules
 from hnas.studies.objective.costs import Costs
 from hnas.studies.plan.toml import load_preset
 from hnas.studies.proposers.base import Turn
-from hnas.studies.proposers.nsga2 import elites, propose
+from hnas.studies.proposers.nsga2 import NSGA2
 from hnas.studies.trials.record import Record
 from tests.support.fake_scorer import FakeScorer
 
@@ -40,7 +40,7 @@ def generations(space: Space, *, trials: int, population: int) -> Iterator[list[
             space=space, seed=0, generation=generation, parents=parents, population=population,
             costs=costs, seen=seen, count=min(population, trials - len(seen)),
         )  # fmt: skip
-        archs = propose(turn)
+        archs = NSGA2.propose(turn)
         yield sorted(archs, key=lambda arch: arch.key)
         members = [
             Record(
@@ -50,7 +50,7 @@ def generations(space: Space, *, trials: int, population: int) -> Iterator[list[
             for i, (arch, score) in enumerate(zip(archs, scorer.score(archs), strict=True))
         ]  # fmt: skip
         seen.update(archs)
-        parents = elites(space, costs, [*parents, *members], population)
+        parents = NSGA2.elites(space, costs, [*parents, *members], population)
 
 
 def images(frame: Frame, *, train: int, held_out: int) -> Data:

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hnas.architecture.arch import Arch
+from hnas.architecture.arch import Arch, Block
 from hnas.architecture.space import Space
+from hnas.cost.flops import block_cost, cheapest
 from hnas.studies.objective.costs import Costs
 from hnas.studies.trials.record import Record
 
@@ -87,3 +88,22 @@ def starting_from(start: Sequence[Arch], proposer: Proposer) -> Proposer:
         return [*first, *proposer.propose(replace(turn, seen={*turn.seen, *first}, count=count))]
 
     return replace(proposer, propose=propose, start=tuple(start))
+
+
+def corners(space: Space, costs: Costs) -> tuple[Arch, ...]:
+    """The networks at the ends of a space, as far as the costs allow them: the cheapest, the one
+    with most global groups in every block, and the one with fewest.
+
+    The latter two have, block by block, the choice of median MACs among those with as many groups.
+    """
+
+    def middle(choices: Sequence[Block], groups: int) -> Block:
+        among = [block for block in choices if block.G == groups]
+        among.sort(key=lambda block: (block_cost(space.frame, block).macs, block.key))
+        return among[len(among) // 2]
+
+    ends = [
+        Arch(tuple(middle(row, end(block.G for block in row)) for row in space.choices))
+        for end in (max, min)
+    ]
+    return tuple(filter(costs.allow, dict.fromkeys((cheapest(space), *ends))))

@@ -7,7 +7,7 @@ import numpy as np
 
 from hnas.architecture.arch import Arch
 from hnas.studies.proposers.base import Proposer, Turn
-from hnas.studies.proposers.nsga2 import TRIES, others
+from hnas.studies.proposers.optuna_sampler import TRIES, others
 
 
 def propose(turn: Turn) -> list[Arch]:

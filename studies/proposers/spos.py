@@ -20,7 +20,7 @@ from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
 from hnas.studies.objective.costs import Costs
 from hnas.studies.proposers.base import Proposer, Turn
-from hnas.studies.proposers.nsga2 import TRIES
+from hnas.studies.proposers.optuna_sampler import TRIES
 from hnas.studies.proposers.random_search import draws
 from hnas.studies.trials.encoding import SIZES
 from hnas.studies.trials.record import Record

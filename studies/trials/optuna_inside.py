@@ -8,6 +8,7 @@ import numpy as np
 import optuna
 from numpy.typing import NDArray
 from optuna._hypervolume import compute_hypervolume
+from optuna.samplers import BaseGASampler, BaseSampler
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.storages._cached_storage import _CachedStorage
 from optuna.storages._rdb import models as models
@@ -54,3 +55,9 @@ def waiting_stub(trial_id: int, number: int) -> FrozenTrial:
     trial = optuna.trial.create_trial(state=TrialState.WAITING)
     trial.number, trial._trial_id = number, trial_id
     return trial
+
+
+def generation_key(sampler: BaseSampler) -> str | None:
+    """The system attribute of a trial in which an evolutionary sampler keeps its generation; None
+    if the sampler knows no generations."""
+    return sampler._get_generation_key() if isinstance(sampler, BaseGASampler) else None

@@ -13,7 +13,8 @@ from hnas.cost.limits import sample_within
 from hnas.errors import BudgetError
 from hnas.studies.objective.costs import Costs
 from hnas.studies.proposers.base import Turn
-from hnas.studies.proposers.nsga2 import TRIES, elites, propose
+from hnas.studies.proposers.nsga2 import NSGA2
+from hnas.studies.proposers.optuna_sampler import TRIES
 from hnas.studies.trials.pareto import hypervolume, pareto
 from hnas.studies.trials.record import Record
 from tests.support.fake_scorer import FakeScorer
@@ -53,7 +54,7 @@ def scored(space, archs):
 
 def ask(space, **changes):
     asked = dict(seed=0, generation=0, parents=[], population=20, costs=COSTS, seen=set(), count=20)
-    return propose(Turn(space=space, **{**asked, **changes}))
+    return NSGA2.propose(Turn(space=space, **{**asked, **changes}))
 
 
 @SPACES
@@ -112,7 +113,7 @@ def test_quality_rises_and_beats_random_at_equal_trials(space):
             seen.update(archs)
             found += members
             volumes.append(volume(found))
-            parents = elites(space, COSTS, [*parents, *members], population)
+            parents = NSGA2.elites(space, COSTS, [*parents, *members], population)
         rng = np.random.default_rng(seed)
         draws = (space.sample(rng) for _ in itertools.count())
         fitting = (arch for arch in draws if cost(FRAME, arch).macs <= BUDGET)
@@ -129,9 +130,9 @@ def volume(found):
 
 def test_elites_are_the_best_by_front():
     pool = scored(STAGE_1, ask(STAGE_1, population=60, count=60))
-    kept = elites(STAGE_1, COSTS, pool, 20)
+    kept = NSGA2.elites(STAGE_1, COSTS, pool, 20)
     assert len(kept) == 20
-    assert elites(STAGE_1, COSTS, pool[::-1], 20) == kept
+    assert NSGA2.elites(STAGE_1, COSTS, pool[::-1], 20) == kept
     left, front_of = list(pool), {}
     for rank in range(len(pool)):
         for record in [left[i] for i in pareto([(r.accuracy, r.macs) for r in left])]:
@@ -144,7 +145,7 @@ def test_elites_are_the_best_by_front():
 
 def test_few_trials_are_all_elites():
     pool = scored(SMALL, ask(SMALL, population=5, count=5))
-    assert sorted(elites(SMALL, COSTS, pool, 5), key=lambda r: r.number) == pool
+    assert sorted(NSGA2.elites(SMALL, COSTS, pool, 5), key=lambda r: r.number) == pool
 
 
 def test_a_small_space_is_searched_to_its_end():
@@ -183,6 +184,6 @@ def test_a_space_of_one_architecture():
 def test_optuna_stays_silent_and_as_it_was(capfd):
     before = optuna.logging.get_verbosity()
     pool = scored(SMALL, ask(SMALL))
-    elites(SMALL, COSTS, pool, 5)
+    NSGA2.elites(SMALL, COSTS, pool, 5)
     assert capfd.readouterr() == ("", "")
     assert optuna.logging.get_verbosity() == before

@@ -20,7 +20,7 @@ from hnas.scoring.record import Score
 from hnas.studies.objective.costs import OBJECTIVES, Costs
 from hnas.studies.plan.change import override
 from hnas.studies.plan.plan import Plan
-from hnas.studies.proposers.nsga2 import elites
+from hnas.studies.proposers.nsga2 import NSGA2
 from hnas.studies.run.folder import Run, begin_run
 from hnas.studies.run.latency import FILE, read_costs, read_measured
 from hnas.studies.run.status import read_status
@@ -121,7 +121,7 @@ def test_elites_are_those_of_the_objective(tiny: Plan) -> None:
     study = open_study(optuna.storages.InMemoryStorage(), "s", create=True, objective="both")
     pool = searched(study, tiny, costs["both"])
     for name in ("flops", "latency"):
-        kept = elites(tiny.space2(), costs[name], pool, len(front(pool, name)))
+        kept = NSGA2.elites(tiny.space2(), costs[name], pool, len(front(pool, name)))
         assert {one.number for one in front(pool, name)} == {one.number for one in kept}
 
 

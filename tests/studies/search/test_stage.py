@@ -15,7 +15,7 @@ from hnas.cost.flops import cost
 from hnas.errors import BudgetError, InputError, MismatchError, StateError, StorageError
 from hnas.studies.objective.costs import Costs
 from hnas.studies.proposers.base import Turn
-from hnas.studies.proposers.nsga2 import elites, propose
+from hnas.studies.proposers.nsga2 import NSGA2
 from hnas.studies.search.stage import SearchRules, run_stage
 from hnas.studies.trials.database import open_storage
 from hnas.studies.trials.pareto import front, hypervolume
@@ -100,10 +100,10 @@ def test_each_generation_is_bred_from_the_elites_of_those_before(unbroken):
             seen=seen,
             count=len(members),
         )
-        children = propose(turn)
+        children = NSGA2.propose(turn)
         assert {record.arch for record in members} == set(children)
         seen.update(children)
-        parents = elites(STAGE_1, COSTS, [*parents, *members], RULES.population)
+        parents = NSGA2.elites(STAGE_1, COSTS, [*parents, *members], RULES.population)
 
 
 def test_what_is_stored_is_what_was_found(unbroken):
@@ -330,7 +330,7 @@ def test_stock_optuna_continues_with_the_last_generation_as_parents(url):
     ours = []
     for generation in range(3):
         members = [record for record in found if record.generation == generation]
-        ours = elites(STAGE_1, COSTS, [*ours, *members], 10)
+        ours = NSGA2.elites(STAGE_1, COSTS, [*ours, *members], 10)
     assert parents == {record.number for record in ours}
 
 
