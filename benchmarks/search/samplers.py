@@ -73,11 +73,16 @@ def main() -> None:
     _, rows = read(table(DIGITS))
     truth = TableScorer(row for row in rows if row.seed in complete(DIGITS, rows)).accuracy
     scores = [
-        TableScorer.of(dict(zip(map(DIGITS.arch_of, DIGITS.distributions), one.accuracy, strict=True)))
+        TableScorer.of(
+            dict(zip(map(DIGITS.arch_of, DIGITS.distributions), one.accuracy, strict=True))
+        )
         for one in inherited(DIGITS)
         if (one.rule, one.way) == ("uniform", DIGITS.usual)
     ]
-    whole = hypervolume([(truth[r.arch], r.macs) for r in search(scores[0], sampler("random"), trials=256, seed=0)], BUDGET)
+    whole = hypervolume(
+        [(truth[r.arch], r.macs) for r in search(scores[0], sampler("random"), trials=256, seed=0)],
+        BUDGET,
+    )
     made = {}
     for name in options.samplers.split(","):
         found = np.array(measure(name, scores, truth, options.repeats)) / (whole, whole, 1)

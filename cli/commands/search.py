@@ -13,7 +13,7 @@ from hnas.cli.screen.proposal import confirmed, show_proposal
 from hnas.cli.screen.render import command, note, result_tables, show_next
 from hnas.cli.screen.session import show_front, start
 from hnas.studies.objective.costs import OBJECTIVES
-from hnas.studies.plan.plan import STRATEGIES
+from hnas.studies.plan.plan import SAMPLERS, STRATEGIES
 from hnas.studies.request.begin import beginning
 from hnas.studies.request.decide import decide
 from hnas.studies.request.request import Request
@@ -51,6 +51,14 @@ if TYPE_CHECKING:
     "--strategy",
     metavar="NAME",
     help=f"Way to search: {', '.join(STRATEGIES)}. All but the first have one stage.",
+    show_default=options.OF_PLAN,
+)
+@click.option(
+    "--sampler",
+    metavar="NAME",
+    help=f"Way to propose architectures: {', '.join(SAMPLERS)}, or module:function, which gives a "
+    "sampler of Optuna's from a population and a seed. The first generation of a sampler named "
+    "here begins with the cheapest, the all-global and the all-local network.",
     show_default=options.OF_PLAN,
 )
 @click.option(

@@ -21,6 +21,7 @@ class Changes(TypedDict, total=False):
     """A name; `hnas.search` takes images too."""
     skip_bad_images: bool
     strategy: str | None
+    sampler: str | None
     trials: int | None
     epochs: int | None
     objective: str | None
@@ -51,7 +52,8 @@ def override(plan: Plan, **changes: Unpack[Changes]) -> Plan:
         plan,
         data=replace(plan.data, **among("source", "skip_bad_images")),
         search=replace(
-            plan.search, **among("flops", "params", "seed", "strategy", "objective", "latency")
+            plan.search,
+            **among("flops", "params", "seed", "strategy", "sampler", "objective", "latency"),
         ),
         stage1=replace(s1, training=trained(s1.training), **among("trials", "init_from")),
         stage2=replace(s2, training=trained(s2.training), **among("trials")),
@@ -163,6 +165,7 @@ def check_code(plan: Plan, origin: str, *, allow: str) -> None:
     values = {
         "data.source": plan.data.source,
         "score.metric": plan.score.metric,
+        "search.sampler": plan.search.sampler,
         "retrain.distillation.teacher": plan.retrain.distillation.teacher,
     }
     named = [f"{name} = {value!r}" for name, value in values.items() if CODE.fullmatch(value)]

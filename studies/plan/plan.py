@@ -14,7 +14,14 @@ from hnas.cost.flops import cost
 from hnas.cost.latency_table import LatencyTable
 from hnas.errors import BudgetError, InputError
 from hnas.persist.record import later
-from hnas.settings import AugmentRules, DataRules, DistillationRules, ScoreRules, TrainingRules
+from hnas.settings import (
+    CODE,
+    AugmentRules,
+    DataRules,
+    DistillationRules,
+    ScoreRules,
+    TrainingRules,
+)
 from hnas.studies.objective.costs import OBJECTIVES, Costs
 from hnas.studies.plan.quantities import nanoseconds, parse_flops, parse_latency, parse_params
 
@@ -22,6 +29,8 @@ HANDOFF_RULES = ("score", "retrained")
 STARTS = ("scratch", "supernet")
 STRATEGIES = ("hierarchical", "high-level", "flat", "random")
 """The ways to search: see `hnas.studies.plan.strategies`."""
+SAMPLERS = ("nsga2", "tpe", "spos", "random", "nsga3", "gp")
+"""The ways to propose generations: see `hnas.studies.proposers.samplers`."""
 
 _SIZES = ("d_k", "d_z", "E", "K")
 
@@ -139,11 +148,24 @@ class Search:
     minimised."""
     latency_batch: int = 1
     """Images at a time, wherever latency is measured."""
+    sampler: str = later("")
+    """How every stage proposes its generations: one of SAMPLERS, or `module:function`, a function
+    of the population and a seed that gives a sampler of Optuna's. The first generation then begins
+    with the cheapest, the all-global and the all-local network. Empty: without these, by NSGA-II;
+    by SPOS's evolution if the strategy is flat, by chance if it is random."""
 
     def __post_init__(self) -> None:
         for name, known in (("objective", OBJECTIVES), ("strategy", STRATEGIES)):
             if (value := getattr(self, name)) not in known:
                 raise InputError(f"{name} {value!r} is unknown; {did_you_mean(value, known)}")
+        if self.sampler and not (self.sampler in SAMPLERS or CODE.fullmatch(self.sampler)):
+            close = did_you_mean(self.sampler, SAMPLERS)
+            raise InputError(f"sampler {self.sampler!r} is unknown; {close}, or module:function")
+        if self.strategy == "random" and self.sampler not in ("", "random"):
+            raise InputError(
+                "sampler must be random, or left out, in the strategy random: another would not "
+                f"search by chance, got {self.sampler!r}"
+            )
         if self.latency_batch < 1:
             raise InputError(f"latency_batch must be >= 1, got {self.latency_batch}")
         if not 0 <= self.seed < 2**32:

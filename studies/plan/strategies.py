@@ -6,6 +6,8 @@ high-level    distributions alone, at stage 1's sizes: shows the gain of choosin
 flat          the whole space at once, by SPOS's evolution: shows the gain of two steps
 random        the whole space at once, by chance
 
+A plan may name another sampler for all stages of any of them but the last.
+
 All have the same means: a search of one stage trains its supernet for the epochs of all stages
 together and scores as many trials as they do, within the same FLOPs budget. The other settings of
 its supernet's training, and its population, are stage 1's. Retraining and the final test are the
@@ -22,6 +24,7 @@ from hnas.studies.plan.plan import Plan, Retrain
 from hnas.studies.proposers.base import Proposer
 from hnas.studies.proposers.nsga2 import NSGA2
 from hnas.studies.proposers.random_search import RANDOM
+from hnas.studies.proposers.samplers import sampler
 from hnas.studies.proposers.spos import SPOS
 
 DISTRIBUTIONS = (
@@ -67,11 +70,13 @@ def stages(plan: Plan) -> tuple[Stage, ...]:
     hierarchical, strategy = _hierarchical(plan), plan.search.strategy
     if strategy == "hierarchical":
         return hierarchical
-    about, proposer, space = {
+    by = plan.search.sampler or "SPOS's evolution"
+    about, usual, space = {
         "high-level": (DISTRIBUTIONS, NSGA2, lambda _: plan.space1()),
-        "flat": (WHOLE.format(how="by SPOS's evolution"), SPOS, plan.space2),
+        "flat": (WHOLE.format(how=f"by {by}"), SPOS, plan.space2),
         "random": (WHOLE.format(how="by chance"), RANDOM, plan.space2),
     }[strategy]
+    proposer = _asked(plan, usual)
     only = replace(hierarchical[0], name=strategy, about=about, proposer=proposer, space=space)
     epochs = sum(stage.training.epochs for stage in hierarchical)
     trials = sum(stage.trials for stage in hierarchical)
@@ -107,12 +112,17 @@ def from_scratch(plan: Plan) -> Retrain:
     return replace(retrain, start="scratch", training=training, augment=plan.augment)
 
 
+def _asked(plan: Plan, usual: Proposer) -> Proposer:
+    """The proposer that the plan names, or the strategy's usual one."""
+    return sampler(plan.search.sampler) if plan.search.sampler else usual
+
+
 def _hierarchical(plan: Plan) -> tuple[Stage, ...]:
     first = Stage(
         name="stage1",
         about=DISTRIBUTIONS,
         space=lambda _: plan.space1(),
-        proposer=NSGA2,
+        proposer=_asked(plan, NSGA2),
         trials=plan.stage1.trials,
         population=plan.stage1.population,
         training=plan.stage1.training,
@@ -122,7 +132,7 @@ def _hierarchical(plan: Plan) -> tuple[Stage, ...]:
         name="stage2",
         about=SIZES,
         space=plan.space2,
-        proposer=NSGA2,
+        proposer=_asked(plan, NSGA2),
         trials=plan.stage2.trials,
         population=plan.stage2.population,
         training=plan.stage2.training,

@@ -98,7 +98,7 @@ def corners(space: Space, costs: Costs) -> tuple[Arch, ...]:
     """
 
     def middle(choices: Sequence[Block], groups: int) -> Block:
-        among = [block for block in choices if block.G == groups]
+        among = [block for block in choices if groups == block.G]
         among.sort(key=lambda block: (block_cost(space.frame, block).macs, block.key))
         return among[len(among) // 2]
 

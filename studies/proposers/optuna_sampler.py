@@ -14,7 +14,7 @@ from functools import partial
 
 import numpy as np
 import optuna
-from optuna.samplers import BaseSampler
+from optuna.samplers import BaseGASampler, BaseSampler
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
@@ -56,7 +56,7 @@ def _elites(
     records = _ordered(pool)
     with quiet():
         sampler = make(population, 0)
-    if generation_key(sampler) is None or len(records) <= population:
+    if not isinstance(sampler, BaseGASampler) or len(records) <= population:
         return records
     study = _study(space, costs, records, sampler)
     # The first trial of generation 1 makes the sampler select (and keep) its parents.

@@ -27,6 +27,9 @@ class Request:
     stage: int | None = None
     """The only stage to search, counted from 1; None: all, then retraining and the test."""
     strategy: str | None = None
+    sampler: str | None = None
+    """How every stage proposes generations: one of `hnas.studies.plan.plan.SAMPLERS` or
+    module:function."""
     refine: bool = False
     """Whether a third stage is added: `hnas.studies.plan.change.refined`."""
     trials: int | None = None
@@ -106,6 +109,8 @@ def folder_of(request: Request) -> Path:
     name = request.preset or (Path(request.plan).stem if request.plan else data)
     if request.strategy not in (None, STRATEGIES[0]):
         name += f"-{request.strategy}"
+    if request.sampler is not None:
+        name += f"-{request.sampler.replace(':', '-')}"
     if request.refine:
         name += "-refined"
     if request.objective not in (None, "flops"):

@@ -41,7 +41,8 @@ def handoff(session: Session) -> Arch:
 
 def start(session: Session, stage: int) -> tuple[Arch, ...]:
     """The architectures that a stage's first generation begins with: the front of the stage before,
-    best score first, or none. Of a front larger than a generation, those that the proposer keeps.
+    best score first, or none. Of a front larger than a generation, those that the proposer keeps,
+    if it keeps any.
 
     Raises StateError if that stage is not finished, StorageError if they cannot be recorded.
     """
@@ -54,7 +55,7 @@ def start(session: Session, stage: int) -> tuple[Arch, ...]:
     objective = session.plan.search.objective
     found = front(session.finished(stage - 1, f"stage {stage}"), objective)
     space = stage_space(session, stage)
-    kept = asked.proposer.elites(space, session.costs, found, asked.population)
+    kept = asked.proposer.elites(space, session.costs, found, asked.population) or found
     chosen = tuple(record.arch for record in best_by_score(kept, asked.population, objective))
     given = HandedFront(archs=chosen, to=session.run.study_name(stage))
     write_marks(before, Marks(front=given))

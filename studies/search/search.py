@@ -16,7 +16,7 @@ another space and is the last.
 from functools import partial
 
 from hnas.errors import MismatchError
-from hnas.studies.proposers.base import starting_from
+from hnas.studies.proposers.base import corners, starting_from
 from hnas.studies.scoring.supernet_scorer import SupernetScorer
 from hnas.studies.search.calls import backend, call, calling
 from hnas.studies.search.finish import finish
@@ -77,13 +77,16 @@ def _scored(session: Session, number: int) -> StageResult:
     study = session.study(number)
     call(session, number)
     net, note = supernet(session, number), session.listener.note
+    first = start(session, number)
+    if plan.search.sampler:
+        first += corners(net.space, session.costs)
     return run_stage(
         study,
         space=stage_space(session, number),
         scorer=SupernetScorer(net, session.data, plan.score, note),
         rules=SearchRules(trials=asked.trials, population=asked.population, seed=plan.search.seed),
         costs=session.costs,
-        proposer=starting_from(start(session, number), asked.proposer),
+        proposer=starting_from(first, asked.proposer),
         on_trial=partial(session.listener.trial, number),
         backend=backend(session),
     )
