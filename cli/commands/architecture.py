@@ -80,7 +80,7 @@ def cost(plan: Plan, origin: str, value: str, convention: str, as_json: bool) ->
     *blocks, shared, total = _costs(frame, arch, convention)
     sizes = arch.to_dict()["blocks"]
     shown = {
-        "local": frame.local,
+        **_kinds(frame),
         "convention": convention,
         **vars(total),
         "blocks": [size | vars(spent) for size, spent in zip(sizes, blocks, strict=True)],
@@ -92,7 +92,7 @@ def cost(plan: Plan, origin: str, value: str, convention: str, as_json: bool) ->
 def cost_table(frame: Frame, arch: Arch, origin: str, convention: str = "exact") -> None:
     """Prints a drawing of the network, then sizes and cost of each block and the total."""
     head = "MACs" if convention == "exact" else f"MACs ({convention})"
-    click.echo(f"{arch_drawing(arch)}   {legend()}   ({origin}, local head {frame.local})")
+    click.echo(f"{arch_drawing(arch)}   {legend()}   ({origin}, {_made_of(frame)})")
     names = (*map(str, range(len(arch.blocks))), "shared", "total")
     sizes = [[getattr(block, name) for name in FIELDS] for block in arch.blocks]
     sizes += [[None] * len(FIELDS)] * 2
@@ -101,6 +101,14 @@ def cost_table(frame: Frame, arch: Arch, origin: str, convention: str = "exact")
         ("block", *FIELDS, head, "params"),
         [(name, *size, spent.macs, spent.params) for name, size, spent in rows],
     )
+
+
+def _kinds(frame: Frame) -> dict[str, str]:
+    return {"local": frame.local, "stem": frame.stem, "pool": frame.pool}
+
+
+def _made_of(frame: Frame) -> str:
+    return "local head {local}, stem {stem}, pool {pool}".format_map(_kinds(frame))
 
 
 def _costs(frame: Frame, arch: Arch, convention: str) -> list[Cost]:
@@ -128,9 +136,9 @@ def space(plan: Plan, origin: str, as_json: bool) -> None:
     """
     counts = {"stage1": _counts(plan.space1()), "whole": _counts(plan.space2())}
     if as_json:
-        click.echo(json.dumps({"local": plan.net.local, **counts, "budget_macs": plan.budget()}))
+        click.echo(json.dumps({**_kinds(plan.net), **counts, "budget_macs": plan.budget()}))
         return
-    click.echo(f"{origin}: budget {plan.budget():,} MACs, local head {plan.net.local}")
+    click.echo(f"{origin}: budget {plan.budget():,} MACs, {_made_of(plan.net)}")
     rows = []
     for name, numbers in counts.items():
         for what, number in numbers.items():

@@ -90,7 +90,13 @@ def test_cost_shows_what_the_json_has(tmp_path: Path) -> None:
     shown = as_json("cost", "--plan", plan, "--arch", arch)
     result = run("cost", "--plan", plan, "--arch", arch)
     drawn, head, *rows = lines(result)
-    assert drawn == ["■◧□□", "■ global", "◧ mixed", "□ local", f"(plan {plan}, local head conv1d)"]
+    assert drawn == [
+        "■◧□□",
+        "■ global",
+        "◧ mixed",
+        "□ local",
+        f"(plan {plan}, local head conv1d, stem patch, pool class)",
+    ]
     assert head == ["block", "G", "L", "d_k", "d_z", "E", "K", "MACs", "params"]
     for i, (row, block) in enumerate(zip(rows[:4], shown["blocks"], strict=True)):
         assert row == [str(i), *(f"{value:,}" for value in block.values())]
@@ -192,25 +198,35 @@ def test_the_paper_s_space() -> None:
 
 def test_space_shows_exact_numbers_and_about_how_large_they_are() -> None:
     rows = lines(run("space", "--preset", "glit-tiny"))
-    assert rows[0] == ["preset glit-tiny: budget 1,300,000,000 MACs, local head conv1d"]
+    assert rows[0] == [
+        "preset glit-tiny: budget 1,300,000,000 MACs, local head conv1d, stem patch, pool class"
+    ]
     assert rows[1] == ["space", "exact", "about"]
     assert ["whole", "index tuples", f"{324**12:,}", "1.34e30"] in rows
     assert ["whole", "distinct", f"{198**12:,}", "3.63e27"] in rows
     assert ["stage1", "largest MACs", "1,253,683,200", "1.25e9"] in rows
 
 
-@pytest.mark.parametrize("local", ["conv2d", "attention"])
-def test_the_local_head_is_told(tmp_path: Path, local: str) -> None:
+@pytest.mark.parametrize(
+    ("local", "stem", "pool"), [("conv2d", "conv", "mean"), ("attention", "patch", "mean")]
+)
+def test_what_a_network_is_made_of_is_told(
+    tmp_path: Path, local: str, stem: str, pool: str
+) -> None:
     plan = tmp_path / "plan.toml"
     text = (
         preset_text("digits").replace("K = 17 ", "K = 5 ").replace("K = [5, 9, 17]", "K = [3, 5]")
     )
-    plan.write_text(text.replace("[net]", f'[net]\nlocal = "{local}"'))
-    assert lines(run("space", "--plan", str(plan)))[0][0].endswith(f"MACs, local head {local}")
+    kinds = {"local": local, "stem": stem, "pool": pool}
+    made_of = "".join(f'\n{name} = "{kind}"' for name, kind in kinds.items())
+    plan.write_text(text.replace("[net]", f"[net]{made_of}"))
+    told = f"local head {local}, stem {stem}, pool {pool}"
+    assert lines(run("space", "--plan", str(plan)))[0][0].endswith(f"MACs, {told}")
     drawn = lines(run("cost", "--plan", str(plan), "--arch", "all-global"))[0]
-    assert drawn[-1] == f"(plan {plan}, local head {local})"
+    assert drawn[-1] == f"(plan {plan}, {told})"
     for command in (("space",), ("cost", "--arch", "all-global")):
-        assert as_json(*command, "--plan", str(plan))["local"] == local
+        shown = as_json(*command, "--plan", str(plan))
+        assert {name: shown[name] for name in kinds} == kinds
         assert as_json(*command)["local"] == "conv1d"
 
 

@@ -44,7 +44,7 @@ def test_glit_tiny(tmp_path: Path, name: str) -> None:
     assert normalised.endswith("; ImageNet's, as of GLiT's release")
     assert drawn == (
         "■□◧■□◧■◧□■□■   ■ global  ◧ mixed  □ local   (224 x 224 pixels, 3 x 1 heads, "
-        "local head conv1d)"
+        "local head conv1d, stem patch, pool class)"
     )
     assert rows[-1].split() == ["total", "1,472,873,280", "7,264,456"]
     assert first.startswith(f"Wrote {tmp_path / 'w.safetensors'} (")
