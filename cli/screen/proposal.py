@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hnas.cli.screen.render import command, table
+from hnas.cli.screen.render import command, table, wrapped
 
 if TYPE_CHECKING:
     from hnas.studies.plan.proposal import Proposal
@@ -24,7 +24,8 @@ def show_proposal(proposal: Proposal, decision: Decision) -> None:
 
     source, device = proposal.plan.data.source, choose(decision.request.device)
     click.echo(f"A plan proposed for {source}:")
-    table(("what", "why"), proposal.reasons_for(decision.plan))
+    for what, why in proposal.reasons_for(decision.plan):
+        click.echo(wrapped(f"{what}: {why}", indent="  "))
     click.echo(f"\nEstimated from a few steps on {device}, as busy as it is now:")
     rows = list(estimate(decision.plan, proposal.survey, device))
     table(

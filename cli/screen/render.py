@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import textwrap
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -80,6 +81,19 @@ def _draw(
             if text:
                 said = Text(f"{name}: {text}" if name else text, overflow="fold")
                 screen.print(said, soft_wrap=False)
+
+
+def wrapped(text: str, *, indent: str = "") -> str:
+    """Prose in lines of at most 100 columns, or a terminal's; no word is cut, and lines after the
+    first are indented once more."""
+    return textwrap.fill(
+        text,
+        width=min(100, console().width),
+        initial_indent=indent,
+        subsequent_indent=indent + "  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def milliseconds(nanoseconds: int | None) -> float | None:

@@ -114,13 +114,13 @@ def split(
         raise InputError(f"labels to split must be a list of classes >= 0, got {labels.shape}")
     divided = labels[: len(labels) - own_held_out]
     counts = np.bincount(divided)
-    takes = _shares(counts, min(rules.limit or len(divided), len(divided)))
+    rows = sizes(counts, rules, own_test=own_test, own_held_out=own_held_out)
     members = np.split(np.argsort(divided, kind="stable"), np.cumsum(counts)[:-1])
     parts: list[list[Index]] = []
-    for c, (member, take) in enumerate(zip(members, takes.tolist(), strict=True)):
-        test = 0 if own_test else max(1, round(rules.test * take))
-        held_out = 0 if own_held_out else max(1, round(rules.held_out * (take - test)))
-        if test + held_out >= take:
+    for c, (member, row) in enumerate(zip(members, rows, strict=True)):
+        train, held_out, test = row
+        take = sum(row)
+        if train < 1:
             limited = f" ({take} with limit={rules.limit})" if take < len(member) else ""
             raise InputError(
                 f"class {classes[c] if classes else c!r} has {len(member)} images{limited}: "
@@ -129,12 +129,25 @@ def split(
             )
         stream = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(c,)))
         order = stream.permutation(member)[:take]
-        parts.append(np.split(order, [take - test - held_out, take - test]))
-    train, scored, tested = (np.sort(np.concatenate(part)) for part in zip(*parts, strict=True))
+        parts.append(np.split(order, [train, train + held_out]))
+    trained, scored, tested = (np.sort(np.concatenate(part)) for part in zip(*parts, strict=True))
     if own_held_out:
         scored = np.arange(len(divided), len(labels))
     test_part = None if own_test else tested
-    return Split(train=train, held_out=scored, test=test_part, labels=fingerprint(labels))
+    return Split(train=trained, held_out=scored, test=test_part, labels=fingerprint(labels))
+
+
+def sizes(
+    counts: Index, rules: DataRules, *, own_test: bool, own_held_out: int
+) -> list[tuple[int, int, int]]:
+    """Of each class with so many images, how many `split` trains on (less than 1 if they are too
+    few), holds out and tests on."""
+    found, total = [], int(counts.sum())
+    for take in _shares(counts, min(rules.limit or total, total)).tolist():
+        test = 0 if own_test else max(1, round(rules.test * take))
+        held_out = 0 if own_held_out else max(1, round(rules.held_out * (take - test)))
+        found.append((take - test - held_out, held_out, test))
+    return found
 
 
 def _shares(counts: Index, total: int) -> Index:

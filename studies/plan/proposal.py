@@ -9,9 +9,12 @@ plan. The recipe of training is `hnas.studies.plan.recipe`'s.
 import math
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from hnas.architecture.space import Frame
 from hnas.cost.flops import cost
 from hnas.data.sources.survey import Survey
+from hnas.data.split import sizes
 from hnas.errors import InputError
 from hnas.settings import DataRules, ScoreRules
 from hnas.studies.plan import recipe
@@ -239,13 +242,16 @@ def _check_smallest(survey: Survey) -> None:
 
 
 def parts(survey: Survey, data: DataRules) -> tuple[int, int]:
-    """About how many images train, and how many are held out to score."""
-    taken = min(survey.images, data.limit or survey.images)
-    if survey.held_out:
-        return taken, survey.held_out
-    left = taken if survey.own_test else taken * (1 - data.test)
-    held_out = max(1, round(left * data.held_out))
-    return max(2, round(left) - held_out), held_out
+    """How many images train, and how many are held out to score; about so many if the classes are
+    not counted, and taken as equal."""
+    counts = [*survey.counts.values()] or _equal(survey.images, survey.classes)
+    rows = sizes(np.array(counts), data, own_test=survey.own_test, own_held_out=survey.held_out)
+    trained, held_out, _ = map(sum, zip(*rows, strict=True))
+    return max(2, trained), survey.held_out or held_out
+
+
+def _equal(images: int, classes: int) -> list[int]:
+    return [images // classes + (c < images % classes) for c in range(classes)]
 
 
 def grid(side: int, limits: DeviceLimits, *, packed: bool = False) -> tuple[int, int]:

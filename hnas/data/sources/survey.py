@@ -2,7 +2,9 @@
 
 import statistics
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from pathlib import Path
 
 import torch
@@ -33,8 +35,13 @@ class Survey:
     """Images of a held-out part of its own."""
     notes: tuple[str, ...] = ()
     """What a person should know of it, each one sentence."""
-    smallest: tuple[str, int] | None = field(default=None, compare=False)
-    """The class with the fewest training images, and how many; None: not counted."""
+    counts: Mapping[str, int] = field(default_factory=dict, compare=False)
+    """Training images of each class; empty: taken as equal."""
+
+    @property
+    def smallest(self) -> tuple[str, int] | None:
+        """The class with the fewest training images, and how many; None: not counted."""
+        return min(self.counts.items(), key=itemgetter(1), default=None)
 
 
 def survey(source: str, *, root: Path | None = None) -> Survey:
@@ -54,8 +61,7 @@ def survey(source: str, *, root: Path | None = None) -> Survey:
 
 
 def _files(found: Listing) -> Survey:
-    counts = Counter(file.label for file in found.train)
-    fewest = min(counts, key=lambda label: counts[label])
+    counts = Counter(found.classes[file.label] for file in found.train)
     sizes, colours = zip(*headers(found.train), strict=True)
     return Survey(
         images=len(found.train),
@@ -65,14 +71,15 @@ def _files(found: Listing) -> Survey:
         own_test=found.test is not None,
         held_out=len(found.held_out),
         notes=found.notes,
-        smallest=(found.classes[fewest], counts[fewest]),
+        counts=counts,
     )
 
 
 def _source(source: Source) -> Survey:
-    pixels = source.train.pixels
+    pixels, images = source.train.pixels, len(source.train) - source.held_out
+    counts = source.train.labels[:images].bincount(minlength=len(source.classes)).tolist()
     return Survey(
-        images=len(source.train) - source.held_out,
+        images=images,
         classes=len(source.classes),
         side=min(pixels.shape[2:]),
         channels=pixels.shape[1],
@@ -80,4 +87,5 @@ def _source(source: Source) -> Survey:
         packed=not isinstance(pixels, torch.Tensor),
         held_out=source.held_out,
         notes=source.notes,
+        counts=dict(zip(source.classes, counts, strict=True)),
     )

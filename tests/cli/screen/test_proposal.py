@@ -47,9 +47,10 @@ def test_a_plan_is_shown_with_what_it_takes_and_begun(
     assert result.exit_code == 0, result.output
     shown = result.stdout.splitlines()
     assert shown[0] == "A plan proposed for photos:"
-    assert shown[1].split() == ["what", "why"]
-    assert "24 training images of 2 classes, 8 pixels a side, grey; no test part" in shown[2]
-    assert any(line.startswith("net.image 8, patch 2 ") for line in shown)
+    assert max(map(len, shown[: shown.index("")])) <= 100
+    reasons = " ".join(" ".join(shown[: shown.index("")]).split())
+    assert "24 training images of 2 classes, 8 pixels a side, grey; no test part" in reasons
+    assert any(line.startswith("  net.image 8, patch 2: ") for line in shown)
     (head,) = (i for i, line in enumerate(shown) if line.startswith("step "))
     assert shown[head].split() == ["step", "work", "time", "memory"]
     steps = [line.split("  ")[0] for line in shown[head + 1 : head + 7]]
@@ -167,8 +168,9 @@ def test_the_reasons_follow_the_options(photos: Path, monkeypatch: pytest.Monkey
     assert result.exit_code == 2 and "did you mean 'flat'?" in result.stderr
     monkeypatch.setattr("hnas.cli.commands.search.confirmed", lambda: False)
     shown = invoke("search", "photos", *options, "--device", "cpu").stdout
+    shown = " ".join(shown.split())
     assert "epochs 7, batch " in shown and "as asked; proposed: epochs " in shown
-    assert "trials 3 " in shown and "as asked; proposed: trials " in shown
+    assert "trials 3: as asked; proposed: trials " in shown
     assert "hnas init --data photos --flops 50% --set score.batch=64 plan.toml" in shown
     assert not Path("runs").exists()
     made = invoke("init", "--data", "photos", "--flops", "50%", "--set", "score.batch=64", "x.toml")

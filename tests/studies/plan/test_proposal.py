@@ -72,7 +72,9 @@ def test_it_is_written_as_a_plan_with_its_reasons(survey: Survey, device: str) -
 def test_few_images_and_unequal_classes_are_said(
     images: int, smallest: int, said: list[str]
 ) -> None:
-    found = replace(PHOTOS, images=images, classes=20, smallest=("owl", smallest))
+    counts = {"owl": smallest, **{str(i): images // 20 for i in range(18)}}
+    counts["rest"] = images - sum(counts.values())
+    found = replace(PHOTOS, images=images, classes=20, counts=counts)
     reasons = dict(propose(found, "photos", device="cpu").reasons)
     assert [name for name in reasons if name in ("few images", "unequal classes")] == said
     if "few images" in said:
@@ -151,11 +153,15 @@ def test_what_is_held_out_is_not_trained_on() -> None:
 
 
 @pytest.mark.parametrize("own_test", [True, False])
-def test_the_parts_are_about_those_of_the_split(own_test: bool) -> None:
-    labels, rules = np.arange(3000) % 5, DataRules(held_out=0.3, test=0.1, limit=1000)
-    made = split(labels, rules, own_test=own_test, seed=0)
-    found = parts(replace(PHOTOS, own_test=own_test), rules)
-    assert found == (len(made.train), len(made.held_out))
+@pytest.mark.parametrize("each", [(600,) * 5, (16, 16, 17, 18, 733)])
+def test_the_parts_are_those_of_the_split(own_test: bool, each: tuple[int, ...]) -> None:
+    """A class at a time is rounded: of 16 images not what all of them together would be."""
+    labels, counts = np.repeat(range(5), each), dict(zip("abcde", each, strict=True))
+    for limit in (0, 500):
+        rules = DataRules(held_out=0.3, test=0.1, limit=limit)
+        made = split(labels, rules, own_test=own_test, seed=0)
+        found = parts(replace(PHOTOS, own_test=own_test, images=sum(each), counts=counts), rules)
+        assert found == (len(made.train), len(made.held_out))
 
 
 @pytest.mark.parametrize(
@@ -163,12 +169,13 @@ def test_the_parts_are_about_those_of_the_split(own_test: bool) -> None:
     [(1, True, 0, 2), (2, False, 0, 3), (1, False, 0, 3)],
 )
 def test_a_class_too_small_to_be_divided_is_told(found, own_test, held_out, needs) -> None:
-    survey = replace(PHOTOS, own_test=own_test, held_out=held_out, smallest=("cat", found))
+    counts = {str(i): 750 for i in range(4)}
+    survey = replace(PHOTOS, own_test=own_test, held_out=held_out, counts=counts | {"cat": found})
     with pytest.raises(
         InputError, match=f"class 'cat' has {found} images, it needs at least {needs}"
     ):
         propose(survey, "photos", device="cpu")
-    propose(replace(survey, smallest=("cat", needs)), "photos", device="cpu")
+    propose(replace(survey, counts=counts | {"cat": needs}), "photos", device="cpu")
 
 
 def test_a_held_out_part_of_ones_own_is_counted() -> None:

@@ -40,7 +40,7 @@ def test_every_step_that_takes_time_is_there(plan: Plan) -> None:
         "all-global network",
     ]
     assert all(0 < each.seconds < 3600 for each in found.values())
-    assert found["stage 1"].work == "100 trials on 64 images"
+    assert found["stage 1"].work == "100 trials on 60 images"
     assert found["retraining"].work == "3 networks, 40 epochs each"
     sizes = [each.memory for each in found.values()]
     assert sizes == sorted(sizes) and sizes[0] > 10**7
@@ -62,7 +62,7 @@ def test_it_grows_with_the_work(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> 
     assert few["retraining"].seconds == 3 * 3 * 256
     assert few["all-global network"].seconds == (3 + 3 + 3) * 256
     more = by_step(override(plan, trials=10, epochs=3), replace(SURVEY, images=800))
-    assert more["supernet of stage 1"].seconds == 3 * 512
+    assert more["supernet of stage 1"].seconds == 3 * 480
 
 
 def test_more_held_out_images_than_are_timed_take_in_proportion(
@@ -82,7 +82,7 @@ def test_more_held_out_images_than_are_timed_take_in_proportion(
     assert seen == [8, 8]
     recalibration = min(plan.score.recalibration, plan.stage1.training.batch)
     assert found["stage 1"].seconds == pytest.approx(
-        (plan.score.recalibration + 64) / (recalibration + 8)
+        (plan.score.recalibration + 60) / (recalibration + 8)
     )
 
 

@@ -70,7 +70,9 @@ def test_idx_files_are_as_they_are(mnist: Path) -> None:
 
 
 def test_digits() -> None:
-    assert survey("digits") == Survey(images=1797, classes=10, side=8, channels=1, own_test=False)
+    digits = survey("digits")
+    assert digits == Survey(images=1797, classes=10, side=8, channels=1, own_test=False)
+    assert digits.smallest == ("8", 174) and sum(digits.counts.values()) == 1797
 
 
 def test_a_source_that_is_not_there(tmp_path: Path) -> None:
