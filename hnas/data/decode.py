@@ -5,6 +5,9 @@ Needs Pillow and numpy, nothing of hnas.
 """
 
 import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -17,13 +20,24 @@ TAGS = {"SampleFormat": 339, "BitsPerSample": 258, "SMaxSampleValue": 341}
 
 def decode(file: Any, *, image: int, channels: int, background: str = "white") -> Any:
     """An image file (a path or an open file) as `fitted` gives it. Raises whatever Pillow raises of
-    a file that is no image."""
+    a file that is no image, or one so large that it may be a decompression bomb."""
+    with opened(file) as picture:
+        # A large JPEG is decoded at a half, a quarter or an eighth, never below twice `image`.
+        picture.draft(None, (2 * image, 2 * image))
+        return fitted(picture, image=image, channels=channels, background=background)
+
+
+@contextmanager
+def opened(file: Any) -> Iterator[Any]:
+    """An image file as Pillow opens it. Odd metadata is no reason to warn; more pixels than
+    `PIL.Image.MAX_IMAGE_PIXELS` are one to stop."""
     from PIL import Image
 
-    with Image.open(file, formats=known_formats()) as opened:
-        # A large JPEG is decoded at a half, a quarter or an eighth, never below twice `image`.
-        opened.draft(None, (2 * image, 2 * image))
-        return fitted(opened, image=image, channels=channels, background=background)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(file, formats=known_formats()) as picture:
+            yield picture
 
 
 def fitted(picture: Any, *, image: int, channels: int, background: str = "white") -> Any:

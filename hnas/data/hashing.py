@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 Index = npt.NDArray[np.int64]
 SLICE = 2**20
-"""Bytes that are hashed at a time."""
+"""Bytes that are hashed at a time: what a core keeps in its cache."""
 
 
 def hashes(images: npt.NDArray[np.uint8]) -> Index:
@@ -22,12 +22,14 @@ def hashes(images: npt.NDArray[np.uint8]) -> Index:
     keys = _keys(-(-size // 4))
     found = np.empty(len(flat), dtype=np.uint64)
     each = max(1, SLICE // size)
+    words = np.empty((min(each, len(flat)), len(keys)), dtype=np.uint64)  # fresh memory costs more
     for at in range(0, len(flat), each):
         part = flat[at : at + each]
         if size % 4:
             part = np.pad(part, ((0, 0), (0, -size % 4)))
-        words = np.ascontiguousarray(part).view("<u4").astype(np.uint64)
-        found[at : at + each] = np.einsum("nk,k->n", words, keys)
+        some = words[: len(part)]
+        some[:] = np.ascontiguousarray(part).view("<u4")
+        np.einsum("nk,k->n", some, keys, out=found[at : at + len(part)])
     return found.view(np.int64)
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from hnas.errors import InputError
+from hnas.persist.stand_in import HEAD, stand_in
 
 Weights = Mapping[str, Tensor]
 
@@ -56,6 +57,11 @@ def _values(path: Path) -> object:
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
     except Exception as error:  # on damaged bytes an unpickler raises whatever it trips over
+        with path.open("rb") as file:
+            if said := stand_in(file.read(HEAD)):
+                raise InputError(
+                    f"{path} holds no weights that can be read safely: it is {said}"
+                ) from None
         unsafe = re.search(r"GLOBAL (\S+) (?:was not|whose module)", str(error))
         reason = f"it asks for {unsafe[1]!r}" if unsafe else type(error).__name__
         raise InputError(

@@ -1,18 +1,18 @@
 """Image files that a source lists, wherever they lie, and their pixels in memory."""
 
 import io
-import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import torch
-from PIL import Image
 
-from hnas.data.decode import decode, known_formats
+from hnas.data.decode import decode, known_formats, opened
 from hnas.data.images import Images
 from hnas.data.sources.rows import image_bytes
 from hnas.errors import InputError
 from hnas.machine import free_memory
+from hnas.persist.stand_in import stand_in
 
 SUFFIXES: dict[str, tuple[str, ...]] = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
@@ -73,9 +73,9 @@ def raw(file: File) -> bytes:
     """The bytes of a file, also within an archive. Raises OSError."""
     if file.column:
         return image_bytes(file.archive, file.column, file.start)
-    with open(file.archive or file.path, "rb") as opened:
-        opened.seek(file.start)
-        return opened.read(file.size if file.archive else -1)
+    with open(file.archive or file.path, "rb") as source:
+        source.seek(file.start)
+        return source.read(file.size if file.archive else -1)
 
 
 def read(file: File, size: Size) -> torch.Tensor:
@@ -88,7 +88,7 @@ def read(file: File, size: Size) -> torch.Tensor:
         raise
     # Decoders of broken files raise whatever they stumble over.
     except Exception as error:
-        raise _unreadable(file.path, error) from error
+        raise _unreadable(file, error) from error
     return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
@@ -97,21 +97,17 @@ def decoded(
 ) -> Iterator[tuple[File, torch.Tensor]]:
     """Each file and its pixels, as `read` gives them. A file that is no image is added to
     `skipped`; without that it is an InputError that says what to do."""
-    with warnings.catch_warnings():
-        # Odd metadata is no reason to stop, a picture that is a decompression bomb is.
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        for file in files:
-            try:
-                pixels = read(file, size)
-            except InputError as error:
-                if skipped is None:
-                    raise InputError(
-                        f"{error}. Remove it, or leave such files out: --skip-bad-images"
-                    ) from error
-                skipped.append(file.path)
-            else:
-                yield file, pixels
+    for file in files:
+        try:
+            pixels = read(file, size)
+        except InputError as error:
+            if skipped is None:
+                raise InputError(
+                    f"{error}. Remove it, or leave such files out: --skip-bad-images"
+                ) from error
+            skipped.append(file.path)
+        else:
+            yield file, pixels
 
 
 def filled(
@@ -156,14 +152,18 @@ def headers(files: Sequence[File]) -> list[tuple[tuple[int, int], bool]]:
     for i in range(min(len(files), HEADERS)):
         file = files[i * len(files) // min(len(files), HEADERS)]
         try:
-            with Image.open(content(file), formats=known_formats()) as opened:
-                found.append((opened.size, opened.mode not in GREY))
+            with opened(content(file)) as picture:
+                found.append((picture.size, picture.mode not in GREY))
         except Exception as error:
-            broken = _unreadable(file.path, error)
+            broken = _unreadable(file, error)
     if broken is not None and not found:
         raise broken
     return found
 
 
-def _unreadable(path: str, error: Exception) -> InputError:
-    return InputError(f"{path}: not a readable image: {error}")
+def _unreadable(file: File, error: Exception) -> InputError:
+    said = ""
+    with suppress(Exception):  # what cannot be read at all is told by `error`
+        said = stand_in(raw(file))
+    reason = f"it is {said}" if said else str(error)
+    return InputError(f"{file.path}: not a readable image: {reason}")

@@ -200,18 +200,26 @@ class Pack:
             name=str(self.folder),
             train=self.images("train", "held_out"),
             held_out=sum(len(shard.labels) for shard in self.shards["held_out"]),
-            notes=self.index.notes,
+            notes=(*self.index.notes, *self._old()),
             background=self.index.background,
             test=self.images("test") if self.shards["test"] else None,
             classes=self.index.classes,
             skipped=tuple(name for part in PARTS for s in self.shards[part] for name in s.skipped),
         )
 
+    def _old(self) -> Iterator[str]:
+        if not all(shard.hashes for shards in self.shards.values() for shard in shards):
+            yield (
+                "this pack is of an older hnas, which kept no hashes of images: images that are in "
+                "two of its parts are not looked for. Pack them in another folder to know"
+            )
+
 
 def open_pack(folder: Path) -> Pack:
     """A finished pack. Its records and the sizes of its files are checked; `check` checks pixels.
 
-    Raises StateError naming the file that is missing, torn or another one, or if it is unfinished.
+    Raises StateError naming the file that is missing, torn or another one, or if it is unfinished
+    or without training images.
     """
     index = read_index(folder)
     if index.shards is None:
@@ -225,6 +233,13 @@ def open_pack(folder: Path) -> Pack:
         )
         for part in PARTS
     }
+    if not any(len(shard.labels) for shard in shards["train"]):
+        left = sum(len(shard.skipped) for part in PARTS for shard in shards[part])
+        raise StateError(
+            f"{folder / INDEX}: a pack needs training images, this one has none "
+            f"({left:,} files were left out when it was made). Pack the images again, in another "
+            "folder"
+        )
     return Pack(folder=folder, index=index, shards=shards)
 
 

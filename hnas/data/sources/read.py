@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hnas.errors import InputError
+from hnas.persist.stand_in import HEAD, stand_in
 
 LARGEST = 2**31
 """Most bytes of one unpacked file (the largest of the MNIST and CIFAR families has 0.6e9)."""
@@ -41,6 +42,9 @@ def read(path: Path, *, largest: int | None = None) -> bytearray:
     largest = LARGEST if largest is None else largest
     content = bytearray()
     try:
+        with open(path, "rb") as file:
+            if said := stand_in(file.read(HEAD)):
+                raise InputError(f"{path}: cannot be read, fetch it again: it is {said}")
         with OPENERS.get(path.suffix, open)(path, "rb") as file:
             while chunk := file.read(CHUNK):
                 content += chunk

@@ -52,6 +52,15 @@ def test_what_a_pack_holds(photos: Path, packed: Path) -> None:
     assert rows["bytes"] == f"{105 * 64:,}" and rows["shards"] == "2"
 
 
+@pytest.mark.parametrize("command", ["info", "check"])
+def test_a_pack_without_shards_is_told(packed: Path, tmp_path: Path, command: str) -> None:
+    index = json.loads((packed / "pack.json").read_text())
+    (tmp_path / "pack.json").write_text(json.dumps({**index, "shards": {"train": [], "test": []}}))
+    told = invoke("data", command, tmp_path)
+    assert told.exit_code == 2
+    assert f"{tmp_path / 'pack.json'}: a pack needs training images" in told.stderr
+
+
 def test_packing_again_finds_everything_there(photos: Path, packed: Path) -> None:
     again = invoke("data", "pack", photos, "--to", packed, "--image", 8, "--processes", 1)
     assert again.exit_code == 0 and "2 shards were finished before." in again.stdout

@@ -80,6 +80,18 @@ def test_an_image_that_cannot_be_read_is_passed_over(
     assert second.startswith(f"Error: {torn}: not a readable image: ")
 
 
+@pytest.mark.parametrize("pixels", [63, 31], ids=["a bomb by Pillow's warning", "by its error"])
+def test_what_training_refuses_is_refused(
+    exported: Path, digits: list[Path], monkeypatch: pytest.MonkeyPatch, pixels: int
+) -> None:
+    """8 x 8 are 64 pixels: more than the limit, or more than twice the limit."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", pixels)
+    result = predict(exported, *digits)
+    assert result.exit_code == 2 and result.stdout == ""
+    for said, file in zip(result.stderr.splitlines(), digits, strict=True):
+        assert said.startswith(f"Error: {file}: not a readable image: Image size (64 pixels) ")
+
+
 def test_what_is_no_network_is_told(tmp_path: Path, digits: list[Path]) -> None:
     result = predict(tmp_path / "none", digits[0])
     assert result.exit_code == 2

@@ -199,3 +199,19 @@ def test_the_content_of_a_file_counts_not_its_suffix(tmp_path) -> None:
     Image.new("RGB", (8, 8), (9, 9, 9)).save(content, "WEBP", lossless=True)
     (tmp_path / "a.jpg").write_bytes(content.getvalue())
     assert decode(tmp_path / "a.jpg", image=4, channels=1).unique().tolist() == [9]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("suffix", [".png", ".gif", ".tif"])
+def test_odd_metadata_is_no_warning_and_a_bomb_an_error(
+    tmp_path, monkeypatch, suffix, channels
+) -> None:
+    """Warnings are errors in tests: a palette whose entries are transparent makes Pillow warn."""
+    picture = Image.new("RGB", (8, 8)).quantize(8)
+    how = {"transparency": bytes([255] * 7 + [0])} if suffix == ".png" else {}
+    path = saved(tmp_path, picture, suffix, **how)
+    assert decode(path, image=4, channels=channels).shape == (channels, 4, 4)
+    for most in (63, 31):
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", most)
+        with pytest.raises(Exception, match=r"Image size \(64 pixels\) exceeds limit of"):
+            decode(path, image=4, channels=channels)

@@ -137,7 +137,21 @@ def test_unequal_classes(tmp_path) -> None:
 
 def test_a_subset_is_no_copy() -> None:
     pixels = torch.randint(0, 256, (9, 3, 4, 4), dtype=torch.uint8)
-    images = Images(pixels=pixels, labels=torch.zeros(9, dtype=torch.int64))
-    first, last = (images.take(torch.arange(*span)) for span in ((0, 5), (5, 9)))
-    assert list(notes.of_copies(first.hashes, test=last.hashes)) == []
-    assert len(list(notes.of_copies(images.hashes, test=last.hashes))) == 1
+    hashes = Images(pixels=pixels, labels=torch.zeros(9, dtype=torch.int64)).hashes
+    first, last = hashes[:5], hashes[5:]
+    assert list(notes.of_copies(first, test=last)) == []
+    assert len(list(notes.of_copies(hashes, test=last))) == 1
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+def test_copies_are_told_again_by_a_run_that_goes_on(tmp_path, renamed) -> None:
+    """Also if files have another order since: each part is compared as it was split."""
+    root = folder(tmp_path / "p", {"a": 9, "b": 9}, colour)
+    for name in "ab":
+        Image.open(root / name / "0.png").save(root / name / "8.png")
+    rules = DataRules(source=str(root))
+    data, kept = prepare(rules, image=8, channels=3, seed=0)
+    if renamed:
+        (root / "a" / "3.png").rename(root / "a" / "99.png")
+    again, _ = prepare(rules, image=8, channels=3, seed=0, kept=kept)
+    assert again.notes == data.notes and bool(again.carried) == renamed

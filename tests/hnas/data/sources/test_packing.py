@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import os
 import re
 import shutil
@@ -11,6 +13,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -418,6 +421,57 @@ def test_an_index_that_is_something_else(tmp_path: Path, index: str) -> None:
     (tmp_path / "pack.json").write_text(index)
     with pytest.raises(StateError, match="is not what hnas data pack wrote"):
         load(str(tmp_path), image=SIDE, channels=3)
+
+
+def _no_shards(index: dict[str, Any], to: Path) -> None:
+    index["shards"] = {"train": [], "test": []}
+
+
+def _only_a_test_part(index: dict[str, Any], to: Path) -> None:
+    index["shards"]["train"] = []
+
+
+def _all_left_out(index: dict[str, Any], to: Path) -> None:
+    record = json.loads((to / "train-00000.json").read_text())
+    gone = {key: [] for key in ("names", "labels", "sums", "squares", "times", "contents")}
+    data = json.dumps({**record, **gone, "hashes": "", "skipped": record["names"]}).encode()
+    (to / "train-00000.json").write_bytes(data)
+    (to / "train-00000.u8").write_bytes(b"")
+    kept = {**index["shards"]["train"][0], "record": hashlib.sha256(data).hexdigest()}
+    index["shards"]["train"] = [kept]
+
+
+@pytest.mark.parametrize("change", [_no_shards, _only_a_test_part, _all_left_out])
+def test_a_pack_without_training_images_is_told(
+    pets: Path, tmp_path: Path, change: Callable[[dict[str, Any], Path], None]
+) -> None:
+    to = tmp_path / "pack"
+    packed(pets, to)
+    index = json.loads((to / "pack.json").read_text())
+    change(index, to)
+    (to / "pack.json").write_text(json.dumps(index))
+    left = 2 if change is _all_left_out else 0
+    said = f"pack.json: a pack needs training images, this one has none ({left} files were left"
+    for ask in (open_pack, lambda path: load(str(path), image=SIDE, channels=3)):
+        with pytest.raises(StateError, match=re.escape(said)):
+            ask(to)
+
+
+def test_a_pack_of_an_older_hnas_says_what_it_cannot_tell(pets: Path, tmp_path: Path) -> None:
+    to = tmp_path / "pack"
+    packed(pets, to)
+    before = load(str(to), image=SIDE, channels=3).notes
+    index = json.loads((to / "pack.json").read_text())
+    for part, shards in index["shards"].items():
+        for i, shard in enumerate(shards):
+            path = to / f"{part}-{i:05}.json"
+            record = json.loads(path.read_text())
+            del record["hashes"]
+            path.write_text(json.dumps(record))
+            shard["record"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (to / "pack.json").write_text(json.dumps(index))
+    [said] = [note for note in load(str(to), image=SIDE, channels=3).notes if note not in before]
+    assert "images that are in two of its parts are not looked for" in said
 
 
 def test_a_pack_may_be_moved(pets: Path, tmp_path: Path) -> None:
