@@ -4,5 +4,6 @@ points     where: named instructions of a search, found without a hook in what i
 process    the search that is to be hit, in a process of its own
 outcome    what must be the same afterwards
 cases      each fault: how it is made, what must come of it
+several    the same, of searches that are several processes: workers, torchrun
 __main__   runs the cases, prints the table
 """

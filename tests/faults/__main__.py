@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+import tests.faults.several  # noqa: F401  its cases
 from tests.faults.cases import CASES, NotPossible, Try
 from tests.faults.lab import Lab
 

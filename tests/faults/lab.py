@@ -15,6 +15,7 @@ from typing import Any
 
 from tests.faults.outcome import outcome
 from tests.faults.points import Point
+from tests.faults.process import STRUCK
 from tests.support.forked import Process
 from tests.support.tiny import TINY
 
@@ -90,10 +91,11 @@ class Lab:
         if "_server" in self.__dict__:
             self._server.communicate()
 
-    def start(self, *args: object) -> Process:
-        """A command without a fault, not waited for."""
+    def start(self, *args: object, point: Point | None = None, **more: str) -> Process:
+        """A command that is not waited for; at a point it is killed."""
         command = ["-m", "tests.faults.process", *args]
-        return Process(command, env=environment(), stderr=subprocess.PIPE)
+        struck = {STRUCK: json.dumps(["kill", asdict(point)])} if point else {}
+        return Process(command, env=environment(**struck, **more), stderr=subprocess.PIPE)
 
     def search(self, run: Path, *more: object) -> tuple[object, ...]:
         """The arguments of a whole search of the plan."""

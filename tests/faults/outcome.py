@@ -12,17 +12,21 @@ from hnas.studies.trials.database import close_storage, open_storage
 from hnas.studies.trials.study import open_study
 from hnas.studies.trials.trial import records
 
+WHERE = ("run", "workers")
+"""Attributes of studies on a database server: whose they are, and that workers are asked for."""
 
-def outcome(folder: Path) -> dict[str, Any]:
+
+def outcome(folder: Path, storage: str | None = None) -> dict[str, Any]:
     """Trials with their values, studies' attributes, hand-off, winner, the hash of all weights,
-    and the names of the files that there are. Times are left out."""
-    run = open_run(folder)
-    storage = open_storage(run.storage)
+    and the names of the files that there are. Times are left out. `storage` is the run's, if it is
+    not in its folder."""
+    run = open_run(folder, storage=storage)
+    opened = open_storage(run.storage)
     studies = {}
     for stage in range(1, len(run.stages) + 1):
-        study = open_study(storage, run.study_name(stage))
+        study = open_study(opened, run.study_name(stage))
         studies[f"stage {stage}"] = {
-            "attributes": study.user_attrs,
+            "attributes": {n: v for n, v in study.user_attrs.items() if n not in WHERE},
             "trials": [
                 {
                     "number": r.number,
@@ -35,7 +39,7 @@ def outcome(folder: Path) -> dict[str, Any]:
                 for r in records(study)
             ],
         }
-    close_storage(storage)
+    close_storage(opened)
     weights = {
         str(index.relative_to(folder)): json.loads(index.read_text())["versions"]
         for part in ("checkpoints", "networks")

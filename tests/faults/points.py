@@ -103,6 +103,35 @@ STAGE_3: tuple[Point, ...] = (
 )
 """Of `hnas search --refine`."""
 
+WORKER: tuple[Point, ...] = (
+    *_each("worker", "hnas.studies.scoring.claim:take", "", (1, AFTER), (4, AFTER)),
+    *_each("worker", "optuna.trial:Trial.set_user_attr", "loss", (2, BEFORE)),
+    *_each("worker", "optuna.study.study:Study.tell", "", (1, BEFORE), (3, AFTER)),
+    *_each("worker", SCORE, "", (2, BEFORE)),
+)
+"""Of `hnas worker`."""
+
+QUEUED: tuple[Point, ...] = (
+    *_each("queue", "hnas.studies.scoring.queue_backend:put", "", (1, BEFORE), (2, AFTER)),
+    *_each("queue", "hnas.studies.scoring.queue_backend:look", "", (2, AFTER)),
+    *_each("queue", "hnas.studies.scoring.queue_backend:withdraw", "", (1, BEFORE), (1, AFTER)),
+)
+"""Of `hnas search --workers`."""
+
+FIRST: tuple[Point, ...] = (
+    *_each("first process", STEP, "", (4, AFTER), (12, BEFORE)),
+    *_each("first process", REPLACE, "supernet1.json", (2, BEFORE)),
+    *_each("first process", SCORE, "", (3, BEFORE)),
+)
+"""Of the first process of a torchrun."""
+
+OTHER: tuple[Point, ...] = (
+    *_each("other process", STEP, "", (1, BEFORE), (8, BEFORE), (12, AFTER)),
+    *_each("other process", "hnas.training.processes:World.sum", "", (3, BEFORE)),
+    *_each("other process", "hnas.training.processes:World.broadcast", "", (2, BEFORE)),
+)
+"""Of its other one."""
+
 IMPORT: tuple[Point, ...] = (
     *_each("import", SYNC, "net.safetensors", (1, BEFORE)),
     *_each("import", REPLACE, "net.safetensors", (1, BEFORE), (1, AFTER)),

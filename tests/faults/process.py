@@ -32,6 +32,8 @@ DISK = "HNAS_FAULTS_DISK"
 """Environment variable: the folder where the disk is that `fill` fills."""
 PATIENCE = "HNAS_FAULTS_PATIENCE"
 """Environment variable: seconds to wait for a storage, instead of what hnas waits."""
+STRUCK = "HNAS_FAULTS_STRUCK"
+"""Environment variable: fault and point, as JSON, of a process that is started by itself."""
 BALLAST = ".ballast"
 """The file that fills the disk; where it is removed there is room again."""
 
@@ -137,6 +139,7 @@ def serve() -> None:
         "hnas.cli.commands.import_weights",
         "hnas.cli.commands.search",
         "hnas.cli.commands.status",
+        "hnas.cli.commands.worker",
         "hnas.data.sources.packing",
         "hnas.exchange.import_weights",
         "hnas.studies.search.search",
@@ -170,4 +173,5 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["serve"]:
         serve()
     else:
-        run("none", None, sys.argv[1:])
+        fault, point = json.loads(os.environ.get(STRUCK, '["none", null]'))
+        run(fault, point, sys.argv[1:])

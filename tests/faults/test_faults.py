@@ -11,9 +11,21 @@ from pathlib import Path
 
 import pytest
 
+import tests.faults.several  # noqa: F401  its cases
 from tests.faults.cases import CASES, judged, storm
 from tests.faults.lab import Lab
-from tests.faults.points import EXPORT, IMPORT, PACK, SEARCH, STAGE_3, WRITES
+from tests.faults.points import (
+    EXPORT,
+    FIRST,
+    IMPORT,
+    OTHER,
+    PACK,
+    QUEUED,
+    SEARCH,
+    STAGE_3,
+    WORKER,
+    WRITES,
+)
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +35,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 
 def test_there_are_enough_points_and_no_two_alike() -> None:
-    points = (*SEARCH, *STAGE_3, *EXPORT, *IMPORT, *PACK)
+    points = (*SEARCH, *STAGE_3, *EXPORT, *IMPORT, *PACK, *WORKER, *QUEUED, *FIRST, *OTHER)
     assert len({point.name for point in points}) == len(points) >= 30
     phases = {point.phase for point in points}
     assert {
