@@ -57,7 +57,7 @@ LIMITS = {
         scored=1_000,
         width=96,
         blocks=6,
-        work=2_000_000_000_000,
+        work=1_400_000_000_000,
         retrained=3,
         trials=100,
         population=20,
@@ -79,6 +79,8 @@ LIMITS = {
 
 SIZES = ((2_000, 48, 6), (20_000, 96, 6), (100_000, 144, 8), (math.inf, 192, 12))
 """Up to so many training images: token width and blocks. The presets' and GLiT-Tiny's."""
+WIDTHS = ((10, 48), (50, 72), (200, 96), (math.inf, 192))
+"""Up to so many classes: the least token width that tells them apart."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +158,7 @@ def propose(survey: Survey, source: str, *, device: str, asked: Asked = ANY) -> 
         ),
         score=ScoreRules(recalibration=recalibration, held_out=limits.scored),
         search=search,
-        retrain=recipe.retraining(training, augment, top=limits.retrained),
+        retrain=recipe.retraining(training, augment, top=limits.retrained, trained=trained),
     )
     reasons = tuple(_reasons(plan, survey, trained, device).items())
     return Proposal(plan=plan, survey=survey, reasons=reasons, device=device)
@@ -195,7 +197,8 @@ def _reasons(plan: Plan, survey: Survey, trained: int, device: str) -> dict[str,
         f"{augment.shift}": "colour images are photos: cropped, mirrored, in other colours; "
         "grey ones are only shifted",
         f"retrain.start {plan.retrain.start}, top {plan.retrain.top}, epochs "
-        f"{plan.retrain.training.epochs}": "from the weights that were scored",
+        f"{plan.retrain.training.epochs}, refit {'yes' if plan.retrain.refit else 'no'}": "from the "
+        "weights that were scored" + ", in the end on held-out images too" * plan.retrain.refit,
         f"trials {_all(plan.stage1.trials, plan.stage2.trials)}": f"of stages 1 and 2, on {device}",
     }
 
@@ -270,5 +273,5 @@ def size(trained: int, classes: int, limits: DeviceLimits) -> tuple[int, int]:
     """(token width, blocks) for this many training images; many classes need width to be told
     apart."""
     width, blocks = next((d, M) for most, d, M in SIZES if trained <= most)
-    needed = 48 if classes <= 10 else 96 if classes <= 200 else 192
+    needed = next(d for most, d in WIDTHS if classes <= most)
     return min(max(width, needed), limits.width), min(blocks, limits.blocks)

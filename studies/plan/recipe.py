@@ -14,7 +14,11 @@ KIND: dict[str, Any] = {"stem": "conv", "pool": "mean", "local": "conv2d"}
 """Of `Frame`: what a network is made of. On few images each is worth points (2106.14881)."""
 
 MOST_EPOCHS, LEAST_EPOCHS = 120, 20
-"""Of a supernet's training: more than 120 gained nothing, fewer than 20 leave it untrained."""
+"""Of a supernet's training."""
+LARGEST = 128
+"""Images of a step."""
+FEW = 20_000
+"""Training images up to which the answer is trained on the held-out ones too."""
 
 
 def kernels(side: int) -> tuple[int, tuple[int, ...]]:
@@ -34,14 +38,23 @@ def augmentation(*, channels: int, image: int) -> AugmentRules:
 
 
 def supernet_training(trained: int, *, seen: int, lr: float) -> TrainingRules:
-    """So many epochs that about `seen` images are seen, within MOST_EPOCHS and LEAST_EPOCHS."""
-    batch = min(128, 1 << (max(16, trained) // 8).bit_length() - 1)
+    """So many epochs that about `seen` images are seen, within MOST_EPOCHS and LEAST_EPOCHS.
+
+    Steps of a sixteenth of the images, at most LARGEST: on 640 photos a batch of 32 reached in half
+    the time what one of 64 did. The rate `lr` is for batches of 64 and more, and falls with the
+    square root of smaller ones.
+    """
+    batch = min(LARGEST, 1 << (max(32, trained) // 16).bit_length() - 1)
     epochs = min(MOST_EPOCHS, max(LEAST_EPOCHS, round(seen / trained)))
+    lr = float(f"{lr * min(1, batch / 64) ** 0.5:.1e}")
     return TrainingRules(epochs=epochs, batch=batch, lr=lr, mixup=0.4, label_smoothing=0.1)
 
 
-def retraining(training: TrainingRules, augment: AugmentRules, *, top: int) -> Retrain:
-    """From the supernet: a third of its epochs at half its rate reach what training from scratch
-    does in all of them."""
+def retraining(
+    training: TrainingRules, augment: AugmentRules, *, top: int, trained: int
+) -> Retrain:
+    """From the supernet, for a third of its epochs at half its rate; in the end on the held-out
+    images too, if there are at most FEW to train on: a fifth more is worth most to them."""
     rules = replace(training, epochs=max(8, training.epochs // 3), lr=training.lr / 2)
-    return Retrain(top=top, start="supernet", training=rules, augment=augment)
+    refit = trained <= FEW
+    return Retrain(top=top, start="supernet", refit=refit, training=rules, augment=augment)

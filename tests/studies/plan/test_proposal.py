@@ -134,6 +134,7 @@ def test_image_and_patch(side: int, cpu: tuple[int, int], cuda: tuple[int, int])
     ("trained", "classes", "expected"),
     [
         (500, 10, (48, 6)),
+        (500, 20, (72, 6)),
         (500, 100, (96, 6)),
         (10_000, 10, (96, 6)),
         (50_000, 10, (144, 8)),

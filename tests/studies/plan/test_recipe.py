@@ -15,7 +15,7 @@ def test_kernels_are_odd_and_within_the_grid(side: int) -> None:
 
 @pytest.mark.parametrize(
     ("trained", "epochs", "batch"),
-    [(160, 120, 16), (520, 104, 64), (4_000, 20, 128), (2, 120, 2)],
+    [(160, 120, 8), (520, 104, 32), (4_000, 20, 128), (2, 120, 2)],
 )
 def test_a_supernet_s_training_costs_about_the_same(trained: int, epochs: int, batch: int) -> None:
     rules = recipe.supernet_training(trained, seen=54_000, lr=2e-3)
@@ -31,6 +31,17 @@ def test_only_colour_images_are_mirrored_cropped_and_coloured() -> None:
 
 def test_retraining_starts_from_the_supernet_and_is_shorter() -> None:
     training = TrainingRules(epochs=90, lr=2e-3, mixup=0.4)
-    rules = recipe.retraining(training, AugmentRules(flip=True), top=3)
+    rules = recipe.retraining(training, AugmentRules(flip=True), top=3, trained=500)
     assert (rules.start, rules.top, rules.augment) == ("supernet", 3, AugmentRules(flip=True))
     assert rules.training == TrainingRules(epochs=30, lr=1e-3, mixup=0.4)
+
+
+@pytest.mark.parametrize(("trained", "refit"), [(100, True), (20_000, True), (20_001, False)])
+def test_few_images_are_all_trained_on_in_the_end(trained: int, refit: bool) -> None:
+    rules = recipe.retraining(TrainingRules(epochs=9), AugmentRules(), top=3, trained=trained)
+    assert rules.refit is refit
+
+
+def test_small_batches_take_smaller_steps() -> None:
+    rates = [recipe.supernet_training(n, seen=1, lr=2e-3).lr for n in (160, 520, 1_040, 50_000)]
+    assert rates == [7.1e-4, 1.4e-3, 2e-3, 2e-3]
