@@ -166,6 +166,7 @@ def propose(survey: Survey, source: str, *, device: str, asked: Asked = ANY) -> 
 
 def _reasons(plan: Plan, survey: Survey, trained: int, device: str) -> dict[str, str]:
     limits, net, training, augment = LIMITS[device], plan.net, plan.stage1.training, plan.augment
+    alone = plan.retrain
     colour = "colour" if survey.channels == 3 else "grey"
     own_test = "a test part of its own" if survey.own_test else "no test part"
     most = f"at most {limits.images:,}" if limits.images else "all"
@@ -196,9 +197,9 @@ def _reasons(plan: Plan, survey: Survey, trained: int, device: str) -> dict[str,
         f"augment crop {augment.crop:g}, flip {flip}, jitter {augment.jitter:g}, shift "
         f"{augment.shift}": "colour images are photos: cropped, mirrored, in other colours; "
         "grey ones are only shifted",
-        f"retrain.start {plan.retrain.start}, top {plan.retrain.top}, epochs "
-        f"{plan.retrain.training.epochs}, refit {'yes' if plan.retrain.refit else 'no'}": "from the "
-        "weights that were scored" + ", in the end on held-out images too" * plan.retrain.refit,
+        f"retrain.start {alone.start}, top {alone.top}, epochs {alone.training.epochs}, refit "
+        f"{'yes' if alone.refit else 'no'}": "from the weights that were scored"
+        + ", in the end on held-out images too" * alone.refit,
         f"trials {_all(plan.stage1.trials, plan.stage2.trials)}": f"of stages 1 and 2, on {device}",
     }
 
