@@ -97,7 +97,9 @@ def pack_command(
     from hnas.data.sources.load import listed
     from hnas.data.sources.packing import pack
     from hnas.machine import cores
+    from hnas.studies.run.paths import here
 
+    source = here(source)
     found = listed(source)
     if found is None:
         raise InputError(
@@ -168,10 +170,12 @@ def info(source: str) -> None:
     """
     from hnas.data import survey
     from hnas.data.sources.pack import matches
+    from hnas.studies.run.paths import here
 
     if matches(Path(source)):
         _show(Path(source))
         return
+    source = here(source)
     found = survey(source)
     rows = {
         "training images": f"{found.images:,}",

@@ -36,7 +36,9 @@ def init(file: Path, force: bool, **asked: Any) -> None:
       hnas init --data photos mine.toml  a plan for a folder of images
       hnas search --plan mine.toml       search with that plan
     """
-    request = Request(spell=options.as_option, **asked)
+    from hnas.studies.run.paths import here
+
+    request = Request(spell=options.as_option, **{**asked, "data": here(asked["data"])})
     if request.preset is not None and request.data is not None:
         raise click.UsageError("--preset and --data exclude each other: give one of them.")
     preset = request.preset or (None if request.data else "digits")

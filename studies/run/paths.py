@@ -3,6 +3,7 @@
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import overload
 
 from hnas.studies.plan.plan import Plan
 from hnas.studies.run.folder import Run, is_run
@@ -12,6 +13,10 @@ BROUGHT = ("digits",)
 """The images that need no folder."""
 
 
+@overload
+def here(data: str) -> str: ...
+@overload
+def here(data: None) -> None: ...
 def here(data: str | None) -> str | None:
     """What `data` names: a folder of that name here, rather than the images that hnas brings."""
     own = data is not None and data in BROUGHT and Path(data).is_dir() and not is_run(Path(data))

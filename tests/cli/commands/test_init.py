@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,9 @@ from click.testing import CliRunner
 
 from hnas.cli.main import hnas
 from hnas.studies.plan.toml import PRESETS, load_plan, load_preset, preset_text
+from tests.support.moved_images import write_images
+
+INIT_DIGITS = ["init", "--data", "digits", "a.toml"]
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -52,6 +56,22 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     result = CliRunner().invoke(hnas, ["init", str(path)])
     assert result.exit_code == 2
     assert result.stderr == f"Error: {path} cannot be written: No such file or directory\n"
+
+
+def test_a_folder_here_goes_before_the_images_that_hnas_brings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "a copy of the preset digits" in CliRunner().invoke(hnas, INIT_DIGITS).output
+    write_images(tmp_path / "digits")
+    assert CliRunner().invoke(hnas, INIT_DIGITS).exit_code == 2  # a.toml exists
+    result = CliRunner().invoke(hnas, [*INIT_DIGITS, "--force"], catch_exceptions=False)
+    assert result.stdout.endswith(f"Wrote a.toml, proposed for .{os.sep}digits.\n")
+    assert load_plan(tmp_path / "a.toml").data.source == f".{os.sep}digits"
+    told = CliRunner().invoke(hnas, ["data", "info", "digits"], catch_exceptions=False).stdout
+    assert "1,797" not in told
+    args = ["data", "pack", "digits", "--to", "pack", "--image", "8", "--processes", "1"]
+    assert CliRunner().invoke(hnas, args, catch_exceptions=False).exit_code == 0
 
 
 def test_options_change_the_preset_and_its_comments_stay(tmp_path: Path) -> None:
