@@ -22,7 +22,7 @@ from hnas.data import Data, Images, prepare
 from hnas.persist.record import recorded
 from hnas.settings import AugmentRules, DataRules, TrainingRules
 from hnas.studies.plan.plan import Stage1
-from hnas.studies.plan.toml import load_plan, load_preset
+from hnas.studies.plan.toml import load_plan
 
 BENCHMARKS = Path(__file__).parents[1]
 RESULTS = BENCHMARKS / "results"
@@ -117,13 +117,13 @@ def distribution(arch: Arch) -> tuple[int, ...]:
 
 
 def _digits() -> Ground:
-    """Stage 1 of the preset with M = 4 blocks, 4^4 = 256 distributions, all of them.
+    """Stage 1 of digits-paper.toml with M = 4 blocks, 4^4 = 256 distributions, all of them.
 
-    Alone: the preset's retraining in 230 smaller steps, a fifteenth of its images: what 512
+    Alone: its retraining in 230 smaller steps, a fifteenth of its images: what 512
     trainings and more can have. Not shifted, as so few steps do not make up for it. The supernet:
-    the preset's 150 epochs, of 8 batches as in the preset: 1,200 forward and backward passes.
+    its 150 epochs, of 8 batches as there: 1,200 forward and backward passes.
     """
-    plan = load_preset("digits")
+    plan = load_plan(BENCHMARKS / "plans" / "digits-paper.toml")
     return Ground(
         name="digits",
         frame=replace(plan.net, M=4),
