@@ -57,6 +57,12 @@ class Confusion:
         )
         return sorted(found, key=lambda one: -one[2])
 
+    @property
+    def never_given(self) -> list[int]:
+        """Classes that images show and that were given to none."""
+        given = {each for row in self.rows for each in row}
+        return [c for c, row in enumerate(self.rows) if row and c not in given]
+
     def to_dict(self) -> list[str]:
         """A text for each class that images show: "3:35 5:1", where 35 were given class 3."""
         return [" ".join(f"{given}:{n}" for given, n in row.items()) for row in self.rows]

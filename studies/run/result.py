@@ -13,6 +13,7 @@ from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
 from hnas.baselines.record import Baseline
 from hnas.cost.flops import CLOSE
+from hnas.data.notes import few
 from hnas.errors import InputError, StateError
 from hnas.persist.record import later, recorded
 from hnas.studies.run.confusion import Confusion
@@ -152,8 +153,21 @@ class Result:
         return standard_error(tested, self.test_images, network.test_error)
 
     def verdict(self) -> str:
-        """Whether a simple model is better than the winner, or why that is not known: one sentence;
-        empty if nothing was asked for."""
+        """Which classes the winner never names, and whether a simple model is better, or why that
+        is not known: up to two sentences; empty if there is nothing to say."""
+        return " ".join(filter(None, (self._never_named(), self._against_simple())))
+
+    def _never_named(self) -> str:
+        confusion, classes = self.winner.confusion, self.inputs.classes
+        if confusion is None or not (never := [classes[c] for c in confusion.never_given]):
+            return ""
+        shown = sum(map(bool, confusion.rows))
+        return (
+            f"The winner never names {len(never):,} of the {shown:,} classes that test images "
+            f"show: {few(never)}."
+        )
+
+    def _against_simple(self) -> str:
         best = max(self.baselines, key=lambda one: one.test_accuracy, default=None)
         if best is None:
             return self.no_baselines

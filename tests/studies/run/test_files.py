@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hnas.errors import InputError, StateError
 from hnas.settings import AugmentRules, DistillationRules, TrainingRules
 from hnas.studies.plan.plan import Plan
 from hnas.studies.run.about import About
+from hnas.studies.run.confusion import Confusion
 from hnas.studies.run.folder import Run, begin_run
 from hnas.studies.run.networks import Identity, identity_of
 from hnas.studies.run.result import (
@@ -91,6 +93,28 @@ def test_a_simple_model_that_wins_is_said_plainly(result: Result) -> None:
     assert verdict(0.04, 0.03, 0.05) == f"{wins}{tie}"
     assert verdict(0.05, 0.04, 0.05, images=10_000) == f"{wins[:-3]}(a)."
     assert verdict() == "" and replace(result, no_baselines="Too many.").verdict() == "Too many."
+
+
+@pytest.mark.parametrize(
+    ("shown", "given", "words"),
+    [
+        ([0, 1, 2], [0, 1, 1], "1 of the 3 classes that test images show: 2."),
+        ([0, 0, 1], [0, 0, 0], "1 of the 2 classes that test images show: 1."),  # always the same
+        ([3, 1, 2, 0, 4, 5, 6], [9] * 7, "7 of the 7 .*: 0, 1, 2, 3, 4 and 2 more."),
+        ([0, 1, 1], [1, 0, 7], ""),
+        ([4, 4], [4, 4], ""),
+    ],
+)
+def test_classes_that_are_never_named_are_told(
+    result: Result, shown: list[int], given: list[int], words: str
+) -> None:
+    confusion = Confusion.of(shown, given, 10)
+    found = replace(
+        result, winner=replace(result.winner, confusion=confusion), test_images=len(shown)
+    )
+    assert re.fullmatch(f"The winner never names {words}" if words else "", found.verdict())
+    found = replace(found, baselines=(simple("a", 0.9),))
+    assert "a is better than the winner: 0.9000 against 0.1000" in found.verdict()
 
 
 def test_a_result_whose_parts_do_not_fit(result: Result) -> None:
