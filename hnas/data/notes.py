@@ -15,6 +15,7 @@ import torch
 from hnas.data.hashing import Index
 from hnas.data.images import Images
 from hnas.data.on_disk import OnDisk
+from hnas.persist.words import few
 
 Values = npt.NDArray[Any]
 
@@ -22,16 +23,8 @@ UNEQUAL = 4
 """A largest class of so many times the images of the smallest is worth a word."""
 DARK = 32
 """A set that uses fewer of the 256 values is worth a word."""
-SHOWN = 5
-"""Most names that a sentence lists."""
 CHUNK = 4096
 """Images at a time."""
-
-
-def few(names: Sequence[str]) -> str:
-    """The first names, and how many there are besides."""
-    rest = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + rest
 
 
 def of_pixels(images: Images) -> Iterator[str]:

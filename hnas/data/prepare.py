@@ -18,6 +18,7 @@ from hnas.data.pixels import pixels_of
 from hnas.data.sources.load import load, located
 from hnas.data.split import Split, split
 from hnas.errors import MismatchError
+from hnas.persist.words import few
 from hnas.settings import DataRules
 
 
@@ -104,7 +105,7 @@ def prepare(
 
 
 def _left_out(files: Sequence[str]) -> tuple[str, ...]:
-    said = f"left out {len(files):,} files that are no images: {notes.few(files)}"
+    said = f"left out {len(files):,} files that are no images: {few(files)}"
     return (said,) if files else ()
 
 

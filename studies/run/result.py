@@ -13,9 +13,9 @@ from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
 from hnas.baselines.record import Baseline
 from hnas.cost.flops import CLOSE
-from hnas.data.notes import few
 from hnas.errors import InputError, StateError
 from hnas.persist.record import later, recorded
+from hnas.persist.words import few
 from hnas.studies.run.confusion import Confusion
 from hnas.studies.run.folder import Run
 from hnas.training.record import Kept

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from hnas.data.notes import few
 from hnas.data.sources.files import File, suffixes
 from hnas.data.sources.listing import PARTS, LeftOut, Listing, nfc, of_parts, part_of
 from hnas.data.sources.read import inside
 from hnas.errors import InputError
+from hnas.persist.words import few
 
 Classes = dict[str, list[Path]]
 """The folders of each class, by its name in NFC."""

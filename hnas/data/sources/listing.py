@@ -11,9 +11,9 @@ from pathlib import Path, PurePath
 from typing import TypeVar
 
 from hnas.data.images import Source
-from hnas.data.notes import few
 from hnas.data.sources.files import File, Size, check_memory, filled
 from hnas.errors import InputError
+from hnas.persist.words import few
 
 Part = TypeVar("Part", bound=Sized)
 PARTS: Mapping[str, tuple[str, ...]] = {

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from hnas.data.notes import few
 from hnas.data.sources.files import File, suffixes
 from hnas.data.sources.listing import (
     LABELS,
@@ -26,6 +25,7 @@ from hnas.data.sources.listing import (
 )
 from hnas.data.sources.read import inside, read
 from hnas.errors import InputError
+from hnas.persist.words import few
 
 FILES = (
     *("file", "filename", "file_name", "filepath", "file_path", "path", "image", "image_path"),
