@@ -1,12 +1,13 @@
 """Which network and which recipe learn from few images?
 
-    python -m benchmarks.search.recipes DATA [--image 64] [--limit 0] [--epochs 80] [--seeds 0]
-        [--rows NAME ...] [--json FILE]
+    python -m benchmarks.search.recipes DATA [--image 64] [--limit 0] [--epochs 80] [--batch 64]
+        [--seeds 0] [--rows NAME ...] [--json FILE]
 
 DATA is what `hnas search --data` takes. One network, whose blocks are global and local in turn
-(`--local-only`: all local), is trained from scratch on the training part and tested on the
-test part, in the rows below; each keeps the ones before it. The table is the reason for what
-`hnas search --data` proposes (docs/few-images.md).
+(`--local-only`: all local), is trained from scratch on the training part (`--all-images`: on the
+held-out part too) and tested on the test part, in the rows below; each keeps the ones before it,
+but for the last three. The table is the reason for what `hnas search --data` proposes
+(docs/few-images.md).
 """
 
 from __future__ import annotations
@@ -55,29 +56,39 @@ CHANGES: dict[str, dict[str, dict[str, Any]]] = {
     "crop": {"augment": {"crop": 0.5, "shift": 0}},
     "mixup": {"training": {"mixup": 0.4, "label_smoothing": 0.1}},
     "jitter": {"augment": {"jitter": 0.3}},
-    "randaugment": {"augment": {"randaugment": 7.0}},
 }
 """By the name of a row: what it changes of the row before it."""
+ALONE: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
+    "grey": ("mixup", {"augment": {"crop": 0.8, "rotate": 10.0, "flip": False}}),
+    "randaugment": ("jitter", {"augment": {"randaugment": 7.0}}),
+}
+"""Rows that change another one, which is named first."""
 
 
 def rows(first: Row) -> dict[str, Row]:
     """All rows, each with what the ones before it have."""
     made, row = {}, first
     for name, changes in CHANGES.items():
-        row = replace(
-            row, **{part: replace(getattr(row, part), **new) for part, new in changes.items()}
-        )
-        made[name] = row
-    return made
+        made[name] = row = _changed(row, changes)
+    made["shifts"] = replace(made["mixup"], augment=first.augment)
+    return made | {name: _changed(made[of], changes) for name, (of, changes) in ALONE.items()}
 
 
-def first_row(data: Data, *, image: int, patch: int, d: int, epochs: int) -> Row:
+def _changed(row: Row, changes: dict[str, dict[str, Any]]) -> Row:
+    return replace(
+        row, **{part: replace(getattr(row, part), **new) for part, new in changes.items()}
+    )
+
+
+def first_row(
+    data: Data, *, image: int, patch: int, d: int, epochs: int, batch: int, lr: float
+) -> Row:
     """What `hnas search --data` proposed before: the paper's network, shifts and flips."""
     channels = data.train.tensor().shape[1]
     frame = Frame(
         image=image, channels=channels, patch=patch, classes=len(data.classes), d=d, M=6, N=3
     )
-    training = TrainingRules(epochs=epochs, batch=64 if len(data.train) < 2000 else 128, lr=2e-3)
+    training = TrainingRules(epochs=epochs, batch=batch, lr=lr)
     augment = AugmentRules(shift=max(1, image // 14), flip=channels == 3)
     return Row(frame=frame, training=training, augment=augment)
 
@@ -86,12 +97,22 @@ def main() -> None:
     assert __doc__
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data")
-    for name, default in (("image", 64), ("patch", 8), ("d", 48), ("limit", 0), ("epochs", 80)):
+    for name, default in (
+        ("image", 64),
+        ("patch", 8),
+        ("d", 48),
+        ("limit", 0),
+        ("epochs", 80),
+        ("batch", 64),
+    ):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--channels", type=int, default=3)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--rows", nargs="+", choices=CHANGES, default=list(CHANGES))
+    names = [*CHANGES, "shifts", *ALONE]
+    parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--rows", nargs="+", choices=names, default=names)
     parser.add_argument("--local-only", action="store_true")
+    parser.add_argument("--all-images", action="store_true")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     found: dict[str, list[float]] = {name: [] for name in args.rows}
@@ -99,8 +120,9 @@ def main() -> None:
         rules = DataRules(source=args.data, limit=args.limit)
         data, split = prepare(rules, image=args.image, channels=args.channels, seed=seed)
         test = test_images(rules, image=args.image, channels=args.channels, split=split)
-        sizes = {"image": args.image, "patch": args.patch, "d": args.d, "epochs": args.epochs}
-        made = rows(first_row(data, **sizes))
+        data = data.with_held_out() if args.all_images else data
+        sizes = {name: getattr(args, name) for name in ("image", "patch", "d", "epochs", "batch")}
+        made = rows(first_row(data, lr=args.lr, **sizes))
         for name in args.rows:
             row, began = made[name], time.process_time()
             net = Glit(row.frame, arch := row.arch(args.local_only)).reset(seed)
