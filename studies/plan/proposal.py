@@ -137,7 +137,7 @@ def propose(survey: Survey, source: str, *, device: str, asked: Asked = ANY) -> 
     kernel, kernels = recipe.kernels(frame.side)
     seen = limits.work // cost(frame, frame.all_global()).macs
     recalibration = min(ScoreRules().recalibration, trained)
-    augment = recipe.augmentation(channels=survey.channels, image=image)
+    augment = recipe.augmentation(channels=survey.channels)
     lr = 2e-3 if frame.d < 192 else 1e-3
     training = recipe.supernet_training(trained, seen=seen, lr=lr)
     plan = Plan(
@@ -196,7 +196,7 @@ def _reasons(plan: Plan, survey: Survey, trained: int, device: str) -> dict[str,
         "epochs",
         f"augment crop {augment.crop:g}, flip {flip}, jitter {augment.jitter:g}, shift "
         f"{augment.shift}": "colour images are photos: cropped, mirrored, in other colours; "
-        "grey ones are only shifted",
+        "grey ones are cropped less",
         f"retrain.start {alone.start}, top {alone.top}, epochs {alone.training.epochs}, refit "
         f"{'yes' if alone.refit else 'no'}": "from the weights that were scored"
         + ", in the end on held-out images too" * alone.refit,

@@ -27,13 +27,11 @@ def kernels(side: int) -> tuple[int, tuple[int, ...]]:
     return candidates[len(candidates) // 2], candidates
 
 
-def augmentation(*, channels: int, image: int) -> AugmentRules:
-    """Crops and colours of photos; shifts of grey images, in which place and side have a meaning.
-
-    Only colour images are mirrored: a mirrored letter is another one, or none.
-    """
+def augmentation(*, channels: int) -> AugmentRules:
+    """Crops of photos, mirrored and in other colours; smaller crops of grey images, not mirrored: a
+    mirrored letter is another one, or none."""
     if channels == 1:
-        return AugmentRules(shift=max(1, image // 14))
+        return AugmentRules(crop=0.8)
     return AugmentRules(crop=0.5, flip=True, jitter=0.3)
 
 

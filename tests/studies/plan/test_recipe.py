@@ -23,10 +23,10 @@ def test_a_supernet_s_training_costs_about_the_same(trained: int, epochs: int, b
     assert rules.mixup and rules.label_smoothing
 
 
-def test_only_colour_images_are_mirrored_cropped_and_coloured() -> None:
-    assert recipe.augmentation(channels=1, image=28) == AugmentRules(shift=2)
-    colour = recipe.augmentation(channels=3, image=64)
-    assert colour.flip and colour.crop < 1 and colour.jitter and not colour.shift
+def test_only_colour_images_are_mirrored_and_coloured() -> None:
+    assert recipe.augmentation(channels=1) == AugmentRules(crop=0.8)
+    colour = recipe.augmentation(channels=3)
+    assert colour.flip and colour.crop < 0.8 and colour.jitter
 
 
 def test_retraining_starts_from_the_supernet_and_is_shorter() -> None:
