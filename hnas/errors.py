@@ -6,6 +6,7 @@ HnasError               the command line prints it as one message and exits with
 └── StateError          what is on disk does not fit what was asked
     ├── CheckpointError a file of weights that is torn, tampered with or of another network
     ├── StorageError    a study storage that does not answer or cannot be written
+    │   └── RowError    a study or trial of a storage that others deleted or changed
     ├── MismatchError   a study whose scores cannot be compared with the ones asked for
     └── BusyError       another process holds the run
 
@@ -35,6 +36,10 @@ class CheckpointError(StateError):
 
 class StorageError(StateError):
     """The study storage does not answer or cannot be written."""
+
+
+class RowError(StorageError):
+    """A study or a trial of a storage is gone, or is not what hnas wrote."""
 
 
 class MismatchError(StateError):

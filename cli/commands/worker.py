@@ -68,6 +68,7 @@ def worker(
     """
     from hnas.device import choose
     from hnas.studies.run.folder import shared_run
+    from hnas.studies.run.provenance import libraries
     from hnas.studies.scoring.from_run import from_folders
     from hnas.studies.scoring.worker import Worker
     from hnas.studies.trials.reach import reach
@@ -89,7 +90,15 @@ def worker(
         found = reach(storage, idle, note)
         click.echo("waiting for searches with --workers")
         lines = _Lines()
-        Worker(found, load, studies=chosen, idle=idle, on_trial=lines.scored).work()
+        Worker(
+            found,
+            load,
+            studies=chosen,
+            idle=idle,
+            on_trial=lines.scored,
+            note=note,
+            versions=libraries(),
+        ).work()
     click.echo(f"{lines.kept:,} scored; no search asks for workers any more.")
 
 

@@ -37,6 +37,11 @@ def versions() -> dict[str, str]:
     }
 
 
+def libraries() -> dict[str, str]:
+    """The versions that scores depend on, whatever the device."""
+    return {**versions(), "torch": version("torch")}
+
+
 def changed(was: Mapping[str, str], now: Mapping[str, str]) -> dict[str, tuple[str, str]]:
     """What differs, by name, as (was, is); what was not written down then is left out."""
     return {name: (was[name], now[name]) for name in now if was.get(name, now[name]) != now[name]}

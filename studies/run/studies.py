@@ -62,8 +62,8 @@ class StageStudy:
 
     @cached_property
     def marks(self) -> Marks:
-        """Raises InputError if one is damaged."""
-        return read_marks(self.attrs)
+        """Raises RowError if one is damaged."""
+        return read_marks(self.name, self.attrs)
 
     @property
     def finished(self) -> bool:

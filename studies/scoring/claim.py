@@ -14,14 +14,16 @@ from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from hnas.architecture.arch import Arch
-from hnas.errors import StateError, StorageError
+from hnas.architecture.space import Space
+from hnas.errors import InputError, StateError, StorageError
 from hnas.scoring.record import Score
 from hnas.studies.objective.costs import values
 from hnas.studies.scoring.backend import check_score
 from hnas.studies.trials.conditions import objective_of, scorer_of
 from hnas.studies.trials.database import storage_errors
+from hnas.studies.trials.encoding import used
 from hnas.studies.trials.optuna_inside import database_of, trial_id_of
-from hnas.studies.trials.queue import ERROR, OWNER, put_back, take
+from hnas.studies.trials.queue import ERROR, OWNER, fail, put_back, take
 from hnas.studies.trials.record import arch_of, score_attributes, spent_of
 
 
@@ -43,15 +45,18 @@ class Claim(AbstractContextManager["Claim"]):
     so that a trial that makes workers fail is not tried for ever.
     """
 
-    def __init__(self, study: optuna.Study, fingerprint: Mapping[str, str], lease: float) -> None:
-        self._study, self._fingerprint = study, fingerprint
+    def __init__(
+        self, study: optuna.Study, space: Space, fingerprint: Mapping[str, str], lease: float
+    ) -> None:
+        self._study, self._space, self._fingerprint = study, space, fingerprint
         self._trial: optuna.Trial | None = None
         self._pulse = Pulse(study, lease / 5)
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
         self.scored = 0
 
     def archs(self) -> Iterator[Arch]:
-        """Architectures to score, until none waits or the study asks for other weights."""
+        """Architectures to score, until none waits or the study asks for other weights. A trial
+        that cannot be scored fails at once, for all workers."""
         while (trial := take(self._study)) is not None:
             self._trial = trial
             self._pulse.trial_id = trial_id_of(trial)
@@ -60,7 +65,23 @@ class Claim(AbstractContextManager["Claim"]):
                 return
             with storage_errors(f"trial {trial.number} cannot be kept"):
                 trial.set_user_attr(OWNER, self._owner)
-            yield arch_of(trial.user_attrs)
+            try:
+                arch = self._arch(trial)
+            except (KeyError, TypeError, ValueError, InputError) as error:
+                self._trial = self._pulse.trial_id = None
+                what = f"the trial is damaged: {type(error).__name__}: {error}"
+                fail(self._study, trial_id_of(trial), what)
+                continue
+            yield arch
+
+    def _arch(self, trial: optuna.Trial) -> Arch:
+        """What a trial asks to be scored. Raises InputError, KeyError, TypeError or ValueError if
+        it is not of the study's space, or does not say what it costs."""
+        arch, spent = arch_of(trial.user_attrs), spent_of(trial.user_attrs)
+        used(self._space, arch)
+        if bad := [each for each in (spent.macs, spent.params) if type(each) is not int]:
+            raise TypeError(f"its costs must be counts, got {bad[0]!r}")
+        return arch
 
     def tell(self, score: Score) -> ScoredTrial:
         """Stores the score of the trial. Raises StateError if it is no number: no other worker

@@ -5,6 +5,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 
 from hnas.errors import StorageError
+from hnas.studies.run.provenance import libraries
 from hnas.studies.scoring.backend import Backend
 from hnas.studies.scoring.local_backend import LocalBackend
 from hnas.studies.scoring.queue_backend import QueueBackend
@@ -20,7 +21,9 @@ def call(session: Session, stage: int = 1) -> None:
     if session.lease is not None:
         work_request.check_shared(session.storage)
         folder, name = str(session.run.folder.resolve()), session.run.name
-        asked = work_request.WorkRequest(run=folder, name=name, stage=stage, lease=session.lease)
+        asked = work_request.WorkRequest(
+            run=folder, name=name, stage=stage, lease=session.lease, versions=libraries()
+        )
         work_request.announce(session.study(stage), asked)
 
 

@@ -11,7 +11,7 @@ from hnas.studies.run.result import best_trained
 from hnas.studies.search.retrain import retrain_trial
 from hnas.studies.search.session import Session
 from hnas.studies.search.spaces import stage_space
-from hnas.studies.trials.marks import HandedArch, HandedFront, Marks, read_marks, write_marks
+from hnas.studies.trials.marks import HandedArch, HandedFront, Marks, marks_of, write_marks
 from hnas.studies.trials.pareto import best_by_score, front
 
 
@@ -21,7 +21,7 @@ def handoff(session: Session) -> Arch:
     Raises StateError if stage 1 is not finished, StorageError if it cannot be recorded.
     """
     first = session.study(1)
-    if (done := read_marks(first.user_attrs).handoff) is not None:
+    if (done := marks_of(first).handoff) is not None:
         return done.arch
     found, rules = session.finished(1, "stage 2"), session.plan.handoff
     best = best_by_score(found, rules.top, session.plan.search.objective)
@@ -50,7 +50,7 @@ def start(session: Session, stage: int) -> tuple[Arch, ...]:
     if not asked.from_front:
         return ()
     before = session.study(stage - 1)
-    if (done := read_marks(before.user_attrs).front) is not None:
+    if (done := marks_of(before).front) is not None:
         return done.archs
     objective = session.plan.search.objective
     found = front(session.finished(stage - 1, f"stage {stage}"), objective)

@@ -29,7 +29,7 @@ from hnas.studies.search.events import Listener
 from hnas.studies.search.measure_latency import latency_table
 from hnas.studies.search.torchrun import images_job
 from hnas.studies.trials.database import close_storage, open_storage
-from hnas.studies.trials.marks import read_marks
+from hnas.studies.trials.marks import marks_of
 from hnas.studies.trials.record import Record
 from hnas.studies.trials.study import open_study
 from hnas.studies.trials.trial import records
@@ -128,7 +128,7 @@ class Session:
         """All trials of a stage, which `what` needs. Raises StateError if some are missing."""
         study, asked = self.study(stage), self.run.stage(stage).trials
         found = records(study)
-        if len(found) < asked and not read_marks(study.user_attrs).exhausted:
+        if len(found) < asked and not marks_of(study).exhausted:
             raise StateError(
                 f"{what} needs a finished stage {stage}: {study.study_name!r} has {len(found)} of "
                 f"{asked} trials. Run: hnas search --stage {stage} --run {self.run.folder}"

@@ -3,7 +3,7 @@
 from hnas.architecture.space import Space
 from hnas.errors import StateError
 from hnas.studies.search.session import Session
-from hnas.studies.trials.marks import read_marks
+from hnas.studies.trials.marks import marks_of
 
 
 def stage_space(session: Session, stage: int) -> Space:
@@ -11,7 +11,7 @@ def stage_space(session: Session, stage: int) -> Space:
     asked = session.run.stage(stage)
     if stage == 1:
         return asked.space(None)
-    if (given := read_marks(session.study(1).user_attrs).handoff) is None:
+    if (given := marks_of(session.study(1)).handoff) is None:
         raise StateError(
             f"stage {stage} needs a distribution, and stage 1 has handed none over yet. "
             f"Run: hnas search --stage {stage} --run {session.run.folder}"

@@ -13,12 +13,13 @@ import optuna
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
 from hnas.cost.latency_table import LatencyTable
-from hnas.errors import InputError, MismatchError, StateError
+from hnas.errors import InputError, MismatchError, RowError
 from hnas.persist.difference import differences, listed
 from hnas.persist.record import as_json, later, restored
 from hnas.studies.objective.costs import Costs
-from hnas.studies.trials.database import storage_errors
+from hnas.studies.trials.database import CHANGED, storage_errors
 from hnas.studies.trials.queue import withdraw
+from hnas.studies.trials.study import set_attribute
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,34 +60,45 @@ class Conditions:
 def read_conditions(study: str, attrs: Mapping[str, Any]) -> Conditions:
     """The conditions of a study by its name and attributes: the inverse of `as_json`.
 
-    Raises StateError if it does not say them.
+    Raises RowError if it does not say them.
     """
     names = {f.name for f in fields(Conditions)}
     try:
         return restored(Conditions, {k: value for k, value in attrs.items() if k in names})
     except InputError as error:
-        raise StateError(
+        raise RowError(
             f"the study {study!r} does not say what it searches: {error}. Its attributes were "
             "written by another version, or were deleted. Restore them"
         ) from None
 
 
 def conditions_of(study: optuna.Study) -> Conditions:
-    """The conditions of a study, as they are now. Raises StateError, StorageError."""
+    """The conditions of a study, as they are now. Raises RowError, StorageError."""
     with storage_errors(f"the study {study.study_name!r} cannot be read"):
         return read_conditions(study.study_name, study.user_attrs)
 
 
 def scorer_of(study: optuna.Study) -> dict[str, str]:
-    """The fingerprint of the scorer that a study asks for, as it is now. Raises StorageError."""
-    with storage_errors(f"the study {study.study_name!r} cannot be read"):
-        return dict(study.user_attrs["scorer"])
+    """The fingerprint of the scorer that a study asks for, as it is now. Raises as
+    `conditions_of`."""
+    return dict(_attribute(study, "scorer", dict))
 
 
 def objective_of(study: optuna.Study) -> str:
-    """The objective of a study. Raises StorageError."""
+    """The objective of a study. Raises as `conditions_of`."""
+    return str(_attribute(study, "objective", str))
+
+
+def _attribute(study: optuna.Study, name: str, kind: type) -> Any:
+    """One condition alone, which is quicker than all."""
     with storage_errors(f"the study {study.study_name!r} cannot be read"):
-        return str(study.user_attrs["objective"])
+        value = study.user_attrs.get(name)
+    if not isinstance(value, kind):
+        raise RowError(
+            f"the study {study.study_name!r} has a damaged attribute {name!r}: it must be a "
+            f"{kind.__name__}, got {value!r}. {CHANGED}"
+        )
+    return value
 
 
 def keep_conditions(study: optuna.Study, asked: Conditions, *, new: bool) -> None:
@@ -102,7 +114,7 @@ def keep_conditions(study: optuna.Study, asked: Conditions, *, new: bool) -> Non
                 withdraw(study)  # the queue was proposed under the other conditions
             for name, value in values.items():
                 if stored.get(name) != value:
-                    study.set_user_attr(name, value)
+                    set_attribute(study, name, value)
             return
     found = differences({name: stored.get(name) for name in values}, values)
     if found:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from importlib.util import find_spec
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +18,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy import URL, Engine, Executable, create_engine, exc, make_url, text
 
-from hnas.errors import InputError, StorageError
+from hnas.errors import InputError, RowError, StorageError
 from hnas.studies.trials.url import masked
 
 T = TypeVar("T")
@@ -42,6 +43,7 @@ DELETED = (
     "it was deleted from the storage meanwhile, by the dashboard or another program. "
     "Run it again: a study that is gone is searched anew"
 )
+CHANGED = "Another program changed the storage: restore it, or delete the study and search it again"
 FILE_ADVICE = (
     "Check that it is a study storage, that its folder exists and can be written and that the disk "
     "has room"
@@ -241,7 +243,9 @@ def storage_errors(asked: str, advice: str = ADVICE) -> Iterator[None]:
     except KeyError as error:
         if NOT_FOUND not in str(error):
             raise
-        raise StorageError(f"{asked}: {DELETED}") from None
+        raise RowError(f"{asked}: {DELETED}") from None
+    except JSONDecodeError as error:
+        raise RowError(f"{asked}: a row of it is no JSON: {error}. {CHANGED}") from None
     except (exc.SQLAlchemyError, StorageInternalError, RuntimeError, OSError) as error:
         # Not chained: a driver's own message may hold the password.
         raise StorageError(f"{asked}: {_reason(error)}. {advice}") from None

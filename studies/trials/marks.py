@@ -9,9 +9,10 @@ from typing import Any
 import optuna
 
 from hnas.architecture.arch import Arch
-from hnas.errors import InputError
+from hnas.errors import InputError, RowError
 from hnas.persist.record import later, recorded, restored
-from hnas.studies.trials.database import storage_errors
+from hnas.studies.trials.database import CHANGED, storage_errors
+from hnas.studies.trials.study import set_attribute
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,13 +61,22 @@ class Marks:
     """Everything within the limits has been scored: more trials cannot be had."""
 
 
-def read_marks(attrs: Mapping[str, Any]) -> Marks:
-    """The marks among a study's attributes. Raises InputError if one is damaged."""
-    return restored(Marks, {f.name: attrs[f.name] for f in fields(Marks) if f.name in attrs})
+def read_marks(study: str, attrs: Mapping[str, Any]) -> Marks:
+    """The marks of a study by its name and attributes. Raises RowError if one is damaged."""
+    try:
+        return restored(Marks, {f.name: attrs[f.name] for f in fields(Marks) if f.name in attrs})
+    except InputError as error:
+        raise RowError(f"the study {study!r} has a damaged mark: {error}. {CHANGED}") from None
+
+
+def marks_of(study: optuna.Study) -> Marks:
+    """The marks of a study, as they are now. Raises RowError, StorageError."""
+    with storage_errors(f"the study {study.study_name!r} cannot be read"):
+        return read_marks(study.study_name, study.user_attrs)
 
 
 def write_marks(study: optuna.Study, marks: Marks) -> None:
     """Adds marks to a study; it keeps those that it has. Raises StorageError."""
     for name, value in recorded(marks).items():
         with storage_errors(f"the mark {name!r} of {study.study_name!r} cannot be stored"):
-            study.set_user_attr(name, value)
+            set_attribute(study, name, value)

@@ -4,6 +4,8 @@ They may change with any release: `optuna>=5,<6` is pinned, and the tests of thi
 hnas does with them with what Optuna's public functions do.
 """
 
+from typing import Self
+
 import numpy as np
 import optuna
 from numpy.typing import NDArray
@@ -27,6 +29,19 @@ def hypervolume(losses: NDArray[np.float64], reference: NDArray[np.float64]) -> 
 def on_front(losses: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Which rows no other row dominates; of equal rows the first. The rows are in lexical order."""
     return _is_pareto_front(losses, assume_unique_lexsorted=True)
+
+
+class KnownStudy(optuna.Study):
+    """A study that is known by more than its id."""
+
+    identity: str | None = None
+
+    @classmethod
+    def of(cls, study: optuna.Study, identity: str | None) -> Self:
+        """The study, with its `hnas.studies.trials.writing.IDENTITY`."""
+        known = cls(study.study_name, study._storage, study.sampler, study.pruner)
+        known.identity = identity
+        return known
 
 
 def study_id_of(study: optuna.Study) -> int:

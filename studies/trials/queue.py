@@ -7,7 +7,7 @@ architecture has one trial, whatever happens: nothing is lost, nothing is scored
 """
 
 import json
-from collections.abc import Collection, Container, Mapping
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,8 +20,9 @@ from hnas.studies.trials import optuna_inside as inside
 from hnas.studies.trials.database import patiently, read_rows, storage_errors
 from hnas.studies.trials.optuna_inside import database_of, models, study_id_of
 from hnas.studies.trials.record import ARCH
-from hnas.studies.trials.study import open_study
-from hnas.studies.trials.tables import insert_trials, writing
+from hnas.studies.trials.study import key_of, open_study
+from hnas.studies.trials.tables import insert_trials
+from hnas.studies.trials.writing import writing
 
 LOST = "hnas:lost"
 """Attribute of a trial: how many workers were lost while they had it."""
@@ -56,6 +57,17 @@ class _Oldest(inside.CachedStorage):
     Optuna's own would make a trial if none waits, and read every parameter of all that do.
     """
 
+    taken: int | None = None
+    """The id of the trial that `ask` took last."""
+
+    def set_trial_state_values(
+        self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
+    ) -> bool:
+        changed = super().set_trial_state_values(trial_id, state, values)
+        if state is TrialState.RUNNING and changed:
+            self.taken = trial_id
+        return changed
+
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
@@ -79,10 +91,10 @@ def put(study: optuna.Study, trials: Mapping[str, FrozenTrial]) -> dict[str, int
     storage = _database(study)
 
     def insert_absent() -> dict[str, int]:
-        with writing(storage, study_id_of(study)) as connection:
+        with writing(storage, key_of(study)) as connection:
             there = _by_arch(connection, study_id_of(study), (*_UNFINISHED, TrialState.COMPLETE))
             new = {arch: trial for arch, trial in trials.items() if arch not in there}
-            ids = insert_trials(connection, study_id_of(study), list(new.values()))
+            ids = insert_trials(connection, key_of(study), list(new.values()))
         there |= dict(zip(new, ids, strict=True))
         return {arch: there[arch] for arch in trials}
 
@@ -130,12 +142,43 @@ def open_queue(storage: RDBStorage, name: str) -> optuna.Study:
 
 
 def take(study: optuna.Study) -> optuna.Trial | None:
-    """A trial to score, by Optuna's `ask`; None if none waits. Raises StorageError."""
-    with storage_errors(f"a trial of {study.study_name!r} cannot be taken"):
-        try:
-            return study.ask()
-        except _Nothing:
-            return None
+    """A trial to score, by Optuna's `ask`; None if none waits. One whose rows Optuna cannot read
+    fails, and the next one is taken. Raises StorageError."""
+    storage = inside.storage_of(study)
+    assert isinstance(storage, _Oldest), "a study to take from: open_queue"
+    while True:
+        storage.taken = None
+        with storage_errors(f"a trial of {study.study_name!r} cannot be taken"):
+            try:
+                return study.ask()
+            except _Nothing:
+                return None
+            except (ValueError, TypeError, RecursionError) as error:
+                if storage.taken is None:
+                    raise
+                fail(study, storage.taken, f"{type(error).__name__}: {error}")
+
+
+def fail(study: optuna.Study, trial_id: int, reason: str) -> None:
+    """Ends a RUNNING trial that no worker can score, and says why. Raises StorageError."""
+    storage, trials = _database(study), models.TrialModel
+
+    def end() -> None:
+        with storage.engine.begin() as connection:
+            running = (trials.trial_id == trial_id, trials.state == TrialState.RUNNING)
+            ended = update(trials).where(*running).values(state=TrialState.FAIL)
+            if connection.execute(ended).rowcount:
+                _give_reason(connection, trial_id, reason)
+
+    with storage_errors(f"a trial of {study.study_name!r} cannot be ended"):
+        patiently(end)
+
+
+def _give_reason(connection: Connection, trial_id: int, reason: str) -> None:
+    attrs = models.TrialUserAttributeModel
+    connection.execute(delete(attrs).where(attrs.trial_id == trial_id, attrs.key == ERROR))
+    row = {"trial_id": trial_id, "key": ERROR, "value_json": json.dumps(reason)}
+    connection.execute(insert(attrs).values(row))
 
 
 # What both do
@@ -170,8 +213,7 @@ def put_back(
             if counted and _count(connection, trial_id) >= LOSSES:
                 state = TrialState.FAIL
                 reason = f"{LOSSES} workers were lost while they had it; their own output says why"
-                row = {"trial_id": trial_id, "key": ERROR, "value_json": json.dumps(reason)}
-                connection.execute(insert(models.TrialUserAttributeModel).values(row))
+                _give_reason(connection, trial_id, reason)
             connection.execute(
                 update(trials)
                 .where(trials.trial_id == trial_id)

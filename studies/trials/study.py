@@ -3,7 +3,8 @@
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
+from uuid import uuid4
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
@@ -12,8 +13,10 @@ from optuna.storages import BaseStorage, RDBStorage
 
 from hnas.errors import InputError, MismatchError
 from hnas.studies.objective.costs import OBJECTIVES, metrics
-from hnas.studies.trials.database import reading, storage_errors
-from hnas.studies.trials.tables import StudyRows, remove_orphans, study_rows
+from hnas.studies.trials.database import patiently, reading, storage_errors
+from hnas.studies.trials.optuna_inside import KnownStudy, database_of, storage_of, study_id_of
+from hnas.studies.trials.tables import StudyRows, study_rows
+from hnas.studies.trials.writing import IDENTITY, Key, remove_orphans, write_attribute
 
 
 def directions(objective: str) -> list[Literal["maximize", "minimize"]]:
@@ -82,7 +85,28 @@ def open_study(
         _check_directions(name, found, [objective] if create else OBJECTIVES)
         if create and study.metric_names is None:
             study.set_metric_names(metrics(objective))
-        return study
+        return KnownStudy.of(study, _identity(study, create))
+
+
+def _identity(study: optuna.Study, create: bool) -> str | None:
+    """What tells a study from others that have had, or will have, its id; given once."""
+    storage, study_id = storage_of(study), study_id_of(study)
+    if create and IDENTITY not in storage.get_study_system_attrs(study_id):
+        storage.set_study_system_attr(study_id, IDENTITY, uuid4().hex)
+    return storage.get_study_system_attrs(study_id).get(IDENTITY)
+
+
+def key_of(study: optuna.Study) -> Key:
+    """The study as it was when it was opened."""
+    return Key(study_id_of(study), getattr(study, "identity", None))
+
+
+def set_attribute(study: optuna.Study, name: str, value: Any) -> None:
+    """Sets a user attribute of a study. Raises KeyError if it is gone, as Optuna does."""
+    if (database := database_of(study)) is None:
+        study.set_user_attr(name, value)
+    else:
+        patiently(lambda: write_attribute(database, key_of(study), name, value))
 
 
 def _check_directions(name: str, found: list[str], objectives: Iterable[str]) -> None:

@@ -6,8 +6,7 @@ for row. The tables are private to Optuna: `optuna>=5,<6` is pinned, and tests c
 """
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -20,17 +19,15 @@ from sqlalchemy import (
     Connection,
     Engine,
     bindparam,
-    delete,
     func,
     insert,
     select,
     update,
 )
 
-from hnas.errors import StorageError
-from hnas.studies.trials.database import NOT_FOUND
 from hnas.studies.trials.optuna_inside import models
 from hnas.studies.trials.record import ARCH
+from hnas.studies.trials.writing import Key, lock_study, parsed, writing
 
 
 @dataclass(kw_only=True)
@@ -55,57 +52,13 @@ class StudyRows:
     """The COMPLETE ones, by number."""
 
 
-def insert_trial(storage: RDBStorage, study_id: int, trial: FrozenTrial) -> None:
+def insert_trial(storage: RDBStorage, study: Key, trial: FrozenTrial) -> None:
     """Stores a finished trial with finite values, in one transaction, numbered by the storage."""
-    with writing(storage, study_id) as connection:
-        insert_trials(connection, study_id, [trial])
+    with writing(storage, study) as connection:
+        insert_trials(connection, study, [trial])
 
 
-@contextmanager
-def writing(storage: RDBStorage, study_id: int) -> Iterator[Connection]:
-    """A transaction in which a study is locked. Raises KeyError if the study is gone; nothing that
-    was stored while it went is left."""
-    try:
-        with storage.engine.begin() as connection:
-            lock_study(connection, study_id)
-            yield connection
-    except KeyError:
-        remove_orphans(storage.engine)
-        raise
-
-
-def remove_orphans(engine: Engine) -> None:
-    """Removes trials that have no study: a new study may get the id of one that was deleted.
-
-    SQLite keeps a trial that is stored while another process deletes its study.
-    """
-    trials = models.TrialModel
-    orphaned = trials.study_id.not_in(select(models.StudyModel.study_id))
-    with engine.begin() as connection:
-        for model in (
-            *(models.TrialParamModel, models.TrialValueModel, models.TrialUserAttributeModel),
-            *(models.TrialSystemAttributeModel, models.TrialIntermediateValueModel),
-            models.TrialHeartbeatModel,
-        ):
-            of = select(trials.trial_id).where(orphaned)
-            connection.execute(delete(model).where(model.trial_id.in_(of)))
-        connection.execute(delete(trials).where(orphaned))
-
-
-def lock_study(connection: Connection, study_id: int) -> None:
-    """Lets writers wait for each other, because the numbers of trials are counted.
-
-    Raises KeyError, as Optuna does, if the study is gone.
-    """
-    studies = models.StudyModel
-    query = select(studies.study_id).where(studies.study_id == study_id)
-    if connection.execute(query.with_for_update()).first() is None:
-        raise KeyError(NOT_FOUND)
-
-
-def insert_trials(
-    connection: Connection, study_id: int, trials: Sequence[FrozenTrial]
-) -> list[int]:
+def insert_trials(connection: Connection, study: Key, trials: Sequence[FrozenTrial]) -> list[int]:
     """The ids of new trials in a locked study; they get the next numbers, in their order.
 
     Raises KeyError if the study is gone.
@@ -115,7 +68,7 @@ def insert_trials(
     for trial in trials:
         made = connection.execute(
             insert(model).values(
-                study_id=study_id,
+                study_id=study.study_id,
                 state=trial.state,
                 datetime_start=_utc(trial.datetime_start),
                 datetime_complete=_utc(trial.datetime_complete),
@@ -124,8 +77,10 @@ def insert_trials(
         assert made.inserted_primary_key is not None
         ids.append(made.inserted_primary_key[0])
     if ids:
-        lock_study(connection, study_id)  # now SQLite is locked by this transaction
-        before = select(func.count()).where(model.study_id == study_id, model.trial_id < ids[0])
+        lock_study(connection, study)  # now SQLite is locked by this transaction
+        before = select(func.count()).where(
+            model.study_id == study.study_id, model.trial_id < ids[0]
+        )
         first = connection.scalar(before) or 0
         connection.execute(
             update(model).where(model.trial_id == bindparam("its")).values(number=bindparam("n")),
@@ -211,18 +166,11 @@ def _study_rows(connection: Connection, study_id: int) -> StudyRows:
         study_id=study_id,
         directions=[direction.name.lower() for direction in found],
         user_attrs={
-            key: _parsed(f"the study's attribute {key!r}", text)
+            key: parsed(f"the study's attribute {key!r}", text)
             for key, text in connection.execute(texts)
         },
         trials=_trial_rows(connection, study_id),
     )
-
-
-def _parsed(what: str, text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise StorageError(f"{what} is no JSON: {error}. Restore the storage") from None
 
 
 def _columns(model: Any) -> Any:
@@ -266,5 +214,5 @@ def _trial_rows(
         for trial_id, key, text in attrs:
             if trial_id in rows:
                 what = f"the attribute {key!r} of trial {rows[trial_id].number}"
-                getattr(rows[trial_id], kind)[key] = _parsed(what, text)
+                getattr(rows[trial_id], kind)[key] = parsed(what, text)
     return list(rows.values())

@@ -11,9 +11,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
-from hnas.errors import InputError, StorageError
+from hnas.errors import InputError, RowError
 from hnas.studies.objective.costs import Costs, Priced, values
-from hnas.studies.trials.database import patiently, storage_errors
+from hnas.studies.trials.database import CHANGED, patiently, storage_errors
 from hnas.studies.trials.encoding import distributions, encode
 from hnas.studies.trials.optuna_inside import database_of, study_id_of
 from hnas.studies.trials.record import (
@@ -26,6 +26,7 @@ from hnas.studies.trials.record import (
     score_attributes,
     spent_of,
 )
+from hnas.studies.trials.study import key_of
 from hnas.studies.trials.tables import TrialRow, has_trial, insert_trial, trial_rows
 
 GENERATION = "NSGAIISampler:generation"
@@ -77,7 +78,7 @@ def write_trial(
             # No architecture is stored twice: if it is there, only the answer was lost.
             if not (asked_before and has_trial(database, study_id_of(study), arch)):
                 asked_before = True
-                insert_trial(database, study_id_of(study), trial)
+                insert_trial(database, key_of(study), trial)
 
         patiently(insert)
 
@@ -97,14 +98,14 @@ def records(study: optuna.Study, trial_ids: Collection[int] | None = None) -> li
 
 
 def records_of(trials: Sequence[TrialRow | FrozenTrial]) -> tuple[Record, ...]:
-    """The records of hnas among finished trials. Raises StorageError if one lacks an attribute."""
+    """The records of hnas among finished trials. Raises RowError if one is damaged."""
     return tuple(_record(trial) for trial in trials if ARCH in trial.user_attrs)
 
 
 def _record(trial: TrialRow | FrozenTrial) -> Record:
     attrs: dict[str, Any] = trial.user_attrs
     if missing := [name for name in SCORE if name not in attrs]:
-        raise StorageError(
+        raise RowError(
             f"trial {trial.number} was told without the attributes {', '.join(missing)}: a program "
             "that scores must set them before it tells. A finished trial cannot be mended: mend "
             "the program, delete the study and search it again"
@@ -121,9 +122,8 @@ def _record(trial: TrialRow | FrozenTrial) -> Record:
         )
         _check(record)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, InputError) as error:
-        raise StorageError(
-            f"trial {trial.number} is damaged: {type(error).__name__}: {error}. Another program "
-            "changed the storage: restore it, or delete the study and search it again"
+        raise RowError(
+            f"trial {trial.number} is damaged: {type(error).__name__}: {error}. {CHANGED}"
         ) from None
     return record
 

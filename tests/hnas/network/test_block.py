@@ -95,3 +95,16 @@ def test_dropout_sits_in_the_ffn_and_the_local_head_only_in_training(G, local):
     assert len(calls) == 2 * (2 if G < 3 else 1)
     block.eval()
     assert torch.equal(block(x), block(x))
+
+
+@pytest.mark.parametrize("G", [0, 1, 3])
+def test_stochastic_depth_drops_both_branches_each_by_itself(G):
+    choice = archs.Block.of(G=G, L=3 - G, d_k=24, d_z=2, E=1, K=3)
+    x = tokens(2, 17, 24)
+    never = Block(frame(), choice, drop_path=1 - 1e-9).train()  # chance keeps no branch
+    assert torch.equal(never(x), x)
+    block, branches = Block(frame(), choice, drop_path=0.5).train(), []
+    block.drop_path.register_forward_hook(lambda module, args, output: branches.append(output))
+    y = block(x)
+    torch.testing.assert_close(y, x + branches[0] + branches[1])
+    assert len(branches) == 2

@@ -20,7 +20,7 @@ from hnas.training.distillation import distilled
 from hnas.training.loop import Context, train
 from hnas.training.losses import class_weights, supervised
 from hnas.training.supernet import train_supernet
-from hnas.training.trainer import adamw, learning_rate
+from hnas.training.trainer import adamw, learning_rate, load_trained
 
 FRAME = Frame(image=8, channels=1, patch=4, classes=10, d=12, M=2, N=3)
 SPACE = distribution_space(FRAME, d_k=12, d_z=2, E=1, K=3)
@@ -238,6 +238,58 @@ def test_the_rate_rises_then_falls_to_zero():
     assert rates[0] == pytest.approx(1 / 11) and rates[10] == 1.0
     assert rates[:11] == sorted(rates[:11]) and rates[10:] == sorted(rates[10:], reverse=True)
     assert 0 < rates[-1] < 1e-3
+
+
+def test_averaged_weights_are_those_of_all_steps_and_are_kept(data, tmp_path, monkeypatch):
+    """By hand: the average moves to the new weights by 1 - decay, which falls to 1 - ema."""
+    rules, net = TrainingRules(epochs=2, batch=128, lr=1e-2, ema=0.3, drop_path=0.0), network()
+    after, step = [], torch.optim.AdamW.step
+
+    def seen(optimizer, *args):
+        step(optimizer, *args)
+        after.append([weight.detach().clone() for weight in net.parameters()])
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", seen)
+    train(net, data, rules, SHIFT, seed=1, context=Context(path=tmp_path / "net"))
+    average = after[0]
+    for n, now in enumerate(after[1:], 1):
+        decay = min(0.3, (1 + n) / (10 + n))
+        average = [decay * old + (1 - decay) * new for old, new in zip(average, now, strict=True)]
+    assert len(after) == 4
+    for found, expected, last in zip(net.parameters(), average, after[-1], strict=True):
+        torch.testing.assert_close(found.detach(), expected)
+        assert found.numel() == 1 or not torch.allclose(found.detach(), last, atol=1e-7)
+    read = network()
+    load_trained(read, tmp_path / "net", 2)
+    assert same(weights(read), weights(net))
+
+
+def test_labels_are_smoothed(data):
+    """By hand: a share of the label is spread over all classes; alone and in a supernet."""
+    rules, labels = replace(RULES, label_smoothing=0.2), data.train.labels[:32]
+    images = normalise(data.train.pixels[:32], data.mean, data.std)
+    net = network().eval()
+    answer = 0.8 * F.one_hot(labels, 10) + 0.2 / 10
+    expected = -(answer * net(images).log_softmax(-1)).sum(-1).mean()
+    (found,) = supervised(net, data, rules)(images, labels, 0)
+    torch.testing.assert_close(found, expected)
+    ends = []
+    for smoothing in (0.0, 0.2):
+        supernet = Supernet(SPACE).reset(5)
+        short = replace(RULES, epochs=1, label_smoothing=smoothing)
+        train_supernet(supernet, data, short, SHIFT, seed=1)
+        ends.append(weights(supernet))
+    assert not same(*ends)
+
+
+@pytest.mark.parametrize("repeats", [1, 2, 4])
+def test_a_batch_has_each_image_so_many_times(data, repeats):
+    net, seen = network(), []
+    net.register_forward_pre_hook(lambda module, args: seen.append(args[0].flatten(1)))
+    rules = TrainingRules(epochs=1, batch=64, repeats=repeats)
+    train(net, data, rules, AugmentRules(), seed=1)
+    assert {len(batch) for batch in seen} == {64}
+    assert {len(batch.unique(dim=0)) for batch in seen} == {64 // repeats}
 
 
 def test_only_matrices_and_kernels_decay():

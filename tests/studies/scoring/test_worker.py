@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import re
 import threading
 
 import optuna
 import pytest
 from optuna.trial import TrialState
 
-from hnas.errors import MismatchError
+from hnas.architecture.arch import Arch, Block
+from hnas.errors import MismatchError, StateError
+from hnas.persist.record import recorded
+from hnas.studies.proposers.nsga2 import NSGA2
+from hnas.studies.scoring.queue_backend import QueueBackend
 from hnas.studies.scoring.worker import Worker
+from hnas.studies.search.stage import conditions
+from hnas.studies.trials.conditions import keep_conditions
 from hnas.studies.trials.database import close_storage
 from hnas.studies.trials.queue import (
     LOST,
+    fail,
+    look,
     open_queue,
     put_back,
     take,
 )
+from hnas.studies.trials.study import open_study
 from hnas.studies.trials.trial import records
-from hnas.studies.trials.work_request import dismiss
+from hnas.studies.trials.work_request import announce, dismiss
 from tests.support.fake_scorer import FakeScorer
 from tests.support.queued import (
+    COSTS,
     FRAME,
+    REQUEST,
+    RULES,
+    SCORER,
+    SPACE,
     Meanwhile,
     first_told,
     one_generation,
@@ -119,3 +136,121 @@ def test_a_supernet_that_changes_is_loaded_again(study):
     assert len(loaded) == 2
     expected = [next(loaded[i > 2].score([r.arch])).accuracy for i, r in enumerate(records(study))]
     assert [record.accuracy for record in records(study)] == expected
+
+
+ATTRS = "update trial_user_attributes set value_json"
+BAD = {
+    "no architecture": ATTRS + " = '5' where key = 'arch' and {first}",
+    "no JSON": ATTRS + " = '{{' where key = 'macs' and {first}",
+    "no costs": "delete from trial_user_attributes where key = 'params' and {first}",
+    "costs that are no counts": ATTRS + " = '[9]' where key = 'macs' and {first}",
+    "outside of the space": ATTRS + " = '{outside}' where key = 'arch' and {first}",
+    "no distribution": "update trial_params set distribution_json = '[]' where {first}",
+}
+
+
+@pytest.mark.parametrize("damage", BAD)
+def test_a_waiting_trial_that_cannot_be_scored_fails_at_once_and_alone(study, damage):
+    one_generation(study)
+    storage = study._storage._backend
+    first = f"trial_id = {study.trials[0]._trial_id}"
+    outside = json.dumps(Arch((Block(G=3, L=0, d_k=192, d_z=2),)).to_json())
+    asked = BAD[damage].format(first=first, outside=outside)
+    with storage.engine.begin() as connection:
+        assert connection.exec_driver_sql(asked).rowcount > 0
+    assert work(study, 9) == [*range(1, 10)]
+    with storage.engine.connect() as connection:
+        query = "select state from trials order by number"
+        found = [state for (state,) in connection.exec_driver_sql(query)]
+        reason = "select value_json from trial_user_attributes where key = 'error' and " + first
+        assert connection.exec_driver_sql(reason).scalar_one()
+    assert found == ["FAIL"] + ["COMPLETE"] * 9
+
+
+def test_a_trial_that_failed_ends_its_search_with_the_reason(study):
+    one_generation(study)
+    fail(study, open_queue(study._storage._backend, "s").ask()._trial_id, "it is odd")
+    ids = {trial._trial_id for trial in study.trials}
+    backend = QueueBackend(study, SPACE, SCORER, COSTS)
+    with pytest.raises(StateError, match=r"trial 0 of the study 's' failed: it is odd. Run it"):
+        backend._check(ids, look(study, ids))
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"priority": 3}, r"WorkRequest has no field priority. The study is passed over. For it"),
+        ({"lease": "long"}, r"lease must be float, got 'long'"),
+        ({"lease": 0.0}, r"stage=1, lease=0.0"),
+        ({"stage": 0}, r"stage=0, lease=20.0"),
+        (
+            {"versions": {"hnas": "99.0 (abc)"}},
+            r"with hnas 99.0 \(abc\) \(here 1.0\): it is",
+        ),
+    ],
+)
+def test_a_request_that_is_not_understood_is_passed_over_and_told_once(
+    study, database, asked, told
+):
+    one_generation(study)
+    other = open_study(study._storage._backend, "newer", create=True)
+    other.set_user_attr("workers", {**recorded(REQUEST), **asked})
+    notes = []
+    assert len(work(study, 10, note=notes.append, versions={"hnas": "1.0"})) == 10
+    (note,) = notes
+    assert re.search(told, note) and "'newer'" in note
+
+
+def test_other_libraries_are_told_and_other_commits(study):
+    one_generation(study)
+    theirs = {"hnas": "1.0 (abc)", "torch": "2.9", "python": "3.11"}
+    announce(study, dataclasses.replace(REQUEST, versions=theirs))
+    notes = []
+    ours = {"hnas": "1.0 (abd)", "torch": "3.0", "python": "3.11"}
+    assert len(work(study, 10, note=notes.append, versions=ours)) == 10
+    assert notes == [
+        "the study 's' is searched with hnas 1.0 (abc) (here 1.0 (abd)), torch 2.9 (here 3.0): "
+        "last digits may differ"
+    ]
+
+
+@pytest.mark.parametrize("key", ["scorer", "space", "objective"])
+def test_a_study_that_others_changed_is_passed_over(study, key):
+    """The worker goes on with the others."""
+    one_generation(study)
+    storage = study._storage._backend
+    broken = open_queued_as(storage, "broken")
+    broken.set_user_attr(key, 5)
+    broken.enqueue_trial({})
+    notes = []
+    assert len(work(study, 10, note=notes.append)) == 10
+    assert len(notes) == 1 and "'broken'" in notes[0]
+
+
+def test_a_study_that_is_deleted_while_it_is_scored_is_passed_over(study):
+    one_generation(study)
+    storage = study._storage._backend
+    notes, gone = [], lambda: optuna.delete_study(study_name="s", storage=storage)
+    assert worker(study, Meanwhile(gone), note=notes.append).work() == 0
+    (note,) = notes
+    assert "was deleted from the storage meanwhile" in note
+
+
+def open_queued_as(storage, name):
+    study = open_study(storage, name, create=True)
+    keep_conditions(study, conditions(SPACE, SCORER, RULES, COSTS, NSGA2), new=True)
+    announce(study, dataclasses.replace(REQUEST, name=name))
+    return study
+
+
+def work(study, count, **more):
+    """The trials that a worker scores, until it has so many and the search needs no more."""
+    done = []
+
+    def told(trial):
+        done.append(trial.number)
+        if len(done) == count:
+            dismiss(study._storage._backend, "s")
+
+    worker(study, on_trial=told, **more).work()
+    return done

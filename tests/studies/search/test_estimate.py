@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,7 +12,8 @@ from hnas.data import Survey
 from hnas.studies.plan.change import override
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.proposal import propose
-from hnas.studies.search.estimate import Estimate, estimate, memory
+from hnas.studies.search.estimate import STEPS, Estimate, _per_image, _random, estimate, memory
+from hnas.training.loop import Epoch
 
 SURVEY = Survey(images=400, classes=10, side=8, channels=1, own_test=False)
 CPU = torch.device("cpu")
@@ -84,6 +86,19 @@ def test_more_held_out_images_than_are_timed_take_in_proportion(
     assert found["stage 1"].seconds == pytest.approx(
         (plan.score.recalibration + 60) / (recalibration + 8)
     )
+
+
+def test_the_first_batch_is_not_timed_and_of_the_others_the_median(plan: Plan) -> None:
+    """The first one allocates and compiles."""
+
+    def fit(net, data, rules, augment, *, seed, context):
+        assert len(data.train) == rules.batch and rules.epochs == 1 + STEPS
+        for i, speed in enumerate([1.0, *np.linspace(10.0, 30.0, STEPS)], 1):
+            told = Epoch(epoch=i, epochs=9, loss=0.0, images_per_second=float(speed), lr=0.0)
+            context.on_epoch(told)
+
+    data, rules = _random(plan, 64, 8, CPU), replace(plan.stage1.training, batch=64)
+    assert _per_image(fit, None, data, rules, plan.augment) == pytest.approx(1 / 20)
 
 
 def test_images_of_a_pack_are_not_in_memory(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:

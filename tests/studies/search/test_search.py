@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import sqlite3
 from dataclasses import replace
 
 import optuna
@@ -23,8 +24,9 @@ from hnas.studies.plan.change import override
 from hnas.studies.plan.plan import Baselines
 from hnas.studies.plan.toml import to_toml
 from hnas.studies.run.folder import Run, begin_run
-from hnas.studies.run.networks import winner
+from hnas.studies.run.networks import stored_network, winner
 from hnas.studies.run.result import read_result
+from hnas.studies.run.split import read_split
 from hnas.studies.search.events import Listener
 from hnas.studies.search.finish import finish
 from hnas.studies.search.handoff import handoff
@@ -75,14 +77,14 @@ def test_a_handoff_that_cannot_be_stored_is_told_and_made_again(tmp_path, tiny, 
     run = begin_run(tmp_path / "tiny", tiny)
 
     def full(*_: object) -> None:
-        cause = OperationalError("INSERT", {}, Exception("database or disk is full"))
+        cause = OperationalError("INSERT", {}, sqlite3.OperationalError("disk is full"))
         raise StorageInternalError("An exception is raised during the commit.") from cause
 
     with run.hold(), contextlib.closing(Session(run, CPU)) as session:
         search_stage(session, 1)
         with monkeypatch.context() as patched:
-            patched.setattr(optuna.Study, "set_user_attr", full)
-            with pytest.raises(StorageError, match=r"'handoff' of .* stored: database or disk is"):
+            patched.setattr("hnas.studies.trials.study.write_attribute", full)
+            with pytest.raises(StorageError, match=r"'handoff' of .* stored: disk is full"):
                 handoff(session)
         assert "handoff" not in session.study(1).user_attrs
         assert handoff(session) == best_by_score(records(session.study(1)), 1)[0].arch
@@ -98,6 +100,24 @@ def test_the_result_is_the_best_retrained_beside_a_plain_network_of_equal_flops(
     assert plain["frame"]["d"] == plain_vit(tiny.net, result["winner"]["macs"])[0].d
     for network in (plain, result["winner"]):
         assert 0 <= network["test_accuracy"] <= 1
+
+
+def test_the_test_images_are_tested_and_no_others(finished):
+    """By hand: the digits as scikit-learn has them, by the rows of split.json."""
+    result, split = read_result(finished), read_split(finished)
+    rows = set(split.test.tolist())
+    assert not rows & {*split.train.tolist(), *split.held_out.tolist()}
+    assert len(rows) == result.test_images
+    with contextlib.closing(Session(finished, CPU)) as session:
+        data = session.data
+    source = images.load(finished.plan.data.source, image=8, channels=1).train
+    shown = images.normalise(source.tensor()[split.test], data.mean, data.std)
+    labels = source.labels[split.test]
+    for network in (result.winner, result.all_global):
+        given = stored_network(finished, network.key)(shown).argmax(-1)
+        right = [int((given == labels)[labels == c].sum()) for c in range(10)]
+        assert right == [network.confusion.right(c) for c in range(10)]
+        assert sum(right) / len(rows) == pytest.approx(network.test_accuracy)
 
 
 @pytest.mark.parametrize("metric", ["balanced", "top5"])

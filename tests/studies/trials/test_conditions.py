@@ -21,7 +21,7 @@ from hnas.studies.trials.conditions import (
     read_conditions,
     scorer_of,
 )
-from hnas.studies.trials.marks import HandedArch, HandedFront, Marks, read_marks, write_marks
+from hnas.studies.trials.marks import HandedArch, HandedFront, Marks, marks_of, write_marks
 from hnas.studies.trials.record import arch_of, cost_attributes, score_attributes, spent_of
 from hnas.studies.trials.study import quiet
 from tests.support.generators import spaces_and_archs
@@ -66,19 +66,19 @@ def test_a_study_keeps_conditions_and_marks(drawn: tuple[Space, Arch]) -> None:
     assert conditions_of(study) == asked
     assert (scorer_of(study), objective_of(study)) == (asked.scorer, "both")
 
-    assert read_marks(study.user_attrs) == Marks()
+    assert marks_of(study) == Marks()
     to = HandedArch(rule="score", trial=4, arch=arch, to="s2")
     retrained = HandedArch(rule="retrained", trial=4, arch=arch, retrained={"4": 0.5}, giver="s0")
     for mark in (to, retrained):
         write_marks(study, Marks(handoff=mark))
-        assert read_marks(study.user_attrs) == Marks(handoff=mark)
+        assert marks_of(study) == Marks(handoff=mark)
     assert list(study.user_attrs["handoff"]) == ["rule", "trial", "arch", "retrained", "from"]
     front = HandedFront(archs=(arch,), to="s2")
     write_marks(study, Marks(front=front))
     assert study.user_attrs["front"] == {"archs": (arch.to_dict(),), "to": "s2"}
     write_marks(study, Marks(exhausted=True))
     assert study.user_attrs["exhausted"] is True
-    assert read_marks(study.user_attrs) == Marks(handoff=retrained, front=front, exhausted=True)
+    assert marks_of(study) == Marks(handoff=retrained, front=front, exhausted=True)
 
 
 @given(spaces_and_archs())

@@ -13,12 +13,13 @@ from sqlalchemy import text
 
 from hnas.errors import StorageError
 from hnas.studies.objective.costs import Costs
-from hnas.studies.trials import tables
-from hnas.studies.trials.conditions import conditions_of, scorer_of
-from hnas.studies.trials.database import close_storage, open_storage
+from hnas.studies.trials import writing
+from hnas.studies.trials.conditions import conditions_of
+from hnas.studies.trials.database import close_storage, open_storage, storage_errors
 from hnas.studies.trials.marks import Marks, write_marks
+from hnas.studies.trials.optuna_inside import study_id_of
 from hnas.studies.trials.queue import put
-from hnas.studies.trials.study import open_study
+from hnas.studies.trials.study import key_of, open_study
 from hnas.studies.trials.trial import waiting_trial
 from tests.support.one_trial import ARCH, FRAME, RECORD, SPACE, url_of, write
 
@@ -99,19 +100,44 @@ def test_one_deleted_between_two_statements(
     url = url_of(tmp_path / "study.db")
     storage = open_storage(url, create=True)
     study = open_study(storage, "s", create=True)
-    real, seen = tables.lock_study, []
+    real, seen = writing.lock_study, []
 
-    def lock(connection: object, study_id: int) -> None:
-        real(connection, study_id)  # type: ignore[arg-type]
+    def lock(connection: object, key: object) -> None:
+        real(connection, key)  # type: ignore[arg-type]
         if not seen:
             seen.append(optuna.delete_study(study_name="s", storage=url))
 
-    monkeypatch.setattr(tables, "lock_study", lock)
+    monkeypatch.setattr(writing, "lock_study", lock)
     with pytest.raises(StorageError, match="it was deleted from the storage meanwhile"):
         write(study)
     assert orphans(storage) == 0
 
 
-def test_other_missing_keys_are_defects(storage: RDBStorage) -> None:
-    with pytest.raises(KeyError, match="scorer"):
-        scorer_of(open_study(storage, "s"))
+def test_other_missing_keys_are_defects() -> None:
+    with pytest.raises(KeyError, match="scorer"), storage_errors("asked"):
+        raise KeyError("scorer")
+
+
+@pytest.mark.parametrize("asked", [asked for asked in USES if "read" not in asked])
+def test_another_study_of_the_same_id_gets_nothing(tmp_path: Path, asked: str) -> None:
+    """SQLite gives the id of a deleted study to the next one, whoever makes it."""
+    url = url_of(tmp_path / "study.db")
+    storage = open_storage(url, create=True)
+    study = open_study(storage, "s", create=True)
+    optuna.delete_study(study_name="s", storage=url)
+    other = open_study(open_storage(url), "other", create=True)
+    assert study_id_of(other) == study_id_of(study)
+    with pytest.raises(StorageError, match=rf"^{asked}: it was deleted"):
+        USES[asked](study)
+    assert (other.user_attrs, other.trials) == ({}, [])
+
+
+def test_a_study_of_an_older_version_is_known_by_its_id(tmp_path: Path) -> None:
+    """It gets an identity when a search continues it; who only reads it gives none."""
+    storage = open_storage(url_of(tmp_path / "study.db"), create=True)
+    write(open_study(storage, "s", create=True))
+    with storage.engine.begin() as connection:
+        connection.execute(text("delete from study_system_attributes where key like 'hnas:%'"))
+    assert key_of(open_study(storage, "s")).identity is None
+    write(open_study(storage, "s"), replace(RECORD, number=1))
+    assert key_of(open_study(storage, "s", create=True)).identity is not None

@@ -11,7 +11,7 @@ from hnas.architecture.space import Frame, distribution_space, size_space
 from hnas.studies.trials.database import open_storage
 from hnas.studies.trials.encoding import distributions, encode
 from hnas.studies.trials.optuna_inside import database_of, models, study_id_of
-from hnas.studies.trials.study import open_study
+from hnas.studies.trials.study import key_of, open_study
 from hnas.studies.trials.tables import insert_trial, study_rows, trial_rows
 from hnas.studies.trials.trial import CONSTRAINTS, GENERATION
 
@@ -59,7 +59,7 @@ def test_a_trial_is_stored_row_for_row_as_optuna_does(tmp_path, space):
         study = open_study(storage, "s", create=True)
         for seed in range(3):
             if name == "ours":
-                insert_trial(storage, study_id_of(study), trial(space, seed))
+                insert_trial(storage, key_of(study), trial(space, seed))
             else:
                 study.add_trial(trial(space, seed))
         dumps.append(dump(storage))
@@ -85,11 +85,11 @@ def check_finished(storage):
     study, other = (open_study(storage, name, create=True) for name in ("s", "other"))
     study.ask()
     for seed in range(2):
-        insert_trial(storage, study_id_of(study), trial(STAGE1, seed))
-        insert_trial(storage, study_id_of(other), trial(STAGE1, 5))
+        insert_trial(storage, key_of(study), trial(STAGE1, seed))
+        insert_trial(storage, key_of(other), trial(STAGE1, 5))
     study.tell(study.ask(), [0.5, 1])
     study.tell(study.ask(), state=TrialState.FAIL)
-    insert_trial(storage, study_id_of(study), trial(STAGE1, 2))
+    insert_trial(storage, key_of(study), trial(STAGE1, 2))
     expected = study.get_trials(states=(TrialState.COMPLETE,))
     found = trial_rows(storage, study_id_of(study))
     assert [row.number for row in found] == [1, 2, 3, 5]
@@ -128,11 +128,11 @@ def test_a_trial_is_stored_whole_or_not_at_all(tmp_path):
     broken = trial(STAGE1, 0)
     broken.set_user_attr("set", {1})
     with pytest.raises(TypeError, match="not JSON serializable"):
-        insert_trial(storage, study_id_of(study), broken)
+        insert_trial(storage, key_of(study), broken)
     with storage.engine.connect() as connection:
         counts = [connection.scalar(select(func.count()).select_from(m)) for m in TABLES]
     assert counts == [0] * len(TABLES)
-    insert_trial(storage, study_id_of(study), trial(STAGE1, 0))
+    insert_trial(storage, key_of(study), trial(STAGE1, 0))
     assert [t.number for t in study.trials] == [0]
 
 

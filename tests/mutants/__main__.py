@@ -1,0 +1,170 @@
+"""Makes the mutants and runs their tests: see `tests.mutants`.
+
+python -m tests.mutants                       all files of the core
+python -m tests.mutants layout retrain        files whose paths contain one of these
+python -m tests.mutants --each 20 --list      which there would be
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+os.environ["OMP_NUM_THREADS"] = "1"
+from tests.mutants.core import CORE
+from tests.mutants.mutate import Mutant, mutants
+
+ROOT = Path(__file__).parents[2]
+SURVIVORS = Path(__file__).with_name("survivors.md")
+EACH = 8
+"""Mutants of a file."""
+PATIENCE = 5
+"""A mutant is noticed if its tests take so many times as long as without it, and a minute."""
+PASSED, LATE = 0, "late"
+SAID = "pytest.log"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants")
+    parser.add_argument("words", nargs="*", help="parts of the files' paths; none: every file")
+    parser.add_argument("--each", type=int, default=EACH, help="mutants of a file")
+    parser.add_argument("--list", action="store_true", help="print them and test nothing")
+    options = parser.parse_args()
+    files = [f for f in CORE if not options.words or any(word in f for word in options.words)]
+    every = {f: mutants(f, (ROOT / f).read_text("utf-8"), options.each) for f in files}
+    if options.list:
+        for mutant in (each for some in every.values() for each in some):
+            print(_row(mutant))
+        return
+    explained, survived = set(_explained()), []
+    counts = {"noticed": 0, "equivalent": 0}
+    with tempfile.TemporaryDirectory(prefix="hnas-mutants-") as folder:
+        copy = _copied(Path(folder))
+        _prepare(copy)
+        for file, some in every.items():
+            for mutant in _survivors(copy, file, some, counts):
+                if mutant.key in explained:
+                    counts["equivalent"] += 1
+                else:
+                    survived.append(mutant)
+                    print(f"SURVIVED {_row(mutant)}", flush=True)
+    tried = counts["noticed"] + len(survived)
+    share = counts["noticed"] / tried if tried else 1.0
+    print(
+        f"{tried + counts['equivalent']} mutants of {len(files)} files: {counts['equivalent']} are "
+        f"equivalent, of the others {counts['noticed']} of {tried} were noticed ({share:.0%})"
+    )
+    sys.exit(share < 0.95)
+
+
+def _row(mutant: Mutant) -> str:
+    return f"| {mutant.file}:{mutant.line} | `{mutant.before}` | `{mutant.after}` |"
+
+
+def _explained() -> Iterator[tuple[str, str, str]]:
+    """The mutants that survive for a stated reason."""
+    for line in SURVIVORS.read_text("utf-8").splitlines():
+        cells = [cell.strip() for cell in line.split(" | ")]
+        if len(cells) == 4 and cells[1].startswith("`"):
+            file, before, after, _ = cells
+            yield file.removeprefix("| "), before.strip("`"), after.strip("`")
+
+
+def _copied(folder: Path) -> Path:
+    """A copy of what git knows of the checkout, so that the checkout stays as it is."""
+    asked = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(asked, cwd=ROOT, capture_output=True, check=True).stdout.split(b"\0")
+    there = b"\0".join(name for name in names if name and os.path.lexists(ROOT / os.fsdecode(name)))
+    subprocess.run(["tar", "-cf", folder / "tar", "--null", "-T", "-"], cwd=ROOT, input=there,
+                   check=True)  # fmt: skip
+    (copy := folder / "hnas").mkdir()
+    subprocess.run(["tar", "-xf", folder / "tar", "-C", copy], check=True)
+    return copy
+
+
+def _prepare(copy: Path) -> None:
+    """Imports what all tests do, but nothing of hnas: each process of tests is forked off this."""
+    for name in ("pytest", "hypothesis", "kornia", "optuna", "sklearn.linear_model", "torch"):
+        importlib.import_module(name)
+    known = [name for name in sys.modules if name.split(".")[0] in ("hnas", "tests", "benchmarks")]
+    for name in known:
+        if name != "__main__":
+            del sys.modules[name]
+    sys.path[:] = [str(copy), *(path for path in sys.path if Path(path or ".").resolve() != ROOT)]
+    os.environ["PYTHONPATH"] = str(copy)
+    os.chdir(copy)
+
+
+def _survivors(
+    copy: Path, file: str, some: Sequence[Mutant], counts: dict[str, int]
+) -> Iterator[Mutant]:
+    """The mutants of a file that its tests do not notice; the others are counted."""
+    tests = [f"tests/{name}.py" for name in CORE[file]]
+    began = time.monotonic()
+    if (code := _tested(tests, 3600.0)) != PASSED:
+        said = (copy.parent / SAID).read_text("utf-8", "replace")[-2000:]
+        sys.exit(f"{said}\nthe tests of {file} fail without a mutant ({code}): {' '.join(tests)}")
+    limit = 60 + PATIENCE * (time.monotonic() - began)
+    path = copy / file
+    original, times = path.read_bytes(), path.stat()
+    for mutant in some:
+        path.write_text(mutant.source, "utf-8")
+        code = _tested(tests, limit)
+        counts["noticed"] += code != PASSED
+        print(f"{'survived' if code == PASSED else 'noticed '} {_row(mutant)}", file=sys.stderr)
+        if code == PASSED:
+            yield mutant
+    path.write_bytes(original)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def _tested(tests: Sequence[str], limit: float) -> int | str:
+    """How pytest ends in a process of its own, at the first test that fails."""
+    process = os.fork()
+    if process == 0:
+        try:
+            _test(tests, limit)
+        finally:
+            os._exit(70)  # never back into what the parent does
+    until = time.monotonic() + limit
+    try:
+        while time.monotonic() < until:
+            ended, status = os.waitpid(process, os.WNOHANG)
+            if ended:
+                return os.waitstatus_to_exitcode(status)
+            time.sleep(0.05)
+        return LATE
+    finally:
+        for each in (signal.SIGTERM, signal.SIGKILL):  # and what it started
+            try:
+                os.killpg(process, each)
+            except ProcessLookupError:
+                break
+            time.sleep(0.1)
+
+
+def _test(tests: Sequence[str], limit: float) -> None:
+    """Runs pytest in this process, and ends it."""
+    os.setsid()
+    sys.dont_write_bytecode = True  # a mutant and its original may be of one second
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    said = os.open(Path("..", SAID), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    for stream in (1, 2):
+        os.dup2(said, stream)
+    import pytest
+
+    asked = ["-x", "-q", "-p", "no:cacheprovider", f"--timeout={limit}", *tests]
+    code = pytest.main(asked)
+    os._exit(int(code))
+
+
+if __name__ == "__main__":
+    main()
