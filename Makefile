@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet -c constraints.txt
 
-.PHONY: search test slow gpu lint bench gpu-bench faults constraints reference
+.PHONY: search test slow gpu lint bench gpu-bench faults mutants constraints reference
 .DELETE_ON_ERROR:
 
 search: $(VENV)/.hnas  ## a first search: distributions on digits
@@ -29,6 +29,9 @@ bench: $(VENV)/.hnas-dev  ## how fast it is, in benchmarks/results; see docs/per
 	$(BIN)/python -m benchmarks.speed.memory --json benchmarks/results/memory.json
 	$(BIN)/python -m benchmarks.speed.growth --json benchmarks/results/growth.json
 	$(BIN)/python -m benchmarks.speed.profile_search --json benchmarks/results/profile_search.json
+
+mutants: $(VENV)/.hnas-dev  ## small faults put into the core, one at a time: the tests must notice 95%
+	$(BIN)/python -m tests.mutants
 
 faults: $(VENV)/.hnas-dev  ## kills and other faults in real searches: docs/reliability.md
 	$(BIN)/python -m tests.faults

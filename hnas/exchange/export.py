@@ -25,6 +25,7 @@ from hnas.architecture.space import Frame
 from hnas.data.decode import BACKGROUNDS
 from hnas.errors import CheckpointError, InputError
 from hnas.network.glit import Glit
+from hnas.persist.atomic import read_regular
 from hnas.persist.ours import write_ours
 from hnas.persist.record import recorded
 
@@ -104,7 +105,7 @@ def load(path: Path) -> Network:
     """The inverse of `save`, in eval mode on CPU. Raises CheckpointError, naming the file."""
     weights, described = named(path, "safetensors"), named(path, "json")
     try:
-        value = json.loads(described.read_bytes())
+        value = json.loads(read_regular(described))
         if value["format"] != FORMAT:
             raise InputError(f"its format must be {FORMAT!r}, got {value['format']!r}")
         frame, arch = Frame(**value["frame"]), Arch.from_dict(value["arch"])
@@ -120,7 +121,7 @@ def load(path: Path) -> Network:
     except (ValueError, KeyError, TypeError, RuntimeError, OverflowError, InputError) as error:
         raise CheckpointError(f"{described} does not describe a network: {error}") from None
     try:
-        tensors = safetensors.torch.load(weights.read_bytes())
+        tensors = safetensors.torch.load(read_regular(weights))
         sketch.load_state_dict(tensors, assign=True)
         model = Glit(frame, arch)
         model.load_state_dict(tensors)

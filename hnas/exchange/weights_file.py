@@ -3,13 +3,16 @@
 import argparse
 import re
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
+from zipfile import ZIP_STORED, BadZipFile, ZipFile
 
 import safetensors.torch
 import torch
 from torch import Tensor
 
 from hnas.errors import InputError
+from hnas.persist.atomic import read_regular
 from hnas.persist.stand_in import HEAD, stand_in
 
 Weights = Mapping[str, Tensor]
@@ -49,13 +52,21 @@ def read_wrapped(path: Path) -> tuple[dict[str, Tensor], str]:
 def _values(path: Path) -> object:
     """What the file holds. Raises InputError."""
     try:
+        data = read_regular(path)
         if path.suffix == ".safetensors":
-            return safetensors.torch.load(path.read_bytes())
+            return safetensors.torch.load(data)
+        if packed := _packed(data):
+            raise InputError(
+                f"{path} must hold its numbers as they are, {packed} in it is compressed: a small "
+                "file could fill the memory. Save the weights again with torch.save"
+            )
         # DeiT's training script keeps its options next to the weights; they are plain values.
         with torch.serialization.safe_globals([argparse.Namespace]):
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(BytesIO(data), map_location="cpu", weights_only=True)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    except InputError:
+        raise
     except Exception as error:  # on damaged bytes an unpickler raises whatever it trips over
         with path.open("rb") as file:
             if said := stand_in(file.read(HEAD)):
@@ -68,6 +79,16 @@ def _values(path: Path) -> object:
             f"{path} holds no weights that can be read safely ({reason}). Save them alone, with "
             "torch.save(model.state_dict(), file), or as .safetensors"
         ) from None
+
+
+def _packed(data: bytes) -> str:
+    """The name of a member that is compressed, which torch.save never does; empty if none is."""
+    try:
+        with ZipFile(BytesIO(data)) as members:
+            found = (repr(m.filename) for m in members.infolist() if m.compress_type != ZIP_STORED)
+            return next(found, "")
+    except (BadZipFile, ValueError, NotImplementedError):
+        return ""  # the older form, or damaged
 
 
 def _unwrapped(value: object, wrapper: str = "") -> tuple[object, str]:

@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from hnas.errors import CheckpointError
-from hnas.persist.atomic import write_atomic
+from hnas.persist.atomic import read_regular, write_atomic
 
 KEPT = 2
 
@@ -90,7 +90,7 @@ def load(path: Path) -> Checkpoint | None:
     for version in versions:
         file = path.with_name(version["file"])
         try:
-            data = file.read_bytes()
+            data = read_regular(file)
         except OSError as error:
             refused.append(f"{file.name}: {error.strerror}")
             continue
@@ -126,7 +126,7 @@ def _meta_digest(meta: Mapping[str, Any]) -> str:
 def _versions(path: Path) -> list[dict[str, Any]]:
     index = path.with_name(path.name + ".json")
     try:
-        versions = json.loads(index.read_bytes())["versions"]
+        versions = json.loads(read_regular(index))["versions"]
         for version in versions:
             name = version["file"]
             if Path(name).name != name or not isinstance(version["meta"], dict):

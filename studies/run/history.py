@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hnas.errors import InputError, StateError
+from hnas.persist.atomic import read_regular
 from hnas.persist.record import later, recorded, restored
 from hnas.studies.run.folder import Run
 from hnas.studies.run.result import Result
@@ -86,7 +87,7 @@ def curves(run: Run, result: Result | None) -> Mapping[str, tuple[Row, ...]]:
 
 def _rows(path: Path) -> Iterator[Row]:
     try:
-        lines = path.read_bytes().split(b"\n")[:-1]
+        lines = read_regular(path).split(b"\n")[:-1]
     except FileNotFoundError:
         return
     except OSError as error:

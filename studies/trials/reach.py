@@ -6,7 +6,8 @@ from collections.abc import Callable
 from optuna.storages import RDBStorage
 
 from hnas.errors import StorageError
-from hnas.studies.trials.database import PATIENCE, open_storage
+from hnas.studies.trials import database
+from hnas.studies.trials.database import open_storage
 from hnas.studies.trials.work_request import check_shared
 
 AGAIN = 2.0
@@ -15,7 +16,7 @@ AGAIN = 2.0
 
 def reach(
     url: str,
-    patience: float = PATIENCE,
+    patience: float | None = None,
     note: Callable[[str], None] = lambda text: None,
     *,
     create: bool = False,
@@ -23,8 +24,9 @@ def reach(
     """The storage on a server, as soon as it is there. Workers wait also for the tables, which a
     search makes, with `create`.
 
-    Raises InputError at once, StorageError after `patience` seconds.
+    Raises InputError at once, StorageError after `patience` seconds (None: PATIENCE of `database`).
     """
+    patience = database.PATIENCE if patience is None else patience
     until, noted = time.monotonic() + patience, False
     while True:
         try:

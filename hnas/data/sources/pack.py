@@ -28,8 +28,10 @@ from hnas.data.images import Images, Source
 from hnas.data.on_disk import OnDisk, Rows
 from hnas.data.pixels import CHANNELS
 from hnas.data.sources.files import Size
+from hnas.data.sources.read import inside
 from hnas.errors import InputError, StateError
 from hnas.machine import cores
+from hnas.persist.atomic import read_regular
 from hnas.persist.record import later, recorded, restored
 
 FORMAT = "hnas pack 1"
@@ -137,7 +139,7 @@ def read_index(folder: Path) -> Index:
     """The index of a pack, finished or not. Raises StateError if there is none that can be read."""
     path = folder / INDEX
     try:
-        value = json.loads(path.read_bytes())
+        value = json.loads(read_regular(path))
         if (found := value.pop("format")) != FORMAT:
             raise ValueError(f"its format is {found!r}, known is {FORMAT!r}")
         index = restored(Index, value)
@@ -246,8 +248,8 @@ def open_pack(folder: Path) -> Pack:
 def _open_shard(folder: Path, name: str, sha256: str, index: Index) -> Shard:
     path, pixels = folder / f"{name}.json", folder / f"{name}.u8"
     try:
-        data = path.read_bytes()
-        size = os.stat(pixels).st_size
+        data = read_regular(inside(path, folder))
+        size = os.stat(inside(pixels, folder)).st_size
     except OSError as error:
         raise StateError(f"{error.filename}: {error.strerror}. {_mend(folder)}") from None
     if hashlib.sha256(data).hexdigest() != sha256:

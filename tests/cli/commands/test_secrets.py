@@ -32,7 +32,7 @@ def connections_left_over() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("connections_left_over")
-def test_a_password_is_nowhere(tmp_path: Path, tiny: Path) -> None:
+def test_a_password_is_nowhere(tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import psycopg
 
     with served() as server:
@@ -56,6 +56,7 @@ def test_a_password_is_nowhere(tmp_path: Path, tiny: Path) -> None:
             assert ("study_user_attributes",) in names
             rows = [connection.execute(f"SELECT * FROM {name}").fetchall() for (name,) in names]
         server.stop()
+        monkeypatch.setattr("hnas.studies.trials.database.PATIENCE", 0.0)  # it is waited for
         gone = invoke("search", "--run", run, "--device", "cpu", *stored)
         assert gone.exit_code == 2
     said = "".join(result.output for result in [*told, gone])
