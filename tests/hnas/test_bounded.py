@@ -90,7 +90,9 @@ def bomb(n: int) -> bytes:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as members:
         members.writestr("archive/data.pkl", pickle.dumps({}, protocol=2))
-        members.writestr("archive/data/0", bytes(1000 * n))
+        with members.open("archive/data/0", "w") as member:
+            for _ in range(1000):
+                member.write(bytes(n))
     return archive.getvalue()
 
 

@@ -75,7 +75,7 @@ def _explained() -> Iterator[tuple[str, str, str]]:
         cells = [cell.strip() for cell in line.split(" | ")]
         if len(cells) == 4 and cells[1].startswith("`"):
             file, before, after, _ = cells
-            yield file.removeprefix("| "), before.strip("`"), after.strip("`")
+            yield file.removeprefix("| ").partition(":")[0], before.strip("`"), after.strip("`")
 
 
 def _copied(folder: Path) -> Path:
