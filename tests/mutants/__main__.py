@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -132,6 +133,8 @@ def _tested(tests: Sequence[str], limit: float) -> int | str:
     if process == 0:
         try:
             _test(tests, limit)
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(70)  # never back into what the parent does
     until = time.monotonic() + limit
