@@ -93,7 +93,7 @@ def _copied(folder: Path) -> Path:
 
 def _prepare(copy: Path) -> None:
     """Imports what all tests do, but nothing of hnas: each process of tests is forked off this."""
-    for name in ("pytest", "hypothesis", "kornia", "optuna", "sklearn.linear_model", "torch"):
+    for name in ("pytest", "kornia", "optuna", "sklearn.linear_model", "torch"):
         importlib.import_module(name)
     known = [name for name in sys.modules if name.split(".")[0] in ("hnas", "tests", "benchmarks")]
     for name in known:
