@@ -4,9 +4,9 @@ import ast
 import inspect
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields, is_dataclass
-from functools import reduce
+from functools import cache, reduce
 from itertools import pairwise, zip_longest
 from typing import Any, get_type_hints
 
@@ -24,7 +24,7 @@ _LINE = re.compile(rf"(?:# )?(?P<key>\w+) = {_VALUE}(?P<rest>\s*(?:#.*)?)")
 
 def commented(plan: Plan) -> str:
     """The plan as TOML, each key with what it means; `from_toml` gives it back."""
-    notes, lines, table = dict(_meanings(Plan, "", set())), [], ""
+    notes, lines, table = dict(_notes()), [], ""
     written = to_toml(plan).splitlines()
     for line, following in zip_longest(written, written[1:], fillvalue=""):
         table = line.strip("[]") if line.startswith("[") else table
@@ -79,6 +79,12 @@ def _line(text: str, note: str) -> str:
     first, *more = textwrap.wrap(note, max(WIDTH - len(begin) - 2, 30))
     rest = textwrap.wrap(" ".join(more), WIDTH - COLUMN - 2)
     return "\n".join([f"{begin}# {first}", *(f"{'':{COLUMN}}# {line}" for line in rest)])
+
+
+@cache
+def _notes() -> Mapping[str, str]:
+    """What the keys and tables of a plan mean: read off the source once."""
+    return dict(_meanings(Plan, "", set()))
 
 
 def _meanings(kind: type[Any], at: str, told: set[object]) -> Iterator[tuple[str, str]]:

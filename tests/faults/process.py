@@ -27,6 +27,7 @@ import hnas.studies.trials.database
 import hnas.training.loop
 from hnas.cli.main import hnas as command
 from tests.faults.points import Point, path_of, strike
+from tests.support.forked import prepare
 
 DISK = "HNAS_FAULTS_DISK"
 """Environment variable: the folder where the disk is that `fill` fills."""
@@ -133,18 +134,10 @@ def run(fault: str, point: Mapping[str, Any] | None, args: Sequence[str]) -> Non
 def serve() -> None:
     """Runs what stdin asks for, a JSON line each, in a process of its own each, and tells how it
     ended. Each is forked off this one, which has imported everything: that takes longest."""
-    for name in (
-        "hnas.cli.commands.data",
-        "hnas.cli.commands.export",
-        "hnas.cli.commands.import_weights",
-        "hnas.cli.commands.search",
-        "hnas.cli.commands.status",
-        "hnas.cli.commands.worker",
-        "hnas.data.sources.packing",
-        "hnas.exchange.import_weights",
-        "hnas.studies.search.search",
-    ):
-        importlib.import_module(name)
+    prepare()
+    for name in ("data", "export", "import_weights", "status"):
+        importlib.import_module(f"hnas.cli.commands.{name}")
+    importlib.import_module("hnas.exchange.import_weights")
     for line in sys.stdin:
         asked = json.loads(line)
         process = os.fork()

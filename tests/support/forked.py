@@ -26,20 +26,30 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from tests.support.migrations import read_once
+
 ROOT = Path(__file__).parents[2]
 IMPORTED = (
     "torch",
+    "torch._dynamo",  # of the first optimizer, with half of sympy
+    "sklearn.datasets",
+    "sklearn.ensemble",
     "alembic.command",
+    "optuna.importance",
+    "sqlalchemy.dialects.sqlite",
     "hnas.cli.commands.search",
     "hnas.cli.commands.worker",
     "hnas.cli.main",
+    "hnas.cli.screen.progress",
     "hnas.data.sources.packing",
+    "hnas.studies.dashboard.annotate",
     "hnas.studies.experiments.compare",
     "hnas.studies.experiments.rank",
     "hnas.studies.scoring.worker",
     "hnas.studies.search.finish",
     "hnas.studies.search.search",
 )
+"""All that a search imports: what is missing here each process imports again, for seconds."""
 LONGEST = 2**17
 """Most bytes of what is asked for."""
 
@@ -165,10 +175,16 @@ def _server() -> socket.socket:
     return ours
 
 
-def serve(asking: socket.socket) -> None:
-    """Forks a process for all that is asked for, until nobody can ask any more."""
+def prepare() -> None:
+    """Imports, so that what is forked off this process has imported it."""
     for name in IMPORTED:
         importlib.import_module(name)
+    read_once()
+
+
+def serve(asking: socket.socket) -> None:
+    """Forks a process for all that is asked for, until nobody can ask any more."""
+    prepare()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the tests
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the processes in between are not waited for
     while True:
