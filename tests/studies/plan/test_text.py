@@ -52,9 +52,9 @@ def test_only_what_changes_is_written(changed: Plan) -> None:
     assert from_toml(text) == changed
     before, after = preset_text("digits").splitlines(), text.splitlines()
     assert [line for line in after if line not in before] == [
-        'local = "attention"     # of local heads; unset: "conv1d" (the paper). "conv2d" and '
-        '"attention" see',
-        "K = 5                   # odd, in tokens; the paper's 31 is more than there are",
+        'local = "attention"     # of local heads, on the grid of patches; "conv1d" is the '
+        "paper's, on tokens",
+        "K = 5                   # odd, in patches a side",
         "trials = 7              # architectures scored",
         "lr = 0.0001",
         "K = [3, 5]",
