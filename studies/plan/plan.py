@@ -203,10 +203,17 @@ class Retrain:
     refit: bool = later(False)
     """Whether winner and all-global network, once they are picked, are trained again by the same
     rules on the held-out images too, and these are tested and exported."""
+    refit_epochs: int = later(0)
+    """Epochs of that last training; 0: as many as were kept. More of them pay if candidates are
+    trained only as long as it takes to choose one."""
 
     def __post_init__(self) -> None:
         if self.top < 1:
             raise InputError(f"top must be >= 1, got {self.top}")
+        if self.refit_epochs < 0 or (self.refit_epochs and not self.refit):
+            raise InputError(
+                f"refit_epochs must be >= 0, and 0 unless refit = true, got {self.refit_epochs}"
+            )
         if self.start not in STARTS:
             raise InputError(f"start must be one of {STARTS}, got {self.start!r}")
         if self.training.subnets != "uniform":

@@ -57,7 +57,7 @@ LIMITS = {
         scored=1_000,
         width=96,
         blocks=6,
-        work=1_400_000_000_000,
+        work=850_000_000_000,
         retrained=3,
         trials=100,
         population=20,
@@ -199,7 +199,7 @@ def _reasons(plan: Plan, survey: Survey, trained: int, device: str) -> dict[str,
         "grey ones are cropped less",
         f"retrain.start {alone.start}, top {alone.top}, epochs {alone.training.epochs}, refit "
         f"{'yes' if alone.refit else 'no'}": "from the weights that were scored"
-        + ", in the end on held-out images too" * alone.refit,
+        + f", in the end for {alone.refit_epochs} epochs on held-out images too" * alone.refit,
         f"trials {_all(plan.stage1.trials, plan.stage2.trials)}": f"of stages 1 and 2, on {device}",
     }
 

@@ -15,6 +15,8 @@ KIND: dict[str, Any] = {"stem": "conv", "pool": "mean", "local": "conv2d"}
 
 MOST_EPOCHS, LEAST_EPOCHS = 120, 20
 """Of a supernet's training."""
+LAST = 80
+"""Most epochs of the last training."""
 LARGEST = 128
 """Images of a step."""
 FEW = 20_000
@@ -51,8 +53,17 @@ def supernet_training(trained: int, *, seen: int, lr: float) -> TrainingRules:
 def retraining(
     training: TrainingRules, augment: AugmentRules, *, top: int, trained: int
 ) -> Retrain:
-    """From the supernet, for a third of its epochs at half its rate; in the end on the held-out
-    images too, if there are at most FEW to train on: a fifth more is worth most to them."""
+    """From the supernet at half its rate: a third of its epochs to choose by. If there are at most
+    FEW images to train on, then as long as a network from scratch would take, on the held-out
+    images too: a fifth more is worth most to them."""
     rules = replace(training, epochs=max(8, training.epochs // 3), lr=training.lr / 2)
     refit = trained <= FEW
-    return Retrain(top=top, start="supernet", refit=refit, training=rules, augment=augment)
+    last = min(LAST, round(1.6 * training.epochs)) if refit else 0
+    return Retrain(
+        top=top,
+        start="supernet",
+        refit=refit,
+        refit_epochs=last,
+        training=rules,
+        augment=augment,
+    )

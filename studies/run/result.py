@@ -56,7 +56,7 @@ class TrainedNetwork:
     """The key of the network that was picked, and trained once more on the held-out images too as
     this one: accuracy and loss are of that one. Empty: this one was picked."""
     more: int = later(0)
-    """Epochs for which it went on from the weights of that one; 0: it was trained anew."""
+    """Epochs of that last training, if they are others than those of the one that was picked."""
 
     @property
     def latency(self) -> int | None:
@@ -76,7 +76,7 @@ class TrainedNetwork:
         else:
             how = f"from scratch for {self.epochs:,} epoch{'s' * (self.epochs > 1)}"
         if self.more:
-            return f"{how}, then for {self.more:,} on held-out images too"
+            return f"{how}, in the end for {self.more:,} on held-out images too"
         return how + ", picked on held-out images, then trained on them too" * bool(self.picked)
 
 

@@ -116,13 +116,16 @@ def estimate(plan: Plan, survey: Survey, device: torch.device) -> Iterator[Estim
 
 def _retrained(plan: Plan) -> list[tuple[str, Retrain, int]]:
     """What is trained alone, by which rules, and how many networks: the all-global one among the
-    others if it has their rules. A refit trains it and the winner a second time, both by the rules
-    of the others."""
+    others if it has their rules. A refit trains it and the winner a second time."""
     rules, plain = plan.retrain, from_scratch(plan)
-    found = rules.top + 2 * rules.refit
-    if plain == rules:
-        return [("retraining", rules, found + 1)]
-    return [("retraining", rules, found), ("all-global network", plain, 1)]
+    found = [("retraining", rules, rules.top + (plain == rules))]
+    if plain != rules:
+        found.append(("all-global network", plain, 1))
+    if rules.refit:
+        epochs = rules.refit_epochs or rules.training.epochs
+        last = replace(rules, training=replace(rules.training, epochs=epochs))
+        found.append(("on held-out images too", last, 2))
+    return found
 
 
 def memory(device: torch.device) -> int:

@@ -124,14 +124,15 @@ def refit(session: Session, network: TrainedNetwork, what: str) -> tuple[Trained
     """Trains a network of the last stage, or an all-global one, on training and held-out images
     together.
 
-    Once more by the same rules, for as many epochs as were kept of it. If the plan retrains from a
-    supernet and the network did not start from one, it goes on instead as the winner did from the
-    supernet, which had not seen the held-out images either.
+    Once more by the same rules, for as many epochs as were kept of it, or as the plan says. If the
+    plan retrains from a supernet and the network did not start from one, it goes on instead as the
+    winner did from the supernet, which had not seen the held-out images either.
     """
     made_from, kept, plan = identity_of(session.run, network.key), network.kept, session.plan
     goes_on = plan.retrain.start == "supernet" and made_from.start is None
     asked = plan.retrain.training if goes_on else made_from.training
     again = kept.epoch if kept and not goes_on else asked.epochs
+    again = plan.retrain.refit_epochs or again
     rules = replace(
         asked,
         epochs=again,
@@ -147,8 +148,8 @@ def refit(session: Session, network: TrainedNetwork, what: str) -> tuple[Trained
         continues=network.key if goes_on else "",
     )
     net, _ = _trained(session, identity, f"{what}, on all images", len(session.run.stages))
-    made = replace(network, key=identity.key, picked=network.key, more=again if goes_on else 0)
-    return made, net
+    more = again if goes_on or plan.retrain.refit_epochs else 0
+    return replace(network, key=identity.key, picked=network.key, more=more), net
 
 
 def _inherited(session: Session, stage: int) -> Inherited:

@@ -36,10 +36,13 @@ def test_retraining_starts_from_the_supernet_and_is_shorter() -> None:
     assert rules.training == TrainingRules(epochs=30, lr=1e-3, mixup=0.4)
 
 
-@pytest.mark.parametrize(("trained", "refit"), [(100, True), (20_000, True), (20_001, False)])
-def test_few_images_are_all_trained_on_in_the_end(trained: int, refit: bool) -> None:
-    rules = recipe.retraining(TrainingRules(epochs=9), AugmentRules(), top=3, trained=trained)
-    assert rules.refit is refit
+@pytest.mark.parametrize(
+    ("trained", "epochs", "last"), [(100, 30, 48), (20_000, 120, 80), (20_001, 30, 0)]
+)
+def test_few_images_are_all_trained_on_in_the_end(trained: int, epochs: int, last: int) -> None:
+    training = TrainingRules(epochs=epochs)
+    rules = recipe.retraining(training, AugmentRules(), top=3, trained=trained)
+    assert (rules.refit, rules.refit_epochs) == (last > 0, last)
 
 
 def test_small_batches_take_smaller_steps() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from hnas.errors import InputError
 from hnas.scoring.score import evaluate
 from hnas.studies.experiments.reproduce import reproduce
 from hnas.studies.plan.plan import Plan
@@ -58,7 +59,8 @@ def test_an_all_global_network_from_scratch_goes_on_with_all_images(finished: Ru
     assert before.start is None and before.training.epochs > asked.training.epochs == plain.more
     rules = replace(asked.training, keep="last")
     assert after == replace(before, training=rules, held_out_too=True, continues=plain.picked)
-    assert f"from scratch for {plain.epochs} epochs, then for {plain.more} on" in plain.trained
+    said = f"from scratch for {plain.epochs} epochs, in the end for {plain.more} on held-out images"
+    assert said in plain.trained
 
 
 def test_what_was_trained_on_all_images_is_tested_and_given_away(finished: Run) -> None:
@@ -104,3 +106,19 @@ def test_a_process_that_joins_trains_on_all_images_too(finished: Run) -> None:
     job = {"identity": made_from.to_dict(), "seed": finished.seed(f"training {made_from.key}")}
     with contextlib.closing(Session(finished, CPU)) as session:
         join_network(job, session.data, ONE_PROCESS)
+
+
+def test_the_last_training_may_be_longer(tmp_path: Path, tiny: Plan) -> None:
+    asked = replace(tiny.retrain, refit=True, refit_epochs=3, start="supernet", top=1)
+    run = begin_run(tmp_path / "tiny", replace(tiny, retrain=asked))
+    result = whole(run)
+    for network in (result.winner, result.all_global):
+        assert identity_of(run, network.key).training.epochs == network.more == 3
+        assert network.trained.endswith("in the end for 3 on held-out images too")
+        assert network.epochs != 3
+
+
+def test_epochs_of_a_last_training_that_is_not_asked_for(tiny: Plan) -> None:
+    for wrong in ({"refit_epochs": 3}, {"refit_epochs": -1, "refit": True}):
+        with pytest.raises(InputError, match="refit_epochs must be >= 0, and 0 unless refit"):
+            replace(tiny.retrain, **wrong)
