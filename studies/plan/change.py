@@ -58,7 +58,11 @@ def override(plan: Plan, **changes: Unpack[Changes]) -> Plan:
         stage1=replace(s1, training=trained(s1.training), **among("trials", "init_from")),
         stage2=replace(s2, training=trained(s2.training), **among("trials")),
         refine=replace(refine, **among("trials", "epochs")) if refine.trials else refine,
-        retrain=replace(retrain, training=trained(retrain.training)),
+        retrain=replace(
+            retrain,
+            training=trained(retrain.training),
+            refit_epochs=given.get("epochs", retrain.refit_epochs) if retrain.refit_epochs else 0,
+        ),
     )
 
 
@@ -74,8 +78,11 @@ def multiplied(plan: Plan, factor: float) -> Plan:
     """The plan with all epochs and trials times a factor: at least an epoch and, as far as the plan
     has so many, a generation of trials; at most as many as stage 1 has distributions."""
 
+    def times(epochs: int) -> int:
+        return max(1, round(epochs * factor)) if epochs else 0
+
     def trained(rules: TrainingRules) -> TrainingRules:
-        return replace(rules, epochs=max(1, round(rules.epochs * factor)))
+        return replace(rules, epochs=times(rules.epochs))
 
     def trials(stage: Stage1 | Stage2 | Refine, population: int) -> int:
         return max(min(stage.trials, population), round(stage.trials * factor))
@@ -84,9 +91,11 @@ def multiplied(plan: Plan, factor: float) -> Plan:
     most = plan.space1().distinct if plan.search.strategy == STRATEGIES[0] else None
     first = trials(s1, s1.population)
     if refine.trials:
-        epochs = max(1, round(refine.epochs * factor))
-        refine = Refine(trials=trials(refine, s2.population), epochs=epochs)
-    retrain = replace(plan.retrain, training=trained(plan.retrain.training))
+        refine = Refine(trials=trials(refine, s2.population), epochs=times(refine.epochs))
+    alone = plan.retrain
+    retrain = replace(
+        alone, training=trained(alone.training), refit_epochs=times(alone.refit_epochs)
+    )
     return replace(
         plan,
         stage1=replace(s1, trials=min(first, most or first), training=trained(s1.training)),
@@ -99,7 +108,7 @@ def multiplied(plan: Plan, factor: float) -> Plan:
 def sized_as(plan: Plan, other: Plan) -> Plan:
     """The plan with the epochs and trials of another, of the stages that it has itself."""
     found = differences(asdict(plan), asdict(other)).items()
-    sizes = (".epochs", ".trials")
+    sizes = ("epochs", ".trials")
     return with_values(plan, {n: its for n, (own, its) in found if own and n.endswith(sizes)})
 
 

@@ -40,6 +40,7 @@ def test_every_step_that_takes_time_is_there(plan: Plan) -> None:
         "stage 2",
         "retraining",
         "all-global network",
+        "on held-out images too",
     ]
     assert all(0 < each.seconds < 3600 for each in found.values())
     assert found["stage 1"].work == "100 trials on 60 images"
@@ -51,6 +52,7 @@ def test_every_step_that_takes_time_is_there(plan: Plan) -> None:
         "stage 1",
         "retraining",
         "all-global network",
+        "on held-out images too",
     ]
 
 
@@ -63,8 +65,9 @@ def test_it_grows_with_the_work(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> 
     assert few["stage 1"].seconds == 10
     assert few["retraining"].seconds == 3 * 3 * 256
     assert few["all-global network"].seconds == (3 + 3 + 3) * 256
+    assert few["on held-out images too"].seconds == 2 * 3 * 256
     more = by_step(override(plan, trials=10, epochs=3), replace(SURVEY, images=800))
-    assert more["supernet of stage 1"].seconds == 3 * 480
+    assert more["supernet of stage 1"].seconds == 3 * 496  # 31 steps of 16 images
 
 
 def test_more_held_out_images_than_are_timed_take_in_proportion(
