@@ -31,7 +31,7 @@ def sizes(share: str, name: str = "digits", what: str = "flops") -> tuple[int, i
         ("90%", "digits", "flops", (48, 6)),
         ("80%", "digits", "flops", (42, 6)),
         ("40%", "digits", "flops", (30, 6)),
-        ("1%", "digits", "flops", (6, 3)),
+        ("1%", "digits", "flops", (6, 2)),
         ("250%", "digits", "flops", (48, 6)),
         ("40%", "digits", "params", (30, 6)),
         ("60%", "fashion-mnist", "flops", (78, 6)),
