@@ -26,6 +26,7 @@ import hnas.studies.scoring.local_backend
 import hnas.studies.trials.database
 import hnas.training.loop
 from hnas.cli.main import hnas as command
+from hnas.cli.screen import processes
 from tests.faults.points import Point, path_of, strike
 from tests.support.forked import prepare
 
@@ -128,7 +129,11 @@ def run(fault: str, point: Mapping[str, Any] | None, args: Sequence[str]) -> Non
         hnas.studies.trials.database.PATIENCE = float(os.environ[PATIENCE])
     if point is not None:
         strike(Point(**point), ACTS[fault])
-    command([*args], prog_name="hnas")
+    if processes.are_several():
+        sys.argv[1:] = args
+        processes.run(command)
+    else:
+        command([*args], prog_name="hnas")
 
 
 def serve() -> None:
