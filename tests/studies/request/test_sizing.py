@@ -62,8 +62,8 @@ def test_every_step_keeps_its_share() -> None:
     assert within_time(DIGITS, (1 + 1e-9) * whole, steps) == DIGITS
     half = within_time(DIGITS, 0.5 * whole, steps)
     assert sizes(DIGITS, half) == (
-        "stage1.trials 200 -> 100, stage1.training.epochs 150 -> 75, stage2.trials 200 -> 100, "
-        "stage2.training.epochs 100 -> 50, retrain.training.epochs 80 -> 40"
+        "stage1.trials 200 -> 100, stage1.training.epochs 60 -> 30, stage2.trials 200 -> 100, "
+        "stage2.training.epochs 40 -> 20, retrain.training.epochs 16 -> 8"
     )
 
 
