@@ -50,6 +50,10 @@ class DataRules:
     error."""
     background: str = later("white")
     """What transparent images are laid on: `white`, `grey` or `black`."""
+    mean: tuple[float, ...] = later(())
+    """Of each channel, 0 to 1, subtracted from all images; empty: that of the training images."""
+    std: tuple[float, ...] = later(())
+    """By which they are divided then; empty: the training images' standard deviation."""
 
     def __post_init__(self) -> None:
         _check(bool(self.source), "source", "a name or a path", self.source)
@@ -58,6 +62,30 @@ class DataRules:
         _check(self.limit >= 0, "limit", ">= 0", self.limit)
         colours = ("white", "grey", "black")
         _check(self.background in colours, "background", f"one of {colours}", self.background)
+        _check(all(0 <= v <= 1 for v in self.mean), "mean", "0 to 1", list(self.mean))
+        _check(all(v > 0 for v in self.std), "std", "above 0", list(self.std))
+        rule = f"as many as mean has ({len(self.mean)})"
+        _check(len(self.std) == len(self.mean), "std", rule, list(self.std))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainedRules:
+    """Weights from elsewhere that a search begins with."""
+
+    file: str = ""
+    """Weights of a ViT as `hnas import` reads them, or a network of hnas without local heads; net
+    must be theirs but for image, patch, classes and fewer blocks. Empty: random weights."""
+    local: str = "fitted"
+    """How local heads begin: `fitted` to what attention gives on training images, `silent` (they
+    add nothing), or `random`."""
+    keep: str = "large"
+    """What a cut keeps of heads and of the rows of FFNs, queries, keys and values: those of `large`
+    norm, or the `first`."""
+
+    def __post_init__(self) -> None:
+        starts, kept = ("fitted", "silent", "random"), ("large", "first")
+        _check(self.local in starts, "local", f"one of {', '.join(starts)}", self.local)
+        _check(self.keep in kept, "keep", f"one of {', '.join(kept)}", self.keep)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,13 +171,19 @@ class TrainingRules:
     images (accuracy; of equals the lower loss)."""
     patience: int = later(0)
     """The training ends if the best epoch is so many epochs ago; 0: never. Needs `best`."""
-
+    layer_decay: float = later(1.0)
+    """The learning rate of a block, as a share of that of the block behind it (BEiT, 2106.08254):
+    pretrained weights near the image change less. 1: all learn alike."""
+    head_warmup: float = later(0.0)
+    """Share of the steps in which the classifier learns alone."""
     class_weights: str = later("none")
     """`balanced`: an image of a rare class counts more in the loss, so that all classes have the
     same share of it; `none`: all images count alike."""
 
     def __post_init__(self) -> None:
         _check(self.subnets in SUBNETS, "subnets", f"one of {', '.join(SUBNETS)}", self.subnets)
+        _check(0 < self.layer_decay <= 1, "layer_decay", "in (0, 1]", self.layer_decay)
+        _check(0 <= self.head_warmup < 1, "head_warmup", "a share in [0, 1)", self.head_warmup)
         rule = "'none' or 'balanced'"
         _check(
             self.class_weights in ("none", "balanced"), "class_weights", rule, self.class_weights

@@ -18,6 +18,7 @@ from hnas.studies.request.request import Request
 @click.argument("file", type=click.Path(path_type=Path), default="plan.toml")
 @options.preset
 @click.option("--data", metavar="NAME|PATH", help="Propose a plan for these images instead.")
+@options.pretrained
 @options.flops
 @options.params
 @options.time

@@ -101,6 +101,7 @@ if TYPE_CHECKING:
     help="Network that `hnas import` or `hnas export` wrote; stage 1's supernet starts from it.",
     show_default="random weights",
 )
+@options.pretrained
 @click.option("--yes", is_flag=True, help="Begin with a proposed plan without asking.")
 @options.skip_bad_images
 @click.option(
@@ -147,6 +148,7 @@ def search(source: str | None, yes: bool, **asked: Any) -> None:
       hnas search                              a first search: digits, in minutes
       hnas search photos                       a folder with one folder a class
       hnas search photos --flops 50M           the same, within a budget
+      hnas search photos --pretrained vit.pth  the same, from pretrained weights
       hnas search --flops 40% --params 80K     digits, in narrower networks
       hnas search --plan plan.toml             a plan of your own
       hnas search runs/digits                  resume a run

@@ -103,6 +103,14 @@ values = click.option(
     help="A value for any key of the plan, for example stage1.training.lr=2e-3; may be repeated.",
 )
 epochs = click.option("--epochs", type=COUNT, help="Epochs of each training.", show_default=OF_PLAN)
+pretrained = click.option(
+    "--pretrained",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Weights of a ViT or DeiT (.safetensors, .pth, or a network of `hnas import`) to "
+    "fine-tune for --data: the network is theirs, the budget decides what is cut of it.",
+    show_default="random weights",
+)
 skip_bad_images = click.option(
     "--skip-bad-images",
     is_flag=True,

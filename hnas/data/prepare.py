@@ -17,7 +17,7 @@ from hnas.data.on_disk import OnDisk
 from hnas.data.pixels import pixels_of
 from hnas.data.sources.load import load, located
 from hnas.data.split import Split, split
-from hnas.errors import MismatchError
+from hnas.errors import InputError, MismatchError
 from hnas.persist.words import few
 from hnas.settings import DataRules
 
@@ -84,7 +84,7 @@ def prepare(
     # `divide` moves the images of the source, which nobody else has.
     train, held_out, *rest = divide(source.train, made.train, made.held_out, made.test)
     test = rest[0] if source.test is None else source.test
-    mean, std = statistics(train.pixels)
+    mean, std = _normalisation(rules, channels) or statistics(train.pixels)
     found = (
         *source.notes,
         *_left_out(source.skipped),
@@ -142,6 +142,17 @@ def test_images(
         f"data source {rules.source!r} has {found} of its own now, unlike when it was split. "
         "Restore it, or start a new run"
     )
+
+
+def _normalisation(rules: DataRules, channels: int) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """The rules' mean and deviation, if they say any. Raises InputError for other channels."""
+    if not rules.mean:
+        return None
+    if len(rules.mean) != channels:
+        raise InputError(
+            f"data.mean must have a number for each of {channels} channels, got {list(rules.mean)}"
+        )
+    return torch.tensor(rules.mean), torch.tensor(rules.std)
 
 
 def statistics(pixels: torch.Tensor | OnDisk) -> tuple[torch.Tensor, torch.Tensor]:

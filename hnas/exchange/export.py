@@ -101,6 +101,15 @@ def _description(network: Network) -> str:
     return json.dumps(described, indent=1)
 
 
+def is_network(path: Path) -> bool:
+    """Whether NAME.json is there and says that it describes a network of hnas."""
+    try:
+        found: object = json.loads(named(path, "json").read_bytes())["format"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False
+    return found == FORMAT
+
+
 def load(path: Path) -> Network:
     """The inverse of `save`, in eval mode on CPU. Raises CheckpointError, naming the file."""
     weights, described = named(path, "safetensors"), named(path, "json")

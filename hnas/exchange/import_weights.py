@@ -128,6 +128,12 @@ def _load(weights: Weights, blocks: str, asked: Asked) -> Glit:
     return net.eval()
 
 
+def under_timm_names(net: Glit) -> dict[str, Tensor]:
+    """An all-global network's weights as timm's VisionTransformer calls them: the inverse of
+    `load_vit`."""
+    return {_theirs(name, "blocks.{}."): weight for name, weight in net.state_dict().items()}
+
+
 def _theirs(name: str, blocks: str) -> str:
     """The source's name of a weight of ours."""
     if not name.startswith("blocks."):

@@ -163,10 +163,15 @@ def grow(
     not is copied from those `before` it, from the last that has it.
     Raises InputError if the frames differ.
     """
-    new = Supernet(space, dropout=dropout).reset(seed)
-    for source in (*before, old):
-        if source.frame != space.frame:
-            raise InputError(f"a supernet grows within its frame {source.frame}, got {space.frame}")
+    return extend(Supernet(space, dropout=dropout).reset(seed), (*before, old))
+
+
+def extend(new: Supernet, sources: Sequence[Supernet | Glit]) -> Supernet:
+    """Copies into a supernet, in place, what each of the sources shares with it: of networks that
+    are larger their first part. Raises InputError if the frames differ."""
+    for source in sources:
+        if source.frame != new.frame:
+            raise InputError(f"a supernet grows within its frame {source.frame}, got {new.frame}")
         new.load_state_dict(_outside_blocks(source), strict=False)
         _copy_blocks(source, new)
     return new

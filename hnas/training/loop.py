@@ -209,7 +209,8 @@ class _Training:
             backward = partial(self._backward, fetched, step)
             for loss in micro_batches.gradients(model, count, world, backward):
                 total += loss
-            self.trainer.step(self._rate(step), rules.clip)
+            alone = step < rules.head_warmup * self.steps
+            self.trainer.step(self._rate(step), rules.clip, head_only=alone)
             first = total.clone() if i == 0 else first
         seen = sum(len(index) // count * count for index in order)
         return total, first, seen * self.passes

@@ -30,14 +30,36 @@ def learning_rate(rules: TrainingRules, step: int, steps: int) -> float:
 
 
 def adamw(model: nn.Module, rules: TrainingRules) -> torch.optim.AdamW:
-    """Decays weight matrices and kernels; not biases, norms, class token and positions."""
-    decayed: list[nn.Parameter] = []
-    plain: list[nn.Parameter] = []
+    """Decays weight matrices and kernels; not biases, norms, class token and positions.
+
+    A group of weights has a `share` of the learning rate, by `rules.layer_decay`, and says whether
+    it is the classifier's (`is_head`); without these two rules all are in two groups.
+    """
+    names = [name for name, _ in model.named_parameters()]
+    blocks = 1 + max((int(n.split(".")[1]) for n in names if n.startswith("blocks.")), default=-1)
+    found: dict[tuple[int, bool, bool], list[nn.Parameter]] = {}
     for name, weight in model.named_parameters():
         bare = name.endswith(("bias", "cls_token", "pos_embed")) or "norm" in name
-        (plain if bare else decayed).append(weight)
-    groups: list[dict[str, Any]] = [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
+        above = blocks + 1 - _layer(name, blocks) if rules.layer_decay < 1 else 0
+        is_head = name.startswith("head.") and rules.head_warmup > 0
+        found.setdefault((above, is_head, bare), []).append(weight)
+    groups: list[dict[str, Any]] = [
+        {
+            "params": weights,
+            "share": rules.layer_decay**above,
+            "is_head": is_head,
+            **({"weight_decay": 0.0} if bare else {}),
+        }
+        for (above, is_head, bare), weights in sorted(found.items(), key=lambda item: item[0])
+    ]
     return torch.optim.AdamW(groups, lr=rules.lr, weight_decay=rules.weight_decay, fused=True)
+
+
+def _layer(name: str, blocks: int) -> int:
+    """0 before the blocks, 1 for the first of them, one more than the last for what is behind."""
+    if name.startswith("blocks."):
+        return 1 + int(name.split(".")[1])
+    return blocks + 1 if name.startswith(("norm.", "head.")) else 0
 
 
 def decay(most: float, steps: float) -> float:
@@ -86,10 +108,11 @@ class Trainer:
     def _everything(self) -> dict[str, Tensor]:
         return {**self.state(), **{f"best/{name}": value for name, value in self.best.items()}}
 
-    def step(self, lr: float, clip: float) -> None:
-        """Moves the weights along the gradient that there is, and clears it."""
+    def step(self, lr: float, clip: float, *, head_only: bool = False) -> None:
+        """Moves the weights along the gradient that there is, and clears it; `head_only`: the
+        classifier's."""
         for group in self.optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = 0.0 if head_only and not group["is_head"] else lr * group["share"]
         if clip:
             nn.utils.clip_grad_norm_(self.model.parameters(), clip)
         self.optimizer.step()

@@ -16,7 +16,7 @@ from hnas.cost.flops import cost
 from hnas.cost.limits import Limit, flops_limit, params_limit
 from hnas.errors import BudgetError, InputError
 from hnas.persist.difference import differences
-from hnas.studies.plan.plan import Plan
+from hnas.studies.plan.plan import Plan, Stage1
 from hnas.studies.plan.quantities import parse_flops, parse_params, share_of
 
 
@@ -136,12 +136,14 @@ def fit(plan: Plan, budget: Budget) -> Plan:
     allowed = {name: most for name, most in vars(budget).items() if most is not None}
     search = replace(plan.search, **allowed)
 
-    def leaves_room(frame: Frame) -> bool:
-        has = vars(average(plan, frame, budget))
+    def leaves_room(frame: Frame, stage1: Stage1 = plan.stage1) -> bool:
+        has = vars(average(plan, frame, budget, stage1))
         return all(has[name] <= most for name, most in allowed.items())
 
     if leaves_room(plan.net):
         return replace(plan, search=search)
+    if plan.pretrained.file:
+        return replace(_cut(plan, leaves_room), search=search)
     frame = widest(plan.net, leaves_room)
     return replace(
         plan,
@@ -155,6 +157,20 @@ def fit(plan: Plan, budget: Budget) -> Plan:
     )
 
 
+def _cut(plan: Plan, leaves_room: Callable[[Frame, Stage1], bool]) -> Plan:
+    """A plan of pretrained weights, whose width is theirs: narrower FFNs in stage 1, then halved
+    queries and keys, then fewer blocks. If nothing leaves room it is the least."""
+    s, half = plan.stage1, min(plan.stage2.d_k)
+    sizes = [*((s.d_k, d_z) for d_z in range(s.d_z, 0, -1)), (min(half, s.d_k), 1)]
+    for M in range(plan.net.M, 0, -1):
+        net = replace(plan.net, M=M)
+        for d_k, d_z in sizes:
+            stage1 = replace(s, d_k=d_k, d_z=d_z)
+            if leaves_room(net, stage1):
+                return replace(plan, net=net, stage1=stage1)
+    return replace(plan, net=net, stage1=stage1)
+
+
 def changes(was: Plan, now: Plan) -> Iterator[str]:
     """What a budget has changed: "net.d 48 -> 36"."""
     for name, (before, after) in differences(asdict(was), asdict(now)).items():
@@ -166,10 +182,10 @@ def _shown(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def average(plan: Plan, frame: Frame, budget: Budget) -> Budget:
-    """What the mean of stage 1's distributions has, in another frame of the plan, of that which a
-    budget limits."""
-    s = plan.stage1
+def average(plan: Plan, frame: Frame, budget: Budget, stage1: Stage1 | None = None) -> Budget:
+    """What the mean of stage 1's distributions has, in another frame of the plan and perhaps with
+    another `stage1`, of that which a budget limits."""
+    s = stage1 or plan.stage1
     sizes = (_scaled(plan, s.d_k, frame), s.d_z, s.E, s.K)
     blocks = [frame.block(G, *sizes) for G in range(frame.N + 1)]
     return Budget(

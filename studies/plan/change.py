@@ -30,6 +30,7 @@ class Changes(TypedDict, total=False):
     latency: str | None
     seed: int | None
     init_from: str | Path | None
+    pretrained: str | Path | None
 
 
 def override(plan: Plan, **changes: Unpack[Changes]) -> Plan:
@@ -51,6 +52,7 @@ def override(plan: Plan, **changes: Unpack[Changes]) -> Plan:
     return replace(
         plan,
         data=replace(plan.data, **among("source", "skip_bad_images")),
+        pretrained=replace(plan.pretrained, file=given.get("pretrained", plan.pretrained.file)),
         search=replace(
             plan.search,
             **among("flops", "params", "seed", "strategy", "sampler", "objective", "latency"),
@@ -71,6 +73,7 @@ _READ: dict[str, Callable[[Any], object]] = {
     "params": parse_params,
     "latency": parse_latency,
     "init_from": lambda path: str(Path(path).resolve()),
+    "pretrained": lambda path: str(Path(path).resolve()),
 }
 
 

@@ -19,6 +19,7 @@ from hnas.settings import (
     AugmentRules,
     DataRules,
     DistillationRules,
+    PretrainedRules,
     ScoreRules,
     TrainingRules,
 )
@@ -242,6 +243,7 @@ class Plan:
 
     data: DataRules = DataRules()
     net: Frame
+    pretrained: PretrainedRules = PretrainedRules()
     augment: AugmentRules = AugmentRules()
     """Of the supernet's training images."""
     stage1: Stage1
@@ -261,6 +263,11 @@ class Plan:
                 raise BudgetError(f"{stage}: {error}") from None
             except InputError as error:
                 raise InputError(f"{stage}.{error}") from None
+        if self.pretrained.file and self.stage1.init_from:
+            raise InputError(
+                "pretrained.file and stage1.init_from both say what the supernet begins with: give "
+                f"one of them, got {self.pretrained.file!r} and {self.stage1.init_from!r}"
+            )
         for name in _SIZES:
             fixed, candidates = getattr(self.stage1, name), getattr(self.stage2, name)
             if max(candidates) < fixed:

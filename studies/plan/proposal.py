@@ -18,7 +18,8 @@ from hnas.data.split import sizes
 from hnas.errors import InputError
 from hnas.settings import DataRules, ScoreRules
 from hnas.studies.plan import recipe
-from hnas.studies.plan.budget import ANY, Asked, Budget, widest
+from hnas.studies.plan.budget import ANY, Asked, Budget, fit, widest
+from hnas.studies.plan.fine_tuning import LEAST_EPOCHS, Start, fine_tuned
 from hnas.studies.plan.plan import Plan, Search, Stage1, Stage2
 from hnas.studies.plan.text import commented
 
@@ -93,6 +94,8 @@ class Proposal:
     reasons: tuple[tuple[str, str], ...]
     """(keys and values, reason) in the order of the plan."""
     device: str
+    taken: tuple[str, ...] = ()
+    """What was assumed of pretrained weights, each in a few words."""
 
     def toml(self, plan: Plan | None = None) -> str:
         """The plan as a file, with the reasons above it and what each key means. With `plan` it is
@@ -113,11 +116,14 @@ class Proposal:
         ]
 
 
-def propose(survey: Survey, source: str, *, device: str, asked: Asked = ANY) -> Proposal:
+def propose(
+    survey: Survey, source: str, *, device: str, asked: Asked = ANY, start: Start | None = None
+) -> Proposal:
     """A plan for the images of `source` on a kind of device (a key of LIMITS).
 
     With a budget the tokens are as wide as the all-global network may be; a share is of what it
-    has without one. Raises BudgetError if nothing fits the budget.
+    has without one. A `start` has its width, and is cut instead. Raises BudgetError if nothing fits
+    the budget.
     """
     limits = LIMITS[device]
     _check_smallest(survey)
@@ -130,10 +136,12 @@ def propose(survey: Survey, source: str, *, device: str, asked: Asked = ANY) -> 
         image=image, channels=survey.channels, patch=patch, classes=survey.classes, d=d, M=M, N=N
     )
     frame = replace(frame, **recipe.KIND)
-    if asked:
-        budget = asked.of(frame)
-        frame = widest(frame, budget.allows)
-        d, search = frame.d, Search(**vars(budget))
+    if start:
+        frame = start.within(frame)
+    budget = asked.of(frame)
+    if asked and not start:
+        frame, search = widest(frame, budget.allows), Search(**vars(budget))
+    d = frame.d
     kernel, kernels = recipe.kernels(frame.side)
     seen = limits.work // cost(frame, frame.all_global()).macs
     recalibration = min(ScoreRules().recalibration, trained)
@@ -160,8 +168,11 @@ def propose(survey: Survey, source: str, *, device: str, asked: Asked = ANY) -> 
         search=search,
         retrain=recipe.retraining(training, augment, top=limits.retrained, trained=trained),
     )
+    if start:
+        plan = fit(fine_tuned(plan, start), budget)
     reasons = tuple(_reasons(plan, survey, trained, device).items())
-    return Proposal(plan=plan, survey=survey, reasons=reasons, device=device)
+    taken = start.taken if start else ()
+    return Proposal(plan=plan, survey=survey, reasons=reasons, device=device, taken=taken)
 
 
 def _reasons(plan: Plan, survey: Survey, trained: int, device: str) -> dict[str, str]:
@@ -177,6 +188,12 @@ def _reasons(plan: Plan, survey: Survey, trained: int, device: str) -> dict[str,
     width = f"{trained:,} images to train on"
     if (budget := Budget(flops=plan.search.flops, params=plan.search.params)) != Budget():
         width = f"the widest whose all-global network has at most {budget.words()}, as asked"
+    seen = f"in {recipe.LEAST_EPOCHS} to {recipe.MOST_EPOCHS} epochs"
+    kind = "worth 5 to 20 points on few images, by docs/few-images.md"
+    if plan.pretrained.file:
+        width = f"of the pretrained weights, with FFNs of {plan.stage1.d_z} x d in stage 1"
+        seen = f"a third of what random weights need, at least {LEAST_EPOCHS} epochs"
+        kind = "stem and pool of the pretrained weights; the local heads of docs/few-images.md"
     kernels, flip = ", ".join(map(str, plan.stage2.K)), "yes" if augment.flip else "no"
     epochs = _all(training.epochs, plan.stage2.training.epochs)
     return {
@@ -187,13 +204,11 @@ def _reasons(plan: Plan, survey: Survey, trained: int, device: str) -> dict[str,
         f"data.limit {plan.data.limit or 'none'}": f"a search on {device} takes {most} images",
         f"net.image {net.image}, patch {net.patch}": f"{net.T} tokens; {size}",
         f"net.d {net.d}, M {net.M}": width,
-        f"net.stem {net.stem}, pool {net.pool}, local {net.local}": "worth 5 to 20 points on few "
-        "images, by docs/few-images.md",
+        f"net.stem {net.stem}, pool {net.pool}, local {net.local}": kind,
         f"stage1.K {plan.stage1.K}, stage2.K {kernels}": "patches a side of the "
         f"{net.side} x {net.side}",
         f"epochs {epochs}, batch {training.batch}": f"a supernet sees about "
-        f"{training.epochs * trained:,} images, in {recipe.LEAST_EPOCHS} to {recipe.MOST_EPOCHS} "
-        "epochs",
+        f"{training.epochs * trained:,} images, {seen}",
         f"augment crop {augment.crop:g}, flip {flip}, jitter {augment.jitter:g}, shift "
         f"{augment.shift}": "colour images are photos: cropped, mirrored, in other colours; "
         "grey ones are cropped less",

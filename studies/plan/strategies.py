@@ -108,6 +108,8 @@ def from_scratch(plan: Plan) -> Retrain:
         ema=alone.ema,
         keep=alone.keep,
         patience=alone.patience,
+        layer_decay=1.0,
+        head_warmup=0.0,
     )
     return replace(retrain, start="scratch", training=training, augment=plan.augment)
 

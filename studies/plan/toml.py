@@ -81,6 +81,7 @@ _KINDS: dict[object, str] = {
     float: "a number",
     str: "text in quotes",
     tuple[int, ...]: "a list of whole numbers",
+    tuple[float, ...]: "a list of numbers",
 }
 
 
@@ -114,6 +115,8 @@ def _value(kind: Any, value: Any, at: str) -> Any:
         value = float(value)
     if kind == tuple[int, ...] and type(value) is list and all(type(v) is int for v in value):
         return tuple(value)
+    if kind == tuple[float, ...] and type(value) is list:
+        return tuple(_value(float, one, f"{at}[{i}]") for i, one in enumerate(value))
     if type(value) is kind and (kind is not float or math.isfinite(value)):
         return value
     raise InputError(f"{at} must be {_KINDS[kind]}, got {value!r}")

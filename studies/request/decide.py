@@ -92,6 +92,8 @@ def plan_of(request: Request, begun: Run | None = None) -> tuple[Plan, Proposal 
         asked = replace(asked, flops=base.search.flops, params=base.search.params)
         base = replace(base, search=replace(base.search, flops=None, params=None))
     plan, notes = _changed(base, request), []
+    if proposal is not None and proposal.taken:
+        notes.append(f"{request.pretrained} is taken as: {'; '.join(proposal.taken)}.")
     if plan.data.source != base.data.source:
         plan, note = _with_classes(plan, begun)
         notes.append(note)
@@ -152,9 +154,14 @@ def _propose(request: Request) -> Proposal:
     from hnas.studies.run.paths import here
 
     source, device = here(request.data) or "digits", choose(request.device)
+    start = None
+    if request.pretrained is not None:
+        from hnas.studies.search.pretrained import start_of
+
+        start = start_of(Path(request.pretrained))
     images = survey(source)
     with request.budget.naming():
-        return propose(images, source, device=device.type, asked=request.budget)
+        return propose(images, source, device=device.type, asked=request.budget, start=start)
 
 
 def _base(request: Request, begun: Run | None) -> tuple[Plan, Proposal | None]:
@@ -168,7 +175,10 @@ def _base(request: Request, begun: Run | None) -> tuple[Plan, Proposal | None]:
         return load_preset(request.preset), None
     if begun is not None:
         return _checked(begun.plan, f"the run {begun.folder}", request), None
-    if request.data is None or request.data in PRESETS:
+    if request.pretrained is not None and request.data is None:
+        pretrained, data = map(request.spell, ("pretrained", "data"))
+        raise InputError(f"{pretrained} needs {data}, the images to fine-tune it for")
+    if request.data is None or (request.data in PRESETS and request.pretrained is None):
         return load_preset(request.data or "digits"), None
     proposal = _propose(request)
     return proposal.plan, proposal
@@ -199,6 +209,7 @@ def _changed(base: Plan, request: Request) -> Plan:
         latency=latency and parse_latency(latency, request.spell("latency")),
         seed=request.seed,
         init_from=request.init_from,
+        pretrained=request.pretrained,
     )
     plan = _with_trials(plan, request.stage, request.trials)
     return with_values(plan, request.values) if request.values else plan

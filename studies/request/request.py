@@ -52,6 +52,8 @@ class Request:
     seed: int | None = None
     init_from: str | Path | None = None
     """A network that `hnas import` or `hnas export` wrote, which stage 1's supernet starts from."""
+    pretrained: str | Path | None = None
+    """Weights of a ViT that the plan proposed for `data` begins with, and whose network it has."""
     skip_bad_images: bool = False
     rescore: bool = False
     """Whether a stage whose scores would not be comparable is scored again, in a new study."""
@@ -71,6 +73,12 @@ class Request:
         if self.preset is not None and self.plan is not None:
             preset, plan = map(self.spell, ("preset", "plan"))
             raise InputError(f"{preset} and {plan} exclude each other: give one of them.")
+        if self.pretrained is not None and (self.preset is not None or self.plan is not None):
+            raise InputError(
+                f"{self.spell('pretrained')} makes a plan for {self.spell('data')}: leave "
+                f"{self.spell('preset')} and {self.spell('plan')} out. A plan of your own names "
+                "the file as pretrained.file"
+            )
         if self.stage not in (None, 1, 2, 3):
             raise InputError(f"{self.spell('stage')} must be 1, 2 or 3, got {self.stage}")
 
@@ -113,6 +121,8 @@ def folder_of(request: Request) -> Path:
         name += f"-{request.sampler.replace(':', '-')}"
     if request.refine:
         name += "-refined"
+    if request.pretrained is not None:
+        name += "-pretrained"
     if request.objective not in (None, "flops"):
         name += f"-{request.objective}"
     return RUNS / name

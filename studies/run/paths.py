@@ -25,7 +25,9 @@ def here(data: str | None) -> str | None:
 
 def from_anywhere(plan: Plan, begun: Run | None) -> Plan:
     """The plan with paths that mean the same from any folder; those that a run has stay."""
-    source, stage1 = plan.data.source, plan.stage1
+    source, stage1, pretrained = plan.data.source, plan.stage1, plan.pretrained
+    if pretrained.file and (begun is None or pretrained != begun.plan.pretrained):
+        pretrained = replace(pretrained, file=os.path.abspath(pretrained.file))
     if stage1.init_from and (begun is None or stage1.init_from != begun.plan.stage1.init_from):
         stage1 = replace(stage1, init_from=os.path.abspath(stage1.init_from))
     if source not in BROUGHT and (begun is None or source != begun.plan.data.source):
@@ -34,4 +36,5 @@ def from_anywhere(plan: Plan, begun: Run | None) -> Plan:
         was = begun and begun.plan.data.source
         source = was if was == os.path.abspath(source) else located(source)
         check_text(source)
-    return replace(plan, data=replace(plan.data, source=source), stage1=stage1)
+    data = replace(plan.data, source=source)
+    return replace(plan, data=data, stage1=stage1, pretrained=pretrained)

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from hnas.exchange.export import load
-from hnas.network.supernet import Supernet, grow, inherit
+from hnas.network.supernet import Supernet, extend, grow, inherit
 from hnas.persist.record import as_json, recorded
 from hnas.studies.scoring.supernet_scorer import weights_hash
+from hnas.studies.search.pretrained import begin
 from hnas.studies.search.session import Session
 from hnas.studies.search.spaces import stage_space
 from hnas.studies.search.torchrun import supernet_job
@@ -27,9 +28,12 @@ def _untrained(session: Session, before: list[Supernet], stage: int) -> Supernet
     """A supernet of the stage's space, with the weights that its training begins from."""
     asked, space = session.run.stage(stage), stage_space(session, stage)
     seed, dropout = session.run.seed(f"supernet {stage} weights"), asked.training.dropout
+    net = Supernet(space, dropout=dropout).reset(seed)
+    if session.plan.pretrained.file:
+        begin(session, net, stage)
+        return extend(net, before)
     if before:
         return grow(before[-1], space, seed=seed, dropout=dropout, before=before[:-1])
-    net = Supernet(space, dropout=dropout).reset(seed)
     if asked.init_from:
         inherit(net, load(Path(asked.init_from)).model)
     return net

@@ -76,3 +76,12 @@ def timm_vit(name: str, **changes: Any) -> nn.Module:
                 fan_in = value[0].numel() if value.ndim > 1 and "token" not in part else 16
                 value.normal_(std=min(0.2, fan_in**-0.5), generator=generator)
     return model.eval()
+
+
+def filtered(weights: dict[str, torch.Tensor], model: nn.Module) -> dict[str, torch.Tensor]:
+    """Weights of another resolution as timm resamples them for a model."""
+    _timm()
+    from timm.models.vision_transformer import checkpoint_filter_fn
+
+    found: dict[str, torch.Tensor] = checkpoint_filter_fn(weights, model)
+    return found

@@ -28,6 +28,26 @@ def test_digits_in_three_parts() -> None:
     assert sorted(rows(made.train) + rows(made.held_out) + rows(tested)) == sorted(whole)
 
 
+def test_a_normalisation_that_is_said() -> None:
+    said = DataRules(source="digits", mean=(0.25,), std=(0.5,))
+    made, _ = prepare(said, image=8, channels=1, seed=0)
+    assert (made.mean.tolist(), made.std.tolist()) == ([0.25], [0.5])
+    found, _ = prepare(DataRules(source="digits"), image=8, channels=1, seed=0)
+    assert found.mean.item() == pytest.approx(0.305, abs=0.01)
+
+
+def test_a_normalisation_that_cannot_be() -> None:
+    with pytest.raises(InputError, match=r"each of 3 channels, got \[0.25\]"):
+        prepare(DataRules(source="digits", mean=(0.25,), std=(0.5,)), image=8, channels=3, seed=0)
+    for mean, std, message in (
+        ((0.5, 0.5), (0.5,), r"std must be as many as mean has \(2\), got \[0.5\]"),
+        ((124.0,), (0.5,), r"mean must be 0 to 1, got \[124.0\]"),
+        ((0.5,), (0.0,), r"std must be above 0, got \[0.0\]"),
+    ):
+        with pytest.raises(InputError, match=message):
+            DataRules(mean=mean, std=std)
+
+
 def test_a_search_holds_no_test_image(mnist: Path) -> None:
     rules = DataRules(source="mnist")
     made, split = prepare(rules, image=6, channels=1, seed=0, root=mnist.parent)

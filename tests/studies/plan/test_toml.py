@@ -45,8 +45,8 @@ MISTAKES = {
     "unknown table": (
         "[retrain]",
         "[retrian]",
-        "retrian is not part of a plan; did you mean 'retrain'? Known: data, net, augment, "
-        "stage1, stage2, refine, score, search, handoff, retrain, baselines",
+        "retrian is not part of a plan; did you mean 'retrain'? Known: data, net, pretrained, "
+        "augment, stage1, stage2, refine, score, search, handoff, retrain, baselines",
     ),
     "unknown key": (
         "population = 2\ntraining = { epochs = 1 }",
@@ -59,7 +59,7 @@ MISTAKES = {
         "{ epochs = 1, zzz = 3 }",
         "stage1.training.zzz is not part of a plan; Known: epochs, batch, lr, warmup, "
         "weight_decay, label_smoothing, dropout, drop_path, ema, clip, mixup, cutmix, repeats, "
-        "micro_batch, subnets, keep, patience, class_weights",
+        "micro_batch, subnets, keep, patience, layer_decay, head_warmup, class_weights",
     ),
     "missing table": (
         "[retrain]\ntraining = { epochs = 3 }",
