@@ -61,6 +61,7 @@ def rank(
 
 def _show(found: Ranking) -> None:
     of = found.agreement
+    click.echo(f"\n{found.conclusion}")
     click.echo(
         f"\nStage {found.stage}: {of.architectures} architectures, each trained alone "
         f"{of.seeds} times for {found.epochs} epochs, tested on {found.images:,} held-out images:"

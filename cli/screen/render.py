@@ -165,11 +165,10 @@ def front_table(
 ) -> None:
     """Prints trials, the most accurate first and of equals the cheaper one, with the standard error
     of a score on `images` and an = if the score ties with the best."""
-    from hnas.studies.run.result import is_tie, standard_error
+    from hnas.studies.run.ties import standard_error, tied
     from hnas.studies.trials.pareto import best_by_score
 
     ranked = best_by_score(records, len(records), objective)
-    best = ranked[0].error if ranked else None
     score = "score" if metric == "accuracy" else METRICS.get(metric, metric)
     table(
         ("trial", score, "+-", "ties", *COSTS, f"blocks ({legend()})"),
@@ -178,7 +177,7 @@ def front_table(
                 f"{r.number}",
                 r.accuracy,
                 standard_error(r.accuracy, images, r.error),
-                "=" if is_tie(r.accuracy, ranked[0].accuracy, images, (r.error, best)) else "-",
+                "=" if tied(r, ranked[0], images) else "-",
                 *costs(r),
                 arch_drawing(r.arch),
             )
@@ -219,8 +218,9 @@ def result_tables(result: Result) -> None:
         print(f"Every score, held-out and test is {METRICS.get(result.metric, result.metric)}.")
     if result.winner.picked or result.winner.trained != result.all_global.trained:
         print(trained(result.winner, result.all_global))
-    if words := unequal(result.winner, result.all_global):
-        print(words)
+    for words in (unequal(result.winner, result.all_global), result.pairs()):
+        if words:
+            print(words)
     if result.baselines:
         print("\nSimple models on the same images:")
         baselines_table(result.baselines, result.test_images)
@@ -230,7 +230,7 @@ def result_tables(result: Result) -> None:
 
 def baselines_table(baselines: Iterable[Baseline], test_images: int) -> None:
     """Prints simple models with the standard error of an accuracy on so many test images."""
-    from hnas.studies.run.result import standard_error
+    from hnas.studies.run.ties import standard_error
 
     rows = []
     for b in baselines:

@@ -17,3 +17,6 @@ class Score:
     """Wall time that scoring took."""
     error: float | None = None
     """Standard error of the accuracy; None if that of a share of the images."""
+    right: str | None = None
+    """Which images are classified correctly, by `hnas.scoring.pairs`; None by another metric than
+    accuracy, or on more images than it keeps."""

@@ -20,6 +20,7 @@ from hnas.data import Data, Images, normalise
 from hnas.device import autocast, is_out_of_memory
 from hnas.network.supernet import Statistics, Supernet
 from hnas.scoring.metric import measured
+from hnas.scoring.pairs import packed
 from hnas.scoring.record import Score
 from hnas.scoring.sharing import MemoryBudget, Tree, branches
 from hnas.settings import ScoreRules
@@ -82,12 +83,16 @@ def scores(
 
 def score_of(logits: Tensor, labels: Tensor, began: float, *, metric: str = "accuracy") -> Score:
     """The score that logits (n, classes) come to; scoring began at that `time.perf_counter`."""
-    accuracy, error = math.nan, None
+    accuracy, error, right = math.nan, None, None
     if bool(logits.isfinite().all()):
         accuracy, error = measured(metric, logits, labels)
+        if metric == "accuracy":
+            right = packed((logits.argmax(-1) == labels).cpu().numpy())
     loss = float(F.cross_entropy(logits, labels))
     seconds, images = time.perf_counter() - began, len(labels)
-    return Score(accuracy=accuracy, loss=loss, images=images, seconds=seconds, error=error)
+    return Score(
+        accuracy=accuracy, loss=loss, images=images, seconds=seconds, error=error, right=right
+    )
 
 
 @torch.inference_mode()

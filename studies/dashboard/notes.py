@@ -7,9 +7,9 @@ from hnas.studies.figures.glyphs import LEGEND, drawn
 from hnas.studies.figures.network import Picture
 from hnas.studies.objective.costs import MEASURES, metrics
 from hnas.studies.run.latency import read_costs
-from hnas.studies.run.result import is_tie, standard_error
 from hnas.studies.run.status import Status, scoring_images
 from hnas.studies.run.studies import StageStudy
+from hnas.studies.run.ties import standard_error, tied
 from hnas.studies.trials.record import Record
 
 SHOWN = 20
@@ -139,13 +139,9 @@ def _score(status: Status, stage: StageStudy, record: Record) -> str:
         error = standard_error(record.accuracy, images, record.error)
         score += f" ± {error:.4f} on {images:,} held-out images, inherited weights"
         best = stage.best
-        if best and record is not best and _ties(record, best, images):
+        if best and record is not best and tied(record, best, images):
             score += f"; a tie with the best, {_trial(stage, best.number)}, at 95%"
     return score
-
-
-def _ties(a: Record, b: Record, images: int) -> bool:
-    return is_tie(a.accuracy, b.accuracy, images, (a.error, b.error))
 
 
 def _costs(status: Status, record: Record) -> Iterator[str]:

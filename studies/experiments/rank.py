@@ -102,6 +102,7 @@ def rank(session: Session, rules: RankRules, *, draws: int = DRAWS) -> Ranking:
                 score=scores[arch].accuracy,
                 accuracies=tuple(network.accuracy for network, _ in networks),
                 networks=tuple(network.key for network, _ in networks),
+                right=tuple(network.right or "" for network, _ in networks),
             )
         )
     guess = np.array([one.score for one in ranked])

@@ -22,6 +22,7 @@ def answer_section(report: Report) -> Section:
     clear = difference.low > 0 or difference.high < 0
     images = f"{found.test_images:,} test images"
     better = "better" if difference.value >= 0 else "worse"
+    how = "exact by the images that one alone is right on (McNemar)" if result.apart else "Newcombe"
     return Section(
         title="The answer",
         text=(
@@ -43,7 +44,7 @@ def answer_section(report: Report) -> Section:
         notes=(
             f"{LEGEND} Score: accuracy with inherited weights. Test: accuracy on the test images, "
             "which are read once, after the winner is chosen on held-out images. Intervals: Wilson "
-            "for each network, Newcombe for the difference. They cover the choice of test images, "
+            f"for each network, {how} for the difference. They cover the choice of test images, "
             "not that of the training seed. Simple models: k and C are chosen on held-out images; "
             "then they are fitted to training and held-out images together."
             + _other(result.metric),

@@ -16,7 +16,7 @@ from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.toml import to_toml
 from hnas.studies.run.folder import Run
 from hnas.studies.run.history import Row, curves
-from hnas.studies.run.interval import Interval, interval
+from hnas.studies.run.interval import Interval, interval, paired
 from hnas.studies.run.latency import Measured, read_costs, read_measured
 from hnas.studies.run.networks import trained_alone
 from hnas.studies.run.ranking import Ranking, read_ranking
@@ -41,8 +41,9 @@ class Answer:
     """On the test images, 0 to 1: Wilson's, or by the standard error of another metric."""
     all_global_accuracy: Interval
     difference: Interval
-    """Winner less all-global (Newcombe 1998, method 10: two Wilson intervals). It takes the two for
-    independent; on the same images that is wider than need be."""
+    """Winner less all-global: by the images that one alone is right on, if they are known
+    (`hnas.studies.run.interval.paired`); else by two Wilson intervals, as if on other images
+    (Newcombe 1998, method 10), which is wider than need be."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,17 +151,18 @@ def answer(result: Result) -> Answer:
     """The result with its intervals."""
     ours, plain = (_accuracy(network, result) for network in (result.winner, result.all_global))
     gap = ours.value - plain.value
+    difference = Interval(
+        value=gap,
+        low=gap - math.hypot(ours.value - ours.low, plain.high - plain.value),
+        high=gap + math.hypot(ours.high - ours.value, plain.value - plain.low),
+    )
     return Answer(
         test_images=result.test_images,
         winner=result.winner,
         all_global=result.all_global,
         winner_accuracy=ours,
         all_global_accuracy=plain,
-        difference=Interval(
-            value=gap,
-            low=gap - math.hypot(ours.value - ours.low, plain.high - plain.value),
-            high=gap + math.hypot(ours.high - ours.value, plain.value - plain.low),
-        ),
+        difference=paired(result.apart, result.test_images) if result.apart else difference,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hnas.errors import InputError
@@ -46,3 +46,21 @@ def interval(value: float, images: int, error: float | None) -> Interval:
         return wilson(round(value * images), images)
     low, high = max(0.0, value - 1.96 * error), min(1.0, value + 1.96 * error)
     return Interval(value=value, low=low, high=high)
+
+
+def paired(apart: Sequence[int], images: int) -> Interval:
+    """The difference of two shares of the same images; `apart` are those that count for the first
+    alone, and for the second alone.
+
+    Exact, given their sum (Clopper and Pearson 1934): it leaves out zero just if the exact McNemar
+    test tells the two apart.
+    """
+    from scipy.stats import binomtest
+
+    first, second = apart
+    either = first + second
+    if not either:
+        return Interval(value=0.0, low=0.0, high=0.0)
+    found = binomtest(first, either).proportion_ci(CONFIDENCE, method="exact")
+    low, high = ((2 * float(share) - 1) * either / images for share in (found.low, found.high))
+    return Interval(value=(first - second) / images, low=low, high=high)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from hnas.architecture.arch import Arch
-from hnas.persist.record import recorded
+from hnas.persist.record import later, recorded
+from hnas.scoring.pairs import apart
 from hnas.studies.run.folder import Run
-from hnas.studies.run.interval import Interval
+from hnas.studies.run.interval import Interval, paired
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +63,8 @@ class Ranked:
     """Trained alone, a seed each, on the same held-out images."""
     networks: tuple[str, ...]
     """Names of their files in the run's networks/, a seed each."""
+    right: tuple[str, ...] = later(())
+    """Which held-out images each is right on (`hnas.scoring.pairs`), empty if not kept."""
 
     @property
     def accuracy(self) -> float:
@@ -88,6 +91,40 @@ class Ranking:
         """Stage, Kendall's tau and its interval, in words."""
         tau = self.agreement.tau
         return f"Stage {self.stage}: tau-b {tau.value:.2f} ({tau.low:.2f} to {tau.high:.2f})"
+
+    @property
+    def conclusion(self) -> str:
+        """What the numbers say, in a sentence or two."""
+        tau, n = self.agreement.tau, self.agreement.architectures
+        if math.isnan(tau.value):
+            return f"{n} architectures cannot tell: all scores or all accuracies are the same."
+        found = f"(tau-b {tau.value:.2f}, 95% {tau.low:.2f} to {tau.high:.2f}; 1 is the same order)"
+        if tau.low > 0:
+            text = f"Scores rank these {n} architectures better than chance {found}."
+        elif tau.high < 0:
+            text = f"Scores rank these {n} architectures worse than chance {found}."
+        else:
+            text = f"{n} architectures cannot tell whether scores rank better than chance {found}."
+        if (like := self.like_the_best) is not None:
+            text += (
+                f" Trained alone, {like} of the other {n - 1} cannot be told from the best by the "
+                "images that one alone is right on."
+            )
+        return text
+
+    @property
+    def like_the_best(self) -> int | None:
+        """The architectures that the exact McNemar test, all seeds together, cannot tell from the
+        one of highest mean accuracy; None if their answers were not kept."""
+        if not all(one.right and all(one.right) for one in self.ranked):
+            return None
+        best = max(self.ranked, key=lambda one: one.accuracy)
+        ties = 0
+        for other in (one for one in self.ranked if one is not best):
+            pairs = (apart(a, b) for a, b in zip(best.right, other.right, strict=True))
+            ours, theirs = map(sum, zip(*pairs, strict=True))
+            ties += paired((ours, theirs), self.images * len(best.right)).low <= 0
+        return ties
 
     @property
     def groups(self) -> dict[str, list[tuple[float, tuple[float, ...]]]]:

@@ -3,7 +3,6 @@
 Nobody needs the images to use a finished run: what a network must know of them is in the result.
 """
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,8 @@ from hnas.persist.record import later, recorded
 from hnas.persist.words import few
 from hnas.studies.run.confusion import Confusion
 from hnas.studies.run.folder import Run
+from hnas.studies.run.interval import paired
+from hnas.studies.run.ties import is_tie, standard_error
 from hnas.training.record import Kept
 
 FILE = "result.json"
@@ -55,6 +56,8 @@ class TrainedNetwork:
     picked: str = later("")
     """The key of the network that was picked, and trained once more on the held-out images too as
     this one: accuracy and loss are of that one. Empty: this one was picked."""
+    right: str | None = later(None)
+    """Which held-out images it is right on: `hnas.scoring.pairs`; None if that was not kept."""
     more: int = later(0)
     """Epochs of that last training, if they are others than those of the one that was picked."""
 
@@ -126,10 +129,17 @@ class Result:
     """What `accuracy` and `test_accuracy` measure: `hnas.settings.ScoreRules.metric`."""
     images: str | None = later(None)
     """Fingerprint of the images that were split; None in older results."""
+    apart: tuple[int, ...] = later(())
+    """Test images that the winner alone, and the all-global network alone, is right on; empty by
+    another metric than accuracy, and in older results."""
 
     def __post_init__(self) -> None:
         if self.test_images < 1:
             raise InputError(f"test_images must be >= 1, got {self.test_images}")
+        if self.apart and (
+            len(self.apart) != 2 or min(self.apart) < 0 or sum(self.apart) > self.test_images
+        ):
+            raise InputError(f"apart must be two counts of test images, got {self.apart}")
         for name, network in (("winner", self.winner), ("all_global", self.all_global)):
             tested = network.test_accuracy
             if tested is None or not 0 <= tested <= 1:
@@ -183,6 +193,19 @@ class Result:
         if theirs != ours and is_tie(theirs, ours, self.test_images, errors):
             text += f"; {self.test_images:,} test images cannot tell the two apart"
         return f"{text}."
+
+    def pairs(self) -> str:
+        """Whether the test images tell the winner from the all-global network, in a sentence; empty
+        if they were not compared image by image."""
+        if not self.apart:
+            return ""
+        found = paired(self.apart, self.test_images)
+        ours, theirs = (f"{count:,}" for count in self.apart)
+        tells = "tells" if found.low > 0 or found.high < 0 else "cannot tell"
+        return (
+            f"The winner alone is right on {ours} test images, the all-global network alone on "
+            f"{theirs}: that {tells} the two apart (exact McNemar test, 95%)."
+        )
 
     def shown(self, network: TrainedNetwork) -> dict[str, Any]:
         """A network as the JSON of commands shows it."""
@@ -253,22 +276,3 @@ def unequal(winner: TrainedNetwork, all_global: TrainedNetwork) -> str:
         return ""
     fewer = "fewer" if gap < 0 else "more"
     return f"The all-global network has {abs(gap):.1%} {fewer} MACs than the winner."
-
-
-def standard_error(accuracy: float, images: int, measured: float | None = None) -> float:
-    """Of an accuracy on so many images: as it was measured, or else binomial."""
-    return math.sqrt(accuracy * (1 - accuracy) / images) if measured is None else measured
-
-
-def is_tie(
-    a: float, b: float, images: int, measured: tuple[float | None, float | None] = (None, None)
-) -> bool:
-    """Whether two accuracies on the same images cannot be told apart at 95%; their standard errors
-    as they were `measured`, or else binomial.
-
-    The error of the difference is that of independent samples, which is the most it can be: two
-    networks mostly miss the same images.
-    """
-    of_a, of_b = measured
-    error = math.hypot(standard_error(a, images, of_a), standard_error(b, images, of_b))
-    return abs(a - b) <= 1.96 * error

@@ -94,7 +94,7 @@ class Claim(AbstractContextManager["Claim"]):
             except StateError as error:
                 self._finish(trial, {ERROR: str(error)}, state=TrialState.FAIL)
                 raise
-            found = score_attributes(score.loss, score.seconds, score.error)
+            found = score_attributes(score)
             costs, objective = spent_of(trial.user_attrs), objective_of(self._study)
             kept = self._finish(trial, found, values(score.accuracy, costs, objective))
         self.scored += kept

@@ -73,6 +73,7 @@ class LocalBackend(AbstractContextManager["LocalBackend"]):
                 loss=score.loss,
                 seconds=score.seconds,
                 error=score.error,
+                right=score.right,
                 **vars(self._costs.spent(arch)),
             )
             if self._failure is not None:

@@ -4,6 +4,8 @@ tested, once, and simple models on the same images."""
 import time
 from dataclasses import replace
 
+from torch import Tensor
+
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
 from hnas.baselines.measure import measure
@@ -34,18 +36,25 @@ def finish(session: Session) -> Result:
         winner, winner_net = refit(session, winner, "the winner")
         plain, plain_net = refit(session, plain, "all-global")
     test = _test_images(session)
+    (winner, ours), (plain, theirs) = (
+        _tested(session, network, net, test)
+        for network, net in ((winner, winner_net), (plain, plain_net))
+    )
     baselines, no_baselines = _baselines(session, test)
     result = Result(
         test_images=len(test),
         environment=describe(session.device),
         candidates=tuple(candidates),
-        winner=_tested(session, winner, winner_net, test),
-        all_global=_tested(session, plain, plain_net, test),
+        winner=winner,
+        all_global=plain,
         inputs=_inputs(session),
         baselines=baselines,
         no_baselines=no_baselines,
         metric=session.plan.score.metric,
         images=session.split.images,
+        apart=(int((ours & ~theirs).sum()), int((theirs & ~ours).sum()))
+        if session.plan.score.metric == "accuracy"
+        else (),
     )
     results.write_result(session.run, result)
     session.listener.finished(session.run)
@@ -74,15 +83,19 @@ def _test_images(session: Session) -> Images:
     return test.to(session.device)
 
 
-def _tested(session: Session, network: TrainedNetwork, model: Glit, test: Images) -> TrainedNetwork:
+def _tested(
+    session: Session, network: TrainedNetwork, model: Glit, test: Images
+) -> tuple[TrainedNetwork, Tensor]:
+    """The network with its test accuracy, and which images (n,) it is right on."""
     began = time.perf_counter()
     logits = logits_of(model, test, session.data, batch=session.plan.score.batch)
     found = score_of(logits, test.labels, began, metric=session.plan.score.metric)
-    shown, given = test.labels.tolist(), logits.argmax(dim=1).tolist()
-    confusion = Confusion.of(shown, given, len(session.data.classes))
-    return replace(
+    given = logits.argmax(dim=1)
+    confusion = Confusion.of(test.labels.tolist(), given.tolist(), len(session.data.classes))
+    tested = replace(
         network, test_accuracy=found.accuracy, test_error=found.error, confusion=confusion
     )
+    return tested, given == test.labels
 
 
 def _baselines(session: Session, test: Images) -> tuple[tuple[Baseline, ...], str]:

@@ -111,6 +111,7 @@ def retrain_network(
         params=spent.params,
         accuracy=found.accuracy,
         loss=found.loss,
+        right=found.right,
         epochs=rules.training.epochs,
         score=score,
         latency_ns=_latency(session, frame, arch),

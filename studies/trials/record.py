@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from hnas.architecture.arch import Arch
 from hnas.persist.record import later
@@ -14,6 +14,8 @@ SCORE = ("loss", "seconds")
 """Attributes that scoring adds; the accuracy is a value of the trial."""
 ERROR = "standard_error"
 """Attribute that scoring by another metric than accuracy adds."""
+RIGHT = "right"
+"""Attribute that scoring by accuracy adds, if there are not too many images."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,21 @@ class Record:
     """Nanoseconds of a batch by the latency table; None if the search has none."""
     error: float | None = later(None)
     """Standard error of the accuracy; None if that of a share of the held-out images."""
+    right: str | None = later(None)
+    """Which held-out images it is right on: `hnas.scoring.pairs`; None if that was not kept."""
+
+
+class Told(Protocol):
+    """A score, or the record of one."""
+
+    @property
+    def loss(self) -> float: ...
+    @property
+    def seconds(self) -> float: ...
+    @property
+    def error(self) -> float | None: ...
+    @property
+    def right(self) -> str | None: ...
 
 
 def cost_attributes(arch: Arch, spent: Priced) -> dict[str, Any]:
@@ -54,7 +71,7 @@ def arch_of(attrs: Mapping[str, Any]) -> Arch:
     return Arch.from_json(attrs[ARCH])
 
 
-def score_attributes(loss: float, seconds: float, error: float | None = None) -> dict[str, float]:
-    """The attributes SCORE, and ERROR if there is one."""
-    found = dict(zip(SCORE, (loss, seconds), strict=True))
-    return found if error is None else {**found, ERROR: error}
+def score_attributes(score: Told) -> dict[str, Any]:
+    """The attributes SCORE, and ERROR and RIGHT if the score has them."""
+    found = {"loss": score.loss, "seconds": score.seconds, ERROR: score.error, RIGHT: score.right}
+    return {name: value for name, value in found.items() if value is not None}

@@ -19,6 +19,7 @@ from hnas.studies.trials.optuna_inside import database_of, study_id_of
 from hnas.studies.trials.record import (
     ARCH,
     ERROR,
+    RIGHT,
     SCORE,
     Record,
     arch_of,
@@ -64,7 +65,7 @@ def write_trial(
     trial = waiting_trial(space, record.arch, record.generation, record, costs)
     trial.state = TrialState.COMPLETE
     trial.values = values(record.accuracy, record, costs.objective)
-    trial.user_attrs |= score_attributes(record.loss, record.seconds, record.error)
+    trial.user_attrs |= score_attributes(record)
     trial.datetime_start, trial.datetime_complete = started, completed
     name = study.study_name
     with storage_errors(f"trial {record.number} of the study {name!r} cannot be stored"):
@@ -117,6 +118,7 @@ def _record(trial: TrialRow | FrozenTrial) -> Record:
             arch=arch_of(attrs),
             accuracy=trial.values[0],
             error=attrs.get(ERROR),
+            right=attrs.get(RIGHT),
             **{name: attrs[name] for name in SCORE},
             **vars(spent_of(attrs)),
         )

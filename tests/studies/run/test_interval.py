@@ -8,13 +8,27 @@ import math
 import pytest
 
 from hnas.errors import InputError
-from hnas.studies.run.interval import Interval, wilson
+from hnas.studies.run.interval import Interval, paired, wilson
 
 
 def test_a_share_has_wilson_s_interval() -> None:
     found = wilson(180, 200)  # Wilson (1927)
     assert found.value == 0.9
     assert [found.low, found.high] == pytest.approx([0.8506, 0.9343], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("apart", "p"),
+    # Two-sided exact McNemar: twice the smaller tail of a fair coin.
+    [((9, 1), 22 / 1024), ((8, 2), 112 / 1024), ((0, 6), 2 / 64), ((5, 0), 2 / 32), ((0, 0), 1.0)],
+)
+def test_pairs_differ_just_if_the_exact_test_says_so(apart: tuple[int, int], p: float) -> None:
+    found = paired(apart, 100)
+    assert found.value == pytest.approx((apart[0] - apart[1]) / 100)
+    assert found.low <= found.value <= found.high
+    assert (found.low > 0 or found.high < 0) is (p < 0.05)
+    back = paired(apart[::-1], 100)
+    assert [back.low, back.high] == pytest.approx([-found.high, -found.low])
 
 
 @pytest.mark.parametrize("value", [0.25, math.nan])

@@ -9,11 +9,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from hnas.architecture.arch import Arch, Block
+from hnas.scoring.pairs import packed
 from hnas.studies.plan.plan import Plan
 from hnas.studies.run.folder import begin_run
-from hnas.studies.run.result import is_tie, standard_error
 from hnas.studies.run.status import scoring_images
+from hnas.studies.run.ties import is_tie, standard_error, tied
 from hnas.studies.search.session import Session
+from hnas.studies.trials.record import Record
 
 
 def test_equal_networks_tie_and_much_better_ones_do_not() -> None:
@@ -25,6 +28,24 @@ def test_equal_networks_tie_and_much_better_ones_do_not() -> None:
     assert np.mean([is_tie(a, b, images) for a, b in other]) < 0.05
     assert is_tie(1.0, 1.0, 10) and not is_tie(0.9, 0.8, 10**6)
     assert np.isclose(standard_error(0.9, images), np.std(equal[:, 0]), rtol=0.1)
+
+
+def test_trials_whose_answers_are_known_are_compared_image_by_image() -> None:
+    def trial(right: np.ndarray | None, accuracy: float) -> Record:
+        answers = None if right is None else packed(right)
+        arch = Arch((Block(G=1, L=0, d_k=1, d_z=1),))
+        return Record(
+            number=0, generation=0, arch=arch, accuracy=accuracy, loss=0.0, macs=1, params=1,
+            seconds=0.0, right=answers,
+        )  # fmt: skip
+
+    images = 300
+    better = np.arange(images) < 291
+    worse, other = better & (np.arange(images) >= 8), np.arange(images) >= 17
+    best, known = trial(better, 0.97), (trial(worse, 0.943), trial(other, 0.943))
+    # Eight images fewer, all of which the best is right on; or seventeen against nine.
+    assert [tied(one, best, images) for one in known] == [False, True]
+    assert tied(trial(None, 0.943), best, images)  # by two independent errors
 
 
 def test_the_images_that_trials_are_scored_on(tmp_path: Path, tiny: Plan) -> None:

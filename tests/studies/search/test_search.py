@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 from dataclasses import replace
 
+import numpy as np
 import optuna
 import pytest
 import torch
@@ -19,6 +20,7 @@ from hnas.cost.flops import cost, plain_vit
 from hnas.errors import CheckpointError, InputError, MismatchError, StateError, StorageError
 from hnas.exchange.export import Network, load, save
 from hnas.network.glit import Glit
+from hnas.scoring.pairs import apart, packed
 from hnas.scoring.score import evaluate
 from hnas.studies.plan.change import override
 from hnas.studies.plan.plan import Baselines
@@ -147,6 +149,17 @@ def test_the_images_of_each_class_are_counted(finished):
         assert found.images == result.test_images == 60
         assert right / 60 == pytest.approx(network.test_accuracy)
         assert [found.of_class(c) for c in range(10)] == [6] * 10
+
+
+def test_networks_are_compared_image_by_image(finished):
+    result, session = read_result(finished), Session(finished, CPU)
+    gap = result.winner.test_accuracy - result.all_global.test_accuracy
+    assert result.apart[0] - result.apart[1] == round(gap * 60)
+    assert "test images, the all-global network alone" in result.pairs()
+    images = len(session.data.held_out)
+    none = packed(np.zeros(images, dtype=bool))
+    for one in (*records(session.study(1)), *records(session.study(2)), *result.candidates):
+        assert apart(one.right, none) == (round(one.accuracy * images), 0)
 
 
 def test_simple_models_stand_beside_the_answer(finished):

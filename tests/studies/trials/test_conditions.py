@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import optuna
 import pytest
@@ -12,6 +13,7 @@ from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
 from hnas.errors import StateError
 from hnas.persist.record import as_json
+from hnas.scoring.record import Score
 from hnas.studies.objective.costs import Spent
 from hnas.studies.trials.conditions import (
     Conditions,
@@ -88,4 +90,8 @@ def test_attributes_of_a_trial(drawn: tuple[Space, Arch]) -> None:
         attrs = json.loads(json.dumps(cost_attributes(arch, spent)))
         assert (arch_of(attrs), spent_of(attrs)) == (arch, spent)
         assert ("latency_ns" in attrs) is (spent.latency is not None)
-    assert score_attributes(1.5, 0.25) == {"loss": 1.5, "seconds": 0.25}
+    score = Score(accuracy=0.5, loss=1.5, images=8, seconds=0.25)
+    assert score_attributes(score) == {"loss": 1.5, "seconds": 0.25}
+    more = {"right": "c$^", "standard_error": 0.0}
+    told = replace(score, right="c$^", error=0.0)
+    assert score_attributes(told) == {"loss": 1.5, "seconds": 0.25, **more}

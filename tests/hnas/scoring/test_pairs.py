@@ -1,0 +1,39 @@
+"""Answers image by image: packed, and compared."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hnas.errors import StateError
+from hnas.scoring.pairs import MOST, apart, packed
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=300))
+def test_only_the_images_that_one_alone_is_right_on_count(pairs: list[tuple[bool, bool]]) -> None:
+    a, b = (np.array(column, dtype=bool) for column in zip(*pairs, strict=True))
+    first, second = packed(a), packed(b)
+    assert first is not None and second is not None
+    assert apart(first, second) == (int((a & ~b).sum()), int((b & ~a).sum()))
+    assert apart(first, first) == (0, 0)
+
+
+def test_answers_are_small_and_bounded() -> None:
+    rng = np.random.default_rng(0)
+    few = packed(rng.random(287) < 0.96)
+    assert few is not None and len(few) <= 64
+    most = packed(rng.random(MOST) < 0.5)
+    assert most is not None and len(most) < 1400
+    assert packed(np.ones(MOST + 1, dtype=bool)) is packed(np.ones(0, dtype=bool)) is None
+
+
+@pytest.mark.parametrize("text", ["", "abc", "c$^", "\u00e4"])
+def test_damaged_answers_are_said(text: str) -> None:
+    whole = packed(np.ones(9, dtype=bool))
+    assert whole is not None
+    with pytest.raises(StateError, match="of a network are damaged"):
+        apart(whole, text)
+    with pytest.raises(StateError, match="compared on the same images"):
+        apart(whole, packed(np.ones(90, dtype=bool)) or "")
