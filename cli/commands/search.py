@@ -217,7 +217,7 @@ def _search_stage(run: Run, stage: int, request: Request) -> None:
     before = read_status(run).stages[stage - 1]
     if before.finished and not request.rescore:
         click.echo(f"Stage {stage} of {run.folder} is finished, nothing is left to do.")
-        show_front(run, stage, before.front, before.trials)
+        show_front(run, stage, before.records)
     else:
         _search(run, request)
     more = ("--stage", stage + 1) if stage < len(run.stages) else ()

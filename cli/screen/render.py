@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -161,23 +161,30 @@ def costs(found: Priced) -> tuple[int, float | None, int]:
 
 
 def front_table(
-    records: Sequence[Record], images: int, objective: str = "flops", metric: str = "accuracy"
+    records: Sequence[Record],
+    images: int,
+    objective: str = "flops",
+    metric: str = "accuracy",
+    smoothed: Mapping[str, tuple[float, ...]] | None = None,
 ) -> None:
     """Prints trials, the most accurate first and of equals the cheaper one, with the standard error
-    of a score on `images` and an = if the score ties with the best."""
+    of a score on `images` and an = if the score ties with the best; and their smoothed scores, by
+    number with standard errors, if there are any."""
     from hnas.studies.run.ties import standard_error, tied
     from hnas.studies.trials.pareto import best_by_score
 
     ranked = best_by_score(records, len(records), objective)
     score = "score" if metric == "accuracy" else METRICS.get(metric, metric)
+    more = ("smoothed", "+-") if smoothed else ()
     table(
-        ("trial", score, "+-", "ties", *COSTS, f"blocks ({legend()})"),
+        ("trial", score, "+-", "ties", *more, *COSTS, f"blocks ({legend()})"),
         [
             (
                 f"{r.number}",
                 r.accuracy,
                 standard_error(r.accuracy, images, r.error),
                 "=" if tied(r, ranked[0], images) else "-",
+                *(smoothed[f"{r.number}"] if smoothed else ()),
                 *costs(r),
                 arch_drawing(r.arch),
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -60,18 +60,26 @@ class _Steps(Listener):
             click.echo(f"\nHanded over to stage {stage}: {given or arch_drawing(distribution)}\n")
 
     def stage_done(self, run: Run, stage: int, result: StageResult) -> None:
-        from hnas.studies.trials.pareto import front
-
-        found = front(result.records, run.plan.search.objective)
         with self._display.paused():
-            show_front(run, stage, found, len(result.records))
+            show_front(run, stage, result.records)
 
 
-def show_front(run: Run, stage: int, front: Iterable[Record], trials: int) -> None:
-    """Prints the front of a stage that has so many trials."""
+def show_front(run: Run, stage: int, records: Sequence[Record]) -> None:
+    """Prints the front of a stage that has these trials."""
     from hnas.studies.run.status import scoring_images
+    from hnas.studies.trials.pareto import front
+    from hnas.studies.trials.smoothing import smoothed
 
-    front, images = list(front), scoring_images(run)
-    click.echo(f"\nStage {stage}: {len(front)} of {trials:,} trials are on the Pareto front:")
-    front_table(front, images, run.plan.search.objective, run.plan.score.metric)
+    search, images = run.plan.search, scoring_images(run)
+    found, smooth = front(records, search.objective), smoothed(records)
+    counts = smooth is not None and smooth.counts
+    click.echo(f"\nStage {stage}: {len(found)} of {len(records):,} trials are on the Pareto front:")
+    more = smooth.of(records, found) if smooth and counts else None
+    front_table(found, images, search.objective, run.plan.score.metric, more)
     click.echo(f"\n= no significant difference from the best (95%, {images:,} held-out images).")
+    if smooth and counts:
+        what = "The best are" if search.pick == "smoothed" else "Nothing is"
+        click.echo(
+            "smoothed: what the scores of all trials say of one (ridge regression; it explains "
+            f"{smooth.r2:.0%} of the variance of scores that it has not seen). {what} picked by it."
+        )

@@ -32,6 +32,8 @@ STRATEGIES = ("hierarchical", "high-level", "flat", "random")
 """The ways to search: see `hnas.studies.plan.strategies`."""
 SAMPLERS = ("nsga2", "tpe", "spos", "random", "nsga3", "gp")
 """The ways to propose generations: see `hnas.studies.proposers.samplers`."""
+PICKS = ("score", "smoothed")
+"""What the best trials of a stage are the best by: see `hnas.studies.trials.smoothing`."""
 
 _SIZES = ("d_k", "d_z", "E", "K")
 
@@ -154,9 +156,13 @@ class Search:
     of the population and a seed that gives a sampler of Optuna's. The first generation then begins
     with the cheapest, the all-global and the all-local network. Empty: without these, by NSGA-II;
     by SPOS's evolution if the strategy is flat, by chance if it is random."""
+    pick: str = later("score")
+    """What the hand-off and retraining take the best by: their score, or `smoothed`, what all
+    scores of the stage say of each network, if that predicts scores that it has not seen."""
 
     def __post_init__(self) -> None:
-        for name, known in (("objective", OBJECTIVES), ("strategy", STRATEGIES)):
+        names = (("objective", OBJECTIVES), ("strategy", STRATEGIES), ("pick", PICKS))
+        for name, known in names:
             if (value := getattr(self, name)) not in known:
                 raise InputError(f"{name} {value!r} is unknown; {did_you_mean(value, known)}")
         if self.sampler and not (self.sampler in SAMPLERS or CODE.fullmatch(self.sampler)):

@@ -10,6 +10,7 @@ from hnas.studies.report.gather import Report
 from hnas.studies.report.page import Drawing, Section, Table
 from hnas.studies.run.latency import Measured
 from hnas.studies.run.result import TrainedNetwork
+from hnas.studies.run.studies import StageStudy
 from hnas.studies.trials.pareto import best_by_score
 from hnas.studies.trials.record import Record
 
@@ -26,7 +27,13 @@ def front_section(report: Report) -> Section:
             f"{study.stage}: {len(best)} of {study.trials:,} trials are on the front"
             + (f"; the table has the {SHOWN} of highest score." if len(best) > SHOWN else ".")
         )
-        tables.append(_trials(study.stage, best[:SHOWN]))
+        if (smooth := study.smoothed) is not None:
+            text.append(
+                f"Smoothed is what the scores of all trials of {study.stage} say of one, with its "
+                "standard error: a ridge regression on the sizes of every block, which explains "
+                f"{smooth.r2:.0%} of the variance of scores that it has not seen."
+            )
+        tables.append(_trials(study, best[:SHOWN]))
     if result := report.status.result:
         text.append(
             f"{len(result.candidates)} were trained {result.candidates[0].trained}; the best of "
@@ -44,12 +51,15 @@ def front_section(report: Report) -> Section:
     )
 
 
-def _trials(stage: str, records: Sequence[Record]) -> Table:
+def _trials(study: StageStudy, records: Sequence[Record]) -> Table:
     columns = {
-        f"{stage}, trial": [f"{record.number}" for record in records],
+        f"{study.stage}, trial": [f"{record.number}" for record in records],
         "blocks": [drawn(record.arch) for record in records],
         "score": [f"{record.accuracy:.4f}" for record in records],
     }
+    if (smooth := study.smoothed) is not None:
+        found = smooth.of(study.records, records).values()
+        columns["smoothed"] = [f"{score:.4f} ± {error:.4f}" for score, error in found]
     return Table.of({**columns, **costs_of(records)}, left=2)
 
 

@@ -104,17 +104,19 @@ def plan_of(request: Request, begun: Run | None = None) -> tuple[Plan, Proposal 
     if request.time is not None:
         plan, note = _within_time(plan, request, begun, proposal)
         notes.append(note)
-    if proposal is not None and "search.sampler" not in request.values:
-        plan = _with_sampler(plan)
+    if proposal is not None:
+        plan = _with_measured(plan, request)
     return plan, proposal, "\n".join(filter(None, notes))
 
 
-def _with_sampler(plan: Plan) -> Plan:
-    """A proposed plan with the sampler that finds most in so many trials: docs/ranking.md."""
-    if plan.search.sampler or plan.search.strategy not in STRATEGIES[:2]:
-        return plan
-    few = plan.stage1.trials < FEW
-    return override(plan, sampler="tpe" if few else "nsga2")
+def _with_measured(plan: Plan, request: Request) -> Plan:
+    """A proposed plan with the sampler and the pick that were measured to find most in as many
+    trials, unless others are asked for: docs/ranking.md."""
+    sampler = plan.search.sampler
+    if not sampler and plan.search.strategy in STRATEGIES[:2]:
+        sampler = "tpe" if plan.stage1.trials < FEW else "nsga2"
+    measured = {"search.sampler": sampler, "search.pick": "smoothed"}
+    return with_values(plan, {key: v for key, v in measured.items() if key not in request.values})
 
 
 def _within_time(

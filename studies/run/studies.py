@@ -14,6 +14,7 @@ from hnas.studies.trials.conditions import Conditions, read_conditions
 from hnas.studies.trials.marks import Marks, read_marks
 from hnas.studies.trials.pareto import front
 from hnas.studies.trials.record import Record
+from hnas.studies.trials.smoothing import Smoothed, smoothed
 from hnas.studies.trials.study import stored_studies
 from hnas.studies.trials.trial import records_of
 
@@ -74,6 +75,13 @@ class StageStudy:
     def front(self) -> tuple[Record, ...]:
         """The elites: trials that no other dominates, by rising costs."""
         return tuple(front(self.records, self.run.plan.search.objective))
+
+    @cached_property
+    def smoothed(self) -> Smoothed | None:
+        """What all scores say of each of `records`; None if there are too few, or if that does not
+        predict scores that it has not seen."""
+        found = smoothed(self.records)
+        return found if found and found.counts else None
 
     @property
     def best(self) -> Record | None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from hnas.architecture.arch import Arch
 from hnas.studies.run.result import best_trained
+from hnas.studies.search.picks import best
 from hnas.studies.search.retrain import retrain_trial
 from hnas.studies.search.session import Session
 from hnas.studies.search.spaces import stage_space
@@ -24,12 +25,12 @@ def handoff(session: Session) -> Arch:
     if (done := marks_of(first).handoff) is not None:
         return done.arch
     found, rules = session.finished(1, "stage 2"), session.plan.handoff
-    best = best_by_score(found, rules.top, session.plan.search.objective)
-    chosen, measured = best[0], None
+    candidates = best(session, 1, found, rules.top)
+    chosen, measured = candidates[0], None
     if rules.rule == "retrained":
-        networks = [retrain_trial(session, record, stage=1) for record in best]
-        chosen = best[networks.index(best_trained(networks))]
-        pairs = zip(best, networks, strict=True)
+        networks = [retrain_trial(session, record, stage=1) for record in candidates]
+        chosen = candidates[networks.index(best_trained(networks))]
+        pairs = zip(candidates, networks, strict=True)
         measured = {str(record.number): network.accuracy for record, network in pairs}
     second = session.study(2)
     mark = HandedArch(rule=rules.rule, trial=chosen.number, arch=chosen.arch, retrained=measured)

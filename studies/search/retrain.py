@@ -22,25 +22,25 @@ from hnas.studies.run.networks import (
 from hnas.studies.run.result import TrainedNetwork, best_trained
 from hnas.studies.scoring.supernet_scorer import weights_hash
 from hnas.studies.search.network import judge_of, teacher_hash, train_network, untrained
+from hnas.studies.search.picks import best
 from hnas.studies.search.session import Session
 from hnas.studies.search.supernets import supernet
 from hnas.studies.search.teacher import teacher
 from hnas.studies.search.torchrun import network_job
-from hnas.studies.trials.pareto import best_by_score
 from hnas.studies.trials.record import Record
 from hnas.training.record import Kept
 from hnas.training.trainer import AVERAGING
 
 
 def retrain(session: Session) -> list[TrainedNetwork]:
-    """Trains the last stage's best, best score first.
+    """Trains the last stage's best, the best first by the plan's `search.pick`.
 
     Raises StateError if that stage is not finished.
     """
     plan, last = session.plan, len(session.run.stages)
     found = session.finished(last, "retraining")
-    best = best_by_score(found, plan.retrain.top, plan.search.objective)
-    return [retrain_trial(session, record, stage=last) for record in best]
+    candidates = best(session, last, found, plan.retrain.top)
+    return [retrain_trial(session, record, stage=last) for record in candidates]
 
 
 def retrain_trial(session: Session, record: Record, *, stage: int) -> TrainedNetwork:

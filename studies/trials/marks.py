@@ -52,11 +52,24 @@ class HandedFront:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SmoothedPick:
+    """What a stage's best trials were picked by, if not by their scores alone."""
+
+    r2: float | None
+    """Of the smoothed scores, cross-validated; None if there were too few trials."""
+    counts: bool
+    """Whether they were picked by smoothed scores; else by their scores after all."""
+    picked: Mapping[str, tuple[float, ...]]
+    """By trial, best first: its smoothed score, and the standard error of that."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Marks:
     """The marks of one study, each an attribute of its name."""
 
     handoff: HandedArch | None = later(None)
     front: HandedFront | None = later(None)
+    smoothed: SmoothedPick | None = later(None)
     exhausted: bool = later(False)
     """Everything within the limits has been scored: more trials cannot be had."""
 

@@ -3,17 +3,19 @@
 A score of a few hundred images is mostly noise among the best. A ridge regression on the sizes of
 every block, one column for each value (one-hot), takes from each network what chance gave it alone.
 It misses how blocks depend on each other, so it counts only if it predicts scores that it has not
-seen: it is cross-validated, and without doubt better than their mean.
+seen: cross-validated, better than their mean by a margin. docs/ranking.md shows what that is worth.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hnas.architecture.arch import Arch
+from hnas.studies.objective.costs import minimised
 from hnas.studies.trials.encoding import SIZES
+from hnas.studies.trials.pareto import best_by_score
 from hnas.studies.trials.record import Record
 
 Numbers = NDArray[np.float64]
@@ -21,8 +23,9 @@ Numbers = NDArray[np.float64]
 LEAST = 30
 """Trials: fewer are not smoothed."""
 FOLDS = 10
-MARGIN = 2.0
-"""Standard errors that the cross-validated R2 must be above zero."""
+MARGIN = 0.1
+"""Cross-validated R2 from which it counts: chance passes it in a twentieth of LEAST trials, and in
+hardly any sixty."""
 PENALTIES = np.logspace(-2, 4, 25)
 """Of ridge; the best by leaving one trial out is taken."""
 
@@ -33,17 +36,21 @@ class Smoothed:
 
     r2: float
     """Share of the variance of scores that scores of other trials explain: cross-validated."""
-    error: float
-    """Its standard error, over the trials."""
     scores: Numbers
     """(trials,), in the order of the trials."""
     errors: Numbers
-    """(trials,) standard errors, of the regression alone."""
+    """(trials,) their standard errors, of scores without noise that add up over the blocks."""
 
     @property
     def counts(self) -> bool:
-        """Whether it is used: R2 is above zero by MARGIN standard errors."""
-        return self.r2 > MARGIN * self.error
+        """Whether it is worth more than the scores as they are."""
+        return self.r2 > MARGIN
+
+    def of(self, trials: Sequence[Record], some: Iterable[Record]) -> dict[str, tuple[float, ...]]:
+        """Score and standard error of some of the trials, by number."""
+        at = {trial.number: i for i, trial in enumerate(trials)}
+        values = ((one.number, at[one.number]) for one in some)
+        return {f"{n}": (float(self.scores[i]), float(self.errors[i])) for n, i in values}
 
 
 def smoothed(trials: Sequence[Record]) -> Smoothed | None:
@@ -52,14 +59,20 @@ def smoothed(trials: Sequence[Record]) -> Smoothed | None:
     x = _one_hot([trial.arch for trial in trials])
     if len(y) < LEAST or not np.ptp(y) or not x.shape[1]:
         return None
-    better, total = _better_than_the_mean(x, y)
     found = _Ridge(x, y)
-    return Smoothed(
-        r2=float(better.sum() / total),
-        error=float(better.std(ddof=1) * np.sqrt(len(y)) / total),
-        scores=found.predict(x),
-        errors=found.errors(x),
-    )
+    return Smoothed(r2=_held_out(x, y), scores=found.predict(x), errors=found.errors(x))
+
+
+def picked(trials: Sequence[Record], top: int, objective: str, *, by: str) -> list[Record]:
+    """The `top` trials of highest score, or `by` "smoothed" those of highest smoothed score if that
+    counts. Of equal ones the cheaper is first, then the earlier."""
+    found = smoothed(trials) if by == "smoothed" else None
+    if found is None or not found.counts:
+        return best_by_score(trials, top, objective)
+    scores = dict(zip((trial.number for trial in trials), found.scores.tolist(), strict=True))
+    return sorted(trials, key=lambda t: (-scores[t.number], minimised(t, objective), t.number))[
+        :top
+    ]
 
 
 def _one_hot(archs: Sequence[Arch]) -> Numbers:
@@ -74,17 +87,15 @@ def _one_hot(archs: Sequence[Arch]) -> Numbers:
     return np.array(columns, dtype=np.float64).reshape(len(columns), len(rows)).T
 
 
-def _better_than_the_mean(x: Numbers, y: Numbers) -> tuple[Numbers, float]:
-    """For each trial, by how much its squared error is less than that of the mean, both from the
-    trials of other folds; and the sum of the latter's."""
+def _held_out(x: Numbers, y: Numbers) -> float:
+    """R2 of trials that are predicted from those of other folds, as their mean is."""
     fold = np.random.default_rng(0).permutation(len(y)) % FOLDS
     ours, means = np.empty_like(y), np.empty_like(y)
     for each in range(FOLDS):
         held = fold == each
         ours[held] = _Ridge(x[~held], y[~held]).predict(x[held])
         means[held] = y[~held].mean()
-    errors = (y - means) ** 2
-    return errors - (y - ours) ** 2, float(errors.sum())
+    return float(1 - ((y - ours) ** 2).sum() / ((y - means) ** 2).sum())
 
 
 class _Ridge:
@@ -103,7 +114,7 @@ class _Ridge:
             left_out = residual / (1 - 1 / len(y) - (u**2) @ shrunk).clip(1e-9)
             if (mean := float((left_out**2).mean())) < best:
                 best, self._weights = mean, self._vt.T @ (shrunk / s * along)
-                self._spread = shrunk / s
+                self._spread = 1 / np.sqrt(s**2 + penalty)
         self._variance, self._rows = best, len(y)
 
     def predict(self, x: Numbers) -> Numbers:
@@ -111,7 +122,8 @@ class _Ridge:
         return found
 
     def errors(self, x: Numbers) -> Numbers:
-        """Standard errors of what is predicted."""
+        """Standard errors of what is predicted: those of the posterior that a ridge regression is
+        the mean of, so that they cover its shrinkage too (Rasmussen and Williams 2006, 2.1)."""
         along = ((x - self._middle) @ self._vt.T) * self._spread
         found: Numbers = np.sqrt(self._variance * (1 / self._rows + (along**2).sum(axis=1)))
         return found

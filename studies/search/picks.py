@@ -1,0 +1,24 @@
+"""Picks: the trials of a stage that are handed over or retrained."""
+
+from collections.abc import Sequence
+
+from hnas.studies.search.session import Session
+from hnas.studies.trials.marks import Marks, SmoothedPick, write_marks
+from hnas.studies.trials.record import Record
+from hnas.studies.trials.smoothing import picked, smoothed
+
+
+def best(session: Session, stage: int, found: Sequence[Record], top: int) -> list[Record]:
+    """The `top` of a stage's trials, best first, by the plan's `search.pick`. The study keeps their
+    smoothed scores, if these are asked for. Raises StorageError if it cannot."""
+    asked = session.plan.search
+    chosen = picked(found, top, asked.objective, by=asked.pick)
+    if asked.pick == "smoothed":
+        smooth = smoothed(found)
+        mark = SmoothedPick(
+            r2=smooth.r2 if smooth else None,
+            counts=smooth is not None and smooth.counts,
+            picked=smooth.of(found, chosen) if smooth else {},
+        )
+        write_marks(session.study(stage), Marks(smoothed=mark))
+    return chosen
