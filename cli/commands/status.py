@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hnas.cli.screen import options
+from hnas.cli.screen.progress import duration
 from hnas.cli.screen.render import arch_drawing, command, milliseconds, result_tables, table
 
 if TYPE_CHECKING:
@@ -32,11 +33,12 @@ def status(folder: Path | None, as_json: bool, storage: str | None) -> None:
     `stages`, each with its supernet's training (`epochs`, `epochs_asked`), `trials`,
     `trials_asked`, `exhausted`, `finished`, and the `best` trial and all of the Pareto `front`
     (`trial`, `score`, `macs`, `latency_ms`, `params`, `arch`); `handoff`, an architecture;
-    `networks`, the number trained alone; `result`, with `test_images`, `candidates`, `winner` and
-    `all_global` (`arch`, `d`, `macs`, `params`, `score`, `accuracy` on held-out images,
-    `test_accuracy`, `standard_error`, `latency_ms`), `baselines`, the simple models (`name`,
-    `setting`, `images`, `accuracy`, `test_accuracy`, `standard_error`), and the `verdict`, in
-    words; `finished`; `next`, a command. A missing value is null; accuracies are 0 to 1.
+    `networks`, the number trained alone; `seconds` of each step; `result`, with `test_images`,
+    `candidates`, `winner` and `all_global` (`arch`, `d`, `macs`, `params`, `score`, `accuracy` on
+    held-out images, `test_accuracy`, `standard_error`, `latency_ms`), `baselines`, the simple
+    models (`name`, `setting`, `images`, `accuracy`, `test_accuracy`, `standard_error`), and the
+    `verdict`, in words; `finished`; `next`, a command. A missing value is null; accuracies are 0
+    to 1.
     """
     from hnas.studies.run.status import read_status
 
@@ -64,21 +66,31 @@ def _show(run: Run, found: Status) -> None:
     if (measured := read_measured(run)) is not None:
         click.echo(measured.words)
     rows: list[tuple[object, ...]] = []
+
+    def took(step: str) -> str | None:
+        seconds = found.times.seconds.get(step)
+        return None if seconds is None else duration(seconds)
+
     for stage in found.stages:
         number, asked = stage.number, stage.asked
-        rows.append((f"supernet of stage {number}", stage.epochs, asked.training.epochs, "epochs"))
+        net = f"supernet of stage {number}"
+        spent = took(f"supernet of {asked.name}")
+        rows.append((net, stage.epochs, asked.training.epochs, "epochs", spent))
         unit = "trials" + " (there are no more)" * stage.marks.exhausted
         best: tuple[object, ...] = ()
         if (b := stage.best) is not None:
             ms, front = milliseconds(b.latency), len(stage.front)
             best = (b.accuracy, b.macs, ms, front, arch_drawing(b.arch))
-        rows.append((f"stage {number}", stage.trials, asked.trials, unit, *best))
+        spent = took(f"trials of {asked.name}")
+        rows.append((f"stage {number}", stage.trials, asked.trials, unit, spent, *best))
         if number == 1 and found.handoff:
-            rows.append(("hand-off", *(None,) * 7, arch_drawing(found.handoff)))
-    rows.append(("trained alone", found.networks, None, "networks"))
-    columns = ("step", "done", "of", "", "best score", "MACs", "ms", "front", "blocks")
+            rows.append(("hand-off", *(None,) * 8, arch_drawing(found.handoff)))
+    rows.append(("trained alone", found.networks, None, "networks", took("networks alone")))
+    columns = ("step", "done", "of", "", "time", "best score", "MACs", "ms", "front", "blocks")
     filled = [(*row, *(None,) * (len(columns) - len(row))) for row in rows]
     table(columns, filled, optional="ms")
+    if found.times.seconds:
+        click.echo(f"\nAll steps so far took {duration(found.times.total)}.")
     if found.result is not None:
         result_tables(found.result)
     click.echo(f"\nnext: {_next(run, found)}")
@@ -98,6 +110,7 @@ def _as_json(run: Run, found: Status) -> dict[str, Any]:
         "stages": [_stage(stage) for stage in found.stages],
         "handoff": found.handoff and found.handoff.to_dict(),
         "networks": found.networks,
+        "seconds": dict(found.times.seconds),
         "result": found.result and _result(found.result),
         "finished": found.finished,
         "next": _next(run, found),

@@ -58,7 +58,7 @@ class StepCost:
     images: int = 0
     """Images these were scored on."""
     seconds: float | None = None
-    """Wall time of scoring; that of training is not recorded."""
+    """On the clock; None if it was not recorded."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,22 +189,30 @@ def _costs(run: Run, status: Status) -> tuple[StepCost, ...]:
     if (sizes := read_sizes(run)) is None:
         return ()
     train, on = sizes.train, scoring_images(run)
-    costs = []
+    costs, took = [], status.times.seconds.get
     for stage in status.stages:
+        net, scored = (f"{what} of {stage.asked.name}" for what in ("supernet", "trials"))
+        scoring = math.fsum(record.seconds for record in stage.records)
         costs += [
-            StepCost(step=f"supernet of {stage.asked.name}", trained=stage.epochs * train),
+            StepCost(step=net, trained=stage.epochs * train, seconds=took(net)),
             StepCost(
-                step=f"trials of {stage.asked.name}",
+                step=scored,
                 scored=stage.trials,
                 images=stage.trials * on,
-                seconds=math.fsum(record.seconds for record in stage.records),
+                seconds=took(scored, scoring),
             ),
         ]
     if taught := run.trained_epochs(run.teacher):
-        costs.append(StepCost(step="the teacher", trained=taught * train))
+        costs.append(
+            StepCost(step="the teacher", trained=taught * train, seconds=took("the teacher"))
+        )
     alone = trained_alone(run)
     seen = sum(n * (train + of.held_out_too * sizes.held_out) for of, n, _ in alone)
-    return (*costs, StepCost(step=f"{len(alone)} networks alone", trained=seen))
+    name, alone_took = f"{len(alone)} networks alone", took("networks alone")
+    costs.append(StepCost(step=name, trained=seen, seconds=alone_took))
+    if (test := took("the test")) is not None:
+        costs.append(StepCost(step="the test, and simple models", seconds=test))
+    return tuple(costs)
 
 
 def _missing(run: Run, status: Status) -> Iterator[str]:

@@ -18,7 +18,10 @@ def cost_section(report: Report) -> Section:
     return Section(
         title="What it cost",
         tables=(Table(columns, rows),),
-        notes=("An image counts each time it is used. The time of training is not recorded.",),
+        notes=(
+            "An image counts each time it is used. Seconds are on the clock, in all sessions; of a "
+            "run that an older version began, those of scoring alone.",
+        ),
     )
 
 

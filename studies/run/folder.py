@@ -11,6 +11,7 @@ latency.json         the latency table, if latency matters: `latency`
 networks/            the retrained networks: `networks`
 history.jsonl        losses and held-out accuracies of every epoch of every training: `history`
 result.json          the answer, once the test images have been read: `result`
+times.json           the time that each step took: `times`
 spent.json           the time that it took, if `hnas compare` searched it: `spent`
 ranking-stageN.json  what `hnas rank` found: `ranking`
 artifacts/           drawings of elites: `hnas.studies.dashboard.annotate`

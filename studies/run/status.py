@@ -12,6 +12,7 @@ from hnas.studies.run.networks import trained_alone
 from hnas.studies.run.result import Result, read_result
 from hnas.studies.run.split import read_sizes
 from hnas.studies.run.studies import StageStudy, read_stages
+from hnas.studies.run.times import Times, read_times
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,7 @@ class Status:
     run: Run
     stages: tuple[StageStudy, ...]
     result: Result | None
+    times: Times
 
     @property
     def begun(self) -> tuple[StageStudy, ...]:
@@ -50,7 +52,7 @@ class Status:
 
 def read_status(run: Run) -> Status:
     """The run as it stands. Raises StateError if a file is damaged, StorageError."""
-    return Status(run=run, stages=read_stages(run), result=read_result(run))
+    return Status(run=run, stages=read_stages(run), result=read_result(run), times=read_times(run))
 
 
 def scoring_images(run: Run) -> int:

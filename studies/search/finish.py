@@ -35,12 +35,13 @@ def finish(session: Session) -> Result:
     if session.plan.retrain.refit:
         winner, winner_net = refit(session, winner, "the winner")
         plain, plain_net = refit(session, plain, "all-global")
-    test = _test_images(session)
-    (winner, ours), (plain, theirs) = (
-        _tested(session, network, net, test)
-        for network, net in ((winner, winner_net), (plain, plain_net))
-    )
-    baselines, no_baselines = _baselines(session, test)
+    with session.clock.step("the test"):
+        test = _test_images(session)
+        (winner, ours), (plain, theirs) = (
+            _tested(session, network, net, test)
+            for network, net in ((winner, winner_net), (plain, plain_net))
+        )
+        baselines, no_baselines = _baselines(session, test)
     result = Result(
         test_images=len(test),
         environment=describe(session.device),

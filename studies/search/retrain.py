@@ -181,8 +181,11 @@ def _trained(
         if identity.held_out_too
         else judge_of(session.data, batch=score.batch, metric=score.metric),
     )
-    data = session.data.with_held_out() if identity.held_out_too else session.data
-    return net, train_network(net, data, identity, teacher(session), seed=seed, context=context)
+    data, taught = session.data, teacher(session)
+    if identity.held_out_too:
+        data = data.with_held_out()
+    with session.clock.step("networks alone"):
+        return net, train_network(net, data, identity, taught, seed=seed, context=context)
 
 
 def subnet(session: Session, arch: Arch, stage: int) -> Glit:

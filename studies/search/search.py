@@ -13,12 +13,11 @@ This is the hierarchical strategy. In the others (`hnas.studies.plan.strategies`
 another space and is the last.
 """
 
-from functools import partial
-
 from hnas.errors import MismatchError
 from hnas.studies.proposers.base import corners, starting_from
 from hnas.studies.scoring.supernet_scorer import SupernetScorer
 from hnas.studies.search.calls import backend, call, calling
+from hnas.studies.search.events import TrialEvent
 from hnas.studies.search.finish import finish
 from hnas.studies.search.handoff import handoff, start
 from hnas.studies.search.session import Session
@@ -80,16 +79,25 @@ def _scored(session: Session, number: int) -> StageResult:
     first = start(session, number)
     if plan.search.sampler:
         first += corners(net.space, session.costs)
-    return run_stage(
-        study,
-        space=stage_space(session, number),
-        scorer=SupernetScorer(net, session.data, plan.score, note),
-        rules=SearchRules(trials=asked.trials, population=asked.population, seed=plan.search.seed),
-        costs=session.costs,
-        proposer=starting_from(first, asked.proposer),
-        on_trial=partial(session.listener.trial, number),
-        backend=backend(session),
-    )
+    costs, scorer = session.costs, SupernetScorer(net, session.data, plan.score, note)
+
+    def on_trial(event: TrialEvent) -> None:
+        session.clock.tick()
+        session.listener.trial(number, event)
+
+    with session.clock.step(f"trials of {asked.name}"):
+        return run_stage(
+            study,
+            space=stage_space(session, number),
+            scorer=scorer,
+            rules=SearchRules(
+                trials=asked.trials, population=asked.population, seed=plan.search.seed
+            ),
+            costs=costs,
+            proposer=starting_from(first, asked.proposer),
+            on_trial=on_trial,
+            backend=backend(session),
+        )
 
 
 def _keep_exhausted(session: Session, number: int, result: StageResult) -> None:

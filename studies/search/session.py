@@ -25,6 +25,7 @@ from hnas.studies.run.images import keep_split, run_images
 from hnas.studies.run.owner import keep_owner
 from hnas.studies.run.provenance import changed, versions
 from hnas.studies.run.split import read_split
+from hnas.studies.run.times import Clock
 from hnas.studies.search.events import Listener
 from hnas.studies.search.measure_latency import latency_table
 from hnas.studies.search.torchrun import images_job
@@ -36,7 +37,7 @@ from hnas.studies.trials.trial import records
 from hnas.training import micro_batches
 from hnas.training.distillation import Teacher
 from hnas.training.judge import Judge
-from hnas.training.loop import Context
+from hnas.training.loop import Context, Epoch
 from hnas.training.processes import ONE_PROCESS, World
 
 
@@ -152,11 +153,20 @@ class Session:
             job=job,
             world=self.world,
             judge=judge,
-            before_kept=lambda epoch: self._history.add(row(training, epoch)),
+            before_kept=partial(self._keep_epoch, training),
             on_epoch=partial(self.listener.epoch, what),
             on_note=self._note_once,
             on_refused=lambda why: self.listener.note(f"passed over a damaged checkpoint: {why}"),
         )
+
+    @cached_property
+    def clock(self) -> Clock:
+        """Measures the steps of this session; hold the run."""
+        return Clock(self.run)
+
+    def _keep_epoch(self, training: str, epoch: Epoch) -> None:
+        self._history.add(row(training, epoch))
+        self.clock.tick()
 
     @cached_property
     def _history(self) -> History:

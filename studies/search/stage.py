@@ -20,6 +20,7 @@ from hnas.studies.scoring.backend import Backend, Scorer
 from hnas.studies.scoring.local_backend import LocalBackend
 from hnas.studies.search.events import TrialEvent
 from hnas.studies.trials.conditions import Conditions, keep_conditions
+from hnas.studies.trials.parents import keep_parents, kept_parents
 from hnas.studies.trials.pareto import best_by_score, front, hypervolume
 from hnas.studies.trials.record import Record
 from hnas.studies.trials.trial import records
@@ -84,12 +85,12 @@ def run_stage(
         generations[record.generation].append(record)
     progress = _Progress(list(known), rules.trials, costs, on_trial)
     scored_before = {record.arch for record in known}
-    parents: list[Record] = []
-    seen: set[Arch] = set()
+    last, parents = kept_parents(study, generations, rules.population)
+    seen = {one.arch for number in range(last + 1) for one in generations[number]}
     exhausted = False
 
     with backend(study, space, scorer, costs) as scoring:
-        for generation in itertools.count():
+        for generation in itertools.count(last + 1):
             room = min(rules.population, rules.trials - len(seen))
             if exhausted or room <= 0:
                 break
@@ -115,6 +116,8 @@ def run_stage(
                 progress.tell(scoring.stored())
             seen.update(member.arch for member in members)
             parents = proposer.elites(space, costs, [*parents, *members], rules.population)
+            if len(members) == rules.population >= len(parents):
+                keep_parents(study, generation, parents)
     progress.tell(scoring.stored())
     return StageResult(
         records=tuple(progress.records),

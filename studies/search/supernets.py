@@ -55,4 +55,6 @@ def _train(session: Session, net: Supernet, stage: int) -> None:
         identity["averaging"] = AVERAGING
     what, job = f"supernet of stage {stage}", supernet_job(identity, seed)
     context = session.context(what, path=run.supernet(stage), identity=identity, job=job)
-    train_supernet(net, session.data, rules, plan.augment, seed=seed, context=context)
+    data = session.data
+    with session.clock.step(f"supernet of {run.stage(stage).name}"):
+        train_supernet(net, data, rules, plan.augment, seed=seed, context=context)

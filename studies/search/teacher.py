@@ -51,7 +51,8 @@ def _trained_cnn(session: Session) -> Teacher:
     context = session.context(
         "the teacher", path=run.teacher, identity=identity, job={}, judge=judge
     )
-    train(net, data, rules, asked.augment, seed=run.seed("teacher"), context=context)
+    with session.clock.step("the teacher"):
+        train(net, data, rules, asked.augment, seed=run.seed("teacher"), context=context)
     same = torch.ones(len(data.mean), 1, 1, device=session.device)
     return Teacher(module=net.requires_grad_(False), scale=same, shift=0 * same)
 

@@ -128,6 +128,47 @@ def test_resumed_at_any_trial_it_ends_as_if_unbroken(space):
         assert tuple(records(study)) == expected
 
 
+@pytest.mark.parametrize(
+    "kept",
+    [
+        None,
+        {},
+        "text",
+        {"generation": 99, "trials": []},
+        {"generation": 1, "trials": [10**6]},
+        {"generation": 2, "trials": [0]},
+    ],
+    ids=str,
+)
+def test_parents_that_were_kept_wrongly_are_selected_again(unbroken, kept):
+    study = in_memory()
+    with pytest.raises(RuntimeError):
+        run(study, scorer=Breaking(25))
+    study.set_user_attr("parents", kept)
+    if kept == {"generation": 2, "trials": [0]}:  # of a generation that is not whole
+        assert len(records(study)) == 25
+    assert run(study).records == unbroken
+
+
+def test_a_search_that_resumes_selects_no_parents_anew(unbroken):
+    asked = []
+
+    def elites(*arguments):
+        asked.append(arguments)
+        return NSGA2.elites(*arguments)
+
+    counted = dataclasses.replace(NSGA2, elites=elites)
+    study = in_memory()
+    with pytest.raises(RuntimeError):
+        run(study, scorer=Breaking(25), proposer=counted)
+    assert len(asked) == 2  # generations 0 and 1 are whole
+    assert run(study, proposer=counted).records == unbroken
+    assert len(asked) == 4  # generation 2, and the beginning of 3
+    more = dataclasses.replace(RULES, trials=40)
+    found = run(study, rules=more, proposer=counted).records
+    assert found == run(in_memory(), rules=more).records and len(asked) == 5
+
+
 @pytest.mark.parametrize("end", [KeyboardInterrupt(), SystemExit(1), RuntimeError("power")])
 def test_what_is_finished_is_stored_whatever_ends_the_run(end, monkeypatch):
     slow = threading.Event()
