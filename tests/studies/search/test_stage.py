@@ -165,8 +165,9 @@ def test_a_search_that_resumes_selects_no_parents_anew(unbroken):
     assert run(study, proposer=counted).records == unbroken
     assert len(asked) == 4  # generation 2, and the beginning of 3
     more = dataclasses.replace(RULES, trials=40)
-    found = run(study, rules=more, proposer=counted).records
-    assert found == run(in_memory(), rules=more).records and len(asked) == 5
+    found = {record.arch for record in run(study, rules=more, proposer=counted).records}
+    assert found == {record.arch for record in run(in_memory(), rules=more).records}
+    assert len(asked) == 5
 
 
 @pytest.mark.parametrize("end", [KeyboardInterrupt(), SystemExit(1), RuntimeError("power")])
