@@ -79,10 +79,10 @@ def test_options_change_the_preset_and_its_comments_stay(tmp_path: Path) -> None
     args = ["--flops", "40%", "--set", "stage1.training.lr=1e-4", str(path)]
     result = CliRunner().invoke(hnas, ["init", *args], catch_exceptions=False)
     assert result.stdout.splitlines() == [
-        "--flops 40%: at most 1,196,044 MACs. An average distribution of the plan has more, so "
-        "net.d 48 -> 30, stage1.d_k 48 -> 30, stage2.d_k 24, 48, 96 -> 15, 30, 60.",
+        "--flops 40%: at most 1,192,742 MACs. An average distribution of the plan has 2,646,240 "
+        "MACs, so net.d 48 -> 30, stage1.d_k 48 -> 30, stage2.d_k 24, 48, 96 -> 15, 30, 60.",
         f"Wrote {path}, a copy of the preset digits.",
     ]
     plan = load_plan(path)
-    assert (plan.net.d, plan.search.flops, plan.stage1.training.lr) == (30, 1_196_044, 1e-4)
+    assert (plan.net.d, plan.search.flops, plan.stage1.training.lr) == (30, 1_192_742, 1e-4)
     assert "d = 30                  # token width\n" in path.read_text("utf-8")
