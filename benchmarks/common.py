@@ -23,6 +23,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from hnas.cost.timing import in_turn, rotated, seconds
+from hnas.studies.plan.plan import Plan
+from hnas.studies.plan.toml import load_plan, load_preset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +50,13 @@ class Row:
             return None
         sense, bound = self.target.split()
         return self.ratio <= float(bound) if sense == "<=" else self.ratio >= float(bound)
+
+
+def paper_preset(name: str) -> Plan:
+    """A preset; of digits the plan that older numbers were measured with, digits-paper.toml."""
+    if name == "digits":
+        return load_plan(Path(__file__).parent / "plans" / "digits-paper.toml")
+    return load_preset(name)
 
 
 def compare(

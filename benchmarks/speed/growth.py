@@ -20,7 +20,7 @@ from pathlib import Path
 
 import optuna
 
-from benchmarks.common import write_rows
+from benchmarks.common import paper_preset, write_rows
 from benchmarks.speed.scoring import generations, images
 from benchmarks.speed.search_overhead import COSTS, FRAME, POPULATION, files, spaces, study
 from hnas.architecture.arch import Arch
@@ -30,7 +30,6 @@ from hnas.network.supernet import Supernet
 from hnas.scoring.record import Score
 from hnas.scoring.score import scores
 from hnas.settings import ScoreRules
-from hnas.studies.plan.toml import load_preset
 from hnas.studies.search.stage import SearchRules, run_stage
 from tests.support.fake_scorer import FakeScorer
 
@@ -104,7 +103,7 @@ def along(axis: str, works: dict[int, Callable[[], list[object]]], repeats: int)
 
 
 def measure(quick: bool) -> list[Growth]:
-    frame, repeats = load_preset("digits").net, 1 if quick else 5
+    frame, repeats = paper_preset("digits").net, 1 if quick else 5
     blocks = (2, 3) if quick else (3, 6, 12, 24)
     counts = (16, 32) if quick else (500, 1000, 2000, 4000, 8000)
     small = 16 if quick else 1000

@@ -28,12 +28,11 @@ from unittest import mock
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
-from benchmarks.common import write_rows
+from benchmarks.common import paper_preset, write_rows
 from benchmarks.speed.memory import resident
 from hnas.architecture.space import Frame, distribution_space
 from hnas.cost.flops import cost
 from hnas.settings import AugmentRules, DataRules, ScoreRules, TrainingRules
-from hnas.studies.plan.toml import load_preset
 
 if TYPE_CHECKING:
     from hnas.data import Data
@@ -169,7 +168,7 @@ def training(preset: str, data: Data, batch: int) -> Callable[[], int]:
     from hnas.network.supernet import Supernet
     from hnas.training.supernet import train_supernet
 
-    plan = load_preset(preset)
+    plan = paper_preset(preset)
     net = Supernet(plan.space1()).reset(0)
     rules = replace(plan.stage1.training, epochs=1, batch=batch, micro_batch=0)
 
@@ -222,7 +221,7 @@ def rates(quick: bool, place: Path) -> list[Rate]:
     ):
         work[f"reading {image} pixels from {name}"] = (3 * image**2, how)
     for preset, (batch, images) in presets.items():
-        net = load_preset(preset).net
+        net = paper_preset(preset).net
         to = packed(folder, place / preset, net.image, net.channels)
         of_image = net.channels * net.image**2
         work[f"reading {preset}'s images from the pack"] = (
@@ -261,7 +260,7 @@ def rates(quick: bool, place: Path) -> list[Rate]:
 def arithmetic() -> list[Rate]:
     """What an H100 would take of GLiT-Tiny's images at shares of its peak: forward and backward
     are three times the forward's multiply-accumulates, each two operations."""
-    net = load_preset("glit-tiny").net
+    net = paper_preset("glit-tiny").net
     operations = 6 * cost(net, net.all_global()).macs
     made = []
     for share in (0.1, 0.2, 0.4):

@@ -20,13 +20,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import write_rows
+from benchmarks.common import paper_preset, write_rows
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
 from hnas.cost.flops import block_cost
 from hnas.settings import ScoreRules
 from hnas.studies.plan.plan import Plan
-from hnas.studies.plan.toml import PRESETS, load_preset
+from hnas.studies.plan.toml import PRESETS
 
 HELD_OUT = {"digits": 287, "fashion-mnist": 1000, "cifar10": 5000}
 """Images that the preset scores on; the `glit-*` presets a hundredth of ImageNet."""
@@ -154,7 +154,7 @@ def measure(presets: tuple[str, ...], device: str, threads: int) -> list[Peak]:
     idle = peak("", (), device, threads)
     rows = []
     for name in presets:
-        for work, arguments, images, whole in cases(load_preset(name), name, device):
+        for work, arguments, images, whole in cases(paper_preset(name), name, device):
             row = Peak(name=f"{name}, {work}", images=images, whole=whole, megabytes=None)
             try:
                 found = peak(work, arguments, device, threads) - idle

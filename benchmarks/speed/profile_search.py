@@ -22,12 +22,11 @@ from unittest import mock
 
 import optuna
 
-from benchmarks.common import write_rows
+from benchmarks.common import paper_preset, write_rows
 from hnas.cost.flops import cost
 from hnas.device import choose
 from hnas.scoring import score
 from hnas.studies.plan.change import override
-from hnas.studies.plan.toml import load_preset
 from hnas.studies.proposers.base import Proposer
 from hnas.studies.proposers.nsga2 import NSGA2
 from hnas.studies.run.folder import begin_run
@@ -110,7 +109,7 @@ def before(clock: Clock, study: optuna.Study, session: Session, scorer: Supernet
 
 def measure(quick: bool, epochs: int | None = None) -> dict[str, dict[str, float]]:
     """Seconds of the supernet's training and of both ways to search it."""
-    plan = override(load_preset("digits"), epochs=epochs)
+    plan = override(paper_preset("digits"), epochs=epochs)
     if quick:
         plan = override(plan, epochs=1, trials=10)
     asked = plan.stage1

@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from benchmarks.common import Row, compare, main
+from benchmarks.common import Row, compare, main, paper_preset
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame, Space, distribution_space
 from hnas.cost.flops import cost
@@ -20,7 +20,6 @@ from hnas.scoring.record import Score
 from hnas.scoring.score import evaluate, scores, select
 from hnas.settings import ScoreRules
 from hnas.studies.objective.costs import Costs
-from hnas.studies.plan.toml import load_preset
 from hnas.studies.proposers.base import Turn
 from hnas.studies.proposers.nsga2 import NSGA2
 from hnas.studies.trials.record import Record
@@ -122,7 +121,7 @@ def measure_search(
 
 
 def measure(quick: bool) -> list[Row]:
-    plan = load_preset("digits")
+    plan = paper_preset("digits")
     deep = replace(plan.net, M=12)
     fixed = plan.stage1
     rows = []

@@ -8,12 +8,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from benchmarks.common import Row, alternate, compare, main
+from benchmarks.common import Row, alternate, compare, main, paper_preset
 from hnas.architecture.space import Space
 from hnas.network.supernet import Supernet
 from hnas.settings import TrainingRules
 from hnas.studies.plan.plan import Plan
-from hnas.studies.plan.toml import load_preset
 from hnas.training.trainer import Trainer
 
 
@@ -58,7 +57,7 @@ def measure(quick: bool) -> list[Row]:
     archs = {"digits": 12, "fashion-mnist": 8, "glit-tiny": 5}
     rows = []
     for preset, batch in sizes.items():
-        plan = load_preset(preset)
+        plan = paper_preset(preset)
         for stage, space in spaces(plan).items():
             rows.append(
                 measure_space(

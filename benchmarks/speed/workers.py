@@ -25,11 +25,10 @@ from typing import Any
 import optuna
 from sqlalchemy import event
 
-from benchmarks.common import write_rows
+from benchmarks.common import paper_preset, write_rows
 from hnas.architecture.space import Frame, Space, distribution_space, size_space
 from hnas.cost.flops import cost
 from hnas.studies.objective.costs import Costs
-from hnas.studies.plan.toml import load_preset
 from hnas.studies.scoring.backend import Scorer
 from hnas.studies.scoring.queue_backend import QueueBackend
 from hnas.studies.scoring.worker import Worker
@@ -62,7 +61,7 @@ def scorer_of(space: Space, kind: str) -> Scorer:
     from hnas.studies.scoring.supernet_scorer import SupernetScorer
 
     torch.set_num_threads(1)
-    plan = load_preset("digits")
+    plan = paper_preset("digits")
     data, _ = prepare(plan.data, image=plan.net.image, channels=plan.net.channels, seed=0)
     net = Supernet(space)
     net.reset(0)
@@ -177,7 +176,7 @@ def values(found: Sequence[Any]) -> list[Any]:
 
 def measure(server: Any, quick: bool) -> Iterator[dict[str, Any]]:
     whole = SPACES["12 params"]
-    frame = load_preset("digits").net
+    frame = paper_preset("digits").net
     real = distribution_space(frame, d_k=frame.d, d_z=4, E=1, K=frame.T // 2 * 2 - 1)
     counts = (1, 2) if quick else (1, 2, 4, 8)
     kinds = [

@@ -71,7 +71,7 @@ def import_weights(source: Path, file: Path, force: bool, **asked: Any) -> None:
     \b
     Examples:
       hnas import vit.pth --to vit
-      hnas import deit.pth --to deit --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225
+      hnas import grey.pth --to grey --mean 0.5 --std 0.25
     """
     from hnas.errors import InputError
     from hnas.exchange.export import named, save

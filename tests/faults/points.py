@@ -48,7 +48,7 @@ SAVE = "hnas.training.checkpoint:save"
 COMMIT = "sqlalchemy.engine.default:DefaultDialect.do_commit"
 EXECUTE = "sqlalchemy.engine.default:DefaultDialect.do_execute"
 BULK = "sqlalchemy.engine.default:DefaultDialect.do_executemany"
-ATTRIBUTE = "optuna.study.study:Study.set_user_attr"
+MARKS = "hnas.studies.trials.marks:set_attribute"
 SCORE = "hnas.scoring.score:_score"
 REPLACE, SYNC = "os:replace", "os:fsync"
 BEFORE, AFTER = "before", "after"
@@ -71,7 +71,7 @@ SEARCH: tuple[Point, ...] = (
     *_each("storage transaction", BULK, "INSERT INTO trial_values", (3, BEFORE)),
     *_each("storage transaction", BULK, "INSERT INTO trial_system_attr", (9, AFTER)),
     *_each("storage transaction", COMMIT, "", (2, BEFORE), (9, BEFORE), (14, BEFORE), (18, AFTER)),
-    *_each("hand-off", ATTRIBUTE, "handoff", (1, BEFORE), (1, AFTER), (2, AFTER)),
+    *_each("hand-off", MARKS, "handoff", (1, BEFORE), (1, AFTER), (2, AFTER)),
     *_each("retraining", STEP, "", (12, BEFORE), (16, AFTER), (20, BEFORE)),
     *_each("retraining", SYNC, "networks/.*safetensors", (2, BEFORE)),
     *_each("retraining", REPLACE, "networks", (1, AFTER), (4, BEFORE)),
@@ -87,14 +87,14 @@ WRITES: tuple[Point, ...] = (
     *_each("its index", "hnas.training.checkpoint:write_atomic", "supernet1.json", (2, BEFORE)),
     *_each("a study", EXECUTE, "CREATE TABLE trials", (1, BEFORE)),
     *_each("a trial", EXECUTE, "INSERT INTO trials", (3, BEFORE), (11, BEFORE)),
-    *_each("the hand-off", ATTRIBUTE, "handoff", (1, BEFORE)),
+    *_each("the hand-off", MARKS, "handoff", (1, BEFORE)),
     *_each("a network", "hnas.training.checkpoint:write_atomic", "networks", (3, BEFORE)),
     *_each("result.json", "hnas.studies.run.files:write_atomic", "result.json", (1, BEFORE)),
 )
 """Every kind of write of `hnas search`."""
 
 STAGE_3: tuple[Point, ...] = (
-    *_each("stage 3", ATTRIBUTE, "front", (1, BEFORE), (1, AFTER)),
+    *_each("stage 3", MARKS, "front", (1, BEFORE), (1, AFTER)),
     *_each("stage 3", "hnas.studies.search.supernets:grow", "", (2, AFTER)),
     *_each("stage 3", SYNC, "supernet3-.*safetensors", (1, BEFORE)),
     *_each("stage 3", REPLACE, "supernet3.json", (1, BEFORE), (1, AFTER)),

@@ -322,7 +322,8 @@ def test_an_interrupted_search_says_how_to_go_on_and_does(
         (["--plan", "x.toml"], "the plan x.toml cannot be read: No such file or directory"),
         (
             ["--trails", "3"],
-            "No such option '--trails'. (Did you mean one of: '--params', '--trials'?)",
+            "No such option '--trails'. (Did you mean one of: '--params', '--pretrained', "
+            "'--trials'?)",
         ),
         (["--stage", "4"], "Invalid value for '--stage': 4 is not in the range 1<=x<=3."),
         (["--trials", "0"], "Invalid value for '--trials': 0 is not in the range x>=1."),

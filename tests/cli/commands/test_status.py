@@ -35,7 +35,17 @@ def test_a_finished_run(finished: tuple[Path, Result]) -> None:
     shown = invoke("status", "--run", folder).stdout
     head, columns, *rows = shown.splitlines()
     assert head.startswith(f"{folder}: digits, at most 73,512 MACs an image")
-    assert columns.split() == ["step", "done", "of", "best", "score", "MACs", "front", "blocks"]
+    assert columns.split() == [
+        "step",
+        "done",
+        "of",
+        "time",
+        "best",
+        "score",
+        "MACs",
+        "front",
+        "blocks",
+    ]
     assert [" ".join(row.split()[:6]) for row in (rows[0], rows[3])] == [
         "supernet of stage 1 2 2",
         "supernet of stage 2 1 1",
@@ -53,7 +63,7 @@ def test_as_json(finished: tuple[Path, Result]) -> None:
     shown = as_json(folder)
     assert list(shown) == [
         *("run", "storage", "strategy", "objective", "latency_table", "stages", "handoff"),
-        *("networks", "result", "finished", "next"),
+        *("networks", "seconds", "result", "finished", "next"),
     ]
     assert shown["strategy"] == "hierarchical"
     first, second = shown["stages"]

@@ -141,7 +141,7 @@ def test_what_a_worker_finishes_while_a_search_resumes_is_not_scored_again(study
     def read_before_a_worker_works(asked):
         found = read(asked)
         own = open_queue(study._storage._backend, "s")
-        with Claim(own, SCORER.fingerprint, REQUEST.lease) as claim:
+        with Claim(own, SPACE, SCORER.fingerprint, REQUEST.lease) as claim:
             for arch in claim.archs():
                 claim.tell(*SCORER.score([arch]))
         return found

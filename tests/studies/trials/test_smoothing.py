@@ -115,14 +115,14 @@ def test_a_study_says_what_its_best_were_picked_by(tiny: Plan) -> None:
         return SimpleNamespace(plan=plan, study=lambda stage: study)
 
     best(session(tiny), 1, trials, 5)
-    assert read_marks(study.user_attrs).smoothed is None
+    assert read_marks("s", study.user_attrs).smoothed is None
     plan = with_values(override(tiny), {"search.pick": "smoothed"})
     chosen = best(session(plan), 1, trials, 5)
-    mark = read_marks(study.user_attrs).smoothed
+    mark = read_marks("s", study.user_attrs).smoothed
     assert mark is not None and mark.counts and mark.r2 is not None and mark.r2 > 0.9
     assert list(mark.picked) == [f"{one.number}" for one in chosen]
     score, error = mark.picked[f"{chosen[0].number}"]
     assert score == pytest.approx(chosen[0].accuracy, abs=0.02) and 0 < error < 0.02
     few = replace(mark, r2=None, counts=False, picked={})
     best(session(plan), 1, trials[:10], 5)
-    assert read_marks(study.user_attrs).smoothed == few
+    assert read_marks("s", study.user_attrs).smoothed == few

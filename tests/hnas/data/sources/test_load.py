@@ -71,7 +71,7 @@ def test_known(mnist: Path) -> None:
 def test_a_folder_of_something_else(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"one folder of image files a class, got nothing"):
         load(str(tmp_path), image=6, channels=1)
-    (tmp_path / "table.csv").touch()
+    (tmp_path / "table.csv").write_text("a,b\n")
     with pytest.raises(InputError, match=r"a data folder holds IDX files .*, got table\.csv"):
         load(str(tmp_path), image=6, channels=1)
 
