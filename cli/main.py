@@ -30,7 +30,7 @@ SECTIONS = {
     "Take a network away": {
         "export": "Write a run's network to files of its own.",
         "predict": "Predict the classes of image files, with probabilities.",
-        "import": "Convert published weights (GLiT, DeiT, ViT, DINOv2) to files of hnas.",
+        "import": "Convert published weights (GLiT, DeiT, ViT) to files of hnas.",
     },
     "Measure": {
         "latency": "Measure a network's latency against all-global networks.",

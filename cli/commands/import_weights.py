@@ -61,7 +61,7 @@ from hnas.cli.screen import options
 )
 @options.force
 def import_weights(source: Path, file: Path, force: bool, **asked: Any) -> None:
-    """Convert published weights (GLiT, DeiT, ViT, DINOv2) to files of hnas.
+    """Convert published weights (GLiT, DeiT, ViT) to files of hnas.
 
     FILE is a state dict under the names of GLiT's release, timm or Hugging Face, in .safetensors or
     as torch.save writes it; reading it runs no code. The shapes of the weights tell the network.
