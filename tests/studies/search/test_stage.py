@@ -328,7 +328,7 @@ import sys
 sys.path.insert(0, {tests!r})
 from test_stage import *
 study = open_study(open_storage(sys.argv[1], create=True), "s", create=True)
-scorer = FakeScorer(frame=FRAME, sleep=0.005)
+scorer = FakeScorer(frame=FRAME, sleep=0.05)
 run(study, scorer=scorer, on_trial=lambda event: print(event.done, flush=True))
 """
 
