@@ -57,8 +57,8 @@ free above this sum."""
 def keep_freed_memory() -> bool:
     """Lets this process keep memory that it frees, for its next step: True if the C library can.
 
-    glibc gives most of a step's activations back to the system and gets them again, page by page:
-    an eighth of a step's time (`benchmarks.speed.memory_kept`).
+    glibc gives most of a step's activations back to the system and gets them again, page by page
+    (`benchmarks.speed.memory_kept` measures what that costs).
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
     if mallopt is None or platform.libc_ver()[0] != "glibc":

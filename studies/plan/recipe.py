@@ -40,9 +40,8 @@ def augmentation(*, channels: int) -> AugmentRules:
 def supernet_training(trained: int, *, seen: int, lr: float) -> TrainingRules:
     """So many epochs that about `seen` images are seen, within MOST_EPOCHS and LEAST_EPOCHS.
 
-    Steps of a sixteenth of the images, at most LARGEST: on 640 photos a batch of 32 reached in half
-    the time what one of 64 did. The rate `lr` is for batches of 64 and more, and falls with the
-    square root of smaller ones.
+    Steps of a sixteenth of the images, at most LARGEST. The rate `lr` is for batches of 64 and
+    more, and falls with the square root of smaller ones.
     """
     batch = min(LARGEST, 1 << (max(32, trained) // 16).bit_length() - 1)
     epochs = min(MOST_EPOCHS, max(LEAST_EPOCHS, round(seen / trained)))
