@@ -132,7 +132,9 @@ class Process:
             os.kill(self.pid, number)
 
     def kill(self) -> None:
-        self.send_signal(signal.SIGKILL)
+        """As Popen's: a process that has ended already is no error."""
+        with contextlib.suppress(ProcessLookupError):
+            self.send_signal(signal.SIGKILL)
 
     def __enter__(self) -> Process:
         return self
