@@ -5,7 +5,6 @@ import contextlib
 import ctypes
 import math
 import os
-import platform
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -61,10 +60,8 @@ def keep_freed_memory() -> bool:
     (`benchmarks.speed.memory_kept` measures what that costs).
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
-    if mallopt is None or platform.libc_ver()[0] != "glibc":
-        return False
     M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # <malloc.h>
-    return bool(mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT) and mallopt(M_TRIM_THRESHOLD, MOST_KEPT))
+    return mallopt is not None and bool(mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT) and mallopt(M_TRIM_THRESHOLD, MOST_KEPT))
 
 
 def _address_space(system: Path) -> int | None:

@@ -77,6 +77,7 @@ def score_alone(net: Glit, data: Data, rules: ScoreRules) -> Score:
     """nn.BatchNorm1d's own recalibration of one network, then its score."""
     pixels, held_out = select(data, rules)
     net.train()
+    net.patch_embed.eval()  # a stem's BatchNorm is all subnets' and is not measured again
     net(normalise(pixels, data.mean, data.std))
     return evaluate(net, held_out, data, batch=rules.batch)
 

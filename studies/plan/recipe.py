@@ -19,7 +19,7 @@ LAST = 80
 """Most epochs of the last training."""
 LARGEST = 128
 """Images of a step."""
-FEW = 20_000
+REFIT = 20_000
 """Training images up to which the answer is trained on the held-out ones too."""
 
 
@@ -53,10 +53,10 @@ def retraining(
     training: TrainingRules, augment: AugmentRules, *, top: int, trained: int
 ) -> Retrain:
     """From the supernet at half its rate: a third of its epochs to choose by. If there are at most
-    FEW images to train on, then as long as a network from scratch would take, on the held-out
+    REFIT images to train on, then as long as a network from scratch would take, on the held-out
     images too: a fifth more is worth most to them."""
     rules = replace(training, epochs=max(8, training.epochs // 3), lr=training.lr / 2)
-    refit = trained <= FEW
+    refit = trained <= REFIT
     last = min(LAST, round(1.6 * training.epochs)) if refit else 0
     return Retrain(
         top=top,

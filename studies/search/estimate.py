@@ -38,6 +38,8 @@ SCORED = 2
 """Architectures to score and time."""
 HELD_OUT = 256
 """Most held-out images to score them on: more take longer in proportion."""
+LAST = "on held-out images too"
+"""The step in which the answer is trained again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,11 +109,11 @@ def estimate(plan: Plan, survey: Survey, device: torch.device) -> Iterator[Estim
         yield step("teacher", work, per_image * _epoch(trained, plain.training))
     alone = Glit(plan.net, plan.net.all_global()).reset(0).to(device)
     for what, asked, networks in _retrained(plan):
-        rules = asked.training
+        rules, seen = asked.training, trained + held * (what == LAST)
         per_image = _per_image(train, alone, data, rules, asked.augment)
         count = "1 network" if networks == 1 else f"{networks} networks"
         work = f"{count}, {rules.epochs:,} epochs each"
-        yield step(what, work, per_image * _epoch(trained, rules))
+        yield step(what, work, per_image * _epoch(seen, rules))
 
 
 def _retrained(plan: Plan) -> list[tuple[str, Retrain, int]]:
@@ -124,7 +126,7 @@ def _retrained(plan: Plan) -> list[tuple[str, Retrain, int]]:
     if rules.refit:
         epochs = rules.refit_epochs or rules.training.epochs
         last = replace(rules, training=replace(rules.training, epochs=epochs))
-        found.append(("on held-out images too", last, 2))
+        found.append((LAST, last, 2))
     return found
 
 
