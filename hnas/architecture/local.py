@@ -13,6 +13,8 @@ class Local:
 
     weights: Mapping[str, str]
     """Axes by name, in the words of `hnas.architecture.layout`."""
+    words: str
+    """The kind, for people."""
     on_grid: bool
     """K is in patches a side of the grid, and a class token passes aside; else K is in tokens."""
     attends: bool = False
@@ -33,8 +35,8 @@ def _convolution(kernel: str) -> dict[str, str]:
 
 
 KINDS = {
-    "conv1d": Local(weights=_convolution("K"), on_grid=False),
-    "conv2d": Local(weights=_convolution("K, K"), on_grid=True),
+    "conv1d": Local(weights=_convolution("K"), words="1-D convolution", on_grid=False),
+    "conv2d": Local(weights=_convolution("K, K"), words="2-D convolution", on_grid=True),
     "attention": Local(
         weights={
             "expand.weight": "q Hl hl, Cl",
@@ -42,6 +44,7 @@ KINDS = {
             "project.weight": "Cl, Hl hl",
             "project.bias": "Cl",
         },
+        words="attention in windows",
         on_grid=True,
         attends=True,
     ),

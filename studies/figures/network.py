@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from hnas.architecture.arch import Arch, Block
+from hnas.architecture.local import KINDS
 from hnas.architecture.space import Frame
 from hnas.cost.flops import block_cost, shared_cost
 from hnas.studies.figures.style import panels
@@ -51,7 +52,7 @@ def network(picture: Picture) -> Figure:
             _block(axis, i, first + i, block, picture, widest)
     kinds = (
         (GLOBAL, "", "global group (attention)"),
-        (LOCAL, "//", "local group (convolution)"),
+        (LOCAL, "//", f"local group ({KINDS[picture.frame.local].words})"),
         (FFN, "", "FFN"),
     )
     patches = [

@@ -3,6 +3,7 @@
 from functools import partial
 
 from hnas.architecture.arch import FIELDS
+from hnas.architecture.local import KINDS
 from hnas.settings import METRICS
 from hnas.studies.figures.glyphs import GLYPHS, LEGEND, drawn
 from hnas.studies.figures.network import Picture, network
@@ -47,6 +48,8 @@ def answer_section(report: Report) -> Section:
             f"for each network, {how} for the difference. They cover the choice of test images, "
             "not that of the training seed. Simple models: k and C are chosen on held-out images; "
             "then they are fitted to training and held-out images together."
+            + " Held-out: of the two networks before they were trained on these images too."
+            * bool(result.winner.picked)
             + _other(result.metric),
         ),
     )
@@ -118,14 +121,16 @@ def network_section(picture: Picture) -> Section:
         **{name: (*(str(block.get(name, "")) for block in sizes), "", "") for name in FIELDS},
         "MACs": [f"{macs:,}" for macs in (*picture.macs, sum(picture.macs))],
     }
-    kinds = ", ".join(block.kind for block in blocks)
+    kinds, local = ", ".join(block.kind for block in blocks), picture.frame.local
+    unit = "patches a side" if KINDS[local].on_grid else "tokens"
     return Section(
         title=picture.title,
         drawings=(Drawing(f"{picture.title}, block by block: {kinds}", partial(network, picture)),),
         tables=(Table.of(columns, left=2),),
         notes=(
-            "G, L: global groups (self-attention) and local groups (1-D convolution) of a block. "
-            "d_k: query and key width if all groups were global. d_z: FFN expansion. E, K: "
-            "expansion and kernel of the local groups. Shared: stem and classifier.",
+            f"G, L: global groups (self-attention) and local groups ({KINDS[local].words}) of a "
+            "block. d_k: query, key and value width if all groups were global. d_z: FFN expansion. "
+            f"E, K: expansion and kernel of the local groups, in {unit}. Shared: stem and "
+            "classifier.",
         ),
     )

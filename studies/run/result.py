@@ -252,10 +252,10 @@ def best_trained(networks: Iterable[TrainedNetwork]) -> TrainedNetwork:
 
 
 def trained(winner: TrainedNetwork, all_global: TrainedNetwork) -> str:
-    """How long both were trained, in a sentence."""
+    """How long both were trained, in words."""
     if winner.trained == all_global.trained:
         return f"Both were trained {winner.trained}."
-    return f"The winner was trained {winner.trained}, the all-global one {all_global.trained}."
+    return f"The winner was trained {winner.trained}. All-global was trained {all_global.trained}."
 
 
 def shown_baselines(baselines: Iterable[Baseline], test_images: int) -> list[dict[str, Any]]:
