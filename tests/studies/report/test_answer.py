@@ -1,0 +1,27 @@
+"""What is said below the drawing of a network."""
+
+from __future__ import annotations
+
+import pytest
+
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Frame
+from hnas.studies.figures.network import network, picture
+from hnas.studies.report.answer import network_section
+
+SAID = {
+    "conv1d": ("1-D convolution", "in tokens"),
+    "conv2d": ("2-D convolution", "in patches a side"),
+    "attention": ("attention in windows", "in patches a side"),
+}
+
+
+@pytest.mark.parametrize("local", SAID)
+def test_a_network_is_told_with_its_kind_of_local_head(local: str) -> None:
+    frame = Frame(image=8, channels=1, patch=2, classes=2, d=12, M=1, N=3, local=local)
+    found = picture("The winner", frame, Arch((frame.block(1, 12, 2, 1, 3),)))
+    (note,) = network_section(found).notes
+    words, unit = SAID[local]
+    assert f"local groups ({words})" in note and f"kernel of the local groups, {unit}." in note
+    (legend,) = network(found).legends
+    assert f"local group ({words})" in [text.get_text() for text in legend.get_texts()]
