@@ -39,6 +39,10 @@ INDEX = "pack.json"
 PARTS = ("train", "held_out", "test")
 DAMAGED = (ValueError, TypeError, KeyError, AttributeError, RecursionError, InputError)
 """Raised by JSON that is none of ours."""
+UNHASHED = (
+    "this pack is of an older hnas, which kept no hashes of images: images that are in two of its "
+    "parts are not looked for. Pack them in another folder to know"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +78,7 @@ class Shard:
         if self.hashes:
             return from_hex(self.hashes)
         first = np.array([int(self.sha256[:15], 16)])
-        return first + np.arange(len(self.names))
+        return first + np.arange(len(self.labels))
 
     def to_json(self) -> bytes:
         return json.dumps(recorded(self)).encode() + b"\n"
@@ -198,23 +202,17 @@ class Pack:
 
     def source(self) -> Source:
         """The pack as a data source. Raises InputError if a class has no image."""
+        hashed = all(shard.hashes for shards in self.shards.values() for shard in shards)
         return Source(
             name=str(self.folder),
             train=self.images("train", "held_out"),
             held_out=sum(len(shard.labels) for shard in self.shards["held_out"]),
-            notes=(*self.index.notes, *self._old()),
+            notes=(*self.index.notes, *(() if hashed else (UNHASHED,))),
             background=self.index.background,
             test=self.images("test") if self.shards["test"] else None,
             classes=self.index.classes,
             skipped=tuple(name for part in PARTS for s in self.shards[part] for name in s.skipped),
         )
-
-    def _old(self) -> Iterator[str]:
-        if not all(shard.hashes for shards in self.shards.values() for shard in shards):
-            yield (
-                "this pack is of an older hnas, which kept no hashes of images: images that are in "
-                "two of its parts are not looked for. Pack them in another folder to know"
-            )
 
 
 def open_pack(folder: Path) -> Pack:

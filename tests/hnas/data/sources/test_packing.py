@@ -21,6 +21,7 @@ import torch
 from PIL import Image
 
 from hnas.data import load, prepare, survey
+from hnas.data.known import known
 from hnas.data.sources.files import Size
 from hnas.data.sources.folders import listing
 from hnas.data.sources.pack import check, open_pack
@@ -470,8 +471,13 @@ def test_a_pack_of_an_older_hnas_says_what_it_cannot_tell(pets: Path, tmp_path: 
             path.write_text(json.dumps(record))
             shard["record"] = hashlib.sha256(path.read_bytes()).hexdigest()
     (to / "pack.json").write_text(json.dumps(index))
-    [said] = [note for note in load(str(to), image=SIDE, channels=3).notes if note not in before]
+    source = load(str(to), image=SIDE, channels=3)
+    [said] = [note for note in source.notes if note not in before]
     assert "images that are in two of its parts are not looked for" in said
+    hashes = known(source)
+    assert hashes.test is not None
+    keys = {*hashes.train.pixels.tolist(), *hashes.test.pixels.tolist()}
+    assert len(keys) == len(hashes.train.pixels) + len(hashes.test.pixels)
 
 
 def test_a_pack_may_be_moved(pets: Path, tmp_path: Path) -> None:
