@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -192,14 +192,34 @@ def info(source: str) -> None:
 
 def _show(folder: Path) -> None:
     from hnas.data.prepare import statistics
-    from hnas.data.sources.pack import about
 
     found = _open(folder)
-    rows = dict(about(found))
+    rows = _about(found)
     measured = statistics(found.images("train").pixels)
     for name, values in zip(("mean of the training part", "deviation"), measured, strict=True):
         rows[name] = ", ".join(f"{value:.4f}" for value in values.tolist())
     table((str(folder), ""), rows.items())
+
+
+def _about(pack: Pack) -> dict[str, Any]:
+    """The facts of a pack."""
+    from hnas.data.sources.pack import PARTS
+
+    counts = {part: sum(len(s.labels) for s in pack.shards[part]) for part in PARTS}
+    if not counts["held_out"]:
+        del counts["held_out"]
+    shards = [shard for part in PARTS for shard in pack.shards[part]]
+    return {
+        "source": pack.index.source,
+        "image": pack.index.image,
+        "channels": pack.index.channels,
+        "classes": len(pack.index.classes),
+        **counts,
+        "left out": sum(len(shard.skipped) for shard in shards),
+        "shards": len(shards),
+        "bytes": sum(counts.values()) * pack.index.bytes_an_image,
+        "decoder": ", ".join(sorted({shard.decoder for shard in shards})),
+    }
 
 
 def _open(folder: Path) -> Pack:

@@ -104,7 +104,7 @@ def _description(network: Network) -> str:
 def is_network(path: Path) -> bool:
     """Whether NAME.json is there and says that it describes a network of hnas."""
     try:
-        found: object = json.loads(named(path, "json").read_bytes())["format"]
+        found: object = json.loads(read_regular(named(path, "json")))["format"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
     return found == FORMAT

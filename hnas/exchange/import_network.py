@@ -8,7 +8,7 @@ from hnas.errors import InputError
 from hnas.exchange.export import Network
 from hnas.exchange.import_weights import ANY, Asked, recognised
 from hnas.exchange.names import HALF, IMAGENET
-from hnas.exchange.weights_file import read_wrapped
+from hnas.exchange.weights_file import read_weights
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -25,7 +25,7 @@ def import_network(path: Path, asked: Asked = ANY) -> Imported:
 
     Raises InputError, naming the file, if it has none, or one that is no GLiT or ViT.
     """
-    weights, wrapper = read_wrapped(path)
+    weights, wrapper = read_weights(path)
     try:
         model, told, family = recognised(weights, asked)
         if not family and "deit" in path.name.lower():

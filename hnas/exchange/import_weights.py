@@ -72,31 +72,12 @@ class Asked:
 ANY = Asked()
 
 
-def load_weights(weights: Weights, *, N: int | None = None, heads: int | None = None) -> Glit:
-    """`load_glit_release` or `load_vit`, whichever the names of the blocks are of."""
-    return recognised(weights, Asked(groups=N, heads=heads))[0]
-
-
-def load_glit_release(weights: Weights, *, N: int = 3, heads: int | None = None) -> Glit:
-    """A network out of weights under the names of GLiT's release, in eval mode on CPU, fp32.
+def recognised(weights: Weights, asked: Asked) -> tuple[Glit, tuple[str, ...], str]:
+    """(the network, what a person should know of it, whose normalisation it has if it is
+    ImageNet's); the network in eval mode on CPU, fp32.
 
     Raises InputError, listing what does not fit, if these are not all its weights and no others.
     """
-    return _load(weights, "blocks.{}.0.", Asked(groups=N, heads=heads))
-
-
-def load_vit(weights: Weights, *, N: int | None = None, heads: int | None = None) -> Glit:
-    """An all-global network out of the weights of a ViT, in eval mode on CPU, fp32.
-
-    The heads of the ViT are taken as N groups of `heads`. Raises InputError, listing what does not
-    fit, if these are not all its weights and no others.
-    """
-    return _load(named(weights).weights, "blocks.{}.", Asked(groups=N, heads=heads))
-
-
-def recognised(weights: Weights, asked: Asked) -> tuple[Glit, tuple[str, ...], str]:
-    """(the network, what a person should know of it, whose normalisation it has if it is
-    ImageNet's)."""
     if any(name.startswith("blocks.0.0.") for name in weights):
         asked = replace(asked, groups=3 if asked.groups is None else asked.groups)
         return _load(weights, "blocks.{}.0.", asked), (), "GLiT's release"
@@ -130,7 +111,7 @@ def _load(weights: Weights, blocks: str, asked: Asked) -> Glit:
 
 def under_timm_names(net: Glit) -> dict[str, Tensor]:
     """An all-global network's weights as timm's VisionTransformer calls them: the inverse of
-    `load_vit`."""
+    `recognised`."""
     return {_theirs(name, "blocks.{}."): weight for name, weight in net.state_dict().items()}
 
 

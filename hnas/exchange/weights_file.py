@@ -13,7 +13,7 @@ from torch import Tensor
 
 from hnas.errors import InputError
 from hnas.persist.atomic import read_regular
-from hnas.persist.stand_in import HEAD, stand_in
+from hnas.persist.stand_in import stand_in
 
 Weights = Mapping[str, Tensor]
 
@@ -24,17 +24,13 @@ PREFIXES = ("module.", "_orig_mod.", "model.")
 """What DataParallel, torch.compile and Lightning put before every name."""
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """The tensors of a .safetensors file, or of any other as torch.save writes it, on CPU.
+def read_weights(path: Path) -> tuple[dict[str, Tensor], str]:
+    """The tensors of a .safetensors file, or of any other as torch.save writes it, on CPU, and what
+    they were wrapped as; empty: not at all.
 
     A state dict may be wrapped as one of WRAPPERS, and its names may all begin with PREFIXES. No
     code of the file is run. Raises InputError if the file cannot be read, or not safely.
     """
-    return read_wrapped(path)[0]
-
-
-def read_wrapped(path: Path) -> tuple[dict[str, Tensor], str]:
-    """`read_weights`, and what the weights were wrapped as; empty: not at all."""
     found, wrapper = _unwrapped(_values(path))
     if not isinstance(found, Mapping) or not all(
         isinstance(name, str) and isinstance(weight, Tensor) for name, weight in found.items()
@@ -53,6 +49,9 @@ def _values(path: Path) -> object:
     """What the file holds. Raises InputError."""
     try:
         data = read_regular(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    try:
         if path.suffix == ".safetensors":
             return safetensors.torch.load(data)
         if packed := _packed(data):
@@ -63,20 +62,16 @@ def _values(path: Path) -> object:
         # DeiT's training script keeps its options next to the weights; they are plain values.
         with torch.serialization.safe_globals([argparse.Namespace]):
             return torch.load(BytesIO(data), map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
     except InputError:
         raise
     except Exception as error:  # on damaged bytes an unpickler raises whatever it trips over
-        with path.open("rb") as file:
-            if said := stand_in(file.read(HEAD)):
-                raise InputError(
-                    f"{path} holds no weights that can be read safely: it is {said}"
-                ) from None
+        no_weights = f"{path} holds no weights that can be read safely"
+        if said := stand_in(data):
+            raise InputError(f"{no_weights}: it is {said}") from None
         unsafe = re.search(r"GLOBAL (\S+) (?:was not|whose module)", str(error))
         reason = f"it asks for {unsafe[1]!r}" if unsafe else type(error).__name__
         raise InputError(
-            f"{path} holds no weights that can be read safely ({reason}). Save them alone, with "
+            f"{no_weights} ({reason}). Save them alone, with "
             "torch.save(model.state_dict(), file), or as .safetensors"
         ) from None
 

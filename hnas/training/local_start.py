@@ -1,5 +1,5 @@
-"""How local heads begin in a supernet of pretrained weights, so that a mixed network starts near
-the plain one.
+"""The start of local heads in a supernet of pretrained weights: a mixed network begins near the
+plain one.
 
 A local head's depthwise convolution averages the smallest window, every channel by itself, and its
 last map is fitted by least squares to what attention gives the same channels on training images.

@@ -23,13 +23,8 @@ class Start:
 
     def within(self, frame: Frame) -> Frame:
         """Its frame, with the image, patch, classes and local heads of another."""
-        return replace(
-            self.frame,
-            image=frame.image,
-            patch=frame.patch,
-            classes=frame.classes,
-            local=frame.local,
-        )
+        others = ("image", "patch", "classes", "local")
+        return replace(self.frame, **{name: getattr(frame, name) for name in others})
 
 
 LEAST_EPOCHS = 10
@@ -39,19 +34,18 @@ LEAST_EPOCHS = 10
 def fine_tuned(plan: Plan, start: Start) -> Plan:
     """A plan whose `net` is `start.within` it, begun with the start's weights.
 
-    Sizes go from those of the weights downwards: larger ones would be random. Local heads have
-    none, so that their expansions and kernels stay those of the plan.
+    Sizes go from those of the weights downwards: larger ones would be random. The weights have no
+    local heads: kernels stay those of the plan, expansions are small.
     """
     d_k, d_z = start.block.d_k, start.block.d_z
     assert d_k is not None
     half = [d_k // 2] if d_k // 2 % (plan.net.N * plan.net.heads) == 0 else []
     s1, s2, retrain = plan.stage1, plan.stage2, plan.retrain
-    training = _gentle(s1.training)
     return replace(
         plan,
         data=replace(plan.data, mean=start.mean, std=start.std),
         pretrained=PretrainedRules(file=start.file),
-        stage1=replace(s1, d_k=d_k, d_z=d_z, training=training),
+        stage1=replace(s1, d_k=d_k, d_z=d_z, training=_gentle(s1.training)),
         stage2=replace(
             s2,
             d_k=(*half, d_k),
@@ -61,9 +55,7 @@ def fine_tuned(plan: Plan, start: Start) -> Plan:
         ),
         retrain=replace(
             retrain,
-            training=replace(
-                _gentle(retrain.training), lr=training.lr / 2, head_warmup=0.0, keep="best"
-            ),
+            training=replace(_gentle(retrain.training), head_warmup=0.0, keep="best"),
         ),
     )
 

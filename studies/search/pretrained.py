@@ -1,5 +1,7 @@
 """Pretrained weights, from which the supernets of a search begin."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -42,22 +44,18 @@ def begin(session: Session, net: Supernet, stage: int) -> None:
 
 def adapted(session: Session) -> Glit:
     """The plain network of the plan's file in the plan's frame."""
-    rules = session.plan.pretrained
-    file, seed = Path(rules.file), session.run.seed("pretrained classifier")
-    try:
-        return adapt(read_plain(file)[0].model, session.plan.net, keep=rules.keep, seed=seed)
-    except InputError as error:
-        raise InputError(str(error) if rules.file in str(error) else f"{file}: {error}") from None
+    rules, seed = session.plan.pretrained, session.run.seed("pretrained classifier")
+    network, _ = read_plain(Path(rules.file))
+    with _naming(rules.file):
+        return adapt(network.model, session.plan.net, keep=rules.keep, seed=seed)
 
 
 def start_of(file: Path) -> Start:
     """The network of a file, for a plan. Raises InputError if a search cannot begin with it."""
     network, taken = read_plain(file)
-    try:
-        check_plain(network.model)
-    except InputError as error:
-        raise InputError(f"{file}: {error}") from None
     model = network.model
+    with _naming(file):
+        check_plain(model)
     return Start(
         file=str(file),
         frame=model.frame,
@@ -87,3 +85,12 @@ def _images(session: Session) -> torch.Tensor:
     count = min(FITTED_ON, n)
     some: Images = data.train.take(torch.arange(count) * n // count)
     return normalise(some.tensor().cpu(), data.mean.cpu(), data.std.cpu())
+
+
+@contextmanager
+def _naming(file: Path | str) -> Iterator[None]:
+    """Names the file in an error about its network."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from None

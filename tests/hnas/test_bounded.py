@@ -22,7 +22,7 @@ import pytest
 
 from hnas.data.sources.pack import read_index
 from hnas.errors import HnasError, InputError
-from hnas.exchange.export import load
+from hnas.exchange.export import is_network, load
 from hnas.exchange.weights_file import read_weights
 from hnas.studies.plan.toml import load_plan
 from hnas.studies.run.folder import PLAN, shared_run
@@ -134,3 +134,8 @@ def test_a_pipe_is_no_file(kind: str, tmp_path: Path) -> None:
         (tmp_path / "net.safetensors").touch()
     with pytest.raises(HnasError, match=r"must be a regular file|is not what|cannot be read"):
         read(tmp_path)
+
+
+def test_a_pipe_describes_no_network(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "net.json")
+    assert not is_network(tmp_path / "net")

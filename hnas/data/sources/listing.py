@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import TypeVar
 
 from hnas.data.images import Source
 from hnas.data.sources.files import File, Size, check_memory, filled
+from hnas.data.sources.read import inside
 from hnas.errors import InputError
 from hnas.persist.words import few
 
@@ -68,6 +69,17 @@ def part_of(name: str) -> str | None:
     return next((part for part, names in PARTS.items() if name.casefold() in names), None)
 
 
+def files_in(place: Path, suffixes: tuple[str, ...], *folders: str) -> list[Path]:
+    """The files with these suffixes, in any case: the place itself, or those in it, in its folders
+    of parts and in `folders` in it."""
+    found = [place]
+    if place.is_dir():
+        inner = (p for p in place.iterdir() if p.name in folders or part_of(p.name))
+        every = (place, *filter(Path.is_dir, inner))
+        found = [path for folder in every for path in folder.iterdir()]
+    return sorted(p for p in found if p.name.lower().endswith(suffixes) and p.is_file())
+
+
 def part_of_file(path: Path, place: Path) -> str:
     """The part that a file of rows is: its name's first word says so, or a folder of the place that
     it lies in; else the training part."""
@@ -108,6 +120,23 @@ class LeftOut:
         heif = any(".heic" in kinds or ".heif" in kinds for kinds in self.reasons.values())
         hint = ". HEIC needs the package pillow-heif: pip install 'hnas[heic]'" if heif else ""
         return (f"left out {total:,} files: {', '.join(told)}{hint}",)
+
+
+def of_files(
+    place: Path,
+    files: Iterable[Path],
+    images: Callable[[Path], Iterable[tuple[File, str]]],
+    left_out: LeftOut | None = None,
+) -> Listing:
+    """What files list, each of one part: `images` gives those of a file, with the names of their
+    classes. Raises InputError as `_labelled` does, or if a file leads out of the place."""
+    root = place if place.is_dir() else place.parent
+    rows = (
+        (part_of_file(path, place), path.name, *image)
+        for path in files
+        for image in images(inside(path, root))
+    )
+    return of_rows(place, rows, left_out)
 
 
 def of_rows(

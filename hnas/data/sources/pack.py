@@ -18,7 +18,6 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -286,22 +285,3 @@ def check(pack: Pack) -> Iterator[tuple[str, bool]]:
     every = [(part, i) for part in PARTS for i in range(len(pack.shards[part]))]
     with ThreadPoolExecutor(cores()) as pool:
         yield from pool.map(same, *zip(*every, strict=True))
-
-
-def about(pack: Pack) -> dict[str, Any]:
-    """The facts that `hnas data info` prints."""
-    counts = {part: sum(len(s.labels) for s in pack.shards[part]) for part in PARTS}
-    if not counts["held_out"]:
-        del counts["held_out"]
-    shards = [shard for part in PARTS for shard in pack.shards[part]]
-    return {
-        "source": pack.index.source,
-        "image": pack.index.image,
-        "channels": pack.index.channels,
-        "classes": len(pack.index.classes),
-        **counts,
-        "left out": sum(len(shard.skipped) for shard in shards),
-        "shards": len(shards),
-        "bytes": sum(counts.values()) * pack.index.bytes_an_image,
-        "decoder": ", ".join(sorted({shard.decoder for shard in shards})),
-    }

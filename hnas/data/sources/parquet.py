@@ -13,8 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hnas.data.sources.files import File
-from hnas.data.sources.listing import LABELS, Listing, nfc, of_rows, part_of, part_of_file
-from hnas.data.sources.read import inside
+from hnas.data.sources.listing import LABELS, Listing, files_in, nfc, of_files
 from hnas.data.sources.rows import open_table
 from hnas.errors import InputError
 
@@ -29,22 +28,11 @@ def matches(place: Path) -> bool:
 
 def listing(place: Path) -> Listing:
     """The images of all files; none is decoded. Raises InputError if one has no such columns."""
-    root = place if place.is_dir() else place.parent
-    return of_rows(
-        place,
-        (
-            (part_of_file(path, place), path.name, *image)
-            for path in _tables(place)
-            for image in _images(inside(path, root))
-        ),
-    )
+    return of_files(place, _tables(place), _images)
 
 
 def _tables(place: Path) -> list[Path]:
-    if place.is_file():
-        return [place] if place.suffix == ".parquet" else []
-    inner = [p for p in place.iterdir() if p.is_dir() and (p.name == "data" or part_of(p.name))]
-    return sorted(path for folder in (place, *inner) for path in folder.glob("*.parquet"))
+    return files_in(place, (".parquet",), "data")
 
 
 def _images(path: Path) -> Iterator[tuple[File, str]]:

@@ -43,7 +43,8 @@ def read(path: Path, *, largest: int | None = None) -> bytearray:
     content = bytearray()
     try:
         with open(path, "rb") as file:
-            if said := stand_in(file.read(HEAD)):
+            # What an empty file is, its reader knows.
+            if (head := file.read(HEAD)) and (said := stand_in(head)):
                 raise InputError(f"{path}: cannot be read, fetch it again: it is {said}")
         with OPENERS.get(path.suffix, open)(path, "rb") as file:
             while chunk := file.read(CHUNK):

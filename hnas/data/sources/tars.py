@@ -15,16 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hnas.data.sources.files import File, suffixes
-from hnas.data.sources.listing import (
-    LABELS,
-    LeftOut,
-    Listing,
-    nfc,
-    of_rows,
-    part_of,
-    part_of_file,
-)
-from hnas.data.sources.read import inside
+from hnas.data.sources.listing import LABELS, LeftOut, Listing, files_in, nfc, of_files
 from hnas.errors import InputError
 
 PACKED = (".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar.zst")
@@ -37,27 +28,14 @@ LONGEST = 2**16
 
 def matches(place: Path) -> bool:
     """True if it is a tar, or a folder that has tars, or parts with tars in them."""
-    return bool(_tars(place))
+    return bool(files_in(place, SUFFIXES))
 
 
 def listing(place: Path) -> Listing:
     """The images of all tars; none is decoded. Raises InputError naming the tar that is torn."""
-    root = place if place.is_dir() else place.parent
     left_out = LeftOut()
-    rows = (
-        (part_of_file(path, place), path.name, *image)
-        for path in _tars(place)
-        for image in _images(inside(path, root), left_out)
-    )
-    return of_rows(place, rows, left_out)
-
-
-def _tars(place: Path) -> list[Path]:
-    if place.is_file():
-        return [place] if place.name.lower().endswith(SUFFIXES) else []
-    parts = [path for path in place.iterdir() if path.is_dir() and part_of(path.name)]
-    every = [path for folder in (place, *parts) for path in folder.iterdir()]
-    return sorted(path for path in every if path.name.lower().endswith(SUFFIXES) and path.is_file())
+    tars = files_in(place, SUFFIXES)
+    return of_files(place, tars, lambda path: _images(path, left_out), left_out)
 
 
 def _images(path: Path, left_out: LeftOut) -> Iterator[tuple[File, str]]:

@@ -14,7 +14,7 @@ from hnas.architecture.arch import Arch, Block
 from hnas.architecture.space import Frame
 from hnas.errors import InputError
 from hnas.exchange.adapt import adapt, spaced
-from hnas.exchange.import_weights import load_weights
+from hnas.exchange.import_weights import ANY, recognised
 from hnas.network.glit import Glit
 from tests.support.timm_models import filtered, timm_vit
 
@@ -55,7 +55,7 @@ def test_resampled_as_timm_does(name: str, image: int, patch: int) -> None:
     weights = timm_vit(name, img_size=48, **changes).state_dict()
     theirs = timm_vit(name, img_size=image, patch_size=patch, **changes)
     theirs.load_state_dict(filtered(weights, theirs))
-    net = load_weights(weights)
+    net, _, _ = recognised(weights, ANY)
     for keep in ("first", "large"):
         ours = adapt(net, replace(net.frame, image=image, patch=patch), keep=keep)
         torch.testing.assert_close(

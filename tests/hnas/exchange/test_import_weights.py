@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hnas.architecture.arch import Arch, Block
 from hnas.architecture.space import Frame, distribution_space
 from hnas.errors import InputError
-from hnas.exchange.import_weights import load_glit_release, load_vit, load_weights
+from hnas.exchange.import_weights import Asked, recognised
 from hnas.exchange.weights_file import read_weights
 from hnas.network.supernet import Supernet, inherit
 from tests.support.generators import frames, spaces_and_archs
@@ -52,6 +52,10 @@ def check(reference: Reference, net: torch.nn.Module, frame: Frame, *, atol: flo
         torch.testing.assert_close(net(images), wanted, rtol=0, atol=atol)
 
 
+def loaded(weights, **asked):
+    return recognised(weights, Asked(**asked))[0]
+
+
 # logits and what is inferred
 
 # Random networks are compared in fp64: a LayerNorm over few channels magnifies rounding in fp32.
@@ -63,7 +67,7 @@ def test_any_network_under_the_release_s_names(drawn):
     space, arch = drawn
     frame = replace(space.frame, **PUBLISHED)
     reference = Reference(frame, arch, release=True)
-    net = load_glit_release(reference.state_dict(), N=frame.N, heads=frame.heads)
+    net = loaded(reference.state_dict(), groups=frame.N, heads=frame.heads)
     assert (net.frame, net.arch, net.training) == (frame, arch, False)
     check(reference.double(), net.double(), frame, atol=1e-9)
 
@@ -73,7 +77,7 @@ def test_any_network_under_the_release_s_names(drawn):
 def test_any_vit_under_timm_s_names(drawn):
     frame = replace(drawn, **PUBLISHED)
     reference = Reference(frame, frame.all_global(), release=False)
-    net = load_vit(reference.state_dict(), N=frame.N, heads=frame.heads)
+    net = loaded(reference.state_dict(), groups=frame.N, heads=frame.heads)
     assert (net.frame, net.arch, net.training) == (frame, frame.all_global(), False)
     check(reference.double(), net.double(), frame, atol=1e-9)
 
@@ -87,7 +91,7 @@ def test_glit_tiny_at_full_size():
         "blocks.0.0.attn.qkv.weight",
         "blocks.0.0.mlp.fc1.weight",
     } <= weights.keys()
-    net = load_weights(weights)
+    net = loaded(weights)
     assert (net.frame, net.arch) == (frame, glit_tiny())
     assert sum(p.numel() for p in net.parameters()) == 7_264_456
     check(reference, net, frame)
@@ -96,7 +100,7 @@ def test_glit_tiny_at_full_size():
 def test_deit_ti_at_full_size():
     frame = published(192)
     reference = Reference(frame, frame.all_global(), release=False)
-    net = load_weights(reference.state_dict())
+    net = loaded(reference.state_dict())
     assert (net.frame, net.arch) == (frame, frame.all_global())
     assert sum(p.numel() for p in net.parameters()) == 5_717_416
     check(reference, net, frame)
@@ -106,7 +110,7 @@ def test_deit_ti_at_full_size():
 def test_heads_are_64_wide_where_none_are_given(d, heads):
     frame = replace(FRAME, d=d, M=1, heads=heads)
     reference = Reference(frame, frame.all_global(), release=False)
-    net = load_vit(reference.state_dict())
+    net = loaded(reference.state_dict())
     assert net.frame == frame
     check(reference, net, frame)
 
@@ -116,7 +120,7 @@ def test_pointwise_convolutions_may_be_linear_layers():
     for name, weight in weights.items():
         if name.endswith(("net.1.weight", "net.6.weight")):
             weights[name] = weight.squeeze(-1)
-    net = load_glit_release(weights, heads=2)
+    net = loaded(weights, heads=2)
     check(Reference(FRAME, ARCH, release=True), net, FRAME)
 
 
@@ -124,23 +128,23 @@ def test_the_all_global_subnet_of_a_supernet_out_of_deit_is_deit():
     frame = replace(published(192), M=2)
     reference = Reference(frame, frame.all_global(), release=False)
     net = Supernet(distribution_space(frame, d_k=192, d_z=4, E=1, K=31)).reset(1).eval()
-    loaded = load_vit(reference.state_dict())
-    inherit(net, loaded)
+    vit = loaded(reference.state_dict())
+    inherit(net, vit)
     with torch.no_grad():
         logits = net(pixels(frame), frame.all_global())
-        assert torch.equal(logits, loaded(pixels(frame)))
+        assert torch.equal(logits, vit(pixels(frame)))
         torch.testing.assert_close(logits, reference(pixels(frame)), rtol=0, atol=1e-5)
 
 
 def test_half_precision_is_taken_into_fp32():
     weights = {name: w.half() if w.is_floating_point() else w for name, w in release().items()}
-    state = load_glit_release(weights, heads=2).state_dict()
+    state = loaded(weights, heads=2).state_dict()
     assert torch.equal(state["head.weight"], weights["head.weight"].float())
 
 
 def test_the_network_has_weights_of_its_own():
     weights = release()
-    net = load_glit_release(weights, heads=2)
+    net = loaded(weights, heads=2)
     weights["head.weight"].zero_()
     assert net.head.weight.abs().min() > 0
 
@@ -158,7 +162,7 @@ def test_all_that_does_not_fit_is_listed():
     weights["cls_token"] = torch.zeros(1, 1, 12, device="meta")
     weights["pos_embed"] = torch.zeros(1, 1, 1).expand(1, 10, 12)
     with pytest.raises(InputError) as caught:
-        load_glit_release(weights, heads=2)
+        loaded(weights, heads=2)
     start, faults = str(caught.value).split("): ", 1)
     assert start == (
         "the weights do not fit the network that their shapes describe (d=12, M=3, N=3, heads=2"
@@ -178,7 +182,7 @@ def test_all_that_does_not_fit_is_listed():
 def test_a_long_list_is_cut():
     weights = release() | {f"extra.{i}": torch.zeros(1) for i in range(25)}
     with pytest.raises(InputError, match=r"'extra.19' is unknown; and 5 more$"):
-        load_glit_release(weights, heads=2)
+        loaded(weights, heads=2)
 
 
 @pytest.mark.parametrize(
@@ -213,19 +217,19 @@ def test_shapes_that_describe_no_network(change, message):
         else:
             weights[name] = torch.zeros(shape)
     with pytest.raises(InputError) as caught:
-        load_glit_release(weights, heads=2)
+        loaded(weights, heads=2)
     assert message in str(caught.value)
 
 
 def test_heads_that_shapes_do_not_tell_are_asked_for():
     with pytest.raises(InputError, match="a token width of 12 is not N=3 groups of 64-wide heads"):
-        load_glit_release(release())
+        loaded(release())
 
 
 @pytest.mark.parametrize("weights", [{}, {"blocks.0.": torch.zeros(1)}, {"blocks.": torch.ones(2)}])
 def test_weights_of_something_else(weights):
     with pytest.raises(InputError, match=r"patch_embed\.proj\.weight is missing"):
-        load_weights(weights)
+        loaded(weights)
 
 
 # files
@@ -242,7 +246,7 @@ def test_files_of_weights(tmp_path: Path):
     options = argparse.Namespace(lr=0.1, betas=[0.9, 0.99])
     torch.save({"model": weights, "epoch": 3, "args": options}, tmp_path / "c.pth")
     for name in ("a.safetensors", "b.pth", "c.pth"):
-        assert same(read_weights(tmp_path / name), weights)
+        assert same(read_weights(tmp_path / name)[0], weights)
 
 
 class Harm:
@@ -311,6 +315,6 @@ def test_a_damaged_file_gives_weights_or_one_of_our_errors(tmp_path: Path, data:
         content[at] = data.draw(st.integers(0, 255))
     (tmp_path / name).write_bytes(content[: data.draw(st.integers(1, len(content)))])
     try:
-        load_weights(read_weights(tmp_path / name), heads=2)
+        loaded(read_weights(tmp_path / name)[0], heads=2)
     except InputError as error:
         assert str(error)

@@ -109,3 +109,9 @@ def test_a_packed_tar_is_to_be_unpacked(tmp_path) -> None:
     made = tar(tmp_path / "images.tar.xz", samples(0, 6, "txt"), "w:xz")
     with pytest.raises(InputError, match=r"images\.tar\.xz: .* unpack it to \.tar$"):
         load(str(made), image=8, channels=1)
+
+
+def test_a_table_without_a_line_beside_tars_is_none(tmp_path) -> None:
+    tar(tmp_path / "images.tar", samples(0, 6, "txt"))
+    (tmp_path / "notes.csv").touch()
+    assert len(load(str(tmp_path), image=8, channels=1).train) == 6
