@@ -9,6 +9,7 @@ import optuna
 
 from hnas.studies.trials.database import storage_errors
 from hnas.studies.trials.record import Record
+from hnas.studies.trials.study import set_attribute
 
 PARENTS = "parents"
 """Attribute of a study: a generation that is complete, and the numbers of its parents."""
@@ -18,7 +19,7 @@ def keep_parents(study: optuna.Study, generation: int, parents: Sequence[Record]
     """Keeps what the generation after this one is proposed from. Raises StorageError."""
     value = {"generation": generation, "trials": sorted(parent.number for parent in parents)}
     with storage_errors(f"the parents of {study.study_name!r} cannot be stored"):
-        study.set_user_attr(PARENTS, value)
+        set_attribute(study, PARENTS, value)
 
 
 def kept_parents(
@@ -29,10 +30,10 @@ def kept_parents(
     with storage_errors(f"the parents of {study.study_name!r} cannot be read"):
         value = study.user_attrs.get(PARENTS)
     match value:
-        case {"generation": int(last), "trials": [*numbers]} if last < len(generations):
+        case {"generation": int(last), "trials": [*numbers]} if 0 <= last < len(generations):
             before = [generations.get(number, ()) for number in range(last + 1)]
-            known = {record.number: record for members in before for record in members}
             whole = all(len(members) == population for members in before)
-            if whole and known.keys() >= {*numbers}:
-                return last, [known[number] for number in numbers]
+            parents = [one for members in before for one in members if one.number in numbers]
+            if whole and len(parents) == len(numbers):
+                return last, parents
     return -1, []

@@ -135,6 +135,8 @@ def test_resumed_at_any_trial_it_ends_as_if_unbroken(space):
         {},
         "text",
         {"generation": 99, "trials": []},
+        {"generation": -2, "trials": []},
+        {"generation": 0, "trials": [[0]]},
         {"generation": 1, "trials": [10**6]},
         {"generation": 2, "trials": [0]},
     ],

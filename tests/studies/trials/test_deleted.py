@@ -18,6 +18,7 @@ from hnas.studies.trials.conditions import conditions_of
 from hnas.studies.trials.database import close_storage, open_storage, storage_errors
 from hnas.studies.trials.marks import Marks, write_marks
 from hnas.studies.trials.optuna_inside import study_id_of
+from hnas.studies.trials.parents import keep_parents
 from hnas.studies.trials.queue import put
 from hnas.studies.trials.study import key_of, open_study
 from hnas.studies.trials.trial import waiting_trial
@@ -35,6 +36,7 @@ USES: dict[str, Callable[[optuna.Study], object]] = {
     "trial 1 of the study 's' cannot be stored": lambda s: write(s, replace(RECORD, number=1)),
     "trials of 's' cannot be put into the queue": waits,
     "the mark 'exhausted' of 's' cannot be stored": lambda s: write_marks(s, Marks(exhausted=True)),
+    "the parents of 's' cannot be stored": lambda s: keep_parents(s, 0, [RECORD]),
     "the study 's' cannot be read": conditions_of,
 }
 
