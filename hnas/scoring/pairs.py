@@ -6,6 +6,7 @@ apart; two independent errors would hide it.
 
 import base64
 import zlib
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,17 @@ def apart(a: str, b: str) -> tuple[int, int]:
     if len(first) != len(second):
         raise StateError("answers of networks are compared on the same images, got others")
     return int((first & ~second).sum()), int((second & ~first).sum())
+
+
+def differ(apart: Sequence[int]) -> bool:
+    """Whether the exact McNemar test tells two networks apart at 95%, by how many images the one
+    alone, and the other alone, is right on: twice the smaller tail of a fair coin is under 1/20."""
+    either = sum(apart)
+    ways = tail = 1
+    for k in range(min(apart)):
+        ways = ways * (either - k) // (k + 1)
+        tail += ways
+    return 40 * tail < 2**either
 
 
 def _bits(text: str) -> NDArray[np.bool_]:

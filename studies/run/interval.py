@@ -52,8 +52,8 @@ def paired(apart: Sequence[int], images: int) -> Interval:
     """The difference of two shares of the same images; `apart` are those that count for the first
     alone, and for the second alone.
 
-    Exact, given their sum (Clopper and Pearson 1934): it leaves out zero just if the exact McNemar
-    test tells the two apart.
+    Exact, given their sum (Clopper and Pearson 1934): it leaves out zero just if the two `differ`
+    (`hnas.scoring.pairs`).
     """
     from scipy.stats import binomtest
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from hnas.architecture.arch import Arch
 from hnas.persist.record import later, recorded
-from hnas.scoring.pairs import apart
+from hnas.scoring.pairs import apart, differ
 from hnas.studies.run.folder import Run
-from hnas.studies.run.interval import Interval, paired
+from hnas.studies.run.interval import Interval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,8 +122,7 @@ class Ranking:
         ties = 0
         for other in (one for one in self.ranked if one is not best):
             pairs = (apart(a, b) for a, b in zip(best.right, other.right, strict=True))
-            ours, theirs = map(sum, zip(*pairs, strict=True))
-            ties += paired((ours, theirs), self.images * len(best.right)).low <= 0
+            ties += not differ([sum(counts) for counts in zip(*pairs, strict=True)])
         return ties
 
     @property

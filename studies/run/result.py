@@ -15,9 +15,9 @@ from hnas.cost.flops import CLOSE
 from hnas.errors import InputError, StateError
 from hnas.persist.record import later, recorded
 from hnas.persist.words import few
+from hnas.scoring.pairs import differ
 from hnas.studies.run.confusion import Confusion
 from hnas.studies.run.folder import Run
-from hnas.studies.run.interval import paired
 from hnas.studies.run.ties import is_tie, standard_error
 from hnas.training.record import Kept
 
@@ -199,9 +199,8 @@ class Result:
         if they were not compared image by image."""
         if not self.apart:
             return ""
-        found = paired(self.apart, self.test_images)
         ours, theirs = (f"{count:,}" for count in self.apart)
-        tells = "tells" if found.low > 0 or found.high < 0 else "cannot tell"
+        tells = "tells" if differ(self.apart) else "cannot tell"
         return (
             f"The winner alone is right on {ours} test images, the all-global network alone on "
             f"{theirs}: that {tells} the two apart (exact McNemar test, 95%)."

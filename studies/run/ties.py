@@ -2,8 +2,7 @@
 
 import math
 
-from hnas.scoring.pairs import apart
-from hnas.studies.run.interval import paired
+from hnas.scoring.pairs import apart, differ
 from hnas.studies.trials.record import Record
 
 
@@ -30,6 +29,5 @@ def tied(a: Record, b: Record, images: int) -> bool:
     """Whether the scores of two trials on the same images cannot be told apart at 95%: by the
     images that one alone is right on, if these are known, else as `is_tie`."""
     if a.right and b.right:
-        found = paired(apart(a.right, b.right), images)
-        return found.low <= 0 <= found.high
+        return not differ(apart(a.right, b.right))
     return is_tie(a.accuracy, b.accuracy, images, (a.error, b.error))

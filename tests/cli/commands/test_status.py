@@ -96,7 +96,7 @@ def test_nothing_slow_is_imported(root: Path, finished: tuple[Path, Result]) -> 
     """Alembic comes with an Optuna storage that is opened: a third of the time."""
     code = (
         "import sys; from hnas.cli.main import hnas; hnas(sys.argv[1:], standalone_mode=False); "
-        "print('slow:', {'torch', 'alembic', 'matplotlib'} & set(sys.modules))"
+        "print('slow:', {'torch', 'alembic', 'matplotlib', 'scipy', 'sklearn'} & set(sys.modules))"
     )
     ran = subprocess.run(
         [sys.executable, "-c", code, "status", "--run", str(finished[0])],

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from hnas.errors import StateError
-from hnas.scoring.pairs import MOST, apart, packed
+from hnas.scoring.pairs import MOST, apart, differ, packed
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=300))
@@ -18,6 +19,12 @@ def test_only_the_images_that_one_alone_is_right_on_count(pairs: list[tuple[bool
     assert first is not None and second is not None
     assert apart(first, second) == (int((a & ~b).sum()), int((b & ~a).sum()))
     assert apart(first, first) == (0, 0)
+
+
+@given(st.integers(1, 200), st.integers(0, 200))
+def test_two_networks_differ_if_the_exact_test_says_so(ours: int, theirs: int) -> None:
+    told = bool(binomtest(ours, ours + theirs).pvalue < 0.05)
+    assert differ((ours, theirs)) is differ((theirs, ours)) is told
 
 
 def test_answers_are_small_and_bounded() -> None:

@@ -8,6 +8,7 @@ import math
 import pytest
 
 from hnas.errors import InputError
+from hnas.scoring.pairs import differ
 from hnas.studies.run.interval import Interval, paired, wilson
 
 
@@ -26,7 +27,7 @@ def test_pairs_differ_just_if_the_exact_test_says_so(apart: tuple[int, int], p: 
     found = paired(apart, 100)
     assert found.value == pytest.approx((apart[0] - apart[1]) / 100)
     assert found.low <= found.value <= found.high
-    assert (found.low > 0 or found.high < 0) is (p < 0.05)
+    assert (found.low > 0 or found.high < 0) is differ(apart) is (p < 0.05)
     back = paired(apart[::-1], 100)
     assert [back.low, back.high] == pytest.approx([-found.high, -found.low])
 
