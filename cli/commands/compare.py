@@ -12,7 +12,7 @@ import click
 
 from hnas.cli.screen import options
 from hnas.cli.screen.interrupt import resumable, typed
-from hnas.cli.screen.render import cell, table
+from hnas.cli.screen.render import cell, duration, table
 from hnas.errors import InputError
 from hnas.studies.plan.change import check_code
 from hnas.studies.plan.plan import STRATEGIES, Plan
@@ -146,7 +146,7 @@ def _numbers(seeds: str) -> list[int]:
 
 
 def _search(unfinished: Sequence[Task], device: str, jobs: int) -> None:
-    from hnas.cli.screen.progress import display, duration
+    from hnas.cli.screen.progress import display
     from hnas.studies.experiments.batch import search_all
     from hnas.studies.experiments.compare import outcome
 

@@ -10,8 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hnas.cli.screen import options
-from hnas.cli.screen.progress import duration
-from hnas.cli.screen.render import arch_drawing, command, milliseconds, result_tables, table
+from hnas.cli.screen.render import (
+    arch_drawing,
+    command,
+    duration,
+    milliseconds,
+    result_tables,
+    table,
+)
 
 if TYPE_CHECKING:
     from hnas.studies.run.folder import Run

@@ -13,7 +13,7 @@ from rich.console import RenderableType
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
-from hnas.cli.screen.render import console, milliseconds, short
+from hnas.cli.screen.render import console, duration, milliseconds, short
 from hnas.studies.search.events import Listener
 
 if TYPE_CHECKING:
@@ -207,13 +207,6 @@ def display() -> Display:
     """Bars if standard output is a terminal, else lines."""
     screen = console()
     return Bars() if screen.is_terminal and not screen.is_dumb_terminal else Lines()
-
-
-def duration(seconds: float) -> str:
-    """0:07, 12:34 or 1:02:03."""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
 def line(step: Step) -> str:

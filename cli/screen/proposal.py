@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hnas.cli.screen.render import command, table, wrapped
+from hnas.cli.screen.render import command, duration, table, wrapped
 
 if TYPE_CHECKING:
     from hnas.studies.plan.proposal import Proposal
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 def show_proposal(proposal: Proposal, decision: Decision) -> None:
     """Prints the reasons of the proposal, and an estimate of time and memory for the plan that was
     decided, from a few steps of it."""
-    from hnas.cli.screen.progress import duration
     from hnas.device import choose
     from hnas.studies.search.estimate import estimate
 

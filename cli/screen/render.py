@@ -112,6 +112,13 @@ def cell(value: object) -> str:
     return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
+def duration(seconds: float) -> str:
+    """0:07, 12:34 or 1:02:03."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
 def command(*args: object) -> str:
     """A command of hnas, quoted for a shell."""
     return shlex.join(["hnas", *map(str, args)])

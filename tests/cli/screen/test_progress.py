@@ -9,7 +9,8 @@ import pytest
 from rich.console import Console
 
 from hnas.architecture.arch import Arch, Block
-from hnas.cli.screen.progress import Bars, Display, Lines, display, duration
+from hnas.cli.screen.progress import Bars, Display, Lines, display
+from hnas.cli.screen.render import duration
 from hnas.studies.search.events import TrialEvent
 from hnas.studies.trials.record import Record
 from hnas.training.loop import Epoch
