@@ -59,10 +59,7 @@ def cases(of: Truth, trials: int, repeats: int) -> Iterator[tuple[float, ...]]:
                 smooth.r2,
                 kendall(raw, true),
                 kendall(smooth.scores, true),
-                *(
-                    known[picked(found, 1, "flops", by=by)[0].number]
-                    for by in ("score", "smoothed")
-                ),
+                *(known[picked(found, 1, "flops", by)[0].number] for by in (None, smooth)),
                 true.max(),
             )
 

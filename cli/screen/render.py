@@ -172,7 +172,7 @@ def front_table(
     images: int,
     objective: str = "flops",
     metric: str = "accuracy",
-    smoothed: Mapping[str, tuple[float, ...]] | None = None,
+    smoothed: Mapping[int, tuple[float, float]] | None = None,
 ) -> None:
     """Prints trials, the most accurate first and of equals the cheaper one, with the standard error
     of a score on `images` and an = if the score ties with the best; and their smoothed scores, by
@@ -191,7 +191,7 @@ def front_table(
                 r.accuracy,
                 standard_error(r.accuracy, images, r.error),
                 "=" if tied(r, ranked[0], images) else "-",
-                *(smoothed[f"{r.number}"] if smoothed else ()),
+                *(smoothed[r.number] if smoothed else ()),
                 *costs(r),
                 arch_drawing(r.arch),
             )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hnas.cli.screen.render import arch_drawing, command, front_table, short
+from hnas.cli.screen.render import arch_drawing, command, front_table, short, wrapped
 from hnas.studies.search.events import Listener
 
 if TYPE_CHECKING:
@@ -68,18 +68,13 @@ def show_front(run: Run, stage: int, records: Sequence[Record]) -> None:
     """Prints the front of a stage that has these trials."""
     from hnas.studies.run.status import scoring_images
     from hnas.studies.trials.pareto import front
-    from hnas.studies.trials.smoothing import smoothed
+    from hnas.studies.trials.smoothing import picking
 
     search, images = run.plan.search, scoring_images(run)
-    found, smooth = front(records, search.objective), smoothed(records)
-    counts = smooth is not None and smooth.counts
+    found, smooth = front(records, search.objective), picking(records, search.pick)
     click.echo(f"\nStage {stage}: {len(found)} of {len(records):,} trials are on the Pareto front:")
-    more = smooth.of(records, found) if smooth and counts else None
+    more = smooth.of(found) if smooth else None
     front_table(found, images, search.objective, run.plan.score.metric, more)
     click.echo(f"\n= no significant difference from the best (95%, {images:,} held-out images).")
-    if smooth and counts:
-        what = "The best are" if search.pick == "smoothed" else "Nothing is"
-        click.echo(
-            "smoothed: what the scores of all trials say of one (ridge regression; it explains "
-            f"{smooth.r2:.0%} of the variance of scores that it has not seen). {what} picked by it."
-        )
+    if smooth:
+        click.echo(wrapped(smooth.words))

@@ -28,11 +28,7 @@ def front_section(report: Report) -> Section:
             + (f"; the table has the {SHOWN} of highest score." if len(best) > SHOWN else ".")
         )
         if (smooth := study.smoothed) is not None:
-            text.append(
-                f"Smoothed is what the scores of all trials of {study.stage} say of one, with its "
-                "standard error: a ridge regression on the sizes of every block, which explains "
-                f"{smooth.r2:.0%} of the variance of scores that it has not seen."
-            )
+            text.append(smooth.words)
         tables.append(_trials(study, best[:SHOWN]))
     if result := report.status.result:
         text.append(
@@ -58,7 +54,7 @@ def _trials(study: StageStudy, records: Sequence[Record]) -> Table:
         "score": [f"{record.accuracy:.4f}" for record in records],
     }
     if (smooth := study.smoothed) is not None:
-        found = smooth.of(study.records, records).values()
+        found = smooth.of(records).values()
         columns["smoothed"] = [f"{score:.4f} ± {error:.4f}" for score, error in found]
     return Table.of({**columns, **costs_of(records)}, left=2)
 

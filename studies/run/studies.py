@@ -14,7 +14,7 @@ from hnas.studies.trials.conditions import Conditions, read_conditions
 from hnas.studies.trials.marks import Marks, read_marks
 from hnas.studies.trials.pareto import front
 from hnas.studies.trials.record import Record
-from hnas.studies.trials.smoothing import Smoothed, smoothed
+from hnas.studies.trials.smoothing import Smoothed, picking
 from hnas.studies.trials.study import stored_studies
 from hnas.studies.trials.trial import records_of
 
@@ -78,10 +78,8 @@ class StageStudy:
 
     @cached_property
     def smoothed(self) -> Smoothed | None:
-        """What all scores say of each of `records`; None if there are too few, or if that does not
-        predict scores that it has not seen."""
-        found = smoothed(self.records)
-        return found if found and found.counts else None
+        """The smoothed scores that the best are picked by, if they are."""
+        return picking(self.records, self.run.plan.search.pick)
 
     @property
     def best(self) -> Record | None:

@@ -12,13 +12,14 @@ def best(session: Session, stage: int, found: Sequence[Record], top: int) -> lis
     """The `top` of a stage's trials, best first, by the plan's `search.pick`. The study keeps their
     smoothed scores, if these are asked for. Raises StorageError if it cannot."""
     asked = session.plan.search
-    chosen = picked(found, top, asked.objective, by=asked.pick)
+    smooth = smoothed(found) if asked.pick == "smoothed" else None
+    chosen = picked(found, top, asked.objective, smooth)
     if asked.pick == "smoothed":
-        smooth = smoothed(found)
+        values = smooth.of(chosen) if smooth else {}
         mark = SmoothedPick(
             r2=smooth.r2 if smooth else None,
             counts=smooth is not None and smooth.counts,
-            picked=smooth.of(found, chosen) if smooth else {},
+            picked={f"{number}": value for number, value in values.items()},
         )
         write_marks(session.study(stage), Marks(smoothed=mark))
     return chosen

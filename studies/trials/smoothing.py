@@ -40,17 +40,28 @@ class Smoothed:
     """(trials,), in the order of the trials."""
     errors: Numbers
     """(trials,) their standard errors, of scores without noise that add up over the blocks."""
+    numbers: tuple[int, ...]
+    """(trials,) of the trials."""
 
     @property
     def counts(self) -> bool:
         """Whether it is worth more than the scores as they are."""
         return self.r2 > MARGIN
 
-    def of(self, trials: Sequence[Record], some: Iterable[Record]) -> dict[str, tuple[float, ...]]:
+    @property
+    def words(self) -> str:
+        """What the scores are, in two sentences."""
+        return (
+            "Smoothed: the score that a ridge regression on the sizes of all trials predicts; the "
+            f"best are picked by it. It explains {self.r2:.0%} of the variance of scores that it "
+            "was not fitted to."
+        )
+
+    def of(self, some: Iterable[Record]) -> dict[int, tuple[float, float]]:
         """Score and standard error of some of the trials, by number."""
-        at = {trial.number: i for i, trial in enumerate(trials)}
-        values = ((one.number, at[one.number]) for one in some)
-        return {f"{n}": (float(self.scores[i]), float(self.errors[i])) for n, i in values}
+        values = zip(self.scores.tolist(), self.errors.tolist(), strict=True)
+        known = dict(zip(self.numbers, values, strict=True))
+        return {one.number: known[one.number] for one in some}
 
 
 def smoothed(trials: Sequence[Record]) -> Smoothed | None:
@@ -60,19 +71,31 @@ def smoothed(trials: Sequence[Record]) -> Smoothed | None:
     if len(y) < LEAST or not np.ptp(y) or not x.shape[1]:
         return None
     found = _Ridge(x, y)
-    return Smoothed(r2=_held_out(x, y), scores=found.predict(x), errors=found.errors(x))
+    return Smoothed(
+        r2=_held_out(x, y),
+        scores=found.predict(x),
+        errors=found.errors(x),
+        numbers=tuple(trial.number for trial in trials),
+    )
 
 
-def picked(trials: Sequence[Record], top: int, objective: str, *, by: str) -> list[Record]:
-    """The `top` trials of highest score, or `by` "smoothed" those of highest smoothed score if that
-    counts. Of equal ones the cheaper is first, then the earlier."""
-    found = smoothed(trials) if by == "smoothed" else None
-    if found is None or not found.counts:
+def picking(trials: Sequence[Record], pick: str) -> Smoothed | None:
+    """The smoothed scores that trials are picked by; None if the plan's `pick` is another, or if
+    they do not count."""
+    found = smoothed(trials) if pick == "smoothed" else None
+    return found if found and found.counts else None
+
+
+def picked(
+    trials: Sequence[Record], top: int, objective: str, smooth: Smoothed | None
+) -> list[Record]:
+    """The `top` trials of highest smoothed score, if there is one that counts, or else of highest
+    score. Of equal ones the cheaper is first, then the earlier."""
+    if smooth is None or not smooth.counts:
         return best_by_score(trials, top, objective)
-    scores = dict(zip((trial.number for trial in trials), found.scores.tolist(), strict=True))
-    return sorted(trials, key=lambda t: (-scores[t.number], minimised(t, objective), t.number))[
-        :top
-    ]
+    scores = smooth.of(trials)
+    ranked = sorted(trials, key=lambda t: (-scores[t.number][0], minimised(t, objective), t.number))
+    return ranked[:top]
 
 
 def _one_hot(archs: Sequence[Arch]) -> Numbers:

@@ -18,7 +18,7 @@ from hnas.studies.search.picks import best
 from hnas.studies.trials.marks import read_marks
 from hnas.studies.trials.pareto import best_by_score
 from hnas.studies.trials.record import Record
-from hnas.studies.trials.smoothing import LEAST, picked, smoothed
+from hnas.studies.trials.smoothing import LEAST, picked, picking, smoothed
 from hnas.studies.trials.study import open_study
 
 FRAME = Frame(image=16, channels=1, patch=4, classes=10, d=24, M=4, N=3)
@@ -89,7 +89,7 @@ def test_few_trials_and_equal_scores_are_left_as_they_are() -> None:
     trials = scored(archs, truth(archs))
     assert smoothed(trials) is not None and smoothed(trials[1:]) is None and smoothed([]) is None
     assert smoothed(scored(archs, np.full(LEAST, 0.5))) is None
-    assert picked(trials[1:], 3, "flops", by="smoothed") == best_by_score(trials[1:], 3)
+    assert picked(trials[1:], 3, "flops", smoothed(trials[1:])) == best_by_score(trials[1:], 3)
 
 
 def test_the_best_are_picked_by_it_only_if_it_counts_and_is_asked_for() -> None:
@@ -98,12 +98,14 @@ def test_the_best_are_picked_by_it_only_if_it_counts_and_is_asked_for() -> None:
     gains = []
     for seed in range(5):
         trials = scored(archs, (truth(archs) + noise(100, seed)).clip(0, 1))
-        raw, smooth = (picked(trials, 5, "flops", by=by) for by in ("score", "smoothed"))
+        raw, smooth = (picked(trials, 5, "flops", by) for by in (None, smoothed(trials)))
         assert raw == best_by_score(trials, 5)
         gains += [sum(known[a.arch] - known[b.arch] for a, b in zip(smooth, raw, strict=True))]
     assert np.mean(gains) > 0.02
+    assert picking(trials, "score") is None and picking(trials, "smoothed") is not None
     chance = scored(archs, 0.8 + noise(100))
-    assert picked(chance, 5, "flops", by="smoothed") == best_by_score(chance, 5)
+    assert picking(chance, "smoothed") is None
+    assert picked(chance, 5, "flops", smoothed(chance)) == best_by_score(chance, 5)
 
 
 def test_a_study_says_what_its_best_were_picked_by(tiny: Plan) -> None:
