@@ -41,7 +41,7 @@ def differ(apart: Sequence[int]) -> bool:
     for k in range(min(apart)):
         ways = ways * (either - k) // (k + 1)
         tail += ways
-    return 40 * tail < 2**either
+    return bool(40 * tail < 2**either)
 
 
 def _bits(text: str) -> NDArray[np.bool_]:
