@@ -49,7 +49,7 @@ COMMIT = "sqlalchemy.engine.default:DefaultDialect.do_commit"
 EXECUTE = "sqlalchemy.engine.default:DefaultDialect.do_execute"
 BULK = "sqlalchemy.engine.default:DefaultDialect.do_executemany"
 MARKS = "hnas.studies.trials.marks:set_attribute"
-SCORE = "hnas.scoring.score:_score"
+SCORE = "hnas.scoring.score:Tree.logits"
 REPLACE, SYNC = "os:replace", "os:fsync"
 BEFORE, AFTER = "before", "after"
 
@@ -158,11 +158,7 @@ EXPORT: tuple[Point, ...] = (
 
 def strike(point: Point, act: Callable[..., None]) -> None:
     """From now on `act` is called, once, at the point, with the arguments of the call."""
-    module, _, path = point.target.partition(":")
-    owner: Any = importlib.import_module(module)
-    *between, attribute = path.split(".")
-    for name in between:
-        owner = getattr(owner, name)
+    owner, attribute = place_of(point)
     real = getattr(owner, attribute)
     calls = itertools.count(1)
 
@@ -176,6 +172,16 @@ def strike(point: Point, act: Callable[..., None]) -> None:
         return answer
 
     setattr(owner, attribute, counted)
+
+
+def place_of(point: Point) -> tuple[Any, str]:
+    """The module or class that has the function, and the function's name in it."""
+    module, _, path = point.target.partition(":")
+    owner: Any = importlib.import_module(module)
+    *between, attribute = path.split(".")
+    for name in between:
+        owner = getattr(owner, name)
+    return owner, attribute
 
 
 def path_of(descriptor: int) -> str:

@@ -25,7 +25,12 @@ from tests.faults.points import (
     STAGE_3,
     WORKER,
     WRITES,
+    Point,
+    place_of,
 )
+
+
+POINTS = (*SEARCH, *STAGE_3, *EXPORT, *IMPORT, *PACK, *WORKER, *QUEUED, *FIRST, *OTHER)
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +40,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 
 def test_there_are_enough_points_and_no_two_alike() -> None:
-    points = (*SEARCH, *STAGE_3, *EXPORT, *IMPORT, *PACK, *WORKER, *QUEUED, *FIRST, *OTHER)
-    assert len({point.name for point in points}) == len(points) >= 30
-    phases = {point.phase for point in points}
+    assert len({point.name for point in POINTS}) == len(POINTS) >= 30
+    phases = {point.phase for point in POINTS}
     assert {
         "supernet training",
         "checkpoint writing",
@@ -48,6 +52,13 @@ def test_there_are_enough_points_and_no_two_alike() -> None:
         "export",
     } <= phases
     assert len({point.phase for point in WRITES}) >= 8
+
+
+@pytest.mark.parametrize("target", sorted({point.target for point in (*POINTS, *WRITES)}))
+def test_a_point_names_a_function_of_today(target: str) -> None:
+    """A function that was renamed is told here, not after an hour of `make faults`."""
+    owner, attribute = place_of(Point(phase="", target=target))
+    assert callable(getattr(owner, attribute))
 
 
 @pytest.mark.parametrize("phase", ["checkpoint writing", "storage transaction", "hand-off"])
