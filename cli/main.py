@@ -13,6 +13,7 @@ import click
 from hnas import __version__
 from hnas.cli.screen import processes, streams
 from hnas.cli.screen.interrupt import ARGS
+from hnas.cli.screen.title import hide_passwords
 from hnas.errors import HnasError
 
 SECTIONS = {
@@ -119,6 +120,7 @@ def hnas() -> None:
 
 def main() -> None:
     """The console script. If a launcher started several processes, each of them runs it."""
+    hide_passwords()
     streams.prepare()
     if processes.are_several():
         processes.run(hnas)

@@ -5,6 +5,7 @@ import contextlib
 import ctypes
 import math
 import os
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -45,6 +46,16 @@ def free_memory(system: Path = SYSTEM) -> int | None:
             found.append(max(0, int(limit[0]) - int(used[0]) + cached))
     found.append(_address_space(system))
     return min((each for each in found if each is not None), default=None)
+
+
+def peak_memory(system: Path = SYSTEM) -> int:
+    """The most bytes that this process has held so far."""
+    if (found := _fields(system / "proc/self/status").get("VmHWM")) is not None:
+        return found  # not ru_maxrss: a process inherits that of the one that started it
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
 
 
 LARGEST_KEPT, MOST_KEPT = 2**28, 2**30

@@ -109,6 +109,37 @@ def test_a_slurm_script_is_bash_and_waits_for_the_shared_folder(deploy: Path, na
     assert {"--job-name", "--time"} <= {name for name, _ in directives}
 
 
+@pytest.mark.parametrize("before", ["nothing", "an empty password", "a password"])
+def test_what_holds_the_password_is_for_its_owner_alone(
+    deploy: Path, tmp_path: Path, before: str
+) -> None:
+    """With stand-ins for PostgreSQL's programs, under a umask that closes nothing."""
+    shared, bin_ = tmp_path / "shared", tmp_path / "bin"
+    shared.mkdir()
+    bin_.mkdir()
+    for name, does in {
+        "initdb": "mkdir -p $2",
+        "pg_isready": "true",
+        "postgres": f"until [ -s {shared}/storage ]; do sleep 0.02; done",
+    }.items():
+        (bin_ / name).write_text(f"#!/bin/sh\n{does}\n")
+        (bin_ / name).chmod(0o755)
+    if before != "nothing":
+        (shared / "password").write_text("s3cr3t" if before == "a password" else "")
+        (shared / "password").chmod(0o644)
+        (shared / "storage.new").write_text("left by a killed job")
+        (shared / "storage.new").chmod(0o666)
+    subprocess.run(
+        ["bash", "-c", f"umask 000; exec bash {deploy / 'slurm/postgres.sbatch'}"],
+        env={"PATH": f"{bin_}:/usr/bin:/bin", "HNAS_SHARED": str(shared)}, check=True,
+    )  # fmt: skip
+    password = (shared / "password").read_text()
+    assert len(password) == 48 or (password, before) == ("s3cr3t", "a password")
+    assert f":{password}@" in (shared / "storage").read_text()
+    modes = {path.name: path.stat().st_mode & 0o777 for path in shared.iterdir()}
+    assert modes == {"password": 0o600, "storage": 0o600, "postgres": 0o700}
+
+
 def test_the_slurm_jobs_find_the_storage(deploy: Path, tmp_path: Path) -> None:
     """With stand-ins for the environment and hnas: what is started, and with what storage."""
     (tmp_path / "storage").write_text("postgresql://hnas:x@db:1/postgres\n")

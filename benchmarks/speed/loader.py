@@ -29,9 +29,9 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
 from benchmarks.common import paper_preset, write_rows
-from benchmarks.speed.memory import resident
 from hnas.architecture.space import Frame, distribution_space
 from hnas.cost.flops import cost
+from hnas.machine import peak_memory
 from hnas.settings import AugmentRules, DataRules, ScoreRules, TrainingRules
 
 if TYPE_CHECKING:
@@ -310,18 +310,18 @@ def _peaks(folders: dict[int, Path], packs: dict[int, Path], image: int) -> dict
     torch.set_num_threads(1)
     few, many = sorted(folders)
     packed(folders[few], packs[few], image, 3)
-    peaks = [resident()]
+    peaks = [peak_memory()]
     packed(folders[many], packs[many], image, 3)
-    peaks.append(resident())
+    peaks.append(peak_memory())
     _search(str(packs[few]), image)
-    before = resident()
+    before = peak_memory()
     _search(str(packs[many]), image)
-    after = resident()
+    after = peak_memory()
     _search(str(folders[many]), image)
     grown = {
         "packing": peaks[1] - peaks[0],
         "training from the pack": after - before,
-        "training from memory": resident() - after,
+        "training from memory": peak_memory() - after,
     }
     return {work: each / 1e6 for work, each in grown.items()}
 

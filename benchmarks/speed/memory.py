@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
-import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -24,6 +23,7 @@ from benchmarks.common import paper_preset, write_rows
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
 from hnas.cost.flops import block_cost
+from hnas.machine import peak_memory
 from hnas.settings import ScoreRules
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.toml import PRESETS
@@ -115,20 +115,7 @@ def _peak(work: str, arguments: tuple[Any, ...], device: str, threads: int) -> f
         {"step": training_step, "scoring": scoring}[work](*arguments, device)
     if device == "cuda":
         return torch.cuda.max_memory_allocated() / 1e6
-    return resident() / 1e6
-
-
-def resident() -> int:
-    """The largest resident size of this process so far, in bytes."""
-    status = Path("/proc/self/status")
-    if status.is_file():
-        # Not ru_maxrss: a process inherits that of the one that started it.
-        found = re.search(r"^VmHWM:\s+(\d+) kB$", status.read_text(), re.MULTILINE)
-        assert found is not None
-        return 1024 * int(found[1])
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
+    return peak_memory() / 1e6
 
 
 def peak(work: str, arguments: tuple[Any, ...], device: str, threads: int) -> float:

@@ -9,6 +9,9 @@ from types import FrameType
 
 import click
 
+from hnas.cli.screen.processes import launcher
+from hnas.cli.screen.title import shown
+
 ARGS = "hnas.args"
 """Key of the command line's arguments in the context."""
 
@@ -36,13 +39,5 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 def typed() -> str:
     """The command line as the user typed it, with passwords masked."""
-    from hnas.cli.screen.processes import launcher
-    from hnas.studies.trials.url import masked
-
-    args, before, shown = click.get_current_context().meta.get(ARGS, ()), "", []
-    for arg in args:
-        name, equals, url = arg.partition("=") if arg.startswith("--") else ("", "", arg)
-        secret = "://" in url or (name or before) == "--storage"
-        shown.append(f"{name}{equals}{masked(url) if secret and url else url}")
-        before = arg
-    return shlex.join([*launcher(), "hnas", *shown])
+    args = click.get_current_context().meta.get(ARGS, ())
+    return shlex.join([*launcher(), "hnas", *shown(args)])

@@ -5,9 +5,7 @@ nothing is read or written. They include augmentation, optimiser and scoring, bu
 images, checkpoints and the storage.
 """
 
-import resource
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -20,6 +18,7 @@ from hnas.architecture.arch import Arch
 from hnas.cost.block_latency import ROUNDS, measure
 from hnas.data import Data, Images, steps
 from hnas.data.sources.survey import Survey
+from hnas.machine import peak_memory
 from hnas.network.glit import Glit
 from hnas.network.supernet import Supernet
 from hnas.scoring.score import scores
@@ -134,8 +133,7 @@ def memory(device: torch.device) -> int:
     """Peak memory so far, in bytes: of this process on a CPU, of tensors on a GPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak
+    return peak_memory()
 
 
 def _random(plan: Plan, batch: int, held: int, device: torch.device) -> Data:

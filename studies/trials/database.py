@@ -215,6 +215,11 @@ def _parsed(url: str) -> URL:
             "a study storage is a database URL such as sqlite:///study.db or "
             f"postgresql://user:password@host/name, got {masked(url)!r}"
         ) from None
+    if "@" in (target.host or ""):
+        raise InputError(
+            "the host of a study storage's URL must have no '@': write %40 for one in the password "
+            f"(and %2F for '/'), got {masked(url)!r}"
+        )
     if target.drivername == "postgresql" and find_spec("psycopg"):
         return target.set(drivername="postgresql+psycopg")  # before SQLAlchemy 2.1: psycopg2
     return target

@@ -29,7 +29,6 @@ from tests.faults.points import (
     place_of,
 )
 
-
 POINTS = (*SEARCH, *STAGE_3, *EXPORT, *IMPORT, *PACK, *WORKER, *QUEUED, *FIRST, *OTHER)
 
 

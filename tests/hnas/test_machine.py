@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hnas.machine import cores, free_memory
+from hnas.machine import cores, free_memory, peak_memory
 
 GIB = 2**30
 
@@ -134,3 +134,15 @@ def test_memory_of_a_step_is_kept_for_the_next() -> None:
     }
     assert found["kept"][0] == "True"
     assert int(found["kept"][1]) < 1_000 < 10_000 < int(found["given back"][1])
+
+
+def test_the_peak_is_this_processes_not_that_of_the_one_that_started_it(tmp_path: Path) -> None:
+    """`ru_maxrss` is inherited; it is the answer if Linux's file is not there."""
+    held = bytearray(4 * 10**8)
+    assert peak_memory() > len(held)
+    code = "from hnas.machine import peak_memory; print(peak_memory())"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert 10**6 < int(said.stdout) < len(held)
+    status = "Name:\tpython\nVmPeak:\t  99 kB\nVmHWM:\t    7 kB\nThreads:\t1\n"
+    assert peak_memory(system(tmp_path, {"proc/self/status": status})) == 7 * 1024
+    assert peak_memory(tmp_path / "elsewhere") > 10**7

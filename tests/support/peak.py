@@ -16,13 +16,18 @@ def peak_of(work: Callable[[], object]) -> int:
 
     The peak of a process's life says nothing here: other tests may have had a higher one.
     """
-    try:
-        REFS.write_text("5")  # the peak begins anew
-    except OSError:
-        pytest.skip("needs Linux, to measure the peak of a part of the test")
+    begin_anew()
     before = _kilobytes("VmRSS")
     work()
     return 1024 * (_kilobytes("VmHWM") - before)
+
+
+def begin_anew() -> None:
+    """From now on the peak is that of what comes."""
+    try:
+        REFS.write_text("5")
+    except OSError:
+        pytest.skip("needs Linux, to measure the peak of a part of the test")
 
 
 def _kilobytes(name: str) -> int:

@@ -1,9 +1,11 @@
 """Databases of studies: what can be opened, and what is said if one cannot."""
 
 import sqlite3
+import traceback
 
 import pytest
 import sqlalchemy
+from optuna.exceptions import StorageInternalError
 
 from hnas.errors import InputError, StorageError
 from hnas.studies.trials.database import open_storage
@@ -11,6 +13,8 @@ from hnas.studies.trials.study import open_study
 from hnas.studies.trials.trial import records
 from hnas.studies.trials.url import masked
 from tests.support.one_trial import RECORD, url_of, write
+
+SECRET = "postgresql://bob:hush@localhost:1/hnas"
 
 
 def test_a_path_with_braces_is_a_path(tmp_path):
@@ -119,12 +123,36 @@ def test_a_servers_error_is_told_without_the_password(monkeypatch):
 
 
 @pytest.mark.parametrize(
+    "error",
+    [
+        sqlalchemy.exc.OperationalError(f"connect to {SECRET}", {}, OSError("no answer")),
+        StorageInternalError(f"of {SECRET}"),
+        OSError("no answer"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_no_traceback_has_the_password(monkeypatch, error):
+    """The errors below ours may say it; Python prints those that an error was raised from."""
+
+    def refuse(*_, **__):
+        raise error from OSError("no answer")
+
+    monkeypatch.setattr("hnas.studies.trials.database.RDBStorage.__init__", refuse)
+    with pytest.raises(StorageError) as caught:
+        open_storage(SECRET, create=True)
+    printed = "".join(traceback.format_exception(caught.value))
+    assert "no answer" in printed and "hush" not in printed
+
+
+@pytest.mark.parametrize(
     ("url", "text"),
     [
         ("mysql+nosuch://bob:hush@h/d", "needs the Python driver of 'mysql+nosuch': "),
         ("nosuch://bob:hush@h/d", "needs the Python driver of 'nosuch': "),
         ("study.db", "a study storage is a database URL such as sqlite:///study.db or "),
         ("postgresql://bob:hush@h:port/d", "got 'postgresql://bob:***@h:port/d'"),
+        ("postgresql://bob:hu@hush@h/d", "no '@': write %40 for one in the password (and %2F for "),
+        ("mysql+pymysql://bob:@hush@h/d?x=1", "for '/'), got 'mysql+pymysql://bob:***@h/d?x=***'"),
         ("sqlite://", "a study storage needs a file, such as sqlite:///study.db, got 'sqlite://'"),
         ("sqlite:///:memory:", "a study storage needs a file"),
     ],
