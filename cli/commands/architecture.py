@@ -135,10 +135,13 @@ def space(plan: Plan, origin: str, as_json: bool) -> None:
       hnas space --preset glit-tiny --json
     """
     counts = {"stage1": _counts(plan.space1()), "whole": _counts(plan.space2())}
+    convention = plan.search.convention
     if as_json:
-        click.echo(json.dumps({**_kinds(plan.net), **counts, "budget_macs": plan.budget()}))
+        budget = {"budget_macs": plan.budget(), "budget_convention": convention}
+        click.echo(json.dumps({**_kinds(plan.net), **counts, **budget}))
         return
-    click.echo(f"{origin}: budget {plan.budget():,} MACs, {_made_of(plan.net)}")
+    macs = "MACs" if convention == "exact" else f"MACs ({convention})"
+    click.echo(f"{origin}: budget {plan.budget():,} {macs}, {_made_of(plan.net)}")
     rows = []
     for name, numbers in counts.items():
         for what, number in numbers.items():

@@ -20,6 +20,7 @@ from hnas.studies.request.request import Request
 @click.option("--data", metavar="NAME|PATH", help="Propose a plan for these images instead.")
 @options.pretrained
 @options.flops
+@options.convention
 @options.params
 @options.time
 @options.values

@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     show_default=options.OF_PLAN,
 )
 @options.flops
+@options.convention
 @options.params
 @options.time
 @click.option(

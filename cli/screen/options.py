@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hnas.cost.conventions import BUDGETS
 from hnas.errors import InputError
 from hnas.studies.plan.change import check_code
 from hnas.studies.plan.toml import PRESETS, load_plan, load_preset
@@ -82,6 +83,13 @@ flops = click.option(
     help="Limit on the multiply-accumulates of one image, for example 1.3G, or 40% of the plan's "
     "all-global network. If that leaves no room, narrower networks are searched.",
     show_default="the all-global network's; none with --objective latency",
+)
+convention = click.option(
+    "--convention",
+    metavar="NAME",
+    help=f"How --flops counts, one of {', '.join(BUDGETS)}: glit as the authors' release, which "
+    "misses a third of a local head's pointwise products. What is minimised stays exact.",
+    show_default=OF_PLAN,
 )
 params = click.option(
     "--params",

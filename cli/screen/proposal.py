@@ -38,7 +38,8 @@ def show_proposal(proposal: Proposal, decision: Decision) -> None:
 
 def _asked(request: Request) -> list[str]:
     """The options that `hnas init` takes too, as they were given."""
-    given = [(name, getattr(request, name)) for name in ("pretrained", "flops", "params", "time")]
+    names = ("pretrained", "flops", "convention", "params", "time")
+    given = [(name, getattr(request, name)) for name in names]
     given += [("set", f"{key}={value}") for key, value in request.values.items()]
     words = ((f"--{name}", str(value)) for name, value in given if value is not None)
     return [word for pair in words for word in pair]

@@ -14,6 +14,7 @@ import numpy as np
 
 from hnas.architecture.arch import Arch, Block
 from hnas.architecture.space import Frame, Space
+from hnas.cost.conventions import block_macs
 from hnas.cost.flops import block_cost, extreme, shared_cost
 from hnas.cost.latency_table import LatencyTable, milliseconds
 from hnas.errors import BudgetError
@@ -40,14 +41,16 @@ class Limit:
         return self.shared + sum(map(self.block, blocks))
 
 
-def flops_limit(frame: Frame, most: int) -> Limit:
-    """At most so many multiply-accumulates of one image."""
+def flops_limit(frame: Frame, most: int, convention: str = "exact") -> Limit:
+    """At most so many multiply-accumulates of one image, by a convention of
+    `hnas.cost.conventions`."""
+    counted = "" if convention == "exact" else f", by the convention {convention}"
     return Limit(
         option="flops",
-        unit=" (multiply-accumulates)",
+        unit=f" (multiply-accumulates{counted})",
         most=most,
         shared=shared_cost(frame).macs,
-        block=lambda block: block_cost(frame, block).macs,
+        block=block_macs(frame, convention),
         ends=("smallest needs", "largest"),
         show=lambda macs: f"{macs:,}",
     )

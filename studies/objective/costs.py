@@ -16,6 +16,7 @@ import numpy as np
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame, Space
+from hnas.cost.conventions import most_exact
 from hnas.cost.flops import cost
 from hnas.cost.latency_table import LatencyTable, milliseconds
 from hnas.cost.limits import (
@@ -145,6 +146,9 @@ class Costs:
     objective: str = "flops"
     flops: int | None = None
     """Most multiply-accumulates of one image; None: any."""
+    convention: str = "exact"
+    """How `flops` counts them: one of `hnas.cost.conventions.BUDGETS`. What is minimised is exact
+    in all."""
     params: int | None = None
     """Most learned parameters; None: any."""
     latency: int | None = None
@@ -154,7 +158,9 @@ class Costs:
     @cached_property
     def limits(self) -> tuple[Limit, ...]:
         """The limits of every scored architecture."""
-        limits = [] if self.flops is None else [flops_limit(self.frame, self.flops)]
+        limits = []
+        if self.flops is not None:
+            limits.append(flops_limit(self.frame, self.flops, self.convention))
         if self.params is not None:
             limits.append(params_limit(self.frame, self.params))
         if self.latency is not None:
@@ -185,27 +191,26 @@ class Costs:
 
     @property
     def bounds(self) -> tuple[int, ...]:
-        """The limit of each cost, where the hypervolume ends."""
-        return tuple(self.most(measure) or 0 for measure in measures(self.objective))
+        """What no cost exceeds, where the hypervolume ends."""
+        flops = None if self.flops is None else most_exact(self.flops, self.convention)
+        ends = {"macs": flops, "latency": self.latency}
+        return tuple(ends[measure.name] or 0 for measure in measures(self.objective))
 
     def most(self, measure: Measure) -> int | None:
-        """The limit of a cost, in whole numbers; None: any."""
-        return {"macs": self.flops, "latency": self.latency}[measure.name]
+        """The limit of a cost, in whole numbers; None: any, or one that is counted otherwise."""
+        flops = self.flops if self.convention == "exact" else None
+        return {"macs": flops, "latency": self.latency}[measure.name]
 
-    def excess(self, spent: Priced) -> list[float]:
+    def excess(self, arch: Arch) -> list[float]:
         """The excess over each limit, as Optuna's constraints: 0 or less is within it."""
-        pairs = (
-            (spent.macs, self.flops),
-            (spent.params, self.params),
-            (spent.latency, self.latency),
-        )
-        return [float(its - most) for its, most in pairs if its is not None and most is not None]
+        return [float(limit.of(arch.blocks) - limit.most) for limit in self.limits]
 
     def words(self, count: Callable[[int], str] = "{:,}".format) -> str:
         """The limits: "at most 1,713,816 MACs an image"."""
         words = []
         if self.flops is not None:
-            words.append(f"at most {count(self.flops)} MACs an image")
+            counted = "" if self.convention == "exact" else f" ({self.convention})"
+            words.append(f"at most {count(self.flops)} MACs{counted} an image")
         if self.params is not None:
             words.append(f"at most {count(self.params)} parameters")
         if self.latency is not None and self.table is not None:

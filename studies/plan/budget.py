@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
+from functools import partial
 from math import ceil
+from typing import Any
 
 from hnas.architecture.space import Frame
 from hnas.cost.flops import cost
@@ -33,15 +35,19 @@ class Budget:
     """Multiply-accumulates of one image."""
     params: int | None = None
     """Learned parameters."""
+    convention: str = "exact"
+    """How `flops` counts."""
 
     def words(self) -> str:
         """1,196,044 MACs and 5,000,000 parameters."""
-        asked = ((self.flops, "MACs"), (self.params, "parameters"))
+        macs = "MACs" if self.convention == "exact" else f"MACs ({self.convention})"
+        asked = ((self.flops, macs), (self.params, "parameters"))
         return " and ".join(f"{most:,} {what}" for most, what in asked if most is not None)
 
     def limits(self, frame: Frame) -> tuple[Limit, ...]:
         """As limits on the networks of a frame."""
-        asked = ((flops_limit, self.flops), (params_limit, self.params))
+        flops = partial(flops_limit, convention=self.convention)
+        asked = ((flops, self.flops), (params_limit, self.params))
         return tuple(limit(frame, most) for limit, most in asked if most is not None)
 
     def allows(self, frame: Frame) -> bool:
@@ -87,12 +93,14 @@ class Asked:
                 raise
             raise BudgetError(f"{self.spelled(self.given)}: {error}") from None
 
-    def of(self, frame: Frame) -> Budget:
-        """In numbers. Raises InputError, naming the option, for what is neither."""
+    def of(self, frame: Frame, convention: str = "exact") -> Budget:
+        """In numbers, multiply-accumulates by the convention; an all-global network has as many in
+        each. Raises InputError, naming the option, for what is neither."""
         whole = cost(frame, frame.all_global())
         return Budget(
             flops=self._amount("flops", parse_flops, whole.macs),
             params=self._amount("params", parse_params, whole.params),
+            convention=convention,
         )
 
     def _amount(self, name: str, read: Callable[..., int], whole: int) -> int | None:
@@ -133,7 +141,8 @@ def fit(plan: Plan, budget: Budget) -> Plan:
 
     Raises BudgetError if nothing has.
     """
-    allowed = {name: most for name, most in vars(budget).items() if most is not None}
+    limits = {"flops": budget.flops, "params": budget.params}
+    allowed: dict[str, Any] = {name: most for name, most in limits.items() if most is not None}
     search = replace(plan.search, **allowed)
 
     def leaves_room(frame: Frame, stage1: Stage1 = plan.stage1) -> bool:
@@ -194,7 +203,8 @@ def average(plan: Plan, frame: Frame, budget: Budget, stage1: Stage1 | None = No
                 limit.shared + frame.M * Fraction(sum(map(limit.block, blocks)), len(blocks))
             )
             for limit in budget.limits(frame)
-        }
+        },
+        convention=budget.convention,
     )
 
 

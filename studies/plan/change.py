@@ -26,6 +26,7 @@ class Changes(TypedDict, total=False):
     epochs: int | None
     objective: str | None
     flops: int | str | None
+    convention: str | None
     params: int | str | None
     latency: str | None
     seed: int | None
@@ -55,7 +56,8 @@ def override(plan: Plan, **changes: Unpack[Changes]) -> Plan:
         pretrained=replace(plan.pretrained, file=given.get("pretrained", plan.pretrained.file)),
         search=replace(
             plan.search,
-            **among("flops", "params", "seed", "strategy", "sampler", "objective", "latency"),
+            **among("flops", "convention", "params", "seed", "strategy", "sampler"),
+            **among("objective", "latency"),
         ),
         stage1=replace(s1, training=trained(s1.training), **among("trials", "init_from")),
         stage2=replace(s2, training=trained(s2.training), **among("trials")),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame, Space, distribution_space, size_space
+from hnas.cost.conventions import BUDGETS
 from hnas.cost.flops import cost
 from hnas.cost.latency_table import LatencyTable
 from hnas.errors import BudgetError, InputError
@@ -139,6 +140,9 @@ class Search:
     flops: int | None = field(default=None, metadata={"read": parse_flops})
     """Most multiply-accumulates of one image; None: those of the all-global network if FLOPs are
     minimised, otherwise no limit."""
+    convention: str = later("exact")
+    """How `flops` counts them: `exact`, or `glit` as the authors' release, which misses one of the
+    three pointwise products of a local head."""
     params: int | None = field(default=None, metadata={"later": True, "read": parse_params})
     """Most learned parameters; None: no limit."""
     seed: int = 0
@@ -161,7 +165,12 @@ class Search:
     scores of the stage say of each network, if that predicts scores that it has not seen."""
 
     def __post_init__(self) -> None:
-        names = (("objective", OBJECTIVES), ("strategy", STRATEGIES), ("pick", PICKS))
+        names = (
+            ("objective", OBJECTIVES),
+            ("strategy", STRATEGIES),
+            ("pick", PICKS),
+            ("convention", BUDGETS),
+        )
         for name, known in names:
             if (value := getattr(self, name)) not in known:
                 raise InputError(f"{name} {value!r} is unknown; {did_you_mean(value, known)}")
@@ -293,7 +302,7 @@ class Plan:
         return size_space(self.net, distribution, d_k=s.d_k, d_z=s.d_z, E=s.E, K=s.K)
 
     def budget(self) -> int | None:
-        """Most multiply-accumulates of one image; None: no limit."""
+        """Most multiply-accumulates of one image, by `search.convention`; None: no limit."""
         if self.search.flops is not None:
             return self.search.flops
         if "macs" not in OBJECTIVES[self.search.objective]:
@@ -315,6 +324,7 @@ class Plan:
             frame=self.net,
             objective=objective,
             flops=self.budget(),
+            convention=self.search.convention,
             params=self.search.params,
             latency=latency,
             table=table,

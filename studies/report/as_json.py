@@ -22,6 +22,7 @@ def as_json(report: Report) -> str:
         "folder": report.folder,
         "strategy": report.plan.search.strategy,
         "budget_macs": report.plan.budget(),
+        "budget_convention": report.plan.search.convention,
         "budget_params": report.limits.params,
         "objective": report.plan.search.objective,
         "budget_latency_ns": report.limits.latency,

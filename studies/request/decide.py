@@ -208,6 +208,7 @@ def _changed(base: Plan, request: Request) -> Plan:
         data=request.data,
         epochs=request.epochs,
         objective=request.objective,
+        convention=request.convention,
         latency=latency and parse_latency(latency, request.spell("latency")),
         seed=request.seed,
         init_from=request.init_from,

@@ -40,6 +40,8 @@ class Request:
     flops: int | str | None = None
     """Most multiply-accumulates of one image, as 50_000_000, "50M", or "40%" of the plan's
     all-global network. If they leave the plan no room, narrower tokens are chosen."""
+    convention: str | None = None
+    """How `flops` counts: "exact", or "glit" as the authors' release."""
     params: int | str | None = None
     """Most learned parameters, in the same way."""
     time: str | None = None
@@ -78,6 +80,11 @@ class Request:
                 f"{self.spell('pretrained')} makes a plan for {self.spell('data')}: leave "
                 f"{self.spell('preset')} and {self.spell('plan')} out. A plan of your own names "
                 "the file as pretrained.file"
+            )
+        if self.convention is not None and self.flops is None:
+            raise InputError(
+                f"{self.spell('convention', self.convention)} says how {self.spell('flops')} is "
+                f"counted: give {self.spell('flops')} too. A plan says it as search.convention"
             )
         if self.stage not in (None, 1, 2, 3):
             raise InputError(f"{self.spell('stage')} must be 1, 2 or 3, got {self.stage}")

@@ -34,7 +34,7 @@ def within_budget(plan: Plan, asked: Asked, begun: Run | None) -> tuple[Plan, st
             )
         return plan, ""
     with asked.naming():
-        budget = asked.of(plan.net)
+        budget = asked.of(plan.net, plan.search.convention)
         fitting = fit(plan, budget)
     if not (changed := ", ".join(changes(plan, fitting))):
         return fitting, ""

@@ -164,6 +164,7 @@ def conditions(
         space=space,
         scorer=scorer.fingerprint,
         budget=costs.flops,
+        convention=costs.convention,
         objective=costs.objective,
         params_bound=costs.params,
         latency_bound=costs.latency,

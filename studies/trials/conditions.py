@@ -31,6 +31,8 @@ class Conditions:
     """Fingerprint of the scorer: weights, held-out images, recalibration."""
     budget: int | None = None
     """Most multiply-accumulates of one image; None: any."""
+    convention: str = later("exact")
+    """How `budget` counts them."""
     objective: str
     latency_bound: int | None = None
     """Most nanoseconds of a batch; None: any."""
@@ -51,6 +53,7 @@ class Conditions:
             frame=self.space.frame,
             objective=self.objective,
             flops=self.budget,
+            convention=self.convention,
             params=self.params_bound,
             latency=self.latency_bound,
             table=table,
@@ -116,7 +119,8 @@ def keep_conditions(study: optuna.Study, asked: Conditions, *, new: bool) -> Non
                 if stored.get(name) != value:
                     set_attribute(study, name, value)
             return
-    found = differences({name: stored.get(name) for name in values}, values)
+    names = [f.name for f in fields(Conditions)]
+    found = differences(*({name: those.get(name) for name in names} for those in (stored, values)))
     if found:
         raise MismatchError(
             f"the trials of the study {study.study_name!r} cannot be compared with the ones asked "

@@ -45,7 +45,7 @@ def waiting_trial(
         params=encode(space, arch),
         distributions=distributions(space),
         user_attrs=cost_attributes(arch, spent),
-        system_attrs={GENERATION: generation, CONSTRAINTS: costs.excess(spent)},
+        system_attrs={GENERATION: generation, CONSTRAINTS: costs.excess(arch)},
     )
 
 

@@ -200,7 +200,8 @@ def test_the_paper_s_space() -> None:
 def test_space_shows_exact_numbers_and_about_how_large_they_are() -> None:
     rows = lines(run("space", "--preset", "glit-tiny"))
     assert rows[0] == [
-        "preset glit-tiny: budget 1,300,000,000 MACs, local head conv1d, stem patch, pool class"
+        "preset glit-tiny: budget 1,340,000,000 MACs (glit), "
+        "local head conv1d, stem patch, pool class"
     ]
     assert rows[1] == ["space", "exact", "about"]
     assert ["whole", "index tuples", f"{324**12:,}", "1.34e30"] in rows

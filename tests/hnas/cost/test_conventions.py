@@ -13,7 +13,13 @@ from torch import nn
 
 from hnas.architecture import layout
 from hnas.architecture.stem import convolutions
-from hnas.cost.conventions import CONVENTIONS, macs_by_part
+from hnas.cost.conventions import (
+    BUDGETS,
+    CONVENTIONS,
+    block_macs,
+    macs_by_part,
+    most_exact,
+)
 from hnas.cost.flops import cost
 from hnas.errors import InputError
 from hnas.network.block import Block
@@ -133,7 +139,24 @@ def test_the_textbook_s_network_computes_the_same(drawn) -> None:
     torch.testing.assert_close(twin(images), net(images), rtol=0, atol=1e-9)
 
 
+@given(spaces_and_archs())
+def test_no_network_has_more_than_half_as_much_again_as_the_release_counts(drawn) -> None:
+    """And an all-global one exactly as much."""
+    space, arch = drawn
+    frame = space.frame
+    exact, glit = (sum(macs_by_part(frame, arch, name)) for name in BUDGETS)
+    assert glit <= exact <= most_exact(glit, "glit") and most_exact(exact, "exact") == exact
+    gates = [
+        (block.E or 0) * frame.T * (frame.d * block.L // frame.N) ** 2 for block in arch.blocks
+    ]
+    assert exact - glit == (0 if frame.local == "attention" else sum(gates))
+    plain = frame.all_global()
+    assert len({sum(macs_by_part(frame, plain, name)) for name in BUDGETS}) == 1
+
+
 def test_a_convention_that_is_none() -> None:
     frame = published(192)
     with pytest.raises(InputError, match="must be one of exact, glit, thop, got 'fvcore'"):
         macs_by_part(frame, frame.all_global(), "fvcore")
+    with pytest.raises(InputError, match="of a budget must be one of exact, glit, got 'thop'"):
+        block_macs(frame, "thop")

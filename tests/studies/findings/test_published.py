@@ -11,6 +11,7 @@ from hnas.architecture.arch import Arch
 from hnas.cost.conventions import macs_by_part
 from hnas.studies.findings.published import FOUND, Published, published, published_findings
 from hnas.studies.plan.quantities import parse_flops
+from hnas.studies.plan.toml import load_preset
 from tests.support.references import GLIT_TINY
 
 BUILT = [network for network in published() if network.exact]
@@ -33,6 +34,32 @@ def test_a_network_that_hnas_builds_has_the_published_size(network: Published) -
     convention = "glit" if network.family == "GLiT" else "exact"
     counted = sum(macs_by_part(network.frame, network.arch, convention))
     assert abs(counted - network.macs) < last_digit(network.flops)
+
+
+@pytest.mark.parametrize(
+    ("name", "preset"),
+    [
+        ("GLiT-Tiny (release)", "glit-tiny"),
+        ("GLiT-Tiny (paper)", "glit-tiny"),
+        ("GLiT-Small", "glit-small"),
+        ("GLiT-Base", "glit-base"),
+    ],
+)
+def test_a_preset_allows_the_published_network_that_it_is_named_after(
+    name: str, preset: str
+) -> None:
+    """Those without blocks to count by what is printed, up to half of its last digit more."""
+    (network,) = (one for one in published() if one.name == name)
+    plan = load_preset(preset)
+    assert plan.search.convention == "glit"
+    if network.arch is not None:
+        assert network.frame is not None and network.exact is not None
+        assert plan.space2().frame == network.frame and network.arch in plan.space2()
+        assert plan.costs().allow(network.arch)
+        assert network.exact.macs > (plan.budget() or 0)  # an exact budget would refuse it
+    elif preset != "glit-tiny":  # the paper's is the release's, whose count is known
+        half = last_digit(network.flops) / 2
+        assert network.macs + half == plan.budget()
 
 
 def test_deit_vit_and_glit_are_built() -> None:

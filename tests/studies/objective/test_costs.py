@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hnas.architecture.arch import Arch
+from hnas.cost.conventions import macs_by_part
 from hnas.cost.flops import cost
 from hnas.cost.latency_table import LatencyTable
 from hnas.errors import BudgetError, InputError
@@ -68,10 +69,35 @@ def test_what_is_drawn_is_within_both_limits(tiny: Plan, table: LatencyTable) ->
         spent = costs.spent(arch)
         assert costs.allow(arch) and arch in tiny.space2()
         assert spent.latency == table.shared + sum(map(table.block, arch.blocks))
-        assert max(costs.excess(spent)) <= 0
+        assert max(costs.excess(arch)) <= 0
     assert costs.words() == f"at most {costs.flops:,} MACs an image and at most " + (
         f"{(costs.latency or 0) / 1e6:.6f}".rstrip("0") + "ms for an image"
     )
+
+
+def test_a_budget_by_the_release_s_count_allows_what_an_exact_one_does_not(tiny: Plan) -> None:
+    rng = np.random.default_rng(0)
+    free = [cost(tiny.net, tiny.space2().sample(rng)).macs for _ in range(200)]
+    most = sorted(free)[150]
+    plans = [override(tiny, flops=most, convention=name) for name in ("exact", "glit")]
+    exact, glit = (plan.costs() for plan in plans)
+    drawn = {glit.sample(tiny.space2(), rng) for _ in range(200)}
+    over = [arch for arch in drawn if not exact.allow(arch)]
+    assert over and all(map(glit.allow, drawn))
+    for arch in drawn:
+        counted = sum(macs_by_part(tiny.net, arch, "glit"))
+        assert (glit.excess(arch), exact.excess(arch)) == (
+            [counted - most],
+            [cost(tiny.net, arch).macs - most],
+        )
+        assert glit.spent(arch) == exact.spent(arch)  # what is minimised is exact
+        assert glit.spent(arch).macs <= glit.bounds[0]
+    (macs,) = measures("flops")
+    assert (exact.most(macs), glit.most(macs)) == (most, None)  # no line at an axis of exact MACs
+    assert glit.words() == f"at most {most:,} MACs (glit) an image"
+    assert from_toml(to_toml(plans[1])) == plans[1]
+    with pytest.raises(InputError, match="convention 'thop' is unknown; Known: exact, glit"):
+        override(tiny, convention="thop")
 
 
 def test_a_latency_that_nothing_has_names_the_fastest(tiny: Plan, table: LatencyTable) -> None:

@@ -81,6 +81,16 @@ REQUESTS: list[tuple[dict[str, Any], str, dict[str, object]]] = [
     ({"data": "cifar10"}, "runs/cifar10", {"net.image": load_preset("cifar10").net.image}),
     ({"data": "photos"}, "runs/photos", {"net.classes": 3, "data.source": "photos"}),
     ({"data": "photos", "flops": "2M"}, "runs/photos", {"search.flops": 2_000_000}),
+    (
+        {"preset": "digits", "flops": "2.9M", "convention": "glit"},
+        "runs/digits",
+        {"search.convention": "glit", "search.flops": 2_900_000},
+    ),
+    (
+        {"data": "photos", "flops": "50%", "convention": "glit"},
+        "runs/photos",
+        {"search.convention": "glit", "net.d": 30},
+    ),
     ({"data": "photos", "refine": True}, "runs/photos-refined", {"net.classes": 3}),
     ({"plan": "tiny.toml"}, "runs/tiny", {"net.M": 3}),
     ({"plan": "tiny.toml", "data": "photos"}, "runs/tiny", {"net.classes": 3}),
@@ -244,6 +254,8 @@ def test_both_have_the_same_options() -> None:
     [
         ({"preset": "digits", "plan": "x"}, "{preset} and {plan} exclude each other: give one"),
         ({"flops": "much"}, "{flops} must be a whole number of multiply-accumulates >= 1, or text"),
+        ({"convention": "glit"}, "{convention=glit} says how {flops} is counted: give {flops} too"),
+        ({"flops": "2M", "convention": "thop"}, "convention 'thop' is unknown; Known: exact, glit"),
         ({"latency": "soon"}, "{latency} must be a time with its unit, ns, us, ms or s, such as"),
         ({"flops": "1K"}, "{flops=1K}: stage1: no architecture of the space fits"),
         (
@@ -274,9 +286,11 @@ def test_both_refuse_the_same_in_their_own_words(
 ) -> None:
     words = {f"{{{n}}}": n for n in ("preset", "plan", "flops", "params", "latency", "set")}
     python = {**words, "{flops=1K}": "flops='1K'", "{allow_code}": "allow_code=True"}
+    python |= {"{convention=glit}": "convention='glit'"}
     python |= {"{flops=40%}": "flops='40%'", "{params=30}": "params='30'"}
     options = {name: f"--{word}" for name, word in words.items()}
     options |= {"{flops=1K}": "--flops 1K", "{allow_code}": "--allow-code"}
+    options |= {"{convention=glit}": "--convention glit"}
     options |= {"{flops=40%}": "--flops 40%", "{params=30}": "--params 30"}
     before = sorted(here.rglob("*"))
     with pytest.raises(HnasError, match=re.escape(_filled(message, python))):

@@ -111,7 +111,7 @@ def test_the_dashboard_shows_three_objectives(tiny: Plan, tmp_path: Path) -> Non
     assert len(detail["trials"]) == len(found)
     for shown, one in zip(detail["trials"], found, strict=True):
         assert shown["values"] == [one.accuracy, one.macs, (one.latency or 0) / 1e6]
-        assert shown["constraints"] == costs.excess(one)
+        assert shown["constraints"] == costs.excess(one.arch)
 
 
 def test_elites_are_those_of_the_objective(tiny: Plan) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
-from hnas.errors import StateError
+from hnas.errors import MismatchError, StateError
 from hnas.persist.record import as_json
 from hnas.scoring.record import Score
 from hnas.studies.objective.costs import Spent
@@ -66,6 +66,16 @@ def test_a_study_keeps_conditions_and_marks(drawn: tuple[Space, Arch]) -> None:
     keep_conditions(study, asked, new=True)
     keep_conditions(study, asked, new=False)
     assert conditions_of(study) == asked
+    for name, value in (("convention", "glit"), ("params_bound", 7)):  # fields that came later
+        other = replace(asked, **{name: value})
+        with pytest.raises(MismatchError, match=f"{name}: stored None, asked {value!r}"):
+            keep_conditions(study, other, new=False)
+        with quiet():
+            its = optuna.create_study(study_name="other")
+        keep_conditions(its, other, new=True)
+        assert conditions_of(its) == other
+        with pytest.raises(MismatchError, match=f"{name}: stored {value!r}, asked None"):
+            keep_conditions(its, asked, new=False)
     assert (scorer_of(study), objective_of(study)) == (asked.scorer, "both")
 
     assert marks_of(study) == Marks()
