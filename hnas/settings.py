@@ -50,6 +50,8 @@ class DataRules:
     error."""
     background: str = later("white")
     """What transparent images are laid on: `white`, `grey` or `black`."""
+    interpolation: str = later("bilinear")
+    """How images are resized: `bilinear` or `bicubic`, which is sharper."""
     mean: tuple[float, ...] = later(())
     """Of each channel, 0 to 1, subtracted from all images; empty: that of the training images."""
     std: tuple[float, ...] = later(())
@@ -62,6 +64,8 @@ class DataRules:
         _check(self.limit >= 0, "limit", ">= 0", self.limit)
         colours = ("white", "grey", "black")
         _check(self.background in colours, "background", f"one of {colours}", self.background)
+        ways = ("bilinear", "bicubic")
+        _check(self.interpolation in ways, "interpolation", f"one of {ways}", self.interpolation)
         _check(all(0 <= v <= 1 for v in self.mean), "mean", "0 to 1", list(self.mean))
         _check(all(v > 0 for v in self.std), "std", "above 0", list(self.std))
         rule = f"as many as mean has ({len(self.mean)})"

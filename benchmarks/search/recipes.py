@@ -1,7 +1,7 @@
 """Which network and which recipe learn from few images?
 
     python -m benchmarks.search.recipes DATA [--image 64] [--limit 0] [--epochs 80] [--batch 64]
-        [--seeds 0] [--rows NAME ...] [--json FILE]
+        [--seeds 0] [--rows NAME ...] [--interpolation bilinear] [--json FILE]
 
 DATA is what `hnas search --data` takes. One network, whose blocks are global and local in turn
 (`--local-only`: all local), is trained from scratch on the training part (`--all-images`: on the
@@ -107,6 +107,7 @@ def main() -> None:
     ):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--channels", type=int, default=3)
+    parser.add_argument("--interpolation", default="bilinear")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     names = [*CHANGES, "shifts", *ALONE]
     parser.add_argument("--lr", type=float, default=2e-3)
@@ -117,7 +118,7 @@ def main() -> None:
     args = parser.parse_args()
     found: dict[str, list[float]] = {name: [] for name in args.rows}
     for seed in args.seeds:
-        rules = DataRules(source=args.data, limit=args.limit)
+        rules = DataRules(source=args.data, limit=args.limit, interpolation=args.interpolation)
         data, split = prepare(rules, image=args.image, channels=args.channels, seed=seed)
         test = test_images(rules, image=args.image, channels=args.channels, split=split)
         data = data.with_held_out() if args.all_images else data

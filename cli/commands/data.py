@@ -59,6 +59,12 @@ def data() -> None:
     help="What transparent images are laid on.",
 )
 @click.option(
+    "--interpolation",
+    type=click.Choice(["bilinear", "bicubic"]),
+    default="bilinear",
+    help="How images are resized; bicubic is sharper.",
+)
+@click.option(
     "--check",
     is_flag=True,
     help="Compare the content of all files with what was packed, not only size and time.",
@@ -75,6 +81,7 @@ def pack_command(
     channels: str | None,
     processes: int | None,
     background: str,
+    interpolation: str,
     check: bool,
     skip_bad_images: bool,
 ) -> None:
@@ -109,12 +116,18 @@ def pack_command(
         )
     for note in found.notes:
         click.echo(f"note: {note}")
+    size = Size(
+        image,
+        int(channels) if channels else survey(source).channels,
+        background,
+        interpolation,
+    )
     progress = _Progress()
     with resumable(to), progress.display:
         pack(
             found,
             to,
-            Size(image, int(channels) if channels else survey(source).channels, background),
+            size,
             skip_bad=skip_bad_images,
             check=check,
             processes=processes or cores(),
@@ -213,6 +226,7 @@ def _about(pack: Pack) -> dict[str, Any]:
         "source": pack.index.source,
         "image": pack.index.image,
         "channels": pack.index.channels,
+        "resized": pack.index.interpolation,
         "classes": len(pack.index.classes),
         **counts,
         "left out": sum(len(shard.skipped) for shard in shards),

@@ -44,7 +44,7 @@ def predict(source: Path, images: tuple[Path, ...], top: int, as_json: bool, dev
 
     network = read_network(source, choose(device))
     frame = network.model.frame
-    size = Size(frame.image, frame.channels, network.background)
+    size = Size(frame.image, frame.channels, network.background, network.interpolation)
     found: list[tuple[str, list[tuple[str, float]]]] = []
     failed = False
     for i in range(0, len(images), BATCH):

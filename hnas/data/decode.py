@@ -13,18 +13,33 @@ from typing import Any
 
 BACKGROUNDS = {"white": 255, "grey": 128, "black": 0}
 """What transparent images are laid on."""
+INTERPOLATIONS = ("bilinear", "bicubic")
+"""How images are resized; both look at all pixels of a larger one."""
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM", "AVIF", "HEIF")
 """What is decoded, by Pillow's names; AVIF and HEIF only if this Pillow can."""
 TAGS = {"SampleFormat": 339, "BitsPerSample": 258, "SMaxSampleValue": 341}
 
 
-def decode(file: Any, *, image: int, channels: int, background: str = "white") -> Any:
+def decode(
+    file: Any,
+    *,
+    image: int,
+    channels: int,
+    background: str = "white",
+    interpolation: str = "bilinear",
+) -> Any:
     """An image file (a path or an open file) as `fitted` gives it. Raises whatever Pillow raises of
     a file that is no image, or one so large that it may be a decompression bomb."""
     with opened(file) as picture:
         # A large JPEG is decoded at a half, a quarter or an eighth, never below twice `image`.
         picture.draft(None, (2 * image, 2 * image))
-        return fitted(picture, image=image, channels=channels, background=background)
+        return fitted(
+            picture,
+            image=image,
+            channels=channels,
+            background=background,
+            interpolation=interpolation,
+        )
 
 
 @contextmanager
@@ -40,12 +55,19 @@ def opened(file: Any) -> Iterator[Any]:
             yield picture
 
 
-def fitted(picture: Any, *, image: int, channels: int, background: str = "white") -> Any:
+def fitted(
+    picture: Any,
+    *,
+    image: int,
+    channels: int,
+    background: str = "white",
+    interpolation: str = "bilinear",
+) -> Any:
     """A Pillow image as an array, uint8 (image, image, channels).
 
     The first frame, turned upright by its EXIF; 16-bit, 32-bit and float values scaled to 8 bits
     (`scaled`); in sRGB, if it comes with another colour profile; laid on the background if it is
-    transparent; then grey if `channels` is 1, cropped to a centred square and resized (bilinear).
+    transparent; then grey if `channels` is 1, cropped to a centred square and resized.
     """
     import numpy as np
     from PIL import Image, ImageOps
@@ -53,7 +75,7 @@ def fitted(picture: Any, *, image: int, channels: int, background: str = "white"
     full = _stated(picture)  # the copy that is upright has no tags
     plain = _plain(ImageOps.exif_transpose(picture), full, background)
     coloured = plain.convert("L" if channels == 1 else "RGB")
-    square = ImageOps.fit(coloured, (image, image), Image.Resampling.BILINEAR)
+    square = ImageOps.fit(coloured, (image, image), Image.Resampling[interpolation.upper()])
     return np.array(square).reshape(image, image, channels)
 
 

@@ -61,9 +61,11 @@ class Images:
         """All pixels in memory: uint8 (n, C, H, W). Images on disk are read."""
         return pixels_of(self.pixels).tensor()
 
-    def fit(self, *, image: int, channels: int) -> Images:
+    def fit(self, *, image: int, channels: int, interpolation: str = "bilinear") -> Images:
         """All on the CPU, (channels, image, image) each. Raises InputError if a pack differs."""
-        pixels = pixels_of(self.pixels).fit(image=image, channels=channels)
+        pixels = pixels_of(self.pixels).fit(
+            image=image, channels=channels, interpolation=interpolation
+        )
         return Images(pixels=pixels, labels=self.labels.cpu())
 
     def fetch(self, order: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
@@ -143,6 +145,8 @@ class Source:
     """How many of the last images of `train` are its own held-out part."""
     background: str | None = None
     """What transparent images were laid on before; None: that is done as they are loaded."""
+    interpolation: str | None = None
+    """How they were resized before; None: likewise."""
     notes: tuple[str, ...] = ()
     """What a person should know of it, each one sentence."""
 

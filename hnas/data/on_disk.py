@@ -81,8 +81,8 @@ class OnDisk:
         """All of them, read."""
         return self[torch.arange(len(self))]
 
-    def fit(self, *, image: int, channels: int) -> OnDisk:
-        """The same. Raises InputError if they have another size."""
+    def fit(self, *, image: int, channels: int, interpolation: str) -> OnDisk:
+        """The same, resized before. Raises InputError if they have another size."""
         if self.image != (channels, image, image):
             raise InputError(
                 f"{self.files[0].parent}: the pack has images of {self.image[1]} pixels a side and "

@@ -31,8 +31,9 @@ class InMemory:
     def tensor(self) -> torch.Tensor:
         return self.pixels
 
-    def fit(self, *, image: int, channels: int) -> torch.Tensor:
-        return fit(self.pixels.cpu(), image=image, channels=channels)
+    def fit(self, *, image: int, channels: int, interpolation: str) -> torch.Tensor:
+        pixels = self.pixels.cpu()
+        return fit(pixels, image=image, channels=channels, interpolation=interpolation)
 
     def hashes(self) -> Index:
         return hashes(self.pixels.cpu().numpy())
@@ -65,8 +66,10 @@ def pixels_of(pixels: torch.Tensor | OnDisk) -> InMemory | OnDisk:
     return InMemory(pixels) if isinstance(pixels, torch.Tensor) else pixels
 
 
-def fit(pixels: torch.Tensor, *, image: int, channels: int) -> torch.Tensor:
-    """Centre-cropped to a square, resized (bilinear, antialiased) and converted grey <-> RGB.
+def fit(
+    pixels: torch.Tensor, *, image: int, channels: int, interpolation: str = "bilinear"
+) -> torch.Tensor:
+    """Centre-cropped to a square, resized (antialiased) and converted grey <-> RGB.
 
     uint8 (n, C, H, W), C = 1 or 3 -> uint8 (n, channels, image, image), contiguous.
     """
@@ -78,7 +81,7 @@ def fit(pixels: torch.Tensor, *, image: int, channels: int) -> torch.Tensor:
         # In slices: the weighted sum needs four bytes a value.
         pixels = torch.cat([_grey(pixels[i : i + 4096]) for i in range(0, len(pixels), 4096)])
     if side != image:
-        pixels = F.interpolate(pixels, size=(image, image), mode="bilinear", antialias=True)
+        pixels = F.interpolate(pixels, size=(image, image), mode=interpolation, antialias=True)
     return pixels.expand(-1, channels, -1, -1).contiguous()
 
 

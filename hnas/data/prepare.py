@@ -120,6 +120,7 @@ def _load(
         root=root,
         skip_bad=rules.skip_bad_images,
         background=rules.background,
+        interpolation=rules.interpolation,
     )
 
 

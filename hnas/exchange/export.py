@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
-from hnas.data.decode import BACKGROUNDS
+from hnas.data.decode import BACKGROUNDS, INTERPOLATIONS
 from hnas.errors import CheckpointError, InputError
 from hnas.network.glit import Glit
 from hnas.persist.atomic import read_regular
@@ -45,6 +45,12 @@ class Network:
     std: tuple[float, ...]
     background: str = "white"
     """What transparent images are laid on, of `hnas.data.decode.BACKGROUNDS`."""
+    interpolation: str = "bilinear"
+    """How images are resized, of `hnas.data.decode.INTERPOLATIONS`."""
+
+
+WAYS = {"background": tuple(BACKGROUNDS), "interpolation": INTERPOLATIONS}
+"""How images become pixels: what a network knows, the usual first, which NAME.json leaves out."""
 
 
 def named(path: Path, suffix: str) -> Path:
@@ -96,7 +102,11 @@ def _description(network: Network) -> str:
         "classes": network.classes,
         "mean": network.mean,
         "std": network.std,
-        **({} if network.background == "white" else {"background": network.background}),
+        **{
+            name: getattr(network, name)
+            for name, (usual, *_) in WAYS.items()
+            if getattr(network, name) != usual
+        },
     }
     return json.dumps(described, indent=1)
 
@@ -122,8 +132,10 @@ def load(path: Path) -> Network:
             sketch = Glit(frame, arch)
         classes = tuple(map(str, value["classes"]))
         mean, std = (tuple(map(float, value[name])) for name in ("mean", "std"))
-        if (background := value.get("background", "white")) not in BACKGROUNDS:
-            raise InputError(f"background must be one of {', '.join(BACKGROUNDS)}")
+        ways = {name: value.get(name, usual) for name, (usual, *_) in WAYS.items()}
+        for name, known in WAYS.items():
+            if ways[name] not in known:
+                raise InputError(f"{name} must be one of {', '.join(known)}, got {ways[name]!r}")
     except OSError as error:
         raise CheckpointError(f"{described} cannot be read: {error.strerror}") from None
     # Torch reports sizes beyond its integers by RuntimeError or OverflowError.
@@ -140,7 +152,7 @@ def load(path: Path) -> Network:
         raise CheckpointError(
             f"{weights} does not hold the weights of the network: {error}"
         ) from None
-    return Network(model=model.eval(), classes=classes, mean=mean, std=std, background=background)
+    return Network(model=model.eval(), classes=classes, mean=mean, std=std, **ways)
 
 
 def as_pt2(network: Network) -> bytes:

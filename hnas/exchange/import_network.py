@@ -35,7 +35,8 @@ def import_network(path: Path, asked: Asked = ANY) -> Imported:
         raise InputError(f"{path}: {error}") from None
     frame = model.frame
     classes = tuple(map(str, range(frame.classes)))
-    network = Network(model=model, classes=classes, mean=mean, std=std)
+    # Images of ViTs, DeiTs and GLiTs were resized so.
+    network = Network(model=model, classes=classes, mean=mean, std=std, interpolation="bicubic")
     taken = [*told, *_assumed(frame, asked), how]
     if wrapper:
         taken.insert(0, f"the weights are those that the file calls {wrapper!r}")

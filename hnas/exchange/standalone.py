@@ -181,13 +181,14 @@ class Glit(nn.Module):
         self.image, self.channels = frame["image"], frame["channels"]
         self.classes = tuple(config["classes"])
         self.background = config.get("background", "white")
+        self.interpolation = config.get("interpolation", "bilinear")
         self.num_classes, self.num_features = frame["classes"], d
         self.default_cfg = {
             "input_size": (self.channels, self.image, self.image),
             "num_classes": self.num_classes,
             "mean": tuple(config["mean"]),
             "std": tuple(config["std"]),
-            "interpolation": "bilinear",
+            "interpolation": self.interpolation,
             "crop_pct": 1.0,
             "first_conv": "patch_embed.conv1" if frame.get("stem") == "conv" else "patch_embed",
             "classifier": "head",
@@ -238,9 +239,14 @@ class Glit(nn.Module):
 
     def open(self, file: str | Path) -> Tensor:
         """An image file as the training saw its own (`decode` says how): uint8 (C, image, image),
-        turned upright, without transparency, centre-cropped to a square, resized (bilinear)."""
-        size, channels, below = self.image, self.channels, self.background
-        pixels = decode(file, image=size, channels=channels, background=below)
+        turned upright, without transparency, centre-cropped to a square, resized."""
+        pixels = decode(
+            file,
+            image=self.image,
+            channels=self.channels,
+            background=self.background,
+            interpolation=self.interpolation,
+        )
         return torch.from_numpy(pixels).permute(2, 0, 1)
 
 

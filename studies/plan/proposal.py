@@ -127,7 +127,12 @@ def propose(
     """
     limits = LIMITS[device]
     _check_smallest(survey)
-    data = DataRules(source=source, limit=limits.images if survey.images > limits.images else 0)
+    data = DataRules(
+        source=source,
+        limit=limits.images if survey.images > limits.images else 0,
+        background=survey.background or "white",
+        interpolation=survey.interpolation or recipe.INTERPOLATION,
+    )
     trained, _ = parts(survey, data)
     image, patch = grid(survey.side, limits, packed=survey.packed)
     d, M = size(trained, survey.classes, limits)
@@ -203,6 +208,9 @@ def _reasons(plan: Plan, survey: Survey, trained: int, device: str) -> dict[str,
         **_worth(survey, plan.data.source),
         f"data.limit {plan.data.limit or 'none'}": f"a search on {device} takes {most} images",
         f"net.image {net.image}, patch {net.patch}": f"{net.T} tokens; {size}",
+        f"data.interpolation {plan.data.interpolation}": "as they were packed"
+        if survey.interpolation
+        else "sharper images than by bilinear",
         f"net.d {net.d}, M {net.M}": width,
         f"net.stem {net.stem}, pool {net.pool}, local {net.local}": kind,
         f"stage1.K {plan.stage1.K}, stage2.K {kernels}": "patches a side of the "

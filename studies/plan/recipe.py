@@ -13,6 +13,8 @@ from hnas.studies.plan.plan import Retrain
 KIND: dict[str, Any] = {"stem": "conv", "pool": "mean", "local": "conv2d"}
 """Of `Frame`: what a network is made of. On few images each is worth points (2106.14881)."""
 
+INTERPOLATION = "bicubic"
+"""How images are resized: sharper than bilinear, and as DeiT does (2012.12877)."""
 MOST_EPOCHS, LEAST_EPOCHS = 120, 20
 """Of a supernet's training."""
 LAST = 80

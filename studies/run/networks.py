@@ -143,6 +143,7 @@ def winner(run: Run) -> Network:
         mean=inputs.mean,
         std=inputs.std,
         background=inputs.background,
+        interpolation=inputs.interpolation,
     )
 
 

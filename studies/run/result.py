@@ -99,6 +99,8 @@ class Inputs:
     std: tuple[float, ...]
     background: str = later("white")
     """What transparent images are laid on."""
+    interpolation: str = later("bilinear")
+    """How they are resized."""
 
     def __post_init__(self) -> None:
         if not len(self.mean) == len(self.std) == self.channels:

@@ -123,4 +123,5 @@ def _inputs(session: Session) -> results.Inputs:
         mean=mean,
         std=std,
         background=session.plan.data.background,
+        interpolation=session.plan.data.interpolation,
     )

@@ -56,6 +56,8 @@ class Size(NamedTuple):
     channels: int
     background: str = "white"
     """What transparent images are laid on."""
+    interpolation: str = "bilinear"
+    """How they are resized, of `hnas.data.decode.INTERPOLATIONS`."""
 
 
 def suffixes() -> tuple[str, ...]:
@@ -81,9 +83,7 @@ def raw(file: File) -> bytes:
 def read(file: File, size: Size) -> torch.Tensor:
     """uint8 (channels, image, image). Raises InputError naming the file if it is no image."""
     try:
-        pixels = decode(
-            content(file), image=size.image, channels=size.channels, background=size.background
-        )
+        pixels = decode(content(file), **size._asdict())
     except MemoryError:
         raise
     # Decoders of broken files raise whatever they stumble over.

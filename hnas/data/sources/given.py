@@ -64,7 +64,10 @@ def load(name: str, size: Size) -> Source:
     train = found["train"]
     held_out, test, notes = roles(found, {"held_out": "the held-out part"})
     if held_out is not None:
-        pixels = [one.fit(image=size.image, channels=size.channels) for one in (train, held_out)]
+        image, channels, _, way = size
+        pixels = [
+            one.fit(image=image, channels=channels, interpolation=way) for one in (train, held_out)
+        ]
         train = Images(
             pixels=torch.cat([each.tensor() for each in pixels]),
             labels=torch.cat([each.labels for each in pixels]),

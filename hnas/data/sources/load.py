@@ -3,6 +3,7 @@
 import difflib
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -39,6 +40,7 @@ def load(
     root: Path | None = None,
     skip_bad: bool = False,
     background: str = "white",
+    interpolation: str = "bilinear",
 ) -> Source:
     """The images of a source, `channels` x `image` x `image`.
 
@@ -46,6 +48,7 @@ def load(
     or a pack, told apart by what is in it), the bare name of a folder in `root` (by default here,
     then in $HNAS_DATA and ./data), or `module:function`. A pack's images stay in their files. With
     `skip_bad` files that are no images are left out; transparent ones are laid on `background`.
+    All are resized by `interpolation`, of `hnas.data.decode.INTERPOLATIONS`.
 
     Raises InputError, naming the file, the rule and the value, if anything is malformed.
     """
@@ -54,19 +57,25 @@ def load(
             f"images must be of at least 1 pixel and of 1 or 3 channels, "
             f"got image={image}, channels={channels}"
         )
-    size = Size(image, channels, background)
+    size = Size(image, channels, background, interpolation)
     found = read_source(source, root, size, skip_bad=skip_bad)
-    if found.background not in (None, background):
-        raise InputError(
-            f"{found.name}: the pack has transparent images laid on {found.background}, you asked "
-            f"for {background}. Change data.background in the plan, or pack again: "
-            f"hnas data pack --background {background}"
-        )
-    return replace(
-        found,
-        train=found.train.fit(image=image, channels=channels),
-        test=found.test and found.test.fit(image=image, channels=channels),
-    )
+    _check_packed(found, size)
+    fit = partial(Images.fit, image=image, channels=channels, interpolation=interpolation)
+    return replace(found, train=fit(found.train), test=found.test and fit(found.test))
+
+
+def _check_packed(found: Source, size: Size) -> None:
+    """Raises InputError if a pack's images were made in another way than is asked."""
+    for name, said in (
+        ("background", "has transparent images laid on"),
+        ("interpolation", "has images resized by"),
+    ):
+        packed, asked = getattr(found, name), getattr(size, name)
+        if packed not in (None, asked):
+            raise InputError(
+                f"{found.name}: the pack {said} {packed}, you asked for {asked}. Change "
+                f"data.{name} in the plan, or pack again: hnas data pack --{name} {asked}"
+            )
 
 
 def known(root: Path | None = None) -> list[str]:

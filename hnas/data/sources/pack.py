@@ -116,6 +116,8 @@ class Index:
     """Of each part, the sha256 of each shard's `pixels` and `record`; None until it is finished."""
     background: str = later("white")
     """What transparent images were laid on."""
+    interpolation: str = later("bilinear")
+    """How images were resized."""
     notes: tuple[str, ...] = later(())
     """What a person should know of the source, each one sentence."""
     place: str = later("")
@@ -123,7 +125,7 @@ class Index:
 
     @property
     def size(self) -> Size:
-        return Size(self.image, self.channels, self.background)
+        return Size(self.image, self.channels, self.background, self.interpolation)
 
     @property
     def bytes_an_image(self) -> int:
@@ -208,6 +210,7 @@ class Pack:
             held_out=sum(len(shard.labels) for shard in self.shards["held_out"]),
             notes=(*self.index.notes, *(() if hashed else (UNHASHED,))),
             background=self.index.background,
+            interpolation=self.index.interpolation,
             test=self.images("test") if self.shards["test"] else None,
             classes=self.index.classes,
             skipped=tuple(name for part in PARTS for s in self.shards[part] for name in s.skipped),

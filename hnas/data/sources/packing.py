@@ -60,6 +60,7 @@ def pack(
         classes=found.classes,
         files=_names_hash(found),
         background=size.background,
+        interpolation=size.interpolation,
         notes=found.notes,
         place=str(Path(found.name).resolve()),
     )
@@ -113,6 +114,7 @@ def _begin(to: Path, asked: Index) -> None:
         "image": "images of {} pixels a side",
         "channels": "images of {} channels",
         "background": "transparent images laid on {}",
+        "interpolation": "images resized by {}",
     }
     if begun.place != asked.place:  # the same folder may have changed, and is followed
         fixed |= {"classes": "the classes {}", "files": "files whose names have the sha256 {}"}

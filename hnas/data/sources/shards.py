@@ -107,8 +107,9 @@ def _contents(job: Job, shard: Shard) -> tuple[str, ...]:
 def _request(job: Job) -> str:
     """sha256 of all that the shard's bytes depend on and that needs no decoding."""
     index = job.index
-    below = [] if index.background == "white" else [index.background]
-    digest = hashlib.sha256(json.dumps([FORMAT, index.image, index.channels, *below]).encode())
+    usual = {"white", "bilinear"}
+    how = [way for way in (index.background, index.interpolation) if way not in usual]
+    digest = hashlib.sha256(json.dumps([FORMAT, index.image, index.channels, *how]).encode())
     for file in job.files:
         size = file.size or os.stat(file.archive or file.path).st_size
         name = file_name(file.path, job.index.source)

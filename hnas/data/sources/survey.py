@@ -31,6 +31,10 @@ class Survey:
     """Whether the source has a test part of its own."""
     packed: bool = False
     """Whether it is a pack: its images are of this side and no other, and stay in their files."""
+    background: str | None = None
+    """What a pack's transparent images were laid on."""
+    interpolation: str | None = None
+    """How a pack's images were resized."""
     held_out: int = 0
     """Images of a held-out part of its own."""
     notes: tuple[str, ...] = ()
@@ -85,6 +89,8 @@ def _source(source: Source) -> Survey:
         channels=pixels.shape[1],
         own_test=source.test is not None,
         packed=not isinstance(pixels, torch.Tensor),
+        background=source.background,
+        interpolation=source.interpolation,
         held_out=source.held_out,
         notes=source.notes,
         counts=dict(zip(source.classes, counts, strict=True)),

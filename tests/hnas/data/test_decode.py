@@ -16,17 +16,19 @@ from hnas.data.sources.files import File, Size, read
 Write = Callable[..., Path]
 
 
-def decode(path: Path, *, image: int, channels: int, background: str = "white") -> torch.Tensor:
-    return read(File(str(path), 0), Size(image, channels, background))
+def decode(path: Path, *, image: int, channels: int, **how: str) -> torch.Tensor:
+    return read(File(str(path), 0), Size(image, channels, **how))
 
 
+@pytest.mark.parametrize("how", [{}, {"interpolation": "bilinear"}, {"interpolation": "bicubic"}])
 @pytest.mark.parametrize("shape", [(20, 60), (60, 20)])
 def test_resized_by_the_short_side_and_cropped(
-    tmp_path: Path, write_image: Write, shape: tuple[int, int]
+    tmp_path: Path, write_image: Write, shape: tuple[int, int], how: dict[str, str]
 ) -> None:
     array = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    found = decode(write_image(tmp_path / "a.png", array), image=10, channels=1)
-    whole = Image.fromarray(array).resize((shape[1] // 2, shape[0] // 2), Image.Resampling.BILINEAR)
+    found = decode(write_image(tmp_path / "a.png", array), image=10, channels=1, **how)
+    way = Image.Resampling[how.get("interpolation", "bilinear").upper()]
+    whole = Image.fromarray(array).resize((shape[1] // 2, shape[0] // 2), way)
     left, top = (side // 2 - 5 for side in whole.size)
     expected = whole.crop((left, top, left + 10, top + 10))
     assert np.array_equal(found[0].numpy(), np.asarray(expected))

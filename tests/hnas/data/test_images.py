@@ -96,6 +96,15 @@ def test_fit_is_antialiased() -> None:
     assert 10 < small[..., 1:-1].float().mean() < 30
 
 
+@pytest.mark.parametrize("way", ["bilinear", "bicubic"])
+def test_fit_resizes_like_pillow(way: str) -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
+    pixels = torch.from_numpy(rgb).permute(2, 0, 1)[None]
+    small = fit(pixels, image=10, channels=3, interpolation=way)[0].permute(1, 2, 0)
+    theirs = np.asarray(Image.fromarray(rgb).resize((10, 10), Image.Resampling[way.upper()]))
+    assert np.abs(small.numpy().astype(int) - theirs).max() <= 1
+
+
 def test_fit_converts_like_pillow() -> None:
     rgb = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
     grey = fit(torch.from_numpy(rgb).permute(0, 3, 1, 2), image=16, channels=1)

@@ -17,6 +17,7 @@ from PIL import Image
 from hnas.architecture.space import Frame, size_space
 from hnas.data import normalise
 from hnas.data.sources.files import File, Size, read
+from hnas.errors import CheckpointError
 from hnas.exchange import standalone
 from hnas.exchange.export import Network, load, save
 from hnas.exchange.predict import likeliest, probabilities
@@ -134,6 +135,24 @@ def test_it_lays_what_is_transparent_on_what_the_training_did(tmp_path, backgrou
     value = {"white": 255, "black": 0}[background]
     assert python(tmp_path, "-c", code) == f"[{value}]\n"
     assert load(tmp_path / "net").background == background
+
+
+@pytest.mark.parametrize("way", ["bilinear", "bicubic"])
+def test_it_resizes_as_the_training_did(tmp_path, way):
+    save(replace(network(), interpolation=way), tmp_path / "net")
+    file = picture(tmp_path / "a.png")
+    alone = standalone.load(tmp_path / "net")
+    assert torch.equal(alone.open(file), read(File(str(file), 0), Size(8, 3, interpolation=way)))
+    assert load(tmp_path / "net").interpolation == alone.default_cfg["interpolation"] == way
+
+
+@pytest.mark.parametrize("name", ["background", "interpolation"])
+def test_a_way_that_is_not_known_is_refused(tmp_path, name):
+    save(network(), tmp_path / "net")
+    file = tmp_path / "net.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), name: "odd"}))
+    with pytest.raises(CheckpointError, match=f"{name} must be one of .*, got 'odd'"):
+        load(tmp_path / "net")
 
 
 def test_as_a_program_it_tells_the_likeliest_classes(tmp_path):

@@ -94,6 +94,14 @@ def test_a_budget_decides_on_the_width(flops: int, device: str) -> None:
     assert plan.net.d % 6 == 0
 
 
+def test_images_are_as_a_pack_has_them_or_sharp() -> None:
+    data = propose(PHOTOS, "photos", device="cpu").plan.data
+    assert (data.background, data.interpolation) == ("white", "bicubic")
+    pack = replace(PHOTOS, packed=True, background="grey", interpolation="bilinear")
+    data = propose(pack, "photos", device="cpu").plan.data
+    assert (data.background, data.interpolation) == ("grey", "bilinear")
+
+
 def test_a_budget_that_nothing_fits() -> None:
     with pytest.raises(BudgetError, match=r"no architecture of the space fits flops 1,000"):
         propose(PHOTOS, "photos", device="cpu", asked=Asked(flops=1000))

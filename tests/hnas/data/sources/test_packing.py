@@ -12,6 +12,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ def packed(
     check: bool = False,
     processes: int = 1,
     images_a_shard: int = 2,
+    **how: str,
 ) -> list[Made]:
     """Packs in shards of few images; what was told of each."""
     told: list[Made] = []
@@ -59,7 +61,7 @@ def packed(
     pack(
         listing(folder),
         to,
-        Size(image, channels),
+        Size(image, channels, **how),
         skip_bad=skip_bad,
         check=check,
         processes=processes,
@@ -166,10 +168,12 @@ def test_bad_images_are_named_or_left_out(pets: Path, tmp_path: Path) -> None:
     [
         ({"image": 9}, "was begun with images of 8 pixels a side, you asked for 9"),
         ({"channels": 1}, "was begun with images of 3 channels, you asked for 1"),
+        ({"background": "grey"}, "was begun with transparent images laid on white, you asked for"),
+        ({"interpolation": "bicubic"}, "was begun with images resized by bilinear, you asked for"),
     ],
 )
 def test_a_pack_of_another_kind_is_refused(
-    pets: Path, tmp_path: Path, changed: dict[str, int], message: str
+    pets: Path, tmp_path: Path, changed: dict[str, Any], message: str
 ) -> None:
     packed(pets, tmp_path / "pack")
     before = contents(tmp_path / "pack")
@@ -497,6 +501,23 @@ def test_images_of_another_size_are_refused(pets: Path, tmp_path: Path) -> None:
     )
     with pytest.raises(InputError, match=re.escape(message)):
         load(str(tmp_path / "pack"), image=16, channels=1)
+
+
+WAYS = [("background", "white", "grey"), ("interpolation", "bilinear", "bicubic")]
+
+
+@pytest.mark.parametrize(("way", "usual", "other"), WAYS)
+def test_images_that_were_made_otherwise_are_refused(
+    pets: Path, tmp_path: Path, way: str, usual: str, other: str
+) -> None:
+    packed(pets, tmp_path / "pack", **{way: other})
+    ask = partial(load, str(tmp_path / "pack"), image=SIDE, channels=CHANNELS)
+    message = f"{other}, you asked for {usual}. Change data.{way} in the plan, or pack again: "
+    with pytest.raises(InputError, match=re.escape(message + f"hnas data pack --{way} {usual}")):
+        ask()
+    folder = load(str(pets), image=SIDE, channels=CHANNELS, **{way: other})
+    assert torch.equal(ask(**{way: other}).train.tensor(), folder.train.tensor())
+    assert getattr(survey(str(tmp_path / "pack")), way) == other
 
 
 def test_a_survey_of_a_pack(pets: Path, tmp_path: Path) -> None:
