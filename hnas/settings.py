@@ -180,12 +180,16 @@ class TrainingRules:
     pretrained weights near the image change less. 1: all learn alike."""
     head_warmup: float = later(0.0)
     """Share of the steps in which the classifier learns alone."""
+    initial: str = later("glorot")
+    """How random weights are drawn: `glorot`, or `deit`, a normal of 0.02 for linear maps and
+    nn.Conv's own for convolutions, as DeiT and GLiT's release (`hnas.network.initial`)."""
     class_weights: str = later("none")
     """`balanced`: an image of a rare class counts more in the loss, so that all classes have the
     same share of it; `none`: all images count alike."""
 
     def __post_init__(self) -> None:
         _check(self.subnets in SUBNETS, "subnets", f"one of {', '.join(SUBNETS)}", self.subnets)
+        _check(self.initial in ("glorot", "deit"), "initial", "'glorot' or 'deit'", self.initial)
         _check(0 < self.layer_decay <= 1, "layer_decay", "in (0, 1]", self.layer_decay)
         _check(0 <= self.head_warmup < 1, "head_warmup", "a share in [0, 1)", self.head_warmup)
         rule = "'none' or 'balanced'"
@@ -222,7 +226,8 @@ class DistillationRules:
     residual CNN that is trained first, on the same images; empty: none."""
     rule: str = "hard"
     """`hard`: cross entropy with the class the teacher gives most (equation 3); `soft`: divergence
-    from all that it gives (equation 2)."""
+    from all that it gives (equation 2), the mean over images; `soft-deit`: divided by the number
+    of classes too, as DeiT's code does."""
     weight: float = 0.5
     """The teacher's share of the loss; the labels have the rest. 0.5 in equation 3; lambda in
     equation 2, where DeiT has 0.1."""
@@ -230,7 +235,8 @@ class DistillationRules:
     """Tau of equation 2: what logits are divided by in `soft`."""
 
     def __post_init__(self) -> None:
-        _check(self.rule in ("hard", "soft"), "rule", "'hard' or 'soft'", self.rule)
+        known = ("hard", "soft", "soft-deit")
+        _check(self.rule in known, "rule", f"one of {', '.join(known)}", self.rule)
         _check(0 < self.weight <= 1, "weight", "a share in (0, 1]", self.weight)
         _check(self.temperature > 0, "temperature", "> 0", self.temperature)
 

@@ -8,7 +8,6 @@ The functions take `Parts`: callables under the names of `hnas.architecture.layo
 shared weights.
 """
 
-import math
 from typing import Protocol
 
 import torch
@@ -119,25 +118,3 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return forward(x, self, self.drop_path)
-
-
-def initialise(name: str, weight: Tensor, generator: torch.Generator) -> None:
-    """In place, by the weight's name: Glorot's normal for linear maps, 0.02 (as DeiT) for tokens,
-    nn.Conv's uniform for kernels, ones for norms, zeros for biases.
-
-    DeiT has 0.02 for linear maps too, which is Glorot's at a width of 2,500: narrow networks learn
-    slowly from it, the all-global one most of all.
-    """
-    with torch.no_grad():
-        if name.endswith("bias"):
-            weight.zero_()
-        elif "norm" in name:
-            weight.fill_(1.0)
-        elif name.startswith("depthwise") or "conv" in name:
-            bound = 1 / math.sqrt(weight[0].numel())
-            weight.uniform_(-bound, bound, generator=generator)
-        elif name.endswith(("cls_token", "pos_embed")):
-            weight.normal_(std=0.02, generator=generator)
-        else:
-            outputs, inputs = weight.shape[0], weight[0].numel()
-            weight.normal_(std=math.sqrt(2 / (inputs + outputs)), generator=generator)

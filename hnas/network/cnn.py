@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Self
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hnas.errors import InputError
-from hnas.network.block import initialise
+from hnas.network.initial import reset
 
 WIDTHS = (24, 48, 96, 192)
 LARGE = 64
@@ -75,7 +74,5 @@ class Cnn(nn.Module):
 
     def reset(self, seed: int) -> Self:
         """Initialises all weights from a seed, in place."""
-        generator = torch.Generator().manual_seed(seed)
-        for name, weight in self.named_parameters():
-            initialise(name, weight, generator)
+        reset(self, seed)
         return self

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
-from hnas.network.block import Block, initialise
+from hnas.network.block import Block
+from hnas.network.initial import reset
 from hnas.network.stem import stem
 
 
@@ -38,12 +39,10 @@ class Trunk(nn.Module):
         logits: Tensor = self.head(seen)
         return logits
 
-    def reset(self, seed: int) -> Self:
-        """Initialises all weights from a seed, in place."""
-        generator = torch.Generator().manual_seed(seed)
-        for name, weight in self.named_parameters():
-            inside = name.split(".", 2)[2] if name.startswith("blocks.") else name
-            initialise(inside, weight, generator)
+    def reset(self, seed: int, initial: str = "glorot") -> Self:
+        """Initialises all weights from a seed, in place, in one of the ways of INITIAL
+        (`hnas.network.initial`)."""
+        reset(self, seed, initial)
         return self
 
 

@@ -155,7 +155,13 @@ def _outside_blocks(net: Trunk) -> dict[str, Tensor]:
 
 
 def grow(
-    old: Supernet, space: Space, *, seed: int, dropout: float = 0.0, before: Sequence[Supernet] = ()
+    old: Supernet,
+    space: Space,
+    *,
+    seed: int,
+    dropout: float = 0.0,
+    initial: str = "glorot",
+    before: Sequence[Supernet] = (),
 ) -> Supernet:
     """A supernet for another `space` of the frame: what both have is copied, the rest initialised.
 
@@ -163,7 +169,7 @@ def grow(
     not is copied from those `before` it, from the last that has it.
     Raises InputError if the frames differ.
     """
-    return extend(Supernet(space, dropout=dropout).reset(seed), (*before, old))
+    return extend(Supernet(space, dropout=dropout).reset(seed, initial), (*before, old))
 
 
 def extend(new: Supernet, sources: Sequence[Supernet | Glit]) -> Supernet:

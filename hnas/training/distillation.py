@@ -78,7 +78,8 @@ def distilled(loss: Tensor, logits: Tensor, taught: Tensor, rules: DistillationR
     """The loss by the labels and the one by the teacher's logits `taught`, weighted.
 
     logits, taught: float32 (B, classes). The divergence is of the teacher's distribution from the
-    student's, the mean over images, times temperature squared.
+    student's, the mean over images, times temperature squared; in `soft-deit` the mean over images
+    and classes.
     """
     if rules.rule == "hard":
         by_teacher = F.cross_entropy(logits, taught.argmax(dim=1))
@@ -86,4 +87,6 @@ def distilled(loss: Tensor, logits: Tensor, taught: Tensor, rules: DistillationR
         student, teacher = ((z / rules.temperature).log_softmax(dim=1) for z in (logits, taught))
         divergence = F.kl_div(student, teacher, reduction="batchmean", log_target=True)
         by_teacher = rules.temperature**2 * divergence
+        if rules.rule == "soft-deit":
+            by_teacher = by_teacher / logits.shape[1]
     return (1 - rules.weight) * loss + rules.weight * by_teacher

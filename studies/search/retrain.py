@@ -167,7 +167,7 @@ def _trained(
     if identity.continues:
         net.load_state_dict(stored_network(run, identity.continues).state_dict())
     elif identity.start is None:
-        net.reset(run.seed(f"network {identity.key}"))
+        net.reset(run.seed(f"network {identity.key}"), identity.training.initial)
     else:
         net.load_state_dict(subnet(session, identity.arch, stage).state_dict())
     net.to(session.device)

@@ -27,13 +27,15 @@ def supernet(session: Session, stage: int) -> Supernet:
 def _untrained(session: Session, before: list[Supernet], stage: int) -> Supernet:
     """A supernet of the stage's space, with the weights that its training begins from."""
     asked, space = session.run.stage(stage), stage_space(session, stage)
-    seed, dropout = session.run.seed(f"supernet {stage} weights"), asked.training.dropout
-    net = Supernet(space, dropout=dropout).reset(seed)
+    seed = session.run.seed(f"supernet {stage} weights")
+    dropout, initial = asked.training.dropout, asked.training.initial
+    if before and not session.plan.pretrained.file:
+        *first, last = before
+        return grow(last, space, seed=seed, dropout=dropout, initial=initial, before=first)
+    net = Supernet(space, dropout=dropout).reset(seed, initial)
     if session.plan.pretrained.file:
         begin(session, net, stage)
         return extend(net, before)
-    if before:
-        return grow(before[-1], space, seed=seed, dropout=dropout, before=before[:-1])
     if asked.init_from:
         inherit(net, load(Path(asked.init_from)).model)
     return net

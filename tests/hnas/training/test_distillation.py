@@ -76,6 +76,30 @@ def test_soft_is_equation_2(weight: float, tau: float) -> None:
     )
 
 
+@pytest.mark.parametrize(("weight", "tau", "classes"), [(0.1, 3.0, 10), (0.7, 1.0, 4)])
+def test_soft_deit_is_what_deit_s_code_computes(weight: float, tau: float, classes: int) -> None:
+    """Its losses.py sums the divergence of softened logits and divides by their number, images
+    times classes. docs/paper.md's weight makes it `soft`, up to a factor."""
+    student, teacher = (logits(seed)[:, :classes] for seed in (0, 1))
+    summed = F.kl_div(
+        (student / tau).log_softmax(dim=1),
+        (teacher / tau).log_softmax(dim=1),
+        reduction="sum",
+        log_target=True,
+    )
+    expected = (1 - weight) * 7.0 + weight * summed * tau**2 / student.numel()
+    rules = DistillationRules(rule="soft-deit", weight=weight, temperature=tau)
+    labels = torch.tensor(7.0)
+    assert distilled(labels, student, teacher, rules) == pytest.approx(float(expected), rel=1e-6)
+    equal = DistillationRules(
+        rule="soft", weight=weight / (weight + classes * (1 - weight)), temperature=tau
+    )
+    factor = (1 - weight) / (1 - equal.weight)
+    assert factor * distilled(labels, student, teacher, equal) == pytest.approx(
+        float(expected), rel=1e-5
+    )
+
+
 def test_who_agrees_with_the_teacher_pays_nothing_more() -> None:
     rules = DistillationRules(rule="soft", weight=1.0)
     assert distilled(torch.tensor(7.0), logits(0), logits(0), rules) == pytest.approx(0, abs=1e-6)
@@ -128,7 +152,7 @@ def test_a_file_that_is_missing_is_told(folder: Path, data: Data) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"rule": "medium"}, "rule must be 'hard' or 'soft', got 'medium'"),
+        ({"rule": "medium"}, "rule must be one of hard, soft, soft-deit, got 'medium'"),
         ({"weight": 0.0}, "weight must be a share in (0, 1], got 0.0"),
         ({"temperature": 0.0}, "temperature must be > 0, got 0.0"),
     ],

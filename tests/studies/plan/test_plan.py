@@ -64,12 +64,15 @@ def test_the_paper_s_plans(name: str, budget: int) -> None:
 
 @pytest.mark.parametrize("name", ["glit-tiny", "glit-small", "glit-base"])
 def test_the_paper_s_networks_are_retrained_as_deit(name: str) -> None:
-    """2012.12877, table 9; the averaging's decay and the crop from its code."""
-    rules = load_preset(name).retrain
+    """2012.12877, table 9; the averaging's decay, the crop and the initial weights from its code,
+    the clipping from the README of GLiT's release."""
+    plan = load_preset(name)
+    assert (plan.stage1.training.initial, plan.stage2.training.initial) == ("deit", "deit")
+    rules = plan.retrain
     assert rules.training == TrainingRules(
         epochs=300, batch=1024, lr=5e-4 * 1024 / 512, warmup=0.0167, weight_decay=0.05,
-        label_smoothing=0.1, dropout=0.0, drop_path=0.1, ema=0.99996, clip=0.0,
-        mixup=0.8, cutmix=1.0, repeats=3, micro_batch=128,
+        label_smoothing=0.1, dropout=0.0, drop_path=0.1, ema=0.99996, clip=1.0,
+        mixup=0.8, cutmix=1.0, repeats=3, micro_batch=128, initial="deit",
     )  # fmt: skip
     assert rules.augment == AugmentRules(
         crop=0.08, flip=True, randaugment=9.0, randaugment_std=0.5, randaugment_ops=2,

@@ -59,7 +59,7 @@ MISTAKES = {
         "{ epochs = 1, zzz = 3 }",
         "stage1.training.zzz is not part of a plan; Known: epochs, batch, lr, warmup, "
         "weight_decay, label_smoothing, dropout, drop_path, ema, clip, mixup, cutmix, repeats, "
-        "micro_batch, subnets, keep, patience, layer_decay, head_warmup, class_weights",
+        "micro_batch, subnets, keep, patience, layer_decay, head_warmup, initial, class_weights",
     ),
     "missing table": (
         "[retrain]\ntraining = { epochs = 3 }",
@@ -176,7 +176,7 @@ MISTAKES = {
     "distillation": (
         "[retrain]",
         '[retrain]\ndistillation = { rule = "harder" }',
-        "retrain.distillation.rule must be 'hard' or 'soft', got 'harder'",
+        "retrain.distillation.rule must be one of hard, soft, soft-deit, got 'harder'",
     ),
     "repeats": (
         "{ epochs = 3 }",
