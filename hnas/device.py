@@ -44,6 +44,16 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
         yield
 
 
+def read(*tensors: torch.Tensor) -> list[torch.Tensor]:
+    """Tensors of one device in the CPU's memory, by one copy, so that a GPU is waited for once.
+    Whole numbers of 2^53 and more are rounded."""
+    if tensors[0].device.type == "cpu":
+        return list(tensors)
+    flat = torch.cat([tensor.flatten().double() for tensor in tensors]).cpu()
+    parts = flat.split([tensor.numel() for tensor in tensors])
+    return [p.to(t.dtype).view(t.shape) for p, t in zip(parts, tensors, strict=True)]
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """True if an error says that the GPU or this machine ran out of memory."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from hnas.data.sources.functions import function
+from hnas.device import read
 from hnas.errors import InputError
 from hnas.settings import CODE
 
@@ -30,15 +31,29 @@ def measured(metric: str, logits: Tensor, labels: Tensor) -> tuple[float, float 
 
     Raises InputError if a function of the user's gives anything else.
     """
-    if metric == "accuracy":
-        return int((logits.argmax(-1) == labels).sum()) / len(labels), None
+    if CODE.fullmatch(metric):
+        value = _theirs(metric)
+        return value(logits, labels), _bootstrap(value, logits, labels)
+    return of_answers(metric, *read(answers(metric, logits), labels))
+
+
+def answers(metric: str, logits: Tensor) -> Tensor:
+    """What a metric that is no function of the user's needs of logits (n, classes), on their
+    device: the class given to each image, int64 (n,); for top5 the five likeliest, (n, 5)."""
     if metric == "top5":
-        best = logits.topk(min(5, logits.shape[1]), dim=-1).indices
-        return int((best == labels.unsqueeze(1)).sum()) / len(labels), None
+        return logits.topk(min(5, logits.shape[1]), dim=-1).indices
+    return logits.argmax(-1)
+
+
+def of_answers(metric: str, given: Tensor, labels: Tensor) -> tuple[float, float | None]:
+    """`measured`, from `answers` and labels in the CPU's memory."""
+    if metric == "accuracy":
+        return int((given == labels).sum()) / len(labels), None
+    if metric == "top5":
+        return int((given == labels.unsqueeze(1)).sum()) / len(labels), None
     if metric == "balanced":
-        return _balanced(logits.argmax(-1), labels)
-    value = _theirs(metric) if CODE.fullmatch(metric) else _f1
-    return value(logits, labels), _bootstrap(value, logits, labels)
+        return _balanced(given, labels)
+    return _f1(given, labels), _bootstrap(_f1, given, labels)
 
 
 def _balanced(given: Tensor, labels: Tensor) -> tuple[float, float]:
@@ -49,20 +64,20 @@ def _balanced(given: Tensor, labels: Tensor) -> tuple[float, float]:
     return float(shares.mean()), math.sqrt(float(variance)) / len(images)
 
 
-def _f1(logits: Tensor, labels: Tensor) -> float:
-    given, k = logits.argmax(-1), logits.shape[1]
+def _f1(given: Tensor, labels: Tensor) -> float:
+    k = 1 + int(torch.maximum(given.max(), labels.max()))
     shown = labels.bincount(minlength=k)
     right = labels[given == labels].bincount(minlength=k).double()
     return float((2 * right / (shown + given.bincount(minlength=k)))[shown > 0].mean())
 
 
-def _bootstrap(value: Callable[[Tensor, Tensor], float], logits: Tensor, labels: Tensor) -> float:
+def _bootstrap(value: Callable[[Tensor, Tensor], float], given: Tensor, labels: Tensor) -> float:
     """The deviation of a value over images drawn again; the same for the same images."""
     generator, n = torch.Generator().manual_seed(0), len(labels)
     values = []
     for _ in range(RESAMPLES):
         index = torch.randint(n, (n,), generator=generator).to(labels.device)
-        values.append(value(logits[index], labels[index]))
+        values.append(value(given[index], labels[index]))
     return float(torch.tensor(values, dtype=torch.float64).std())
 
 

@@ -17,13 +17,13 @@ from torch import Tensor, nn
 
 from hnas.architecture.arch import Arch
 from hnas.data import Data, Images, normalise
-from hnas.device import autocast, is_out_of_memory
+from hnas.device import autocast, is_out_of_memory, read
 from hnas.network.supernet import Statistics, Supernet
-from hnas.scoring.metric import measured
+from hnas.scoring.metric import answers, measured, of_answers
 from hnas.scoring.pairs import packed
 from hnas.scoring.record import Score
 from hnas.scoring.sharing import MemoryBudget, Tree, branches
-from hnas.settings import ScoreRules
+from hnas.settings import CODE, ScoreRules
 
 
 def select(data: Data, rules: ScoreRules) -> tuple[Tensor, Images]:
@@ -84,14 +84,22 @@ def scores(
 def score_of(logits: Tensor, labels: Tensor, began: float, *, metric: str = "accuracy") -> Score:
     """The score that logits (n, classes) come to; scoring began at that `time.perf_counter`."""
     accuracy, error, right = math.nan, None, None
-    if bool(logits.isfinite().all()):
-        accuracy, error = measured(metric, logits, labels)
+    lost, finite = F.cross_entropy(logits, labels), logits.isfinite().all()
+    given, shown, lost, finite = read(answers(metric, logits), labels, lost, finite)
+    if finite:
+        own = CODE.fullmatch(metric)
+        found = measured(metric, logits, labels) if own else of_answers(metric, given, shown)
+        accuracy, error = found
         if metric == "accuracy":
-            right = packed((logits.argmax(-1) == labels).cpu().numpy())
-    loss = float(F.cross_entropy(logits, labels))
+            right = packed((given == shown).numpy())
     seconds, images = time.perf_counter() - began, len(labels)
     return Score(
-        accuracy=accuracy, loss=loss, images=images, seconds=seconds, error=error, right=right
+        accuracy=accuracy,
+        loss=float(lost),
+        images=images,
+        seconds=seconds,
+        error=error,
+        right=right,
     )
 
 

@@ -254,8 +254,10 @@ def _diverged(trainer: Trainer, loss: float, limit: float) -> str | None:
     """The fault of a training after an epoch of this mean loss; None if there is none."""
     if not loss <= limit:
         return f"the loss of epoch {trainer.epoch} is {loss:.4g}, the most is {limit:.4g}"
-    for name, tensor in trainer.state().items():
-        if not bool(tensor.isfinite().all()):
+    state = {name: t for name, t in trainer.state().items() if t.is_floating_point()}
+    finite = torch.stack([tensor.isfinite().all() for tensor in state.values()])
+    for name, is_finite in zip(state, finite.tolist(), strict=True):  # a GPU is waited for once
+        if not is_finite:
             return f"after epoch {trainer.epoch} {name} has numbers that are not finite"
     return None
 

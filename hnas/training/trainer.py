@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import PARAM_LIST, AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hnas.errors import CheckpointError, InputError, StateError
 from hnas.persist.difference import differences, listed
@@ -68,11 +68,27 @@ def decay(most: float, steps: float) -> float:
     return min(most, (1 + steps) / (10 + steps))
 
 
-def _averaging(most: float) -> Callable[[PARAM_LIST, PARAM_LIST, Tensor | int], None]:
-    def update(averaged: PARAM_LIST, now: PARAM_LIST, steps: Tensor | int) -> None:
-        get_ema_multi_avg_fn(decay(most, float(steps)))(averaged, now, steps)
+class Averaged(AveragedModel):
+    """The averaged weights and buffers of a model, in `module`. PyTorch's own update sends how many
+    averages there were to the device, and reads it back; here the CPU counts them."""
 
-    return update
+    def __init__(self, model: nn.Module, most: float) -> None:
+        super().__init__(model, use_buffers=True)
+        self.most = most
+
+    @torch.no_grad()
+    def update_parameters(self, model: nn.Module) -> None:
+        steps = int(self.n_averaged)
+        mine, now = ([*net.parameters(), *net.buffers()] for net in (self.module, model))
+        if steps:
+            average = get_ema_multi_avg_fn(decay(self.most, steps))
+            for floats in (True, False):
+                which = [i for i, t in enumerate(mine) if t.is_floating_point() is floats]
+                if which:
+                    average([mine[i] for i in which], [now[i] for i in which], steps)
+        else:
+            torch._foreach_copy_(mine, now)
+        self.n_averaged += 1
 
 
 class Trainer:
@@ -81,11 +97,7 @@ class Trainer:
     def __init__(self, model: nn.Module, rules: TrainingRules) -> None:
         self.model = model
         self.optimizer = adamw(model, rules)
-        self.averaged = (
-            AveragedModel(model, multi_avg_fn=_averaging(rules.ema), use_buffers=True)
-            if rules.ema
-            else None
-        )
+        self.averaged = Averaged(model, rules.ema) if rules.ema else None
         self.epoch = 0
         self.kept: Kept | None = None
         """The weights to keep so far; None if nobody judges them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from hnas.exchange.export import Network, load, save
 from hnas.network.glit import Glit
 from hnas.network.supernet import Supernet, grow
 from hnas.scoring.score import evaluate, scores
-from hnas.settings import AugmentRules, DistillationRules, ScoreRules, TrainingRules
+from hnas.settings import METRICS, AugmentRules, DistillationRules, ScoreRules, TrainingRules
 from hnas.training import loop
 from hnas.training.distillation import distilled
 from hnas.training.loop import train
@@ -30,12 +31,6 @@ pytestmark = pytest.mark.skipif(
     reason=f"a GPU is pretended to torch {TORCH} alone, and where there is none",
 )
 
-RECIPE = {
-    "copy to the GPU: hnas/training/trainer.py step": 2,
-    "a value is read: hnas/training/trainer.py update": 2,
-}
-"""All that a step of the recipe waits for: torch's count of the averages of the weights, and of the
-buffers."""
 RULES = TrainingRules(
     epochs=1, batch=32, micro_batch=16, lr=3e-3, dropout=0.1, drop_path=0.1, ema=0.9,
     label_smoothing=0.1, mixup=0.8, cutmix=1.0, repeats=3,
@@ -110,24 +105,39 @@ def test_a_step_of_a_supernet_waits_for_nothing(
     assert steps[1:] == [{}]
 
 
-def test_a_step_of_the_whole_recipe_waits_for_little(steps: list[dict[str, int]]) -> None:
+def test_a_step_of_the_whole_recipe_waits_for_nothing(steps: list[dict[str, int]]) -> None:
     retrained()
-    assert steps[1:] == [RECIPE]
+    assert steps[1:] == [{}]
 
 
-def test_scoring_waits_for_each_score_alone(gpu: PretendCuda) -> None:
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_score_is_one_wait(gpu: PretendCuda, metric: str) -> None:
     net, images = supernet(), data()
     gpu.waits.clear()
     archs = [net.space.sample(np.random.default_rng(i)) for i in range(4)]
-    found = list(scores(net, archs, images, ScoreRules(batch=16)))
+    found = list(scores(net, archs, images, ScoreRules(batch=16, metric=metric)))
     assert gpu.waits == {
-        "a value is read: hnas/scoring/metric.py measured": len(archs),
-        "a value is read: hnas/scoring/score.py score_of": 2 * len(archs),
-        "copy to the CPU: hnas/scoring/score.py score_of": len(archs),  # which images were right
+        "copy to the CPU: hnas/device.py read": len(archs),
         "copy to the GPU: hnas/data/images.py take": 2,
     }
     evaluate(net.extract(archs[0]).eval(), images.held_out, images, batch=16)
     assert all(0 <= score.accuracy <= 1 for score in found)
+
+
+def test_an_epoch_ends_with_few_waits(gpu: PretendCuda, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many tensors the training has."""
+    found: list[dict[str, int]] = []
+    right = loop._diverged
+
+    def counted(*args: Any) -> str | None:
+        gpu.waits.clear()
+        fault = right(*args)
+        found.append({**gpu.waits})
+        return fault
+
+    monkeypatch.setattr(loop, "_diverged", counted)
+    retrained()
+    assert found == [{"copy to the CPU: hnas/training/loop.py _diverged": 1}]
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
@@ -237,4 +247,4 @@ def test_a_fault_is_found(
 ) -> None:
     FAULTS[fault](monkeypatch)
     with pytest.raises((AssertionError, RuntimeError, ValueError)):
-        test_a_step_of_the_whole_recipe_waits_for_little(steps)
+        test_a_step_of_the_whole_recipe_waits_for_nothing(steps)

@@ -1,0 +1,78 @@
+"""A subnet's weights, cut out of a supernet once and used several times.
+
+A step of training has one subnet and several micro-batches: cut and cast at each of them, weights
+took a third of the kernels that a GPU has to start. Shapes as in `hnas.network.block`.
+"""
+
+import torch
+from torch import Tensor
+
+from hnas.architecture import layout
+from hnas.architecture.arch import Arch, Block
+from hnas.network.local.head import Weights
+from hnas.network.slicing import cut
+from hnas.network.supernet import SuperBlock, Supernet
+
+
+def lowered(weights: Weights, dtype: torch.dtype) -> dict[str, Tensor]:
+    """A block's weights as CUDA's autocast to a dtype would cast them, at each use: all but those
+    of norms. float32 changes nothing."""
+    return {
+        name: weight if "norm" in name else weight.to(dtype) for name, weight in weights.items()
+    }
+
+
+class Borrowed:
+    """One subnet, whose weights are leaves of their own until their gradients are given back."""
+
+    def __init__(self, net: Supernet, arch: Arch, dtype: torch.dtype) -> None:
+        """`dtype` is what products are computed in. Raises InputError if the architecture is not of
+        the supernet's space."""
+        net.check(arch)
+        self.net, self.arch = net, arch
+        with torch.no_grad():
+            cuts = [lowered(block.weights(choice), dtype) for block, choice in self._blocks()]
+        self.weights = [
+            {name: weight.detach().requires_grad_() for name, weight in block.items()}
+            for block in cuts
+        ]
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Normalised images (B, channels, image, image) -> logits (B, classes)."""
+        logits: Tensor = self.net(images, self.arch, weights=self.weights)
+        return logits
+
+    def leaves(self) -> list[Tensor]:
+        """All weights of blocks: the stem's and the classifier's are the supernet's own."""
+        return [weight for block in self.weights for weight in block.values()]
+
+    @torch.no_grad()
+    def give_back(self) -> None:
+        """Adds the gradients to those of the supernet's weights. They are gone here."""
+        parts, empty = [], []
+        for (block, choice), weights in zip(self._blocks(), self.weights, strict=True):
+            sizes = layout.sizes(block.frame, choice)
+            for name, leaf in weights.items():
+                weight, found = block.get_parameter(name), leaf.grad
+                if found is None:
+                    continue
+                leaf.grad = None
+                if weight.grad is not None or weight.shape != found.shape:
+                    parts.append((block, name, sizes, found, weight.grad is None))
+                else:
+                    weight.grad = found.to(weight.dtype)
+                if weight.grad is None:
+                    weight.grad = torch.empty_like(weight)
+                    empty.append(weight.grad)
+        if empty:
+            torch._foreach_zero_(empty)
+        for block, name, sizes, found, is_first in parts:
+            weight, tensor = block.get_parameter(name), block.tensors[name]
+            assert weight.grad is not None
+            part = cut(weight.grad, tensor, block.sizes, sizes)
+            found = found.view(tensor.stored(sizes))
+            part.copy_(found) if is_first else part.add_(found)
+
+    def _blocks(self) -> list[tuple[SuperBlock, Block]]:
+        blocks = [block for block in self.net.blocks if isinstance(block, SuperBlock)]
+        return list(zip(blocks, self.arch.blocks, strict=True))
