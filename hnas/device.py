@@ -31,9 +31,22 @@ def choose(name: str) -> torch.device:
     return torch.device(name)
 
 
+def precision(device: torch.device) -> torch.dtype:
+    """What matrix products and convolutions are computed in: bf16 on CUDA, fp32 on CPU."""
+    return torch.bfloat16 if device.type == "cuda" else torch.float32
+
+
 def autocast(device: torch.device) -> torch.autocast:
-    """bf16 matrix products and convolutions on CUDA; plain fp32 on CPU."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
+    """Matrix products and convolutions in the device's `precision`, the rest in fp32."""
+    dtype = precision(device)
+    lower = dtype if dtype != torch.float32 else torch.bfloat16  # fp32 is no dtype of autocast's
+    return torch.autocast(device.type, dtype=lower, enabled=dtype == lower)
+
+
+def kept_casts(device: torch.device) -> torch.autocast:
+    """Within it, parameters that `autocast` has cast are kept, so that they are cast once however
+    often it is entered. They may not change within it."""
+    return torch.autocast(device.type, enabled=False)  # PyTorch forgets as it leaves the outermost
 
 
 @contextlib.contextmanager

@@ -4,6 +4,8 @@ A step of training has one subnet and several micro-batches: cut and cast at eac
 took a third of the kernels that a GPU has to start. Shapes as in `hnas.network.block`.
 """
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -47,16 +49,15 @@ class Borrowed:
         return [weight for block in self.weights for weight in block.values()]
 
     @torch.no_grad()
-    def give_back(self) -> None:
-        """Adds the gradients to those of the supernet's weights. They are gone here."""
+    def give_back(self, gradients: Iterator[Tensor | None]) -> None:
+        """Adds the gradients of `leaves`, in their order, to those of the supernet's weights."""
         parts, empty = [], []
         for (block, choice), weights in zip(self._blocks(), self.weights, strict=True):
             sizes = layout.sizes(block.frame, choice)
-            for name, leaf in weights.items():
-                weight, found = block.get_parameter(name), leaf.grad
+            for name in weights:
+                weight, found = block.get_parameter(name), next(gradients)
                 if found is None:
                     continue
-                leaf.grad = None
                 if weight.grad is not None or weight.shape != found.shape:
                     parts.append((block, name, sizes, found, weight.grad is None))
                 else:

@@ -21,7 +21,7 @@ from hnas.network import block as blocks
 from hnas.network.glit import Glit, Trunk
 from hnas.network.linear import linear
 from hnas.network.local import HEADS
-from hnas.network.local.head import Map, Norm, over
+from hnas.network.local.head import Map, Norm, Weights, over
 from hnas.network.slicing import cut, overlap, subnet
 from hnas.persist.difference import differences, listed
 
@@ -63,7 +63,7 @@ class Subnet:
     project: Map
 
     def __init__(
-        self, w: dict[str, Tensor], sizes: layout.Sizes, frame: Frame, dropout: Map, norm: Norm
+        self, w: Weights, sizes: layout.Sizes, frame: Frame, dropout: Map, norm: Norm
     ) -> None:
         self.sizes, self.frame, self.dropout = sizes, frame, dropout
         layer_norm = partial(F.layer_norm, normalized_shape=(sizes["d"],), eps=1e-6)
@@ -101,10 +101,13 @@ class SuperBlock(nn.Module):
             weights[name] = subnet(weight, tensor, self.sizes, sizes)
         return weights
 
-    def forward(self, x: Tensor, block: Block, norm: Norm = batch_norm) -> Tensor:
+    def forward(
+        self, x: Tensor, block: Block, norm: Norm = batch_norm, weights: Weights | None = None
+    ) -> Tensor:
+        """Tokens (B, T, d) -> the same; `weights` are those of `block`, if they are cut already."""
         sizes = layout.sizes(self.frame, block)
-        parts = Subnet(self.weights(block), sizes, self.frame, self.dropout, norm)
-        return blocks.forward(x, parts)
+        weights = self.weights(block) if weights is None else weights
+        return blocks.forward(x, Subnet(weights, sizes, self.frame, self.dropout, norm))
 
 
 class Supernet(Trunk):
@@ -117,16 +120,24 @@ class Supernet(Trunk):
             SuperBlock(space.frame, block, dropout=dropout) for block in space.blocks
         )
 
-    def forward(self, images: Tensor, arch: Arch, norms: Sequence[Norm] | None = None) -> Tensor:
+    def forward(
+        self,
+        images: Tensor,
+        arch: Arch,
+        norms: Sequence[Norm] | None = None,
+        weights: Sequence[Weights] | None = None,
+    ) -> Tensor:
         """Normalised images (B, channels, image, image) -> logits (B, classes) of one subnet.
 
-        `norms` gives each block's BatchNorm; by default it is the batch's own statistics.
+        `norms` gives each block's BatchNorm; by default it is the batch's own statistics. `weights`
+        gives each block's, if they are cut already (`hnas.network.borrowed`).
         Raises InputError if the architecture is not of the space.
         """
         self.check(arch)
         x = self.tokens(images)
         for i, (block, choice) in enumerate(zip(self.blocks, arch.blocks, strict=True)):
-            x = block(x, choice, norms[i] if norms is not None else batch_norm)
+            norm = norms[i] if norms is not None else batch_norm
+            x = block(x, choice, norm, None if weights is None else weights[i])
         return self.logits(x)
 
     def check(self, arch: Arch) -> None:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hnas.architecture.arch import Arch
+from hnas.architecture.arch import Arch, Block
 from hnas.data import Data, normalise
-from hnas.device import autocast, is_out_of_memory
+from hnas.device import autocast, is_out_of_memory, precision
 from hnas.errors import StateError
-from hnas.network.local.head import Norm
-from hnas.network.supernet import Statistics, Supernet
+from hnas.network.borrowed import lowered
+from hnas.network.local.head import Norm, Weights
+from hnas.network.supernet import Statistics, SuperBlock, Supernet
 
 
 @dataclass(kw_only=True)
@@ -68,10 +69,12 @@ class Tree:
         self.statistics: list[Statistics] = []
         self.recalibration: _Part = (pixels, {})
         self.held_out: list[_Part] = [(chunk, {}) for chunk in held_out.split(memory.batch)]
+        self._cuts: dict[int, Weights] = {}
 
     def logits(self, arch: Arch, keep: frozenset[int]) -> Tensor:
         """Logits of the held-out images: float32 (images, classes). They continue from the highest
         kept level; the levels `keep` are kept for later."""
+        self._cuts = {}
         with autocast(self.recalibration[0].device):
             self._measure(arch, keep)
             chunks = [self._chunk(arch, part, keep) for part in self.held_out]
@@ -115,10 +118,19 @@ class Tree:
         if self.shares and first in keep:
             levels[first] = x
         for i in range(first, len(norms)):
-            x = self.net.blocks[i](x, arch.blocks[i], norms[i])
+            x = self.net.blocks[i](x, arch.blocks[i], norms[i], self._weights(i, arch.blocks[i]))
             if self.shares and i + 1 in keep:
                 levels[i + 1] = x
         return x
+
+    def _weights(self, i: int, block: Block) -> Weights:
+        """Block i's weights, cut and cast once an architecture, not once a chunk."""
+        if i not in self._cuts:
+            shared = self.net.blocks[i]
+            assert isinstance(shared, SuperBlock)
+            dtype = precision(self.recalibration[0].device)
+            self._cuts[i] = lowered(shared.weights(block), dtype)
+        return self._cuts[i]
 
 
 def branches(archs: Sequence[Arch]) -> list[frozenset[int]]:

@@ -18,12 +18,12 @@ from torch import Tensor, nn
 
 from hnas.data import Data, augment, batches, mix, normalise, steps
 from hnas.data.pixels import sent
-from hnas.device import autocast, fits_memory, seeded
+from hnas.device import autocast, fits_memory, kept_casts, seeded
 from hnas.errors import InputError, StateError
 from hnas.settings import AugmentRules, TrainingRules
 from hnas.training import checkpoint, micro_batches
 from hnas.training.judge import Judge, lost_patience, period, weigh
-from hnas.training.losses import Losses, supervised
+from hnas.training.losses import Losses, StepLosses, supervised
 from hnas.training.processes import ONE_PROCESS, World
 from hnas.training.record import Held, Kept
 from hnas.training.trainer import Trainer, decay, learning_rate, resume, share
@@ -206,8 +206,11 @@ class _Training:
         model, world = self.trainer.model, self.context.world
         for i in range(len(order)):
             step = epoch * self.per_epoch + i
-            backward = partial(self._backward, fetched, step)
-            for loss in micro_batches.gradients(model, count, world, backward):
+            losses = self.losses(step)
+            backward = partial(self._backward, fetched, losses, step)
+            with kept_casts(self.device):
+                found = micro_batches.gradients(model, count, world, backward, losses)
+            for loss in found:
                 total += loss
             alone = step < rules.head_warmup * self.steps
             self.trainer.step(self._rate(step), rules.clip, head_only=alone)
@@ -215,14 +218,20 @@ class _Training:
         seen = sum(len(index) // count * count for index in order)
         return total, first, seen * self.passes
 
-    def _backward(self, fetched: Iterator[tuple[Tensor, Tensor]], step: int, number: int) -> Tensor:
+    def _backward(
+        self,
+        fetched: Iterator[tuple[Tensor, Tensor]],
+        losses: StepLosses,
+        step: int,
+        number: int,
+    ) -> Tensor:
         """Adds a micro-batch's share of the gradient; its shares of the losses (passes,)."""
         index, taken = next(fetched)
         data, seed = self.data, micro_batches.seed(self.seed, step, number)
         images = normalise(augment(taken, self.augmentation, seed=seed), data.mean, data.std)
         answers = data.train.labels[sent(index, self.device)]
         images, targets = mix(images, answers, self.rules, classes=len(data.classes), seed=seed)
-        computed = self.losses(images, targets, step)
+        computed = losses.of(images, targets)
         shares = []
         for a_pass in range(self.passes):
             with seeded(seed + a_pass, self.device), autocast(self.device):

@@ -1,6 +1,7 @@
 """Losses: what a step's images cost a network, by their labels or by a teacher too."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import torch.nn.functional as F
@@ -9,9 +10,22 @@ from torch import Tensor, nn
 from hnas.data import Data
 from hnas.settings import TrainingRules
 
-Losses = Callable[[Tensor, Tensor, int], Iterator[Tensor]]
-"""(normalised images (B, C, image, image), targets, step) -> the step's losses, each computed when
-it is asked for, so that the graph of the one before is gone."""
+
+@dataclass(frozen=True, kw_only=True)
+class StepLosses:
+    """What the micro-batches of one step cost."""
+
+    of: Callable[[Tensor, Tensor], Iterator[Tensor]]
+    """(normalised images (B, C, image, image), targets) -> the losses, each computed when it is
+    asked for, so that the graph of the one before is gone."""
+    leaves: Sequence[Tensor] = ()
+    """Weights that have gradients besides the model's parameters."""
+    give_back: Callable[[Sequence[Tensor | None]], None] = lambda found: None
+    """Brings the gradients of the leaves to the parameters: the mean over all micro-batches."""
+
+
+Losses = Callable[[int], StepLosses]
+"""The losses of a step, by its number."""
 
 Distil = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(loss by the labels, float32 logits (B, classes), images as above) -> the loss to train by."""
@@ -39,9 +53,10 @@ def supervised(
     """The loss by the labels, or what `distil` makes of it."""
     loss_of = by_labels(data, rules)
 
-    def losses(images: Tensor, targets: Tensor, step: int) -> Iterator[Tensor]:
+    def of(images: Tensor, targets: Tensor) -> Iterator[Tensor]:
         logits = model(images).float()
         loss = loss_of(logits, targets)
         yield loss if distil is None else distil(loss, logits, images)
 
-    return losses
+    each = StepLosses(of=of)
+    return lambda step: each

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from hnas.settings import TrainingRules
+from hnas.training.losses import StepLosses
 from hnas.training.processes import World
 
 
@@ -33,31 +34,39 @@ def seed(of_training: int, step: int, number: int) -> int:
 
 
 def gradients(
-    model: nn.Module, count: int, world: World, losses: Callable[[int], Tensor]
+    model: nn.Module,
+    count: int,
+    world: World,
+    losses: Callable[[int], Tensor],
+    step: StepLosses,
 ) -> Tensor:
-    """Leaves the mean gradient over a step's `count` micro-batches in `model` and returns the
-    losses (passes,), each the mean over the micro-batches.
+    """Leaves the mean gradient over a step's `count` micro-batches in `model`. Returns the losses
+    (passes,), each the mean over the micro-batches.
 
     `losses(number)` adds the gradient of one of them, divided by `count`, and returns its losses,
     divided by it too. Sums are taken of pairs, of pairs of pairs and so on: `World.sum` continues
-    that. Parameters without a gradient have none in any process, and none after.
+    that, in float32. Weights without a gradient have none in any process, and none after.
     BatchNorm's running statistics move once a step, by the mean of the micro-batches' statistics.
     """
     mine = world.share(count)
     if count == 1:
-        return losses(0)
+        lost = losses(0)
+        step.give_back([leaf.grad for leaf in step.leaves])
+        return lost
     kept = [buffer.clone() for buffer in model.buffers()]
     moving = [buffer for buffer in model.buffers() if buffer.is_floating_point()]
-    used: list[nn.Parameter] = []
+    own, leaves = list(model.parameters()), list(step.leaves)
+    used: list[Tensor] = []
 
     def one(number: int) -> Tensor:
         for buffer, before in zip(model.buffers(), kept, strict=True):
             buffer.copy_(before)
         lost = losses(number)
-        used[:] = [weight for weight in model.parameters() if weight.grad is not None]
+        used[:] = [weight for weight in [*own, *leaves] if weight.grad is not None]
         found = [weight.grad for weight in used if weight.grad is not None]
         flat = torch.cat([t.flatten() for t in (*found, *(b / count for b in moving), lost)])
-        model.zero_grad(set_to_none=True)
+        for weight in used:
+            weight.grad = None
         return flat
 
     def total(first: int, end: int) -> Tensor:
@@ -70,8 +79,10 @@ def gradients(
     world.sum(flat)
     sizes = [tensor.numel() for tensor in (*used, *moving)]
     parts: Iterator[Tensor] = iter(flat.split([*sizes, len(flat) - sum(sizes)]))
-    for weight in used:
-        weight.grad = next(parts).view_as(weight)
+    whole = {weight: next(parts).view_as(weight) for weight in used}
+    for weight in own:
+        weight.grad = whole.get(weight)
+    step.give_back([whole.get(leaf) for leaf in leaves])
     for buffer in moving:
         buffer.copy_(next(parts).view_as(buffer))
     return next(parts)

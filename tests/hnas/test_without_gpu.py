@@ -15,7 +15,9 @@ from hnas.data import Data, Images, augment
 from hnas.data.randaugment import OPERATIONS
 from hnas.exchange.export import Network, load, save
 from hnas.network.glit import Glit
-from hnas.network.supernet import Supernet, grow
+from hnas.network.supernet import SuperBlock, Supernet, grow
+from hnas.sampling import RULES as RULES_OF_SUBNETS
+from hnas.sampling import Rule
 from hnas.scoring.score import evaluate, scores
 from hnas.settings import METRICS, AugmentRules, DistillationRules, ScoreRules, TrainingRules
 from hnas.training import loop
@@ -122,6 +124,49 @@ def test_a_score_is_one_wait(gpu: PretendCuda, metric: str) -> None:
     }
     evaluate(net.extract(archs[0]).eval(), images.held_out, images, batch=16)
     assert all(0 <= score.accuracy <= 1 for score in found)
+
+
+@pytest.mark.parametrize("count", [1, 8])
+@pytest.mark.parametrize("local", LOCALS)
+def test_a_supernet_starts_few_kernels_more_than_its_subnet(
+    gpu: PretendCuda, monkeypatch: pytest.MonkeyPatch, local: str, count: int
+) -> None:
+    net = supernet(local)
+    arch = net.space.sample(np.random.default_rng(0))
+    alone = net.extract(arch)
+    rules = TrainingRules(epochs=1, batch=64, micro_batch=64 // count)
+    monkeypatch.setitem(RULES_OF_SUBNETS, rules.subnets, Rule(draw=lambda *a, **k: (arch,)))
+
+    def launches(run: Callable[[], object]) -> int:
+        gpu.launches.clear()
+        run()
+        return gpu.launches.total()
+
+    mine = launches(lambda: train_supernet(net, data(), rules, AugmentRules(), seed=0))
+    its = launches(lambda: train(alone, data(), rules, AugmentRules(), seed=0))
+    assert mine <= 1.08 * its
+
+
+@pytest.fixture
+def cuts(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The blocks whose weights were cut out of a supernet, one after the other."""
+    found: list[object] = []
+    right = SuperBlock.weights
+    monkeypatch.setattr(
+        SuperBlock, "weights", lambda block, choice: (found.append(block), right(block, choice))[1]
+    )
+    return found
+
+
+def test_weights_are_cut_once_a_step_and_once_a_score(gpu: PretendCuda, cuts: list[object]) -> None:
+    net, images = supernet(), data()
+    rules = TrainingRules(epochs=1, batch=32, micro_batch=8)
+    train_supernet(net, images, rules, AugmentRules(), seed=0)
+    assert len(cuts) == 2 * 3  # of two steps, of four micro-batches each
+    cuts.clear()
+    archs = [net.space.sample(np.random.default_rng(i)) for i in range(4)]
+    assert len(list(scores(net, archs, images, ScoreRules(batch=8)))) == 4
+    assert len(cuts) <= 4 * 3
 
 
 def test_an_epoch_ends_with_few_waits(gpu: PretendCuda, monkeypatch: pytest.MonkeyPatch) -> None:

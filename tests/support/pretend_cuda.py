@@ -42,6 +42,9 @@ READS = {
     "_local_scalar_dense",
 }
 COPIES = {"_to_copy", "copy_"}
+IDLE = {"_unsafe_view", "empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"}
+IDLE |= {"set_", "resize_", "lift_fresh"}
+"""What starts no kernel, besides views."""
 INDEXES = {"index", "index_put", "index_put_", "_index_put_impl_"}
 
 
@@ -110,6 +113,8 @@ class PretendCuda(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.waits: Counter[str] = Counter()
+        self.launches: Counter[str] = Counter()
+        """Operations that start kernels, by name; most start one."""
         self._depth = 0
 
     def _wait(self, what: str) -> None:
@@ -136,6 +141,8 @@ class PretendCuda(TorchDispatchMode):
         if not there and not onto:
             return func(*args, **kwargs)
         self._check(func, name, args, kwargs, tensors, onto)
+        if name not in IDLE and not _is_view(func):
+            self.launches[name] += 1
         if device is not None:
             kwargs["device"] = torch.device("cpu")
         found = func(*tree_map(_held, args), **tree_map(_held, kwargs))
@@ -188,6 +195,11 @@ class PretendCuda(TorchDispatchMode):
         self._depth -= 1
         if not self._depth:
             self._undo.close()
+
+
+def _is_view(func: Any) -> bool:
+    aliases = [value.alias_info for value in func._schema.returns]
+    return any(alias is not None and not alias.is_write for alias in aliases)
 
 
 def _held(value: Any) -> Any:

@@ -12,9 +12,11 @@ from torch import nn
 from hnas.errors import InputError
 from hnas.settings import TrainingRules
 from hnas.training import micro_batches
+from hnas.training.losses import StepLosses
 from hnas.training.processes import ONE_PROCESS
 
 COUNT, SIZE = 4, 8
+PLAIN = StepLosses(of=lambda images, targets: iter(()))
 
 
 class Net(nn.Module):
@@ -47,7 +49,9 @@ def backward(net, batch, count, number):
 
 
 def test_the_gradient_is_the_mean_over_micro_batches(net, batch):
-    losses = micro_batches.gradients(net, COUNT, ONE_PROCESS, partial(backward, net, batch, COUNT))
+    losses = micro_batches.gradients(
+        net, COUNT, ONE_PROCESS, partial(backward, net, batch, COUNT), PLAIN
+    )
     found = {name: weight.grad for name, weight in net.named_parameters()}
     assert found["unused.weight"] is None and found["unused.bias"] is None
     net.zero_grad(set_to_none=True)
@@ -62,7 +66,9 @@ def test_running_statistics_move_once_a_step_by_the_mean_of_the_micro_batches(ne
     with torch.no_grad():
         seen = [net.first(batch[0][number::COUNT]) for number in range(COUNT)]
     for _ in range(2):
-        micro_batches.gradients(net, COUNT, ONE_PROCESS, partial(backward, net, batch, COUNT))
+        micro_batches.gradients(
+            net, COUNT, ONE_PROCESS, partial(backward, net, batch, COUNT), PLAIN
+        )
     mean = torch.stack([x.mean(0) for x in seen]).mean(0)
     var = torch.stack([x.var(0) for x in seen]).mean(0)
     torch.testing.assert_close(net.norm.running_mean, (1 - 0.9**2) * mean)
@@ -71,7 +77,7 @@ def test_running_statistics_move_once_a_step_by_the_mean_of_the_micro_batches(ne
 
 
 def test_a_whole_batch_is_what_it_was(net, batch):
-    losses = micro_batches.gradients(net, 1, ONE_PROCESS, partial(backward, net, batch, 1))
+    losses = micro_batches.gradients(net, 1, ONE_PROCESS, partial(backward, net, batch, 1), PLAIN)
     found = [weight.grad for weight in net.parameters()]
     net.zero_grad(set_to_none=True)
     loss = F.cross_entropy(net(batch[0]), batch[1])
