@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import re
 from collections.abc import Iterator
 
 import torch
@@ -32,8 +33,13 @@ def choose(name: str) -> torch.device:
 
 
 def precision(device: torch.device) -> torch.dtype:
-    """What matrix products and convolutions are computed in: bf16 on CUDA, fp32 on CPU."""
-    return torch.bfloat16 if device.type == "cuda" else torch.float32
+    """What matrix products and convolutions are computed in: bf16 on a GPU that has it, else fp32.
+
+    Older GPUs only emulate bf16, slowly. They have fp16, whose gradients would need scaling.
+    """
+    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.bfloat16
+    return torch.float32
 
 
 def autocast(device: torch.device) -> torch.autocast:
@@ -67,9 +73,20 @@ def read(*tensors: torch.Tensor) -> list[torch.Tensor]:
     return [p.to(t.dtype).view(t.shape) for p, t in zip(parts, tensors, strict=True)]
 
 
+OUTSIDE = re.compile(r"CUDA error: out of memory|(CUBLAS|CUDNN)_STATUS_\w*ALLOC\w*_FAILED")
+"""A GPU's memory that runs out where PyTorch's allocator does not see it: the errors of CUDA itself
+(torch.AcceleratorError), of cuBLAS and of cuDNN."""
+
+
+def _on_gpu(error: BaseException) -> bool:
+    """True if an error says that the GPU ran out of memory."""
+    outside = isinstance(error, RuntimeError) and bool(OUTSIDE.search(str(error)))
+    return outside or isinstance(error, torch.OutOfMemoryError)
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """True if an error says that the GPU or this machine ran out of memory."""
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+    if isinstance(error, MemoryError) or _on_gpu(error):
         return True
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
@@ -86,8 +103,8 @@ def fits_memory(advice: str) -> Iterator[None]:
     except (RuntimeError, MemoryError, OSError) as error:
         if not is_out_of_memory(error):
             raise
-        where = "the device" if isinstance(error, torch.OutOfMemoryError) else "this machine"
-        reason = str(error).split(". ")[0] or "no more can be had"
+        where = "the device" if _on_gpu(error) else "this machine"
+        reason = re.split(r"\. |\n", str(error))[0] or "no more can be had"
         raise StateError(
             f"the memory of {where} is not enough: {reason}. What is finished is kept. {advice}"
         ) from None

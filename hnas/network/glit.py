@@ -34,9 +34,17 @@ class Trunk(nn.Module):
         return torch.cat((first.to(patches.dtype), patches), dim=1) + self.pos_embed
 
     def logits(self, x: Tensor) -> Tensor:
-        """Tokens (B, T, d) -> logits (B, classes), from the class token or the mean of all."""
+        """Tokens (B, T, d) -> logits (B, classes), from the class token or the mean of all.
+
+        In fp32 under autocast too: bf16 would tie classes that are not equally likely.
+        """
         seen = self.norm(x).mean(dim=1) if self.frame.pool == "mean" else self.norm(x[:, 0])
-        logits: Tensor = self.head(seen)
+        logits: Tensor
+        if torch.is_autocast_enabled(seen.device.type):
+            with torch.autocast(seen.device.type, enabled=False):
+                logits = self.head(seen.float())
+        else:
+            logits = self.head(seen)
         return logits
 
     def reset(self, seed: int, initial: str = "glorot") -> Self:

@@ -11,6 +11,8 @@ import torch
 from hnas import device
 from hnas.errors import StateError
 
+ACCELERATOR = getattr(torch, "AcceleratorError", RuntimeError)  # since torch 2.8
+
 
 @pytest.mark.parametrize(
     ("error", "where"),
@@ -20,6 +22,13 @@ from hnas.errors import StateError
         (RuntimeError("std::bad_alloc"), "this machine"),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), "this machine"),
         (torch.OutOfMemoryError("CUDA out of memory. Tried"), "the device is not enough: CUDA"),
+        (ACCELERATOR("CUDA error: out of memory\nCUDA kernel errors might"), "the device is"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"), "the device is"),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), "the device is"),
+        (
+            RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
+            "the device is",
+        ),
     ],
 )
 def test_memory_that_runs_out_is_told(error, where) -> None:
@@ -29,7 +38,15 @@ def test_memory_that_runs_out_is_told(error, where) -> None:
         raise error
 
 
-@pytest.mark.parametrize("error", [RuntimeError("shapes differ"), OSError(errno.ENOENT, "no")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("shapes differ"),
+        OSError(errno.ENOENT, "no"),
+        ACCELERATOR("CUDA error: device-side assert triggered"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
+    ],
+)
 def test_other_errors_pass(error) -> None:
     with pytest.raises(type(error)), device.fits_memory("Buy some."):
         raise error

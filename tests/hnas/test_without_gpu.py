@@ -14,6 +14,7 @@ from hnas.architecture.space import LOCALS, Frame, distribution_space, size_spac
 from hnas.data import Data, Images, augment
 from hnas.data.randaugment import OPERATIONS
 from hnas.exchange.export import Network, load, save
+from hnas.network import block
 from hnas.network.glit import Glit
 from hnas.network.supernet import SuperBlock, Supernet, grow
 from hnas.sampling import RULES as RULES_OF_SUBNETS
@@ -145,6 +146,29 @@ def test_a_supernet_starts_few_kernels_more_than_its_subnet(
     mine = launches(lambda: train_supernet(net, data(), rules, AugmentRules(), seed=0))
     its = launches(lambda: train(alone, data(), rules, AugmentRules(), seed=0))
     assert mine <= 1.08 * its
+
+
+@pytest.mark.parametrize(("has_bf16", "inner"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_products_are_in_bf16_if_the_gpu_has_it_and_the_classifier_never(
+    gpu: PretendCuda, monkeypatch: pytest.MonkeyPatch, has_bf16: bool, inner: torch.dtype
+) -> None:
+    gpu.has_bf16 = has_bf16
+    seen: list[torch.dtype] = []
+    right = block.attend
+
+    def attend(qkv: torch.Tensor, *more: torch.Tensor) -> torch.Tensor:
+        seen.append(qkv.dtype)
+        return right(qkv, *more)
+
+    monkeypatch.setattr(block, "attend", attend)
+    net = supernet()
+    given: list[torch.Tensor] = []
+    net.head.register_forward_hook(lambda module, inputs, logits: given.append(logits))
+    rules = TrainingRules(epochs=1, batch=32, micro_batch=16)
+    train_supernet(net, data(), rules, LIGHT, seed=0)
+    list(scores(net, [net.space.sample(np.random.default_rng(0))], data(), ScoreRules(batch=32)))
+    assert set(seen) == {inner}
+    assert {logits.dtype for logits in given} == {torch.float32}
 
 
 @pytest.fixture

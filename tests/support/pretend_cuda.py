@@ -115,6 +115,7 @@ class PretendCuda(TorchDispatchMode):
         self.waits: Counter[str] = Counter()
         self.launches: Counter[str] = Counter()
         """Operations that start kernels, by name; most start one."""
+        self.has_bf16 = True
         self._depth = 0
 
     def _wait(self, what: str) -> None:
@@ -233,7 +234,7 @@ def _fakes(gpu: PretendCuda) -> list[Any]:
     cuda = {
         "_lazy_init": lambda: None,
         "is_available": lambda: True,
-        "is_bf16_supported": lambda *a, **k: True,
+        "is_bf16_supported": lambda *a, **k: gpu.has_bf16,
         "current_device": lambda: 0,
         "device_count": lambda: 1,
         "get_rng_state": lambda *a: torch.zeros(16, dtype=torch.uint8),
