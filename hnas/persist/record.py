@@ -93,7 +93,7 @@ def _restore(kind: Any, value: Any, name: str) -> Any:
         return _made(lambda: kind.from_dict(value), name)
     if is_dataclass(kind):
         return _record(kind, value, name)
-    if kind is float and type(value) is int:
+    if kind is float and type(value) is int and abs(value) < 2**1000:
         return float(value)
     if kind is not Any and type(value) is not kind:
         raise InputError(f"{name} must be {getattr(kind, '__name__', kind)}, got {_short(value)}")

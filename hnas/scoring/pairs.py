@@ -46,8 +46,11 @@ def differ(apart: Sequence[int]) -> bool:
 
 def _bits(text: str) -> NDArray[np.bool_]:
     """The answers, and zeros behind them to a multiple of eight."""
+    unpacking = zlib.decompressobj()
     try:
-        found = zlib.decompress(base64.b85decode(text))
+        found = unpacking.decompress(base64.b85decode(text), MOST // 8 + 1)
+        if not unpacking.eof:
+            raise ValueError(f"they are cut off, or of more than {MOST:,} images")
     except (ValueError, zlib.error) as error:
         raise StateError(
             f"the answers {text[:20]!r} of a network are damaged: {error}. Restore the study, or "

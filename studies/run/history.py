@@ -115,7 +115,7 @@ class History:
         if (row.training, row.epoch) in self._known:
             return
         try:
-            with self._path.open("ab+") as file:
+            with open(self._path, "ab+", opener=_no_link) as file:
                 _drop_torn(file.fileno())
                 file.write(json.dumps(recorded(row)).encode() + b"\n")
         except OSError as error:
@@ -124,6 +124,11 @@ class History:
                 "kept; free or unlock the folder and run again"
             ) from None
         self._known.add((row.training, row.epoch))
+
+
+def _no_link(path: str, flags: int) -> int:
+    """Opens a file of a run, which may come from someone else: never what a link leads to."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def _drop_torn(file: int) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from hnas.errors import BusyError, StateError
-from hnas.persist.atomic import remove_abandoned
+from hnas.persist.atomic import read_regular, remove_abandoned
 from hnas.studies.run.files import write
 
 LOCK, HOLDER = ".lock", ".holder"
@@ -25,9 +25,8 @@ def hold(folder: Path) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
-        who = holder.read_text().strip() if holder.exists() else "unknown"
         raise BusyError(
-            f"the run {folder} is held by another process (pid {who}). "
+            f"the run {folder} is held by another process (pid {_who(holder)}). "
             "Wait for it, stop it, or use another --run"
         ) from None
     except OSError as error:
@@ -41,3 +40,10 @@ def hold(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _who(holder: Path) -> str:
+    try:
+        return str(int(read_regular(holder, 99)))
+    except (OSError, ValueError):
+        return "unknown"

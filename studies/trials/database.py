@@ -249,7 +249,7 @@ def storage_errors(asked: str, advice: str = ADVICE) -> Iterator[None]:
         if NOT_FOUND not in str(error):
             raise
         raise RowError(f"{asked}: {DELETED}") from None
-    except JSONDecodeError as error:
+    except (JSONDecodeError, RecursionError) as error:
         raise RowError(f"{asked}: a row of it is no JSON: {error}. {CHANGED}") from None
     except (exc.SQLAlchemyError, StorageInternalError, RuntimeError, OSError) as error:
         # Not chained: a driver's own message may hold the password.

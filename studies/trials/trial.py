@@ -1,6 +1,7 @@
 """Trials of a study: an architecture becomes a trial of Optuna, a finished trial a record."""
 
 import math
+from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import partial
@@ -32,6 +33,10 @@ from hnas.studies.trials.tables import TrialRow, has_trial, insert_trial, trial_
 
 GENERATION = "NSGAIISampler:generation"
 """System attribute: Optuna's sampler keeps a trial's generation there."""
+DAMAGE = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, InputError)
+"""What reading an attribute of another type raises."""
+LARGEST = 2**63
+"""Above all counts of a trial."""
 CONSTRAINTS = "constraints"
 """System attribute in the list form: optuna-dashboard reads no other, Optuna reads both."""
 
@@ -100,7 +105,10 @@ def records(study: optuna.Study, trial_ids: Collection[int] | None = None) -> li
 
 def records_of(trials: Sequence[TrialRow | FrozenTrial]) -> tuple[Record, ...]:
     """The records of hnas among finished trials. Raises RowError if one is damaged."""
-    return tuple(_record(trial) for trial in trials if ARCH in trial.user_attrs)
+    found = tuple(_record(trial) for trial in trials if ARCH in trial.user_attrs)
+    if twice := [n for n, count in Counter(r.number for r in found).items() if count > 1]:
+        raise RowError(f"trial {twice[0]} is there twice. {CHANGED}")
+    return found
 
 
 def _record(trial: TrialRow | FrozenTrial) -> Record:
@@ -123,7 +131,14 @@ def _record(trial: TrialRow | FrozenTrial) -> Record:
             **vars(spent_of(attrs)),
         )
         _check(record)
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError, InputError) as error:
+    except (
+        LookupError,
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        AttributeError,
+        InputError,
+    ) as error:
         raise RowError(
             f"trial {trial.number} is damaged: {type(error).__name__}: {error}. {CHANGED}"
         ) from None
@@ -132,11 +147,18 @@ def _record(trial: TrialRow | FrozenTrial) -> Record:
 
 def _check(record: Record) -> None:
     """Raises ValueError if a number of a record cannot be one of a trial."""
-    for name in ("generation", "macs", "params"):
-        if type(count := getattr(record, name)) is not int or count < 0:
+    for name in ("number", "generation", "macs", "params", *_known(record, "latency")):
+        if type(count := getattr(record, name)) is not int or not 0 <= count < LARGEST:
             raise ValueError(f"{name} must be a count, got {count!r}")
-    for name in ("accuracy", *SCORE):
+    for name in ("accuracy", *SCORE, *_known(record, "error")):
         if type(value := getattr(record, name)) not in (int, float) or not math.isfinite(value):
             raise ValueError(f"{name} must be a finite number, got {value!r}")
+    if not isinstance(record.right, str | None):
+        raise ValueError(f"{RIGHT} must be text, got {record.right!r}")
     if not 0 <= record.accuracy <= 1:
         raise ValueError(f"accuracy must be 0 to 1, got {record.accuracy}")
+
+
+def _known(record: Record, name: str) -> tuple[str, ...]:
+    """The name of an attribute that a record may have, if it has it."""
+    return () if getattr(record, name) is None else (name,)

@@ -20,6 +20,9 @@ from pathlib import Path
 
 import pytest
 
+from hnas.data import load as load_data
+from hnas.data.sources.files import File, Size
+from hnas.data.sources.files import read as read_image
 from hnas.data.sources.pack import read_index
 from hnas.errors import HnasError, InputError
 from hnas.exchange.export import is_network, load
@@ -57,6 +60,19 @@ READERS: dict[str, tuple[str, Reader]] = {
     "a pack's index": ("pack.json", read_index),
     "weights in safetensors": ("w.safetensors", lambda f: read_weights(f / "w.safetensors")),
     "weights of torch.save": ("w.pth", lambda folder: read_weights(folder / "w.pth")),
+}
+
+
+def _data(folder: Path) -> object:
+    return load_data(str(folder), image=8, channels=1)
+
+
+READERS |= {
+    "an image": ("a.png", lambda folder: read_image(File(str(folder / "a.png"), 0), Size(8, 1))),
+    **{
+        f"images in {name}": (name, _data)
+        for name in ("labels.csv", "a.tar", "train-images-idx3-ubyte", "train.bin")
+    },
 }
 
 
@@ -132,7 +148,9 @@ def test_a_pipe_is_no_file(kind: str, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / file)
     if kind == "a network's description":
         (tmp_path / "net.safetensors").touch()
-    with pytest.raises(HnasError, match=r"must be a regular file|is not what|cannot be read"):
+    with pytest.raises(
+        HnasError, match=r"must be a regular file|is not what|cannot be read|a data fo"
+    ):
         read(tmp_path)
 
 

@@ -1,8 +1,10 @@
 """Image files that a source lists, wherever they lie, and their pixels in memory."""
 
 import io
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -12,6 +14,7 @@ from hnas.data.images import Images
 from hnas.data.sources.rows import image_bytes
 from hnas.errors import InputError
 from hnas.machine import free_memory
+from hnas.persist.atomic import read_regular
 from hnas.persist.stand_in import stand_in
 
 SUFFIXES: dict[str, tuple[str, ...]] = {
@@ -67,17 +70,24 @@ def suffixes() -> tuple[str, ...]:
 
 
 def content(file: File) -> Any:
-    """What Pillow opens: a path, or the bytes within an archive. Raises OSError."""
-    return io.BytesIO(raw(file)) if file.archive else file.path
+    """What Pillow opens: a path, or the bytes within an archive. Raises OSError, of a pipe too,
+    which may never end."""
+    if file.archive:
+        return io.BytesIO(raw(file))
+    if os.path.exists(file.path) and not os.path.isfile(file.path):
+        raise OSError("it must be a regular file")
+    return file.path
 
 
 def raw(file: File) -> bytes:
     """The bytes of a file, also within an archive. Raises OSError."""
     if file.column:
         return image_bytes(file.archive, file.column, file.start)
-    with open(file.archive or file.path, "rb") as source:
+    if not file.archive:
+        return read_regular(Path(file.path))
+    with open(file.archive, "rb") as source:
         source.seek(file.start)
-        return source.read(file.size if file.archive else -1)
+        return source.read(file.size)
 
 
 def read(file: File, size: Size) -> torch.Tensor:

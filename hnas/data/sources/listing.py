@@ -25,6 +25,8 @@ PARTS: Mapping[str, tuple[str, ...]] = {
 """The names of a data set's parts, in lower case."""
 LABELS = ("label", "labels", "class", "class_name", "classname", "category", "target", "species")
 """The names of what holds the class of an image, in lower case, the likeliest first."""
+LONGEST = 255
+"""Characters of a class's name, as of a folder's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +184,11 @@ def _labelled(
     if not rows.get("train"):
         raise InputError(f"{where}: has no labelled images of a training part")
     names = {name for _, name in rows["train"]}
+    if too_long := [name for name in names if len(name) > LONGEST]:
+        raise InputError(
+            f"{where}: the name of a class has at most {LONGEST} characters, one has "
+            f"{len(too_long[0]):,}: {too_long[0][:40]!r}..."
+        )
     ordered = sorted(names, key=int if all(map(str.isdecimal, names)) else str)
     if len(names) < 2:
         raise InputError(f"{where}: needs at least two classes, got {ordered}")

@@ -11,6 +11,7 @@ import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from hnas.data.sources.files import File
 from hnas.data.sources.listing import LABELS, Listing, files_in, nfc, of_files
@@ -36,17 +37,30 @@ def _tables(place: Path) -> list[Path]:
 
 
 def _images(path: Path) -> Iterator[tuple[File, str]]:
-    table = open_table(path)
+    table = open_table(path, *LABELS)
     schema = table.schema_arrow
     image, label = _column(path, schema.names, IMAGES), _column(path, schema.names, LABELS)
     names = _class_names(schema.metadata or {}, label)
-    values = table.read(columns=[label]).column(0).to_pylist()
+    try:
+        values = list(_values(table.read(columns=[label]).column(0)))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: its column {label} cannot be read: {error}") from None
     for row, value in enumerate(values):
         if value is None or isinstance(value, float):
             raise InputError(f"{path}: row {row}: a label must be a name or a number, got {value}")
         known = isinstance(value, int) and 0 <= value < len(names)
         said = names[value] if known else str(value)
         yield File(f"{path}/{row}", 0, str(path), row, 0, image), nfc(said)
+
+
+def _values(column: Any) -> Iterator[Any]:
+    """The values of a column, of which equal ones are one object."""
+    for chunk in column.chunks:
+        if hasattr(chunk, "dictionary"):
+            known = chunk.dictionary.to_pylist()
+            yield from (None if i is None else known[i] for i in chunk.indices.to_pylist())
+        else:
+            yield from chunk.to_pylist()
 
 
 def _column(path: Path, names: Sequence[str], known: Sequence[str]) -> str:
@@ -60,7 +74,7 @@ def _column(path: Path, names: Sequence[str], known: Sequence[str]) -> str:
 
 def _class_names(metadata: dict[bytes, bytes], label: str) -> list[str]:
     """The names of the classes by number, as the library `datasets` writes them."""
-    with contextlib.suppress(ValueError, KeyError, TypeError):
+    with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
         features = json.loads(metadata[b"huggingface"])["info"]["features"]
         return [str(name) for name in features[label]["names"]]
     return []

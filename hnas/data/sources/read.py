@@ -2,16 +2,20 @@
 
 import gzip
 import lzma
+import math
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from hnas.errors import InputError
+from hnas.machine import free_memory
 from hnas.persist.stand_in import HEAD, stand_in
 
 LARGEST = 2**31
 """Most bytes of one unpacked file (the largest of the MNIST and CIFAR families has 0.6e9)."""
+ROOM = 2**28
+"""Bytes that a file may always have: of a system's caches nobody knows what it would give back."""
 CHUNK = 2**20
 OPENERS: Mapping[str, Any] = {"": open, ".gz": gzip.open, ".xz": lzma.open}
 """How to open a file, by the suffix that tells how it is packed."""
@@ -35,11 +39,13 @@ def find(folder: Path, *names: str) -> Path | None:
 
 
 def read(path: Path, *, largest: int | None = None) -> bytearray:
-    """A file's bytes, unpacked by its suffix; never more than `largest` (LARGEST) are held.
+    """A file's bytes, unpacked by its suffix; never more than `largest` (LARGEST) are held, nor
+    more than half of the memory that is left, if that is more than ROOM.
 
     Raises InputError, naming the file, if it is torn, unreadable or larger.
     """
-    largest = LARGEST if largest is None else largest
+    largest, free = LARGEST if largest is None else largest, free_memory()
+    left = math.inf if free is None else max(ROOM, free // 2)
     content = bytearray()
     try:
         with open(path, "rb") as file:
@@ -53,6 +59,11 @@ def read(path: Path, *, largest: int | None = None) -> bytearray:
                     raise InputError(
                         f"{path}: a file may have at most {largest:,} bytes unpacked, "
                         "this one has more"
+                    )
+                if len(content) > left:
+                    raise InputError(
+                        f"{path}: it has more than {left:,} bytes unpacked, half of the "
+                        "memory that this process can have: use a larger machine, or fewer images"
                     )
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise InputError(f"{path}: cannot be read, fetch it again: {error}") from error

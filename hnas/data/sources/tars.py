@@ -8,6 +8,7 @@ each is read from its place in it.
 """
 
 import contextlib
+import io
 import json
 import os
 import tarfile
@@ -24,6 +25,15 @@ CLASS = (".cls", ".label", ".class", ".cls.txt")
 """Suffixes of members that hold the class of an image."""
 LONGEST = 2**16
 """Most bytes of a member that holds a class."""
+
+
+class _Bounded(io.BufferedReader):
+    """A file of which no more is asked than there is: a header may claim any size, and `tarfile`
+    believes it."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        left = os.fstat(self.fileno()).st_size
+        return super().read(left if size is None or size < 0 else min(size, left))
 
 
 def matches(place: Path) -> bool:
@@ -46,7 +56,7 @@ def _images(path: Path, left_out: LeftOut) -> Iterator[tuple[File, str]]:
     images: dict[str, tarfile.TarInfo] = {}
     classes: dict[str, str] = {}
     try:
-        with tarfile.open(path, "r:") as tar:
+        with _Bounded(io.FileIO(path)) as raw, tarfile.open(fileobj=raw, mode="r:") as tar:
             for member in tar:
                 folder, name = os.path.split(member.name)
                 stem, _, rest = name.partition(".")
@@ -61,7 +71,7 @@ def _images(path: Path, left_out: LeftOut) -> Iterator[tuple[File, str]]:
                 else:
                     left_out.add_unknown(name)
             _check_end(path, tar.offset)
-    except (tarfile.TarError, OSError, EOFError) as error:
+    except (tarfile.TarError, OSError, EOFError, ValueError) as error:
         raise InputError(f"{path}: is no whole tar: {error}") from None
     for key, member in images.items():
         label = classes.get(key) if classes else os.path.basename(os.path.dirname(key))
@@ -84,7 +94,7 @@ def _label(tar: tarfile.TarFile, member: tarfile.TarInfo, suffix: str) -> str | 
     """What a member says of the class; None if it does not."""
     if member.size > LONGEST or (opened := tar.extractfile(member)) is None:
         return None
-    with contextlib.suppress(ValueError):  # no JSON, no UTF-8
+    with contextlib.suppress(ValueError, RecursionError):  # no JSON, no UTF-8
         text = opened.read().decode().strip()
         if suffix != ".json":
             return text or None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import zlib
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -36,7 +39,15 @@ def test_answers_are_small_and_bounded() -> None:
     assert packed(np.ones(MOST + 1, dtype=bool)) is packed(np.ones(0, dtype=bool)) is None
 
 
-@pytest.mark.parametrize("text", ["", "abc", "c$^", "\u00e4"])
+def text_of(bits: int) -> str:
+    return base64.b85encode(zlib.compress(bytes(bits // 8))).decode()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "abc", "c$^", "\u00e4", text_of(80)[:-5], text_of(2 * MOST), text_of(10**8)],
+    ids=["empty", "short", "odd", "no ASCII", "torn", "too many", "a bomb"],
+)
 def test_damaged_answers_are_said(text: str) -> None:
     whole = packed(np.ones(9, dtype=bool))
     assert whole is not None

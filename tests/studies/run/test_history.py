@@ -47,6 +47,16 @@ def test_an_epoch_that_is_trained_again_is_there_once(run: Run) -> None:
     assert len((run.folder / FILE).read_text().splitlines()) == 2
 
 
+def test_nothing_is_written_through_a_link(run: Run) -> None:
+    """Of a run that came from someone else, to a file of ours."""
+    precious = run.folder / "precious"
+    precious.write_text("")
+    (run.folder / FILE).symlink_to(precious)
+    with pytest.raises(StateError, match="cannot be written: Too many levels of symbolic links"):
+        History(run).add(FIRST)
+    assert precious.read_text() == ""
+
+
 @pytest.mark.parametrize("torn", ["{", '{"training": "checkpoints/supernet1", "epoch": 2'])
 def test_a_line_torn_by_a_kill_is_made_again(run: Run, torn: str) -> None:
     History(run).add(FIRST)

@@ -5,12 +5,12 @@ from datetime import timedelta
 import optuna
 import pytest
 
-from hnas.errors import StorageError
+from hnas.errors import RowError, StorageError
 from hnas.studies.objective.costs import metrics
 from hnas.studies.trials.database import open_storage
 from hnas.studies.trials.study import directions, open_study, study_names
 from hnas.studies.trials.trial import records
-from tests.support.one_trial import ARCH, RECORD, STARTED
+from tests.support.one_trial import ARCH, RECORD, STARTED, write
 
 
 def test_a_trial_comes_back_as_it_was(url):
@@ -51,7 +51,17 @@ def test_a_trial_told_by_a_program_that_forgot_something_is_named(url):
         records(study)
 
 
+def test_two_trials_of_one_number_are_told(url):
+    storage = open_storage(url)
+    write(open_study(storage, "s"))
+    with storage.engine.begin() as connection:
+        connection.exec_driver_sql("update trials set number = 0")
+    with pytest.raises(RowError, match=r"trial 0 is there twice. Another program changed"):
+        records(open_study(storage, "s"))
+
+
 ATTRS, VALUES = "trial_user_attributes set value_json", "trial_values set value"
+ADDED = "trial_user_attributes (trial_id, key, value_json) values (1,"
 
 
 @pytest.mark.parametrize(
@@ -60,6 +70,14 @@ ATTRS, VALUES = "trial_user_attributes set value_json", "trial_values set value"
         *(f"update {ATTRS} = '{value}' where key = 'arch'" for value in ("5", "{", '"{}"', '"["')),
         *(f"update {ATTRS} = '{value}' where key = 'macs'" for value in ("{", '"9"', "-1", "null")),
         *(f"update {ATTRS} = '{value}' where key = 'loss'" for value in ('"x"', "NaN", "[]")),
+        *(
+            f"update {ATTRS} = printf('1%.*c', 400, '0') where key = '{k}'"
+            for k in ("macs", "loss")
+        ),
+        f"update {ATTRS} = printf('%.*c', 100000, '[') where key = 'seconds'",
+        *(f"insert into {ADDED} '{k}', '[]')" for k in ("latency_ns", "right", "standard_error")),
+        *(f"insert into {ADDED} '{key}', -1)" for key in ("latency_ns", "right")),
+        "update trials set number = null",
         *(f"update {VALUES} = {value} where objective = 0" for value in ("1e308", "-0.1", "null")),
         "delete from trial_values",
         "delete from trial_user_attributes where key = 'params'",
@@ -71,5 +89,5 @@ def test_a_row_that_others_changed_is_told(url, damage):
     storage = open_storage(url)
     with storage.engine.begin() as connection:
         connection.exec_driver_sql(damage)
-    with pytest.raises(StorageError, match=r"trial 0 (is damaged: |is no JSON: )\w"):
+    with pytest.raises(StorageError, match=r"trial (0|None) (is damaged: |is no JSON: )\w"):
         records(open_study(storage, "s"))

@@ -15,7 +15,9 @@ from hnas.data import load, survey
 from hnas.data.sources.files import Size
 from hnas.data.sources.packing import pack
 from hnas.data.sources.parquet import listing
+from hnas.data.sources.rows import image_bytes
 from hnas.errors import InputError
+from tests.support.peak import peak_of
 
 
 def png(value: int) -> bytes:
@@ -76,3 +78,52 @@ def test_without_pyarrow_it_is_said_what_is_missing(tmp_path, monkeypatch) -> No
         InputError, match=r"need the package pyarrow: pip install 'hnas\[parquet\]'"
     ):
         load(str(tmp_path), image=8, channels=1)
+
+
+def rows(path: Path, images: list[bytes], labels: list[str]) -> Path:
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    column = [{"bytes": one, "path": None} for one in images]
+    pq.write_table(pa.table({"image": column, "label": labels}), path, compression="zstd")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [
+        ([b"x"] * 10**5, ["a"] * 10**5),
+        ([bytes(2**24) + bytes([i]) for i in range(5)], ["a"] * 5),
+        ([b"x"] * 5, ["a" * 2**24 + str(i) for i in range(5)]),
+    ],
+    ids=["rows", "images", "labels"],
+)
+def test_a_small_file_that_becomes_a_large_one_is_refused(tmp_path, images, labels) -> None:
+    path = rows(tmp_path / "train.parquet", images, labels)
+    assert path.stat().st_size < 10**6
+    with pytest.raises(InputError) as caught:
+        load(str(path), image=8, channels=1)
+    said = str(caught.value)
+    assert "bytes cannot hold" in said and len(said) < 500
+
+
+def test_equal_values_are_held_once(tmp_path) -> None:
+    """As in the file: a few bytes for each row, whatever it has."""
+    large = bytes(2**22)
+    path = rows(tmp_path / "train.parquet", [large] * 60, ["a", "b" * 2**22] * 30)
+    assert path.stat().st_size < 10**5
+
+    def read() -> None:
+        with pytest.raises(InputError, match="at most 255 characters"):
+            load(str(path), image=8, channels=1)
+        assert image_bytes(str(path), "image", 59) == large
+
+    assert peak_of(read) < 60 * 2**20
+
+
+def test_a_page_that_is_damaged_is_told(tmp_path) -> None:
+    path = rows(tmp_path / "train.parquet", [png(1)] * 50, ["a"] * 50)
+    content = bytearray(path.read_bytes())
+    foot = int.from_bytes(content[-8:-4], "little") + 8
+    content[4:-foot] = b"\xff" * (len(content) - foot - 4)
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="its column label cannot be read: "):
+        load(str(path), image=8, channels=1)

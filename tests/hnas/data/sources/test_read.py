@@ -25,6 +25,24 @@ def test_read_stops_a_decompression_bomb(tmp_path: Path) -> None:
         read(path, largest=1_000_000)
 
 
+@pytest.mark.parametrize("suffix", ["", ".gz", ".xz"])
+def test_all_files_together_stay_within_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    """A limit of each file would let ten of them fill the memory: what is left is asked for each.
+    A small file is always read."""
+    monkeypatch.setattr("hnas.data.sources.read.ROOM", 2**20)
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes({"": bytes, ".gz": gzip.compress, ".xz": lzma.compress}[suffix](bytes(2**21)))
+    for free, left in ((5 * 2**20, None), (None, None), (3 * 2**20, 3 * 2**19), (0, 2**20)):
+        monkeypatch.setattr("hnas.data.sources.read.free_memory", lambda free=free: free)
+        if left is None:
+            assert len(read(path)) == 2**21
+        else:
+            with pytest.raises(InputError, match=f"it has more than {left:,} bytes unpacked, half"):
+                read(path)
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [

@@ -115,3 +115,27 @@ def test_a_table_without_a_line_beside_tars_is_none(tmp_path) -> None:
     tar(tmp_path / "images.tar", samples(0, 6, "txt"))
     (tmp_path / "notes.csv").touch()
     assert len(load(str(tmp_path), image=8, channels=1).train) == 6
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_header_that_claims_more_than_there_is_takes_no_memory(tmp_path, kind) -> None:
+    info = tarfile.TarInfo("a")
+    info.type, info.size = kind, 2**50
+    (tmp_path / "train.tar").write_bytes(info.tobuf(tarfile.GNU_FORMAT) + bytes(10240))
+    with pytest.raises(InputError, match=r"train.tar: "):
+        load(str(tmp_path), image=8, channels=1)
+
+
+def test_a_class_that_is_no_json_is_none(tmp_path) -> None:
+    """Lists in lists end json's recursion, long numbers Python's patience."""
+    for i, said in enumerate(("[" * 60000, '{"label": ' + "9" * 5000 + "}", "{")):
+        tar(tmp_path / f"{i}.tar", {"1.png": png(1), "1.json": said.encode()})
+    with pytest.raises(InputError, match="has no labelled images"):
+        load(str(tmp_path), image=8, channels=1)
+
+
+def test_a_label_of_5000_digits_is_no_name(tmp_path) -> None:
+    many = {f"{c}.cls": (c * 5000).encode() for c in "12"}
+    tar(tmp_path / "a.tar", {"1.png": png(1), "2.png": png(2), **many})
+    with pytest.raises(InputError, match=r"has at most 255 characters, one has 5,000: '[12]{40}'"):
+        load(str(tmp_path), image=8, channels=1)
