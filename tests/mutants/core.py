@@ -34,7 +34,7 @@ CORE: dict[str, tuple[str, ...]] = {
     "studies/scoring/claim.py": ("studies/scoring/test_worker",),
     "studies/scoring/queue_backend.py": ("studies/scoring/test_queue_backend",),
     "studies/scoring/worker.py": ("studies/scoring/test_worker",),
-    "studies/search/finish.py": ("studies/search/test_finish",),
+    "studies/search/finish.py": ("studies/search/test_search", "studies/search/test_refit"),
     "studies/search/handoff.py": ("studies/search/test_search",),
     "studies/search/retrain.py": ("studies/search/test_retrain",),
     "studies/search/stage.py": ("studies/search/test_stage",),

@@ -13,7 +13,8 @@ from hnas.architecture.space import LOCALS, Frame, distribution_space, size_spac
 from hnas.data import Data, Images, normalise
 from hnas.errors import InputError, StateError
 from hnas.network.supernet import Supernet
-from hnas.scoring.score import evaluate, recalibrate, scores, select
+from hnas.scoring.pairs import packed
+from hnas.scoring.score import evaluate, logits_of, recalibrate, scores, select
 from hnas.scoring.sharing import MemoryBudget
 from hnas.settings import ScoreRules
 
@@ -77,6 +78,24 @@ def test_a_score_is_that_of_the_network_cut_out_and_recalibrated_alone(local, ot
         found = evaluate(alone, held_out, d, batch=RULES.batch)
         assert (score.accuracy, score.loss) == (found.accuracy, found.loss)
         assert score.images == 25 and score.seconds > 0
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "balanced"])
+def test_a_score_says_which_images_it_is_right_on(metric):
+    """By accuracy, of which pairs are compared image by image; other metrics say their error."""
+    net, d, rules = supernet(), data(), replace(RULES, metric=metric)
+    arch = archs(net, 3)[0]
+    alone = net.extract(arch, recalibrate(net, arch, d, rules))
+    _, held_out = select(d, rules)
+    right = (logits_of(alone, held_out, d, batch=7).argmax(1) == held_out.labels).numpy()
+    assert 0 < right.sum() < len(right)
+    other = evaluate(alone, held_out, d, batch=9, metric=metric)
+    for found in (*scores(net, [arch], d, rules), other):
+        if metric == "accuracy":
+            assert (found.right, found.error) == (packed(right), None)
+            assert found.accuracy == right.mean()
+        else:
+            assert found.right is None and found.error > 0
 
 
 def test_a_score_does_not_depend_on_its_company():

@@ -72,6 +72,28 @@ def test_an_interval_holds_the_truth_about_as_often_as_it_says() -> None:
     assert 180 <= held <= 198  # of 200, where 95% is 190
 
 
+def test_an_interval_is_the_middle_95_percent_of_the_resamples() -> None:
+    """By numpy's own, of the same seed; another seed draws others."""
+    rng = np.random.default_rng(3)
+    drawn = [float(rng.integers(50, size=50).mean()) for _ in range(100)]
+    found = estimate(lambda index: float(index.mean()), 50, seed=3, draws=100)
+    assert (found.value, found.low, found.high) == (24.5, *np.percentile(drawn, (2.5, 97.5)))
+    assert estimate(lambda index: float(index.mean()), 50, seed=4, draws=100) != found
+
+
+def test_the_best_are_the_first_of_equals_and_at_least_two() -> None:
+    truth = np.array([*range(8), *(9.0,) * 92])  # of 100: the quarter is of equals
+    seen = np.arange(100.0)
+    assert math.isnan(tau_top(seen, truth))  # what is equal ranks nothing
+    truth[8:33] += np.arange(25) / 100  # the first 25 of them, in rising order
+    assert tau_top(seen, truth) == pytest.approx(1.0)
+    assert tau_top(np.array([3.0, 1.0, 2.0, 4.0]), np.arange(4.0)) == pytest.approx(
+        1.0
+    )  # the last two
+    three = np.array([*range(9), 9.0, 11.0, 10.0])  # of 12: the order of three, not of two
+    assert tau_top(np.arange(12.0), three) == pytest.approx(1 / 3)
+
+
 def test_the_top_quarter_is_by_the_truth() -> None:
     """The four that are best in truth get the four worst guesses, in reverse."""
     truth = np.arange(16.0)
