@@ -35,16 +35,16 @@ def status(folder: Path | None, as_json: bool, storage: str | None) -> None:
     """Show what a run has done and what comes next.
 
     --json prints one object: `run`, `storage`, `strategy`, `objective`; `latency_table`, the error
-    of its sums (`networks`, `mean`, `worst`, `bias`, `tau`) and its `spread`;
-    `stages`, each with its supernet's training (`epochs`, `epochs_asked`), `trials`,
-    `trials_asked`, `exhausted`, `finished`, and the `best` trial and all of the Pareto `front`
-    (`trial`, `score`, `macs`, `latency_ms`, `params`, `arch`); `handoff`, an architecture;
-    `networks`, the number trained alone; `seconds` of each step; `result`, with `test_images`,
-    `candidates`, `winner` and `all_global` (`arch`, `d`, `macs`, `params`, `score`, `accuracy` on
-    held-out images, `test_accuracy`, `standard_error`, `latency_ms`), `baselines`, the simple
-    models (`name`, `setting`, `images`, `accuracy`, `test_accuracy`, `standard_error`), and the
-    `verdict`, in words; `finished`; `next`, a command. A missing value is null; accuracies are 0
-    to 1.
+    of its sums (`networks`, `mean`, `worst`, `bias`, `tau`) and its `spread`; `stages`, each with
+    its supernet's training (`epochs`, `epochs_asked`), `trials`, `trials_asked`, `exhausted`,
+    `finished`, and the `best` trial and all of the Pareto `front` (`trial`, `score`, `macs`,
+    `latency_ms`, `params`, `arch`); `handoff`, an architecture; `networks`, the number trained
+    alone; `seconds` of each step, and about how many are left in all, `seconds_left`; `result`,
+    with `test_images`, `candidates`, `winner` and `all_global` (`arch`, `d`, `macs`, `params`,
+    `score`, `accuracy` on held-out images, `test_accuracy`, `standard_error`, `latency_ms`),
+    `baselines`, the simple models (`name`, `setting`, `images`, `accuracy`, `test_accuracy`,
+    `standard_error`), and the `verdict`, in words; `finished`; `next`, a command. A missing value
+    is null; accuracies are 0 to 1.
     """
     from hnas.studies.run.status import read_status
 
@@ -96,10 +96,23 @@ def _show(run: Run, found: Status) -> None:
     filled = [(*row, *(None,) * (len(columns) - len(row))) for row in rows]
     table(columns, filled, optional="ms")
     if found.times.seconds:
-        click.echo(f"\nAll steps so far took {duration(found.times.total)}.")
+        click.echo(f"\nAll steps so far took {duration(found.times.total)}.{_to_come(found)}")
     if found.result is not None:
         result_tables(found.result)
     click.echo(f"\nnext: {_next(run, found)}")
+
+
+def _to_come(found: Status) -> str:
+    """The step that a run is at and the time that is left, in a sentence, if it is not finished."""
+    from hnas.studies.run.agenda import agenda_of
+
+    if found.finished or (agenda := agenda_of(found)) is None:
+        return ""
+    if (step := agenda.now) is None:
+        return " The test is left."
+    left = agenda.seconds_left()
+    words = "" if left is None else f"; what is left takes about {duration(left)}"
+    return f" It is at {agenda.place(step.name)}, {step.name}{words}."
 
 
 def _as_json(run: Run, found: Status) -> dict[str, Any]:
@@ -117,10 +130,18 @@ def _as_json(run: Run, found: Status) -> dict[str, Any]:
         "handoff": found.handoff and found.handoff.to_dict(),
         "networks": found.networks,
         "seconds": dict(found.times.seconds),
+        "seconds_left": _seconds_left(found),
         "result": found.result and _result(found.result),
         "finished": found.finished,
         "next": _next(run, found),
     }
+
+
+def _seconds_left(found: Status) -> float | None:
+    from hnas.studies.run.agenda import agenda_of
+
+    agenda = agenda_of(found)
+    return None if agenda is None else agenda.seconds_left()
 
 
 def _stage(stage: StageStudy) -> dict[str, Any]:

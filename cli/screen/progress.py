@@ -17,6 +17,7 @@ from hnas.cli.screen.render import console, duration, milliseconds, short
 from hnas.studies.search.events import Listener
 
 if TYPE_CHECKING:
+    from hnas.studies.run.agenda import Agenda
     from hnas.studies.search.events import TrialEvent
     from hnas.training.loop import Epoch
 
@@ -41,6 +42,10 @@ class Step:
     """Results of the step: loss, scores, speed."""
     each: float
     """Seconds of one step."""
+    place: str = ""
+    """The place of the work in a search: "step 2 of 5"."""
+    whole: float | None = None
+    """Seconds until the whole search ends, if that is known."""
 
     @property
     def left(self) -> int:
@@ -48,9 +53,15 @@ class Step:
         return max(self.total - self.done, 0)
 
     @property
+    def title(self) -> str:
+        """The work with its place."""
+        return f"{self.place}, {self.what}" if self.place else self.what
+
+    @property
     def eta(self) -> str:
-        """Time until this work ends, in words."""
-        return duration(self.each * self.left)
+        """Time until this work ends, and until all does, in words."""
+        words = f"ETA {duration(self.each * self.left)}"
+        return words if self.whole is None else f"{words}, of all {duration(self.whole)}"
 
 
 class Display(Listener, AbstractContextManager["Display"]):
@@ -60,6 +71,7 @@ class Display(Listener, AbstractContextManager["Display"]):
         self._clock = clock
         self._before = clock()
         self._began: dict[str, tuple[float, int]] = {}
+        self._agenda: Agenda | None = None
 
     def __enter__(self) -> Display:
         self._before = self._clock()
@@ -79,6 +91,9 @@ class Display(Listener, AbstractContextManager["Display"]):
     def draw(self, step: Step) -> None:
         raise NotImplementedError
 
+    def planned(self, agenda: Agenda) -> None:
+        self._agenda, self._before = agenda, self._clock()
+
     def note(self, text: str) -> None:
         self.print(f"note: {text}")
 
@@ -87,26 +102,47 @@ class Display(Listener, AbstractContextManager["Display"]):
         click.echo(text)
 
     def measured(self, done: int, rounds: int) -> None:
-        what, words = "latencies", "every block once"
-        each = self._seconds_each(what, done)
-        self.draw(Step(what=what, unit="round", done=done, total=rounds, words=words, each=each))
+        self._tell("latencies", "round", done, rounds, lambda each: "every block once")
 
     def epoch(self, what: str, epoch: Epoch) -> None:
-        done, total, each = epoch.epoch, epoch.epochs, self._seconds_each(what, epoch.epoch)
         words = f"loss {epoch.loss:.3f}, {epoch.images_per_second:,.0f} images/s"
         if epoch.plain is not None:
             words += f", held-out {epoch.plain.accuracy:.4f}"
-        self.draw(Step(what=what, unit="epoch", done=done, total=total, words=words, each=each))
+        self._tell(what, "epoch", epoch.epoch, epoch.epochs, lambda each: words)
 
     def trial(self, stage: int, event: TrialEvent) -> None:
-        what, done, total = f"stage {stage}", event.done, event.trials
-        each = self._seconds_each(what, done)
         words = (
             f"best {event.best.accuracy:.4f} ({short(event.best.macs)} MACs{_time(event)}), "
-            f"generation {event.record.generation}, hypervolume {event.hypervolume:.4f}, "
-            f"{1 / max(each, 1e-9):.1f} trials/s"
+            f"generation {event.record.generation}, hypervolume {event.hypervolume:.4f}"
         )
-        self.draw(Step(what=what, unit="trial", done=done, total=total, words=words, each=each))
+
+        def with_speed(each: float) -> str:
+            return f"{words}, {1 / max(each, 1e-9):.1f} trials/s"
+
+        self._tell(f"stage {stage}", "trial", event.done, event.trials, with_speed)
+
+    def _tell(
+        self, what: str, unit: str, done: int, total: int, words: Callable[[float], str]
+    ) -> None:
+        """Draws a step; `words` get the seconds of one."""
+        seconds = self._clock() - self._before
+        each, place, whole = self._seconds_each(what, done), "", None
+        if self._agenda is not None:
+            place = self._agenda.place(what)
+            self._agenda = self._agenda.after(what, done=done, total=total, seconds=seconds)
+            whole = self._agenda.seconds_left() if place else None
+        self.draw(
+            Step(
+                what=what,
+                unit=unit,
+                done=done,
+                total=total,
+                words=words(each),
+                each=each,
+                place=place,
+                whole=whole,
+            )
+        )
 
     def _seconds_each(self, what: str, done: int) -> float:
         """Mean time of a step since the first; for the first, the time since the work before."""
@@ -154,9 +190,9 @@ class Bars(Display):
 
     def draw(self, step: Step) -> None:
         if step.left:
-            self._bar(step.what, step.total)
+            self._bar(step.title, step.total)
             self._progress.words = step.words
-            rest = f"{step.unit} {step.done}/{step.total}, ETA {step.eta}"
+            rest = f"{step.unit} {step.done}/{step.total}, {step.eta}"
             self._progress.update(self._task, completed=step.done, rest=rest)
         else:
             self._progress.words = ""
@@ -211,5 +247,5 @@ def display() -> Display:
 
 def line(step: Step) -> str:
     """A step in one line."""
-    eta = f", ETA {step.eta}" if step.left else ""
-    return f"{step.what}: {step.unit} {step.done}/{step.total}, {step.words}{eta}"
+    eta = f", {step.eta}" if step.left else ""
+    return f"{step.title}: {step.unit} {step.done}/{step.total}, {step.words}{eta}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hnas.architecture.arch import Arch
+    from hnas.studies.run.agenda import Agenda
     from hnas.studies.run.folder import Run
     from hnas.studies.search.stage import StageResult
     from hnas.studies.trials.record import Record
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 class Listener:
     """Hears what happens in a search and does nothing about it. Override what matters."""
+
+    def planned(self, agenda: Agenda) -> None:
+        """The steps of the search are known: what it has done, and what it has to do."""
 
     def note(self, text: str) -> None:
         """Something a person should know, in one sentence."""

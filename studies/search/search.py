@@ -33,6 +33,7 @@ def run_search(session: Session, stage: int | None = None) -> None:
 
     Raises what the steps raise; what was finished before is kept.
     """
+    session.only = stage
     with calling(session):
         call(session)
         for number in range(1, len(session.run.stages) + 1) if stage is None else (stage,):
@@ -55,6 +56,7 @@ def search_stage(session: Session, number: int) -> StageResult:
     first = start(session, number)
     if distribution is not None:
         session.listener.handed_over(number, distribution, first)
+    session.tell_agenda()
     supernet(session, number)
     try:
         result = _scored(session, number)

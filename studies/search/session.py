@@ -19,12 +19,14 @@ from hnas.errors import BudgetError, StateError
 from hnas.network.supernet import Supernet
 from hnas.studies.objective.costs import Costs
 from hnas.studies.plan.plan import Plan
+from hnas.studies.run.agenda import agenda_of
 from hnas.studies.run.folder import Run
 from hnas.studies.run.history import History, row
 from hnas.studies.run.images import keep_split, run_images
 from hnas.studies.run.owner import keep_owner
 from hnas.studies.run.provenance import changed, versions
 from hnas.studies.run.split import read_split
+from hnas.studies.run.status import read_status
 from hnas.studies.run.times import Clock
 from hnas.studies.search.events import Listener
 from hnas.studies.search.measure_latency import latency_table
@@ -54,6 +56,8 @@ class Session:
     """The trained ones, by stage: `hnas.studies.search.supernets`."""
     teacher: Teacher | None
     """Of retraining, once it is there: `hnas.studies.search.teacher`."""
+    only: int | None = None
+    """The stage that is searched alone, if one is."""
 
     def __init__(
         self,
@@ -76,6 +80,7 @@ class Session:
         self.rescore, self.lease = rescore, lease
         self.supernets, self.teacher = {}, None
         self._noted: set[str] = set()
+        self._told = False
         for rules in (*(stage.training for stage in run.stages), run.plan.retrain.training):
             world.share(micro_batches.count(rules, rules.batch))
 
@@ -177,6 +182,14 @@ class Session:
         if text not in self._noted:
             self._noted.add(text)
             self.listener.note(text)
+
+    def tell_agenda(self) -> None:
+        """Tells the listener what there is to do, once: before the first training."""
+        if not self._told:
+            self._told = True
+            _ = self.split  # it says how much work a step is
+            if (agenda := agenda_of(read_status(self.run), self.only)) is not None:
+                self.listener.planned(agenda)
 
     @cached_property
     def _prepared(self) -> tuple[Data, Split]:

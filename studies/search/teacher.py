@@ -35,6 +35,7 @@ def _trained_cnn(session: Session) -> Teacher:
             f"the teacher {OWN_TEACHER!r} is trained by one process, and {session.world.size} are "
             "here: start one, or name the file of a network as retrain.distillation.teacher"
         )
+    session.tell_agenda()
     plan, run, data = session.plan, session.run, session.data
     asked = from_scratch(plan)
     rules = replace(asked.training, drop_path=0.0, dropout=0.0, ema=0.0)

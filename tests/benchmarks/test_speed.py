@@ -63,6 +63,15 @@ def run(tmp_path, script, *arguments):
     return printed, found["rows"]
 
 
+def test_resuming_is_measured_with_parents_selected_anew_and_kept(tmp_path):
+    written = tmp_path / "rows.json"
+    printed = printed_by("resume", "--trials", "100", "--json", str(written))
+    rows = json.loads(written.read_text())["rows"]
+    assert [(row["params"], row["trials"]) for row in rows] == [(12, 100), (48, 100)]
+    assert all(row["parents kept"] > 0 and row["selected anew"] > 0 for row in rows)
+    assert printed.count("<= 2 s: ") == 2
+
+
 def test_growth_is_measured_along_every_axis(tmp_path):
     printed, rows = run(tmp_path, "growth")
     assert [row["axis"] for row in rows] == ["trials before", "M", "held-out images"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -63,7 +64,7 @@ def test_as_json(finished: tuple[Path, Result]) -> None:
     shown = as_json(folder)
     assert list(shown) == [
         *("run", "storage", "strategy", "objective", "latency_table", "stages", "handoff"),
-        *("networks", "seconds", "result", "finished", "next"),
+        *("networks", "seconds", "seconds_left", "result", "finished", "next"),
     ]
     assert shown["strategy"] == "hierarchical"
     first, second = shown["stages"]
@@ -138,6 +139,13 @@ def test_a_run_between_its_stages(tmp_path: Path, tiny: Path) -> None:
     first, second = as_json(folder)["stages"]
     assert (first["finished"], second["finished"]) == (True, False)
     assert (second["epochs"], second["trials"], second["front"]) == (0, 0, [])
+    assert as_json(folder)["seconds_left"] > 0
+    shown = invoke("status", folder).stdout
+    assert re.search(
+        r"All steps so far took [\d:]+\. It is at step 3 of 5, supernet of stage 2; "
+        r"what is left takes about [\d:]+\.\n",
+        shown,
+    )
 
 
 def test_a_damaged_file_is_named(tmp_path: Path, finished: tuple[Path, Result]) -> None:

@@ -39,8 +39,8 @@ def test_a_whole_search(flat: tuple[Path, Result]) -> None:
     shown = result.stdout.splitlines()
     heads = [
         f"{folder}: digits, at most 73.5K MACs an image, on cpu, flat search",
-        "supernet of stage 1: epoch 3/3, loss ",
-        "stage 1: trial 14/14, best ",
+        "step 1 of 3, supernet of stage 1: epoch 3/3, loss ",
+        "step 2 of 3, stage 1: trial 14/14, best ",
         "Stage 1: ",
         "Retrained from scratch for 1 epoch, best score first:",
         "The winner compared with an all-global network, on 40 test images:",

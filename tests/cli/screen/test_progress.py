@@ -11,6 +11,7 @@ from rich.console import Console
 from hnas.architecture.arch import Arch, Block
 from hnas.cli.screen.progress import Bars, Display, Lines, display
 from hnas.cli.screen.render import duration
+from hnas.studies.run.agenda import Agenda, Step
 from hnas.studies.search.events import TrialEvent
 from hnas.studies.trials.record import Record
 from hnas.training.loop import Epoch
@@ -80,6 +81,31 @@ def test_the_speed_is_that_of_this_process_not_of_what_was_done_before(
         "stage 1: trial 121/200, best 0.5000 (1.66M MACs), generation 3, hypervolume 0.2500, "
         "2.0 trials/s, ETA 0:40"
     )
+
+
+def test_a_search_says_which_step_of_it_this_is_and_when_all_ends(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    clock = Clock()
+    display = Lines(clock)
+    steps = (
+        Step(name="supernet of stage 1", amount=2, work=10.0),
+        Step(name="stage 1", amount=200, work=1.0, scores=True),
+    )
+    clock.now += 1000  # reading the images
+    display.planned(Agenda(steps=steps))
+    for done in (1, 2):
+        clock.now += 5
+        display.epoch("supernet of stage 1", epoch(done, 2))
+    clock.now += 1
+    display.trial(1, trial(1))
+    lines = told(capsys)
+    first, last, scored = lines
+    assert first.startswith("step 1 of 2, supernet of stage 1: epoch 1/2, ")
+    assert first.endswith(", ETA 0:05, of all 1:45")
+    assert last.startswith("step 1 of 2, ") and "ETA" not in last
+    assert scored.startswith("step 2 of 2, stage 1: trial 1/200, ")
+    assert scored.endswith(", ETA 3:19, of all 3:19")
 
 
 def test_each_work_has_its_first_line(capsys: pytest.CaptureFixture[str]) -> None:

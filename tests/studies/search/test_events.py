@@ -48,7 +48,8 @@ def test_the_steps_of_a_search_are_heard(tmp_path: Path, tiny: Plan) -> None:
         run_search(session)
     steps = [page[1:] for page in diary.pages if page[1] not in ("epoch", "trial", "note")]
     assert [step[0] for step in steps] == [
-        *("stage_done", "handed_over", "stage_done", "handed_over", "stage_done", "finished")
+        "planned",
+        *("stage_done", "handed_over", "stage_done", "handed_over", "stage_done", "finished"),
     ]
     assert [step[2] for step in steps if step[0] == "stage_done"] == [1, 2, 3]
     (_, _, distribution, nothing), (_, _, same, front) = (s for s in steps if s[0] == "handed_over")

@@ -1,0 +1,206 @@
+"""Agenda: the steps of a search, how far each is, and the time that is left. Imports no torch.
+
+The work of a step is counted in multiply-accumulates. The seconds of one are those of the same step
+so far, else of the other training or scoring, else of both. So it needs nothing but what a search
+does anyway, and becomes better while it runs.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from hnas.architecture.space import Space
+from hnas.cost.flops import cheapest, cost, dearest
+from hnas.settings import OWN_TEACHER
+from hnas.studies.plan.plan import Plan
+from hnas.studies.plan.strategies import from_scratch, stages
+from hnas.studies.run.networks import trained_alone
+from hnas.studies.run.split import Sizes, read_sizes
+from hnas.studies.run.status import Status
+
+TEACHER, HANDOFF, ALONE = "the teacher", "hand-off", "networks alone"
+NETWORK = "network of "
+"""How progress begins to name a network that is trained alone, in the step HANDOFF or ALONE."""
+BACKWARD = 3
+"""A training step in forward passes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One step of a search."""
+
+    name: str
+    """As progress calls it: "supernet of stage 1", "stage 1"."""
+    amount: int
+    """Epochs, or trials."""
+    work: float
+    """Multiply-accumulates of one of them."""
+    stage: int | None = None
+    """The stage of the plan that it belongs to, if it belongs to one."""
+    scores: bool = False
+    """Whether it scores; else it trains."""
+    done: int = 0
+    measured: int = 0
+    """As many of those that are done took `seconds`."""
+    seconds: float = 0.0
+
+    @property
+    def left(self) -> int:
+        return max(self.amount - self.done, 0)
+
+    @property
+    def ended(self) -> "Step":
+        return replace(self, done=max(self.amount, self.done))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agenda:
+    """The steps of a search in their order. Immutable: `after` gives the next one."""
+
+    steps: tuple[Step, ...]
+    network: str = ""
+    """The one that is trained alone now, if one is."""
+    epochs: int = 0
+    """Of its training."""
+    before: int = 0
+    """Epochs of those that were trained in the same step before it."""
+
+    @property
+    def at(self) -> int:
+        """The first step with something left, counted from 0; the number of steps if none has."""
+        return self.steps.index(self.now) if self.now else len(self.steps)
+
+    @property
+    def now(self) -> Step | None:
+        """That step; None if all have ended."""
+        return next((step for step in self.steps if step.left), None)
+
+    def after(self, what: str, *, done: int, total: int, seconds: float) -> "Agenda":
+        """The agenda when `done` of `total` epochs or trials of `what` are done, the last of them
+        in `seconds`; the steps before it have ended then. Work of another kind changes nothing."""
+        if (at := self._index(what)) is None:
+            return self
+        now, before = self.steps[at], 0
+        alone = what if what.startswith(NETWORK) else ""
+        if alone and alone == self.network:
+            before = self.before
+        elif alone:  # one that ended early counts as whole
+            before = self.before + self.epochs if self.network else max(0, now.done - done + 1)
+        told = replace(
+            now,
+            done=max(before + done, now.done),
+            measured=now.measured + 1,
+            seconds=now.seconds + seconds,
+        )
+        steps = (*(step.ended for step in self.steps[:at]), told, *self.steps[at + 1 :])
+        return Agenda(steps=steps, network=alone, epochs=total if alone else 0, before=before)
+
+    def place(self, what: str) -> str:
+        """The place of `what` in words: "step 2 of 5"; empty if it has none."""
+        at = self._index(what)
+        return "" if at is None else f"step {at + 1} of {len(self.steps)}"
+
+    def _index(self, what: str) -> int | None:
+        names = [step.name for step in self.steps]
+        if what.startswith(NETWORK):
+            alone = [i for i, name in enumerate(names) if name in (HANDOFF, ALONE)]
+            return next((i for i in alone if i >= self.at), alone[-1] if alone else None)
+        return names.index(what) if what in names else None
+
+    def seconds_left(self) -> float | None:
+        """The time until the last step ends, or None if nothing was measured yet."""
+        rates = [self._rate(step) for step in self.steps]
+        if None in rates:
+            return None
+        return sum(
+            step.left * step.work * (rate or 0.0)
+            for step, rate in zip(self.steps, rates, strict=True)
+        )
+
+    def _rate(self, step: Step) -> float | None:
+        """Seconds of a multiply-accumulate in a step."""
+        alike: tuple[Callable[[Step], bool], ...] = (
+            lambda other: other.name == step.name,
+            lambda other: other.scores == step.scores,
+            lambda other: True,
+        )
+        for is_alike in alike:
+            some = [one for one in self.steps if is_alike(one) and one.measured and one.seconds]
+            if some:
+                work = sum(one.measured * one.work for one in some)
+                return sum(one.seconds for one in some) / work
+        return None
+
+
+def agenda_of(status: Status, stage: int | None = None) -> Agenda | None:
+    """What a run has to do, with what it has done: all of it, or a `stage` alone. None before its
+    images are split. Raises StateError."""
+    run, sizes = status.run, read_sizes(status.run)
+    if sizes is None:
+        return None
+    alone = sum(epochs for _, epochs, _ in trained_alone(run))
+    found = []
+    for step in _steps(run.plan, sizes):
+        of = status.stages[step.stage - 1] if step.stage else None
+        if step.name == HANDOFF:
+            done = step.amount if status.handoff else min(alone, step.amount)
+            alone -= done
+        elif step.name == ALONE:
+            done = step.amount if status.result else min(alone, step.amount)
+        elif of is None:
+            done = run.trained_epochs(run.teacher)
+        elif step.scores:
+            done = step.amount if of.finished else of.trials
+        else:
+            done = step.amount if of.trials else of.epochs
+        measured = of.trials if of and step.scores else done
+        found.append(replace(step, done=done, measured=measured))
+    timed = status.times.seconds
+    together = sum(step.done for step in found if step.name in (HANDOFF, ALONE))
+
+    def seconds(step: Step) -> float:
+        if step.name in (HANDOFF, ALONE):
+            return timed.get(ALONE, 0.0) * step.done / max(together, 1)
+        if step.stage is None:
+            return timed.get(step.name, 0.0)
+        of = "trials" if step.scores else "supernet"
+        return timed.get(f"{of} of {run.stage(step.stage).name}", 0.0)
+
+    return Agenda(
+        steps=tuple(
+            replace(step, seconds=seconds(step))
+            for step in found
+            if stage is None or step.stage == stage
+        )
+    )
+
+
+def _steps(plan: Plan, sizes: Sizes) -> Iterator[Step]:
+    plain = cost(plan.net, plan.net.all_global()).macs
+    trained, held = sizes.train, sizes.held_out
+    scored = plan.score.recalibration + min(plan.score.held_out or held, held)
+    rules = plan.retrain
+    epoch = BACKWARD * plain * trained
+    if rules.distillation.teacher == OWN_TEACHER:
+        amount = from_scratch(plan).training.epochs
+        yield Step(name=TEACHER, amount=amount, work=epoch)
+    for number, stage in enumerate(stages(plan), 1):
+        macs, what = _average(stage.space(None)), f"stage {number}"
+        yield Step(
+            name=f"supernet of {what}",
+            amount=stage.training.epochs,
+            work=BACKWARD * macs * trained,
+            stage=number,
+        )
+        yield Step(name=what, amount=stage.trials, work=macs * scored, stage=number, scores=True)
+        if number == 1 and plan.handoff.rule == "retrained" and len(stages(plan)) > 1:
+            amount = min(plan.handoff.top, stage.trials) * rules.training.epochs
+            yield Step(name=HANDOFF, amount=amount, work=epoch)
+    amount = rules.top * rules.training.epochs + from_scratch(plan).training.epochs
+    if rules.refit:
+        amount += 2 * (rules.refit_epochs or rules.training.epochs)
+    yield Step(name=ALONE, amount=amount, work=epoch)
+
+
+def _average(space: Space) -> float:
+    """Multiply-accumulates of a network of the space, between the cheapest and the dearest."""
+    return sum(cost(space.frame, pick(space)).macs for pick in (cheapest, dearest)) / 2

@@ -1,0 +1,129 @@
+"""The steps of a search, how far each is, and the time that is left."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hnas.studies.plan.change import with_values
+from hnas.studies.plan.plan import Plan
+from hnas.studies.run.agenda import Agenda, Step, agenda_of
+from hnas.studies.run.folder import begin_run
+from hnas.studies.run.status import read_status
+from hnas.studies.run.times import Times
+from tests.support import fake_runs
+
+
+def step(name: str, amount: int, work: float = 1.0, *, scores: bool = False) -> Step:
+    return Step(name=name, amount=amount, work=work, scores=scores)
+
+
+STEPS = Agenda(
+    steps=(
+        step("supernet of stage 1", 10, 3.0),
+        step("stage 1", 20, scores=True),
+        step("supernet of stage 2", 10, 6.0),
+        step("stage 2", 20, 2.0, scores=True),
+        step("networks alone", 12, 3.0),
+    )
+)
+
+
+def test_the_time_that_is_left_follows_from_what_was_measured() -> None:
+    assert STEPS.seconds_left() is None
+    agenda = STEPS.after("supernet of stage 1", done=1, total=10, seconds=6.0)
+    # 2 seconds a unit of work, also of scoring, as long as none was measured.
+    assert agenda.seconds_left() == 2 * (9 * 3 + 20 + 60 + 40 + 36)
+    # Stage 1 has begun, so its supernet is trained. Scoring takes half a second a unit.
+    agenda = agenda.after("stage 1", done=10, total=20, seconds=0.5)
+    assert agenda.seconds_left() == 0.5 * (10 + 40) + 2 * (60 + 36)
+    # A step goes by its own times; the networks after it by those of all training so far.
+    agenda = agenda.after("supernet of stage 2", done=9, total=10, seconds=3.0)
+    assert agenda.seconds_left() == 0.5 * 40 + 3.0 / 6 * 6 + 9.0 / 9 * 36
+
+
+def test_the_place_of_work_is_said() -> None:
+    assert STEPS.place("stage 2") == "step 4 of 5"
+    assert STEPS.place("network of trial 3") == "step 5 of 5"
+    assert STEPS.place("latencies") == ""
+    assert STEPS.after("latencies", done=1, total=2, seconds=1.0) is STEPS
+
+
+def test_a_network_that_ended_early_counts_as_whole() -> None:
+    agenda = STEPS.after("network of trial 3", done=1, total=4, seconds=1.0)
+    agenda = agenda.after("network of trial 3", done=2, total=4, seconds=1.0)
+    assert agenda.steps[-1].done == 2
+    agenda = agenda.after("network of trial 5", done=1, total=4, seconds=1.0)
+    assert agenda.steps[-1].done == 5
+    agenda = agenda.after("network of all-global", done=1, total=4, seconds=1.0)
+    assert agenda.steps[-1].done == 9
+
+
+def test_a_hand_off_that_trains_networks_is_a_step_of_its_own() -> None:
+    steps = (*STEPS.steps[:2], step("hand-off", 8), *STEPS.steps[2:])
+    agenda = replace(STEPS, steps=steps).after("stage 1", done=20, total=20, seconds=1.0)
+    assert agenda.place("network of trial 1") == "step 3 of 6"
+    agenda = agenda.after("network of trial 1", done=4, total=4, seconds=1.0)
+    agenda = agenda.after("network of trial 2", done=1, total=4, seconds=1.0)
+    agenda = agenda.after("supernet of stage 2", done=1, total=10, seconds=1.0)
+    assert [one.left for one in agenda.steps[:3]] == [0, 0, 0]
+    agenda = agenda.after("stage 2", done=20, total=20, seconds=1.0)
+    assert agenda.place("network of trial 9") == "step 6 of 6"
+    agenda = agenda.after("network of trial 9", done=1, total=4, seconds=1.0)
+    assert agenda.steps[-1].done == 1
+
+
+def test_a_run_has_none_before_its_images_are_split(tiny: Plan, tmp_path: Path) -> None:
+    assert agenda_of(read_status(begin_run(tmp_path / "run", tiny))) is None
+
+
+def test_the_agenda_of_a_run_begins_with_what_is_done(tiny: Plan, tmp_path: Path) -> None:
+    run = begin_run(tmp_path / "run", tiny)
+    fake_runs.search(run, 1)
+    run.write("split.json", {"train": [*range(90)], "held_out": [*range(9)], "test": None})
+    status = read_status(run)
+    status = replace(status, times=Times(seconds={"supernet of stage1": 6.0}))
+    found = agenda_of(status)
+    assert found is not None
+    assert [(one.name, one.done, one.amount) for one in found.steps] == [
+        ("supernet of stage 1", 3, 3),
+        ("stage 1", 12, 12),
+        ("supernet of stage 2", 0, 2),
+        ("stage 2", 0, 11),
+        ("networks alone", 0, 6),
+    ]
+    assert found.now == found.steps[2] and found.steps[0].seconds == 6.0
+    assert (found.seconds_left() or 0) > 4.0
+    alone = agenda_of(status, stage=2)
+    assert alone is not None
+    assert [one.name for one in alone.steps] == ["supernet of stage 2", "stage 2"]
+
+
+def test_a_finished_run_has_nothing_left(tiny: Plan, tmp_path: Path) -> None:
+    run = begin_run(tmp_path / "run", tiny)
+    fake_runs.finish(run, trials=12)
+    found = agenda_of(read_status(run))
+    assert found is not None and found.now is None and found.at == 5
+
+
+@pytest.mark.parametrize(
+    ("values", "more"),
+    [
+        ({"handoff.rule": "retrained"}, ["hand-off"]),
+        ({"retrain.distillation.teacher": "cnn"}, ["the teacher"]),
+        ({"refine.trials": 4, "refine.epochs": 1}, ["supernet of stage 3", "stage 3"]),
+    ],
+)
+def test_what_a_plan_adds_is_a_step(
+    tiny: Plan, tmp_path: Path, values: dict[str, object], more: list[str]
+) -> None:
+    names = []
+    for i, plan in enumerate((tiny, with_values(tiny, values))):
+        run = begin_run(tmp_path / f"run{i}", plan)
+        run.write("split.json", {"train": [*range(90)], "held_out": [*range(9)], "test": None})
+        found = agenda_of(read_status(run))
+        assert found is not None
+        names.append([one.name for one in found.steps])
+    assert [name for name in names[1] if name not in names[0]] == more
