@@ -49,13 +49,22 @@ def free_memory(system: Path = SYSTEM) -> int | None:
 
 
 def peak_memory(system: Path = SYSTEM) -> int:
-    """The most bytes that this process has held so far."""
+    """The most bytes that this process has held so far; 0 if the system does not say (Windows)."""
     if (found := _fields(system / "proc/self/status").get("VmHWM")) is not None:
         return found  # not ru_maxrss: a process inherits that of the one that started it
-    import resource
+    with contextlib.suppress(ImportError):
+        import resource
 
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else 1024 * peak
+    return 0
+
+
+def load() -> str:
+    """How busy the machine is, in words; empty if the system does not say (Windows)."""
+    with contextlib.suppress(AttributeError, OSError):
+        return f"load {os.getloadavg()[0]:.1f} on {cores()} core{'s'[: cores() > 1]}"
+    return ""
 
 
 LARGEST_KEPT, MOST_KEPT = 2**28, 2**30

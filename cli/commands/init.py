@@ -1,5 +1,6 @@
 """`hnas init`: a plan to edit."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from hnas.studies.request.request import Request
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path), default="plan.toml")
+@click.argument("file", type=click.Path(path_type=Path), required=False)
 @options.preset
 @click.option("--data", metavar="NAME|PATH", help="Propose a plan for these images instead.")
 @options.pretrained
@@ -25,8 +26,14 @@ from hnas.studies.request.request import Request
 @options.time
 @options.values
 @options.device
+@click.option(
+    "--schema",
+    is_flag=True,
+    help="Write the JSON schema of plans instead, to plan.schema.json: an editor that knows TOML "
+    "completes and checks a plan whose first line is `#:schema ./plan.schema.json`.",
+)
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
-def init(file: Path, force: bool, **asked: Any) -> None:
+def init(file: Path | None, schema: bool, force: bool, **asked: Any) -> None:
     """Write a plan to edit.
 
     FILE is plan.toml by default, and the plan is that of a preset. With --data it is the plan that
@@ -37,7 +44,16 @@ def init(file: Path, force: bool, **asked: Any) -> None:
       hnas init                          the digits preset, to plan.toml
       hnas init --data photos mine.toml  a plan for a folder of images
       hnas search --plan mine.toml       search with that plan
+      hnas init --schema                 to complete and check plans in an editor
     """
+    if schema:
+        from hnas.studies.plan.schema import schema as plan_schema
+
+        file = file or Path("plan.schema.json")
+        _write(file, json.dumps(plan_schema(), indent=1, ensure_ascii=False) + "\n", force)
+        click.echo(f"Wrote {file}. First line of a plan beside it: #:schema ./{file.name}")
+        return
+    file = file or Path("plan.toml")
     from hnas.studies.run.paths import here
 
     request = Request(spell=options.as_option, **{**asked, "data": here(asked["data"])})
@@ -53,6 +69,13 @@ def init(file: Path, force: bool, **asked: Any) -> None:
         for told in proposal.survey.notes:
             click.echo(f"note: {told}")
         text, origin = proposal.toml(plan), f"proposed for {request.data}"
+    _write(file, text, force)
+    if note:
+        click.echo(note)
+    click.echo(f"Wrote {file}, {origin}.")
+
+
+def _write(file: Path, text: str, force: bool) -> None:
     try:
         with file.open("w" if force else "x", encoding="utf-8") as target:
             target.write(text)
@@ -60,6 +83,3 @@ def init(file: Path, force: bool, **asked: Any) -> None:
         raise InputError(f"{file} exists: give another name, or --force to replace it") from None
     except OSError as error:
         raise InputError(f"{file} cannot be written: {error.strerror}") from None
-    if note:
-        click.echo(note)
-    click.echo(f"Wrote {file}, {origin}.")

@@ -9,7 +9,7 @@ import click
 
 from hnas.cli.screen import options
 from hnas.cli.screen.interrupt import resumable
-from hnas.cli.screen.proposal import confirmed, show_proposal
+from hnas.cli.screen.proposal import begins
 from hnas.cli.screen.render import command, note, result_tables, show_next
 from hnas.cli.screen.session import show_front, start
 from hnas.studies.objective.costs import OBJECTIVES
@@ -103,7 +103,7 @@ if TYPE_CHECKING:
     show_default="random weights",
 )
 @options.pretrained
-@click.option("--yes", is_flag=True, help="Begin with a proposed plan without asking.")
+@click.option("--yes", is_flag=True, help="Begin without asking.")
 @options.skip_bad_images
 @click.option(
     "--rescore",
@@ -135,7 +135,8 @@ def search(source: str | None, yes: bool, **asked: Any) -> None:
     The argument is a run to resume, as --run, or images to search for, as --data.
 
     With images alone a plan is proposed for the images. It is shown with an estimate of time and
-    memory, and on a terminal you are asked before it begins. `hnas init --data` writes it.
+    memory, and on a terminal you are asked before it begins; so you are with --plan. `hnas init
+    --data` writes it.
 
     Strategies: hierarchical searches distributions, then sizes; high-level searches distributions
     alone; flat searches the whole space at once, by SPOS's evolution; random does so by chance. The
@@ -158,10 +159,8 @@ def search(source: str | None, yes: bool, **asked: Any) -> None:
     decision = decide(request)
     if decision.note:
         click.echo(decision.note)
-    if decision.proposal is not None:
-        show_proposal(decision.proposal, decision)
-        if not (yes or confirmed()):
-            raise click.exceptions.Exit
+    if not begins(decision, yes=yes):
+        raise click.exceptions.Exit
     with beginning(decision, note) as run:
         _continue(run, request)
 

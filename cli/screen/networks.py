@@ -35,26 +35,37 @@ def network(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def network_and_images(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds [RUN|FILE] IMAGE... and --run; the command receives `source: Path` and `images`.
+    """Adds [RUN|FILE] IMAGE|FOLDER... and --run; the command receives `source: Path` and `images`.
 
-    Without --run the first word names the network, unless it is an image itself.
+    Without --run the first word names the network, unless it is an image itself, or the only word
+    and a folder that is neither a run nor has a network's files.
     """
 
     @click.argument(
-        "words", metavar="[RUN|FILE] IMAGE...", nargs=-1, type=click.Path(path_type=Path)
+        "words", metavar="[RUN|FILE] IMAGE|FOLDER...", nargs=-1, type=click.Path(path_type=Path)
     )
     @options.run_option
     @wraps(command)
     def with_both(words: tuple[Path, ...], option: Path | None, **rest: Any) -> Any:
         from hnas.data.sources.files import suffixes
 
-        if option is None and words and words[0].suffix.lower() not in suffixes():
+        is_image = bool(words) and words[0].suffix.lower() in suffixes()
+        if option is None and words and not is_image and not _only_images(words):
             option, words = words[0], words[1:]
         if not words:
             raise click.UsageError("there is no IMAGE to predict: give one or more files.")
         return command(source=option or options.newest(), images=words, **rest)
 
     return with_both
+
+
+def _only_images(words: tuple[Path, ...]) -> bool:
+    """Whether the one word is a folder of images."""
+    from hnas.studies.run.folder import is_run
+
+    folder = words[0]
+    known = not folder.is_dir() or is_run(folder) or any(folder.glob("*.safetensors"))
+    return len(words) == 1 and not known
 
 
 def read_network(source: Path, device: torch.device) -> Network:

@@ -1,10 +1,17 @@
-"""Predictions of a trained network for images without labels."""
+"""Predictions of a trained network for images in files."""
+
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 from hnas.data import normalise
+from hnas.data.sources.files import File, Size, read
+from hnas.errors import InputError
 from hnas.exchange.export import Network
+
+BATCH = 64
+"""Images at a time."""
 
 
 @torch.inference_mode()
@@ -18,6 +25,25 @@ def probabilities(network: Network, pixels: Tensor) -> Tensor:
     mean, std = torch.tensor(network.mean), torch.tensor(network.std)
     logits = model(normalise(pixels, mean, std).to(device))
     return torch.softmax(logits.float(), dim=-1).cpu()
+
+
+def of_files(
+    network: Network, files: Sequence[File], refused: Callable[[InputError], object]
+) -> Iterator[tuple[File, Tensor]]:
+    """Each file with its probabilities (classes,), in their order; `refused` hears of those that
+    cannot be read."""
+    frame = network.model.frame
+    size = Size(frame.image, frame.channels, network.background, network.interpolation)
+    for i in range(0, len(files), BATCH):
+        there: list[tuple[File, Tensor]] = []
+        for file in files[i : i + BATCH]:
+            try:
+                there.append((file, read(file, size)))
+            except InputError as error:
+                refused(error)
+        if there:
+            rows = probabilities(network, torch.stack([pixels for _, pixels in there]))
+            yield from ((file, row) for (file, _), row in zip(there, rows, strict=True))
 
 
 def likeliest(row: Tensor, classes: tuple[str, ...], top: int) -> list[tuple[str, float]]:

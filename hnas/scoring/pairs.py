@@ -17,11 +17,16 @@ MOST = 8192
 """Images: of more the answers are not kept, as each trial would take over a kilobyte."""
 
 
+WORD = 40
+"""Letters: a page that shows the answers breaks its lines between words."""
+
+
 def packed(right: NDArray[np.bool_]) -> str | None:
-    """The answers (images,) as text; None if there are more than MOST, or none."""
+    """The answers (images,) as words of WORD letters; None if there are more than MOST, or none."""
     if not 0 < len(right) <= MOST:
         return None
-    return base64.b85encode(zlib.compress(np.packbits(right).tobytes(), 9)).decode()
+    text = base64.b85encode(zlib.compress(np.packbits(right).tobytes(), 9)).decode()
+    return " ".join(text[i : i + WORD] for i in range(0, len(text), WORD))
 
 
 def apart(a: str, b: str) -> tuple[int, int]:
@@ -48,7 +53,7 @@ def _bits(text: str) -> NDArray[np.bool_]:
     """The answers, and zeros behind them to a multiple of eight."""
     unpacking = zlib.decompressobj()
     try:
-        found = unpacking.decompress(base64.b85decode(text), MOST // 8 + 1)
+        found = unpacking.decompress(base64.b85decode("".join(text.split())), MOST // 8 + 1)
         if not unpacking.eof:
             raise ValueError(f"they are cut off, or of more than {MOST:,} images")
     except (ValueError, zlib.error) as error:

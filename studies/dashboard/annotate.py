@@ -27,7 +27,7 @@ from optuna_dashboard._note import (  # type: ignore[import-untyped]
 from hnas.errors import StateError
 from hnas.studies.dashboard.figures import figures
 from hnas.studies.dashboard.layout import Figure
-from hnas.studies.dashboard.notes import elite_note, study_note
+from hnas.studies.dashboard.notes import elite_note, study_note, winner_of
 from hnas.studies.figures.network import Picture, network, picture
 from hnas.studies.figures.style import svg
 from hnas.studies.findings.published import published
@@ -58,8 +58,8 @@ def artifacts(run: Run) -> Path:
 def annotate(run: Run) -> None:
     """Brings figures, notes and drawings up to the trials; what is there is not written again.
 
-    Elites get theirs once their stage is finished. If another process is annotating, it is left to
-    do so. Raises StateError if a file cannot be written, StorageError.
+    Elites, and the winner, get theirs once their stage is finished. If another process is
+    annotating, it is left to do so. Raises StateError if a file cannot be written, StorageError.
     """
     storage = open_storage(run.storage)
     try:
@@ -105,8 +105,11 @@ class _Annotations:
             save_note_with_version(self.storage, self.study_id, trial_id, OURS, text)
 
     def _elites(self, status: Status) -> None:
-        before = self._attached()
-        for record in self.stage.front:
+        before, shown = self._attached(), list(self.stage.front)
+        winner = winner_of(status, self.stage)
+        if winner is not None and winner not in shown:  # it need not have the best score
+            shown.append(winner)
+        for record in shown:
             trial_id = self.storage.get_trial_id_from_study_id_trial_number(
                 self.study_id, record.number
             )

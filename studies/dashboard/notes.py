@@ -31,6 +31,7 @@ def study_note(status: Status, stage: StageStudy) -> str:
         "are multiply-accumulates (MACs) of one image. Limits: "
         f"{read_costs(status.run).words()}.",
         " ".join((done, *_handed_over(status, stage))),
+        *_answer(status),
     ]
     if stage.front:
         paragraphs += _front(stage)
@@ -77,6 +78,25 @@ def _handed_over(status: Status, stage: StageStudy) -> Iterator[str]:
             yield f"This stage continues from {trial} of stage {other.number}."
 
 
+def winner_of(status: Status, stage: StageStudy) -> Record | None:
+    """The trial of the search's winner, if it is one of this stage: the last."""
+    if status.result is None or stage.number != len(status.stages):
+        return None
+    arch = status.result.winner.arch
+    return next((record for record in stage.records if record.arch == arch), None)
+
+
+def _answer(status: Status) -> Iterator[str]:
+    """A sentence on the winner, with a link to its trial."""
+    last = status.stages[-1]
+    if status.result is not None and (record := winner_of(status, last)) is not None:
+        accuracy, images = status.result.winner.test_accuracy, status.result.test_images
+        yield (
+            f"**The winner** is {_trial(last, record.number)} of stage {last.number}, "
+            f"{drawn(record.arch)}: {accuracy:.4f} on {images:,} test images."
+        )
+
+
 def _begun_with(stage: StageStudy) -> str | None:
     """The study that begins with this one's front."""
     return stage.marks.front.to if stage.marks.front else None
@@ -111,7 +131,8 @@ def _front(stage: StageStudy) -> Iterator[str]:
 def elite_note(
     status: Status, stage: StageStudy, record: Record, picture: Picture, drawing: str
 ) -> str:
-    """The note of a trial on the front; `drawing` is the address of its picture."""
+    """The note of a trial on the front, or of the winner; `drawing` is the address of its
+    picture."""
     points = (
         _score(status, stage, record),
         *_costs(status, record),
@@ -120,7 +141,7 @@ def elite_note(
     )
     paragraphs = [
         f"## {'The winner: trial' if _is_winner(status, record) else 'Trial'} {record.number}, "
-        f"on the front of stage {stage.number}",
+        f"{'' if record in stage.front else 'not '}on the front of stage {stage.number}",
         *_stages(status, stage),
         f"![{drawn(record.arch)}]({drawing})",
         "\n".join(f"- {point}" for point in points),

@@ -180,6 +180,15 @@ def propose(
     return Proposal(plan=plan, survey=survey, reasons=reasons, device=device, taken=taken)
 
 
+def contents(plan: Plan, survey: Survey, device: str) -> list[str]:
+    """What a plan of someone's own comes to for its images, a line each: `Proposal.reasons_for`
+    without what are reasons of a proposal alone."""
+    trained, _ = parts(survey, plan.data)
+    found = _reasons(plan, survey, trained, device)
+    facts = {"told", f"data {plan.data.source}", *_worth(survey, plan.data.source)}
+    return [f"{what}: {why}" if what in facts else what for what, why in found.items()]
+
+
 def _reasons(plan: Plan, survey: Survey, trained: int, device: str) -> dict[str, str]:
     limits, net, training, augment = LIMITS[device], plan.net, plan.stage1.training, plan.augment
     alone = plan.retrain

@@ -89,24 +89,24 @@ def _notes() -> Mapping[str, str]:
 
 def _meanings(kind: type[Any], at: str, told: set[object]) -> Iterator[tuple[str, str]]:
     """What the keys and tables of a record mean, by name; what several have in common, once."""
-    own, hints = _docstrings(kind), get_type_hints(kind)
+    own, hints = meanings(kind), get_type_hints(kind)
     for f in fields(kind):
         name, inner = f"{at}{f.name}", hints[f.name]
         if is_dataclass(inner):
             assert isinstance(inner, type)
-            yield name, _as_comment(own.get(f.name) or inspect.getdoc(inner) or "")
+            yield name, own.get(f.name) or _as_comment(inspect.getdoc(inner) or "")
             yield from _meanings(inner, f"{name}.", told)
         elif (kind, f.name) not in told:
             told.add((kind, f.name))
-            yield name, _as_comment(own.get(f.name, ""))
+            yield name, own.get(f.name, "")
 
 
-def _docstrings(kind: type[Any]) -> dict[str, str]:
-    """The strings below the fields of a class."""
+def meanings(kind: type[Any]) -> dict[str, str]:
+    """What the fields of a record mean, by name: the strings below them in the source."""
     [made] = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
     assert isinstance(made, ast.ClassDef)
     return {
-        one.target.id: str(below.value.value)
+        one.target.id: _as_comment(str(below.value.value))
         for one, below in pairwise(made.body)
         if isinstance(one, ast.AnnAssign)
         and isinstance(one.target, ast.Name)

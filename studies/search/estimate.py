@@ -2,12 +2,12 @@
 
 The steps are the search's own (`hnas.training`, `hnas.scoring.score.scores`) on random images:
 nothing is read or written. They include augmentation, optimiser and scoring, but not the reading of
-images, checkpoints and the storage.
+images, checkpoints and the storage, for which a range has a margin.
 """
 
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -39,6 +39,27 @@ HELD_OUT = 256
 """Most held-out images to score them on: more take longer in proportion."""
 LAST = "on held-out images too"
 """The step in which the answer is trained again."""
+MARGIN = 1.2
+"""What is not timed takes at most so many times what is: a search for which four minutes were asked
+took 4:36."""
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Seconds of one thing, timed a few times."""
+
+    usual: float
+    """Their median."""
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, seconds: Iterable[float]) -> "Timed":
+        found = sorted(seconds)
+        return cls(statistics.median(found), found[0], found[-1])
+
+    def __mul__(self, times: float) -> "Timed":
+        return Timed(self.usual * times, self.least * times, self.most * times)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,15 +69,25 @@ class Estimate:
     what: str
     work: str
     """The amount of work, in words."""
-    each: float
+    one: Timed
     """Seconds of one of `amounts`."""
     amount: int
     memory: int
     """Most bytes by then: of the process on a CPU, of tensors on a GPU."""
 
     @property
+    def each(self) -> float:
+        return self.one.usual
+
+    @property
     def seconds(self) -> float:
         return self.each * self.amount
+
+    @property
+    def between(self) -> tuple[float, float]:
+        """Seconds if all goes as fast as the fastest that was timed; and as the slowest, with a
+        MARGIN for what was not timed."""
+        return self.one.least * self.amount, self.one.most * self.amount * MARGIN
 
 
 def amounts(plan: Plan) -> list[int]:
@@ -83,9 +114,9 @@ def estimate(plan: Plan, survey: Survey, device: torch.device) -> Iterator[Estim
 
     left = iter(amounts(plan))
 
-    def step(what: str, work: str, each: float) -> Estimate:
+    def step(what: str, work: str, one: Timed) -> Estimate:
         have = memory(device) + images
-        return Estimate(what=what, work=work, each=each, amount=next(left), memory=have)
+        return Estimate(what=what, work=work, one=one, amount=next(left), memory=have)
 
     if plan.needs_latency:
         networks, seconds = _latency_table(plan, device)
@@ -161,14 +192,14 @@ def _per_image(
     data: Data,
     rules: TrainingRules,
     augment: AugmentRules,
-) -> float:
-    """Seconds of training per image: the median of STEPS epochs of one batch each."""
+) -> Timed:
+    """Seconds of training per image, of STEPS epochs of one batch each."""
     one = replace(data, train=data.train.take(torch.arange(min(rules.batch, len(data.train)))))
     timed: list[Epoch] = []
     context = Context(on_epoch=timed.append)
     timed_rules = replace(rules, epochs=1 + STEPS, keep="last", patience=0)
     fit(net, one, timed_rules, augment, seed=0, context=context)
-    return 1 / statistics.median(epoch.images_per_second for epoch in timed[1:])
+    return Timed.of(1 / epoch.images_per_second for epoch in timed[1:])
 
 
 def _epoch(trained: int, rules: TrainingRules) -> int:
@@ -176,20 +207,20 @@ def _epoch(trained: int, rules: TrainingRules) -> int:
     return steps(trained, rules.batch) * min(rules.batch, trained)
 
 
-def _latency_table(plan: Plan, device: torch.device) -> tuple[int, float]:
+def _latency_table(plan: Plan, device: torch.device) -> tuple[int, Timed]:
     """The networks that a latency table measures, and the seconds, from a round of a few."""
     blocks = table_blocks(plan)
     few, began = min(blocks, key=lambda block: block.key), time.perf_counter()
     table = measure(plan.net, [few], (), device, batch=plan.search.latency_batch, rounds=1)
     timed = 2 + len(table.plain)
     networks = 1 + len(blocks) + len(table.plain) + NETWORKS * len(stages(plan))
-    return networks, (time.perf_counter() - began) / timed * networks * ROUNDS
+    return networks, Timed.of([(time.perf_counter() - began) / timed]) * (networks * ROUNDS)
 
 
-def _trial(net: Supernet, archs: list[Arch], data: Data, plan: Plan, scored: int) -> float:
+def _trial(net: Supernet, archs: list[Arch], data: Data, plan: Plan, scored: int) -> Timed:
     """Seconds of one trial, on all images that the search scores it on."""
     began = time.perf_counter()
     clock = [time.perf_counter() for _ in scores(net, archs, data, plan.score)]
     measured = min(plan.score.recalibration, len(data.train)) + len(data.held_out)
     asked = plan.score.recalibration + scored
-    return float(np.median(np.diff(clock, prepend=began))) * asked / measured
+    return Timed.of(map(float, np.diff(clock, prepend=began))) * (asked / measured)

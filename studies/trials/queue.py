@@ -19,7 +19,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from hnas.studies.trials import optuna_inside as inside
 from hnas.studies.trials.database import patiently, read_rows, storage_errors
 from hnas.studies.trials.optuna_inside import database_of, models, study_id_of
-from hnas.studies.trials.record import ARCH
+from hnas.studies.trials.record import ARCH, arch_key
 from hnas.studies.trials.study import key_of, open_study
 from hnas.studies.trials.tables import insert_trials
 from hnas.studies.trials.writing import writing
@@ -83,7 +83,7 @@ class _Oldest(inside.CachedStorage):
 
 
 def put(study: optuna.Study, trials: Mapping[str, FrozenTrial]) -> dict[str, int]:
-    """Puts trials, by their `arch`, into the queue, all or none.
+    """Puts trials, by their architecture's JSON, into the queue, all or none.
 
     A trial that waits or runs already stays, and so does one that a worker finished since its
     search last looked. Gives the ids of them all. Raises StorageError.
@@ -242,14 +242,14 @@ _UNFINISHED = (TrialState.WAITING, TrialState.RUNNING)
 def _by_arch(
     connection: Connection, study_id: int, states: Collection[TrialState]
 ) -> dict[str, int]:
-    """The ids of hnas's trials in one of these states, by their `arch`."""
+    """The ids of hnas's trials in one of these states, by their architecture's JSON."""
     trials, attrs = models.TrialModel, models.TrialUserAttributeModel
     found = connection.execute(
         select(attrs.value_json, trials.trial_id)
         .join(trials, trials.trial_id == attrs.trial_id)
         .where(trials.study_id == study_id, trials.state.in_(states), attrs.key == ARCH)
     )
-    return {json.loads(text): trial_id for text, trial_id in found}
+    return {arch_key(json.loads(text)): trial_id for text, trial_id in found}
 
 
 def _oldest(storage: RDBStorage, study_id: int) -> list[FrozenTrial]:

@@ -55,10 +55,21 @@ class Told(Protocol):
     def right(self) -> str | None: ...
 
 
+def arch_attribute(arch: Arch) -> str:
+    """The architecture as a trial has it: JSON with a space between blocks, where a page that shows
+    it breaks its lines."""
+    return arch.to_json().replace(",{", ", {")
+
+
+def arch_key(attribute: str) -> str:
+    """`Arch.to_json` of an attribute, also of one that was stored without spaces."""
+    return attribute.replace(" ", "")
+
+
 def cost_attributes(arch: Arch, spent: Priced) -> dict[str, Any]:
     """The attributes of a trial before it is scored."""
     latency = {} if spent.latency is None else {"latency_ns": spent.latency}
-    return {ARCH: arch.to_json(), "macs": spent.macs, "params": spent.params, **latency}
+    return {ARCH: arch_attribute(arch), "macs": spent.macs, "params": spent.params, **latency}
 
 
 def spent_of(attrs: Mapping[str, Any]) -> Spent:

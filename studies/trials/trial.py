@@ -23,6 +23,7 @@ from hnas.studies.trials.record import (
     RIGHT,
     SCORE,
     Record,
+    arch_attribute,
     arch_of,
     cost_attributes,
     score_attributes,
@@ -77,7 +78,7 @@ def write_trial(
         if (database := database_of(study)) is None:
             study.add_trial(trial)
             return
-        asked_before, arch = False, record.arch.to_json()
+        asked_before, arch = False, arch_attribute(record.arch)
 
         def insert() -> None:
             nonlocal asked_before

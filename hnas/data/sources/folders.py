@@ -8,7 +8,7 @@ What is not taken (hidden, other files) is counted.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -70,6 +70,30 @@ def listing(folder: Path) -> Listing:
     called = {part: path.name for part, path in parts.items()}
     listed = of_parts(str(folder), found, names, called, walk.left_out)
     return replace(listed, notes=(*notes, *listed.notes))
+
+
+def to_predict(folder: Path, classes: Sequence[str]) -> list[File]:
+    """The image files of a folder: those of its class folders with the place of their class in
+    `classes`, those that lie loose in it with label -1.
+
+    Raises InputError if a folder in it is none of the classes, or it has no images.
+    """
+    walk = _Walk(folder, frozenset())
+    found = walk.classes(folder)
+    if unknown := sorted(set(found) - set(classes)):
+        inner = found[unknown[0]][0]
+        hint = f". Did you mean {inner}?" if part_of(unknown[0]) else ""
+        raise InputError(
+            f"{inner}: class {unknown[0]!r} is unknown, the network has {few(classes)}{hint}"
+        )
+    loose = (p for p in folder.iterdir() if p.name.lower().endswith(walk.suffixes) and p.is_file())
+    files = [File(str(path), -1) for path in sorted(loose)]
+    for name in sorted(found):
+        label = list(classes).index(name)
+        files += [File(path, label) for each in found[name] for path in walk.files(each)]
+    if not files:
+        raise InputError(f"{folder}: there are no images ({', '.join(walk.suffixes)}) in it")
+    return files
 
 
 def _parts(folder: Path) -> dict[str, Path]:

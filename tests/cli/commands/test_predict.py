@@ -113,3 +113,38 @@ def test_a_finished_run_needs_no_images(photographed: Path, tmp_path: Path, what
     assert {one["class"] for each in told for one in each["classes"]} == set(CLASSES)
     with changed(photographed, what, tmp_path) as run:
         assert predict(run, *files, "--json").stdout == expected.stdout
+
+
+def test_a_folder_with_a_folder_a_class_gives_the_accuracy_of_each(
+    exported: Path, digits: list[Path], tmp_path: Path
+) -> None:
+    said = json.loads(predict(exported, *digits, "--json", "--top", 1).stdout)
+    given = [each["classes"][0]["class"] for each in said]
+    other = next(name for name in "0123456789" if name not in given)
+    for i, (file, name) in enumerate(zip(digits, [*given[:2], other], strict=True)):
+        (tmp_path / "d" / name).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "d" / name / f"{i}.png").write_bytes(file.read_bytes())
+    rows = predict(exported, tmp_path / "d").stdout.splitlines()
+    assert rows[0].split() == [
+        "class",
+        "images",
+        "right",
+        "accuracy",
+        *["most", "often", "taken", "for"],
+    ]
+    assert rows[1].split() == [other, "1", "0", "0.0000", given[2]]
+    assert rows[-1] == "Accuracy: 0.6667 +- 0.2722 on 3 images."
+    told = json.loads(predict(exported, tmp_path / "d", "--json").stdout)
+    assert sorted(each["shows"] for each in told) == sorted([*given[:2], other])
+    (tmp_path / "d" / "cat").mkdir()
+    result = predict(exported, tmp_path / "d")
+    assert result.exit_code == 2
+    assert "d/cat: class 'cat' is unknown, the network has 0, 1, " in result.stderr
+
+
+def test_a_folder_of_loose_images_is_predicted_one_by_one(
+    exported: Path, digits: list[Path], tmp_path: Path
+) -> None:
+    assert predict(exported, digits[0].parent).stdout == predict(exported, *digits).stdout
+    result = predict(exported, tmp_path)
+    assert result.exit_code == 2 and "there are no images (" in result.stderr

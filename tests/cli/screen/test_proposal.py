@@ -13,9 +13,11 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from hnas.cli.main import hnas
+from hnas.cli.screen.render import duration
 from hnas.data.sources import files
 from hnas.studies.plan.toml import load_plan
 from hnas.studies.run.folder import open_run
+from hnas.studies.search.estimate import MARGIN, Estimate, Timed
 
 
 def invoke(*args: object) -> Result:
@@ -51,7 +53,7 @@ def test_a_plan_is_shown_with_what_it_takes_and_begun(
     reasons = " ".join(" ".join(shown[: shown.index("")]).split())
     assert "24 training images of 2 classes, 8 pixels a side, grey; no test part" in reasons
     assert any(line.startswith("  net.image 8, patch 2: ") for line in shown)
-    (head,) = (i for i, line in enumerate(shown) if line.startswith("step "))
+    (head,) = (i for i, line in enumerate(shown) if line.startswith("step  "))
     assert shown[head].split() == ["step", "work", "time", "memory"]
     steps = [line.split("  ")[0] for line in shown[head + 1 : head + 8]]
     assert steps == [
@@ -150,7 +152,7 @@ def test_at_a_terminal_it_asks(root: Path, photos: Path) -> None:
     said = b"".join(iter(lambda: _read(ours), b"")).replace(b"\r", b"")
     os.close(ours)
     assert process.wait(timeout=60) == 0
-    assert b"Begin? [Y/n]: " in said and said.endswith(b"Nothing was begun.\n")
+    assert b"Begin? [" in said and said.endswith(b"Nothing was begun.\n")
     assert not Path("runs").exists()
 
 
@@ -167,7 +169,8 @@ def test_the_reasons_follow_the_options(photos: Path, monkeypatch: pytest.Monkey
     options = ("--epochs", 7, "--trials", 3, "--flops", "50%", "--set", "score.batch=64")
     result = invoke("search", "photos", *options, "--device", "cpu", "--strategy", "flatt")
     assert result.exit_code == 2 and "did you mean 'flat'?" in result.stderr
-    monkeypatch.setattr("hnas.cli.commands.search.confirmed", lambda: False)
+    monkeypatch.setattr("hnas.cli.screen.proposal._terminal", lambda: True)
+    monkeypatch.setattr("hnas.cli.screen.proposal._confirmed", lambda most: False)
     shown = invoke("search", "photos", *options, "--device", "cpu").stdout
     shown = " ".join(shown.split())
     assert "epochs 7, batch " in shown and "as asked; proposed: epochs " in shown
@@ -177,3 +180,26 @@ def test_the_reasons_follow_the_options(photos: Path, monkeypatch: pytest.Monkey
     made = invoke("init", "--data", "photos", "--flops", "50%", "--set", "score.batch=64", "x.toml")
     assert made.exit_code == 0 and load_plan(Path("x.toml")).score.batch == 64
     assert "# epochs " in Path("x.toml").read_text()
+
+
+@pytest.mark.parametrize(("seconds", "begins"), [(599.0, True), (601.0, False)])
+def test_a_long_search_begins_only_if_a_person_says_so(
+    tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, begins: bool
+) -> None:
+    """And a plan of one's own is shown as a proposal is, on a terminal."""
+    monkeypatch.chdir(tmp_path)
+    most = Timed.of([seconds / 2 / MARGIN, seconds / 4 / MARGIN, seconds / MARGIN])
+    steps = [Estimate(what="stage 1", work="8 trials", one=most, amount=1, memory=2**20)]
+    monkeypatch.setattr("hnas.studies.search.estimate.estimate", lambda *_: steps)
+    monkeypatch.setattr("hnas.cli.screen.proposal._terminal", lambda: True)
+    asked = []
+    monkeypatch.setattr("click.confirm", lambda text, default: asked.append(default))
+    shown = invoke("search", "--plan", tiny, "--device", "cpu").stdout.splitlines()
+    assert asked == [begins]
+    assert shown[0] == f"The plan {tiny}:"
+    assert any(line.startswith("  data digits: 1,797 training images of 10 cl") for line in shown)
+    assert "  net.image 8, patch 2" in shown and "  trials 8, 6" in shown
+    span = f"{duration(seconds / 4 / MARGIN)} to {duration(seconds)}"
+    assert f"{span} in all." in shown and any(f"  {span}  " in line for line in shown)
+    assert any(", as busy as it is now (load " in line for line in shown)
+    assert shown[-1] == "Nothing was begun." and not Path("runs").exists()

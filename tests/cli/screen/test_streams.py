@@ -36,9 +36,9 @@ def test_a_closed_stream_is_as_dev_null(root: Path, closed: str) -> None:
 
 
 def test_what_would_be_asked_is_not_without_standard_input(root: Path) -> None:
-    code = PREPARED + "from hnas.cli.screen.proposal import confirmed; print(confirmed())"
+    code = PREPARED + "from hnas.cli.screen.proposal import _terminal; print(_terminal())"
     ran = shell(root, f"{sys.executable} -c '{code}' <&-")
-    assert ran.stdout == b"True\n"
+    assert ran.stdout == b"False\n"
 
 
 def test_what_is_opened_next_is_no_standard_stream(root: Path, tmp_path: Path) -> None:

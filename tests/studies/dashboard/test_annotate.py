@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from hnas.studies.dashboard.annotate import ATTACHED, annotate, artifacts
 from hnas.studies.plan.change import override, refined
 from hnas.studies.plan.plan import Plan
 from hnas.studies.run.folder import Run, begin_run
+from hnas.studies.run.result import read_result, write_result
 from hnas.studies.trials.database import close_storage, open_storage
 from hnas.studies.trials.pareto import front
 from hnas.studies.trials.record import Record
@@ -108,6 +110,25 @@ def test_notes_tell_and_link(run: Run) -> None:
     assert "the winner of the search: 0.9000 on 200 test images" in text
     assert len([line for line in text.splitlines() if line.startswith("|")]) == 2 + 3
     assert "stage 2 continues from this trial" in note_of(run, 1, handed)
+
+
+def test_the_winner_is_found_also_if_it_is_not_on_the_front(run: Run) -> None:
+    with opened(run, 2) as study:
+        behind = next(r for r in records(study) if r not in front(records(study)))
+    result = read_result(run)
+    assert result is not None
+    changed = replace(result, winner=replace(result.winner, arch=behind.arch))
+    (run.folder / "result.json").unlink()
+    write_result(run, changed)
+    annotate(run)
+    for stage in (1, 2):
+        text = note_of(run, stage)
+        assert f"**The winner** is [trial {behind.number}](/dashboard/studies/" in text
+        assert ": 0.9000 on 200 test images." in text
+    assert behind.number in noted(run, 2) and behind.number in drawn(run, 2)
+    title = f"## The winner: trial {behind.number}, not on the front of stage 2\n"
+    assert note_of(run, 2, behind.number).startswith(title)
+    assert "the winner of the search: 0.9000" in note_of(run, 2, behind.number)
 
 
 def test_a_second_time_nothing_is_written(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

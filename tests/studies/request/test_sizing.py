@@ -20,7 +20,7 @@ from hnas.studies.request.begin import begin
 from hnas.studies.request.decide import decide
 from hnas.studies.request.request import Request
 from hnas.studies.request.sizing import sizes, within_time
-from hnas.studies.search.estimate import Estimate, amounts
+from hnas.studies.search.estimate import Estimate, Timed, amounts
 
 DIGITS = load_preset("digits")
 SUPERNET = replace(DIGITS, retrain=replace(DIGITS.retrain, start="supernet"))
@@ -32,7 +32,7 @@ def estimated(plan: Plan, *each: float) -> list[Estimate]:
     have = amounts(plan)
     rate = [each[i % len(each)] for i in range(len(have))]
     return [
-        Estimate(what="", work="", each=one, amount=n, memory=0)
+        Estimate(what="", work="", one=Timed.of([one]), amount=n, memory=0)
         for one, n in zip(rate, have, strict=True)
     ]
 

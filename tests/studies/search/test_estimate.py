@@ -12,7 +12,16 @@ from hnas.data import Survey
 from hnas.studies.plan.change import override
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.proposal import propose
-from hnas.studies.search.estimate import STEPS, Estimate, _per_image, _random, estimate, memory
+from hnas.studies.search.estimate import (
+    MARGIN,
+    STEPS,
+    Estimate,
+    Timed,
+    _per_image,
+    _random,
+    estimate,
+    memory,
+)
 from hnas.training.loop import Epoch
 from tests.support.peak import begin_anew
 
@@ -59,11 +68,13 @@ def test_every_step_that_takes_time_is_there(plan: Plan) -> None:
 
 def test_it_grows_with_the_work(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a second for an image and for a trial, the rest is arithmetic."""
-    monkeypatch.setattr("hnas.studies.search.estimate._per_image", lambda *args: 1.0)
-    monkeypatch.setattr("hnas.studies.search.estimate._trial", lambda *args: 1.0)
+    second = Timed.of([0.9, 1.0, 1.5])
+    monkeypatch.setattr("hnas.studies.search.estimate._per_image", lambda *args: second)
+    monkeypatch.setattr("hnas.studies.search.estimate._trial", lambda *args: second)
     few = by_step(override(plan, trials=10, epochs=3))
     assert few["supernet of stage 1"].seconds == 3 * 256
     assert few["stage 1"].seconds == 10
+    assert few["stage 1"].between == pytest.approx((9, 15 * MARGIN))
     assert few["retraining"].seconds == 3 * 3 * 256
     assert few["all-global network"].seconds == (3 + 3 + 3) * 256
     assert few["on held-out images too"].seconds == 2 * 3 * 320
@@ -102,7 +113,8 @@ def test_the_first_batch_is_not_timed_and_of_the_others_the_median(plan: Plan) -
             context.on_epoch(told)
 
     data, rules = _random(plan, 64, 8, CPU), replace(plan.stage1.training, batch=64)
-    assert _per_image(fit, None, data, rules, plan.augment) == pytest.approx(1 / 20)
+    found = _per_image(fit, None, data, rules, plan.augment)
+    assert (found.usual, found.least, found.most) == pytest.approx((1 / 20, 1 / 30, 1 / 10))
 
 
 def test_images_of_a_pack_are_not_in_memory(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
