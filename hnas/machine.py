@@ -34,8 +34,8 @@ def free_memory(system: Path = SYSTEM) -> int | None:
     are only cached do not count as used), and what `ulimit -v` leaves.
     """
     found = [_fields(system / "proc/meminfo").get("MemAvailable")]
-    if found == [None] and hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    if found == [None]:
+        found = [machine_memory()]
     for folder in _cgroups("memory", system):
         names = ("memory.max", "memory.current", "inactive_file")
         if not (folder / names[0]).exists():
@@ -46,6 +46,13 @@ def free_memory(system: Path = SYSTEM) -> int | None:
             found.append(max(0, int(limit[0]) - int(used[0]) + cached))
     found.append(_address_space(system))
     return min((each for each in found if each is not None), default=None)
+
+
+def machine_memory() -> int | None:
+    """Bytes that the machine has; None if the system does not say (Windows)."""
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return None
 
 
 def peak_memory(system: Path = SYSTEM) -> int:

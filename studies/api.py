@@ -8,19 +8,21 @@
     found.front(1)                                           # trials, as records
     found.study(1)                                           # an optuna.Study
     network = found.network()                                # the winner, trained: a hnas Network
+    found.predict("photo.png")                               # as `hnas predict`
     found.export("digits_net")                               # as `hnas export`
+    found.report()                                           # as `hnas report`
 
 Errors are those of `hnas.errors`. In a notebook a `Found` shows itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from hnas.studies.dashboard.listener import Annotator
 from hnas.studies.objective.costs import Priced
@@ -34,7 +36,7 @@ from hnas.studies.run.folder import Run
 from hnas.studies.run.result import Result, read_result
 from hnas.studies.run.status import Status, read_status
 from hnas.studies.run.studies import StageStudy, read_stages
-from hnas.studies.search.events import Listener, Listeners
+from hnas.studies.search.events import Listener, Listeners, Stop, TrialEvent
 from hnas.studies.trials.database import open_storage
 from hnas.studies.trials.record import Record
 from hnas.studies.trials.study import open_study
@@ -42,7 +44,10 @@ from hnas.studies.trials.study import open_study
 if TYPE_CHECKING:
     import optuna
 
+    from hnas.cost.latency import Latency
     from hnas.exchange.export import Network
+    from hnas.studies.run.ranking import Ranking
+    from hnas.training.loop import Epoch
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,67 @@ class Found:
 
         return save(self.network(device), Path(path), also=("py",), force=force)
 
+    def predict(self, images: Any, device: str = "auto") -> list[tuple[str, float]]:
+        """The likeliest class of each image with its probability, by the winner.
+
+        `images` are the path of a file or a folder, several of them, or an array of numpy or torch,
+        (n, height, width), (n, channels, height, width) or channels last, as `search` takes them.
+        Raises InputError for what is no image, StateError as `network` does.
+        """
+        from hnas.data.sources.arrays import fitting
+        from hnas.data.sources.folders import files_at
+        from hnas.exchange.predict import likeliest, of_files, probabilities
+
+        network = self.network(device)
+        frame = network.model.frame
+        paths = [images] if isinstance(images, str | Path) else images
+        if isinstance(paths, list | tuple) and all(isinstance(one, str | Path) for one in paths):
+            files = [file for path in paths for file in files_at(Path(path), network.classes)]
+            rows = [row for _, row in of_files(network, files, _refuse)]
+        else:
+            pixels = fitting(images, image=frame.image, channels=frame.channels)
+            rows = [row for batch in pixels.split(BATCH) for row in probabilities(network, batch)]
+        return [likeliest(row, network.classes, 1)[0] for row in rows]
+
+    def report(self, to: str | Path | None = None, *, force: bool = False) -> Path:
+        """Writes a report, as `hnas report`: to report.html in the run's folder, or to a file that
+        ends in .html, .md or .json. Gives its path. Raises InputError for another ending, or if a
+        file that is no report is there without `force`."""
+        from hnas.studies.report.write import write_report
+
+        return write_report(self.run, None if to is None else Path(to), force=force)
+
+    def latency(
+        self, device: str = "auto", *, batch: int = 1, rounds: int = 50
+    ) -> dict[str, Latency]:
+        """Seconds of a pass of `winner` and `all-global` here, run in turn. Raises StateError as
+        `network` does."""
+        from hnas.device import choose
+        from hnas.studies.run.speed import speeds
+
+        return speeds(self.run, choose(device), batch=batch, rounds=rounds)
+
+    def rank(
+        self,
+        stage: int = 1,
+        *,
+        architectures: int = 30,
+        seeds: int = 4,
+        epochs: int | None = None,
+        listener: Listener | None = None,
+        device: str = "auto",
+    ) -> Ranking:
+        """How far a stage's scores can be trusted, as `hnas rank`: it trains `architectures` x
+        `seeds` networks. Finished trainings are kept."""
+        from hnas.device import choose
+        from hnas.studies.experiments.rank import RankRules, rank
+        from hnas.studies.search.session import Session
+
+        rules = RankRules(stage=stage, architectures=architectures, seeds=seeds, epochs=epochs)
+        session = Session(self.run, choose(device), listener)
+        with self.run.hold(), closing(session):
+            return rank(session, rules)
+
     def __repr__(self) -> str:
         rows = "; ".join(f"{name} {score} at {macs} MACs" for name, score, macs, _ in self._rows())
         state = "finished" if self.status.finished else "not finished"
@@ -164,14 +230,47 @@ class Asked(Changes, total=False):
     storage: str | None
 
 
-def search(*, listener: Listener | None = None, **asked: Unpack[Asked]) -> Found:
+Callback = Callable[[Found, "TrialEvent | Epoch"], object]
+"""Called after each epoch and trial of a search."""
+BATCH = 256
+"""Images of an array that are predicted at a time."""
+
+
+def _refuse(error: Exception) -> None:
+    raise error
+
+
+class _Callbacks(Listener):
+    """Calls functions of the user's own."""
+
+    def __init__(self, found: Found, callbacks: Sequence[Callback]) -> None:
+        self._found, self._callbacks = found, callbacks
+
+    def epoch(self, what: str, epoch: Epoch) -> None:
+        self._call(epoch)
+
+    def trial(self, stage: int, event: TrialEvent) -> None:
+        self._call(event)
+
+    def _call(self, event: TrialEvent | Epoch) -> None:
+        for callback in self._callbacks:
+            callback(self._found, event)
+
+
+def search(
+    *,
+    listener: Listener | None = None,
+    callbacks: Sequence[Callback] = (),
+    **asked: Unpack[Asked],
+) -> Found:
     """Searches for an architecture, or resumes a run: all stages, retraining, the test.
 
     The keywords are the options of `hnas search`. One of `preset`, `plan` (a Plan or a file) and
     `data` (a name, or the images: `hnas.data.sources.given`) says what is searched. With `data`
     alone a plan is proposed (`hnas.studies.plan.proposal`); with none of them it is the plan of the
     run in `run`, or the preset `digits`. The others replace what the plan says. `listener` hears
-    what happens.
+    what happens; each of `callbacks` is called with the run and an epoch or a trial that has ended.
+    Either may raise `Stop`, which ends the search; called again, it goes on.
 
     Raises InputError for what cannot be searched, MismatchError if the run has begun with another
     plan, BusyError if another process has it.
@@ -188,10 +287,11 @@ def search(*, listener: Listener | None = None, **asked: Unpack[Asked]) -> Found
     decision = decide(request)
     if decision.note:
         listener.note(decision.note)
-    heard = Listeners(listener, Annotator(listener.note))
     device, lease = choose(request.device), request.patience
-    with beginning(decision, heard.note) as run:
+    with beginning(decision, listener.note) as run:
+        called = _Callbacks(Found(run), callbacks)
+        heard = Listeners(listener, Annotator(listener.note), called)
         session = Session(run, device, heard, rescore=request.rescore, lease=lease)
-        with run.hold(), closing(session):
+        with run.hold(), closing(session), suppress(Stop):
             run_search(session, request.stage)
     return Found(run)

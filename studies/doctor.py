@@ -16,6 +16,7 @@ from hnas import __version__
 from hnas.data.sources.load import known
 from hnas.device import choose
 from hnas.errors import HnasError, StateError
+from hnas.machine import machine_memory
 from hnas.selftest import self_test
 from hnas.studies.trials.database import close_storage, open_storage
 from hnas.studies.trials.study import open_study
@@ -80,10 +81,11 @@ def _device(name: str) -> str:
     if device.type == "cuda":
         about = torch.cuda.get_device_properties(device)
         return f"{about.name}, {about.total_memory / 2**30:.0f} GiB"
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    memory = machine_memory()
     return (
         f"CPU, {os.cpu_count()} cores, {torch.get_num_threads()} threads, "
-        f"{memory / 2**30:.0f} GiB; {'CUDA' if torch.cuda.is_available() else 'no CUDA'}"
+        f"{f'{memory / 2**30:.0f} GiB' if memory else 'memory unknown'}; "
+        f"{'CUDA' if torch.cuda.is_available() else 'no CUDA'}"
     )
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import hnas
+from hnas.cli import python
 from hnas.studies import api
+from hnas.studies.search import events
 
 
 def printed(root: Path, *arguments: str) -> str:
@@ -25,9 +28,30 @@ def test_import_loads_nothing_slow(root: Path) -> None:
 
 
 def test_its_functions_are_those_of_the_api() -> None:
-    assert hnas.search is api.search
+    assert hnas.search is python.search
+    assert hnas.Stop is events.Stop
     assert hnas.open_run is api.open_run
     assert {*hnas.__all__} <= {*dir(hnas)}
+
+
+@pytest.mark.parametrize(
+    ("asked", "terminal", "shown"),
+    [
+        ({}, False, False),
+        ({}, True, True),
+        ({"progress": True}, False, True),
+        ({"progress": False}, True, False),
+        ({"listener": events.Listener()}, True, False),
+    ],
+)
+def test_a_search_shows_its_progress_to_a_person(
+    monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any], terminal: bool, shown: bool
+) -> None:
+    heard: list[events.Listener | None] = []
+    monkeypatch.setattr(python, "silent", lambda *, listener: heard.append(listener))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: terminal)
+    python.search(**asked)
+    assert isinstance(heard[0], events.Listeners) == shown
 
 
 def test_another_name_is_told() -> None:

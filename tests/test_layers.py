@@ -67,12 +67,13 @@ ROOMS = {
         "report": "objective trials plan run figures findings",
         "dashboard": "objective trials run search figures findings report",
         "experiments": "objective trials plan run scoring search figures dashboard",
-        "api": "objective trials plan run figures report dashboard request search",
+        "api": "objective trials plan run figures report dashboard experiments request search",
         "doctor": "trials",
     },
     "cli": {
         "screen": "",
         "commands": "screen",
+        "python": "screen",
         "main": "screen",
     },
 }

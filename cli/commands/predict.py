@@ -46,8 +46,7 @@ def predict(source: Path, images: tuple[Path, ...], top: int, as_json: bool, dev
       hnas predict net photos/*.jpg --top 1 --json
       hnas predict runs/photos more_photos      accuracy, if it has a folder a class
     """
-    from hnas.data.sources.files import File
-    from hnas.data.sources.folders import to_predict
+    from hnas.data.sources.folders import files_at
     from hnas.device import choose
     from hnas.exchange.predict import likeliest, of_files
 
@@ -57,11 +56,7 @@ def predict(source: Path, images: tuple[Path, ...], top: int, as_json: bool, dev
         refused.append(error)
         click.echo(f"Error: {error}", err=True)
 
-    files = [
-        file
-        for path in images
-        for file in (to_predict(path, network.classes) if path.is_dir() else [File(str(path), -1)])
-    ]
+    files = [file for path in images for file in files_at(path, network.classes)]
     found = list(of_files(network, files, refuse))
     named = [(file, likeliest(row, network.classes, top)) for file, row in found]
     if as_json:

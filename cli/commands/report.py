@@ -6,15 +6,13 @@ import click
 
 from hnas.cli.screen import options
 
-SUFFIXES = {"html": ".html", "md": ".md", "json": ".json"}
-
 
 @click.command()
 @options.run
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(list(SUFFIXES)),
+    type=click.Choice(["html", "md", "json"]),
     default="html",
     help="A page, its text as Markdown, or its numbers as JSON.",
 )
@@ -40,15 +38,8 @@ def report(
     report on an unfinished search says what is missing. A report takes the place of the one before;
     another file of that name is kept.
     """
-    from hnas.persist.ours import write_ours
-    from hnas.studies.report.as_json import as_json
-    from hnas.studies.report.gather import gather
-    from hnas.studies.report.html import as_html
-    from hnas.studies.report.markdown import as_markdown
+    from hnas.studies.report.write import write_report
 
     run = options.find_run(folder, storage)
-    force, file = force or file is None, file or run.folder / f"report{SUFFIXES[kind]}"
-    render = {"html": as_html, "md": as_markdown, "json": as_json}[kind]
-    data = render(gather(run, seed=seed)).encode()
-    write_ours({file: data}, to=file, force=force)
+    file = write_report(run, file, kind=kind, force=force, seed=seed)
     click.echo(f"Wrote {file} ({file.stat().st_size:,} bytes)")

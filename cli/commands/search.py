@@ -10,7 +10,7 @@ import click
 from hnas.cli.screen import options
 from hnas.cli.screen.interrupt import resumable
 from hnas.cli.screen.proposal import begins
-from hnas.cli.screen.render import command, note, result_tables, show_next
+from hnas.cli.screen.render import command, note, result_tables, show_next, wrapped
 from hnas.cli.screen.session import show_front, start
 from hnas.studies.objective.costs import OBJECTIVES
 from hnas.studies.plan.plan import SAMPLERS, STRATEGIES
@@ -206,7 +206,16 @@ def _search_all(run: Run, request: Request) -> None:
     _search(run, request)
     if tested:
         click.echo("The result stays: a run is tested once. For another result use a new --run.")
-    _show_result(run)
+    _show_result(run, "" if run.plan.needs_latency else _speed(run, request.device))
+
+
+def _speed(run: Run, device: str) -> str:
+    """The milliseconds of the answer, which its table lacks if the search had no latency table."""
+    from hnas.device import choose
+    from hnas.studies.run.speed import in_words, speeds
+
+    chosen = choose(device)
+    return in_words(speeds(run, chosen), str(chosen), run.plan.search.objective)
 
 
 def _search_stage(run: Run, stage: int, request: Request) -> None:
@@ -232,11 +241,13 @@ def _search(run: Run, request: Request) -> None:
         run_search(session, request.stage)
 
 
-def _show_result(run: Run) -> None:
+def _show_result(run: Run, speed: str = "") -> None:
     from hnas.studies.run.result import read_result
 
     result = read_result(run)
     assert result is not None
     result_tables(result)
+    if speed:
+        click.echo(wrapped(speed))
     show_next("export", run.folder, "--to", run.folder / "winner")
     click.echo(f"or:   {command('dashboard', '--run', run.folder)}")

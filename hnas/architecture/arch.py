@@ -10,6 +10,8 @@ from typing import Any
 from hnas.errors import InputError
 
 FIELDS = ("G", "L", "d_k", "d_z", "E", "K")
+GLYPHS = {"global": "■", "mixed": "◧", "local": "□"}
+"""By `Block.kind`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +84,15 @@ class Arch:
     def key(self) -> tuple[tuple[int, ...], ...]:
         """A total order over architectures: by the first block, then the second, ..."""
         return tuple(block.key for block in self.blocks)
+
+    def __repr__(self) -> str:
+        """`Arch(◧□■ G=2,0,3 L=1,3,0 d_k=48,-,48 d_z=4 E=1,2,- K=3,5,-)`; a size that all blocks
+        have in common once."""
+        sizes = []
+        for name in FIELDS:
+            values = ["-" if v is None else str(v) for v in (getattr(b, name) for b in self.blocks)]
+            sizes.append(f"{name}={','.join(values if len(set(values)) > 1 else values[:1])}")
+        return f"Arch({''.join(GLYPHS[b.kind] for b in self.blocks)} {' '.join(sizes)})"
 
     def to_dict(self) -> dict[str, Any]:
         """`{"blocks": [{"G": 3, "L": 0, "d_k": 192, "d_z": 4}, ...]}`, without unused sizes."""

@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import stat
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
@@ -40,6 +41,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    if os.name == "nt":  # where a folder cannot be opened
+        return
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
@@ -50,7 +53,10 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 def read_regular(path: Path, most: int | None = None) -> bytes:
     """The bytes of a file. Raises OSError if it is none, as a pipe, which may never end, or if it
     has more than `most`."""
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+    without_waiting = getattr(os, "O_NONBLOCK", 0)  # Windows has no pipes among files
+    with open(
+        path, "rb", opener=lambda name, flags: os.open(name, flags | without_waiting)
+    ) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(errno.EINVAL, "it must be a regular file", str(path))
         data = file.read(-1 if most is None else most + 1)
@@ -92,6 +98,8 @@ def remove_abandoned(files: Iterable[Path]) -> None:
 
 def _is_running(process: int) -> bool:
     """A process that has ended and that nobody has asked about (Z) writes no more."""
+    if sys.platform == "win32":  # where a signal of 0 would be Ctrl-C
+        return _is_known_to_windows(process)
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
@@ -103,3 +111,13 @@ def _is_running(process: int) -> bool:
     except OSError:  # no Linux, or ended meanwhile
         return True
     return state.rpartition(")")[2].split()[0] not in "ZX"
+
+
+if sys.platform == "win32":
+
+    def _is_known_to_windows(process: int) -> bool:
+        import ctypes
+
+        limited_information = 0x1000
+        handle = ctypes.windll.kernel32.OpenProcess(limited_information, False, process)
+        return bool(handle and ctypes.windll.kernel32.CloseHandle(handle))

@@ -6,6 +6,7 @@ However a batch ends, every run keeps its finished work and is resumed from ther
 import contextlib
 import multiprocessing
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
@@ -89,6 +90,9 @@ def _in_processes(unfinished: Sequence[Task], device: str, jobs: int) -> Iterato
 def _uninterrupted() -> Iterator[None]:
     """Holds signals back until its end. A process started within never gets them: Ctrl-C reaches
     all processes, but only the one that started them acts on it."""
+    if sys.platform == "win32":  # has no masks: Ctrl-C ends all processes, and all resume
+        yield
+        return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
@@ -98,7 +102,8 @@ def _uninterrupted() -> Iterator[None]:
 
 def _work(task: Task, device: str, answer: Connection) -> None:
     """In a process of its own."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     torch.set_num_threads(1)
     try:
         search_one(task, device, Listener())

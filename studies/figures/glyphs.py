@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 
-from hnas.architecture.arch import Arch
+from hnas.architecture.arch import GLYPHS, Arch
 
-GLYPHS = {"global": "■", "mixed": "◧", "local": "□"}
 LEGEND = "Blocks, first to last: ■ global, ◧ mixed, □ local."
 
 

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from hnas.errors import InputError, StateError
 from hnas.persist.atomic import read_regular
@@ -116,7 +116,7 @@ class History:
             return
         try:
             with open(self._path, "ab+", opener=_no_link) as file:
-                _drop_torn(file.fileno())
+                _drop_torn(file)
                 file.write(json.dumps(recorded(row)).encode() + b"\n")
         except OSError as error:
             raise StateError(
@@ -131,8 +131,9 @@ def _no_link(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
-def _drop_torn(file: int) -> None:
+def _drop_torn(file: BinaryIO) -> None:
     """Cuts off a last line without an end."""
-    size = os.fstat(file).st_size
-    tail = os.pread(file, 2**16, max(0, size - 2**16))
-    os.ftruncate(file, size - len(tail) + tail.rfind(b"\n") + 1)
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - 2**16))
+    tail = file.read()
+    file.truncate(size - len(tail) + tail.rfind(b"\n") + 1)

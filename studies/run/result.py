@@ -208,6 +208,13 @@ class Result:
             f"{theirs}: that {tells} the two apart (exact McNemar test, 95%)."
         )
 
+    def __repr__(self) -> str:
+        tested = (
+            f"{name} {one.test_accuracy or 0.0:.4f} at {one.macs:,} MACs"
+            for name, one in (("winner", self.winner), ("all-global", self.all_global))
+        )
+        return f"Result({self.test_images:,} test images: {', '.join(tested)})"
+
     def shown(self, network: TrainedNetwork) -> dict[str, Any]:
         """A network as the JSON of commands shows it."""
         names = ("d", "macs", "params", "score", "accuracy", "test_accuracy")

@@ -24,6 +24,15 @@ class Status:
     result: Result | None
     times: Times
 
+    def __repr__(self) -> str:
+        stages = [
+            f"stage {stage.number}: {stage.trials:,} of {stage.asked.trials:,} trials"
+            + (f", best {stage.best.accuracy:.4f}" if stage.best else "")
+            for stage in self.stages
+        ]
+        state = "finished" if self.finished else "not finished"
+        return f"Status({self.run.folder}, {state}; {'; '.join(stages)})"
+
     @property
     def begun(self) -> tuple[StageStudy, ...]:
         """The stages that have a study."""

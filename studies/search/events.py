@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from hnas.training.loop import Epoch
 
 
+class Stop(Exception):
+    """Raised by a listener or a callback, it ends `hnas.search`: what is finished is kept, and the
+    same call goes on with the run."""
+
+
 class Listener:
     """Hears what happens in a search and does nothing about it. Override what matters."""
 

@@ -41,6 +41,10 @@ class Record:
     right: str | None = later(None)
     """Which held-out images it is right on: `hnas.scoring.pairs`; None if that was not kept."""
 
+    def __repr__(self) -> str:
+        costs = f"{self.macs:,} MACs, {self.params:,} parameters"
+        return f"Record(trial {self.number}, score {self.accuracy:.4f}, {costs}, {self.arch})"
+
 
 class Told(Protocol):
     """A score, or the record of one."""

@@ -10,15 +10,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from hnas.data.sources import given
+from hnas.data.sources.load import load as load_images
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.exchange.export import load
 from hnas.studies.api import Found, open_run, search
 from hnas.studies.plan.change import override
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.toml import load_preset, to_toml
-from hnas.studies.search.events import Listener
+from hnas.studies.search.events import Listener, Stop, TrialEvent
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +88,71 @@ def test_it_shows_itself(found: Found) -> None:
     assert re.search(r"<td>winner</td><td>0\.\d{4} \(test\)</td>", page)
     assert "<p>The winner</p><svg" in page and page.endswith("</svg>\n")
     assert repr(found).startswith(f"Found({found.run.folder}, finished: winner 0.")
+
+
+def test_the_winner_predicts_files_folders_and_arrays(found: Found, tmp_path: Path) -> None:
+    images = load_images("digits", image=8, channels=1).train.pixels[:3, 0].numpy()
+    files = []
+    for i, image in enumerate(images):
+        Image.fromarray(image).save(tmp_path / f"{i}.png")
+        files.append(tmp_path / f"{i}.png")
+    by_file = found.predict(files, device="cpu")
+    assert [name in set("0123456789") for name, _ in by_file] == [True] * 3
+    assert found.predict(str(files[0]), device="cpu") == pytest.approx(by_file[:1])
+    for others in (tmp_path, images, torch.from_numpy(images)[:, None] / 255):
+        assert [name for name, _ in found.predict(others, device="cpu")] == [n for n, _ in by_file]
+    with pytest.raises(InputError, match="not a readable image"):
+        found.predict(tmp_path / "none.png", device="cpu")
+    with pytest.raises(InputError, match="must be numbers NCHW"):
+        found.predict(np.zeros(3), device="cpu")
+
+
+def test_its_report_speed_and_ranking(found: Found, tmp_path: Path) -> None:
+    path = found.report(tmp_path / "r.md")
+    assert path.read_text("utf-8").startswith("# ")
+    with pytest.raises(InputError, match=r"must be one of html, md, json, got 'pdf'"):
+        found.report("r.pdf")
+    speeds = found.latency("cpu", rounds=2)
+    assert list(speeds) == ["winner", "all-global"]
+    assert all(0 < each.lowest <= each.median for each in speeds.values())
+    with pytest.raises(InputError, match="architectures must be >= 4, got 1"):
+        found.rank(architectures=1, device="cpu")
+
+
+def test_words_for_a_person(found: Found) -> None:
+    record = found.front(2)[0]
+    assert repr(record).startswith(f"Record(trial {record.number}, score 0.")
+    assert repr(record.arch) in repr(record)
+    assert re.fullmatch(
+        r"Arch\([■◧□]{2} G=\S+ L=\S+ d_k=\S+ d_z=\S+ E=\S+ K=\S+\)", repr(record.arch)
+    )
+    assert repr(found.status).startswith(f"Status({found.run.folder}, finished; stage 1: 6 of 6 tr")
+    result = found.result
+    assert result is not None
+    assert re.fullmatch(
+        r"Result\(\d+ test images: winner [\d.]+ at [\d,]+ MACs, "
+        r"all-global [\d.]+ at [\d,]+ MACs\)",
+        repr(result),
+    )
+
+
+def test_a_callback_can_stop_a_search_that_goes_on_when_called_again(
+    found: Found, plan: Plan, tmp_path: Path
+) -> None:
+    seen: list[int] = []
+
+    def stop(at: Found, event: object) -> None:
+        if isinstance(event, TrialEvent):
+            seen.append(len(at.trials(1)))
+            if event.done == 4:
+                raise Stop
+
+    asked: dict[str, Any] = {"plan": plan, "run": tmp_path / "mine", "stage": 1, "device": "cpu"}
+    stopped = search(callbacks=[stop], **asked)
+    assert 4 <= len(stopped.trials(1)) < 6 and stopped.result is None
+    again = search(**asked)
+    timeless = [[replace(r, seconds=0) for r in each.trials(1)] for each in (again, found)]
+    assert timeless[0] == timeless[1]
 
 
 def test_a_name_is_no_markup(plan: Plan, tmp_path: Path) -> None:

@@ -59,6 +59,15 @@ def images_of(name: str, part: str, images: Any, labels: Any) -> Images:
     )
 
 
+def fitting(images: Any, *, image: int, channels: int) -> torch.Tensor:
+    """Arrays of images as a network takes them: uint8 (n, channels, image, image). Raises
+    InputError as `images_of` does."""
+    values = _array("images", "predict", images)
+    labels = np.zeros(len(values) if values.ndim else 0, dtype=np.int64)
+    found = images_of("images", "predict", values, labels)
+    return found.fit(image=image, channels=channels).tensor()
+
+
 def eight_bits(name: str, values: Values) -> npt.NDArray[np.uint8]:
     """Numbers as uint8, in memory of their own, by one rule for all of them: 0 to 255 as they are,
     whole numbers up to 65,535 divided by 256, floats within 0 to 1 times 255.

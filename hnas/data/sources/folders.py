@@ -72,12 +72,14 @@ def listing(folder: Path) -> Listing:
     return replace(listed, notes=(*notes, *listed.notes))
 
 
-def to_predict(folder: Path, classes: Sequence[str]) -> list[File]:
+def files_at(folder: Path, classes: Sequence[str]) -> list[File]:
     """The image files of a folder: those of its class folders with the place of their class in
-    `classes`, those that lie loose in it with label -1.
+    `classes`, those that lie loose in it with label -1; a path that is no folder as such a file.
 
     Raises InputError if a folder in it is none of the classes, or it has no images.
     """
+    if not folder.is_dir():
+        return [File(str(folder), -1)]
     walk = _Walk(folder, frozenset())
     found = walk.classes(folder)
     if unknown := sorted(set(found) - set(classes)):

@@ -70,6 +70,7 @@ def test_a_whole_search(finished: tuple[Path, Result]) -> None:
         "step 5 of 5, network of all-global: epoch 1/1, loss ",
         "Retrained from scratch for 1 epoch, best score first:",
         "The winner compared with an all-global network, on 40 test images:",
+        "One image takes the winner ",
         f"next: hnas export {folder} --to {folder / 'winner'}",
         f"or:   hnas dashboard --run {folder}",
     ]
