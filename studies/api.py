@@ -128,7 +128,12 @@ class Found:
             files = [file for path in paths for file in files_at(Path(path), network.classes)]
             rows = [row for _, row in of_files(network, files, _refuse)]
         else:
-            pixels = fitting(images, image=frame.image, channels=frame.channels)
+            pixels = fitting(
+                images,
+                image=frame.image,
+                channels=frame.channels,
+                interpolation=network.interpolation,
+            )
             rows = [row for batch in pixels.split(BATCH) for row in probabilities(network, batch)]
         return [likeliest(row, network.classes, 1)[0] for row in rows]
 

@@ -7,6 +7,7 @@ from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 from hnas.architecture.space import NAMED
+from hnas.cost.conventions import BUDGETS
 from hnas.sampling import RULES
 from hnas.settings import METRICS, OWN_TEACHER
 from hnas.studies.objective.costs import OBJECTIVES
@@ -17,18 +18,21 @@ DIALECT = "http://json-schema.org/draft-07/schema#"
 """The one that editors of TOML know."""
 WORDS: Mapping[str, tuple[str, ...]] = {
     "data.background": ("white", "grey", "black"),
+    "data.interpolation": ("bilinear", "bicubic"),
     **{f"net.{name}": known for name, known in NAMED.items()},
     "pretrained.local": ("fitted", "silent", "random"),
     "pretrained.keep": ("large", "first"),
     "training.subnets": tuple(RULES),
+    "training.initial": ("glorot", "deit"),
     "training.keep": ("last", "best"),
     "training.class_weights": ("none", "balanced"),
     "search.strategy": STRATEGIES,
     "search.objective": tuple(OBJECTIVES),
     "search.pick": PICKS,
+    "search.convention": tuple(BUDGETS),
     "handoff.rule": HANDOFF_RULES,
     "retrain.start": STARTS,
-    "distillation.rule": ("hard", "soft"),
+    "distillation.rule": ("hard", "soft", "soft-deit"),
 }
 """All words that a key takes, by the last two parts of its name."""
 EXAMPLES: Mapping[str, tuple[str, ...]] = {
