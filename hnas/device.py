@@ -11,25 +11,46 @@ import torch
 from hnas.errors import InputError, StateError
 from hnas.machine import cores, keep_freed_memory
 
-NAMES = ("auto", "cpu", "cuda")
+NAMES = re.compile(r"auto|cpu|cuda(:\d+)?|mps")
 
 
 def choose(name: str) -> torch.device:
-    """`auto` is CUDA if there is one. Torch gets no more threads than the container has cores,
-    unless OMP_NUM_THREADS says how many. Raises InputError if CUDA is asked for and absent."""
+    """`auto` is CUDA if there is one, else the CPU; `cuda:1` is the second GPU, and `mps` Apple's,
+    which nobody has tried yet. Torch gets no more threads than the container has cores, unless
+    OMP_NUM_THREADS says how many. Raises InputError if what is asked for is absent."""
     if "OMP_NUM_THREADS" not in os.environ and torch.get_num_threads() > cores():
         torch.set_num_threads(cores())
     keep_freed_memory()
-    if name not in NAMES:
-        raise InputError(f"device must be one of {', '.join(NAMES)}, got {name!r}")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InputError(
-            "--device cuda: this PyTorch finds no CUDA device. "
-            "Use --device cpu, or install a CUDA build of torch"
-        )
+    if not NAMES.fullmatch(name):
+        raise InputError(f"device must be auto, cpu, cuda, cuda:NUMBER or mps, got {name!r}")
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
+    device = torch.device(name)
+    _check_there(device)
+    if device.index is not None:
+        torch.cuda.set_device(device)  # for calls that name no device
+    return device
+
+
+def _check_there(device: torch.device) -> None:
+    """Raises InputError if this machine, or this PyTorch, has no such device."""
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise InputError(
+            f"device {device}: this PyTorch finds no CUDA device. "
+            "Use the device cpu, or install a CUDA build of torch"
+        )
+    if device.type == "cuda" and (device.index or 0) >= (found := torch.cuda.device_count()):
+        raise InputError(f"device {device}: there are {found} CUDA devices, counted from 0")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise InputError("device mps: this PyTorch finds no GPU of Apple's. Use the device cpu")
+
+
+def synchronise(device: torch.device) -> None:
+    """Waits until the device has done what it was asked."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
 
 
 def precision(device: torch.device) -> torch.dtype:
@@ -58,9 +79,14 @@ def kept_casts(device: torch.device) -> torch.autocast:
 @contextlib.contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Torch's global generator, which dropout draws from, seeded inside and restored outside."""
+    mps = torch.mps.get_rng_state() if device.type == "mps" else None
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield
+        torch.manual_seed(seed)  # of all devices
+        try:
+            yield
+        finally:
+            if mps is not None:
+                torch.mps.set_rng_state(mps)
 
 
 def read(*tensors: torch.Tensor) -> list[torch.Tensor]:

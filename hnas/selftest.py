@@ -17,9 +17,9 @@ from hnas.training.supernet import train_supernet
 
 FRAME = Frame(image=8, channels=1, patch=4, classes=10, d=48, M=3, N=3)
 EPOCHS = 8
-TOLERANCE = {"cpu": 0.0, "cuda": 2e-2}
+TOLERANCE = {"cpu": 0.0, "cuda": 2e-2, "mps": 1e-3}
 """Largest difference of a logit that counts as none. Zero on a CPU, because every width is a
-multiple of 16; a GPU has matrix products in bf16."""
+multiple of 16; a GPU has matrix products in bf16, Apple's in fp32 by other kernels."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -125,11 +126,22 @@ skip_bad_images = click.option(
     help="Leave out files of class folders that cannot be decoded, instead of failing, and count "
     "them.",
 )
+DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?|mps")
+
+
+def _check_device(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    if DEVICE.fullmatch(value):
+        return value
+    raise click.BadParameter(f"{value!r} is none of auto, cpu, cuda, cuda:NUMBER, mps.")
+
+
 device = click.option(
     "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
+    metavar="auto|cpu|cuda|cuda:N|mps",
+    callback=_check_device,
     default="auto",
-    help="Device to compute on; auto is CUDA if there is one.",
+    help="Device to compute on: auto is CUDA if there is one, cuda:1 the second GPU; mps, Apple's, "
+    "is untried.",
 )
 storage = click.option(
     "--storage",

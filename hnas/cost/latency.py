@@ -15,6 +15,7 @@ from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
 from hnas.cost.flops import plain_vit
 from hnas.cost.timing import Clock, in_turn, rotated, seconds
+from hnas.device import synchronise
 from hnas.network.glit import Glit
 
 WARM_UP = 3
@@ -65,7 +66,6 @@ def pass_seconds(model: nn.Module, images: torch.Tensor, clock: Clock = time.per
 
     def run() -> None:
         model(images)
-        if images.device.type == "cuda":
-            torch.cuda.synchronize(images.device)
+        synchronise(images.device)
 
     return seconds(run, clock)

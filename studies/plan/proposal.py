@@ -76,6 +76,7 @@ LIMITS = {
         population=50,
     ),
 }
+LIMITS["mps"] = LIMITS["cpu"]  # until someone has tried one
 """By `torch.device.type`."""
 
 SIZES = ((2_000, 48, 6), (20_000, 96, 6), (100_000, 144, 8), (math.inf, 192, 12))

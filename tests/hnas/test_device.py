@@ -7,9 +7,12 @@ import re
 
 import pytest
 import torch
+from click.testing import CliRunner
 
 from hnas import device
-from hnas.errors import StateError
+from hnas.cli.main import load
+from hnas.errors import InputError, StateError
+from hnas.studies.plan.proposal import LIMITS
 
 ACCELERATOR = getattr(torch, "AcceleratorError", RuntimeError)  # since torch 2.8
 
@@ -65,3 +68,55 @@ def test_threads_are_no_more_than_cores_unless_that_is_said(monkeypatch, said, e
         assert torch.get_num_threads() == expected
     finally:
         torch.set_num_threads(before)
+
+
+class FakeCuda:
+    """Two GPUs that are not there."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, count: int = 2) -> None:
+        self.current: list[torch.device] = []
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+        monkeypatch.setattr(torch.cuda, "set_device", self.current.append)
+
+
+def test_one_of_several_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpus = FakeCuda(monkeypatch)
+    assert device.choose("cuda:1") == torch.device("cuda", 1)
+    assert gpus.current == [torch.device("cuda", 1)]  # calls that name no device mean it
+    assert device.choose("cuda") == device.choose("auto") == torch.device("cuda")
+    with pytest.raises(InputError, match=r"^device cuda:2: there are 2 CUDA devices, counted from"):
+        device.choose("cuda:2")
+    FakeCuda(monkeypatch, count=0)
+    assert device.choose("auto") == torch.device("cpu")
+    with pytest.raises(InputError, match=r"^device cuda:1: this PyTorch finds no CUDA device"):
+        device.choose("cuda:1")
+
+
+def test_apples_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a fake: its generator is put back, it is waited for, its limits are a CPU's."""
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(InputError, match=r"^device mps: this PyTorch finds no GPU of Apple's"):
+        device.choose("mps")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    chosen, done = device.choose("mps"), []
+    assert chosen == torch.device("mps")
+    monkeypatch.setattr(torch.mps, "get_rng_state", lambda: "before")
+    monkeypatch.setattr(torch.mps, "set_rng_state", done.append)
+    monkeypatch.setattr(torch.mps, "synchronize", lambda: done.append("waited"))
+    with device.seeded(3, chosen):
+        inside = torch.rand(1)
+    with device.seeded(3, torch.device("cpu")):
+        assert torch.rand(1) == inside
+    device.synchronise(chosen)
+    assert done == ["before", "waited"]
+    assert LIMITS["mps"] == LIMITS["cpu"]
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:x", "mps:0", "CPU"])
+def test_another_name_is_told(name: str) -> None:
+    message = f"device must be auto, cpu, cuda, cuda:NUMBER or mps, got {name!r}"
+    with pytest.raises(InputError, match=re.escape(message)):
+        device.choose(name)
+    result = CliRunner().invoke(load("doctor"), ["--device", name])
+    assert result.exit_code == 2 and f"{name!r} is none of auto, cpu, cuda" in result.stderr

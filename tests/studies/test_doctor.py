@@ -60,7 +60,7 @@ def test_what_fails_is_told_and_the_rest_is_looked_at(
         "storage",
         "self-test",
     }
-    assert found["device"].words.startswith("--device cuda: this PyTorch finds no CUDA device.")
+    assert found["device"].words.startswith("device cuda: this PyTorch finds no CUDA device.")
     assert found["disk"].words.startswith(f"0.5 GiB are free in {tmp_path}, ")
     assert "there is no study storage" in found["storage"].words
 

@@ -331,7 +331,7 @@ def test_an_interrupted_search_says_how_to_go_on_and_does(
         (["--seed", "-1"], "Invalid value for '--seed': -1 is not in the range 0<=x<=4294967295."),
         (
             ["--device", "tpu"],
-            "Invalid value for '--device': 'tpu' is not one of 'auto', 'cpu', 'cuda'.",
+            "Invalid value for '--device': 'tpu' is none of auto, cpu, cuda, cuda:NUMBER, mps.",
         ),
         (
             ["--flops", "much"],
