@@ -20,10 +20,11 @@ from hnas.cli.screen import options
 )
 @click.option("--pt2", is_flag=True, help="Also write FILE.pt2, a program of torch.export.")
 @click.option("--onnx", is_flag=True, help="Also write FILE.onnx (needs the extra hnas[onnx]).")
+@click.option("--card", is_flag=True, help="Also write FILE.md, a model card.")
 @options.force
 @options.device
 def export(
-    folder: Path | None, file: Path, pt2: bool, onnx: bool, force: bool, device: str
+    folder: Path | None, file: Path, pt2: bool, onnx: bool, card: bool, force: bool, device: str
 ) -> None:
     """Write a run's network to files of its own.
 
@@ -49,5 +50,14 @@ def export(
     network = winner(run)
     network.model.to(choose(device))
     also = ["py", *(["pt2"] if pt2 else []), *(["onnx"] if onnx else [])]
-    for path in save(network, file, also=also, force=force):
+    written = [*save(network, file, also=also, force=force)]
+    if card:
+        from hnas.exchange.export import named
+        from hnas.persist.ours import write_ours
+        from hnas.studies.report.card import card as model_card
+
+        path = named(file, "md")
+        write_ours({path: model_card(run, path.stem).encode()}, to=file, force=force)
+        written.append(path)
+    for path in written:
         click.echo(f"Wrote {path} ({path.stat().st_size:,} bytes)")

@@ -24,6 +24,7 @@ from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
 from hnas.data.decode import BACKGROUNDS, INTERPOLATIONS
 from hnas.errors import CheckpointError, InputError
+from hnas.exchange import standalone
 from hnas.network.glit import Glit
 from hnas.persist.atomic import read_regular
 from hnas.persist.ours import write_ours
@@ -167,10 +168,13 @@ def as_pt2(network: Network) -> bytes:
 
 
 def _program(network: Network) -> torch.export.ExportedProgram:
+    """Of the module that NAME.py has: it takes no path that is fast on one machine alone."""
+    model = standalone.Glit(json.loads(_description(network)))
+    model.load_state_dict({name: t.cpu() for name, t in network.model.state_dict().items()})
     frame = network.model.frame
     images = torch.zeros(2, frame.channels, frame.image, frame.image)
     shapes = {"images": {0: torch.export.Dim("batch", min=1)}}
-    return torch.export.export(network.model.cpu().eval(), (images,), dynamic_shapes=shapes)
+    return torch.export.export(model.eval(), (images,), dynamic_shapes=shapes)
 
 
 def as_onnx(network: Network) -> bytes:

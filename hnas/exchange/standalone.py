@@ -166,8 +166,9 @@ class Block(nn.Module):
 class Glit(nn.Module):
     """The network of a NAME.json: normalised images (B, C, image, image) -> logits (B, classes).
 
-    What timm's models offer is here under timm's names: forward_features, forward_head,
-    get_classifier, reset_classifier, num_classes, num_features, default_cfg.
+    What timm's models offer is here under timm's names: forward_features, forward_intermediates,
+    forward_head, get_classifier, reset_classifier, num_classes, num_features, default_cfg. It
+    exports for any batch: torch.export.export(model, (images,), dynamic_shapes=...).
     """
 
     def __init__(self, config: dict[str, Any]) -> None:
@@ -183,6 +184,7 @@ class Glit(nn.Module):
         self.background = config.get("background", "white")
         self.interpolation = config.get("interpolation", "bilinear")
         self.num_classes, self.num_features = frame["classes"], d
+        self.embed_dim = self.head_hidden_size = d
         self.default_cfg = {
             "input_size": (self.channels, self.image, self.image),
             "num_classes": self.num_classes,
@@ -193,6 +195,7 @@ class Glit(nn.Module):
             "first_conv": "patch_embed.conv1" if frame.get("stem") == "conv" else "patch_embed",
             "classifier": "head",
         }
+        self.pretrained_cfg = self.default_cfg
         self.patch_embed = stem(frame)
         self.has_class_token = frame.get("pool", "class") == "class"
         if self.has_class_token:
@@ -210,13 +213,44 @@ class Glit(nn.Module):
         )
         return (pixels - 255 * mean) / (255 * std)
 
+    def embed(self, images: Tensor) -> Tensor:
+        """Normalised images (B, C, image, image) -> tokens (B, T, d) before the first block."""
+        x = self.patch_embed(images).flatten(2).transpose(1, 2).contiguous()
+        if self.has_class_token:  # not len(x), which torch.export would take for a constant
+            x = torch.cat((self.cls_token.expand(x.shape[0], -1, -1), x), dim=1)
+        return x + self.pos_embed
+
     def forward_features(self, images: Tensor) -> Tensor:
         """Normalised images (B, C, image, image) -> tokens (B, T, d) after the last norm."""
-        x = self.patch_embed(images).flatten(2).transpose(1, 2).contiguous()
-        if self.has_class_token:
-            x = torch.cat((self.cls_token.expand(len(x), -1, -1), x), dim=1)
-        tokens: Tensor = self.norm(self.blocks(x + self.pos_embed))
+        tokens: Tensor = self.norm(self.blocks(self.embed(images)))
         return tokens
+
+    def forward_intermediates(
+        self,
+        images: Tensor,
+        indices: int | list[int] | None = None,
+        norm: bool = False,
+        output_fmt: str = "NCHW",
+        intermediates_only: bool = False,
+    ) -> Any:
+        """The tokens after the last norm and what some blocks give, or that alone: the patches as
+        grids (B, d, side, side), or as tokens (B, patches, d) if `output_fmt` is NLC.
+
+        `indices` are blocks, counted from 0 or from the end by -1; a number means the last so many.
+        """
+        blocks = range(len(self.blocks))
+        taken = [*blocks][-indices:] if isinstance(indices, int) else [*(indices or blocks)]
+        wanted = [blocks[i] for i in taken]  # raises IndexError for others
+        x, found = self.embed(images), {}
+        for i, block in enumerate(self.blocks):
+            x = block(x)
+            if i in wanted:
+                patches = (self.norm(x) if norm else x)[:, int(self.has_class_token) :]
+                side = math.isqrt(patches.shape[1])
+                grid = patches.transpose(1, 2).unflatten(2, (side, side))
+                found[i] = grid if output_fmt == "NCHW" else patches
+        shown = [found[i] for i in wanted]
+        return shown if intermediates_only else (self.norm(x), shown)
 
     def forward_head(self, tokens: Tensor, pre_logits: bool = False) -> Tensor:
         """Tokens (B, T, d) -> logits (B, classes); with `pre_logits` what the classifier sees

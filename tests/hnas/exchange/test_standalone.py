@@ -201,3 +201,43 @@ def test_what_it_does_not_know_is_told(tmp_path, change, message):
     described.write_text(json.dumps({**json.loads(described.read_text()), **change}))
     with pytest.raises(ValueError, match=message):
         standalone.load(tmp_path / "net")
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        FRAME,
+        replace(FRAME, local="conv2d", stem="conv", pool="mean"),
+        replace(FRAME, local="attention"),
+    ],
+)
+def test_it_exports_for_any_batch(tmp_path, frame):
+    save(network(frame), tmp_path / "net")
+    alone = standalone.load(tmp_path / "net")
+    images = torch.randn(5, 3, 8, 8)
+    shapes = {"images": {0: torch.export.Dim("batch", min=1)}}
+    graph = torch.export.export(alone, (images[:2],), dynamic_shapes=shapes).module()
+    with torch.no_grad():
+        for batch in (1, 3, 5):
+            torch.testing.assert_close(graph(images[:batch]), alone(images[:batch]))
+
+
+@pytest.mark.parametrize("pool", ["class", "mean"])
+def test_what_blocks_give_is_there_under_timms_name(tmp_path, pool):
+    save(network(replace(FRAME, pool=pool)), tmp_path / "net")
+    alone = standalone.load(tmp_path / "net")
+    images = torch.randn(2, 3, 8, 8)
+    with torch.no_grad():
+        last, all_of_them = alone.forward_intermediates(images)
+        torch.testing.assert_close(last, alone.forward_features(images))
+        assert [each.shape for each in all_of_them] == [(2, 12, 2, 2)] * 3
+        first, third = alone.forward_intermediates(
+            images, indices=[0, -1], norm=True, output_fmt="NLC", intermediates_only=True
+        )
+    torch.testing.assert_close(third, last[:, last.shape[1] - 4 :])
+    torch.testing.assert_close(
+        first, alone.norm(all_of_them[0].flatten(2).transpose(1, 2)), rtol=1e-5, atol=1e-5
+    )
+    with pytest.raises(IndexError):
+        alone.forward_intermediates(images, indices=[3])
+    assert alone.embed_dim == alone.num_features and alone.pretrained_cfg is alone.default_cfg
