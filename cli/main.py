@@ -113,7 +113,7 @@ class Commands(click.Group):
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
 )
-@click.version_option(__version__, prog_name="hnas")
+@click.version_option(__version__, "-V", "--version", prog_name="hnas")
 def hnas() -> None:
     """Find a Global-Local image Transformer for your images and compute budget."""
 

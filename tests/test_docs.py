@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pkgutil
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,18 @@ def find(name: str) -> object | None:
         return pkgutil.resolve_name(name)
     except (ImportError, AttributeError):
         return None
+
+
+def test_the_metadata_say_what_citation_and_changelog_say(root: Path) -> None:
+    about = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
+    cited = (root / "CITATION.cff").read_text("utf-8")
+    assert about["version"] == __version__
+    assert f"keywords: [{', '.join(about['keywords'])}]" in cited
+    assert [f'- name: "{one["name"]}"' in cited for one in about["authors"]] == [True]
+    assert all(url in cited for url in about["urls"].values())
+    assert {"Typing :: Typed", "Programming Language :: Python :: 3.11"} < {*about["classifiers"]}
+    versions = re.findall(r"^## (\S+)", (root / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    assert versions[0].rstrip(",") == __version__
 
 
 def test_the_citation_is_of_this_version(root: Path) -> None:

@@ -62,4 +62,5 @@ def test_another_name_is_told() -> None:
 
 
 def test_python_m_hnas_is_the_command_line(root: Path) -> None:
-    assert printed(root, "-m", "hnas", "--version") == f"hnas, version {hnas.__version__}\n"
+    for option in ("--version", "-V"):
+        assert printed(root, "-m", "hnas", option) == f"hnas, version {hnas.__version__}\n"

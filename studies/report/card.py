@@ -28,7 +28,7 @@ def card(run: Run, name: str) -> str:
         for what, one in (("this network", winner), ("all-global (a ViT)", result.all_global))
     ]
     simple = [
-        f"| {one.name} | {one.test_accuracy:.4f} | | |"
+        f"| {one.name.replace('|', '/')} | {one.test_accuracy:.4f} | | |"
         for one in sorted(result.baselines, key=lambda one: -one.test_accuracy)[:1]
     ]
     lines = [

@@ -25,5 +25,5 @@ def test_a_card_says_what_the_network_is_and_how_good(tmp_path: Path, tiny: Plan
     assert "on the images of digits. 3 blocks, first to last: " in text
     assert "| this network | 0.9000 ± 0.0212 | " in text
     assert "| all-global (a ViT) | 0.8000 ± 0.0283 | " in text
-    assert "| 1-NN | *raw* | 0.9500 |" in text
+    assert "| 1-NN / *raw* | 0.9500 |" in text
     assert "from net import load" in text
