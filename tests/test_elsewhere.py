@@ -15,7 +15,7 @@ from tests.test_layers import LIBRARIES, imports, modules
 
 MODULES = ("resource", "fcntl", "pwd", "grp", "termios", "tty", "pty", "syslog")
 """Of the standard library, that Windows lacks."""
-OF_OS = ("sysconf", "pread", "preadv", "O_NONBLOCK", "sched_getaffinity", "getloadavg", "ftruncate")
+OF_OS = ("sysconf", "pread", "preadv", "sched_getaffinity", "getloadavg")
 """Of `os`, that Windows or macOS lacks."""
 
 
