@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hnas.architecture.arch import Arch
+from hnas.architecture.arch import GLYPHS, Arch
 from hnas.settings import METRICS
-from hnas.studies.figures.glyphs import GLYPHS, drawn
+from hnas.studies.figures.glyphs import drawn
 
 if TYPE_CHECKING:
     from hnas.baselines.record import Baseline

@@ -218,7 +218,8 @@ class Glit(nn.Module):
         x = self.patch_embed(images).flatten(2).transpose(1, 2).contiguous()
         if self.has_class_token:  # not len(x), which torch.export would take for a constant
             x = torch.cat((self.cls_token.expand(x.shape[0], -1, -1), x), dim=1)
-        return x + self.pos_embed
+        tokens: Tensor = x + self.pos_embed
+        return tokens
 
     def forward_features(self, images: Tensor) -> Tensor:
         """Normalised images (B, C, image, image) -> tokens (B, T, d) after the last norm."""

@@ -2,10 +2,10 @@
 
 from functools import partial
 
-from hnas.architecture.arch import FIELDS
+from hnas.architecture.arch import FIELDS, GLYPHS
 from hnas.architecture.local import KINDS
 from hnas.settings import METRICS
-from hnas.studies.figures.glyphs import GLYPHS, LEGEND, drawn
+from hnas.studies.figures.glyphs import LEGEND, drawn
 from hnas.studies.figures.network import Picture, network
 from hnas.studies.report.cells import costs_of, number
 from hnas.studies.report.gather import Answer, Report
