@@ -98,7 +98,8 @@ def test_the_winner_predicts_files_folders_and_arrays(found: Found, tmp_path: Pa
         files.append(tmp_path / f"{i}.png")
     by_file = found.predict(files, device="cpu")
     assert [name in set("0123456789") for name, _ in by_file] == [True] * 3
-    assert found.predict(str(files[0]), device="cpu") == pytest.approx(by_file[:1])
+    [(name, probability)] = found.predict(str(files[0]), device="cpu")
+    assert (name, probability) == (by_file[0][0], pytest.approx(by_file[0][1]))
     for others in (tmp_path, images, torch.from_numpy(images)[:, None] / 255):
         assert [name for name, _ in found.predict(others, device="cpu")] == [n for n, _ in by_file]
     with pytest.raises(InputError, match="not a readable image"):
@@ -226,7 +227,7 @@ def test_the_examples_of_the_document_run(
     root: Path, tmp_path: Path, found: Found, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("hnas.studies.api.search", lambda **asked: found)
+    monkeypatch.setattr("hnas.cli.python.search", lambda **asked: found)
     monkeypatch.setattr("hnas.studies.api.open_run", lambda folder: found)
     text = (root / "docs/api.md").read_text("utf-8")
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
