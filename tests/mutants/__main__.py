@@ -46,6 +46,10 @@ def main() -> None:
             print(_row(mutant))
         return
     explained, survived = set(_explained()), []
+    known = {m.key for f in files for m in mutants(f, (ROOT / f).read_text("utf-8"), 10**6)}
+    for file, line, _ in sorted(explained - known):
+        if file in files:
+            print(f"{SURVIVORS.name} has a row of a line that is gone: {file}: {line}")
     counts = {"noticed": 0, "equivalent": 0}
     with tempfile.TemporaryDirectory(prefix="hnas-mutants-") as folder:
         copy = _copied(Path(folder))

@@ -6,7 +6,7 @@ CORE: dict[str, tuple[str, ...]] = {
     "hnas/architecture/layout.py": ("hnas/architecture/test_layout", "hnas/network/test_supernet"),
     "hnas/cost/flops.py": ("hnas/cost/test_flops",),
     "hnas/data/split.py": ("hnas/data/test_split",),
-    "hnas/exchange/export.py": ("hnas/exchange/test_export",),
+    "hnas/exchange/export.py": ("hnas/exchange/test_export", "hnas/exchange/test_standalone"),
     "hnas/exchange/import_weights.py": ("hnas/exchange/test_import_weights",),
     "hnas/network/block.py": ("hnas/network/test_block", "hnas/network/test_supernet"),
     "hnas/network/slicing.py": ("hnas/network/test_supernet",),

@@ -1,4 +1,4 @@
-"""The mutants themselves: each is Python, its tests are there, and what is excused still exists."""
+"""The mutants themselves: each is Python, and its tests are there."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from tests.mutants.__main__ import EACH, ROOT, _explained
+from tests.mutants.__main__ import EACH, ROOT
 from tests.mutants.core import CORE
 from tests.mutants.mutate import mutants
 
@@ -25,8 +25,3 @@ def test_a_mutant_is_python_and_another_program(file: str) -> None:
     before = ast.dump(ast.parse(source))
     for mutant in some:
         assert ast.dump(ast.parse(mutant.source)) != before, mutant
-
-
-def test_what_is_excused_is_still_in_its_file() -> None:
-    known = {m.key for f in CORE for m in mutants(f, (ROOT / f).read_text("utf-8"), 10**6)}
-    assert not [key for key in _explained() if key not in known]

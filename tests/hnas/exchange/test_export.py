@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hnas.architecture.space import LOCALS, Frame, size_space
 from hnas.errors import CheckpointError, InputError
-from hnas.exchange.export import DESCRIBED, FORMS, Network, as_onnx, load, save
+from hnas.exchange.export import DESCRIBED, FORMS, Network, as_onnx, is_network, load, save
 from hnas.network.glit import Glit
 from tests.support.generators import spaces_and_archs
 from tests.support.peak import peak_of
@@ -47,6 +47,15 @@ def test_what_was_saved_comes_back_bit_for_bit(tmp_path, drawn):
     assert again.model.arch == arch and again.model.frame == frame
     assert (again.classes, again.mean, again.std) == (made.classes, made.mean, made.std)
     assert not again.model.training
+
+
+def test_what_is_a_network_is_said_by_its_description(tmp_path):
+    save(network(), tmp_path / "net")
+    assert is_network(tmp_path / "net")
+    assert not is_network(tmp_path / "another")
+    for i, text in enumerate(("{", "[]", "{}", '{"format": "mine"}', "5")):
+        (tmp_path / f"{i}.json").write_text(text)
+        assert not is_network(tmp_path / str(i))
 
 
 def test_the_two_files_and_nothing_else(tmp_path):

@@ -5,7 +5,7 @@ import sqlite3
 import optuna
 import pytest
 
-from hnas.errors import InputError, MismatchError, StorageError
+from hnas.errors import InputError, MismatchError, RowError, StorageError
 from hnas.studies.trials.database import open_storage
 from hnas.studies.trials.study import open_study, stored_studies
 from hnas.studies.trials.trial import records, records_of
@@ -58,3 +58,14 @@ def test_studies_of_no_study_storage_are_refused(tmp_path):
         stored_studies(url_of(tmp_path / "other.db"), ["s"])
     with pytest.raises(InputError, match="needs the Python driver of 'mysql\\+nosuch': "):
         stored_studies("mysql+nosuch://bob:hush@h/d", ["s"])
+
+
+@pytest.mark.parametrize("value", ["'SIDEWAYS'", "5", "''"])
+def test_a_direction_that_is_none_is_told(url, value):
+    """By all readers, and by who continues the study."""
+    storage = open_storage(url)
+    with storage.engine.begin() as connection:
+        connection.exec_driver_sql(f"update study_directions set direction = {value}")
+    for read in (lambda: stored_studies(url, ["s"]), lambda: open_study(open_storage(url), "s")):
+        with pytest.raises(RowError, match=r"a row of it is damaged: .*Another program changed"):
+            read()
