@@ -39,8 +39,8 @@ TIMES = (0.1, 0.2, 0.4, 0.8)
 ADVICE = "Once the storage answers and has room, run it again: what was stored before is kept"
 NOT_FOUND = "Record does not exist"
 """Optuna's words for a study or a trial that is gone."""
-FORMS = ("defined enum values", "isoformat")
-"""Words of SQLAlchemy and Python for a cell that is no direction, state or time."""
+FORMS = ("defined enum values", "isoformat", "the JSON object must be")
+"""Words of SQLAlchemy and Python for a cell that is no direction, state, time or text."""
 DELETED = (
     "it was deleted from the storage meanwhile, by the dashboard or another program. "
     "Run it again: a study that is gone is searched anew"
@@ -253,7 +253,7 @@ def storage_errors(asked: str, advice: str = ADVICE) -> Iterator[None]:
         raise RowError(f"{asked}: {DELETED}") from None
     except (JSONDecodeError, RecursionError) as error:
         raise RowError(f"{asked}: a row of it is no JSON: {error}. {CHANGED}") from None
-    except (LookupError, ValueError) as error:
+    except (LookupError, TypeError, ValueError) as error:
         if not any(words in str(error) for words in FORMS):
             raise
         raise RowError(f"{asked}: a row of it is damaged: {error}. {CHANGED}") from None

@@ -92,5 +92,5 @@ def parsed(what: str, text: str) -> Any:
     """The value of a row. Raises RowError if it is no JSON."""
     try:
         return json.loads(text)
-    except (ValueError, RecursionError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise RowError(f"{what} is no JSON: {error}. {CHANGED}") from None

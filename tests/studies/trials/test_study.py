@@ -7,6 +7,7 @@ import pytest
 
 from hnas.errors import InputError, MismatchError, RowError, StorageError
 from hnas.studies.trials.database import open_storage
+from hnas.studies.trials.marks import marks_of
 from hnas.studies.trials.study import open_study, stored_studies
 from hnas.studies.trials.trial import records, records_of
 from tests.support.one_trial import RECORD, url_of
@@ -69,3 +70,25 @@ def test_a_direction_that_is_none_is_told(url, value):
     for read in (lambda: stored_studies(url, ["s"]), lambda: open_study(open_storage(url), "s")):
         with pytest.raises(RowError, match=r"a row of it is damaged: .*Another program changed"):
             read()
+
+
+@pytest.mark.parametrize("table", ["trial_user_attributes", "trial_system_attributes"])
+def test_a_cell_of_nothing_is_told(url, table):
+    storage = open_storage(url)
+    with storage.engine.begin() as connection:
+        connection.exec_driver_sql(f"update {table} set value_json = null")
+    for read in (lambda: stored_studies(url, ["s"]), lambda: records(open_study(storage, "s"))):
+        with pytest.raises(RowError, match=r"the attribute .* of trial 0 is no JSON: "):
+            read()
+
+
+def test_a_mark_of_nothing_is_told(url):
+    storage = open_storage(url)
+    study = open_study(storage, "s")
+    study.set_user_attr("handoff", 1)
+    with storage.engine.begin() as connection:
+        connection.exec_driver_sql("update study_user_attributes set value_json = null")
+    with pytest.raises(RowError, match="a row of it is damaged: the JSON object must be"):
+        marks_of(study)
+    with pytest.raises(RowError, match="the study's attribute 'handoff' is no JSON"):
+        stored_studies(url, ["s"])
