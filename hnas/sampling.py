@@ -6,6 +6,7 @@ images; an epoch has so many times fewer steps, so that every rule costs as many
 backward passes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
@@ -60,13 +61,22 @@ def fair(space: Space, *, seed: int, step: int) -> tuple[Arch, ...]:
     candidates are dealt to them in random order; a shorter list is dealt again when it is used up,
     and is fair over many steps.
     """
-    rng = np.random.default_rng((seed, step))
-    count = max(len(values) for block in space.blocks for values in block.candidates)
+    rng, frame = np.random.default_rng((seed, step)), space.frame
+    lists = {values for b in space.blocks for G in b.G for values in (b.G, *b.of(G, frame.N))}
+    count = max(map(len, lists))
     dealt = []
     for block in space.blocks:
-        sizes = zip(*(_deal(values, count, rng) for values in block.candidates), strict=True)
-        dealt.append([space.frame.block(*each) for each in sizes])
+        groups = _deal(block.G, count, rng)
+        kinds = zip(*(block.of(G, frame.N) for G in groups), strict=True)
+        sizes = zip(*(_deal_each(size, rng) for size in kinds), strict=True)
+        dealt.append([frame.block(G, *each) for G, each in zip(groups, sizes, strict=True)])
     return tuple(Arch(blocks) for blocks in zip(*dealt, strict=True))
+
+
+def _deal_each(lists: Sequence[tuple[int, ...]], rng: np.random.Generator) -> list[int]:
+    """One candidate of each list; equal lists are dealt together."""
+    decks = {values: iter(_deal(values, len(lists), rng)) for values in dict.fromkeys(lists)}
+    return [next(decks[values]) for values in lists]
 
 
 def _deal(values: tuple[int, ...], count: int, rng: np.random.Generator) -> list[int]:

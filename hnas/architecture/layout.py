@@ -86,10 +86,8 @@ def sizes(frame: Frame, block: Block) -> dict[str, int]:
 
 def largest(frame: Frame, space: BlockSpace) -> dict[str, int]:
     """The size of every axis in a supernet's block: no larger than some Block of it needs."""
-    G, L = max(space.G), frame.N - min(space.G)
-    d_k = max(space.d_k) if G else 0
-    E, K = (max(space.E), max(space.K)) if L else (0, 0)
-    return _sizes(frame, G, L, d_k=d_k, d_z=max(space.d_z), E=E, K=K)
+    made = [sizes(frame, frame.block(G, *map(max, space.of(G, frame.N)))) for G in space.G]
+    return {axis: max(one[axis] for one in made) for axis in made[0]}
 
 
 def _sizes(frame: Frame, G: int, L: int, *, d_k: int, d_z: int, E: int, K: int) -> dict[str, int]:

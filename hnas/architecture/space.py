@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -121,6 +121,34 @@ class Frame:
         return Arch((Block(G=self.N, L=0, d_k=self.d, d_z=4),) * self.M)
 
 
+SIZES = ("d_k", "d_z", "E", "K")
+"""The sizes of a block, in the order of `Frame.block`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Own:
+    """Candidates that blocks of one kind have of their own; empty: those of all blocks."""
+
+    d_k: tuple[int, ...] = ()
+    """Query, key and value width; not of local blocks."""
+    d_z: tuple[int, ...] = ()
+    """Expansion of the FFN."""
+    E: tuple[int, ...] = ()
+    """Expansion of the local head."""
+    K: tuple[int, ...] = ()
+    """Kernel of the local head."""
+
+    def __post_init__(self) -> None:
+        for name, values in vars(self).items():
+            _check_distinct(name, values)
+
+
+def _check_distinct(name: str, values: tuple[int, ...], least: int = 0) -> None:
+    if len(set(values)) != len(values) or len(values) < least:
+        rule = "must be distinct" + ", at least one" * least
+        raise InputError(f"candidates of {name} {rule}, got {values}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class BlockSpace:
     """The candidates of one block."""
@@ -130,17 +158,43 @@ class BlockSpace:
     d_z: tuple[int, ...]
     E: tuple[int, ...]
     K: tuple[int, ...]
+    mixed: Own = later(Own())
+    """What it chooses from instead if it is mixed."""
+    local: Own = later(Own())
+    """The same if all its groups are local. Has no d_k."""
 
     def __post_init__(self) -> None:
-        for name, values in vars(self).items():
-            if not values or len(set(values)) != len(values):
-                rule = "must be distinct, at least one"
-                raise InputError(f"candidates of {name} {rule}, got {values}")
+        for name in ("G", *SIZES):
+            _check_distinct(name, getattr(self, name), least=1)
+        if self.local.d_k:
+            raise InputError(
+                f"local.d_k has no meaning, a local block has no queries, got {self.local.d_k}"
+            )
 
-    @property
-    def candidates(self) -> tuple[tuple[int, ...], ...]:
-        """In the order of `Frame.block`."""
-        return self.G, self.d_k, self.d_z, self.E, self.K
+    def own(self, G: int, N: int) -> tuple[str, Own]:
+        """The name of what a block with G of N groups global has of its own, and that."""
+        if 0 < G < N:
+            return "mixed", self.mixed
+        return ("local", self.local) if G == 0 else ("", Own())
+
+    def of(self, G: int, N: int) -> tuple[tuple[int, ...], ...]:
+        """The candidates of each of SIZES if G of N groups are global."""
+        _, own = self.own(G, N)
+        return tuple(getattr(own, name) or getattr(self, name) for name in SIZES)
+
+    def all(self, N: int) -> tuple[tuple[int, ...], ...]:
+        """The candidates of G and of each of SIZES, whatever the kind of the block."""
+        kinds = [self.of(G, N) for G in self.G]
+        sizes = (dict.fromkeys(itertools.chain(*lists)) for lists in zip(*kinds, strict=True))
+        return self.G, *map(tuple, sizes)
+
+    def nearest(self, N: int, G: int, *sizes: int) -> tuple[int, ...]:
+        """G and SIZES with each size the nearest candidate of a block of that kind."""
+        near = (
+            min(values, key=lambda value: abs(value - size))
+            for values, size in zip(self.of(G, N), sizes, strict=True)
+        )
+        return G, *near
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,14 +220,21 @@ class Space:
         """For each block its distinct choices, in `Block.key` order."""
         made = {}
         for space in set(self.blocks):
-            distinct = {self.frame.block(*each) for each in itertools.product(*space.candidates)}
+            distinct = {
+                self.frame.block(G, *sizes)
+                for G in space.G
+                for sizes in itertools.product(*space.of(G, self.frame.N))
+            }
             made[space] = tuple(sorted(distinct, key=lambda block: block.key))
         return tuple(made[space] for space in self.blocks)
 
     @property
     def index_tuples(self) -> int:
         """The paper's count: every combination of indices (324^12 for GLiT at M = 12)."""
-        return math.prod(len(values) for block in self.blocks for values in block.candidates)
+        return math.prod(
+            sum(math.prod(map(len, block.of(G, self.frame.N))) for G in block.G)
+            for block in self.blocks
+        )
 
     @property
     def distinct(self) -> int:
@@ -193,8 +254,10 @@ class Space:
         """
         blocks = []
         for space in self.blocks:
-            sizes = (values[rng.integers(len(values))] for values in space.candidates)
-            blocks.append(self.frame.block(*sizes))
+            G = space.G[rng.integers(len(space.G))]
+            lists = space.of(G, self.frame.N)
+            sizes = (values[rng.integers(len(values))] for values in lists)
+            blocks.append(self.frame.block(G, *sizes))
         return Arch(tuple(blocks))
 
 
@@ -211,8 +274,11 @@ def size_space(
     d_z: tuple[int, ...],
     E: tuple[int, ...],
     K: tuple[int, ...],
+    mixed: Own = Own(),
+    local: Own = Own(),
 ) -> Space:
-    """Stage 2: the sizes of every block, its (G, L) as in `distribution`.
+    """Stage 2: the sizes of every block, its (G, L) as in `distribution`; mixed and local blocks
+    may have candidates of their own.
 
     With None, (G, L) is free too: the paper's whole space, searched at once.
     """
@@ -220,5 +286,6 @@ def size_space(
     if distribution is not None:
         frame.check_arch(distribution)
         groups = [(block.G,) for block in distribution.blocks]
-    blocks = (BlockSpace(G=G, d_k=d_k, d_z=d_z, E=E, K=K) for G in groups)
+    sizes = BlockSpace(G=(0,), d_k=d_k, d_z=d_z, E=E, K=K, mixed=mixed, local=local)
+    blocks = (replace(sizes, G=G) for G in groups)
     return Space(frame=frame, blocks=tuple(blocks))

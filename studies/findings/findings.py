@@ -174,9 +174,11 @@ def describe(
 def _kernels(
     archs: Sequence[Arch], space: Space, costs: Costs, rng: np.random.Generator
 ) -> Iterator[Share]:
-    """Shares of kernels. Chance keeps each network's distribution, so the same blocks have one."""
-    kernels = sorted({K for block in space.blocks for K in block.K})
-    if len(kernels) < 2 or not any(block.K for arch in archs for block in arch.blocks):
+    """Shares of kernels, of the blocks that choose one. Chance keeps each network's distribution,
+    so the same blocks do."""
+    chosen = [_choosing(space, arch) for arch in archs]
+    kernels = sorted({K for its in chosen for values in its for K in values})
+    if not kernels:
         return
     each = max(DRAWS_EACH, DRAWS // len(archs))
     drawn = []
@@ -187,9 +189,30 @@ def _kernels(
         drawn.append([costs.sample(same, rng) for _ in range(each)])
     sets = rng.integers(each, size=(DRAWS, len(archs)))
     for K in kernels:
-        counts = np.stack([_counts(row, "K", K) for row in drawn])
+        counts = np.stack(
+            [_kernel_counts(row, its, K) for row, its in zip(drawn, chosen, strict=True)]
+        )
         by_chance = counts[np.arange(len(archs)), sets]
-        yield _share(f"K = {K}", _counts(archs, "K", K), by_chance)
+        pairs = zip(archs, chosen, strict=True)
+        found = np.concatenate([_kernel_counts([arch], its, K) for arch, its in pairs])
+        yield _share(f"K = {K}", found, by_chance)
+
+
+def _choosing(space: Space, arch: Arch) -> list[tuple[int, ...]]:
+    """The kernels that each block chooses from with its groups; none if it has no choice."""
+    N, found = space.frame.N, []
+    for free, block in zip(space.blocks, arch.blocks, strict=True):
+        kernels = free.of(block.G, N)[-1]
+        found.append(kernels if block.K is not None and len(kernels) > 1 else ())
+    return found
+
+
+def _kernel_counts(
+    archs: Sequence[Arch], chosen: Sequence[tuple[int, ...]], K: int
+) -> NDArray[np.int64]:
+    """For each network how many of the blocks that choose have the kernel, and how many choose."""
+    rows = [[b.K for b, its in zip(arch.blocks, chosen, strict=True) if its] for arch in archs]
+    return np.array([(row.count(K), len(row)) for row in rows])
 
 
 def order(archs: Sequence[Arch], rng: np.random.Generator) -> Order:

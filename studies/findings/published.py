@@ -67,10 +67,10 @@ def published() -> tuple[Published, ...]:
 
 @cache
 def published_findings() -> Findings:
-    """The findings on the paper's own network; chance draws from its whole space, within its own
-    multiply-accumulates."""
+    """The findings on the paper's own network; chance draws from the release's whole space, within
+    its own multiply-accumulates."""
     (found,) = (network for network in published() if network.name == FOUND)
     assert found.arch is not None and found.exact is not None
-    space = load_preset("glit-tiny").space2()
+    space = load_preset("glit-tiny-release").space2()
     costs = Costs(frame=space.frame, flops=found.exact.macs)
     return describe(FOUND, [found.arch], space, costs, "the published network")

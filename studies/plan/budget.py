@@ -154,13 +154,18 @@ def fit(plan: Plan, budget: Budget) -> Plan:
     if plan.pretrained.file:
         return replace(_cut(plan, leaves_room), search=search)
     frame = widest(plan.net, leaves_room)
+
+    def scaled(widths: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(dict.fromkeys(_scaled(plan, d_k, frame) for d_k in widths))
+
     return replace(
         plan,
         net=frame,
         stage1=replace(plan.stage1, d_k=_scaled(plan, plan.stage1.d_k, frame)),
         stage2=replace(
             plan.stage2,
-            d_k=tuple(dict.fromkeys(_scaled(plan, d_k, frame) for d_k in plan.stage2.d_k)),
+            d_k=scaled(plan.stage2.d_k),
+            mixed=replace(plan.stage2.mixed, d_k=scaled(plan.stage2.mixed.d_k)),
         ),
         search=search,
     )

@@ -5,11 +5,13 @@ its default. Mistakes are reported at once, before hours are spent on them.
 """
 
 import difflib
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from hnas.architecture.arch import Arch
-from hnas.architecture.space import Frame, Space, distribution_space, size_space
+from hnas.architecture.space import SIZES, Frame, Own, Space, distribution_space, size_space
 from hnas.cost.conventions import BUDGETS
 from hnas.cost.flops import cost
 from hnas.cost.latency_table import LatencyTable
@@ -35,8 +37,6 @@ SAMPLERS = ("nsga2", "tpe", "spos", "random", "nsga3", "gp")
 """The ways to propose generations: see `hnas.studies.proposers.samplers`."""
 PICKS = ("score", "smoothed")
 """What the best trials of a stage are the best by: see `hnas.studies.trials.smoothing`."""
-
-_SIZES = ("d_k", "d_z", "E", "K")
 
 
 def _check_supernet(training: TrainingRules) -> None:
@@ -96,11 +96,15 @@ class Stage2:
     """Architectures a generation."""
     training: TrainingRules
     """Of the supernet, grown to these candidates, before it scores."""
+    mixed: Own = later(Own())
+    """Candidates of mixed blocks, if they have their own; empty lists: as above."""
+    local: Own = later(Own())
+    """The same for blocks without global groups, which have no d_k."""
 
     def __post_init__(self) -> None:
         _check_trials(self.trials, self.population)
         _check_supernet(self.training)
-        for name in _SIZES:
+        for name in SIZES:
             values = getattr(self, name)
             if not values or len(set(values)) != len(values):
                 raise InputError(
@@ -283,12 +287,14 @@ class Plan:
                 "pretrained.file and stage1.init_from both say what the supernet begins with: give "
                 f"one of them, got {self.pretrained.file!r} and {self.stage1.init_from!r}"
             )
-        for name in _SIZES:
-            fixed, candidates = getattr(self.stage1, name), getattr(self.stage2, name)
-            if max(candidates) < fixed:
+        second = self.stage2
+        kinds = {"": second, "mixed.": second.mixed, "local.": second.local}
+        for (kind, lists), name in itertools.product(kinds.items(), SIZES):
+            fixed, candidates = getattr(self.stage1, name), getattr(lists, name)
+            if candidates and max(candidates) < fixed:
                 raise InputError(
-                    f"stage2.{name} must reach stage1.{name} = {fixed} (stage 2's supernet grows "
-                    f"out of stage 1's), got {list(candidates)}"
+                    f"stage2.{kind}{name} must reach stage1.{name} = {fixed} (stage 2's supernet "
+                    f"grows out of stage 1's), got {list(candidates)}"
                 )
 
     def space1(self) -> Space:
@@ -298,8 +304,9 @@ class Plan:
 
     def space2(self, distribution: Arch | None = None) -> Space:
         """Stage 2: the sizes of every block of `distribution`; None: the whole space."""
-        s = self.stage2
-        return size_space(self.net, distribution, d_k=s.d_k, d_z=s.d_z, E=s.E, K=s.K)
+        names = (*SIZES, "mixed", "local")
+        sizes: dict[str, Any] = {name: getattr(self.stage2, name) for name in names}
+        return size_space(self.net, distribution, **sizes)
 
     def budget(self) -> int | None:
         """Most multiply-accumulates of one image, by `search.convention`; None: no limit."""

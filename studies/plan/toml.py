@@ -14,7 +14,10 @@ from hnas.errors import InputError
 from hnas.persist.atomic import read_regular
 from hnas.studies.plan.plan import Plan, did_you_mean
 
-PRESETS = ("digits", "fashion-mnist", "cifar10", "glit-tiny", "glit-small", "glit-base")
+PRESETS = (
+    *("digits", "fashion-mnist", "cifar10"),
+    *("glit-tiny", "glit-tiny-release", "glit-small", "glit-base"),
+)
 """The plans that come with hnas."""
 LARGEST, DOTS = 2**16, 100
 """Most bytes of a plan's file, and dots of a line: `tomllib` takes the square of a dotted key's

@@ -73,7 +73,7 @@ def _one(parents: Sequence[Arch], rng: np.random.Generator) -> Arch:
 
 def _candidates(space: Space) -> Iterator[tuple[int, ...]]:
     """The candidates of every gene: block by block, each in the order of SIZES."""
-    return (getattr(block, size) for block in space.blocks for size in SIZES)
+    return itertools.chain.from_iterable(block.all(space.frame.N) for block in space.blocks)
 
 
 def _genes(space: Space, arch: Arch, rng: np.random.Generator) -> list[int]:
@@ -87,9 +87,11 @@ def _genes(space: Space, arch: Arch, rng: np.random.Generator) -> list[int]:
 
 
 def _arch(space: Space, genes: Sequence[int]) -> Arch:
-    each = len(SIZES)
-    starts = range(0, len(genes), each)
-    return Arch(tuple(space.frame.block(*genes[i : i + each]) for i in starts))
+    """A size that a block of its kind cannot have becomes the nearest that it can."""
+    frame, each = space.frame, len(SIZES)
+    own = (genes[i : i + each] for i in range(0, len(genes), each))
+    near = (block.nearest(frame.N, *its) for block, its in zip(space.blocks, own, strict=True))
+    return Arch(tuple(frame.block(*sizes) for sizes in near))
 
 
 SPOS = Proposer(name="spos", propose=propose, elites=elites)

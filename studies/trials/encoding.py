@@ -1,10 +1,12 @@
 """Encoding of an architecture as the parameters of an Optuna trial, and back.
 
 A parameter is named by its block, counted from 1, and its size: `b01.G`, `b12.d_k`. It exists if
-the space leaves a choice that the block can use.
+the space leaves a choice that the block can use. What mixed or local blocks choose from lists of
+their own are other parameters: `b01.K.local`.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
@@ -16,15 +18,45 @@ from hnas.errors import InputError
 SIZES = ("G", "d_k", "d_z", "E", "K")
 
 
-def _parameters(space: Space) -> Iterator[tuple[int, str, str, tuple[int, ...]]]:
-    """Every parameter: block (from 0), size, name, candidates."""
+@dataclass(frozen=True)
+class _Parameter:
+    """A choice of one block."""
+
+    block: int
+    """From 0."""
+    size: str
+    kind: str
+    """`mixed` or `local` if it is a choice of such blocks alone; else empty."""
+    candidates: tuple[int, ...]
+    groups: tuple[int, ...]
+    """The numbers of global groups with which a block makes this choice."""
+
+    @property
+    def name(self) -> str:
+        return ".".join(filter(None, (f"b{self.block + 1:02d}", self.size, self.kind)))
+
+
+def _parameters(space: Space) -> Iterator[_Parameter]:
+    """Every parameter with a choice, in the order of blocks and SIZES."""
+    N = space.frame.N
     for i, block in enumerate(space.blocks):
-        has_local = min(block.G) < space.frame.N
-        usable = {"d_k": max(block.G) > 0, "E": has_local, "K": has_local}
         for size in SIZES:
-            candidates = getattr(block, size)
-            if len(candidates) > 1 and usable.get(size, True):
-                yield i, size, f"b{i + 1:02d}.{size}", candidates
+            makers: dict[str, list[int]] = {}
+            for G in block.G:
+                kind, own = block.own(G, N)
+                is_own = size != "G" and getattr(own, size)
+                if _uses(size, G, N):
+                    makers.setdefault(kind if is_own else "", []).append(G)
+            for kind, groups in sorted(makers.items()):
+                source = getattr(block, kind) if kind else block
+                candidates = getattr(source, size)
+                if len(candidates) > 1:
+                    yield _Parameter(i, size, kind, candidates, tuple(groups))
+
+
+def _uses(size: str, G: int, N: int) -> bool:
+    """Whether a block with G of N groups global has the size."""
+    return {"d_k": G > 0, "E": G < N, "K": G < N}.get(size, True)
 
 
 def _distribution(size: str, candidates: tuple[int, ...]) -> BaseDistribution:
@@ -37,9 +69,7 @@ def _distribution(size: str, candidates: tuple[int, ...]) -> BaseDistribution:
 
 def distributions(space: Space) -> dict[str, BaseDistribution]:
     """The parameters of a trial in `space` and what each may be, first block first."""
-    return {
-        name: _distribution(size, candidates) for _, size, name, candidates in _parameters(space)
-    }
+    return {one.name: _distribution(one.size, one.candidates) for one in _parameters(space)}
 
 
 def used(space: Space, arch: Arch) -> dict[str, Any]:
@@ -52,8 +82,11 @@ def used(space: Space, arch: Arch) -> dict[str, Any]:
             f"an architecture must be one of the space's {space.distinct:,} to be a trial of its "
             f"study, got {arch.to_json()}"
         )
-    values = ((name, getattr(arch.blocks[i], size)) for i, size, name, _ in _parameters(space))
-    return {name: value for name, value in values if value is not None}
+    return {
+        one.name: getattr(block, one.size)
+        for one in _parameters(space)
+        if (block := arch.blocks[one.block]).G in one.groups
+    }
 
 
 def encode(space: Space, arch: Arch) -> dict[str, Any]:
@@ -62,7 +95,7 @@ def encode(space: Space, arch: Arch) -> dict[str, Any]:
     Raises InputError if `arch` is not of the space.
     """
     chosen = used(space, arch)
-    return {name: chosen.get(name, candidates[0]) for _, _, name, candidates in _parameters(space)}
+    return {one.name: chosen.get(one.name, one.candidates[0]) for one in _parameters(space)}
 
 
 def decode(space: Space, params: Mapping[str, Any]) -> Arch:
@@ -70,13 +103,19 @@ def decode(space: Space, params: Mapping[str, Any]) -> Arch:
 
     Raises InputError if a parameter is missing, unknown or not one of its candidates.
     """
-    chosen = [{size: getattr(block, size)[0] for size in SIZES} for block in space.blocks]
-    names = set()
-    for i, size, name, candidates in _parameters(space):
-        if params.get(name) not in candidates:
-            raise InputError(f"{name} must be one of {candidates}, got {params.get(name)!r}")
-        chosen[i][size] = params[name]
-        names.add(name)
-    if unknown := sorted(set(params) - names):
+    known = list(_parameters(space))
+    for one in known:
+        if (value := params.get(one.name)) not in one.candidates:
+            raise InputError(f"{one.name} must be one of {one.candidates}, got {value!r}")
+    if unknown := sorted(set(params) - {one.name for one in known}):
         raise InputError(f"a trial of this space has no parameters {', '.join(unknown)}")
+    groups = {one.block: params[one.name] for one in known if one.size == "G"}
+    chosen = []
+    for i, block in enumerate(space.blocks):
+        G = groups.get(i, block.G[0])
+        first = (values[0] for values in block.of(G, space.frame.N))
+        chosen.append({"G": G, **dict(zip(SIZES[1:], first, strict=True))})
+    for one in known:
+        if chosen[one.block]["G"] in one.groups:
+            chosen[one.block][one.size] = params[one.name]
     return Arch(tuple(space.frame.block(**sizes) for sizes in chosen))

@@ -56,7 +56,8 @@ def test_the_version() -> None:
         (
             ["space", "--preset", "digit"],
             "Error: there is no preset 'digit'; did you mean 'digits'? "
-            "Known: digits, fashion-mnist, cifar10, glit-tiny, glit-small, glit-base",
+            "Known: digits, fashion-mnist, cifar10, glit-tiny, glit-tiny-release, glit-small, "
+            "glit-base",
         ),
         (
             ["space", "--plan", "none.toml"],
@@ -122,7 +123,10 @@ def test_as_a_process(root: Path) -> None:
     [
         ("hnas sea", {"search"}),
         ("hnas search --see", {"--seed"}),
-        ("hnas search --preset glit", {"glit-tiny", "glit-small", "glit-base"}),
+        (
+            "hnas search --preset glit",
+            {"glit-tiny", "glit-tiny-release", "glit-small", "glit-base"},
+        ),
         ("hnas latency --dev", {"--device"}),
     ],
 )

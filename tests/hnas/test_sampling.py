@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from hnas.architecture.space import Frame, distribution_space, size_space
+from hnas.architecture.space import Frame, Own, distribution_space, size_space
 from hnas.cost.flops import cheapest, cost, dearest
 from hnas.sampling import PERIOD, RULES
 
@@ -71,3 +71,16 @@ def test_near_costs_alike_and_stays_uniform():
     assert np.abs(np.diff(near)).max() < np.ptp(uniform) / 2  # no jump from one end to the other
     assert near.mean() == pytest.approx(uniform.mean(), rel=0.02)
     assert near.std() == pytest.approx(uniform.std(), rel=0.1)
+
+
+def test_fair_deals_each_kind_of_block_its_own_candidates():
+    """The seven kernels of local blocks and the two of mixed ones, all as often as each other."""
+    own = {"mixed": Own(K=(3, 5)), "local": Own(K=(1, 3, 5, 7, 9, 11, 13))}
+    space = size_space(FRAME, None, d_k=(FRAME.d,), d_z=(2,), E=(1,), K=(3,), **own)
+    drawn = [arch for step in range(400) for arch in RULES["fair"].draw(space, seed=0, step=step)]
+    assert RULES["fair"].passes(space) == 7 and all(arch in space for arch in drawn)
+    for kind, kernels in (("mixed", 2), ("local", 7)):
+        blocks = [block for arch in drawn for block in arch.blocks if block.kind == kind]
+        counts = Counter(block.K for block in blocks)
+        assert len(counts) == kernels
+        assert max(counts.values()) - min(counts.values()) < 0.2 * len(blocks) / kernels

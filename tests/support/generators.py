@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from hnas.architecture.arch import Arch
-from hnas.architecture.space import NAMED, Frame, Space, distribution_space, size_space
+from hnas.architecture.space import NAMED, Frame, Own, Space, distribution_space, size_space
 
 
 @st.composite
@@ -36,12 +36,20 @@ def kernels(frame: Frame, *wanted: int) -> tuple[int, ...]:
 
 @st.composite
 def spaces(draw: st.DrawFn, *, width: int | None = None) -> Space:
-    """The whole space of a frame, its stage 1, or the stage 2 of a random distribution."""
+    """The whole space of a frame, its stage 1, or the stage 2 of a random distribution; whole and
+    stage 2 perhaps with candidates by kind of block."""
     frame = draw(frames(width=width))
     d = frame.d
+    own = {}
+    if draw(st.booleans()):
+        own = {
+            "mixed": Own(d_k=(d,), K=kernels(frame, 5)),
+            "local": Own(d_z=(4,), E=(2, 3), K=kernels(frame, 5, 3, 7)),
+        }
     whole = size_space(
-        frame, None, d_k=(d // 2, d, 2 * d), d_z=(1, 2, 4), E=(1, 2, 4), K=kernels(frame, 3, 5, 9)
-    )
+        frame, None, d_k=(d // 2, d, 2 * d), d_z=(1, 2, 4), E=(1, 2, 4), K=kernels(frame, 3, 5, 9),
+        **own,
+    )  # fmt: skip
     kind = draw(st.sampled_from(("whole", "stage1", "stage2")))
     if kind == "whole":
         return whole
@@ -50,7 +58,7 @@ def spaces(draw: st.DrawFn, *, width: int | None = None) -> Space:
         return first
     distribution = first.sample(np.random.default_rng(draw(st.integers(0, 2**32))))
     return size_space(
-        frame, distribution, d_k=(d // 2, d), d_z=(2, 4), E=(1, 2), K=kernels(frame, 3, 5)
+        frame, distribution, d_k=(d // 2, d), d_z=(2, 4), E=(1, 2), K=kernels(frame, 3, 5), **own
     )
 
 

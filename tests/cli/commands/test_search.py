@@ -318,7 +318,8 @@ def test_an_interrupted_search_says_how_to_go_on_and_does(
         (
             ["--preset", "digit"],
             "there is no preset 'digit'; did you mean 'digits'? "
-            "Known: digits, fashion-mnist, cifar10, glit-tiny, glit-small, glit-base",
+            "Known: digits, fashion-mnist, cifar10, glit-tiny, glit-tiny-release, glit-small, "
+            "glit-base",
         ),
         (["--plan", "x.toml"], "the plan x.toml cannot be read: No such file or directory"),
         (

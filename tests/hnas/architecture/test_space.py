@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hnas.architecture.arch import Arch
-from hnas.architecture.space import BlockSpace, Frame, Space, distribution_space, size_space
+from hnas.architecture.arch import Arch, Block
+from hnas.architecture.space import BlockSpace, Frame, Own, Space, distribution_space, size_space
 from hnas.errors import InputError
-from hnas.persist.record import recorded
+from hnas.persist.record import as_json, recorded, restored
+from hnas.studies.plan.toml import load_preset
 from tests.support.generators import spaces
+from tests.support.references import GLIT_TINY
 
 TINY = Frame(image=224, channels=3, patch=16, classes=1000, d=192, M=12, N=3)
 
@@ -157,3 +159,46 @@ def test_a_space_refuses_candidates_that_cannot_be_built():
         Space(frame=TINY, blocks=())
     with pytest.raises(InputError, match=r"candidates of K must be distinct.*\(9, 9\)"):
         BlockSpace(G=(0,), d_k=(3,), d_z=(2,), E=(1,), K=(9, 9))
+
+
+def test_the_released_space_is_what_the_release_chooses_from():
+    """Its loops, written down: for each kind of block nine choices, by two sizes each."""
+    released = load_preset("glit-tiny-release").space2()
+    expected = {
+        *(Block(G=0, L=3, d_z=4, E=E, K=K) for K in (17, 31, 45) for E in (1, 2, 4)),
+        *(Block(G=3, L=0, d_k=d_k, d_z=d_z) for d_k in (96, 192, 384) for d_z in (2, 4, 6)),
+        *(
+            Block(G=G, L=3 - G, d_k=192, d_z=d_z, E=E, K=31)
+            for G in (1, 2)
+            for E in (1, 2, 4)
+            for d_z in (2, 4, 6)
+        ),
+    }
+    assert [set(choices) for choices in released.choices] == [expected] * 12
+    assert released.distinct == 36**12
+    arch = Arch.from_json(GLIT_TINY.read_text())
+    second = load_preset("glit-tiny-release").space2(arch)
+    assert arch in released and arch in second and second.distinct == 9**12
+    assert arch in paper(TINY) and released.index_tuples == (81 + 9 + 2 * 9) ** 12
+
+
+def test_what_a_kind_has_of_its_own_is_restored_and_left_out_if_it_has_nothing():
+    plain, own = paper(TINY), load_preset("glit-tiny-release").space2()
+    assert "mixed" not in as_json(plain)["blocks"][0] and "mixed" in as_json(own)["blocks"][0]
+    for space in (plain, own):
+        assert restored(Space, as_json(space)) == space
+
+
+@pytest.mark.parametrize(
+    ("kinds", "message"),
+    [
+        ({"local": {"d_k": (192,)}}, "local.d_k has no meaning, a local block has no queries, got"),
+        ({"mixed": {"E": (1, 1)}}, r"candidates of E must be distinct, got \(1, 1\)"),
+        ({"mixed": {"d_k": (100,)}}, "d_k must be a multiple of N x heads = 3, got 100"),
+        ({"local": {"K": (30,)}}, "K must be odd"),
+    ],
+)
+def test_what_a_kind_cannot_have_is_refused(kinds, message):
+    with pytest.raises(InputError, match=message):
+        sizes = {"d_k": (192,), "d_z": (4,), "E": (1,), "K": (31,)}
+        size_space(TINY, None, **sizes, **{kind: Own(**own) for kind, own in kinds.items()})

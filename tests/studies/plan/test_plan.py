@@ -11,6 +11,7 @@ import pytest
 from hnas.architecture.arch import Arch, Block
 from hnas.errors import BudgetError, InputError
 from hnas.settings import AugmentRules, TrainingRules
+from hnas.studies.plan.budget import Asked, fit
 from hnas.studies.plan.toml import from_toml, load_plan, load_preset, to_toml
 from tests.support.plans import MINIMAL, edited
 
@@ -100,3 +101,25 @@ def test_the_budget_is_the_all_global_network_s_unless_given() -> None:
     # The count by hand: per block 12 d^2 T + 2 T^2 d, patches, classifier.
     assert from_toml(MINIMAL).budget() == 2 * (12 * 48**2 * 17 + 2 * 17**2 * 48) + 16 * 4 * 48 + 480
     assert from_toml(edited("[net]", 'search = { flops = "1.5M" }\n[net]')).budget() == 1_500_000
+
+
+def test_stage_2_chooses_by_kind_of_block() -> None:
+    def own(text: str) -> str:
+        return edited("E = [1, 2]", f"E = [1, 2]\n{text}")
+
+    plan = from_toml(own("mixed = { K = [17], d_k = [48] }\nlocal = { d_z = [4] }"))
+    assert (plan.stage2.mixed.K, plan.stage2.local.d_z) == ((17,), (4,))
+    found = {(b.kind, b.d_z, b.K) for choices in plan.space2().choices for b in choices}
+    assert {K for kind, _, K in found if kind == "mixed"} == {17}
+    assert {d_z for kind, d_z, _ in found if kind == "local"} == {4}
+    assert {d_z for kind, d_z, _ in found if kind == "global"} == {2, 4}
+    assert from_toml(to_toml(plan)) == plan
+    half = fit(plan, Asked(flops="40%").of(plan.net))
+    assert half.stage2.mixed.d_k == (half.net.d,) and half.net.d < 48
+    for wrong, message in (
+        ("mixed = { d_z = [2] }", "stage2.mixed.d_z must reach stage1.d_z = 4"),
+        ("local = { d_k = [48] }", "stage2.local.d_k has no meaning"),
+        ("local = { K = [4] }", "stage2.K must be odd"),
+    ):
+        with pytest.raises(InputError, match=re.escape(message)):
+            from_toml(own(wrong))

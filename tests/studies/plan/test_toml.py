@@ -287,7 +287,7 @@ def test_an_unknown_preset_is_told() -> None:
         load_preset("glit-tinny")
     assert str(caught.value) == (
         "there is no preset 'glit-tinny'; did you mean 'glit-tiny'? "
-        "Known: digits, fashion-mnist, cifar10, glit-tiny, glit-small, glit-base"
+        "Known: digits, fashion-mnist, cifar10, glit-tiny, glit-tiny-release, glit-small, glit-base"
     )
 
 

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, IntDistribution
 
 from hnas.architecture.arch import Arch, Block
-from hnas.architecture.space import BlockSpace, Frame, Space, distribution_space, size_space
+from hnas.architecture.space import BlockSpace, Frame, Own, Space, distribution_space, size_space
 from hnas.errors import InputError
 from hnas.studies.trials.encoding import decode, distributions, encode, used
 from tests.support.generators import spaces, spaces_and_archs
@@ -27,8 +27,11 @@ def test_what_is_not_used_is_stored_and_left_out_else(pair):
     params, chosen = encode(space, arch), used(space, arch)
     assert chosen.items() <= params.items()
     for name in params:
-        value = getattr(arch.blocks[int(name[1:3]) - 1], name[4:])
-        assert (name in chosen) == (value is not None)
+        value = getattr(block := arch.blocks[int(name[1:3]) - 1], size := name.split(".")[1])
+        kind, own = space.blocks[0].own(block.G, space.frame.N)
+        its = kind if size != "G" and getattr(own, size) else ""
+        makes = name.split(".")[2:] == [its] * bool(its)
+        assert (name in chosen) == (value is not None and makes)
 
 
 @given(st.data())
@@ -103,3 +106,16 @@ def test_parameters_of_another_space_are_refused(params, text):
     space = distribution_space(FRAME, d_k=192, d_z=4, E=1, K=31)
     with pytest.raises(InputError, match=text):
         decode(space, params)
+
+
+def test_what_a_kind_of_block_chooses_from_its_own_list_is_a_parameter_of_its_own():
+    own = {"mixed": Own(d_k=(192,), K=(31,)), "local": Own(d_z=(4,), K=(9, 17))}
+    space = size_space(FRAME, None, **SIZES, **own)
+    first = [name for name in distributions(space) if name.startswith("b01")]
+    assert first == ["b01.G", "b01.d_k", "b01.d_z", "b01.E", "b01.K.local"]
+    params = encode(space, FRAME.all_global())
+    assert params["b01.K.local"] == 9
+    local = decode(space, {**params, "b01.G": 0, "b01.d_z": 6, "b01.E": 2, "b01.K.local": 17})
+    assert local.blocks[0] == Block(G=0, L=3, d_z=4, E=2, K=17)
+    mixed = decode(space, {**params, "b01.G": 1, "b01.d_k": 384, "b01.d_z": 6, "b01.K.local": 17})
+    assert mixed.blocks[0] == Block(G=1, L=2, d_k=192, d_z=6, E=1, K=31)
