@@ -28,7 +28,7 @@ class Block:
     d_z: int
     """FFN expansion d_m / d."""
     d_k: int | None = None
-    """Query/key width if all N groups were global; None if G = 0."""
+    """Width of queries, of keys and of values if all N groups were global; None if G = 0."""
     E: int | None = None
     """Expansion of the local head; None if L = 0."""
     K: int | None = None

@@ -47,6 +47,12 @@ def _factor(strength: Tensor, sign: Tensor) -> Tensor:
     return (1 + 0.9 * strength * sign).clamp(min=0.1)
 
 
+def _auto_contrast(x: Tensor) -> Tensor:
+    """Each channel from 0 to 1; one of a single value stays, as in Pillow."""
+    low, high = x.amin(dim=(2, 3), keepdim=True), x.amax(dim=(2, 3), keepdim=True)
+    return torch.where(high > low, enhance.normalize_min_max(x), x)
+
+
 def _solarize_add(x: Tensor, strength: Tensor) -> Tensor:
     return torch.where(x < 128 / 255, x + (110 / 255 * strength).view(-1, 1, 1, 1), x)
 
@@ -58,7 +64,7 @@ def _along(axis: int, distance: Tensor) -> Tensor:
 
 
 OPERATIONS: dict[str, Operation] = {
-    "auto_contrast": lambda x, m, s: enhance.normalize_min_max(x),
+    "auto_contrast": lambda x, m, s: _auto_contrast(x),
     "equalize": lambda x, m, s: enhance.equalize(x),
     "invert": lambda x, m, s: 1 - x,
     "rotate": lambda x, m, s: transform.rotate(x, 30 * m * s),

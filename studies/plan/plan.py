@@ -59,7 +59,8 @@ class Stage1:
     """The search for global and local groups; the sizes are fixed."""
 
     d_k: int
-    """Query and key width of a block if all its groups are global; a multiple of N x heads."""
+    """Width of queries, keys and values of a block if all its groups are global; a multiple of N x
+    heads."""
     d_z: int = 4
     """Expansion of the FFN: d x d_z wide."""
     E: int = 1

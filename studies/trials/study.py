@@ -61,12 +61,12 @@ def open_study(
 ) -> optuna.Study:
     """The study of that name; `create` makes it, for the objective, if there is none.
 
-    Its sampler is NSGA-II (Optuna's default for several objectives is not). Raises InputError if
-    there is no such study, MismatchError if it has other objectives, StorageError.
+    Its sampler is NSGA-II with the population of the study, so that `study.optimize` continues its
+    generations (Optuna's own has another). Raises InputError if there is no such study,
+    MismatchError if it has other objectives, StorageError.
     """
     asked = f"the study {name!r} cannot be opened"
     with storage_errors(asked), quiet():
-        sampler = NSGAIISampler()
         if create:
             if isinstance(storage, RDBStorage) and name not in study_names(storage):
                 remove_orphans(storage.engine)
@@ -74,18 +74,25 @@ def open_study(
                 storage=storage,
                 study_name=name,
                 directions=directions(objective),
-                sampler=sampler,
                 load_if_exists=True,
             )
         elif name in (names := study_names(storage)):
-            study = optuna.load_study(storage=storage, study_name=name, sampler=sampler)
+            study = optuna.load_study(storage=storage, study_name=name)
         else:
             raise InputError(f"there is no study {name!r}; the storage has {names}")
         found = [direction.name.lower() for direction in study.directions]
         _check_directions(name, found, [objective] if create else OBJECTIVES)
         if create and study.metric_names is None:
             study.set_metric_names(metrics(objective))
+        study.sampler = _sampler(study.user_attrs.get("population"))
         return KnownStudy.of(study, _identity(study, create))
+
+
+def _sampler(population: object) -> NSGAIISampler:
+    """NSGA-II; of a study that has no population yet, with Optuna's own."""
+    if isinstance(population, int) and population >= 2:
+        return NSGAIISampler(population_size=population)
+    return NSGAIISampler()
 
 
 def _identity(study: optuna.Study, create: bool) -> str | None:

@@ -57,7 +57,7 @@ def test_what_is_printed(finished: tuple[Path, Result]) -> None:
         assert row[1:4] == [str(share["count"]), "8", f"{share['count'] / 8:.4f}"]
         assert " ".join(row[-2:]) in ("than chance", "by chance")
     assert "\nGLiT-Tiny (release): the published network\n" in text
-    assert "\nK = 17      0   7  0.0000  " in text
+    assert "\nK = 17      0   4  0.0000  " in text
     assert "turns between mostly local and mostly global: 8.00 of 11, 5.8" in text
 
 

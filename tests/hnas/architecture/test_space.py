@@ -179,7 +179,7 @@ def test_the_released_space_is_what_the_release_chooses_from():
     arch = Arch.from_json(GLIT_TINY.read_text())
     second = load_preset("glit-tiny-release").space2(arch)
     assert arch in released and arch in second and second.distinct == 9**12
-    assert arch in paper(TINY) and released.index_tuples == (81 + 9 + 2 * 9) ** 12
+    assert arch in paper(TINY) and released.index_tuples == (81 + 27 + 2 * 9) ** 12
 
 
 def test_what_a_kind_has_of_its_own_is_restored_and_left_out_if_it_has_nothing():

@@ -59,6 +59,19 @@ def test_an_operation_is_pillow_s(name: str, sign: int, channels: int) -> None:
     assert (found - expected).abs().max() < 2  # Pillow rounds what it blends, and cuts again
 
 
+@pytest.mark.parametrize("name", ["auto_contrast", "equalize"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_channel_of_one_value_stays_as_in_pillow(name: str, channels: int) -> None:
+    """Whole images of one grey, and one flat channel beside others that are not."""
+    pixels = smooth(channels)
+    pixels[:4] = torch.tensor([0, 7, 128, 255], dtype=torch.uint8).view(4, 1, 1, 1)
+    pixels[4, 0] = 90
+    images = [Image.fromarray(p.permute(1, 2, 0).squeeze(2).numpy()) for p in pixels]
+    made = np.stack([np.asarray(PILLOW[name](image, 1)) for image in images])
+    expected = torch.from_numpy(made).view(8, 24, 24, channels).permute(0, 3, 1, 2)
+    assert (apply(name, pixels, M, 1) - expected).abs().max() < 2
+
+
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_translation_is_by_a_share_of_the_side(sign: int) -> None:
     pixels = smooth(3)

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from hnas.data import batches
 from hnas.errors import InputError
 from hnas.settings import TrainingRules
 from hnas.training import micro_batches
@@ -91,6 +92,21 @@ def test_images_in_a_row_come_to_different_micro_batches():
     index = torch.arange(5).repeat_interleave(3)[:14]
     parts = [micro_batches.take(index, number, 3).tolist() for number in range(3)]
     assert parts == [[0, 1, 2, 3]] * 3
+
+
+@pytest.mark.parametrize(("n", "gpus", "local", "repeats"), [(96, 4, 5, 3), (50, 2, 8, 2)])
+def test_repeated_images_are_dealt_as_deit_s_sampler_deals_them_to_gpus(
+    n: int, gpus: int, local: int, repeats: int
+) -> None:
+    """A random order with each image so many times in a row; the r-th of R processes takes every
+    R-th of it, and batches of what it took (RASampler of DeiT's samplers.py, as described)."""
+    whole = torch.cat(batches(n, n, seed=3, epoch=1))
+    repeated = [image for image in whole.tolist() for _ in range(repeats)]
+    ours = batches(n, gpus * local, seed=3, epoch=1, repeats=repeats)
+    for rank in range(gpus):
+        theirs = repeated[rank::gpus][: len(ours) * local]
+        mine = torch.cat([micro_batches.take(index, rank, gpus) for index in ours])
+        assert mine.tolist() == theirs
 
 
 def test_every_micro_batch_of_every_step_has_its_own_seed():

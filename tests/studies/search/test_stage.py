@@ -378,6 +378,18 @@ def test_stock_optuna_continues_with_the_last_generation_as_parents(url):
     assert parents == {record.number for record in ours}
 
 
+@pytest.mark.parametrize("population", [10, 6])
+def test_a_study_as_hnas_opens_it_continues_its_own_generations(tmp_path, population):
+    """With Optuna's own population of 50 the next trial would be of generation 0."""
+    storage = open_storage(f"sqlite:///{tmp_path}/study.db", create=True)
+    rules = dataclasses.replace(RULES, population=population, trials=2 * population)
+    run(open_study(storage, "s", create=True), rules=rules)
+    for create in (False, True):
+        study = open_study(storage, "s", create=create)
+        trial = study.ask(study.trials[0].distributions)
+        assert study.trials[trial.number].system_attrs["NSGAIISampler:generation"] == 2
+
+
 def test_the_dashboard_shows_the_study(url):
     get = asked(url)
     (summary,) = get("/api/studies")["study_summaries"]
