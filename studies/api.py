@@ -37,6 +37,7 @@ from hnas.studies.run.result import Result, read_result
 from hnas.studies.run.status import Status, read_status
 from hnas.studies.run.studies import StageStudy, read_stages
 from hnas.studies.search.events import Listener, Listeners, Stop, TrialEvent
+from hnas.studies.search.trackers import tracker
 from hnas.studies.trials.database import open_storage
 from hnas.studies.trials.record import Record
 from hnas.studies.trials.study import open_study
@@ -232,6 +233,7 @@ class Asked(Changes, total=False):
     lease: float
     allow_code: bool
     device: str
+    log: str | None
     storage: str | None
 
 
@@ -295,7 +297,8 @@ def search(
     device, lease = choose(request.device), request.patience
     with beginning(decision, listener.note) as run:
         called = _Callbacks(Found(run), callbacks)
-        heard = Listeners(listener, Annotator(listener.note), called)
+        log = tracker(run, request.log)
+        heard = Listeners(listener, Annotator(listener.note), log, called)
         session = Session(run, device, heard, rescore=request.rescore, lease=lease)
         with run.hold(), closing(session), suppress(Stop):
             run_search(session, request.stage)

@@ -125,6 +125,12 @@ if TYPE_CHECKING:
     help="With --workers: time without a sign of life after which a worker counts as lost and its "
     "trial waits again.",
 )
+@click.option(
+    "--log",
+    metavar="NAME",
+    help="Log curves and trials for another program: tensorboard, to the run's folder.",
+    show_default="no log",
+)
 @options.values
 @options.allow_code
 @options.device

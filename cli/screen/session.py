@@ -30,6 +30,7 @@ def start(run: Run, request: Request) -> tuple[Session, Display]:
     from hnas.studies.search.calls import call
     from hnas.studies.search.events import Listeners
     from hnas.studies.search.session import Session
+    from hnas.studies.search.trackers import tracker
     from hnas.studies.trials.url import masked
 
     device, shown = choose(request.device), display()
@@ -37,7 +38,8 @@ def start(run: Run, request: Request) -> tuple[Session, Display]:
         f"{run.folder}: {run.plan.data.source}, {read_costs(run).words(short)}, on {device}, "
         f"{run.plan.search.strategy} search"
     )
-    listener = Listeners(shown, Annotator(shown.note), _Steps(shown))
+    log = tracker(run, request.log)
+    listener = Listeners(shown, Annotator(shown.note), log, _Steps(shown))
     lease = request.patience
     session = Session(run, device, listener, rescore=request.rescore, world=world(), lease=lease)
     click.get_current_context().call_on_close(session.close)

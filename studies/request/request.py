@@ -66,6 +66,8 @@ class Request:
     allow_code: bool = False
     """Whether the plan of a file or a run may name code to be run (`module:function`)."""
     device: str = "auto"
+    log: str | None = None
+    """A tracker that hears of every epoch and trial too: `hnas.studies.search.trackers`."""
     storage: str | None = None
     """The URL of the studies' storage; None: study.db in the run's folder."""
     spell: Callable[..., str] = field(default=keyword, compare=False, repr=False)
