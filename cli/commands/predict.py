@@ -44,7 +44,7 @@ def predict(source: Path, images: tuple[Path, ...], top: int, as_json: bool, dev
     Examples:
       hnas predict runs/digits photo.png
       hnas predict net photos/*.jpg --top 1 --json
-      hnas predict runs/photos more      accuracy, of a folder with a folder a class
+      hnas predict runs/photos more      accuracy by class
     """
     from hnas.data.sources.folders import files_at
     from hnas.device import choose
