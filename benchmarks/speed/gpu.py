@@ -28,6 +28,7 @@ from torch import Tensor
 
 from benchmarks.common import Row, alternate, compare, table, write_rows
 from benchmarks.speed.depthwise import CANDIDATES, Convolve, triton_candidate
+from benchmarks.speed.gpu_waits import idle, waits
 
 Record = dict[str, object]
 SECONDS = 570
@@ -123,6 +124,9 @@ def against(
         if not close < 2e-2:
             raise ValueError(f"computes something else: relative difference {close:.2g}")
     bench.compare(name, partial(step, used), partial(step, other), None)
+    ours, theirs = (partial(convolve, x, weight, bias) for convolve in (used, other))
+    with torch.no_grad():
+        bench.compare(f"{name}, forward", ours, theirs, None)
 
 
 # Scoring and steps
@@ -186,9 +190,8 @@ def steps(bench: Bench) -> None:
     from hnas.studies.plan.toml import load_preset
     from hnas.training.trainer import Trainer
 
-    for preset, batch in {"digits": 16}.items() if bench.quick else {
-        "digits": 128, "glit-tiny": 256, "glit-small": 128,
-    }.items():  # fmt: skip
+    cases = [("digits", 128), ("glit-tiny", 128), ("glit-tiny", 512), ("glit-small", 128)]
+    for preset, batch in [("digits", 16)] if bench.quick else cases:
         plan = load_preset(preset)
         space, frame = plan.space1(), plan.net
         rules = plan.stage1.training
@@ -209,22 +212,9 @@ def steps(bench: Bench) -> None:
         what = f"supernet step, {preset} stage 1, batch {batch}"
         bench.compare(what, ours, theirs, "<= 1.05")
         with bench.row(f"{what}: share of the time that the GPU waits"):
-            bench.fact(f"{what}: the GPU waits", waiting(bench, ours), "of the time")
-
-
-def waiting(bench: Bench, run: Callable[[], None], times: int = 20) -> float:
-    """Share of the wall time in which no kernel runs."""
-    from torch.profiler import ProfilerActivity, profile
-
-    if bench.device.type != "cuda":
-        raise RuntimeError("needs CUDA")
-    began = time.perf_counter()
-    bench.settle(lambda: [run() for _ in range(times)])()
-    wall = time.perf_counter() - began  # unprofiled: profiling makes the host slower
-    with profile(activities=[ProfilerActivity.CUDA, ProfilerActivity.CPU]) as traced:
-        bench.settle(lambda: [run() for _ in range(times)])()
-    busy = sum(event.self_device_time_total for event in traced.key_averages()) / 1e6
-    return max(0.0, 1 - busy / wall)
+            bench.fact(f"{what}: the GPU waits", idle(bench.settle, ours), "of the time")
+        with bench.row(f"{what}: how often the host waits for the GPU"):
+            bench.fact(f"{what}: the host waits", waits(ours), "times a step")
 
 
 def memory(bench: Bench) -> None:

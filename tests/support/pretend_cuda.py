@@ -110,6 +110,9 @@ class _Names(TorchFunctionMode):
 class PretendCuda(TorchDispatchMode):
     """Within it torch has one CUDA device; may be entered again."""
 
+    holds = torch.device("cpu")
+    """Where the numbers are."""
+
     def __init__(self) -> None:
         super().__init__()
         self.waits: Counter[str] = Counter()
@@ -117,6 +120,9 @@ class PretendCuda(TorchDispatchMode):
         """Operations that start kernels, by name; most start one."""
         self.has_bf16 = True
         self._depth = 0
+
+    def _computed(self, func: Any, args: Any, kwargs: Any) -> Any:
+        return func(*args, **kwargs)
 
     def _wait(self, what: str) -> None:
         frame: FrameType | None = sys._getframe(2)
@@ -142,11 +148,11 @@ class PretendCuda(TorchDispatchMode):
         if not there and not onto:
             return func(*args, **kwargs)
         self._check(func, name, args, kwargs, tensors, onto)
-        if name not in IDLE and not _is_view(func):
+        if name not in IDLE and not is_view(func):
             self.launches[name] += 1
         if device is not None:
-            kwargs["device"] = torch.device("cpu")
-        found = func(*tree_map(_held, args), **tree_map(_held, kwargs))
+            kwargs["device"] = self.holds if onto else torch.device("cpu")
+        found = self._computed(func, tree_map(_held, args), tree_map(_held, kwargs))
         if name == "_to_copy" and not onto:
             return found.clone() if found is args[0].held else found
         if name == "copy_" and not isinstance(args[0], Pretended):
@@ -198,7 +204,7 @@ class PretendCuda(TorchDispatchMode):
             self._undo.close()
 
 
-def _is_view(func: Any) -> bool:
+def is_view(func: Any) -> bool:
     aliases = [value.alias_info for value in func._schema.returns]
     return any(alias is not None and not alias.is_write for alias in aliases)
 
@@ -249,6 +255,7 @@ def _fakes(gpu: PretendCuda) -> list[Any]:
     fakes = {f"torch.cuda.{name}": fake for name, fake in cuda.items()}
     fakes |= {
         "torch.Generator": _Generator,
+        "torch.nn.utils.clip_grad._has_foreach_support": lambda *a, **k: True,
         "torch._C._group_tensors_by_device_and_dtype": grouped,
         "torch.autograd._engine_run_backward": backward,
         "torch.__future__.get_overwrite_module_params_on_conversion": lambda: True,
