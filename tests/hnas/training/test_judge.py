@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hnas.architecture.space import Frame
 from hnas.data import Data, prepare
@@ -16,9 +17,11 @@ from hnas.network.glit import Glit
 from hnas.scoring.score import evaluate
 from hnas.settings import AugmentRules, DataRules, TrainingRules
 from hnas.training.judge import Judge, period
-from hnas.training.loop import Context, Epoch, train
+from hnas.training.loop import Context, Epoch, _Training, train
+from hnas.training.losses import supervised
+from hnas.training.processes import World
 from hnas.training.record import Held, Kept
-from hnas.training.trainer import decay, load_trained
+from hnas.training.trainer import Trainer, decay, load_trained
 
 FRAME = Frame(image=8, channels=1, patch=4, classes=10, d=12, M=2, N=3)
 RULES = TrainingRules(epochs=6, batch=64, lr=3e-3, dropout=0.1)
@@ -197,6 +200,33 @@ def test_the_decay_warms_up_so_that_a_short_training_converges(data: Data) -> No
     )
     trained(data, replace(rules, ema=0.5, epochs=4), judge, on_note=notes.append)
     assert len(notes) == 1
+
+
+class Told(World):
+    """What the first of two processes says: whether the training has ended."""
+
+    ends = False
+
+    def broadcast(self, tensors: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+        assert {*tensors} == {"ended"} and device.type == "cpu"
+        return {"ended": torch.tensor(self.ends)}
+
+
+def test_the_first_process_loses_patience_for_all(data: Data) -> None:
+    """The others judge nothing, and end with it."""
+    for ends in (False, True):
+        world = Told(1, 2)
+        world.ends = ends
+        trainer, rules = (
+            Trainer(network(), BEST),
+            replace(BEST, patience=2, batch=64, micro_batch=32),
+        )
+        losses = supervised(trainer.model, data, rules)
+        context = Context(world=world)
+        training = _Training(trainer, data, rules, AUGMENT, 0, losses, 1, context)
+        trainer.epoch = 1
+        training._judged(1.0, 1.0)
+        assert trainer.ended is ends
 
 
 def test_the_best_needs_a_judge_and_patience_the_best(data: Data) -> None:
