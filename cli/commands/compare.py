@@ -15,7 +15,7 @@ from hnas.cli.screen.interrupt import resumable, typed
 from hnas.cli.screen.render import cell, duration, table
 from hnas.errors import InputError
 from hnas.studies.plan.change import check_code
-from hnas.studies.plan.plan import STRATEGIES, Plan
+from hnas.studies.plan.plan import SAMPLERS, STRATEGIES, Plan
 from hnas.studies.plan.toml import PRESETS, load_plan, load_preset
 from hnas.studies.request.request import RUNS
 
@@ -67,6 +67,14 @@ def plans_options(command: Callable[..., Any]) -> Callable[..., Any]:
     metavar="A,B",
     help="Strategies; the others are compared with the first.",
 )
+@click.option(
+    "--samplers",
+    default="",
+    metavar="A,B",
+    help=f"Samplers, each with every strategy but random: {', '.join(SAMPLERS)}, or "
+    "module:function. So hierarchy and optimiser are told apart.",
+    show_default="each plan's and strategy's own",
+)
 @click.option("--seeds", default="0,1,2", metavar="A,B", help="Random seeds of the plans.")
 @click.option(
     "--runs",
@@ -94,6 +102,7 @@ def plans_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def compare(
     plans: dict[str, Plan],
     strategies: str,
+    samplers: str,
     seeds: str,
     folder: Path,
     target: Path | None,
@@ -112,8 +121,8 @@ def compare(
     """
     from hnas.studies.experiments.compare import is_finished, rows, tasks, write_files
 
-    names = [name.strip() for name in strategies.split(",")]
-    asked = tasks(plans, names, _numbers(seeds), folder)
+    names, by = ([name.strip() for name in text.split(",")] for text in (strategies, samplers))
+    asked = tasks(plans, names, _numbers(seeds), folder, by)
     unfinished = [task for task in asked if not is_finished(task)]
     click.echo(f"{len(asked)} runs in {folder}, {len(asked) - len(unfinished)} of them finished")
     if unfinished:

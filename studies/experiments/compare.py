@@ -38,12 +38,20 @@ class Task:
     name: str
     """Of its plan."""
     plan: Plan
-    """With this task's strategy and seed."""
+    """With this task's strategy, sampler and seed."""
     folder: Path
+    sampler: str = ""
+    """The sampler that the comparison asks for; empty: the plan's own."""
+
+    @property
+    def way(self) -> str:
+        """The strategy, and the sampler if one is asked for: "flat by nsga2"."""
+        strategy = self.plan.search.strategy
+        return f"{strategy} by {self.sampler}" if self.sampler else strategy
 
     @property
     def words(self) -> str:
-        return f"{self.name}, {self.plan.search.strategy}, seed {self.plan.search.seed}"
+        return f"{self.name}, {self.way}, seed {self.plan.search.seed}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +89,7 @@ class Row:
 
     plan: str
     strategy: str
+    """As `Task.way` says it."""
     outcomes: tuple[Outcome, ...]
     """By seed, in the order asked for."""
     reference: str | None
@@ -105,23 +114,39 @@ def spread(values: Sequence[float]) -> float | None:
 
 
 def tasks(
-    plans: Mapping[str, Plan], strategies: Sequence[str], seeds: Sequence[int], folder: Path
+    plans: Mapping[str, Plan],
+    strategies: Sequence[str],
+    seeds: Sequence[int],
+    folder: Path,
+    samplers: Sequence[str] = ("",),
 ) -> list[Task]:
-    """Every run of the comparison, seed by seed, so that pairs are ready early.
+    """Every run of the comparison, seed by seed, so that pairs are ready early: every strategy with
+    each of `samplers` ("" is the plan's own), but for `random`, which has no other.
 
-    Raises InputError if a name or seed is given twice or a strategy is unknown.
+    Raises InputError if a name or seed is given twice or one is unknown.
     """
-    for what, asked in (("strategies", strategies), ("seeds", seeds)):
+    for what, asked in (("strategies", strategies), ("samplers", samplers), ("seeds", seeds)):
         if not asked or len(set(asked)) != len(asked):
             raise InputError(f"{what} must be distinct, at least one, got {list(asked)}")
+    ways = [
+        (strategy, sampler)
+        for strategy in strategies
+        for sampler in (("",) if strategy == "random" else samplers)
+    ]
     return [
         Task(
             name=name,
-            plan=override(plan, strategy=strategy, seed=seed),
-            folder=folder / f"{name}-{strategy}-seed{seed}",
+            plan=override(plan, strategy=strategy, sampler=sampler or None, seed=seed),
+            folder=folder / "-".join(filter(None, (name, strategy, _word(sampler), f"seed{seed}"))),
+            sampler=sampler,
         )
-        for seed, (name, plan), strategy in itertools.product(seeds, plans.items(), strategies)
+        for seed, (name, plan), (strategy, sampler) in itertools.product(seeds, plans.items(), ways)
     ]
+
+
+def _word(sampler: str) -> str:
+    """A sampler as a part of a folder's name."""
+    return sampler.replace(":", "-")
 
 
 def is_finished(task: Task) -> bool:
@@ -173,7 +198,7 @@ def rows(finished: Iterable[Task]) -> list[Row]:
     """
     grouped: dict[tuple[str, str], list[Outcome]] = defaultdict(list)
     for task in finished:
-        grouped[task.name, task.plan.search.strategy].append(outcome(task))
+        grouped[task.name, task.way].append(outcome(task))
     names, strategies = ([*dict.fromkeys(key)] for key in zip(*grouped, strict=True))
 
     def row(name: str, strategy: str, found: Sequence[Outcome]) -> Row:

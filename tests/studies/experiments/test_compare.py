@@ -19,6 +19,7 @@ from hnas.studies.experiments.compare import (
     tasks,
     write_files,
 )
+from hnas.studies.plan.change import override
 from hnas.studies.plan.plan import STRATEGIES, Plan
 
 
@@ -135,3 +136,40 @@ def test_what_is_written_says_where_and_when_and_draws_every_run(tmp_path: Path)
     assert {"flat", "random", "seed 0", "seed 1", "mean", "all-global network"} <= texts
     write_files([a_row(), other], tmp_path / "again", "another command")
     assert (tmp_path / "again" / "compare.svg").read_bytes() == figure.read_bytes()
+
+
+def test_samplers_cross_with_every_strategy_but_random(tiny: Plan, tmp_path: Path) -> None:
+    ways = ("hierarchical", "flat", "random")
+    asked = tasks({"a": tiny}, ways, (3,), tmp_path, ("nsga2", "tpe"))
+    assert [(task.way, task.plan.search.strategy, task.plan.search.sampler) for task in asked] == [
+        ("hierarchical by nsga2", "hierarchical", "nsga2"),
+        ("hierarchical by tpe", "hierarchical", "tpe"),
+        ("flat by nsga2", "flat", "nsga2"),
+        ("flat by tpe", "flat", "tpe"),
+        ("random", "random", ""),
+    ]
+    assert [task.folder.name for task in asked][::2] == [
+        "a-hierarchical-nsga2-seed3", "a-flat-nsga2-seed3", "a-random-seed3",
+    ]  # fmt: skip
+    assert asked[3].words == "a, flat by tpe, seed 3"
+    [own] = tasks({"a": override(tiny, sampler="gp")}, ("flat",), (3,), tmp_path)
+    assert (own.way, own.plan.search.sampler) == ("flat", "gp")
+    with pytest.raises(InputError, match="samplers must be distinct, at least one"):
+        tasks({"a": tiny}, ways, (3,), tmp_path, ("tpe", "tpe"))
+    with pytest.raises(InputError, match="sampler 'tp' is unknown; did you mean 'tpe'"):
+        tasks({"a": tiny}, ways, (3,), tmp_path, ("tp",))
+
+
+def test_each_sampler_of_a_strategy_is_a_row(
+    tiny: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tests = {"nsga2": 0.5, "tpe": 0.75}
+    monkeypatch.setattr(
+        "hnas.studies.experiments.compare.outcome",
+        lambda task: an_outcome(task.plan.search.seed, tests[task.sampler]),
+    )
+    made = rows(tasks({"a": tiny}, ("flat",), (0, 1), tmp_path, ("nsga2", "tpe")))
+    assert [(row.strategy, row.reference, row.differences) for row in made] == [
+        ("flat by nsga2", None, ()),
+        ("flat by tpe", "a, flat by nsga2", (0.25, 0.25)),
+    ]
