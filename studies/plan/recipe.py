@@ -54,10 +54,10 @@ def supernet_training(trained: int, *, seen: int, lr: float) -> TrainingRules:
 def retraining(
     training: TrainingRules, augment: AugmentRules, *, top: int, trained: int
 ) -> Retrain:
-    """From the supernet at half its rate: a third of its epochs to choose by. If there are at most
+    """From the supernet, at its rate: a third of its epochs to choose by. If there are at most
     REFIT images to train on, then as long as a network from scratch would take, on the held-out
     images too: a fifth more is worth most to them."""
-    rules = replace(training, epochs=max(8, training.epochs // 3), lr=training.lr / 2)
+    rules = replace(training, epochs=max(8, training.epochs // 3))
     refit = trained <= REFIT
     last = min(LAST, round(1.6 * training.epochs)) if refit else 0
     return Retrain(
