@@ -7,7 +7,8 @@ import json
 from hnas.studies.report.as_json import as_json
 from hnas.studies.report.gather import Report
 
-KEYS = ["report", "run", "folder", "strategy", "budget_macs", "budget_params", "objective"]
+KEYS = ["report", "run", "folder", "strategy", "budget_macs", "budget_convention"]
+KEYS += ["budget_params", "objective"]
 KEYS += ["budget_latency_ns", "latency_table", "answer", "by_class", "confusion"]
 KEYS += ["baselines", "verdict"]
 KEYS += ["candidates", "handoff", "studies"]
