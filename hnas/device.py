@@ -90,10 +90,10 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def read(*tensors: torch.Tensor) -> list[torch.Tensor]:
-    """Tensors of one device in the CPU's memory, by one copy, so that a GPU is waited for once.
-    Whole numbers of 2^53 and more are rounded."""
-    if tensors[0].device.type == "cpu":
-        return list(tensors)
+    """Tensors of one device in the CPU's memory; from CUDA by one copy, so that it is waited for
+    once. Whole numbers of 2^53 and more are rounded then."""
+    if tensors[0].device.type != "cuda":  # Apple's GPUs have no float64
+        return [tensor.cpu() for tensor in tensors]
     flat = torch.cat([tensor.flatten().double() for tensor in tensors]).cpu()
     parts = flat.split([tensor.numel() for tensor in tensors])
     return [p.to(t.dtype).view(t.shape) for p, t in zip(parts, tensors, strict=True)]
