@@ -450,7 +450,7 @@ def _twice(lab: Lab) -> Iterator[Try]:
     more = ("--trials", 60)
     first = lab.start(*lab.search(run, *more))
     assert first.stdout is not None
-    while not first.stdout.readline().startswith("stage 1: trial"):
+    while "stage 1: trial" not in first.stdout.readline():
         pass
     second = lab.hnas(*lab.search(run, *more))
     wrong = told(second, 2, rf"held by another process \(pid {first.pid}\)")

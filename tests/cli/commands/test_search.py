@@ -288,7 +288,7 @@ def test_an_interrupted_search_says_how_to_go_on_and_does(
     args = ("--stage", 1, "--plan", plan, "--run", folder, "--device", "cpu")
     process = start(*args)
     assert process.stdout is not None
-    assert any(line.startswith("stage 1: trial ") for line in process.stdout)
+    assert any("stage 1: trial " in line for line in process.stdout)
     process.send_signal(number)
     _, err = process.communicate(timeout=300)
     assert process.returncode == 130

@@ -65,7 +65,7 @@ def test_a_search_holds_no_test_image(mnist: Path) -> None:
 
 def test_a_broken_test_part_is_found_before_the_search(mnist: Path) -> None:
     (mnist / "t10k-labels-idx1-ubyte").write_bytes(b"")
-    with pytest.raises(InputError, match=r"t10k-labels-idx1-ubyte: .* it is empty"):
+    with pytest.raises(InputError, match=r"t10k-labels-idx1-ubyte: .* 8 bytes, got 0"):
         prepare(DataRules(source=str(mnist)), image=6, channels=1, seed=0)
 
 

@@ -33,7 +33,7 @@ def test_retraining_starts_from_the_supernet_and_is_shorter() -> None:
     training = TrainingRules(epochs=90, lr=2e-3, mixup=0.4)
     rules = recipe.retraining(training, AugmentRules(flip=True), top=3, trained=500)
     assert (rules.start, rules.top, rules.augment) == ("supernet", 3, AugmentRules(flip=True))
-    assert rules.training == TrainingRules(epochs=30, lr=1e-3, mixup=0.4)
+    assert rules.training == TrainingRules(epochs=30, lr=2e-3, mixup=0.4)
 
 
 @pytest.mark.parametrize(
