@@ -4,7 +4,6 @@ It reads, splits and measures nothing before a step needs it, and then once.
 """
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -16,7 +15,7 @@ from optuna.storages import RDBStorage
 
 from hnas.data import Data, Split
 from hnas.device import describe, fits_memory
-from hnas.errors import BudgetError, StateError, StorageError
+from hnas.errors import BudgetError, StateError
 from hnas.network.supernet import Supernet
 from hnas.studies.objective.costs import Costs
 from hnas.studies.plan.plan import Plan
@@ -189,11 +188,8 @@ class Session:
         if not self._told:
             self._told = True
             _ = self.split  # it says how much work a step is
-            with suppress(
-                StorageError
-            ):  # a kill left a database without tables; they are made next
-                if (agenda := agenda_of(read_status(self.run), self.only)) is not None:
-                    self.listener.planned(agenda)
+            if (agenda := agenda_of(read_status(self.run), self.only)) is not None:
+                self.listener.planned(agenda)
 
     @cached_property
     def _prepared(self) -> tuple[Data, Split]:

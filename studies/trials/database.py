@@ -16,9 +16,10 @@ from typing import Any, TypeVar
 
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
-from sqlalchemy import URL, Engine, Executable, create_engine, exc, make_url, text
+from sqlalchemy import URL, Engine, Executable, create_engine, exc, inspect, make_url, text
 
 from hnas.errors import InputError, RowError, StorageError
+from hnas.studies.trials.optuna_inside import models
 from hnas.studies.trials.url import masked
 
 T = TypeVar("T")
@@ -101,6 +102,12 @@ def _check_tables(target: URL) -> None:
                     raise exc.NoSuchTableError(f"its table {table} is empty")
     finally:
         engine.dispose()
+
+
+def has_tables(engine: Engine) -> bool:
+    """Whether there is more than some of a storage's tables: all of them, or those of something
+    else. A search that has just begun makes its tables, and a kill may leave it a few or none."""
+    return not set(inspect(engine).get_table_names()) <= set(models.BaseModel.metadata.tables)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from optuna.storages import BaseStorage, RDBStorage
 
 from hnas.errors import InputError, MismatchError
 from hnas.studies.objective.costs import OBJECTIVES, metrics
-from hnas.studies.trials.database import patiently, reading, storage_errors
+from hnas.studies.trials.database import has_tables, patiently, reading, storage_errors
 from hnas.studies.trials.optuna_inside import KnownStudy, database_of, storage_of, study_id_of
 from hnas.studies.trials.tables import StudyRows, study_rows
 from hnas.studies.trials.writing import IDENTITY, Key, remove_orphans, write_attribute
@@ -39,12 +39,13 @@ def quiet() -> Iterator[None]:
 
 
 def stored_studies(url: str, names: Sequence[str]) -> dict[str, StudyRows]:
-    """The studies of these names that a storage has, by name, read without opening them in Optuna.
+    """The studies of these names that a storage has, by name, read without opening them in Optuna;
+    none while its tables are not there.
 
     Raises InputError and StorageError as `open_storage`, MismatchError as `open_study`.
     """
     with reading(url) as engine:
-        found = study_rows(engine, names)
+        found = study_rows(engine, names) if has_tables(engine) else {}
     for name, study in found.items():
         _check_directions(name, study.directions, OBJECTIVES)
     return found

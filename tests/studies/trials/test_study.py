@@ -6,8 +6,9 @@ import optuna
 import pytest
 
 from hnas.errors import InputError, MismatchError, RowError, StorageError
-from hnas.studies.trials.database import open_storage
+from hnas.studies.trials.database import open_storage, reading
 from hnas.studies.trials.marks import marks_of
+from hnas.studies.trials.optuna_inside import models
 from hnas.studies.trials.study import open_study, stored_studies
 from hnas.studies.trials.trial import records, records_of
 from tests.support.one_trial import RECORD, url_of
@@ -48,6 +49,17 @@ def test_a_stored_study_of_other_objectives_is_refused(url):
     optuna.create_study(storage=open_storage(url), study_name="other", direction="minimize")
     with pytest.raises(MismatchError, match=r"'other' must .* found \['minimize'\]. Choose"):
         stored_studies(url, ["other"])
+
+
+def test_a_storage_whose_tables_are_not_made_yet_has_no_studies(tmp_path):
+    file = tmp_path / "killed.db"
+    file.touch()
+    assert stored_studies(url_of(file), ["s"]) == {}
+    with reading(url_of(file)) as engine:
+        models.StudyModel.__table__.create(engine)  # as if killed between two tables
+    assert stored_studies(url_of(file), ["s"]) == {}
+    open_study(open_storage(url_of(file), create=True), "s", create=True)
+    assert [*stored_studies(url_of(file), ["s"])] == ["s"]
 
 
 def test_studies_of_no_study_storage_are_refused(tmp_path):
