@@ -45,7 +45,7 @@ class Step:
     place: str = ""
     """The place of the work in a search: "step 2 of 5"."""
     whole: float | None = None
-    """Seconds until the whole search ends, if that is known."""
+    """Seconds until all steps have ended, if that is known and this is not its last step."""
 
     @property
     def left(self) -> int:
@@ -59,9 +59,10 @@ class Step:
 
     @property
     def eta(self) -> str:
-        """Time until this work ends, and until all does, in words."""
-        words = f"ETA {duration(self.each * self.left)}"
-        return words if self.whole is None else f"{words}, of all {duration(self.whole)}"
+        """Time until this work ends, and until all steps have if that is later, in words."""
+        own = duration(self.each * self.left)
+        whole = own if self.whole is None else duration(self.whole)
+        return f"ETA {own}" if whole == own else f"ETA {own}, all steps {whole}"
 
 
 class Display(Listener, AbstractContextManager["Display"]):
@@ -130,7 +131,8 @@ class Display(Listener, AbstractContextManager["Display"]):
         if self._agenda is not None:
             place = self._agenda.place(what)
             self._agenda = self._agenda.after(what, done=done, total=total, seconds=seconds)
-            whole = self._agenda.seconds_left() if place else None
+            goes_on = place and what != self._agenda.steps[-1].name
+            whole = self._agenda.seconds_left() if goes_on else None
         self.draw(
             Step(
                 what=what,

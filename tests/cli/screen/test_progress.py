@@ -102,10 +102,10 @@ def test_a_search_says_which_step_of_it_this_is_and_when_all_ends(
     lines = told(capsys)
     first, last, scored = lines
     assert first.startswith("step 1 of 2, supernet of stage 1: epoch 1/2, ")
-    assert first.endswith(", ETA 0:05, of all 1:45")
+    assert first.endswith(", ETA 0:05, all steps 1:45")
     assert last.startswith("step 1 of 2, ") and "ETA" not in last
     assert scored.startswith("step 2 of 2, stage 1: trial 1/200, ")
-    assert scored.endswith(", ETA 3:19, of all 3:19")
+    assert scored.endswith(", 1.0 trials/s, ETA 3:19")
 
 
 def test_each_work_has_its_first_line(capsys: pytest.CaptureFixture[str]) -> None:
