@@ -35,9 +35,7 @@ class TensorBoard(Listener):
     def _log(self, what: str, values: dict[str, float], step: int) -> None:
         for name, value in values.items():
             self._writer.add_scalar(f"{what}/{name}", value, step)
-
-    def finished(self, run: Run) -> None:
-        self._writer.flush()
+        self._writer.flush()  # a search that is stopped keeps what it had
 
 
 def tracker(run: Run, name: str | None) -> Listener:
