@@ -201,8 +201,9 @@ def _reasons(plan: Plan, survey: Survey, trained: int, device: str) -> dict[str,
         size = f"on {device} at most {limits.side} pixels and {limits.grid} patches a side, "
         size += "never larger than the images are"
     width = f"{trained:,} images to train on"
-    if (budget := Budget(flops=plan.search.flops, params=plan.search.params)) != Budget():
-        width = f"the widest whose all-global network has at most {budget.words()}, as asked"
+    asked = {name: getattr(plan.search, name) for name in ("flops", "params", "convention")}
+    if most_allowed := Budget(**asked).words():
+        width = f"the widest whose all-global network has at most {most_allowed}, as asked"
     seen = f"in {recipe.LEAST_EPOCHS} to {recipe.MOST_EPOCHS} epochs"
     kind = "worth 5 to 20 points on few images, by docs/few-images.md"
     if plan.pretrained.file:

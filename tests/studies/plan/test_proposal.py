@@ -15,6 +15,7 @@ from hnas.errors import BudgetError, InputError
 from hnas.settings import DataRules
 from hnas.studies.plan import recipe
 from hnas.studies.plan.budget import Asked
+from hnas.studies.plan.change import override
 from hnas.studies.plan.proposal import LIMITS, grid, parts, propose, size
 from hnas.studies.plan.toml import from_toml, load_preset
 
@@ -92,6 +93,13 @@ def test_a_budget_decides_on_the_width(flops: int, device: str) -> None:
     wider = replace(plan.net, d=plan.net.d + 12)
     assert cost(wider, wider.all_global()).macs > flops
     assert plan.net.d % 6 == 0
+
+
+def test_a_budget_is_told_as_it_is_counted() -> None:
+    proposal = propose(PHOTOS, "photos", device="cpu", asked=Asked(flops="40M"))
+    for convention, words in (("exact", "40,000,000 MACs,"), ("glit", "40,000,000 MACs (glit),")):
+        reasons = dict(proposal.reasons_for(override(proposal.plan, convention=convention)))
+        assert words in reasons[f"net.d {proposal.plan.net.d}, M {proposal.plan.net.M}"]
 
 
 def test_images_are_as_a_pack_has_them_or_sharp() -> None:
