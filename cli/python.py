@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Unpack
 
-from hnas.studies.api import Asked, Found
+from hnas.studies.api import Asked, Callback, Found
 from hnas.studies.api import search as silent
-from hnas.studies.search.events import Listener
+from hnas.studies.search.events import Listener, Listeners
 
 
 def search(
-    *, listener: Listener | None = None, progress: bool | None = None, **asked: Unpack[Asked]
+    *,
+    listener: Listener | None = None,
+    callbacks: Sequence[Callback] = (),
+    progress: bool | None = None,
+    **asked: Unpack[Asked],
 ) -> Found:
     """Searches for an architecture, or resumes a run, as `hnas.studies.api.search`.
 
@@ -21,12 +26,12 @@ def search(
     if progress is None:
         progress = listener is None and (sys.stdout.isatty() or _notebook())
     if not progress:
-        return silent(listener=listener, **asked)
+        return silent(listener=listener, callbacks=callbacks, **asked)
     from hnas.cli.screen.progress import display
-    from hnas.studies.search.events import Listeners
 
     with display() as shown:
-        return silent(listener=Listeners(shown, listener or Listener()), **asked)
+        heard = Listeners(shown, listener or Listener())
+        return silent(listener=heard, callbacks=callbacks, **asked)
 
 
 def _notebook() -> bool:

@@ -47,11 +47,12 @@ def test_its_functions_are_those_of_the_api() -> None:
 def test_a_search_shows_its_progress_to_a_person(
     monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any], terminal: bool, shown: bool
 ) -> None:
-    heard: list[events.Listener | None] = []
-    monkeypatch.setattr(python, "silent", lambda *, listener: heard.append(listener))
+    heard: list[dict[str, Any]] = []
+    monkeypatch.setattr(python, "silent", lambda **given: heard.append(given))
     monkeypatch.setattr("sys.stdout.isatty", lambda: terminal)
-    python.search(**asked)
-    assert isinstance(heard[0], events.Listeners) == shown
+    python.search(callbacks=[print], **asked)
+    assert isinstance(heard[0]["listener"], events.Listeners) == shown
+    assert heard[0]["callbacks"] == [print]
 
 
 def test_another_name_is_told() -> None:
