@@ -178,8 +178,9 @@ class Found:
             return rank(session, rules)
 
     def __repr__(self) -> str:
-        rows = "; ".join(f"{name} {score} at {macs} MACs" for name, score, macs, _ in self._rows())
-        state = "finished" if self.status.finished else "not finished"
+        status = self.status
+        rows = "; ".join(f"{name} {score} at {macs} MACs" for name, score, macs, _ in _rows(status))
+        state = "finished" if status.finished else "not finished"
         return f"Found({self.run.folder}, {state}{': ' if rows else ''}{rows})"
 
     def _repr_html_(self) -> str:
@@ -188,29 +189,30 @@ class Found:
         from hnas.studies.figures.style import svg
         from hnas.studies.report.gather import picture_of
 
+        status = self.status
         head = "".join(f"<th>{name}</th>" for name in ("", "accuracy", "MACs", "parameters"))
         rows = "".join(
             "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
-            for row in self._rows()
+            for row in _rows(status)
         )
-        picture = picture_of(self.plan, self.status)
+        picture = picture_of(self.plan, status)
         drawn = f"<p>{escape(picture.title)}</p>{svg(network(picture))}" if picture else ""
         name = escape(str(self.run.folder))
         return f"<b>{name}</b><table><tr>{head}</tr>{rows}</table>{drawn}"
 
-    def _rows(self) -> list[tuple[str, str, str, str]]:
-        """(what, accuracy, MACs, parameters): the tested ones, or each stage's best so far."""
-        status = self.status
-        found: list[tuple[str, str, Priced]] = []
-        if (result := status.result) is not None:
-            for name, one in (("winner", result.winner), ("all-global", result.all_global)):
-                found.append((name, f"{one.test_accuracy:.4f} (test)", one))
-        else:
-            for stage in status.stages:
-                if (best := stage.best) is not None:
-                    name = f"stage {stage.number}, best of {stage.trials:,} trials"
-                    found.append((name, f"{best.accuracy:.4f} (score)", best))
-        return [(name, score, f"{n.macs:,}", f"{n.params:,}") for name, score, n in found]
+
+def _rows(status: Status) -> list[tuple[str, str, str, str]]:
+    """(what, accuracy, MACs, parameters): the tested ones, or each stage's best so far."""
+    found: list[tuple[str, str, Priced]] = []
+    if (result := status.result) is not None:
+        for name, one in (("winner", result.winner), ("all-global", result.all_global)):
+            found.append((name, f"{one.test_accuracy:.4f} (test)", one))
+    else:
+        for stage in status.stages:
+            if (best := stage.best) is not None:
+                name = f"stage {stage.number}, best of {stage.trials:,} trials"
+                found.append((name, f"{best.accuracy:.4f} (score)", best))
+    return [(name, score, f"{n.macs:,}", f"{n.params:,}") for name, score, n in found]
 
 
 def open_run(folder: str | Path, *, storage: str | None = None) -> Found:

@@ -4,9 +4,7 @@ One record is one table; a field that is a record is a table inside it. A missin
 its default. Mistakes are reported at once, before hours are spent on them.
 """
 
-import difflib
 import itertools
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +15,7 @@ from hnas.cost.flops import cost
 from hnas.cost.latency_table import LatencyTable
 from hnas.errors import BudgetError, InputError
 from hnas.persist.record import later
+from hnas.persist.words import did_you_mean
 from hnas.settings import (
     CODE,
     AugmentRules,
@@ -343,10 +342,3 @@ class Plan:
         with few tokens nothing is as fast as all-global, so its latency would allow no other."""
         means = (sum(map(table.block, row)) // len(row) for row in self.space1().choices)
         return max(table.of(self.net.all_global()), table.shared + sum(means))
-
-
-def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """The known name that is close to an unknown one, if any, and all that are known."""
-    close = difflib.get_close_matches(name, names := list(names), n=1)
-    guess = f"did you mean {close[0]!r}? " if close else ""
-    return f"{guess}Known: {', '.join(names)}"

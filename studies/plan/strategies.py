@@ -42,6 +42,8 @@ WHOLE = (
 REFINED = WHOLE.format(how="starting from the front of stage 2") + (
     " It has a supernet of its own, so its scores differ from those of stage 2."
 )
+REFIT = "on held-out images too"
+"""The step in which the answer is trained again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,3 +153,17 @@ def _hierarchical(plan: Plan) -> tuple[Stage, ...]:
         training=replace(second.training, epochs=plan.refine.epochs),
     )
     return first, second, third
+
+
+def retrained(plan: Plan) -> list[tuple[str, Retrain, int]]:
+    """What is trained alone, by which rules, and how many networks: the all-global one among the
+    others if it has their rules. A refit trains it and the winner a second time."""
+    rules, plain = plan.retrain, from_scratch(plan)
+    found = [("retraining", rules, rules.top + (plain == rules))]
+    if plain != rules:
+        found.append(("all-global network", plain, 1))
+    if rules.refit:
+        epochs = rules.refit_epochs or rules.training.epochs
+        last = replace(rules, training=replace(rules.training, epochs=epochs))
+        found.append((REFIT, last, 2))
+    return found

@@ -12,7 +12,8 @@ from typing import Any, cast, get_type_hints
 
 from hnas.errors import InputError
 from hnas.persist.atomic import read_regular
-from hnas.studies.plan.plan import Plan, did_you_mean
+from hnas.persist.words import did_you_mean
+from hnas.studies.plan.plan import Plan
 
 PRESETS = (
     *("digits", "fashion-mnist", "cifar10"),

@@ -4,6 +4,7 @@ with the head that model hubs read."""
 from pathlib import Path
 
 from hnas import __version__
+from hnas.persist.words import few
 from hnas.settings import METRICS
 from hnas.studies.figures.glyphs import drawn
 from hnas.studies.run.folder import Run
@@ -19,8 +20,6 @@ def card(run: Run, name: str) -> str:
     result, plan = finished_result(run), run.plan
     winner, inputs, data = result.winner, result.inputs, Path(plan.data.source).name
     metric = METRICS.get(result.metric, result.metric)
-    classes = ", ".join(inputs.classes[:SHOWN])
-    more = f" and {len(inputs.classes) - SHOWN:,} more" * (len(inputs.classes) > SHOWN)
     colour = "colour" if inputs.channels == 3 else "grey"
     rows = [
         f"| {what} | {one.test_accuracy or 0.0:.4f} ± {result.standard_error(one) or 0.0:.4f} | "
@@ -41,7 +40,8 @@ def card(run: Run, name: str) -> str:
         f"# {name}",
         "",
         f"A Global-Local image Transformer (GLiT, arXiv 2107.02960) for {len(inputs.classes)} "
-        f"classes of {colour} images, {inputs.image} x {inputs.image} pixels: {classes}{more}.",
+        f"classes of {colour} images, {inputs.image} x {inputs.image} pixels: "
+        f"{few(inputs.classes, SHOWN)}.",
         "",
         f"Its architecture was found by hnas {__version__} on the images of {data}. "
         f"{len(winner.arch.blocks)} blocks, first to last: {drawn(winner.arch)} "
@@ -57,7 +57,7 @@ def card(run: Run, name: str) -> str:
         "## Use",
         "",
         "```python",
-        f"from {name} import load",
+        *_imported(name),
         "",
         "model = load()",
         'logits = model(model.normalise(model.open("photo.jpg")[None]))',
@@ -70,3 +70,10 @@ def card(run: Run, name: str) -> str:
         "that show none of the classes get one of them all the same.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _imported(name: str) -> tuple[str, ...]:
+    """The lines of Python that import `load`; `my-net.py` is no name of an import statement."""
+    if name.isidentifier():
+        return (f"from {name} import load",)
+    return ("from importlib import import_module", "", f'load = import_module("{name}").load')

@@ -12,7 +12,7 @@ from hnas.architecture.space import Space
 from hnas.cost.flops import cheapest, cost, dearest
 from hnas.settings import OWN_TEACHER
 from hnas.studies.plan.plan import Plan
-from hnas.studies.plan.strategies import from_scratch, stages
+from hnas.studies.plan.strategies import from_scratch, retrained, stages
 from hnas.studies.run.networks import trained_alone
 from hnas.studies.run.split import Sizes, read_sizes
 from hnas.studies.run.status import Status
@@ -195,9 +195,7 @@ def _steps(plan: Plan, sizes: Sizes) -> Iterator[Step]:
         if number == 1 and plan.handoff.rule == "retrained" and len(stages(plan)) > 1:
             amount = min(plan.handoff.top, stage.trials) * rules.training.epochs
             yield Step(name=HANDOFF, amount=amount, work=epoch)
-    amount = rules.top * rules.training.epochs + from_scratch(plan).training.epochs
-    if rules.refit:
-        amount += 2 * (rules.refit_epochs or rules.training.epochs)
+    amount = sum(networks * asked.training.epochs for _, asked, networks in retrained(plan))
     yield Step(name=ALONE, amount=amount, work=epoch)
 
 

@@ -23,9 +23,9 @@ from hnas.network.glit import Glit
 from hnas.network.supernet import Supernet
 from hnas.scoring.score import scores
 from hnas.settings import OWN_TEACHER, AugmentRules, TrainingRules
-from hnas.studies.plan.plan import Plan, Retrain
+from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.proposal import parts
-from hnas.studies.plan.strategies import from_scratch, stages
+from hnas.studies.plan.strategies import REFIT, from_scratch, retrained, stages
 from hnas.studies.search.measure_latency import NETWORKS, table_blocks
 from hnas.studies.search.teacher import own_teacher
 from hnas.training.loop import Context, Epoch, train
@@ -37,8 +37,6 @@ SCORED = 2
 """Architectures to score and time."""
 HELD_OUT = 256
 """Most held-out images to score them on: more take longer in proportion."""
-LAST = "on held-out images too"
-"""The step in which the answer is trained again."""
 MARGIN = 1.2
 """What is not timed takes at most so many times what is: a search for which four minutes were asked
 took 4:36."""
@@ -94,7 +92,7 @@ def amounts(plan: Plan) -> list[int]:
     """How much of each step of `estimate` a plan has: epochs and trials of each stage, epochs of
     its own teacher and of all networks alone; 1 of what has no number."""
     stage = [n for stage in stages(plan) for n in (stage.training.epochs, stage.trials)]
-    alone = [networks * asked.training.epochs for _, asked, networks in _retrained(plan)]
+    alone = [networks * asked.training.epochs for _, asked, networks in retrained(plan)]
     own = plan.retrain.distillation.teacher == OWN_TEACHER
     teacher = [from_scratch(plan).training.epochs] if own else []
     return [*([1] if plan.needs_latency else []), *stage, *teacher, *alone]
@@ -138,26 +136,12 @@ def estimate(plan: Plan, survey: Survey, device: torch.device) -> Iterator[Estim
         work = f"a small CNN, {plain.training.epochs:,} epochs"
         yield step("teacher", work, per_image * _epoch(trained, plain.training))
     alone = Glit(plan.net, plan.net.all_global()).reset(0).to(device)
-    for what, asked, networks in _retrained(plan):
-        rules, seen = asked.training, trained + held * (what == LAST)
+    for what, asked, networks in retrained(plan):
+        rules, seen = asked.training, trained + held * (what == REFIT)
         per_image = _per_image(train, alone, data, rules, asked.augment)
         count = "1 network" if networks == 1 else f"{networks} networks"
         work = f"{count}, {rules.epochs:,} epochs each"
         yield step(what, work, per_image * _epoch(seen, rules))
-
-
-def _retrained(plan: Plan) -> list[tuple[str, Retrain, int]]:
-    """What is trained alone, by which rules, and how many networks: the all-global one among the
-    others if it has their rules. A refit trains it and the winner a second time."""
-    rules, plain = plan.retrain, from_scratch(plan)
-    found = [("retraining", rules, rules.top + (plain == rules))]
-    if plain != rules:
-        found.append(("all-global network", plain, 1))
-    if rules.refit:
-        epochs = rules.refit_epochs or rules.training.epochs
-        last = replace(rules, training=replace(rules.training, epochs=epochs))
-        found.append((LAST, last, 2))
-    return found
 
 
 def memory(device: torch.device) -> int:

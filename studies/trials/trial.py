@@ -132,14 +132,7 @@ def _record(trial: TrialRow | FrozenTrial) -> Record:
             **vars(spent_of(attrs)),
         )
         _check(record)
-    except (
-        LookupError,
-        TypeError,
-        ValueError,
-        ArithmeticError,
-        AttributeError,
-        InputError,
-    ) as error:
+    except DAMAGE as error:
         raise RowError(
             f"trial {trial.number} is damaged: {type(error).__name__}: {error}. {CHANGED}"
         ) from None

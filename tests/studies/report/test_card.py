@@ -26,4 +26,10 @@ def test_a_card_says_what_the_network_is_and_how_good(tmp_path: Path, tiny: Plan
     assert "| this network | 0.9000 ± 0.0212 | " in text
     assert "| all-global (a ViT) | 0.8000 ± 0.0283 | " in text
     assert "| 1-NN / *raw* | 0.9500 |" in text
-    assert "from net import load" in text
+    for name, line in (
+        ("net", "from net import load"),
+        ("a-b", 'load = import_module("a-b").load'),
+    ):
+        code = card(run, name).split("```python\n")[1].split("```")[0]
+        assert line in code.splitlines()
+        compile(code, name, "exec")
