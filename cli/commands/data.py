@@ -12,6 +12,7 @@ from hnas.cli.screen import options
 from hnas.cli.screen.interrupt import resumable
 from hnas.cli.screen.render import show_next, table
 from hnas.errors import InputError
+from hnas.machine import cores
 
 if TYPE_CHECKING:
     from hnas.data.sources.pack import Pack
@@ -49,6 +50,7 @@ def data() -> None:
 @click.option(
     "--processes",
     type=options.COUNT,
+    default=cores,
     show_default="one for each core",
     help="Processes that decode images.",
 )
@@ -71,6 +73,7 @@ def data() -> None:
 )
 @click.option(
     "--skip-bad-images",
+    "skip_bad",
     is_flag=True,
     help="Leave out files that cannot be decoded, and list them, instead of failing.",
 )
@@ -79,11 +82,9 @@ def pack_command(
     to: Path,
     image: int,
     channels: str | None,
-    processes: int | None,
     background: str,
     interpolation: str,
-    check: bool,
-    skip_bad_images: bool,
+    **how: Any,
 ) -> None:
     """Decode a folder of class folders into a pack.
 
@@ -103,7 +104,6 @@ def pack_command(
     from hnas.data.sources.files import Size
     from hnas.data.sources.load import listed
     from hnas.data.sources.packing import pack
-    from hnas.machine import cores
     from hnas.studies.run.paths import here
 
     source = here(source)
@@ -116,23 +116,11 @@ def pack_command(
         )
     for note in found.notes:
         click.echo(f"note: {note}")
-    size = Size(
-        image,
-        int(channels) if channels else survey(source).channels,
-        background,
-        interpolation,
-    )
+    colours = int(channels) if channels else survey(source).channels
+    size = Size(image, colours, background, interpolation)
     progress = _Progress()
     with resumable(to), progress.display:
-        pack(
-            found,
-            to,
-            size,
-            skip_bad=skip_bad_images,
-            check=check,
-            processes=processes or cores(),
-            on_shard=progress.tell,
-        )
+        pack(found, to, size, on_shard=progress.tell, **how)
     for name in progress.skipped:
         click.echo(f"left out, not an image: {name}")
     if progress.kept:
