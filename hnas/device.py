@@ -9,9 +9,7 @@ from collections.abc import Iterator
 import torch
 
 from hnas.errors import InputError, StateError
-from hnas.machine import cores, keep_freed_memory
-
-NAMES = re.compile(r"auto|cpu|cuda(:\d+)?|mps")
+from hnas.machine import DEVICES, cores, keep_freed_memory
 
 
 def choose(name: str) -> torch.device:
@@ -21,7 +19,7 @@ def choose(name: str) -> torch.device:
     if "OMP_NUM_THREADS" not in os.environ and torch.get_num_threads() > cores():
         torch.set_num_threads(cores())
     keep_freed_memory()
-    if not NAMES.fullmatch(name):
+    if not DEVICES.fullmatch(name):
         raise InputError(f"device must be auto, cpu, cuda, cuda:NUMBER or mps, got {name!r}")
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"

@@ -5,11 +5,14 @@ import contextlib
 import ctypes
 import math
 import os
+import re
 import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+DEVICES = re.compile(r"auto|cpu|cuda(:\d+)?|mps")
+"""How a device to compute on is named."""
 SYSTEM = Path("/")
 """Where `proc` and `sys` lie."""
 

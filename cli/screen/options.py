@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 
 from hnas.cost.conventions import BUDGETS
 from hnas.errors import InputError
+from hnas.machine import DEVICES
 from hnas.studies.plan.change import check_code
 from hnas.studies.plan.toml import PRESETS, load_plan, load_preset
 from hnas.studies.request.request import RUNS
@@ -126,11 +126,10 @@ skip_bad_images = click.option(
     help="Leave out files of class folders that cannot be decoded, instead of failing, and count "
     "them.",
 )
-DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?|mps")
 
 
 def _check_device(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    if DEVICE.fullmatch(value):
+    if DEVICES.fullmatch(value):
         return value
     raise click.BadParameter(f"{value!r} is none of auto, cpu, cuda, cuda:NUMBER, mps.")
 
