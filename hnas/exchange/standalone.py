@@ -240,8 +240,8 @@ class Glit(nn.Module):
         `indices` are blocks, counted from 0 or from the end by -1; a number means the last so many.
         """
         blocks = range(len(self.blocks))
-        taken = [*blocks][-indices:] if isinstance(indices, int) else [*(indices or blocks)]
-        wanted = [blocks[i] for i in taken]  # raises IndexError for others
+        taken = range(-indices, 0) if isinstance(indices, int) else indices
+        wanted = [blocks[i] for i in (blocks if taken is None else taken)]  # raises IndexError
         x, found = self.embed(images), {}
         for i, block in enumerate(self.blocks):
             x = block(x)

@@ -235,9 +235,14 @@ def test_what_blocks_give_is_there_under_timms_name(tmp_path, pool):
             images, indices=[0, -1], norm=True, output_fmt="NLC", intermediates_only=True
         )
     torch.testing.assert_close(third, last[:, last.shape[1] - 4 :])
+        _, last_two = alone.forward_intermediates(images, indices=2)
+        assert [*map(torch.equal, last_two, all_of_them[1:])] == [True, True]
+        for none in (0, []):
+            assert alone.forward_intermediates(images, none, intermediates_only=True) == []
     torch.testing.assert_close(
         first, alone.norm(all_of_them[0].flatten(2).transpose(1, 2)), rtol=1e-5, atol=1e-5
     )
-    with pytest.raises(IndexError):
-        alone.forward_intermediates(images, indices=[3])
+    for beyond in ([3], 4):
+        with pytest.raises(IndexError):
+            alone.forward_intermediates(images, indices=beyond)
     assert alone.embed_dim == alone.num_features and alone.pretrained_cfg is alone.default_cfg
