@@ -55,24 +55,21 @@ class Borrowed:
         for (block, choice), weights in zip(self._blocks(), self.weights, strict=True):
             sizes = layout.sizes(block.frame, choice)
             for name in weights:
-                weight, found = block.get_parameter(name), next(gradients)
-                if found is None:
+                if (found := next(gradients)) is None:
                     continue
-                if weight.grad is not None or weight.shape != found.shape:
-                    parts.append((block, name, sizes, found, weight.grad is None))
-                else:
+                weight, tensor = block.get_parameter(name), block.tensors[name]
+                if weight.grad is None and weight.shape == found.shape:
                     weight.grad = found.to(weight.dtype)
+                    continue
                 if weight.grad is None:
                     weight.grad = torch.empty_like(weight)
                     empty.append(weight.grad)
+                part = cut(weight.grad, tensor, block.sizes, sizes)
+                parts.append((part, found.view(tensor.stored(sizes))))
         if empty:
             torch._foreach_zero_(empty)
-        for block, name, sizes, found, is_first in parts:
-            weight, tensor = block.get_parameter(name), block.tensors[name]
-            assert weight.grad is not None
-            part = cut(weight.grad, tensor, block.sizes, sizes)
-            found = found.view(tensor.stored(sizes))
-            part.copy_(found) if is_first else part.add_(found)
+        for part, found in parts:
+            part.add_(found)
 
     def _blocks(self) -> list[tuple[SuperBlock, Block]]:
         blocks = [block for block in self.net.blocks if isinstance(block, SuperBlock)]
