@@ -39,10 +39,6 @@ def one_hot(arch: Arch, N: int) -> list[bool]:
     return [block.G == G for block in arch.blocks for G in range(N + 1)]
 
 
-def fitted(x: Numbers, y: Numbers) -> RidgeCV:
-    return RidgeCV(PENALTIES).fit(x, y)
-
-
 def r2(x: Numbers, y: Numbers) -> float:
     """Of scores that are predicted from those of other folds."""
     folds = KFold(10, shuffle=True, random_state=0)
@@ -57,7 +53,7 @@ def compared(runs: dict[str, list[Record]], N: int) -> list[dict[str, object]]:
         x = {run: np.array([one_hot(t.arch, N) for t in found]) for run, found in runs.items()}
         y = {run: np.array([score(t) for t in found]) for run, found in runs.items()}
         taus = [
-            round(kendall(fitted(x[a], y[a]).predict(x[b]), y[b]), 3)
+            round(kendall(RidgeCV(PENALTIES).fit(x[a], y[a]).predict(x[b]), y[b]), 3)
             for a, b in permutations(runs, 2)
         ]
         own = [round(r2(x[run], y[run]), 2) for run in runs]
