@@ -20,26 +20,14 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM", "AVIF", "H
 TAGS = {"SampleFormat": 339, "BitsPerSample": 258, "SMaxSampleValue": 341}
 
 
-def decode(
-    file: Any,
-    *,
-    image: int,
-    channels: int,
-    background: str = "white",
-    interpolation: str = "bilinear",
-) -> Any:
-    """An image file (a path or an open file) as `fitted` gives it. Raises whatever Pillow raises of
-    a file that is no image, or one so large that it may be a decompression bomb."""
+def decode(file: Any, *, image: int, **how: Any) -> Any:
+    """An image file (a path or an open file) as `fitted` gives it, which takes the rest too. Raises
+    whatever Pillow raises of a file that is no image, or one so large that it may be a
+    decompression bomb."""
     with opened(file) as picture:
         # A large JPEG is decoded at a half, a quarter or an eighth, never below twice `image`.
         picture.draft(None, (2 * image, 2 * image))
-        return fitted(
-            picture,
-            image=image,
-            channels=channels,
-            background=background,
-            interpolation=interpolation,
-        )
+        return fitted(picture, image=image, **how)
 
 
 @contextmanager
