@@ -123,18 +123,12 @@ class Found:
         from hnas.exchange.predict import likeliest, of_files, probabilities
 
         network = self.network(device)
-        frame = network.model.frame
         paths = [images] if isinstance(images, str | Path) else images
         if isinstance(paths, list | tuple) and all(isinstance(one, str | Path) for one in paths):
             files = [file for path in paths for file in files_at(Path(path), network.classes)]
             rows = [row for _, row in of_files(network, files, _refuse)]
         else:
-            pixels = fitting(
-                images,
-                image=frame.image,
-                channels=frame.channels,
-                interpolation=network.interpolation,
-            )
+            pixels = fitting(images, network.size)
             rows = [row for batch in pixels.split(BATCH) for row in probabilities(network, batch)]
         return [likeliest(row, network.classes, 1)[0] for row in rows]
 

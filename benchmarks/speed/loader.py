@@ -105,7 +105,7 @@ def jpegs(folder: Path, count: int, size: tuple[int, int]) -> Path:
 
 def packed(folder: Path, to: Path, image: int, channels: int, processes: int = 1) -> Path:
     """In shards of 100 images: a shard is one process's work."""
-    from hnas.data.sources.files import Size
+    from hnas.data.size import Size
     from hnas.data.sources.folders import listing
     from hnas.data.sources.packing import pack
 

@@ -101,7 +101,7 @@ def pack_command(
       hnas data pack photos --to photos-64 --image 64 --skip-bad-images
     """
     from hnas.data import survey
-    from hnas.data.sources.files import Size
+    from hnas.data.size import Size
     from hnas.data.sources.load import listed
     from hnas.data.sources.packing import pack
     from hnas.studies.run.paths import here

@@ -16,6 +16,7 @@ import torch
 from hnas.data.hashing import Index
 from hnas.data.on_disk import OnDisk
 from hnas.data.pixels import CHANNELS, pixels_of
+from hnas.data.size import Size
 from hnas.errors import InputError
 
 
@@ -61,12 +62,9 @@ class Images:
         """All pixels in memory: uint8 (n, C, H, W). Images on disk are read."""
         return pixels_of(self.pixels).tensor()
 
-    def fit(self, *, image: int, channels: int, interpolation: str = "bilinear") -> Images:
-        """All on the CPU, (channels, image, image) each. Raises InputError if a pack differs."""
-        pixels = pixels_of(self.pixels).fit(
-            image=image, channels=channels, interpolation=interpolation
-        )
-        return Images(pixels=pixels, labels=self.labels.cpu())
+    def fit(self, size: Size) -> Images:
+        """All of this size, on the CPU. Raises InputError if a pack differs."""
+        return Images(pixels=pixels_of(self.pixels).fit(size), labels=self.labels.cpu())
 
     def fetch(self, order: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
         """The pixels of each index (B,) of `order`, on their device; from disk, read ahead."""

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import torch
 
 from hnas.data.hashing import hashes
+from hnas.data.size import Size
 from hnas.errors import InputError, StateError
 
 AHEAD = 2
@@ -81,8 +82,9 @@ class OnDisk:
         """All of them, read."""
         return self[torch.arange(len(self))]
 
-    def fit(self, *, image: int, channels: int, interpolation: str) -> OnDisk:
+    def fit(self, size: Size) -> OnDisk:
         """The same, resized before. Raises InputError if they have another size."""
+        image, channels = size.image, size.channels
         if self.image != (channels, image, image):
             raise InputError(
                 f"{self.files[0].parent}: the pack has images of {self.image[1]} pixels a side and "

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 
 from hnas.data.hashing import Index, hashes
 from hnas.data.on_disk import OnDisk
+from hnas.data.size import Size
 
 CHANNELS = (1, 3)
 CHUNK = 256
@@ -31,9 +32,8 @@ class InMemory:
     def tensor(self) -> torch.Tensor:
         return self.pixels
 
-    def fit(self, *, image: int, channels: int, interpolation: str) -> torch.Tensor:
-        pixels = self.pixels.cpu()
-        return fit(pixels, image=image, channels=channels, interpolation=interpolation)
+    def fit(self, size: Size) -> torch.Tensor:
+        return fit(self.pixels.cpu(), size)
 
     def hashes(self) -> Index:
         return hashes(self.pixels.cpu().numpy())
@@ -66,13 +66,12 @@ def pixels_of(pixels: torch.Tensor | OnDisk) -> InMemory | OnDisk:
     return InMemory(pixels) if isinstance(pixels, torch.Tensor) else pixels
 
 
-def fit(
-    pixels: torch.Tensor, *, image: int, channels: int, interpolation: str = "bilinear"
-) -> torch.Tensor:
+def fit(pixels: torch.Tensor, size: Size) -> torch.Tensor:
     """Centre-cropped to a square, resized (antialiased) and converted grey <-> RGB.
 
     uint8 (n, C, H, W), C = 1 or 3 -> uint8 (n, channels, image, image), contiguous.
     """
+    image, channels, _, interpolation = size
     height, width = pixels.shape[2:]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2

@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
 from hnas.data.decode import BACKGROUNDS, INTERPOLATIONS
+from hnas.data.size import Size
 from hnas.errors import CheckpointError, InputError
 from hnas.exchange import standalone
 from hnas.network.glit import Glit
@@ -48,6 +49,11 @@ class Network:
     """What transparent images are laid on, of `hnas.data.decode.BACKGROUNDS`."""
     interpolation: str = "bilinear"
     """How images are resized, of `hnas.data.decode.INTERPOLATIONS`."""
+
+    @property
+    def size(self) -> Size:
+        frame = self.model.frame
+        return Size(frame.image, frame.channels, self.background, self.interpolation)
 
 
 WAYS = {"background": tuple(BACKGROUNDS), "interpolation": INTERPOLATIONS}

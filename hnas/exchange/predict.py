@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from hnas.data import normalise
-from hnas.data.sources.files import File, Size, read
+from hnas.data.sources.files import File, read
 from hnas.errors import InputError
 from hnas.exchange.export import Network
 
@@ -32,8 +32,7 @@ def of_files(
 ) -> Iterator[tuple[File, Tensor]]:
     """Each file with its probabilities (classes,), in their order; `refused` hears of those that
     cannot be read."""
-    frame = network.model.frame
-    size = Size(frame.image, frame.channels, network.background, network.interpolation)
+    size = network.size
     for i in range(0, len(files), BATCH):
         there: list[tuple[File, Tensor]] = []
         for file in files[i : i + BATCH]:

@@ -21,7 +21,8 @@ from pathlib import Path
 import pytest
 
 from hnas.data import load as load_data
-from hnas.data.sources.files import File, Size
+from hnas.data.size import Size
+from hnas.data.sources.files import File
 from hnas.data.sources.files import read as read_image
 from hnas.data.sources.pack import read_index
 from hnas.errors import HnasError, InputError

@@ -8,6 +8,7 @@ import torch
 
 from hnas.data.images import Images
 from hnas.data.pixels import CHANNELS
+from hnas.data.size import Size
 from hnas.errors import InputError
 
 Values = npt.NDArray[Any]
@@ -59,13 +60,12 @@ def images_of(name: str, part: str, images: Any, labels: Any) -> Images:
     )
 
 
-def fitting(images: Any, *, image: int, channels: int, interpolation: str) -> torch.Tensor:
+def fitting(images: Any, size: Size) -> torch.Tensor:
     """Arrays of images as a network takes them: uint8 (n, channels, image, image). Raises
     InputError as `images_of` does."""
     values = _array("images", "predict", images)
     labels = np.zeros(len(values) if values.ndim else 0, dtype=np.int64)
-    found = images_of("images", "predict", values, labels)
-    return found.fit(image=image, channels=channels, interpolation=interpolation).tensor()
+    return images_of("images", "predict", values, labels).fit(size).tensor()
 
 
 def eight_bits(name: str, values: Values) -> npt.NDArray[np.uint8]:

@@ -11,6 +11,7 @@ import torch
 
 from hnas.data.decode import decode, known_formats, opened
 from hnas.data.images import Images
+from hnas.data.size import Size
 from hnas.data.sources.rows import image_bytes
 from hnas.errors import InputError
 from hnas.machine import free_memory
@@ -49,18 +50,6 @@ class File(NamedTuple):
     """Its bytes in a tar."""
     column: str = ""
     """Its column in a Parquet file."""
-
-
-class Size(NamedTuple):
-    """What images become."""
-
-    image: int
-    """Pixels a side."""
-    channels: int
-    background: str = "white"
-    """What transparent images are laid on."""
-    interpolation: str = "bilinear"
-    """How they are resized, of `hnas.data.decode.INTERPOLATIONS`."""
 
 
 def suffixes() -> tuple[str, ...]:

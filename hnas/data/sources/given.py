@@ -21,8 +21,9 @@ from PIL import Image
 
 from hnas.data.decode import fitted
 from hnas.data.images import Images, Source
+from hnas.data.size import Size
 from hnas.data.sources.arrays import eight_bits, images_of
-from hnas.data.sources.files import GREY, HEADERS, Size, check_memory
+from hnas.data.sources.files import GREY, HEADERS, check_memory
 from hnas.data.sources.listing import LABELS, part_of, roles
 from hnas.errors import InputError
 
@@ -64,10 +65,7 @@ def load(name: str, size: Size) -> Source:
     train = found["train"]
     held_out, test, notes = roles(found, {"held_out": "the held-out part"})
     if held_out is not None:
-        image, channels, _, way = size
-        pixels = [
-            one.fit(image=image, channels=channels, interpolation=way) for one in (train, held_out)
-        ]
+        pixels = [one.fit(size) for one in (train, held_out)]
         train = Images(
             pixels=torch.cat([each.tensor() for each in pixels]),
             labels=torch.cat([each.labels for each in pixels]),

@@ -11,7 +11,8 @@ from pathlib import Path, PurePath
 from typing import TypeVar
 
 from hnas.data.images import Source
-from hnas.data.sources.files import File, Size, check_memory, filled
+from hnas.data.size import Size
+from hnas.data.sources.files import File, check_memory, filled
 from hnas.data.sources.read import inside
 from hnas.errors import InputError
 from hnas.persist.words import few

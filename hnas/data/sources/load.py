@@ -3,13 +3,13 @@
 import difflib
 import os
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import torch
 
 from hnas.data.images import Images, Source
 from hnas.data.pixels import CHANNELS
+from hnas.data.size import Size
 from hnas.data.sources import (
     cifar,
     folders,
@@ -22,7 +22,6 @@ from hnas.data.sources import (
     tables,
     tars,
 )
-from hnas.data.sources.files import Size
 from hnas.data.sources.listing import Listing
 from hnas.errors import InputError
 from hnas.settings import CODE
@@ -60,8 +59,7 @@ def load(
     size = Size(image, channels, background, interpolation)
     found = read_source(source, root, size, skip_bad=skip_bad)
     _check_packed(found, size)
-    fit = partial(Images.fit, image=image, channels=channels, interpolation=interpolation)
-    return replace(found, train=fit(found.train), test=found.test and fit(found.test))
+    return replace(found, train=found.train.fit(size), test=found.test and found.test.fit(size))
 
 
 def _check_packed(found: Source, size: Size) -> None:

@@ -26,7 +26,7 @@ from hnas.data.hashing import from_hex
 from hnas.data.images import Images, Source
 from hnas.data.on_disk import OnDisk, Rows
 from hnas.data.pixels import CHANNELS
-from hnas.data.sources.files import Size
+from hnas.data.size import Size
 from hnas.data.sources.read import inside
 from hnas.errors import InputError, StateError
 from hnas.machine import cores

@@ -20,7 +20,7 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from hnas.data.sources.files import Size
+from hnas.data.size import Size
 from hnas.data.sources.listing import Listing
 from hnas.data.sources.pack import INDEX, PARTS, Index, matches, read_index, shard_name
 from hnas.data.sources.shards import Job, Made, file_name, make

@@ -10,8 +10,9 @@ from pathlib import Path
 import torch
 
 from hnas.data.images import Source
+from hnas.data.size import Size
 from hnas.data.sources import given
-from hnas.data.sources.files import Size, headers
+from hnas.data.sources.files import headers
 from hnas.data.sources.listing import Listing
 from hnas.data.sources.load import listed, read_source
 

@@ -11,7 +11,8 @@ import pytest
 import torch
 from PIL import Image, ImageCms
 
-from hnas.data.sources.files import File, Size, read
+from hnas.data.size import Size
+from hnas.data.sources.files import File, read
 
 Write = Callable[..., Path]
 

@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 from hnas.data import Images, Source, fit
+from hnas.data.size import Size
 from hnas.errors import InputError
 
 
@@ -80,19 +81,19 @@ def test_source_refuses_parts_that_do_not_fit(
 
 def test_fit_leaves_what_fits() -> None:
     pixels = torch.randint(0, 256, (3, 3, 8, 8), dtype=torch.uint8)
-    assert torch.equal(fit(pixels, image=8, channels=3), pixels)
+    assert torch.equal(fit(pixels, Size(8, 3)), pixels)
 
 
 def test_fit_crops_the_centre() -> None:
     pixels = torch.zeros(1, 1, 4, 10, dtype=torch.uint8)
     pixels[..., 3:7] = 200
-    assert fit(pixels, image=4, channels=1).unique().tolist() == [200]
+    assert fit(pixels, Size(4, 1)).unique().tolist() == [200]
 
 
 def test_fit_is_antialiased() -> None:
     """One bright column in eight falls between the pixels that plain bilinear looks at."""
     stripes = torch.tensor([160] + [0] * 7, dtype=torch.uint8).repeat(8).expand(1, 1, 64, 64)
-    small = fit(stripes, image=8, channels=1)
+    small = fit(stripes, Size(8, 1))
     assert 10 < small[..., 1:-1].float().mean() < 30
 
 
@@ -100,20 +101,20 @@ def test_fit_is_antialiased() -> None:
 def test_fit_resizes_like_pillow(way: str) -> None:
     rgb = np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
     pixels = torch.from_numpy(rgb).permute(2, 0, 1)[None]
-    small = fit(pixels, image=10, channels=3, interpolation=way)[0].permute(1, 2, 0)
+    small = fit(pixels, Size(10, 3, interpolation=way))[0].permute(1, 2, 0)
     theirs = np.asarray(Image.fromarray(rgb).resize((10, 10), Image.Resampling[way.upper()]))
     assert np.abs(small.numpy().astype(int) - theirs).max() <= 1
 
 
 def test_fit_converts_like_pillow() -> None:
     rgb = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
-    grey = fit(torch.from_numpy(rgb).permute(0, 3, 1, 2), image=16, channels=1)
+    grey = fit(torch.from_numpy(rgb).permute(0, 3, 1, 2), Size(16, 1))
     pillow = [np.asarray(Image.fromarray(one).convert("L")) for one in rgb]
     assert np.array_equal(grey[:, 0].numpy(), np.stack(pillow))
 
 
 def test_fit_repeats_grey() -> None:
     grey = torch.randint(0, 256, (2, 1, 8, 8), dtype=torch.uint8)
-    rgb = fit(grey, image=8, channels=3)
+    rgb = fit(grey, Size(8, 3))
     assert rgb.shape == (2, 3, 8, 8) and rgb.is_contiguous()
     assert all(torch.equal(rgb[:, c], grey[:, 0]) for c in range(3))

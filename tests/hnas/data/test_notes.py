@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from hnas.data import Images, notes, prepare
-from hnas.data.sources.files import Size
+from hnas.data.size import Size
 from hnas.data.sources.folders import listing
 from hnas.data.sources.packing import pack
 from hnas.settings import DataRules

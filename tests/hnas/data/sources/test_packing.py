@@ -23,7 +23,7 @@ from PIL import Image
 
 from hnas.data import load, prepare, survey
 from hnas.data.known import known
-from hnas.data.sources.files import Size
+from hnas.data.size import Size
 from hnas.data.sources.folders import listing
 from hnas.data.sources.pack import check, open_pack
 from hnas.data.sources.packing import pack
@@ -330,7 +330,7 @@ def test_a_disk_that_fills_up_loses_nothing(many: Path, tmp_path: Path) -> None:
 KILLED = """
 import sys
 from pathlib import Path
-from hnas.data.sources.files import Size
+from hnas.data.size import Size
 from hnas.data.sources.folders import listing
 from hnas.data.sources.packing import pack
 pack(listing(Path(sys.argv[1])), Path(sys.argv[2]), Size(64, 3), processes=int(sys.argv[3]),

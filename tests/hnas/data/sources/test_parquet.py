@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from hnas.data import load, survey
-from hnas.data.sources.files import Size
+from hnas.data.size import Size
 from hnas.data.sources.packing import pack
 from hnas.data.sources.parquet import listing
 from hnas.data.sources.rows import image_bytes

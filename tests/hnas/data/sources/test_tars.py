@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from hnas.data import load
-from hnas.data.sources.files import Size
+from hnas.data.size import Size
 from hnas.data.sources.packing import pack
 from hnas.data.sources.tars import listing
 from hnas.errors import InputError

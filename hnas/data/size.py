@@ -1,0 +1,15 @@
+"""The size of images, and how they come to it."""
+
+from typing import NamedTuple
+
+
+class Size(NamedTuple):
+    """What images become."""
+
+    image: int
+    """Pixels a side."""
+    channels: int
+    background: str = "white"
+    """What transparent images are laid on."""
+    interpolation: str = "bilinear"
+    """How they are resized, of `hnas.data.decode.INTERPOLATIONS`."""
