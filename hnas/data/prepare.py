@@ -105,8 +105,10 @@ def prepare(
 
 
 def _left_out(files: Sequence[str]) -> tuple[str, ...]:
-    said = f"left out {len(files):,} files that are no images: {few(files)}"
-    return (said,) if files else ()
+    said = (
+        "a file that is no image" if len(files) == 1 else f"{len(files):,} files that are no images"
+    )
+    return (f"left out {said}: {few(files)}",) if files else ()
 
 
 def _load(

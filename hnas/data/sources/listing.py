@@ -122,7 +122,7 @@ class LeftOut:
         ]
         heif = any(".heic" in kinds or ".heif" in kinds for kinds in self.reasons.values())
         hint = ". HEIC needs the package pillow-heif: pip install 'hnas[heic]'" if heif else ""
-        return (f"left out {total:,} files: {', '.join(told)}{hint}",)
+        return (f"left out {total:,} file{'s'[: total > 1]}: {', '.join(told)}{hint}",)
 
 
 def of_files(

@@ -102,7 +102,7 @@ def test_a_folder_that_is_not_packed_is_counted(photos: Path) -> None:
     (photos / "readme.txt").touch()
     result = invoke("data", "info", photos)
     assert result.exit_code == 0, result.output
-    assert "left out 1 files: 1 not named as an image that can be read (.txt 1)" in result.stdout
+    assert "left out 1 file: 1 not named as an image that can be read (.txt 1)" in result.stdout
 
 
 def test_a_folder_that_is_no_pack(photos: Path) -> None:
