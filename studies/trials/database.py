@@ -63,10 +63,13 @@ def open_storage(url: str, *, create: bool = False) -> RDBStorage:
     storage does not answer, is no study storage or cannot be written. Passwords are masked.
     """
     target = _parsed(url)
-    if target.get_backend_name() == "sqlite":
+    in_file = target.get_backend_name() == "sqlite"
+    if in_file:
         _check_file(url, target, create)
     with _using(url, target):
         if create:
+            if in_file:
+                _made(lambda: _make_tables(target))
             return _made(lambda: _opened(target, create=True))
         _check_tables(target)
         return _opened(target, create=False)
@@ -76,6 +79,25 @@ def _opened(target: URL, *, create: bool) -> RDBStorage:
     # RDBStorage fills in a template: braces are meant as they are.
     url = target.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
     return _Patient(url, engine_kwargs=_settings(target), skip_table_creation=not create)
+
+
+def _make_tables(target: URL) -> None:
+    """Makes Optuna's tables in a file with their indexes, all or none whatever kills this process.
+
+    SQLite would commit statement by statement, where a server does so in the end: a table left
+    without its index, which Optuna does not make any more, may hold two studies of one name. What
+    such a kill has left before is completed.
+    """
+    engine = create_engine(target, **_settings(target))
+    try:
+        with engine.begin() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            models.BaseModel.metadata.create_all(connection)
+            for table in models.BaseModel.metadata.sorted_tables:
+                for index in table.indexes:
+                    index.create(connection, checkfirst=True)
+    finally:
+        engine.dispose()
 
 
 def _made(make: Callable[[], T]) -> T:

@@ -52,7 +52,7 @@ def test_what_is_opened_next_is_no_standard_stream(root: Path, tmp_path: Path) -
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
 @pytest.mark.parametrize("name", ["日本", "naïve", "\udcff of no encoding"])
 def test_any_name_is_shown_in_any_encoding(root: Path, encoding: str, name: str) -> None:
-    code = f"print({name!r}); sys.stderr.write({name!r}); click.echo({name!r})"
+    code = f"print({name!r}, flush=True); sys.stderr.write({name!r}); click.echo({name!r})"
     out, err = prepared(root, code, PYTHONIOENCODING=encoding)
     shown = name.encode(encoding, "replace")
     assert (out.splitlines()[0], err) == (shown, shown)

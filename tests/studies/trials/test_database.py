@@ -8,7 +8,9 @@ import sqlalchemy
 from optuna.exceptions import StorageInternalError
 
 from hnas.errors import InputError, StorageError
+from hnas.studies.trials import database
 from hnas.studies.trials.database import open_storage
+from hnas.studies.trials.optuna_inside import models
 from hnas.studies.trials.study import open_study
 from hnas.studies.trials.trial import records
 from hnas.studies.trials.url import masked
@@ -26,6 +28,50 @@ def test_a_reader_creates_no_file(tmp_path):
     with pytest.raises(StorageError, match=r"there is no study storage .*none.db: check the path"):
         open_storage(url_of(tmp_path / "none.db"))
     assert not list(tmp_path.iterdir())
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("statement", [0, 3, 12])
+def test_a_kill_while_tables_are_made_leaves_all_or_none(tmp_path, monkeypatch, statement):
+    done = []
+
+    def kill(connection, cursor, text, *rest):
+        if text.lstrip().startswith("CREATE"):
+            done.append(text)
+            if len(done) > statement:
+                raise Killed
+
+    engine = sqlalchemy.create_engine
+
+    def watched(*args, **kwargs):
+        made = engine(*args, **kwargs)
+        sqlalchemy.event.listen(made, "before_cursor_execute", kill)
+        return made
+
+    monkeypatch.setattr(database, "create_engine", watched)
+    with pytest.raises(Killed):
+        open_storage(url_of(tmp_path / "a.db"), create=True)
+    with sqlite3.connect(tmp_path / "a.db") as left:
+        assert left.execute("select count(*) from sqlite_master").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("name", ["studies", "trials"])
+def test_tables_that_lost_their_indexes_get_them(tmp_path, name):
+    """Without that of its names a storage would hold two studies of one name."""
+    table = models.BaseModel.metadata.tables[name]
+    url = url_of(tmp_path / "a.db")
+    engine = sqlalchemy.create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.schema.CreateTable(table))
+        assert not sqlalchemy.inspect(connection).get_indexes(name)
+    storage = open_storage(url, create=True)
+    found = {index["name"] for index in sqlalchemy.inspect(engine).get_indexes(name)}
+    assert found == {index.name for index in table.indexes} and found
+    engine.dispose()
+    assert open_study(storage, "a", create=True).study_name == "a"
 
 
 def text_file(folder):
