@@ -221,7 +221,7 @@ def _reasons(plan: Plan, survey: Survey, trained: int, device: str) -> dict[str,
         f"net.image {net.image}, patch {net.patch}": f"{net.T} tokens; {size}",
         f"data.interpolation {plan.data.interpolation}": "as they were packed"
         if survey.interpolation
-        else "sharper images than by bilinear",
+        else "as DeiT resizes its images",
         f"net.d {net.d}, M {net.M}": width,
         f"net.stem {net.stem}, pool {net.pool}, local {net.local}": kind,
         f"stage1.K {plan.stage1.K}, stage2.K {kernels}": "patches a side of the "
