@@ -10,7 +10,7 @@ import torch
 from click.testing import CliRunner
 
 from hnas import device
-from hnas.cli.main import load
+from hnas.cli.main import hnas
 from hnas.errors import InputError, StateError
 from hnas.studies.plan.proposal import LIMITS
 
@@ -118,5 +118,5 @@ def test_another_name_is_told(name: str) -> None:
     message = f"device must be auto, cpu, cuda, cuda:NUMBER or mps, got {name!r}"
     with pytest.raises(InputError, match=re.escape(message)):
         device.choose(name)
-    result = CliRunner().invoke(load("doctor"), ["--device", name])
+    result = CliRunner().invoke(hnas, ["doctor", "--device", name])
     assert result.exit_code == 2 and f"{name!r} is none of auto, cpu, cuda" in result.stderr
