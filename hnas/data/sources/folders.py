@@ -1,6 +1,7 @@
 """Folders of image files, one folder a class.
 
-    train/CLASS/*  with test/CLASS/* and val/CLASS/*, by any name of `listing.PARTS`, in any case
+    train/CLASS/*  with test/CLASS/* and val/CLASS/*, by any name of `listing.PARTS`, in any case,
+                   also as a word of it: training_set/CLASS/*, test_set/CLASS/*
     CLASS/*        directly: no test part
 
 Classes and files are in sorted order; files in folders below a class come after the class's own.
@@ -13,7 +14,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hnas.data.sources.files import File, suffixes
-from hnas.data.sources.listing import PARTS, LeftOut, Listing, nfc, of_parts, part_of
+from hnas.data.sources.listing import (
+    PARTS,
+    LeftOut,
+    Listing,
+    nfc,
+    of_parts,
+    part_of,
+    part_within,
+)
 from hnas.data.sources.read import inside
 from hnas.errors import InputError
 from hnas.persist.words import few
@@ -30,19 +39,23 @@ def matches(folder: Path) -> bool:
 def has_classes(folder: Path) -> bool:
     """True if it has folders of at least two classes, or folders with folders in them."""
     found = _folders(folder)
-    return sum(part_of(path.name) is None for path in found) > 1 or any(map(_folders, found))
+    if any(map(_folders, found)):
+        return True
+    others = sum(part_of(path.name) is None for path in found)
+    return others > 1 and not all(part_within(path.name) for path in found)
 
 
 def listing(folder: Path) -> Listing:
     """All files; none is opened. Raises InputError naming the class that is empty or unknown."""
     named = _parts(folder)
-    walk = _Walk(folder, frozenset(named.values()))
+    walk = _Walk(folder, frozenset(named.values()), divided="train" in named)
     parts = {"train": folder, **named}
     classes = walk.classes(parts["train"])
     names = tuple(sorted(classes))
     _check(parts["train"], names)
     found: dict[str, list[File]] = {}
-    notes: list[str] = []
+    said = [path.name for path in named.values() if not part_of(path.name)]
+    notes = [f"taken as parts of the data set, by their names: {', '.join(said)}"] if said else []
     for part, path in parts.items():
         own = walk.classes(path)
         if unknown := sorted(set(own) - set(names)):
@@ -103,21 +116,30 @@ def _parts(folder: Path) -> dict[str, Path]:
     only a folder with some of these classes in it is a part, else a class of that name."""
     children = _folders(folder)
     named = [(part, path) for path in children if (part := part_of(path.name))]
-    if not any(part == "train" and _folders(path) for part, path in named):
-        if children and len(named) == len(children):
+    if not _train(named):
+        wordy = [(part, path) for path in children if (part := part_within(path.name))]
+        if _train(wordy) and (len(dict(wordy)) > 1 or len(wordy) == len(children)):
+            named = wordy
+        elif children and len(wordy) == len(children):
             raise InputError(
                 f"{folder}: its folders {few([path.name for path in children])} are parts of a "
                 "data set, not classes. It needs a folder train with one folder a class in it, or "
                 "a table of files and labels (.csv)"
             )
-        classes = {nfc(path.name) for path in children if not part_of(path.name)}
-        named = [(p, f) for p, f in named if classes & {nfc(each.name) for each in _folders(f)}]
+        else:
+            classes = {nfc(path.name) for path in children if not part_of(path.name)}
+            named = [(p, f) for p, f in named if classes & {nfc(each.name) for each in _folders(f)}]
     found = dict(named)
     if len(found) < len(named):
         raise InputError(
             f"{folder}: {few([path.name for _, path in named])} name a part twice: keep one of each"
         )
     return {part: found[part] for part in PARTS if part in found}
+
+
+def _train(named: Sequence[tuple[str, Path]]) -> bool:
+    """Whether there is a training part with folders in it."""
+    return any(part == "train" and _folders(path) for part, path in named)
 
 
 def _check(where: Path, names: tuple[str, ...]) -> None:
@@ -141,6 +163,8 @@ class _Walk:
     root: Path
     parts: frozenset[Path]
     """Folders of the root that are no classes."""
+    divided: bool = False
+    """Whether one of them is the training part: other folders of the root are no classes either."""
     left_out: LeftOut = field(default_factory=LeftOut)
     suffixes: tuple[str, ...] = field(default_factory=suffixes)
 
@@ -174,7 +198,7 @@ class _Walk:
 
     def count_loose(self, folder: Path) -> None:
         """Counts the files of a part, or of the root, that are in no class folder."""
-        in_no_part = folder == self.root and any(part_of(p.name) == "train" for p in self.parts)
+        in_no_part = folder == self.root and self.divided
         for entry in self._entries(folder):
             path = folder / entry.name
             if not entry.is_dir():

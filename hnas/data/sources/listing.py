@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import TypeVar
@@ -72,6 +73,13 @@ def part_of(name: str) -> str | None:
     return next((part for part, names in PARTS.items() if name.casefold() in names), None)
 
 
+def part_within(name: str) -> str | None:
+    """The part that a word of a name names (`training_set`, `labels-test.csv`); None if no word
+    does, or words name several."""
+    found = {part for word in re.split(r"[-_. ]+", name) if (part := part_of(word))}
+    return found.pop() if len(found) == 1 else None
+
+
 def files_in(place: Path, suffixes: tuple[str, ...], *folders: str) -> list[Path]:
     """The files with these suffixes, in any case: the place itself, or those in it, in its folders
     of parts and in `folders` in it."""
@@ -83,11 +91,12 @@ def files_in(place: Path, suffixes: tuple[str, ...], *folders: str) -> list[Path
     return sorted(p for p in found if p.name.lower().endswith(suffixes) and p.is_file())
 
 
-def part_of_file(path: Path, place: Path) -> str:
-    """The part that a file of rows is: its name's first word says so, or a folder of the place that
-    it lies in; else the training part."""
+def part_of_file(path: Path, place: Path) -> str | None:
+    """The part that a file of rows is: its name's first word says so, its only one that names a
+    part, or a folder of the place that it lies in; None: nothing says so."""
     folder = path.parent.name if place in path.parents[1:] else ""
-    return part_of(re.split(r"[-_.]", path.name)[0]) or part_of(folder) or "train"
+    first = re.split(r"[-_.]", path.name)[0]
+    return part_of(first) or part_within(path.name) or part_of(folder)
 
 
 def nfc(name: str) -> str:
@@ -110,6 +119,21 @@ class LeftOut:
         suffix = PurePath(name).suffix.lower()
         self.add("not named as an image that can be read", suffix or "no suffix")
 
+    def add_beside(self, folder: Path, read: Collection[Path], kinds: tuple[str, ...] = ()) -> None:
+        """Files of a folder, of some kinds or all, that are not read; what is hidden counts as one.
+        A path that is no folder has none."""
+        for above, inner, names in os.walk(folder):
+            for name in sorted((*inner, *names)):
+                kind = PurePath(name).suffix.lower()
+                if name.startswith("."):
+                    if not kinds:
+                        self.add("hidden", kind or name)
+                elif (
+                    name in names and Path(above, name) not in read and (not kinds or kind in kinds)
+                ):
+                    self.add("beside the files that are read", kind or "no suffix")
+            inner[:] = sorted(name for name in inner if not name.startswith("."))
+
     @property
     def notes(self) -> tuple[str, ...]:
         """One sentence, if there is anything to say."""
@@ -127,18 +151,20 @@ class LeftOut:
 
 def of_files(
     place: Path,
-    files: Iterable[Path],
-    images: Callable[[Path], Iterable[tuple[File, str]]],
-    left_out: LeftOut | None = None,
+    files: Collection[Path],
+    images: Callable[[Path], Iterable[tuple[str, File, str]]],
+    left_out: LeftOut,
 ) -> Listing:
-    """What files list, each of one part: `images` gives those of a file, with the names of their
-    classes. Raises InputError as `_labelled` does, or if a file leads out of the place."""
+    """What files list: `images` gives those of a file, each with the folder in it that names a
+    part (empty: the file's own name does) and the name of its class. What lies beside them is
+    counted. Raises InputError as `_labelled` does, or if a file leads out of the place."""
     root = place if place.is_dir() else place.parent
     rows = (
-        (part_of_file(path, place), path.name, *image)
+        (part_of(folder) or part_of_file(path, place) or "train", folder or path.name, file, label)
         for path in files
-        for image in images(inside(path, root))
+        for folder, file, label in images(inside(path, root))
     )
+    left_out.add_beside(place, files)
     return of_rows(place, rows, left_out)
 
 

@@ -22,7 +22,8 @@ from hnas.data.sources import (
     tables,
     tars,
 )
-from hnas.data.sources.listing import Listing
+from hnas.data.sources.files import suffixes
+from hnas.data.sources.listing import LeftOut, Listing
 from hnas.errors import InputError
 from hnas.settings import CODE
 
@@ -171,9 +172,9 @@ def _folder(folder: Path) -> Source:
         if idx.matches(folder) and cifar.matches(folder):
             raise InputError(f"{folder}: holds IDX and CIFAR files; keep one data set a folder")
         if idx.matches(folder):
-            return idx.load(folder)
+            return _alone(idx.load(folder), folder)
         if cifar.matches(folder):
-            return cifar.load(folder)
+            return _alone(cifar.load(folder), folder)
         names = sorted(path.name for path in folder.iterdir())
     except OSError as error:
         raise InputError(f"{folder}: cannot be read: {error}") from error
@@ -183,6 +184,13 @@ def _folder(folder: Path) -> Source:
         "and labels (.csv), tars or Parquet files of images, or one folder of image files a class, "
         f"got {', '.join(names[:5]) or 'nothing'}"
     )
+
+
+def _alone(found: Source, folder: Path) -> Source:
+    """A source with a note of image files that lie beside those that it read."""
+    left_out = LeftOut()
+    left_out.add_beside(folder, (), suffixes())
+    return replace(found, notes=(*found.notes, *left_out.notes))
 
 
 def changed(opened: pack.Pack) -> str:

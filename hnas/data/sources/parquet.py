@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hnas.data.sources.files import File
-from hnas.data.sources.listing import LABELS, Listing, files_in, nfc, of_files
+from hnas.data.sources.listing import LABELS, LeftOut, Listing, files_in, nfc, of_files
 from hnas.data.sources.rows import open_table
 from hnas.errors import InputError
 
@@ -29,14 +29,14 @@ def matches(place: Path) -> bool:
 
 def listing(place: Path) -> Listing:
     """The images of all files; none is decoded. Raises InputError if one has no such columns."""
-    return of_files(place, _tables(place), _images)
+    return of_files(place, _tables(place), _images, LeftOut())
 
 
 def _tables(place: Path) -> list[Path]:
     return files_in(place, (".parquet",), "data")
 
 
-def _images(path: Path) -> Iterator[tuple[File, str]]:
+def _images(path: Path) -> Iterator[tuple[str, File, str]]:
     table = open_table(path, *LABELS)
     schema = table.schema_arrow
     image, label = _column(path, schema.names, IMAGES), _column(path, schema.names, LABELS)
@@ -50,7 +50,7 @@ def _images(path: Path) -> Iterator[tuple[File, str]]:
             raise InputError(f"{path}: row {row}: a label must be a name or a number, got {value}")
         known = isinstance(value, int) and 0 <= value < len(names)
         said = names[value] if known else str(value)
-        yield File(f"{path}/{row}", 0, str(path), row, 0, image), nfc(said)
+        yield "", File(f"{path}/{row}", 0, str(path), row, 0, image), nfc(said)
 
 
 def _values(column: Any) -> Iterator[Any]:

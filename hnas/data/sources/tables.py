@@ -4,7 +4,8 @@
     train.csv, val.csv, test.csv, or one table with a column `split`
 
 A file's name is relative to the table, or is found below its folder by its name alone, with or
-without suffix. Labels are names or numbers.
+without suffix. Labels are names or numbers. A table of examples for answers (sample_submission.csv)
+is not used, nor one that names no part beside those that do.
 """
 
 import csv
@@ -44,16 +45,11 @@ def matches(place: Path) -> bool:
 
 def listing(place: Path) -> Listing:
     """The files of all tables; none is opened. Raises InputError naming the table and the line."""
-    tables = {path: _columns(path) for path in _tables(place)}
+    used, unused = _used(place, {path: _columns(path) for path in _tables(place)})
     found = _Found(place)
-    rows = [row for path, columns in tables.items() if columns for row in found.rows(path, columns)]
+    rows = [row for path, columns in used.items() for row in found.rows(path, columns)]
     found.count_others({file.path for _, _, file, _ in rows})
     listed = of_rows(place, rows, found.left_out)
-    unused = [
-        f"{path.name} has no column of files and one of labels: it is not used"
-        for path, columns in tables.items()
-        if not columns
-    ]
     return replace(listed, notes=(*unused, *listed.notes))
 
 
@@ -96,6 +92,26 @@ def _columns(path: Path) -> _Columns | None:
     return _Columns(delimiter, file, label, first(SPLITS))
 
 
+def _used(
+    place: Path, tables: Mapping[Path, _Columns | None]
+) -> tuple[dict[Path, _Columns], list[str]]:
+    """The tables that list images, and what is said of the others. One that is given is used."""
+    divided = [path.name for path in tables if tables[path] and part_of_file(path, place)]
+    used, unused = {}, []
+    for path, columns in tables.items():
+        if columns is None:
+            unused.append(f"{path.name} has no column of files and one of labels: it is not used")
+        elif path == place:
+            used[path] = columns
+        elif "submission" in path.name.casefold():
+            unused.append(f"{path.name} is an example of answers, by its name: it is not used")
+        elif divided and columns.split is None and not part_of_file(path, place):
+            unused.append(f"{path.name} names no part, as {divided[0]} does: it is not used")
+        else:
+            used[path] = columns
+    return used, unused
+
+
 @dataclass
 class _Found:
     """The files that tables name, and those below the folder that none names."""
@@ -111,7 +127,7 @@ class _Found:
     def rows(self, path: Path, columns: _Columns) -> Iterator[tuple[str, str, File, str]]:
         """A row of each line, as `of_rows` takes it. A part that the line does not name is that of
         the table's file."""
-        own = part_of_file(path, self.place)
+        own = part_of_file(path, self.place) or "train"
         reader = csv.reader(_lines(path), delimiter=columns.delimiter)
         next(reader)
         seen: dict[str, str] = {}
@@ -141,9 +157,8 @@ class _Found:
         place = table.parent / name
         if name and place.is_file():
             return str(inside(place, self.root))
-        found = self.below.get(os.path.basename(name), [])
-        ending = os.path.join("", name)
-        exact = [path for path in found if path.endswith(os.sep + ending)] or found
+        found = self.below.get(nfc(os.path.basename(name)), [])
+        exact = [path for path in found if nfc(path).endswith(os.sep + nfc(name))] or found
         if len(exact) != 1:
             raise InputError(
                 f"{where}: {name!r} must name one file below {self.root}, "
@@ -153,7 +168,7 @@ class _Found:
 
     @property
     def below(self) -> Mapping[str, list[str]]:
-        """The image files below the folder, by name and by name without suffix."""
+        """The image files below the folder, by name and by name without suffix, in NFC."""
         if self._below is None:
             self._below = {}
             known = suffixes()
@@ -162,8 +177,10 @@ class _Found:
                 for name in names:
                     stem, suffix = os.path.splitext(name)
                     if suffix.lower() in known:
-                        for key in {name, stem}:
+                        for key in {nfc(name), nfc(stem)}:
                             self._below.setdefault(key, []).append(os.path.join(folder, name))
+                    elif suffix.lower() not in SUFFIXES:
+                        self.left_out.add_unknown(name)
         return self._below
 
     def count_others(self, named: set[str]) -> None:

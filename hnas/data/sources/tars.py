@@ -1,10 +1,10 @@
 """Tar files of images, as WebDataset has them: members of one name belong together.
 
     train-000.tar, val-000.tar        00001.jpg and its class 00001.cls (or 00001.json: "label")
-    images.tar                        CLASS/1.jpg, without .cls
+    images.tar                        CLASS/1.jpg or train/CLASS/1.jpg, without .cls
 
-The part of a tar is the first word of its name, or the folder it lies in. Images stay in the tars:
-each is read from its place in it.
+The part of an image is a folder in its tar, a word of the tar's name, or the folder that the tar
+lies in. Images stay in the tars: each is read from its place in it.
 """
 
 import contextlib
@@ -13,10 +13,10 @@ import json
 import os
 import tarfile
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from hnas.data.sources.files import File, suffixes
-from hnas.data.sources.listing import LABELS, LeftOut, Listing, files_in, nfc, of_files
+from hnas.data.sources.listing import LABELS, LeftOut, Listing, files_in, nfc, of_files, part_of
 from hnas.errors import InputError
 
 PACKED = (".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar.zst")
@@ -48,38 +48,61 @@ def listing(place: Path) -> Listing:
     return of_files(place, tars, lambda path: _images(path, left_out), left_out)
 
 
-def _images(path: Path, left_out: LeftOut) -> Iterator[tuple[File, str]]:
-    """The images of a tar with the names of their classes."""
+def _images(path: Path, left_out: LeftOut) -> Iterator[tuple[str, File, str]]:
+    """The images of a tar: the folder in it that names their part, if one does, and their class."""
     if path.name.lower().endswith(PACKED):
         raise InputError(f"{path}: images are read from their place in a tar: unpack it to .tar")
-    known = suffixes()
-    images: dict[str, tarfile.TarInfo] = {}
-    classes: dict[str, str] = {}
     try:
-        with _Bounded(io.FileIO(path)) as raw, tarfile.open(fileobj=raw, mode="r:") as tar:
-            for member in tar:
-                folder, name = os.path.split(member.name)
-                stem, _, rest = name.partition(".")
-                key, suffix = os.path.join(folder, stem), f".{rest}".lower()
-                if not member.isreg() or name.startswith("."):
-                    continue
-                if suffix in known:
-                    images[key] = member
-                elif suffix in (*CLASS, ".json"):
-                    if (label := _label(tar, member, suffix)) is not None:
-                        classes.setdefault(key, label)
-                else:
-                    left_out.add_unknown(name)
-            _check_end(path, tar.offset)
+        images, classes = _members(path, left_out)
     except (tarfile.TarError, OSError, EOFError, ValueError) as error:
         raise InputError(f"{path}: is no whole tar: {error}") from None
-    for key, member in images.items():
-        label = classes.get(key) if classes else os.path.basename(os.path.dirname(key))
-        if not label:
+    seen: set[str] = set()
+    for key, member in images:
+        folders = [*PurePath(key).parent.parts]
+        # Members of one name belong together if any has its class so; else its folder is the class.
+        label = classes.get(key) if classes else folders.pop() if folders else None
+        if classes and key in seen:
+            left_out.add("called as another image of their tar", PurePath(member.name).suffix)
+        elif not label or (not classes and part_of(label)):
             left_out.add("without a class in its tar", path.name)
         else:
+            part = next((name for name in reversed(folders) if part_of(name)), "")
             file = File(f"{path}/{member.name}", 0, str(path), member.offset_data, member.size)
-            yield file, nfc(label)
+            yield part, file, nfc(label)
+        seen.add(key)
+
+
+def _members(
+    path: Path, left_out: LeftOut
+) -> tuple[list[tuple[str, tarfile.TarInfo]], dict[str, str]]:
+    """The images of a tar and the classes of those that have one in a member, by the names of both
+    up to their first dot. Raises what tarfile does."""
+    known = suffixes()
+    images: list[tuple[str, str, tarfile.TarInfo]] = []
+    classes: dict[str, str] = {}
+    with _Bounded(io.FileIO(path)) as raw, tarfile.open(fileobj=raw, mode="r:") as tar:
+        for member in tar:
+            folder, name = os.path.split(os.path.normpath(member.name))
+            stem, _, rest = name.partition(".")
+            key, suffix = os.path.join(folder, stem), f".{rest}".lower()
+            if member.isdir():
+                continue
+            if name.startswith("."):
+                left_out.add("hidden", PurePath(name).suffix.lower() or name)
+            elif not member.isreg():
+                left_out.add("links in a tar", PurePath(name).suffix.lower())
+            elif suffix in (*CLASS, ".json"):
+                if (label := _label(tar, member, suffix)) is not None:
+                    classes.setdefault(key, label)
+            elif PurePath(name).suffix.lower() in known:
+                images.append((key, suffix, member))
+            else:
+                left_out.add_unknown(name)
+        _check_end(path, tar.offset)
+    parts = [suffix for _, suffix, _ in images if classes and suffix not in known]
+    for suffix in parts:  # as 1.mask.png beside 1.jpg and 1.cls
+        left_out.add("called as a part of another member of their tar", suffix)
+    return [(key, member) for key, suffix, member in images if suffix not in parts], classes
 
 
 def _check_end(path: Path, at: int) -> None:

@@ -37,6 +37,15 @@ def test_labels_may_count_from_one(tmp_path: Path, write_idx: Callable[..., Path
     assert source.notes == ("its labels count from 1: the classes are 1 to 3",)
 
 
+def test_images_that_lie_beside_are_counted(mnist: Path) -> None:
+    for name in ("LICENSE", "more/cat/1.png", "2.JPG"):
+        (mnist / name).parent.mkdir(parents=True, exist_ok=True)
+        (mnist / name).touch()
+    assert load(str(mnist), image=6, channels=1).notes == (
+        "left out 2 files: 2 beside the files that are read (.jpg 1, .png 1)",
+    )
+
+
 def test_resizes_and_colours(mnist: Path) -> None:
     pixels = load(str(mnist), image=9, channels=3).train.pixels
     assert pixels.shape == (12, 3, 9, 9)

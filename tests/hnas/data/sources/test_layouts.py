@@ -107,6 +107,52 @@ def test_parts_are_no_classes(tmp_path, parts) -> None:
         load(str(tmp_path), image=4, channels=1)
 
 
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [("training_set", "test_set"), ("Train Data", "val-data"), ("x.train", "dev")],
+)
+def test_a_word_of_a_name_names_a_part_and_that_is_said(tmp_path, train, test) -> None:
+    classes(tmp_path / train)
+    classes(tmp_path / test, n=2)
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "1.png").touch()
+    found = listing(tmp_path)
+    assert found.classes == ("a", "b") and (len(found.train), len(found.test or ())) == (12, 4)
+    said = ", ".join(name for name in sorted((train, test)) if name != "dev")
+    assert set(found.notes[0].partition(": ")[2].split(", ")) == set(said.split(", "))
+    assert found.notes[-1] == "left out 1 file: 1 in a folder that is no part (more 1)"
+
+
+def test_a_word_makes_no_part_of_a_class(tmp_path) -> None:
+    """Neither beside classes of other names, nor beside a part that is called so as a whole."""
+    classes(tmp_path / "one", names=("train station", "airport"))
+    assert listing(tmp_path / "one").classes == ("airport", "train station")
+    for part in ("train", "test"):
+        classes(tmp_path / "two" / part, names=("test tube", "flask"))
+    assert listing(tmp_path / "two").classes == ("flask", "test tube")
+
+
+def test_parts_without_classes_beside_a_table(tmp_path) -> None:
+    """As competitions have them: neither folder is a class, and no answer is made up."""
+    for part, n in (("train", 6), ("test", 2)):
+        (tmp_path / f"{part}_images").mkdir()
+        for i in range(n):
+            Image.new("L", (4, 4), i).save(tmp_path / f"{part}_images" / f"{part}{i}.png")
+    for name, images in (("train", range(6)), ("sample_submission", range(2))):
+        rows = (f"{name.replace('sample_submission', 'test')}{i},{i % 2}\n" for i in images)
+        (tmp_path / f"{name}.csv").write_text("id,label\n" + "".join(rows))
+    source = load(str(tmp_path), image=4, channels=1)
+    assert len(source.train) == 6 and source.test is None
+    assert source.notes == (
+        "sample_submission.csv is an example of answers, by its name: it is not used",
+        "left out 2 files: 2 named in no table (.png 2)",
+    )
+    for name in ("train", "sample_submission"):
+        (tmp_path / f"{name}.csv").unlink()
+    with pytest.raises(InputError, match="are parts of a data set, not classes"):
+        load(str(tmp_path), image=4, channels=1)
+
+
 def test_a_part_that_is_there_twice(tmp_path) -> None:
     for name in ("train", "val", "Validation"):
         classes(tmp_path / name)

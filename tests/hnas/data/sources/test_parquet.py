@@ -54,6 +54,17 @@ def test_a_repository_of_the_hub(tmp_path, struct, names, place) -> None:
     assert survey(str(tmp_path)).images == 10
 
 
+def test_what_lies_beside_is_counted(tmp_path) -> None:
+    table(tmp_path / "data" / "train.parquet", 8)
+    for name in ("README.md", "more/1.png", ".gitattributes"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert listing(tmp_path).notes == (
+        "left out 3 files: 1 hidden (.gitattributes 1), "
+        "2 beside the files that are read (.md 1, .png 1)",
+    )
+
+
 def test_it_is_packed_as_it_is_loaded(tmp_path) -> None:
     path = table(tmp_path / "set" / "a.parquet", 8)
     pack(listing(path), tmp_path / "pack", Size(4, 1), shard_bytes=3 * 16)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,50 @@ def test_numbers_are_classes_in_their_order(photos) -> None:
     found = listing(table(photos / "a.csv", "id,label", *lines))
     assert found.classes == ("2", "9", "10")
     assert found.notes == ("left out 4 files: 4 named in no table (.png 4)",)
+
+
+@pytest.mark.parametrize(
+    ("train", "test"), [("train.csv", "test.csv"), ("labels_train.tsv", "labels-test.csv")]
+)
+def test_a_table_that_names_no_part_is_not_used_beside_those_that_do(photos, train, test) -> None:
+    table(photos / train, "image,label", *(f"{i}.png,{i % 2}" for i in range(6)))
+    table(photos / test, "image,label", *(f"{i}.png,{i % 2}" for i in range(6, 10)))
+    other = table(photos / "answers.csv", "image,label", *(f"{i}.png,0" for i in range(10)))
+    found = listing(photos)
+    assert (len(found.train), len(found.test or ())) == (6, 4)
+    first = min(train, test)
+    assert found.notes == (f"answers.csv names no part, as {first} does: it is not used",)
+    table(other, "image,label,split", *(f"{i}.png,{i % 2},test" for i in range(3)))
+    assert len(listing(photos).test or ()) == 7  # its lines name theirs
+
+
+def test_a_table_that_is_given_is_used_whatever_it_is_called(photos) -> None:
+    lines = (f"{i}.png,{i % 2}" for i in range(10))
+    table(photos / "test.csv", "image,label", "1.png,0")
+    assert len(listing(table(photos / "my_submission.csv", "image,label", *lines)).train) == 10
+
+
+@pytest.mark.parametrize(("on_disk", "in_table"), [("NFD", "NFC"), ("NFC", "NFD")])
+@pytest.mark.parametrize("name", ["café 1", "images/café 1.png"])
+def test_an_accent_of_another_form_is_the_same_name(photos, on_disk, in_table, name) -> None:
+    for i in range(2):
+        file = unicodedata.normalize(on_disk, f"café {i}.png")
+        (photos / "images" / f"{i}.png").rename(photos / "images" / file)
+    lines = ("images/2.png,a", unicodedata.normalize(in_table, f"{name},b"))
+    found = listing(table(photos / "a.csv", "file,label", *lines))
+    assert [Path(file.path).name for file in found.train] == [
+        *("2.png", unicodedata.normalize(on_disk, "café 1.png"))
+    ]
+
+
+def test_files_that_are_no_images_are_counted(photos) -> None:
+    for name in ("images/0.json", "README", "notes.csv"):
+        (photos / name).touch()
+    table(photos / "a.csv", "id,label", *(f"{i}.png,{i % 2}" for i in range(10)))
+    assert listing(photos).notes == (
+        "notes.csv has no column of files and one of labels: it is not used",
+        "left out 2 files: 2 not named as an image that can be read (no suffix 1, .json 1)",
+    )
 
 
 def test_a_test_table_without_labels_is_not_used(photos) -> None:

@@ -87,6 +87,50 @@ def test_what_is_left_out_is_counted(tmp_path) -> None:
     )
 
 
+def test_a_tar_has_parts_as_folders_have(tmp_path) -> None:
+    members = {
+        f"./set/{part}/{name}/{i}.png": png(i)
+        for part, n in (("train", 4), ("Test", 2))
+        for name in ("x", "y")
+        for i in range(n)
+    }
+    found = listing(tar(tmp_path / "images.tar", members | {"./loose.png": png(1)}))
+    assert found.classes == ("x", "y") and len(found.train) == 8 and len(found.test or ()) == 4
+    assert found.notes == ("left out 1 file: 1 without a class in its tar (images.tar 1)",)
+
+
+def test_parts_in_a_tar_are_no_classes(tmp_path) -> None:
+    members = {f"{part}/{i}.png": png(i) for part in ("train", "test") for i in range(3)}
+    with pytest.raises(InputError, match="has no labelled images"):
+        listing(tar(tmp_path / "images.tar", members))
+
+
+def test_files_of_a_class_folder_are_images_whatever_their_names_have_in_common(tmp_path) -> None:
+    names = ("1.png", "1.jpg", "1.of.2.png", "2.of.2.png")
+    members = {f"{c}/{name}": png(9) for c in "xy" for name in names}
+    assert len(listing(tar(tmp_path / "a.tar", members)).train) == 8
+
+
+def test_no_image_of_a_tar_is_lost_without_a_word(tmp_path) -> None:
+    more = {"00000.jpg": png(9), "00001.mask.png": png(9), "._00002.png": b"x"}
+    path = tar(tmp_path / "train.tar", samples(0, 6, "cls") | more)
+    with tarfile.open(path, "a") as made:
+        link = tarfile.TarInfo("00006.png")
+        link.type, link.linkname = tarfile.SYMTYPE, "00001.png"
+        made.addfile(link)
+    for name in ("lost.png", "README.md", ".cache/x"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = listing(tmp_path)
+    assert len(found.train) == 6
+    assert found.notes == (
+        "left out 7 files: 2 hidden (.cache 1, .png 1), "
+        "2 beside the files that are read (.md 1, .png 1), 1 links in a tar (.png 1), "
+        "1 called as a part of another member of their tar (.mask.png 1), "
+        "1 called as another image of their tar (.jpg 1)",
+    )
+
+
 def test_a_torn_or_packed_tar_is_named(tmp_path) -> None:
     path = tar(tmp_path / "a.tar", samples(0, 6, "cls"))
     path.write_bytes(path.read_bytes()[:1500])
