@@ -12,21 +12,28 @@ LOOKED = 100_000
 
 def changes(pack: Pack, found: Listing) -> str:
     """What is new, gone, or of another time in the source, one sentence; empty if nothing is."""
-    packed: dict[str, int] = {}
+    packed: dict[str, tuple[int, tuple[str, str] | None]] = {}
     for part in PARTS:
         for i in range(len(pack.shards[part])):
             path = pack.folder / f"{shard_name(part, i)}.json"
             shard = Shard.from_json(path.read_bytes(), path, pack.index.channels)
             if not shard.times:
                 return ""  # an older pack
-            packed |= dict(zip((*shard.names, *shard.skipped), shard.times, strict=True))
+            uses = [(part, pack.index.classes[label]) for label in shard.labels.tolist()]
+            names, unused = (*shard.names, *shard.skipped), [None] * len(shard.skipped)
+            packed |= dict(zip(names, zip(shard.times, [*uses, *unused], strict=True), strict=True))
     now = {
-        file_name(file.path, found.name): os.stat(file.archive or file.path).st_mtime_ns
-        for part in found.parts
-        for file in part
+        file_name(file.path, found.name): (
+            os.stat(file.archive or file.path).st_mtime_ns,
+            (part, found.classes[file.label]),
+        )
+        for part, files in zip(PARTS, found.parts, strict=True)
+        for file in files
     }
+    both = [(packed[name], now[name]) for name in packed.keys() & now.keys()]
     counts = {
-        "of another time": sum(packed[name] != now[name] for name in packed.keys() & now.keys()),
+        "of another time": sum(was[0] != new[0] for was, new in both),
+        "of another class or part": sum(was[1] not in (None, new[1]) for was, new in both),
         "new": len(now.keys() - packed.keys()),
         "gone": len(packed.keys() - now.keys()),
     }

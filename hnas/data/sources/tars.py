@@ -78,7 +78,7 @@ def _members(
     """The images of a tar and the classes of those that have one in a member, by the names of both
     up to their first dot. Raises what tarfile does."""
     known = suffixes()
-    images: list[tuple[str, str, tarfile.TarInfo]] = []
+    found: dict[str, tuple[str, str, tarfile.TarInfo]] = {}
     classes: dict[str, str] = {}
     with _Bounded(io.FileIO(path)) as raw, tarfile.open(fileobj=raw, mode="r:") as tar:
         for member in tar:
@@ -95,10 +95,11 @@ def _members(
                 if (label := _label(tar, member, suffix)) is not None:
                     classes.setdefault(key, label)
             elif PurePath(name).suffix.lower() in known:
-                images.append((key, suffix, member))
+                found[os.path.join(folder, name)] = (key, suffix, member)  # the last one counts
             else:
                 left_out.add_unknown(name)
         _check_end(path, tar.offset)
+    images = found.values()
     parts = [suffix for _, suffix, _ in images if classes and suffix not in known]
     for suffix in parts:  # as 1.mask.png beside 1.jpg and 1.cls
         left_out.add("called as a part of another member of their tar", suffix)

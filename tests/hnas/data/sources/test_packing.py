@@ -25,6 +25,7 @@ from hnas.data import load, prepare, survey
 from hnas.data.known import known
 from hnas.data.size import Size
 from hnas.data.sources.folders import listing
+from hnas.data.sources.load import listed
 from hnas.data.sources.pack import check, open_pack
 from hnas.data.sources.packing import pack
 from hnas.data.sources.shards import Made
@@ -57,9 +58,10 @@ def packed(
         told.append(made)
         counts.append((done, shards))
 
-    size = images_a_shard * channels * image**2
+    size, found = images_a_shard * channels * image**2, listed(str(folder))
+    assert found is not None
     pack(
-        listing(folder),
+        found,
         to,
         Size(image, channels, **how),
         skip_bad=skip_bad,
@@ -219,6 +221,25 @@ def test_a_pack_follows_its_folder(
     assert contents(to) == contents(fresh)
 
 
+@pytest.mark.parametrize(("line", "times"), [(",b", 1), (",c", 3), (",a,test", 1)])
+def test_another_class_or_part_in_a_table_is_noticed(tmp_path: Path, line: str, times: int) -> None:
+    """No image file is touched; with the last one another class may be renamed, too."""
+    folder, to = tmp_path / "photos", tmp_path / "pack"
+    folder.mkdir()
+    for i in range(6):
+        Image.new("RGB", (8, 8), (i,) * 3).save(folder / f"{i}.bmp")
+    rows = [f"{i}.bmp,{'ab'[i % 2]}," for i in range(6)]
+    (folder / "a.csv").write_text("\n".join(["file,label,split", *rows]))
+    packed(folder, to)
+    assert changed(to) == ""
+    for i in range(0, 2 * times, 2):
+        rows[i] = f"{i}.bmp{line}{',' * (line.count(',') == 1)}"
+    (folder / "a.csv").write_text("\n".join(["file,label,split", *rows]))
+    assert f"(images: {times} of another class or part)" in changed(to)
+    packed(folder, to)
+    assert changed(to) == ""
+
+
 @pytest.mark.parametrize("check", [False, True])
 def test_another_content_of_the_same_size_is_noticed_by_its_time_or_by_checking(
     tmp_path: Path, check: bool
@@ -332,6 +353,7 @@ import sys
 from pathlib import Path
 from hnas.data.size import Size
 from hnas.data.sources.folders import listing
+from hnas.data.sources.load import listed
 from hnas.data.sources.packing import pack
 pack(listing(Path(sys.argv[1])), Path(sys.argv[2]), Size(64, 3), processes=int(sys.argv[3]),
      shard_bytes=8 * 3 * 64 * 64)

@@ -111,6 +111,16 @@ def test_files_of_a_class_folder_are_images_whatever_their_names_have_in_common(
     assert len(listing(tar(tmp_path / "a.tar", members)).train) == 8
 
 
+def test_a_member_that_was_appended_again_replaces_the_first(tmp_path) -> None:
+    """As tar unpacks it."""
+    path = tar(tmp_path / "a.tar", {f"{c}/{i}.png": png(i) for c in "xy" for i in range(3)})
+    with tarfile.open(path, "a") as made:
+        info = tarfile.TarInfo("x/1.png")
+        info.size = len(png(99))
+        made.addfile(info, io.BytesIO(png(99)))
+    assert load(str(path), image=8, channels=1).train.tensor()[:3, 0, 0, 0].tolist() == [0, 99, 2]
+
+
 def test_no_image_of_a_tar_is_lost_without_a_word(tmp_path) -> None:
     more = {"00000.jpg": png(9), "00001.mask.png": png(9), "._00002.png": b"x"}
     path = tar(tmp_path / "train.tar", samples(0, 6, "cls") | more)
