@@ -18,6 +18,7 @@ from hnas.data.sources.listing import (
     PARTS,
     LeftOut,
     Listing,
+    is_hidden,
     nfc,
     of_parts,
     part_of,
@@ -153,7 +154,7 @@ def _check(where: Path, names: tuple[str, ...]) -> None:
 
 
 def _folders(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    return sorted(p for p in folder.iterdir() if p.is_dir() and not is_hidden(p.name))
 
 
 @dataclass
@@ -216,6 +217,6 @@ class _Walk:
         with os.scandir(folder) as entries:
             found = sorted(entries, key=lambda entry: entry.name)
         for entry in found:
-            if entry.name.startswith("."):
+            if is_hidden(entry.name):
                 self.left_out.add("hidden", Path(entry.name).suffix.lower() or entry.name)
-        return [entry for entry in found if not entry.name.startswith(".")]
+        return [entry for entry in found if not is_hidden(entry.name)]

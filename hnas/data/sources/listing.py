@@ -27,6 +27,8 @@ PARTS: Mapping[str, tuple[str, ...]] = {
 """The names of a data set's parts, in lower case."""
 LABELS = ("label", "labels", "class", "class_name", "classname", "category", "target", "species")
 """The names of what holds the class of an image, in lower case, the likeliest first."""
+SYSTEMS = ("__MACOSX", "@eaDir")
+"""Folders that systems make among others' files, of copies and previews."""
 LONGEST = 255
 """Characters of a class's name, as of a folder's."""
 
@@ -99,6 +101,11 @@ def part_of_file(path: Path, place: Path) -> str | None:
     return part_of(first) or part_within(path.name) or part_of(folder)
 
 
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is no part of what a person put there."""
+    return name.startswith(".") or name in SYSTEMS
+
+
 def nfc(name: str) -> str:
     """A name as it compares: systems write an accent as one character, or as two (NFD)."""
     return unicodedata.normalize("NFC", name)
@@ -125,14 +132,14 @@ class LeftOut:
         for above, inner, names in os.walk(folder):
             for name in sorted((*inner, *names)):
                 kind = PurePath(name).suffix.lower()
-                if name.startswith("."):
+                if is_hidden(name):
                     if not kinds:
                         self.add("hidden", kind or name)
                 elif (
                     name in names and Path(above, name) not in read and (not kinds or kind in kinds)
                 ):
                     self.add("beside the files that are read", kind or "no suffix")
-            inner[:] = sorted(name for name in inner if not name.startswith("."))
+            inner[:] = sorted(name for name in inner if not is_hidden(name))
 
     @property
     def notes(self) -> tuple[str, ...]:

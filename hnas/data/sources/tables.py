@@ -19,6 +19,7 @@ from hnas.data.sources.listing import (
     LABELS,
     LeftOut,
     Listing,
+    is_hidden,
     nfc,
     of_rows,
     part_of,
@@ -173,7 +174,7 @@ class _Found:
             self._below = {}
             known = suffixes()
             for folder, inner, names in os.walk(self.root):
-                inner[:] = sorted(name for name in inner if not name.startswith("."))
+                inner[:] = sorted(name for name in inner if not is_hidden(name))
                 for name in names:
                     stem, suffix = os.path.splitext(name)
                     if suffix.lower() in known:

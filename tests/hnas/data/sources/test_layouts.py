@@ -228,6 +228,17 @@ def test_what_is_left_out_is_counted_by_reason(tmp_path, monkeypatch) -> None:
     assert "HEIC needs the package pillow-heif" in said
 
 
+@pytest.mark.parametrize("place", ["__MACOSX/a", "a/@eaDir/0.png", ".cache/a", "b/.thumbnails"])
+def test_what_systems_put_among_images_is_no_class_and_no_image(tmp_path, place) -> None:
+    classes(tmp_path)
+    (tmp_path / place).mkdir(parents=True)
+    shutil.copy(tmp_path / "a" / "0.png", tmp_path / place / "x.png")
+    found = listing(tmp_path)
+    assert found.classes == ("a", "b") and len(found.train) == 12
+    [hidden] = [name for name in Path(place).parts if len(name) > 1 and name != "0.png"]
+    assert found.notes == (f"left out 1 file: 1 hidden ({hidden} 1)",)
+
+
 def test_a_thousand_classes_are_not_listed(tmp_path) -> None:
     for i in range(1000):
         (tmp_path / "train" / f"{i:03}").mkdir(parents=True)
