@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 
 import numpy as np
@@ -29,6 +30,22 @@ def test_a_step_is_a_pure_function_of_seed_and_step(name, space):
     assert {len(step) for step in steps} == {rule.passes(space)}
     assert all(arch in space for step in steps for arch in step)
     assert steps != [rule.draw(space, seed=4, step=step) for step in range(80)]
+
+
+@pytest.mark.parametrize(
+    ("name", "drawn"),
+    [
+        ("uniform", "1002d000ff92fd2f"),
+        ("sandwich", "e2aada3f0fbcd5ab"),
+        ("fair", "75072e5df50edd99"),
+        ("near", "e6baf3287ac809eb"),
+    ],
+)
+def test_these_subnets_for_ever(name, drawn):
+    """A stored training goes on by its step: other draws would make another training of it."""
+    steps = [RULES[name].draw(WHOLE, seed=0, step=step) for step in range(3)]
+    text = "".join(str(arch.to_json()) for archs in steps for arch in archs)
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == drawn
 
 
 def test_the_passes_of_a_step():

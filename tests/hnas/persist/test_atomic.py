@@ -1,3 +1,4 @@
+import errno
 import os
 import stat
 import subprocess
@@ -6,7 +7,7 @@ import sys
 import pytest
 
 from hnas.persist import atomic
-from hnas.persist.atomic import remove_abandoned, write_all, write_atomic
+from hnas.persist.atomic import read_regular, remove_abandoned, write_all, write_atomic
 
 
 def test_write_atomic_replaces_the_content(tmp_path):
@@ -15,6 +16,53 @@ def test_write_atomic_replaces_the_content(tmp_path):
     write_atomic(file, b"22")
     assert file.read_bytes() == b"22" and stat.S_ISREG(file.stat().st_mode)
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_file_is_synced_before_it_takes_its_place_and_its_folder_after(tmp_path, monkeypatch):
+    """Else a power cut may leave an empty file under the name, or none."""
+    done, before = [], len(os.listdir("/dev/fd"))
+    sync, place = os.fsync, os.replace
+
+    def synced(descriptor):
+        is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        done.append("folder" if is_folder else "file")
+        sync(descriptor)
+
+    def placed(source, target):
+        done.append("place")
+        place(source, target)
+
+    monkeypatch.setattr(atomic.os, "fsync", synced)
+    monkeypatch.setattr(atomic.os, "replace", placed)
+    write_atomic(tmp_path / "x.json", b"1")
+    assert done == ["file", "place", "folder"]
+    assert len(os.listdir("/dev/fd")) == before
+
+
+def test_the_reason_why_nothing_can_be_written_is_kept(tmp_path, monkeypatch):
+    def refused(*args):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(atomic.Path, "open", refused)
+    with pytest.raises(OSError, match="Read-only file system"):
+        write_atomic(tmp_path / "x.json", b"1")
+
+
+def test_only_regular_files_of_a_bounded_size_are_read(tmp_path):
+    file, pipe = tmp_path / "file", tmp_path / "pipe"
+    file.write_bytes(b"123")
+    os.mkfifo(pipe)
+    assert read_regular(file) == read_regular(file, 3) == b"123"
+    with pytest.raises(OSError, match="may have at most 2 bytes"):
+        read_regular(file, 2)
+    with pytest.raises(OSError, match="must be a regular file"):
+        read_regular(pipe)
+
+
+def test_what_another_process_has_removed_already_is_no_error(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    remove_abandoned([tmp_path / f".x.json.{dead.pid}-0123abcd.tmp"])
 
 
 def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
@@ -42,7 +90,7 @@ def test_several_files_are_written_or_none(tmp_path, monkeypatch, name):
         real(source, target)
 
     monkeypatch.setattr(atomic.os, "replace", fail)
-    with pytest.raises(OSError, match="no"):
+    with pytest.raises(OSError, match=r"^no$"):
         write_all(files)
     assert not list(tmp_path.iterdir())
     monkeypatch.undo()

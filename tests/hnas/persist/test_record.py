@@ -3,6 +3,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -91,6 +93,27 @@ def test_what_is_no_such_record_is_refused_by_the_name_of_its_field(value, messa
     with pytest.raises(InputError) as caught:
         restored(Space, value)
     assert str(caught.value).startswith(message)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Arrays:
+    index: npt.NDArray[np.int64]
+
+
+def test_an_array_comes_back_with_its_type():
+    made = Arrays(index=np.array([3, 1, 2]))
+    found = restored(Arrays, json.loads(json.dumps(recorded(made)))).index
+    assert found.dtype == np.int64 and found.tolist() == [3, 1, 2]
+    for wrong in ([1.5], [[1], [2, 3]], "12", [2**70]):
+        with pytest.raises(InputError, match="index must be a list of int64, got"):
+            restored(Arrays, {"index": wrong})
+
+
+def test_what_was_got_is_shown_to_80_characters():
+    for letters, shown in ((78, "'" + "x" * 78 + "'"), (79, "'" + "x" * 76 + "...")):
+        with pytest.raises(InputError) as caught:
+            restored(Space, "x" * letters)
+        assert str(caught.value) == f"Space must be an object, got {shown}"
 
 
 def test_an_architecture_within_a_record_names_its_field():

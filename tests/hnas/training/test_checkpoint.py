@@ -119,6 +119,16 @@ def test_any_index_gives_a_checkpoint_or_one_of_our_errors(tmp_path, data):
         load(tmp_path / "net")
 
 
+@pytest.mark.parametrize("lacks", ["file", "sha256", "meta"])
+def test_a_version_that_lacks_something_is_none(tmp_path, lacks):
+    version = {"file": "net-0.safetensors", "sha256": "0", "meta": {}}
+    (tmp_path / "net-0.safetensors").touch()
+    for value in ({n: v for n, v in version.items() if n != lacks}, {**version, lacks: 3}):
+        (tmp_path / "net.json").write_text(json.dumps({"versions": [value]}))
+        with pytest.raises(CheckpointError, match="not an index of checkpoints"):
+            load(tmp_path / "net")
+
+
 def test_an_index_cannot_point_out_of_its_folder(tmp_path):
     version = {"file": "../../secret", "sha256": "0", "meta": {}}
     (tmp_path / "net.json").write_text(json.dumps({"versions": [version]}))
