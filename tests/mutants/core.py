@@ -26,7 +26,11 @@ CORE: dict[str, tuple[str, ...]] = {
     "studies/plan/plan.py": ("studies/plan/test_plan", "studies/plan/test_toml"),
     "studies/plan/strategies.py": ("studies/plan/test_strategies",),
     "studies/plan/toml.py": ("studies/plan/test_toml",),
-    "studies/proposers/base.py": ("studies/proposers/test_base", "studies/proposers/test_spos"),
+    "studies/proposers/base.py": (
+        "studies/proposers/test_base",
+        "studies/proposers/test_spos",
+        "studies/proposers/test_samplers",
+    ),
     "studies/proposers/nsga2.py": ("studies/proposers/test_nsga2",),
     "studies/proposers/random_search.py": ("studies/proposers/test_random_search",),
     "studies/proposers/spos.py": ("studies/proposers/test_spos",),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hnas.errors import BudgetError, InputError
-from hnas.studies.plan.change import override
-from hnas.studies.plan.plan import Search
+from hnas.studies.plan.change import multiplied, override, refined
+from hnas.studies.plan.plan import Refine, Search
 from hnas.studies.plan.toml import from_toml
 from tests.support.plans import MINIMAL
 
@@ -24,6 +26,46 @@ def test_override_changes_what_is_given_and_nothing_else() -> None:
     assert [training.epochs for training in trainings] == [5, 5, 5]
     assert changed.stage2.K == plan.stage2.K
     assert override(plan, seed=0, flops=1_200_000).search == Search(flops=1_200_000, seed=0)
+
+
+def test_every_option_reaches_its_key(tmp_path: Path) -> None:
+    plan = from_toml(MINIMAL)
+    assert override(plan, skip_bad_images=True).data.skip_bad_images
+    assert not override(plan, skip_bad_images=False).data.skip_bad_images
+    file = str(tmp_path / "vit.safetensors")
+    assert override(plan, pretrained=file).pretrained.file == file
+    assert override(plan, init_from=file).stage1.init_from == file
+    again = replace(plan, retrain=replace(plan.retrain, refit=True, refit_epochs=9))
+    assert override(again, epochs=5).retrain.refit_epochs == 5
+    assert override(again, seed=1).retrain.refit_epochs == 9
+    third = refined(plan)
+    assert override(third, trials=6, epochs=4).refine == Refine(trials=6, epochs=4)
+    assert override(third, trials=6).refine == Refine(trials=6, epochs=third.refine.epochs)
+
+
+def test_a_third_stage_takes_half_of_the_second() -> None:
+    plan = from_toml(MINIMAL)
+    second = replace(plan.stage2, trials=7, training=replace(plan.stage2.training, epochs=5))
+    third = refined(replace(plan, stage2=second))
+    assert (third.stage2.trials, third.stage2.training.epochs) == (4, 3)
+    assert third.refine == Refine(trials=3, epochs=2)
+    assert refined(third) == third
+
+
+@pytest.mark.parametrize(("factor", "epochs", "trials"), [(3, (3, 6, 9), 12), (0.1, (1, 1, 1), 2)])
+def test_a_plan_is_multiplied(factor: float, epochs: tuple[int, ...], trials: int) -> None:
+    """At least an epoch and a generation; a refit that there is not does not begin."""
+    found = multiplied(from_toml(MINIMAL), factor)
+    trainings = (found.stage1.training, found.stage2.training, found.retrain.training)
+    assert tuple(training.epochs for training in trainings) == epochs
+    assert (found.stage1.trials, found.stage2.trials) == (trials, trials)
+    assert found.retrain.refit_epochs == found.refine.trials == 0
+
+
+def test_stage_1_has_no_more_trials_than_there_are_distributions() -> None:
+    plan = from_toml(MINIMAL)
+    assert multiplied(plan, 10).stage1.trials == plan.space1().distinct == 16
+    assert multiplied(override(plan, strategy="flat"), 10).stage1.trials == 40
 
 
 @pytest.mark.parametrize(

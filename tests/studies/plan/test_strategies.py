@@ -16,7 +16,7 @@ from hnas.cost.flops import cost
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.studies.plan.change import override, refined
 from hnas.studies.plan.plan import STRATEGIES, Plan
-from hnas.studies.plan.strategies import stages
+from hnas.studies.plan.strategies import REFIT, retrained, stages
 from hnas.studies.plan.toml import from_toml, to_toml
 from hnas.studies.run.folder import Run, begin_run, open_run
 from hnas.studies.run.status import read_status
@@ -91,6 +91,30 @@ def test_what_a_strategy_searches(tiny: Plan) -> None:
     spaces = {s: stages(override(tiny, strategy=s))[0].space(None) for s in STRATEGIES}
     assert spaces["hierarchical"] == spaces["high-level"] == tiny.space1()
     assert spaces["flat"] == spaces["random"] == tiny.space2(None)
+
+
+def test_a_stage_says_how_it_chooses(tiny: Plan) -> None:
+    def about(strategy: str, sampler: str = "") -> str:
+        return stages(override(tiny, strategy=strategy, sampler=sampler or None))[0].about
+
+    assert about("flat").endswith("all at once, by SPOS's evolution.")
+    assert about("flat", "tpe").endswith("all at once, by tpe.")
+    assert about("random").endswith("all at once, by chance.")
+    assert about("high-level") == about("hierarchical")
+
+
+def test_what_is_trained_alone(tiny: Plan) -> None:
+    rules = tiny.retrain
+    assert retrained(tiny) == [("retraining", rules, rules.top + 1)]
+    inherits = replace(tiny, retrain=replace(rules, start="supernet"))
+    assert [(what, count) for what, _, count in retrained(inherits)] == [
+        *(("retraining", rules.top), ("all-global network", 1))
+    ]
+    for epochs in (0, 7):  # 0: as many as before
+        again = replace(rules, refit=True, refit_epochs=epochs)
+        *_, (what, last, count) = retrained(replace(tiny, retrain=again))
+        assert (what, count) == (REFIT, 2)
+        assert last.training == replace(rules.training, epochs=epochs or rules.training.epochs)
 
 
 def test_an_unknown_strategy_is_told_with_a_suggestion(tiny: Plan) -> None:

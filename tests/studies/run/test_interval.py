@@ -9,13 +9,21 @@ import pytest
 
 from hnas.errors import InputError
 from hnas.scoring.pairs import differ
-from hnas.studies.run.interval import Interval, paired, wilson
+from hnas.studies.run.interval import Interval, interval, paired, wilson
 
 
 def test_a_share_has_wilson_s_interval() -> None:
     found = wilson(180, 200)  # Wilson (1927)
     assert found.value == 0.9
     assert [found.low, found.high] == pytest.approx([0.8506, 0.9343], abs=1e-4)
+
+
+def test_a_metric_has_its_own_error_or_that_of_a_share() -> None:
+    assert interval(0.9, 200, None) == wilson(180, 200)
+    found = interval(0.5, 200, 0.1)
+    assert (found.value, found.low, found.high) == (0.5, 0.5 - 1.96 * 0.1, 0.5 + 1.96 * 0.1)
+    ends = [interval(value, 200, 0.1) for value in (0.1, 0.9)]
+    assert [(end.low, end.high) for end in ends] == [(0.0, 0.1 + 0.196), (0.9 - 0.196, 1.0)]
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,14 @@ import optuna
 import pytest
 from hypothesis import given
 
+import hnas.studies.trials.conditions
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
 from hnas.errors import MismatchError, StateError
 from hnas.persist.record import as_json
 from hnas.scoring.record import Score
-from hnas.studies.objective.costs import Spent
+from hnas.studies.objective.costs import Costs, Spent
+from hnas.studies.plan.plan import Plan
 from hnas.studies.trials.conditions import (
     Conditions,
     conditions_of,
@@ -26,6 +28,7 @@ from hnas.studies.trials.conditions import (
 from hnas.studies.trials.marks import HandedArch, HandedFront, Marks, marks_of, write_marks
 from hnas.studies.trials.record import arch_of, cost_attributes, score_attributes, spent_of
 from hnas.studies.trials.study import quiet
+from tests.support.fake_latency import fake_table
 from tests.support.generators import spaces_and_archs
 
 
@@ -91,6 +94,32 @@ def test_a_study_keeps_conditions_and_marks(drawn: tuple[Space, Arch]) -> None:
     write_marks(study, Marks(exhausted=True))
     assert study.user_attrs["exhausted"] is True
     assert marks_of(study) == Marks(handoff=retrained, front=front, exhausted=True)
+
+
+def test_what_was_minimised_and_allowed_is_in_the_conditions(tiny: Plan) -> None:
+    space = tiny.space1()
+    bounds = {"latency_bound": 5 * 10**6, "params_bound": 7, "convention": "glit"}
+    expected = Costs(
+        frame=space.frame, objective="both", flops=10**9, convention="glit", params=7,
+        latency=5 * 10**6, table=fake_table(space),
+    )  # fmt: skip
+    found = replace(conditions(space), **bounds).costs(expected.table)
+    assert vars(found) == vars(expected)
+
+
+def test_a_queue_of_other_conditions_is_emptied_and_no_other(
+    monkeypatch: pytest.MonkeyPatch, tiny: Plan
+) -> None:
+    emptied: list[optuna.Study] = []
+    monkeypatch.setattr(hnas.studies.trials.conditions, "withdraw", emptied.append)
+    with quiet():
+        study = optuna.create_study(study_name="s")
+    asked = conditions(tiny.space1())
+    for _ in range(2):
+        keep_conditions(study, asked, new=True)
+        assert emptied == []
+    keep_conditions(study, replace(asked, seed=4), new=True)
+    assert emptied == [study] and conditions_of(study).seed == 4
 
 
 @given(spaces_and_archs())

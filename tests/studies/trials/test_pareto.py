@@ -1,12 +1,13 @@
 import itertools
 import math
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hnas.studies.trials.pareto import STEPS, growth, hypervolume, pareto
+from hnas.studies.trials.pareto import STEPS, best_by_score, front, growth, hypervolume, pareto
 
 BUDGET = 1000
 POINTS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, BUDGET)), max_size=30)
@@ -43,6 +44,24 @@ def test_what_is_over_the_budget_adds_nothing():
 def test_the_best_there_could_be_is_1_and_nothing_is_0():
     assert hypervolume([(1.0, 0)], BUDGET) == 1
     assert hypervolume([], BUDGET) == 0
+
+
+class Scored(NamedTuple):
+    number: int
+    accuracy: float
+    macs: int
+    latency: int | None = None
+    params: int = 0
+
+
+def test_of_equal_scores_the_cheaper_is_better_then_the_earlier():
+    trials = [Scored(*each) for each in ((0, 0.5, 9), (1, 0.7, 9), (2, 0.7, 5), (3, 0.7, 5))]
+    assert [t.number for t in best_by_score(trials, 4)] == [2, 3, 1, 0]
+    assert [t.number for t in best_by_score(trials[::-1], 2)] == [2, 3]
+    slow = [Scored(0, 0.7, 5, latency=9), Scored(1, 0.7, 9, latency=5)]
+    assert [t.number for t in best_by_score(slow, 2, "latency")] == [1, 0]
+    assert [t.number for t in front(slow, "latency")] == [1]
+    assert [t.number for t in front(slow, "both")] == [0, 1]
 
 
 @pytest.mark.parametrize("count", [0, 1, 7, 401])
