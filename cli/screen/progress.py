@@ -60,9 +60,9 @@ class Step:
     @property
     def eta(self) -> str:
         """Time until this work ends, and until all steps have if that is later, in words."""
-        own = duration(self.each * self.left)
-        whole = own if self.whole is None else duration(self.whole)
-        return f"ETA {own}" if whole == own else f"ETA {own}, all steps {whole}"
+        own = self.each * self.left
+        now, whole = duration(own), duration(max(own, self.whole or 0.0))
+        return f"ETA {now}" if whole == now else f"ETA {now}, all steps {whole}"
 
 
 class Display(Listener, AbstractContextManager["Display"]):

@@ -18,66 +18,16 @@ from hnas.data.split import sizes
 from hnas.errors import InputError
 from hnas.settings import DataRules, ScoreRules
 from hnas.studies.plan import recipe
-from hnas.studies.plan.budget import ANY, Asked, Budget, fit, widest
-from hnas.studies.plan.fine_tuning import LEAST_EPOCHS, Start, fine_tuned
+from hnas.studies.plan.budget import ANY, Asked, fit, widest
+from hnas.studies.plan.fine_tuning import Start, fine_tuned
+from hnas.studies.plan.limits import LIMITS, DeviceLimits
 from hnas.studies.plan.plan import Plan, Search, Stage1, Stage2
+from hnas.studies.plan.reasons import reasons, worth
 from hnas.studies.plan.text import commented
 
 N = 3
 """Head groups a block, as in the paper."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class DeviceLimits:
-    """The most that a search on a kind of device takes."""
-
-    side: int
-    """Most pixels a side of an image."""
-    grid: int
-    """Most patches a side."""
-    images: int
-    """Most training images; 0 takes all."""
-    scored: int
-    """Most held-out images that an architecture is scored on; 0 takes all."""
-    width: int
-    """Most token width."""
-    blocks: int
-    work: int
-    """Multiply-accumulates of the images that a supernet sees in one training, forward alone."""
-    retrained: int
-    """Networks of the last stage that are retrained."""
-    trials: int
-    population: int
-
-
-LIMITS = {
-    "cpu": DeviceLimits(
-        side=64,
-        grid=8,
-        images=10_000,
-        scored=1_000,
-        width=96,
-        blocks=6,
-        work=850_000_000_000,
-        retrained=3,
-        trials=100,
-        population=20,
-    ),
-    "cuda": DeviceLimits(
-        side=224,
-        grid=14,
-        images=0,
-        scored=0,
-        width=192,
-        blocks=12,
-        work=20_000_000_000_000_000,
-        retrained=5,
-        trials=1000,
-        population=50,
-    ),
-}
-LIMITS["mps"] = LIMITS["cpu"]  # until someone has tried one
-"""By `torch.device.type`."""
 
 SIZES = ((2_000, 48, 6), (20_000, 96, 6), (100_000, 144, 8), (math.inf, 192, 12))
 """Up to so many training images: token width and blocks. The presets' and GLiT-Tiny's."""
@@ -110,7 +60,7 @@ class Proposal:
         spelled, it is the one that was looked at."""
         plan = replace(plan, data=replace(plan.data, source=self.plan.data.source))
         trained, _ = parts(self.survey, plan.data)
-        now = _reasons(plan, self.survey, trained, self.device)
+        now = reasons(plan, self.survey, trained, self.device)
         return [
             (what, why) if what == before else (what, f"as asked; proposed: {before}")
             for (what, why), (before, _) in zip(now.items(), self.reasons, strict=True)
@@ -176,93 +126,18 @@ def propose(
     )
     if start:
         plan = fit(fine_tuned(plan, start), budget)
-    reasons = tuple(_reasons(plan, survey, trained, device).items())
+    why = tuple(reasons(plan, survey, trained, device).items())
     taken = start.taken if start else ()
-    return Proposal(plan=plan, survey=survey, reasons=reasons, device=device, taken=taken)
+    return Proposal(plan=plan, survey=survey, reasons=why, device=device, taken=taken)
 
 
 def contents(plan: Plan, survey: Survey, device: str) -> list[str]:
     """What a plan of someone's own comes to for its images, a line each: `Proposal.reasons_for`
     without what are reasons of a proposal alone."""
     trained, _ = parts(survey, plan.data)
-    found = _reasons(plan, survey, trained, device)
-    facts = {"told", f"data {plan.data.source}", *_worth(survey, plan.data.source)}
+    found = reasons(plan, survey, trained, device)
+    facts = {"told", f"data {plan.data.source}", *worth(survey, plan.data.source)}
     return [f"{what}: {why}" if what in facts else what for what, why in found.items()]
-
-
-def _reasons(plan: Plan, survey: Survey, trained: int, device: str) -> dict[str, str]:
-    limits, net, training, augment = LIMITS[device], plan.net, plan.stage1.training, plan.augment
-    alone = plan.retrain
-    colour = "colour" if survey.channels == 3 else "grey"
-    own_test = "a test part of its own" if survey.own_test else "no test part"
-    most = f"at most {limits.images:,}" if limits.images else "all"
-    size = "the images are packed at this size"
-    if not survey.packed:
-        size = f"on {device} at most {limits.side} pixels and {limits.grid} patches a side, "
-        size += "never larger than the images are"
-    width = f"{trained:,} images to train on"
-    asked = {name: getattr(plan.search, name) for name in ("flops", "params", "convention")}
-    if most_allowed := Budget(**asked).words():
-        width = f"the widest whose all-global network has at most {most_allowed}, as asked"
-    seen = f"in {recipe.LEAST_EPOCHS} to {recipe.MOST_EPOCHS} epochs"
-    kind = "worth 5 to 20 points on few images, by docs/few-images.md"
-    if plan.pretrained.file:
-        width = f"of the pretrained weights, with FFNs of {plan.stage1.d_z} x d in stage 1"
-        seen = f"a third of what random weights need, at least {LEAST_EPOCHS} epochs"
-        kind = "stem and pool of the pretrained weights; the local heads of docs/few-images.md"
-    kernels, flip = ", ".join(map(str, plan.stage2.K)), "yes" if augment.flip else "no"
-    epochs = _all(training.epochs, plan.stage2.training.epochs)
-    return {
-        **({"told": "; ".join(survey.notes)} if survey.notes else {}),
-        f"data {plan.data.source}": f"{survey.images:,} training images of {survey.classes} "
-        f"classes, {survey.side} pixels a side, {colour}; {own_test}",
-        **_worth(survey, plan.data.source),
-        f"data.limit {plan.data.limit or 'none'}": f"a search on {device} takes {most} images",
-        f"net.image {net.image}, patch {net.patch}": f"{net.T} tokens; {size}",
-        f"data.interpolation {plan.data.interpolation}": "as they were packed"
-        if survey.interpolation
-        else "as DeiT resizes its images",
-        f"net.d {net.d}, M {net.M}": width,
-        f"net.stem {net.stem}, pool {net.pool}, local {net.local}": kind,
-        f"stage1.K {plan.stage1.K}, stage2.K {kernels}": "patches a side of the "
-        f"{net.side} x {net.side}",
-        f"epochs {epochs}, batch {training.batch}": f"a supernet sees about "
-        f"{training.epochs * trained:,} images, {seen}",
-        f"augment crop {augment.crop:g}, flip {flip}, jitter {augment.jitter:g}, shift "
-        f"{augment.shift}": "colour images are photos: cropped, mirrored, in other colours; "
-        "grey ones are cropped less",
-        f"retrain.start {alone.start}, top {alone.top}, epochs {alone.training.epochs}, refit "
-        f"{'yes' if alone.refit else 'no'}": "from the weights that were scored"
-        + f", in the end for {alone.refit_epochs} epochs on held-out images too" * alone.refit,
-        f"trials {_all(plan.stage1.trials, plan.stage2.trials)}": f"of stages 1 and 2, on {device}",
-    }
-
-
-def _all(*values: int) -> str:
-    """The values, or one if they are equal."""
-    return ", ".join(map(str, dict.fromkeys(values)))
-
-
-FEW, UNEQUAL = 100, 2
-"""Images of a class, on average, below which they are few; how many times fewer a class has than
-the average if classes are unequal."""
-
-
-def _worth(survey: Survey, source: str) -> dict[str, str]:
-    """What few images or unequal classes mean for the answer."""
-    average, found = survey.images / survey.classes, {}
-    if average < FEW:
-        found["few images"] = (
-            f"{average:.0f} of a class on average: see in seconds what simple models reach, "
-            f"hnas baselines --data {source}"
-        )
-    if survey.smallest and survey.smallest[1] * UNEQUAL < average:
-        name, images = survey.smallest
-        found["unequal classes"] = (
-            f"{name} has {images:,} images, {average:,.0f} are the average: score.metric = "
-            '"balanced" counts each class alike, training.class_weights = "balanced" trains so'
-        )
-    return found
 
 
 def _check_smallest(survey: Survey) -> None:

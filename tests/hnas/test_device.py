@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from hnas import device
 from hnas.cli.main import hnas
 from hnas.errors import InputError, StateError
-from hnas.studies.plan.proposal import LIMITS
+from hnas.studies.plan.limits import LIMITS
 
 ACCELERATOR = getattr(torch, "AcceleratorError", RuntimeError)  # since torch 2.8
 

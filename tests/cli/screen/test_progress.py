@@ -10,6 +10,7 @@ from rich.console import Console
 
 from hnas.architecture.arch import Arch, Block
 from hnas.cli.screen.progress import Bars, Display, Lines, display
+from hnas.cli.screen.progress import Step as Shown
 from hnas.cli.screen.render import duration
 from hnas.studies.run.agenda import Agenda, Step
 from hnas.studies.search.events import TrialEvent
@@ -106,6 +107,24 @@ def test_a_search_says_which_step_of_it_this_is_and_when_all_ends(
     assert last.startswith("step 1 of 2, ") and "ETA" not in last
     assert scored.startswith("step 2 of 2, stage 1: trial 1/200, ")
     assert scored.endswith(", 1.0 trials/s, ETA 3:19")
+
+
+@pytest.mark.parametrize(
+    ("whole", "eta"), [(None, "ETA 0:45"), (3.0, "ETA 0:45"), (60.0, "ETA 0:45, all steps 1:00")]
+)
+def test_all_steps_never_end_before_this_one(whole: float | None, eta: str) -> None:
+    """An agenda may count networks that were trained before the plan was changed."""
+    shown = Shown(
+        what="w",
+        unit="epoch",
+        done=1,
+        total=10,
+        words="",
+        each=5.0,
+        place="step 5 of 5",
+        whole=whole,
+    )
+    assert shown.eta == eta
 
 
 def test_each_work_has_its_first_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -94,7 +94,7 @@ def test_init_writes_what_search_would_begin_with(
 def _quick() -> object:
     from dataclasses import replace
 
-    from hnas.studies.plan.proposal import LIMITS
+    from hnas.studies.plan.limits import LIMITS
 
     return {"cpu": replace(LIMITS["cpu"], work=1)}
 

@@ -16,7 +16,8 @@ from hnas.settings import DataRules
 from hnas.studies.plan import recipe
 from hnas.studies.plan.budget import Asked
 from hnas.studies.plan.change import override
-from hnas.studies.plan.proposal import LIMITS, grid, parts, propose, size
+from hnas.studies.plan.limits import LIMITS
+from hnas.studies.plan.proposal import grid, parts, propose, size
 from hnas.studies.plan.toml import from_toml, load_preset
 
 PHOTOS = Survey(images=3000, classes=5, side=224, channels=3, own_test=False)
