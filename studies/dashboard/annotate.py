@@ -10,14 +10,14 @@ shows them. Finished trials are not touched. Drawings are files of the run:
 import json
 import uuid
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from filelock import FileLock, Timeout
 from optuna.storages import RDBStorage
-from optuna_dashboard import save_plotly_graph_object  # type: ignore[import-untyped]
 from optuna_dashboard._custom_plot_data import (  # type: ignore[import-untyped]
+    SYSTEM_ATTR_PLOT_DATA,
     get_plotly_graph_objects,
+    save_graph_object_json,
 )
 from optuna_dashboard._note import (  # type: ignore[import-untyped]
     get_note_from_system_attrs,
@@ -37,7 +37,6 @@ from hnas.studies.run.folder import Run
 from hnas.studies.run.status import Status, read_status
 from hnas.studies.run.studies import StageStudy
 from hnas.studies.trials.database import close_storage, open_storage, storage_errors
-from hnas.studies.trials.study import open_study
 
 OURS = 1
 """The version of notes that hnas writes. An edit in the browser makes it 2, and hnas keeps off."""
@@ -95,9 +94,8 @@ class _Annotations:
     def _figure(self, name: str, figure: Figure) -> None:
         text = json.dumps(figure, separators=(",", ":"), ensure_ascii=False)
         if get_plotly_graph_objects(self.attrs).get(name) != text:
-            study = open_study(self.storage, self.stage.name)
-            as_plotly = SimpleNamespace(to_json=lambda: text)
-            save_plotly_graph_object(study, as_plotly, graph_object_id=name)
+            prefix = f"{SYSTEM_ATTR_PLOT_DATA}{name}:"
+            save_graph_object_json(self.storage, self.study_id, prefix, text)
 
     def _note(self, trial_id: int | None, text: str) -> None:
         note = get_note_from_system_attrs(self.attrs, trial_id)

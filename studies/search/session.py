@@ -79,6 +79,7 @@ class Session:
         self.listener = listener or Listener()
         self.rescore, self.lease = rescore, lease
         self.supernets, self.teacher = {}, None
+        self._studies: dict[str, optuna.Study] = {}
         self._noted: set[str] = set()
         self._told = False
         for rules in (*(stage.training for stage in run.stages), run.plan.retrain.training):
@@ -119,16 +120,19 @@ class Session:
 
     def close(self) -> None:
         """Closes the connections to the storage."""
+        self._studies.clear()
         if "storage" in self.__dict__:
             close_storage(self.__dict__.pop("storage"))
 
     def study(self, stage: int) -> optuna.Study:
-        """The study of a stage; it is made if there is none. Raises MismatchError if it is another
-        run's."""
+        """The study of a stage, opened once; it is made if there is none. Raises MismatchError if
+        it is another run's."""
         name, objective = self.run.study_name(stage), self.plan.search.objective
-        study = open_study(self.storage, name, create=True, objective=objective)
-        keep_owner(self.run, study)
-        return study
+        if name not in self._studies:
+            study = open_study(self.storage, name, create=True, objective=objective)
+            keep_owner(self.run, study)
+            self._studies[name] = study
+        return self._studies[name]
 
     def finished(self, stage: int, what: str) -> list[Record]:
         """All trials of a stage, which `what` needs. Raises StateError if some are missing."""

@@ -58,6 +58,15 @@ def test_both_stages_are_full_distinct_and_within_the_budget(finished, tiny):
             assert cost(tiny.net, record.arch).macs == record.macs <= tiny.budget()
 
 
+def test_a_session_opens_each_study_once(finished):
+    session = Session(finished, CPU)
+    first, second = session.study(1), session.study(2)
+    assert session.study(1) is first is not second is session.study(2)
+    session.close()
+    assert session.study(1) is not first  # its connections were closed
+    session.close()
+
+
 def test_stage_2_keeps_the_distribution_of_stage_1s_best(finished):
     session = Session(finished, CPU)
     first = records(session.study(1))
