@@ -52,6 +52,9 @@ class DataRules:
     """What transparent images are laid on: `white`, `grey` or `black`."""
     interpolation: str = later("bilinear")
     """How images are resized: `bilinear` or `bicubic`, which is sharper."""
+    crop_pct: float = later(1.0)
+    """Share of a picture's shorter side that is seen, in its middle; 1: the whole centre square.
+    0.875 is DeiT's. Random crops of a pack of whole pictures (docs/imagenet.md) see all of it."""
     mean: tuple[float, ...] = later(())
     """Of each channel, 0 to 1, subtracted from all images; empty: that of the training images."""
     std: tuple[float, ...] = later(())
@@ -66,6 +69,7 @@ class DataRules:
         _check(self.background in colours, "background", f"one of {colours}", self.background)
         ways = ("bilinear", "bicubic")
         _check(self.interpolation in ways, "interpolation", f"one of {ways}", self.interpolation)
+        _check(0.1 <= self.crop_pct <= 1, "crop_pct", "a share, 0.1 to 1", self.crop_pct)
         _check(all(0 <= v <= 1 for v in self.mean), "mean", "0 to 1", list(self.mean))
         _check(all(v > 0 for v in self.std), "std", "above 0", list(self.std))
         rule = f"as many as mean has ({len(self.mean)})"
@@ -115,6 +119,9 @@ class AugmentRules:
     """Standard deviation of the magnitude of each operation."""
     randaugment_ops: int = later(2)
     """Operations that an image draws of 15, each done with probability 1/2."""
+    randaugment_outside: str = later("black")
+    """The colour that they draw outside an image: `black`, or `mean`, that of the training images,
+    as DeiT."""
     jitter: float = later(0.0)
     """Largest change of an image's contrast, as a share, both ways; each channel's brightness
     changes by up to a quarter of it, in units of the full range."""
@@ -127,6 +134,8 @@ class AugmentRules:
         _check(0 <= self.randaugment <= 10, "randaugment", "0 to 10", self.randaugment)
         _check(self.randaugment_std >= 0, "randaugment_std", ">= 0", self.randaugment_std)
         _check(self.randaugment_ops >= 1, "randaugment_ops", ">= 1", self.randaugment_ops)
+        known, outside = ("black", "mean"), self.randaugment_outside
+        _check(outside in known, "randaugment_outside", "'black' or 'mean'", outside)
         _check(0 <= self.jitter < 1, "jitter", "a share in [0, 1)", self.jitter)
 
 

@@ -38,12 +38,12 @@ def measure_preset(name: str, *, batch: int, pairs: int) -> list[Row]:
     pixels = torch.randint(256, shape, dtype=torch.uint8, generator=generator)
     labels = torch.randint(net.classes, (batch,), generator=generator)
     mixing = replace(rules, mixup=FULL.training.mixup, cutmix=FULL.training.cutmix)
-    seeds = itertools.count()
+    mean, seeds = torch.full((net.channels,), 0.5), itertools.count()
 
     def prepare(asked: AugmentRules) -> Callable[[], object]:
         def run() -> object:
             seed = next(seeds)
-            images = augment(pixels, asked, seed=seed).float()
+            images = augment(pixels, asked, seed=seed, mean=mean).float()
             return mix(images, labels, mixing, classes=net.classes, seed=seed)
 
         return run

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from hnas.data.sources.pack import Pack
     from hnas.data.sources.shards import Made
 
+IMAGE = 224
+"""Pixels a side, as ImageNet's networks have them."""
+
 PACK = click.argument("folder", metavar="PACK", type=options.FOLDER)
 
 
@@ -40,7 +43,15 @@ def data() -> None:
     metavar="PACK",
     help="Folder of the pack: new, empty, or of an unfinished pack.",
 )
-@click.option("--image", type=options.COUNT, default=224, help="Pixels a side.")
+@click.option(
+    "--image", type=options.COUNT, show_default="224", help="Pixels a side: cut to squares."
+)
+@click.option(
+    "--short-side",
+    type=options.COUNT,
+    help="Keep whole pictures instead, with at most so many pixels on the shorter side: random "
+    "crops are then of all of the picture.",
+)
 @click.option(
     "--channels",
     type=click.Choice(["1", "3"]),
@@ -80,7 +91,8 @@ def data() -> None:
 def pack_command(
     source: str,
     to: Path,
-    image: int,
+    image: int | None,
+    short_side: int | None,
     channels: str | None,
     background: str,
     interpolation: str,
@@ -93,11 +105,14 @@ def pack_command(
     centre and resized. It takes images x channels x side x side bytes; the command checks the disk
     first. After an interruption the same command resumes. A finished pack may be moved.
 
+    With --short-side it has whole pictures, a third more bytes than squares: training crops them at
+    random to net.image, and data.crop_pct of the plan says what is seen without that.
+
     A pack follows its folder: the same command packs again what has changed, and only that.
 
     \b
     Examples:
-      hnas data pack imagenet --to imagenet-224
+      hnas data pack imagenet --to imagenet-256 --short-side 256 --interpolation bicubic
       hnas data pack photos --to photos-64 --image 64 --skip-bad-images
     """
     from hnas.data import survey
@@ -117,10 +132,15 @@ def pack_command(
     for note in found.notes:
         click.echo(f"note: {note}")
     colours = int(channels) if channels else survey(source).channels
-    size = Size(image, colours, background, interpolation)
+    if image and short_side:
+        raise InputError(
+            f"--image {image} cuts squares, --short-side {short_side} keeps pictures whole: give "
+            "one of them"
+        )
+    size = Size(image or short_side or IMAGE, colours, background, interpolation)
     progress = _Progress()
     with resumable(to), progress.display:
-        pack(found, to, size, on_shard=progress.tell, **how)
+        pack(found, to, size, whole=bool(short_side), on_shard=progress.tell, **how)
     for name in progress.skipped:
         click.echo(f"left out, not an image: {name}")
     if progress.kept:
@@ -204,7 +224,7 @@ def _show(folder: Path) -> None:
 
 def _about(pack: Pack) -> dict[str, Any]:
     """The facts of a pack."""
-    from hnas.data.sources.pack import PARTS
+    from hnas.data.sources.pack_files import PARTS
 
     counts = {part: sum(len(s.labels) for s in pack.shards[part]) for part in PARTS}
     if not counts["held_out"]:
@@ -212,14 +232,14 @@ def _about(pack: Pack) -> dict[str, Any]:
     shards = [shard for part in PARTS for shard in pack.shards[part]]
     return {
         "source": pack.index.source,
-        "image": pack.index.image,
+        "shorter side, at most" if pack.index.whole else "image": pack.index.image,
         "channels": pack.index.channels,
         "resized": pack.index.interpolation,
         "classes": len(pack.index.classes),
         **counts,
         "left out": sum(len(shard.skipped) for shard in shards),
         "shards": len(shards),
-        "bytes": sum(counts.values()) * pack.index.bytes_an_image,
+        "bytes": sum(shard.nbytes(pack.index) for shard in shards),
         "decoder": ", ".join(sorted({shard.decoder for shard in shards})),
     }
 

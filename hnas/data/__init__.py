@@ -10,7 +10,7 @@
 Everything is a pure function of its arguments; nothing is cached.
 """
 
-from hnas.data.augment import augment
+from hnas.data.augment import augment, augmented
 from hnas.data.batches import batches, steps
 from hnas.data.images import Images, Source
 from hnas.data.mix import mix
@@ -27,6 +27,7 @@ __all__ = [
     "Split",
     "Survey",
     "augment",
+    "augmented",
     "batches",
     "fit",
     "load",

@@ -1,17 +1,46 @@
 """Augmentation of a batch, on the device that it is on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 import torch
 
+from hnas.data.images import Images
+from hnas.data.on_disk import OnDisk
 from hnas.data.pixels import sent
+from hnas.data.whole import Crops
+from hnas.errors import InputError
 from hnas.settings import AugmentRules
 
 
-def augment(pixels: torch.Tensor, rules: AugmentRules, *, seed: int) -> torch.Tensor:
+def augmented(
+    images: Images,
+    order: Iterable[torch.Tensor],
+    rules: AugmentRules,
+    seeds: Sequence[int],
+    *,
+    mean: torch.Tensor,
+) -> Iterator[torch.Tensor]:
+    """The images of each index of `order`, augmented by its seed; uint8 (B, C, H, W). Crops of
+    whole pictures are cut while these are read, and of all of the picture. `mean` (C,) is the
+    images' colour, in units of 0 to 1."""
+    pixels = images.pixels
+    if isinstance(pixels, OnDisk) and pixels.whole and rules.crop < 1:
+        taken = pixels.fetch(order, Crops(smallest=rules.crop, seeds=seeds))
+        rules = replace(rules, crop=1.0)
+    else:
+        taken = images.fetch(order)
+    for some, seed in zip(taken, seeds, strict=True):
+        yield augment(some, rules, seed=seed, mean=mean)
+
+
+def augment(
+    pixels: torch.Tensor, rules: AugmentRules, *, seed: int, mean: torch.Tensor | None = None
+) -> torch.Tensor:
     """uint8 (B, C, H, W) -> the same; every image draws its own crop, shift, flip, rotation,
-    RandAugment, colours and rectangle, in this order.
+    RandAugment, colours and rectangle, in this order. `mean` (C,) is the images' colour, which
+    `randaugment_outside` may need.
 
     A pure function of its arguments: kornia draws from torch's global CPU generator, which is
     seeded for the call and then put back. Without augmentation, `pixels` itself, nothing drawn.
@@ -40,7 +69,12 @@ def augment(pixels: torch.Tensor, rules: AugmentRules, *, seed: int) -> torch.Te
         from hnas.data.randaugment import randaugment
 
         drawn = partial(randaugment, magnitude=rules.randaugment, std=rules.randaugment_std)
-        operations.append(partial(drawn, operations=rules.randaugment_ops))
+        outside = None
+        if rules.randaugment_outside == "mean":
+            if mean is None:
+                raise InputError("randaugment_outside = 'mean' needs the mean of the images")
+            outside = mean
+        operations.append(partial(drawn, operations=rules.randaugment_ops, outside=outside))
     if rules.jitter:
         operations.append(partial(_jitter, share=rules.jitter))
     if rules.erase:

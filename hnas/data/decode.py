@@ -5,6 +5,7 @@ Needs Pillow and numpy, nothing of hnas.
 """
 
 import io
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,32 +16,40 @@ BACKGROUNDS = {"white": 255, "grey": 128, "black": 0}
 """What transparent images are laid on."""
 INTERPOLATIONS = ("bilinear", "bicubic")
 """How images are resized; both look at all pixels of a larger one."""
+LONGEST = 4
+"""How many times the shorter side is kept of the longer one, if a picture is resized whole."""
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM", "AVIF", "HEIF")
 """What is decoded, by Pillow's names; AVIF and HEIF only if this Pillow can."""
 TAGS = {"SampleFormat": 339, "BitsPerSample": 258, "SMaxSampleValue": 341}
 
 
-def decode(file: Any, *, image: int, **how: Any) -> Any:
+def decode(file: Any, *, image: int, crop_pct: float = 1.0, **how: Any) -> Any:
     """An image file (a path or an open file) as `fitted` gives it, which takes the rest too. Raises
     whatever Pillow raises of a file that is no image, or one so large that it may be a
     decompression bomb."""
-    with opened(file) as picture:
-        # A large JPEG is decoded at a half, a quarter or an eighth, never below twice `image`.
-        picture.draft(None, (2 * image, 2 * image))
-        return fitted(picture, image=image, **how)
+    with opened(file, shorter=shorter_side(image, crop_pct)) as picture:
+        return fitted(picture, image=image, crop_pct=crop_pct, **how)
 
 
 @contextmanager
-def opened(file: Any) -> Iterator[Any]:
+def opened(file: Any, shorter: int = 0) -> Iterator[Any]:
     """An image file as Pillow opens it. Odd metadata is no reason to warn; more pixels than
-    `PIL.Image.MAX_IMAGE_PIXELS` are one to stop."""
+    `PIL.Image.MAX_IMAGE_PIXELS` are one to stop. A large JPEG that is to have a `shorter` side is
+    decoded at a half, a quarter or an eighth, never below twice that."""
     from PIL import Image
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         with Image.open(file, formats=known_formats()) as picture:
+            if shorter:
+                picture.draft(None, (2 * shorter, 2 * shorter))
             yield picture
+
+
+def shorter_side(image: int, crop_pct: float) -> int:
+    """Pixels of the shorter side of a picture from whose middle `image` are cut."""
+    return math.floor(image / crop_pct)
 
 
 def fitted(
@@ -50,21 +59,55 @@ def fitted(
     channels: int,
     background: str = "white",
     interpolation: str = "bilinear",
+    crop_pct: float = 1.0,
 ) -> Any:
-    """A Pillow image as an array, uint8 (image, image, channels).
+    """A Pillow image as an array, uint8 (image, image, channels): `upright`, then `centred`."""
+    import numpy as np
+
+    square = centred(upright(picture, channels, background), image, interpolation, crop_pct)
+    return np.array(square).reshape(image, image, channels)
+
+
+def upright(picture: Any, channels: int, background: str) -> Any:
+    """A Pillow image in L or RGB, of its own size.
 
     The first frame, turned upright by its EXIF; 16-bit, 32-bit and float values scaled to 8 bits
     (`scaled`); in sRGB, if it comes with another colour profile; laid on the background if it is
-    transparent; then grey if `channels` is 1, cropped to a centred square and resized.
+    transparent; then grey if `channels` is 1.
     """
-    import numpy as np
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
 
     full = _stated(picture)  # the copy that is upright has no tags
     plain = _plain(ImageOps.exif_transpose(picture), full, background)
-    coloured = plain.convert("L" if channels == 1 else "RGB")
-    square = ImageOps.fit(coloured, (image, image), Image.Resampling[interpolation.upper()])
-    return np.array(square).reshape(image, image, channels)
+    return plain.convert("L" if channels == 1 else "RGB")
+
+
+def centred(picture: Any, image: int, interpolation: str, crop_pct: float) -> Any:
+    """The middle of a Pillow image, image x image pixels: all of its centre square, resized; with
+    crop_pct < 1 it is resized whole, to `shorter_side`, and `image` of it are cut, as timm does."""
+    from PIL import Image, ImageOps
+
+    if crop_pct == 1:
+        return ImageOps.fit(picture, (image, image), Image.Resampling[interpolation.upper()])
+    whole = resized(picture, shorter_side(image, crop_pct), interpolation)
+    left, top = (round((side - image) / 2) for side in whole.size)
+    return whole.crop((left, top, left + image, top + image))
+
+
+def resized(picture: Any, shorter: int, interpolation: str) -> Any:
+    """A Pillow image whose shorter side has so many pixels, the longer one in proportion; of one
+    that is more than LONGEST times as long, the middle."""
+    from PIL import Image
+
+    sides = picture.size
+    short = min(sides)
+    kept = [min(side, LONGEST * short) for side in sides]
+    size = tuple(shorter * side // short for side in kept)
+    if size == sides:
+        return picture
+    left, top = ((side - of) // 2 for side, of in zip(sides, kept, strict=True))
+    middle = picture.crop((left, top, left + kept[0], top + kept[1]))
+    return middle.resize(size, Image.Resampling[interpolation.upper()])
 
 
 def scaled(values: Any, full: float = 0) -> Any:

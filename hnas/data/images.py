@@ -145,6 +145,8 @@ class Source:
     """What transparent images were laid on before; None: that is done as they are loaded."""
     interpolation: str | None = None
     """How they were resized before; None: likewise."""
+    crop_pct: float | None = 1.0
+    """Share of their shorter side that is left before; None: they are cut as they are loaded."""
     notes: tuple[str, ...] = ()
     """What a person should know of it, each one sentence."""
 

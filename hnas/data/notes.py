@@ -16,6 +16,7 @@ from hnas.data.hashing import Index
 from hnas.data.images import Images
 from hnas.data.on_disk import OnDisk
 from hnas.persist.words import few
+from hnas.settings import DataRules
 
 Values = npt.NDArray[Any]
 
@@ -48,11 +49,21 @@ def of_pixels(images: Images) -> Iterator[str]:
         )
 
 
+def of_cuts(images: Images, rules: DataRules) -> Iterator[str]:
+    """Images in memory of which training never sees the border."""
+    if rules.crop_pct < 1 and isinstance(images.pixels, torch.Tensor):
+        yield (
+            f"training too sees only the middle of each picture, {rules.crop_pct:g} of its shorter "
+            "side. Random crops are of all of it from a pack of whole pictures: hnas data pack "
+            f"{rules.source} --short-side N --to PACK"
+        )
+
+
 def _extremes(pixels: torch.Tensor | OnDisk) -> tuple[Values, Values]:
     """Smallest and largest value of each image's channels, two (n, C). Of images on disk, where no
     pixel is read: their mean, less and plus their deviation, in another unit."""
     if isinstance(pixels, OnDisk):
-        count = pixels.shape[2] * pixels.shape[3]
+        count = pixels.counts[pixels.rows, None]
         sums, squares = (moments[pixels.rows] for moments in (pixels.sums, pixels.squares))
         spread = np.sqrt(count * squares - sums**2)
         return sums - spread, sums + spread

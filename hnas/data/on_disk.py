@@ -18,9 +18,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from hnas.data.decode import shorter_side
 from hnas.data.hashing import hashes
 from hnas.data.size import Size
+from hnas.data.whole import Crops, Whole, boxes, read_at
 from hnas.errors import InputError, StateError
+from hnas.machine import cores
 
 AHEAD = 2
 """Batches that are read while the one before is used."""
@@ -40,11 +43,11 @@ class OnDisk:
     """Pixels (n, C, H, W) in files, with the dtype, ndim, shape and length of a uint8 tensor."""
 
     files: tuple[Path, ...]
-    """Each holds whole images, uint8 (C, H, W), one behind the other."""
+    """Each holds images, uint8 (C, H, W), one behind the other; or as `whole` says."""
     starts: Rows
     """(files + 1,): which row each file begins with, and how many there are in all."""
     image: tuple[int, int, int]
-    """C, H and W."""
+    """C, H and W, as they are read."""
     sums: Rows
     """(rows, C): of each image's values."""
     squares: Rows
@@ -55,6 +58,8 @@ class OnDisk:
     """Where batches are brought to."""
     hashed: Rows | None = None
     """(rows,): hash of each image's pixels, `hnas.data.hashing`; None if nobody has counted it."""
+    whole: Whole | None = None
+    """How a square is made of pictures of many sizes; None: the files have squares."""
 
     dtype = torch.uint8
     ndim = 4
@@ -83,8 +88,11 @@ class OnDisk:
         return self[torch.arange(len(self))]
 
     def fit(self, size: Size) -> OnDisk:
-        """The same, resized before. Raises InputError if they have another size."""
+        """The same as squares of this size, which they were resized to before, unless they are
+        whole. Raises InputError if they have another size, or are smaller than what is seen."""
         image, channels = size.image, size.channels
+        if self.whole:
+            return self._seen(size, self.whole)
         if self.image != (channels, image, image):
             raise InputError(
                 f"{self.files[0].parent}: the pack has images of {self.image[1]} pixels a side and "
@@ -93,6 +101,23 @@ class OnDisk:
                 f"hnas data pack --image {image} --channels {channels}"
             )
         return self
+
+    def _seen(self, size: Size, whole: Whole) -> OnDisk:
+        channels, shorter, _ = self.image
+        least = shorter_side(size.image, size.crop_pct)
+        if channels != size.channels or shorter < least:
+            raise InputError(
+                f"{self.files[0].parent}: the pack has pictures of {shorter} pixels on the shorter "
+                f"side and {channels} channels, you asked for {least} (net.image {size.image} / "
+                f"data.crop_pct {size.crop_pct:g}) and {size.channels}. Change these and "
+                f"net.channels in the plan, or pack again: hnas data pack --short-side {least} "
+                f"--channels {size.channels}"
+            )
+        return replace(
+            self,
+            image=(channels, size.image, size.image),
+            whole=replace(whole, crop_pct=size.crop_pct),
+        )
 
     def to(self, device: torch.device | str) -> OnDisk:
         """The same, brought to another device; nothing is read."""
@@ -107,17 +132,31 @@ class OnDisk:
 
     def moments(self) -> tuple[int, list[int], list[int]]:
         """Values in a channel, and of each channel their sum and the sum of their squares."""
-        _, height, width = self.image
+        pixels = int(self.counts[self.rows].sum())
         sums, squares = (all_of[self.rows].sum(axis=0) for all_of in (self.sums, self.squares))
-        return len(self) * height * width, sums.tolist(), squares.tolist()
+        return pixels, sums.tolist(), squares.tolist()
 
-    def fetch(self, order: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
-        """`self[index]` for each index of `order`; the next AHEAD are read meanwhile."""
-        pool = ThreadPoolExecutor(READERS, thread_name_prefix="hnas-read")
+    @property
+    def counts(self) -> Rows:
+        """(rows,): values of a channel of each image, as it is in its file."""
+        if self.whole:
+            counts: Rows = self.whole.shapes.prod(axis=1)
+            return counts
+        return np.full(len(self.sums), self.image[1] * self.image[2])
+
+    def fetch(
+        self, order: Iterable[torch.Tensor], crops: Crops | None = None
+    ) -> Iterator[torch.Tensor]:
+        """`self[index]` for each index of `order`; the next AHEAD are read meanwhile. Random crops
+        are of whole pictures."""
+        pool = ThreadPoolExecutor(self._readers, thread_name_prefix="hnas-read")
         reading: deque[Reading] = deque()
         try:
-            for index in order:
-                reading.append(self._begin(pool, index))
+            for i, index in enumerate(order):
+                rows, taken = self.rows[index.cpu().numpy()], None
+                if self.whole and crops:
+                    taken = boxes(self.whole.shapes[rows], crops.smallest, crops.seeds[i])
+                reading.append(self._begin(pool, rows, taken))
                 if len(reading) > AHEAD:
                     yield self._end(*reading.popleft())
             while reading:
@@ -125,35 +164,44 @@ class OnDisk:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _begin(self, pool: ThreadPoolExecutor, index: torch.Tensor) -> Reading:
+    @property
+    def _readers(self) -> int:
+        """Threads that read: resizing is work."""
+        return max(READERS, cores()) if self.whole else READERS
+
+    def _begin(self, pool: ThreadPoolExecutor, rows: Rows, crops: Rows | None) -> Reading:
         # Pinned, the copy to a GPU does not wait; torch keeps it until the copy has been made.
         pinned = self.device.type == "cuda"
-        batch = torch.empty((len(index), *self.image), dtype=torch.uint8, pin_memory=pinned)
-        rows = self.rows[index.cpu().numpy()]
+        batch = torch.empty((len(rows), *self.image), dtype=torch.uint8, pin_memory=pinned)
         # By place on the disk, so that a thread opens few files.
         places = np.argsort(rows, kind="stable")
-        target = batch.numpy().reshape(len(rows), -1)
-        parts = np.array_split(places, min(READERS, len(rows)) or 1)
-        return batch, [pool.submit(self._read, rows, part, target) for part in parts]
+        target = batch.numpy()
+        parts = np.array_split(places, min(self._readers, len(rows)) or 1)
+        return batch, [pool.submit(self._read, rows, part, target, crops) for part in parts]
 
     def _end(self, batch: torch.Tensor, reads: Sequence[Future[None]]) -> torch.Tensor:
         for read in reads:
             read.result()
         return batch.to(self.device, non_blocking=True)
 
-    def _read(self, rows: Rows, places: Rows, target: npt.NDArray[np.uint8]) -> None:
-        """target[place] becomes the image of rows[place], for `places` by rising row."""
+    def _read(
+        self, rows: Rows, places: Rows, target: npt.NDArray[np.uint8], crops: Rows | None
+    ) -> None:
+        """target[place] becomes the image of rows[place], or its box, for `places` by rising
+        row."""
         numbers = np.searchsorted(self.starts, rows[places], side="right") - 1
         for number in np.unique(numbers).tolist():
             path = self.files[number]
             try:
                 with path.open("rb") as file:
                     for place in places[numbers == number].tolist():
-                        at = int(rows[place] - self.starts[number]) * target.shape[1]
-                        file.seek(at)
-                        end = at + file.readinto(target[place])
-                        if end < at + target.shape[1]:
-                            raise OSError(f"it ends at byte {end:,}, an image should be there")
+                        row = int(rows[place])
+                        if self.whole:
+                            box = None if crops is None else crops[place]
+                            target[place] = self.whole.square(file, row, self.image, box)
+                        else:
+                            image = target[place]
+                            read_at(file, (row - int(self.starts[number])) * image.nbytes, image)
             except OSError as error:
                 raise StateError(
                     f"{path} cannot be read: {error.strerror or error}. Restore it, or pack the "

@@ -71,7 +71,7 @@ def fit(pixels: torch.Tensor, size: Size) -> torch.Tensor:
 
     uint8 (n, C, H, W), C = 1 or 3 -> uint8 (n, channels, image, image), contiguous.
     """
-    image, channels, _, interpolation = size
+    image, channels, interpolation = size.image, size.channels, size.interpolation
     height, width = pixels.shape[2:]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2

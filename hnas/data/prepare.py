@@ -89,6 +89,7 @@ def prepare(
         *source.notes,
         *_left_out(source.skipped),
         *notes.of_classes(train, test, classes),
+        *notes.of_cuts(train, rules),
         *notes.of_pixels(train),
         *notes.of_copies(pixels[made.train], held_out=pixels[made.held_out], test=tested),
     )
@@ -123,6 +124,7 @@ def _load(
         skip_bad=rules.skip_bad_images,
         background=rules.background,
         interpolation=rules.interpolation,
+        crop_pct=rules.crop_pct,
     )
 
 

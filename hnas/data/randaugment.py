@@ -18,10 +18,18 @@ Operation = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(images (b, C, H, W) in 0 to 1, strength (b,) in 0 to 1, sign (b,): 1 or -1) -> images."""
 
 
-def randaugment(images: Tensor, *, magnitude: float, std: float, operations: int) -> Tensor:
+def randaugment(
+    images: Tensor,
+    *,
+    magnitude: float,
+    std: float,
+    operations: int,
+    outside: Tensor | None = None,
+) -> Tensor:
     """float (B, C, H, W) in 0 to 1 -> the same; each image draws its own operations and strengths.
 
-    Draws from torch's global CPU generator, as all of kornia's augmentation does.
+    `outside` (C,) is the colour of what is drawn outside an image; black without. Draws from
+    torch's global CPU generator, as all of kornia's augmentation does.
     """
     images, B = images.clone(), len(images)
     for _ in range(operations):
@@ -36,10 +44,18 @@ def randaugment(images: Tensor, *, magnitude: float, std: float, operations: int
         parts = [
             sent(v, images.device).split(counts) for v in (order, strength[order], sign[order])
         ]
-        for operation, index, *values in zip(OPERATIONS.values(), *parts, strict=False):
+        for (name, operation), index, *values in zip(OPERATIONS.items(), *parts, strict=False):
             if len(index):
+                if outside is not None and name in MOVING:
+                    operation = _on(outside, operation)
                 images[index] = operation(images[index], *values).clamp(0, 1)
     return images
+
+
+def _on(outside: Tensor, operation: Operation) -> Operation:
+    """The operation, of values above a colour, as it draws zero outside an image."""
+    ground = outside.view(-1, 1, 1)
+    return lambda x, m, s: operation(x - ground, m, s) + ground
 
 
 def _factor(strength: Tensor, sign: Tensor) -> Tensor:
@@ -80,4 +96,6 @@ OPERATIONS: dict[str, Operation] = {
     "translate_x": lambda x, m, s: transform.translate(x, _along(0, 0.45 * m * s * x.shape[3])),
     "translate_y": lambda x, m, s: transform.translate(x, _along(1, 0.45 * m * s * x.shape[2])),
 }
-"""What is drawn outside an image is black. Grey images have no colour to change."""
+"""What is drawn outside an image is zero. Grey images have no colour to change."""
+MOVING = {"rotate", "shear_x", "shear_y", "translate_x", "translate_y"}
+"""Those that draw outside an image."""

@@ -13,3 +13,5 @@ class Size(NamedTuple):
     """What transparent images are laid on."""
     interpolation: str = "bilinear"
     """How they are resized, of `hnas.data.decode.INTERPOLATIONS`."""
+    crop_pct: float = 1.0
+    """Share of a picture's shorter side that is seen, as `hnas.data.decode.centred` has it."""

@@ -15,6 +15,7 @@ from importlib import resources
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 import torch
@@ -49,15 +50,19 @@ class Network:
     """What transparent images are laid on, of `hnas.data.decode.BACKGROUNDS`."""
     interpolation: str = "bilinear"
     """How images are resized, of `hnas.data.decode.INTERPOLATIONS`."""
+    crop_pct: float = 1.0
+    """Share of their shorter side that is seen, as `hnas.data.decode.centred` has it."""
 
     @property
     def size(self) -> Size:
         frame = self.model.frame
-        return Size(frame.image, frame.channels, self.background, self.interpolation)
+        ways = {name: getattr(self, name) for name in WAYS}
+        return Size(frame.image, frame.channels, **ways)
 
 
-WAYS = {"background": tuple(BACKGROUNDS), "interpolation": INTERPOLATIONS}
-"""How images become pixels: what a network knows, the usual first, which NAME.json leaves out."""
+WAYS: dict[str, Any] = {"background": "white", "interpolation": "bilinear", "crop_pct": 1.0}
+"""How images become pixels: what a network knows, and the usual, which NAME.json leaves out."""
+KNOWN = {"background": tuple(BACKGROUNDS), "interpolation": INTERPOLATIONS}
 
 
 def named(path: Path, suffix: str) -> Path:
@@ -111,7 +116,7 @@ def _description(network: Network) -> str:
         "std": network.std,
         **{
             name: getattr(network, name)
-            for name, (usual, *_) in WAYS.items()
+            for name, usual in WAYS.items()
             if getattr(network, name) != usual
         },
     }
@@ -139,10 +144,12 @@ def load(path: Path) -> Network:
             sketch = Glit(frame, arch)
         classes = tuple(map(str, value["classes"]))
         mean, std = (tuple(map(float, value[name])) for name in ("mean", "std"))
-        ways = {name: value.get(name, usual) for name, (usual, *_) in WAYS.items()}
-        for name, known in WAYS.items():
+        ways = {name: value.get(name, usual) for name, usual in WAYS.items()}
+        for name, known in KNOWN.items():
             if ways[name] not in known:
                 raise InputError(f"{name} must be one of {', '.join(known)}, got {ways[name]!r}")
+        if not 0.1 <= ways["crop_pct"] <= 1:
+            raise InputError(f"crop_pct must be a share, 0.1 to 1, got {ways['crop_pct']!r}")
     except OSError as error:
         raise CheckpointError(f"{described} cannot be read: {error.strerror}") from None
     # Torch reports sizes beyond its integers by RuntimeError or OverflowError.

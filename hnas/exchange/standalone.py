@@ -183,6 +183,7 @@ class Glit(nn.Module):
         self.classes = tuple(config["classes"])
         self.background = config.get("background", "white")
         self.interpolation = config.get("interpolation", "bilinear")
+        self.crop_pct = config.get("crop_pct", 1.0)
         self.num_classes, self.num_features = frame["classes"], d
         self.embed_dim = self.head_hidden_size = d
         self.default_cfg = {
@@ -191,7 +192,7 @@ class Glit(nn.Module):
             "mean": tuple(config["mean"]),
             "std": tuple(config["std"]),
             "interpolation": self.interpolation,
-            "crop_pct": 1.0,
+            "crop_pct": self.crop_pct,
             "first_conv": "patch_embed.conv1" if frame.get("stem") == "conv" else "patch_embed",
             "classifier": "head",
         }
@@ -274,13 +275,14 @@ class Glit(nn.Module):
 
     def open(self, file: str | Path) -> Tensor:
         """An image file as the training saw its own (`decode` says how): uint8 (C, image, image),
-        turned upright, without transparency, centre-cropped to a square, resized."""
+        turned upright, without transparency, its middle cut out and resized."""
         pixels = decode(
             file,
             image=self.image,
             channels=self.channels,
             background=self.background,
             interpolation=self.interpolation,
+            crop_pct=self.crop_pct,
         )
         return torch.from_numpy(pixels).permute(2, 0, 1)
 

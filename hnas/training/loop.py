@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hnas.data import Data, augment, batches, mix, normalise, steps
+from hnas.data import Data, augmented, batches, mix, normalise, steps
 from hnas.data.pixels import sent
 from hnas.device import autocast, fits_memory, kept_casts, seeded
 from hnas.errors import InputError, StateError
@@ -201,11 +201,14 @@ class _Training:
         order = batches(n, rules.batch, seed=seed, epoch=epoch, repeats=rules.repeats)
         order = order[: self.per_epoch]
         parts = [micro_batches.take(index, n, count) for index in order for n in self.mine]
-        fetched = zip(parts, self.data.train.fetch(parts), strict=True)
+        numbers = range(epoch * self.per_epoch, epoch * self.per_epoch + len(order))
+        seeds = [micro_batches.seed(seed, step, n) for step in numbers for n in self.mine]
+        data, rules_of = self.data, self.augmentation
+        taken = augmented(data.train, parts, rules_of, seeds, mean=data.mean)
+        fetched = zip(parts, taken, strict=True)
         total = first = torch.zeros((), device=self.device)
         model, world = self.trainer.model, self.context.world
-        for i in range(len(order)):
-            step = epoch * self.per_epoch + i
+        for i, step in enumerate(numbers):
             losses = self.losses(step)
             backward = partial(self._backward, fetched, losses, step)
             with kept_casts(self.device):
@@ -228,7 +231,7 @@ class _Training:
         """Adds a micro-batch's share of the gradient; its shares of the losses (passes,)."""
         index, taken = next(fetched)
         data, seed = self.data, micro_batches.seed(self.seed, step, number)
-        images = normalise(augment(taken, self.augmentation, seed=seed), data.mean, data.std)
+        images = normalise(taken, data.mean, data.std)
         answers = data.train.labels[sent(index, self.device)]
         images, targets = mix(images, answers, self.rules, classes=len(data.classes), seed=seed)
         computed = losses.of(images, targets)

@@ -27,7 +27,8 @@ from hnas.studies.plan.text import commented
 
 N = 3
 """Head groups a block, as in the paper."""
-
+CROP_PCT = 0.875
+"""Of a pack of whole pictures: DeiT's."""
 
 SIZES = ((2_000, 48, 6), (20_000, 96, 6), (100_000, 144, 8), (math.inf, 192, 12))
 """Up to so many training images: token width and blocks. The presets' and GLiT-Tiny's."""
@@ -83,9 +84,11 @@ def propose(
         limit=limits.images if survey.images > limits.images else 0,
         background=survey.background or "white",
         interpolation=survey.interpolation or recipe.INTERPOLATION,
+        crop_pct=CROP_PCT if survey.whole else 1.0,
     )
     trained, _ = parts(survey, data)
-    image, patch = grid(survey.side, limits, packed=survey.packed)
+    side = max(1, int(survey.side * data.crop_pct))
+    image, patch = grid(side, limits, packed=survey.packed and not survey.whole)
     d, M = size(trained, survey.classes, limits)
     search = Search()
     frame = Frame(

@@ -17,7 +17,7 @@ def reasons(plan: Plan, survey: Survey, trained: int, device: str) -> dict[str, 
     own_test = "a test part of its own" if survey.own_test else "no test part"
     most = f"at most {limits.images:,}" if limits.images else "all"
     size = "the images are packed at this size"
-    if not survey.packed:
+    if survey.whole or not survey.packed:
         size = f"on {device} at most {limits.side} pixels and {limits.grid} patches a side, "
         size += "never larger than the images are"
     width = f"{trained:,} images to train on"
@@ -42,6 +42,11 @@ def reasons(plan: Plan, survey: Survey, trained: int, device: str) -> dict[str, 
         f"data.interpolation {plan.data.interpolation}": "as they were packed"
         if survey.interpolation
         else "as DeiT resizes its images",
+        **(
+            {f"data.crop_pct {plan.data.crop_pct:g}": "DeiT's; random crops are of whole pictures"}
+            if survey.whole
+            else {}
+        ),
         f"net.d {net.d}, M {net.M}": width,
         f"net.stem {net.stem}, pool {net.pool}, local {net.local}": kind,
         f"stage1.K {plan.stage1.K}, stage2.K {kernels}": "patches a side of the "

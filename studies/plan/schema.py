@@ -22,6 +22,7 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     **{f"net.{name}": known for name, known in NAMED.items()},
     "pretrained.local": ("fitted", "silent", "random"),
     "pretrained.keep": ("large", "first"),
+    "augment.randaugment_outside": ("black", "mean"),
     "training.subnets": tuple(RULES),
     "training.initial": ("glorot", "deit"),
     "training.keep": ("last", "best"),

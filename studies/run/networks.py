@@ -144,6 +144,7 @@ def winner(run: Run) -> Network:
         std=inputs.std,
         background=inputs.background,
         interpolation=inputs.interpolation,
+        crop_pct=inputs.crop_pct,
     )
 
 

@@ -101,6 +101,8 @@ class Inputs:
     """What transparent images are laid on."""
     interpolation: str = later("bilinear")
     """How they are resized."""
+    crop_pct: float = later(1.0)
+    """Share of their shorter side that is seen."""
 
     def __post_init__(self) -> None:
         if not len(self.mean) == len(self.std) == self.channels:

@@ -124,4 +124,5 @@ def _inputs(session: Session) -> results.Inputs:
         std=std,
         background=session.plan.data.background,
         interpolation=session.plan.data.interpolation,
+        crop_pct=session.plan.data.crop_pct,
     )

@@ -24,7 +24,7 @@ from hnas.data import load as load_data
 from hnas.data.size import Size
 from hnas.data.sources.files import File
 from hnas.data.sources.files import read as read_image
-from hnas.data.sources.pack import read_index
+from hnas.data.sources.pack_files import read_index
 from hnas.errors import HnasError, InputError
 from hnas.exchange.export import is_network, load
 from hnas.exchange.weights_file import read_weights

@@ -13,6 +13,7 @@ from hnas.data.decode import decode, known_formats, opened
 from hnas.data.images import Images
 from hnas.data.size import Size
 from hnas.data.sources.rows import image_bytes
+from hnas.data.whole import picture
 from hnas.errors import InputError
 from hnas.machine import free_memory
 from hnas.persist.atomic import read_regular
@@ -79,9 +80,12 @@ def raw(file: File) -> bytes:
         return source.read(file.size)
 
 
-def read(file: File, size: Size) -> torch.Tensor:
-    """uint8 (channels, image, image). Raises InputError naming the file if it is no image."""
+def read(file: File, size: Size, *, whole: bool = False) -> torch.Tensor:
+    """uint8 (channels, image, image), or a picture as `picture` gives it if `whole`. Raises
+    InputError naming the file if it is no image."""
     try:
+        if whole:
+            return torch.from_numpy(picture(content(file), size))
         pixels = decode(content(file), **size._asdict())
     except MemoryError:
         raise
@@ -92,13 +96,13 @@ def read(file: File, size: Size) -> torch.Tensor:
 
 
 def decoded(
-    files: Sequence[File], size: Size, skipped: list[str] | None
+    files: Sequence[File], size: Size, skipped: list[str] | None, *, whole: bool = False
 ) -> Iterator[tuple[File, torch.Tensor]]:
     """Each file and its pixels, as `read` gives them. A file that is no image is added to
     `skipped`; without that it is an InputError that says what to do."""
     for file in files:
         try:
-            pixels = read(file, size)
+            pixels = read(file, size, whole=whole)
         except InputError as error:
             if skipped is None:
                 raise InputError(
@@ -151,8 +155,8 @@ def headers(files: Sequence[File]) -> list[tuple[tuple[int, int], bool]]:
     for i in range(min(len(files), HEADERS)):
         file = files[i * len(files) // min(len(files), HEADERS)]
         try:
-            with opened(content(file)) as picture:
-                found.append((picture.size, picture.mode not in GREY))
+            with opened(content(file)) as one:
+                found.append((one.size, one.mode not in GREY))
         except Exception as error:
             broken = _unreadable(file, error)
     if broken is not None and not found:

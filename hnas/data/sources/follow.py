@@ -3,7 +3,8 @@
 import os
 
 from hnas.data.sources.listing import Listing
-from hnas.data.sources.pack import PARTS, Pack, Shard, shard_name
+from hnas.data.sources.pack import Pack
+from hnas.data.sources.pack_files import PARTS, Shard, shard_name
 from hnas.data.sources.shards import file_name
 
 LOOKED = 100_000
@@ -16,7 +17,7 @@ def changes(pack: Pack, found: Listing) -> str:
     for part in PARTS:
         for i in range(len(pack.shards[part])):
             path = pack.folder / f"{shard_name(part, i)}.json"
-            shard = Shard.from_json(path.read_bytes(), path, pack.index.channels)
+            shard = Shard.from_json(path.read_bytes(), path, pack.index)
             if not shard.times:
                 return ""  # an older pack
             uses = [(part, pack.index.classes[label]) for label in shard.labels.tolist()]
@@ -42,5 +43,6 @@ def changes(pack: Pack, found: Listing) -> str:
         return ""
     return (
         f"{found.name} has changed since it was packed (images: {told}). Pack it again to follow: "
-        f"hnas data pack {found.name} --to {pack.folder} --image {pack.index.image}"
+        f"hnas data pack {found.name} --to {pack.folder} "
+        f"--{'short-side' if pack.index.whole else 'image'} {pack.index.image}"
     )

@@ -77,6 +77,7 @@ def load(name: str, size: Size) -> Source:
         test=test,
         classes=tuple(map(str, classes)),
         notes=notes,
+        crop_pct=1.0 if isinstance(parts["train"], tuple) else None,
     )
 
 

@@ -67,6 +67,7 @@ class Listing:
             classes=self.classes,
             skipped=tuple(skipped or ()),
             notes=self.notes,
+            crop_pct=None,
         )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from hnas.data.decode import shorter_side
 from hnas.data.images import Images, Source
 from hnas.data.pixels import CHANNELS
 from hnas.data.size import Size
@@ -41,6 +42,7 @@ def load(
     skip_bad: bool = False,
     background: str = "white",
     interpolation: str = "bilinear",
+    crop_pct: float = 1.0,
 ) -> Source:
     """The images of a source, `channels` x `image` x `image`.
 
@@ -48,7 +50,8 @@ def load(
     or a pack, told apart by what is in it), the bare name of a folder in `root` (by default here,
     then in $HNAS_DATA and ./data), or `module:function`. A pack's images stay in their files. With
     `skip_bad` files that are no images are left out; transparent ones are laid on `background`.
-    All are resized by `interpolation`, of `hnas.data.decode.INTERPOLATIONS`.
+    All are resized by `interpolation`, of `hnas.data.decode.INTERPOLATIONS`, and `crop_pct` of
+    their shorter side is seen.
 
     Raises InputError, naming the file, the rule and the value, if anything is malformed.
     """
@@ -57,7 +60,7 @@ def load(
             f"images must be of at least 1 pixel and of 1 or 3 channels, "
             f"got image={image}, channels={channels}"
         )
-    size = Size(image, channels, background, interpolation)
+    size = Size(image, channels, background, interpolation, crop_pct)
     found = read_source(source, root, size, skip_bad=skip_bad)
     _check_packed(found, size)
     return replace(found, train=found.train.fit(size), test=found.test and found.test.fit(size))
@@ -75,6 +78,12 @@ def _check_packed(found: Source, size: Size) -> None:
                 f"{found.name}: the pack {said} {packed}, you asked for {asked}. Change "
                 f"data.{name} in the plan, or pack again: hnas data pack --{name} {asked}"
             )
+    if found.crop_pct not in (None, size.crop_pct):
+        raise InputError(
+            f"{found.name}: has squares, of which data.crop_pct = {size.crop_pct:g} cannot be cut. "
+            "Set it to 1 in the plan; a pack has whole pictures by hnas data pack --short-side "
+            f"{shorter_side(size.image, size.crop_pct)}"
+        )
 
 
 def known(root: Path | None = None) -> list[str]:

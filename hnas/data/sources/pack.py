@@ -1,7 +1,8 @@
 """A pack: the images of class folders, decoded once, as files that are read while training.
 
 pack.json        how they were decoded, the classes, and every shard with its sha256
-train-00000.u8   a shard: uint8 (C, H, W) of one image after the other, nothing else
+train-00000.u8   a shard: uint8 (C, H, W) of one image after the other, nothing else; of whole
+                 pictures uint8 (H, W, C), each of its own size
 train-00000.json its images: file names, labels, sums; what was left out
 test-00000.u8    of the test part, if there is one; held_out-00000.u8 of a held-out part
 
@@ -12,9 +13,8 @@ them: `numpy.memmap("train-00000.u8", "uint8").reshape(-1, C, H, W)`.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,156 +22,24 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hnas.data.hashing import from_hex
 from hnas.data.images import Images, Source
-from hnas.data.on_disk import OnDisk, Rows
-from hnas.data.pixels import CHANNELS
-from hnas.data.size import Size
+from hnas.data.on_disk import OnDisk
+from hnas.data.sources.pack_files import INDEX, PARTS, Index, Shard, read_index, shard_name
 from hnas.data.sources.read import inside
-from hnas.errors import InputError, StateError
+from hnas.data.whole import Whole
+from hnas.errors import StateError
 from hnas.machine import cores
 from hnas.persist.atomic import read_regular
-from hnas.persist.record import later, recorded, restored
 
-FORMAT = "hnas pack 1"
-INDEX = "pack.json"
-PARTS = ("train", "held_out", "test")
-DAMAGED = (ValueError, TypeError, KeyError, AttributeError, RecursionError, InputError)
-"""Raised by JSON that is none of ours."""
 UNHASHED = (
     "this pack is of an older hnas, which kept no hashes of images: images that are in two of its "
     "parts are not looked for. Pack them in another folder to know"
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Shard:
-    """A shard's record, its own JSON file."""
-
-    request: str
-    """sha256 of what it was made from: files with their sizes and labels, size of the images."""
-    sha256: str
-    """Of the pixels."""
-    decoder: str
-    """The library that decoded, and its version."""
-    names: tuple[str, ...]
-    """The files in the source's folder, one for each image."""
-    labels: Rows
-    """(images,)"""
-    sums: Rows
-    """(images, C): of each image's values."""
-    squares: Rows
-    """(images, C): of each image's squared values."""
-    skipped: tuple[str, ...]
-    """Files that were left out because they could not be decoded."""
-    times: tuple[int, ...] = later(())
-    """When each file was written (ns), first of `names`, then of `skipped`; empty: not recorded."""
-    contents: tuple[str, ...] = later(())
-    """Of each of these files, a hash of its bytes."""
-    hashes: str = later("")
-    """Hash of each image's pixels, as `hnas.data.hashing.to_hex` has it; empty in older packs."""
-
-    @property
-    def hashed(self) -> Rows:
-        """(images,): the hash of each image's pixels; in older packs by its place in the shard."""
-        if self.hashes:
-            return from_hex(self.hashes)
-        first = np.array([int(self.sha256[:15], 16)])
-        return first + np.arange(len(self.labels))
-
-    def to_json(self) -> bytes:
-        return json.dumps(recorded(self)).encode() + b"\n"
-
-    @classmethod
-    def from_json(cls, data: bytes, path: Path, channels: int) -> Shard:
-        """The inverse of `to_json`. Raises StateError naming the file."""
-        try:
-            shard = restored(cls, json.loads(data))
-            n = len(shard.names)
-            if len(shard.hashed) != n:
-                raise ValueError(f"{len(shard.hashed)} hashes of {n} images")
-            return replace(
-                shard,
-                labels=shard.labels.reshape(n),
-                sums=shard.sums.reshape(n, channels),
-                squares=shard.squares.reshape(n, channels),
-            )
-        except DAMAGED as error:
-            raise StateError(f"{path}: {_not_whole(error)}") from None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Index:
-    """pack.json."""
-
-    source: str
-    """The folder that was packed, as it was named."""
-    image: int
-    """Pixels a side."""
-    channels: int
-    classes: tuple[str, ...]
-    files: str
-    """sha256 of the names of all files that were to be packed."""
-    shards: Mapping[str, tuple[Mapping[str, str], ...]] | None = None
-    """Of each part, the sha256 of each shard's `pixels` and `record`; None until it is finished."""
-    background: str = later("white")
-    """What transparent images were laid on."""
-    interpolation: str = later("bilinear")
-    """How images were resized."""
-    notes: tuple[str, ...] = later(())
-    """What a person should know of the source, each one sentence."""
-    place: str = later("")
-    """Where the source lay, as an absolute path."""
-
-    @property
-    def size(self) -> Size:
-        return Size(self.image, self.channels, self.background, self.interpolation)
-
-    @property
-    def bytes_an_image(self) -> int:
-        return self.channels * self.image**2
-
-    def to_json(self) -> bytes:
-        return json.dumps({"format": FORMAT, **recorded(self)}, indent=1).encode() + b"\n"
-
-
 def matches(folder: Path) -> bool:
     """True if the folder holds a pack, finished or not."""
     return (folder / INDEX).is_file()
-
-
-def read_index(folder: Path) -> Index:
-    """The index of a pack, finished or not. Raises StateError if there is none that can be read."""
-    path = folder / INDEX
-    try:
-        value = json.loads(read_regular(path))
-        if (found := value.pop("format")) != FORMAT:
-            raise ValueError(f"its format is {found!r}, known is {FORMAT!r}")
-        index = restored(Index, value)
-        if index.image < 1 or index.channels not in CHANNELS:
-            raise ValueError(f"image={index.image}, channels={index.channels}")
-        if index.shards is not None:
-            # A source without a held-out part of its own has none here.
-            every = {part: index.shards.get(part, ()) for part in PARTS}
-            for part, shards in every.items():
-                if any({*shard} != {"pixels", "record"} for shard in shards):
-                    raise ValueError(f"its shards of {part} are {shards}")
-            return replace(index, shards=every)
-        return index
-    except (OSError, *DAMAGED) as error:
-        raise StateError(f"{path}: {_not_whole(error)}") from None
-
-
-def _not_whole(error: Exception) -> str:
-    return (
-        f"is not what hnas data pack wrote ({type(error).__name__}: {error}). Restore it, or pack "
-        "the images again in another folder"
-    )
-
-
-def shard_name(part: str, number: int) -> str:
-    """The name of a shard's files, without suffix."""
-    return f"{part}-{number:05}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,9 +65,22 @@ class Pack:
             rows=np.arange(sum(counts)),
             device=torch.device("cpu"),
             hashed=np.concatenate([shard.hashed for shard in shards]),
+            whole=self._whole(shards),
         )
         labels = np.concatenate([shard.labels for shard in shards])
         return Images(pixels=pixels, labels=torch.from_numpy(labels))
+
+    def _whole(self, shards: Sequence[Shard]) -> Whole | None:
+        if not self.index.whole:
+            return None
+        sizes = [shard.sizes for shard in shards]
+        ends = [self.index.channels * each.prod(axis=1).cumsum() for each in sizes]
+        starts = [np.concatenate(([0], each[:-1])) for each in ends]
+        return Whole(
+            shapes=np.concatenate(sizes),
+            starts=np.concatenate(starts),
+            interpolation=self.index.interpolation,
+        )
 
     def source(self) -> Source:
         """The pack as a data source. Raises InputError if a class has no image."""
@@ -211,6 +92,7 @@ class Pack:
             notes=(*self.index.notes, *(() if hashed else (UNHASHED,))),
             background=self.index.background,
             interpolation=self.index.interpolation,
+            crop_pct=None if self.index.whole else 1.0,
             test=self.images("test") if self.shards["test"] else None,
             classes=self.index.classes,
             skipped=tuple(name for part in PARTS for s in self.shards[part] for name in s.skipped),
@@ -255,9 +137,9 @@ def _open_shard(folder: Path, name: str, sha256: str, index: Index) -> Shard:
     if hashlib.sha256(data).hexdigest() != sha256:
         raise StateError(f"{path}: is not the one that {INDEX} names. {_mend(folder)}")
     # A million names would be a hundred megabytes, and nothing that trains asks for them.
-    shard = Shard.from_json(data, path, index.channels)
+    shard = Shard.from_json(data, path, index)
     shard = replace(shard, names=(), times=(), contents=())
-    expected = len(shard.labels) * index.bytes_an_image
+    expected = shard.nbytes(index)
     if size != expected:
         raise StateError(
             f"{pixels}: {len(shard.labels):,} images are {expected:,} bytes, it has {size:,}. "

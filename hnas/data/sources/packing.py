@@ -22,7 +22,8 @@ from pathlib import Path
 
 from hnas.data.size import Size
 from hnas.data.sources.listing import Listing
-from hnas.data.sources.pack import INDEX, PARTS, Index, matches, read_index, shard_name
+from hnas.data.sources.pack import matches
+from hnas.data.sources.pack_files import INDEX, PARTS, Index, read_index, shard_name
 from hnas.data.sources.shards import Job, Made, file_name, make
 from hnas.errors import InputError, StateError
 from hnas.persist.atomic import remove_abandoned, write_atomic
@@ -36,6 +37,7 @@ def pack(
     to: Path,
     size: Size,
     *,
+    whole: bool = False,
     skip_bad: bool = False,
     check: bool = False,
     processes: int = 1,
@@ -44,7 +46,8 @@ def pack(
 ) -> None:
     """Decodes the files that a source lists into a pack `to`, or continues it.
 
-    The pixels are those that `Listing.load` gives. What was finished is kept; a shard that is
+    The pixels are those that `Listing.load` gives; if `whole`, pictures are kept in proportion,
+    with at most `size.image` pixels on the shorter side. What was finished is kept; a shard that is
     missing or torn, or whose image files are new, gone, or of another size or time with another
     content, is made again. With `check` the content counts whatever the time.
 
@@ -63,6 +66,7 @@ def pack(
         interpolation=size.interpolation,
         notes=found.notes,
         place=str(Path(found.name).resolve()),
+        whole=whole,
     )
     jobs = _jobs(begun, found, Job(to, begun, "", "", (), skip_bad, check), shard_bytes)
     with _disk_errors(to):
@@ -115,6 +119,7 @@ def _begin(to: Path, asked: Index) -> None:
         "channels": "images of {} channels",
         "background": "transparent images laid on {}",
         "interpolation": "images resized by {}",
+        "whole": "whole pictures: {}",
     }
     if begun.place != asked.place:  # the same folder may have changed, and is followed
         fixed |= {"classes": "the classes {}", "files": "files whose names have the sha256 {}"}

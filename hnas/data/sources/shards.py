@@ -13,7 +13,7 @@ import PIL
 from hnas.data.hashing import hashes, to_hex
 from hnas.data.on_disk import Rows
 from hnas.data.sources.files import File, decoded, raw
-from hnas.data.sources.pack import FORMAT, Index, Shard
+from hnas.data.sources.pack_files import FORMATS, Index, Shard
 from hnas.errors import HnasError
 from hnas.persist.atomic import replacing, write_atomic
 
@@ -68,8 +68,8 @@ def _finished(job: Job, request: str, path: Path, pixels: Path) -> Shard | None:
     if not (path.exists() and pixels.exists()):
         return None
     with contextlib.suppress(HnasError):
-        shard = Shard.from_json(path.read_bytes(), path, job.index.channels)
-        whole = pixels.stat().st_size == len(shard.labels) * job.index.bytes_an_image
+        shard = Shard.from_json(path.read_bytes(), path, job.index)
+        whole = pixels.stat().st_size == shard.nbytes(job.index)
         if whole and shard.request == request and (job.skip_bad or not shard.skipped):
             return shard
     return None
@@ -109,7 +109,9 @@ def _request(job: Job) -> str:
     index = job.index
     usual = {"white", "bilinear"}
     how = [way for way in (index.background, index.interpolation) if way not in usual]
-    digest = hashlib.sha256(json.dumps([FORMAT, index.image, index.channels, *how]).encode())
+    digest = hashlib.sha256(
+        json.dumps([FORMATS[index.whole], index.image, index.channels, *how]).encode()
+    )
     for file in job.files:
         size = file.size or os.stat(file.archive or file.path).st_size
         name = file_name(file.path, job.index.source)
@@ -120,20 +122,23 @@ def _request(job: Job) -> str:
 def _decode(job: Job, request: str, to: Path) -> Shard:
     """Writes the pixels, image by image."""
     digest = hashlib.sha256()
-    channels = job.index.channels
+    channels, whole = job.index.channels, job.index.whole
     names: list[str] = []
     labels: list[int] = []
     sums: list[Rows] = []
     squares: list[Rows] = []
     hashed: list[Rows] = []
+    shapes: list[tuple[int, ...]] = []
     skipped: list[str] = []
     allowed = skipped if job.skip_bad else None
     with replacing(to) as file:
-        for listed, one in decoded(job.files, job.index.size, allowed):
+        for listed, one in decoded(job.files, job.index.size, allowed, whole=whole):
             pixels = one.contiguous().numpy()
             file.write(pixels.data)
             digest.update(pixels.data)
-            values = pixels.reshape(channels, -1).astype(np.int64)
+            values = pixels.astype(np.int64)
+            values = values.reshape(-1, channels).T if whole else values.reshape(channels, -1)
+            shapes.append(pixels.shape[:2])
             names.append(file_name(listed.path, job.index.source))
             labels.append(listed.label)
             sums.append(values.sum(axis=1))
@@ -149,6 +154,7 @@ def _decode(job: Job, request: str, to: Path) -> Shard:
         squares=np.array(squares, dtype=np.int64),
         skipped=tuple(file_name(path, job.index.source) for path in skipped),
         hashes=to_hex(np.concatenate(hashed)) if hashed else "",
+        shapes=to_hex(np.array(shapes, dtype=np.int64)) if whole else "",
     )
     return replace(shard, times=_times(job, shard), contents=_contents(job, shard))
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from pathlib import Path
 
-import torch
-
 from hnas.data.images import Source
+from hnas.data.on_disk import OnDisk
 from hnas.data.size import Size
 from hnas.data.sources import given
 from hnas.data.sources.files import headers
@@ -31,7 +30,10 @@ class Survey:
     own_test: bool
     """Whether the source has a test part of its own."""
     packed: bool = False
-    """Whether it is a pack: its images are of this side and no other, and stay in their files."""
+    """Whether it is a pack: its images stay in their files, and unless they are `whole` they are of
+    this side and no other."""
+    whole: bool = False
+    """Whether it is a pack of whole pictures."""
     background: str | None = None
     """What a pack's transparent images were laid on."""
     interpolation: str | None = None
@@ -89,7 +91,8 @@ def _source(source: Source) -> Survey:
         side=min(pixels.shape[2:]),
         channels=pixels.shape[1],
         own_test=source.test is not None,
-        packed=not isinstance(pixels, torch.Tensor),
+        packed=isinstance(pixels, OnDisk),
+        whole=isinstance(pixels, OnDisk) and pixels.whole is not None,
         background=source.background,
         interpolation=source.interpolation,
         held_out=source.held_out,

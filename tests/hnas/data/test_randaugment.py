@@ -72,6 +72,54 @@ def test_a_channel_of_one_value_stays_as_in_pillow(name: str, channels: int) -> 
     assert (apply(name, pixels, M, 1) - expected).abs().max() < 2
 
 
+@pytest.mark.parametrize("name", GEOMETRY)
+@pytest.mark.parametrize("colour", [(0.5, 0.25, 0.75), (0.0, 0.0, 0.0)])
+def test_what_is_outside_has_the_colour_that_is_asked(
+    name: str, colour: tuple[float, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Pillow's fillcolor, for turns to whole quarters of the strongest; within an image nothing
+    changes."""
+    monkeypatch.setattr("hnas.data.randaugment.OPERATIONS", {name: OPERATIONS[name]})
+    images = torch.full((64, 3, 24, 24), 0.9)
+
+    def drawn(outside: torch.Tensor | None) -> torch.Tensor:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return randaugment(images, magnitude=10, std=0, operations=1, outside=outside)
+
+    black, filled = drawn(None), drawn(torch.tensor(colour))
+    share = black / 0.9  # of the image in each pixel; the rest is the colour
+    expected = share * 0.9 + (1 - share) * torch.tensor(colour).view(-1, 1, 1)
+    assert torch.allclose(filled, expected, atol=1e-5) and share.min() == 0 and share.max() > 0.999
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+@pytest.mark.parametrize("name", ["rotate", "shear_x", "shear_y", "translate_x", "translate_y"])
+def test_bilinear_moves_are_near_pillows_bicubic_ones(name: str, sign: int) -> None:
+    """In the middle of an image, the mean difference: docs/paper.md says how much."""
+    pixels = smooth(3)
+    m, side = M * sign, 24
+    matrices = {
+        "shear_x": (1, 0.3 * m, 0, 0, 1, 0),
+        "shear_y": (1, 0, 0, 0.3 * m, 1, 0),
+        "translate_x": (1, 0, 0.45 * m * side, 0, 1, 0),
+        "translate_y": (1, 0, 0, 0, 1, 0.45 * m * side),
+    }
+    made = []
+    for pixel in pixels:
+        image = Image.fromarray(pixel.permute(1, 2, 0).numpy())
+        if name == "rotate":
+            one = image.rotate(30 * m, Image.Resampling.BICUBIC)
+        else:
+            size, how = image.size, Image.Transform.AFFINE
+            one = image.transform(size, how, matrices[name], Image.Resampling.BICUBIC)
+        made.append(torch.from_numpy(np.array(one)).permute(2, 0, 1))
+    expected = torch.stack(made).float()
+    both = [apply(name, pixels, M, s)[..., 9:15, 9:15] for s in (1, -1)]
+    least = min((found - expected[..., 9:15, 9:15]).abs().mean() for found in both)
+    assert least < 3
+
+
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_translation_is_by_a_share_of_the_side(sign: int) -> None:
     pixels = smooth(3)

@@ -147,6 +147,28 @@ def test_it_resizes_as_the_training_did(tmp_path, way):
     assert load(tmp_path / "net").interpolation == alone.default_cfg["interpolation"] == way
 
 
+@pytest.mark.parametrize("share", [0.875, 0.5])
+def test_it_sees_the_share_of_a_picture_that_the_training_did(tmp_path, share):
+    save(replace(network(), crop_pct=share), tmp_path / "net", also=("py",))
+    file = picture(tmp_path / "a.png")
+    alone, size = standalone.load(tmp_path / "net"), Size(8, 3, crop_pct=share)
+    seen = read(File(str(file), 0), size)
+    assert torch.equal(alone.open(file), seen)
+    assert not torch.equal(seen, read(File(str(file), 0), Size(8, 3)))
+    assert load(tmp_path / "net").size == size and alone.default_cfg["crop_pct"] == share
+    code = "from net import load; print(load().open('a.png').tolist())"
+    assert json.loads(python(tmp_path, "-c", code)) == seen.tolist()
+
+
+@pytest.mark.parametrize("value", [0.05, 1.5, "1", None])
+def test_a_share_that_is_none_is_refused(tmp_path, value):
+    save(network(), tmp_path / "net")
+    file = tmp_path / "net.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "crop_pct": value}))
+    with pytest.raises(CheckpointError, match=r"net.json does not describe a network"):
+        load(tmp_path / "net")
+
+
 @pytest.mark.parametrize("name", ["background", "interpolation"])
 def test_a_way_that_is_not_known_is_refused(tmp_path, name):
     save(network(), tmp_path / "net")

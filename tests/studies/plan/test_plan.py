@@ -77,8 +77,9 @@ def test_the_paper_s_networks_are_retrained_as_deit(name: str) -> None:
     )  # fmt: skip
     assert rules.augment == AugmentRules(
         crop=0.08, flip=True, randaugment=9.0, randaugment_std=0.5, randaugment_ops=2,
-        erase=0.25, erase_noise=True,
+        erase=0.25, erase_noise=True, randaugment_outside="mean",
     )  # fmt: skip
+    assert (plan.data.interpolation, plan.data.crop_pct) == ("bicubic", 224 / 256)
     assert not rules.distillation.teacher  # GLiT's are not distilled
 
 

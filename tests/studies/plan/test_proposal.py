@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from hnas.cost.flops import cost
 from hnas.data import Survey, split
+from hnas.data.decode import shorter_side
 from hnas.errors import BudgetError, InputError
 from hnas.settings import DataRules
 from hnas.studies.plan import recipe
@@ -33,7 +34,8 @@ def surveys(draw: st.DrawFn) -> Survey:
         side=draw(st.integers(1, 4000)),
         channels=draw(st.sampled_from((1, 3))),
         own_test=draw(st.booleans()),
-        packed=draw(st.booleans()),
+        packed=(packed := draw(st.booleans())),
+        whole=packed and draw(st.booleans()),
     )
 
 
@@ -42,7 +44,9 @@ def test_every_survey_gives_a_plan_that_holds(survey: Survey, device: str) -> No
     proposal = propose(survey, "photos", device=device)
     plan, net = proposal.plan, proposal.plan.net
     assert (net.classes, net.channels) == (survey.classes, survey.channels)
-    assert net.image == survey.side or (net.image < survey.side and not survey.packed)
+    squares = survey.packed and not survey.whole
+    assert net.image == survey.side or (net.image < survey.side and not squares)
+    assert not survey.whole or shorter_side(net.image, plan.data.crop_pct) <= survey.side
     assert net.image // net.patch <= LIMITS[device].grid
     assert plan.stage1.K in plan.stage2.K and max(plan.stage2.K) <= max(1, 2 * net.side - 1)
     assert plan.retrain.start == "supernet"

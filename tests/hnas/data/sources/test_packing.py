@@ -46,6 +46,7 @@ def packed(
     channels: int = CHANNELS,
     skip_bad: bool = False,
     check: bool = False,
+    whole: bool = False,
     processes: int = 1,
     images_a_shard: int = 2,
     **how: str,
@@ -58,7 +59,8 @@ def packed(
         told.append(made)
         counts.append((done, shards))
 
-    size, found = images_a_shard * channels * image**2, listed(str(folder))
+    size = images_a_shard * channels * image**2 * (4 if whole else 3) // 3
+    found = listed(str(folder))
     assert found is not None
     pack(
         found,
@@ -66,6 +68,7 @@ def packed(
         Size(image, channels, **how),
         skip_bad=skip_bad,
         check=check,
+        whole=whole,
         processes=processes,
         shard_bytes=size,
         on_shard=tell,
@@ -112,25 +115,42 @@ def test_real_images_split_and_normalised_as_the_folders(shared: Path, tmp_path:
     assert a.held_out.fingerprint == b.held_out.fingerprint
 
 
-def test_many_processes_write_the_same_bytes(pets: Path, tmp_path: Path) -> None:
-    packed(pets, tmp_path / "one")
-    told = packed(pets, tmp_path / "two", processes=2)
+@pytest.mark.parametrize("whole", [False, True])
+def test_many_processes_write_the_same_bytes(pets: Path, tmp_path: Path, whole: bool) -> None:
+    packed(pets, tmp_path / "one", whole=whole)
+    told = packed(pets, tmp_path / "two", whole=whole, processes=2)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
     assert len({p.name for p in told}) == 4
 
 
-def test_what_is_there_is_kept_and_what_is_torn_made_anew(pets: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("whole", [False, True])
+def test_what_is_there_is_kept_and_what_is_torn_made_anew(
+    pets: Path, tmp_path: Path, whole: bool
+) -> None:
     to = tmp_path / "pack"
-    packed(pets, to)
-    whole = contents(to)
-    assert [p.kept for p in packed(pets, to)] == [True] * 4
+    packed(pets, to, whole=whole)
+    before = contents(to)
+    assert [p.kept for p in packed(pets, to, whole=whole)] == [True] * 4
     torn = to / "train-00001.u8"
     torn.write_bytes(torn.read_bytes()[:-1])
     (to / "train-00002.u8").unlink()
     (to / "test-00000.json").write_bytes(b"{")
     (to / f".train-00000.u8.{2**22 + 1}.tmp").write_bytes(b"of a process that is gone")
-    assert [p.kept for p in packed(pets, to)] == [True, False, False, False]
-    assert contents(to) == whole
+    assert [p.kept for p in packed(pets, to, whole=whole)] == [True, False, False, False]
+    assert contents(to) == before
+
+
+def test_a_pack_of_squares_is_written_as_an_older_hnas_wrote_it(pets: Path, tmp_path: Path) -> None:
+    """Each reads the other's; whole pictures are a format of their own, which it refuses."""
+    packed(pets, tmp_path / "squares")
+    packed(pets, tmp_path / "whole", whole=True)
+    indices = [json.loads((tmp_path / p / "pack.json").read_text()) for p in ("squares", "whole")]
+    assert [index["format"] for index in indices] == ["hnas pack 1", "hnas pack 2"]
+    shards = [
+        json.loads((tmp_path / p / "train-00000.json").read_text()) for p in ("squares", "whole")
+    ]
+    assert set(indices[1]) - set(indices[0]) == {"whole"}
+    assert set(shards[1]) - set(shards[0]) == {"shapes"}
 
 
 def test_another_content_of_a_file_is_packed_again(
@@ -172,6 +192,10 @@ def test_bad_images_are_named_or_left_out(pets: Path, tmp_path: Path) -> None:
         ({"channels": 1}, "was begun with images of 3 channels, you asked for 1"),
         ({"background": "grey"}, "was begun with transparent images laid on white, you asked for"),
         ({"interpolation": "bicubic"}, "was begun with images resized by bilinear, you asked for"),
+        (
+            {"whole": True},
+            "was begun with whole pictures: False, you asked for True",
+        ),
     ],
 )
 def test_a_pack_of_another_kind_is_refused(
