@@ -141,6 +141,14 @@ def test_reading_a_pack_is_timed_and_its_memory_does_not_grow(tmp_path):
     assert peaks["training from memory"] > decoded / 2  # it would be seen
 
 
+def test_random_crops_are_timed_beside_what_a_step_takes(tmp_path):
+    printed, rows = run(tmp_path, "crops")
+    assert len(rows) == 4 and "cores for H100, supernet" in printed
+    for row in rows:
+        assert 0 < row["lowest"] <= row["images_per_cpu_second"] <= row["highest"]
+        assert row["cores"]["this CPU"] == pytest.approx(20 / row["images_per_cpu_second"])
+
+
 def test_levels_kept_are_counted(tmp_path):
     printed, rows = run(tmp_path, "levels")
     assert [row["name"] for row in rows] == ["glit-tiny, stage 1", "glit-tiny, stage 2"]
