@@ -53,9 +53,13 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RDBStora
 
 
 def orphans(storage: RDBStorage) -> int:
-    query = "select count(*) from trials where study_id not in (select study_id from studies)"
+    """Rows of trials that have no study, and of what such trials had."""
+    trials = "select count(*) from trials where study_id not in (select study_id from studies)"
+    rows = "select count(*) from trial_{} where trial_id not in (select trial_id from trials)"
+    of = ("params", "values", "user_attributes", "system_attributes")
     with storage.engine.connect() as connection:
-        return int(connection.execute(text(query)).scalar_one())
+        queries = (trials, *(rows.format(each) for each in of))
+        return sum(int(connection.execute(text(query)).scalar_one()) for query in queries)
 
 
 @pytest.mark.parametrize("asked", USES)
@@ -82,6 +86,15 @@ def test_what_was_stored_while_it_went_goes_too(tmp_path: Path) -> None:
     assert orphans(storage) == 0
 
 
+def test_an_attribute_replaces_its_own_value_and_no_other(storage: RDBStorage) -> None:
+    one, other = open_study(storage, "s"), open_study(storage, "other", create=True)
+    for study, value in ((one, [1]), (other, {"a": 2}), (one, "ü")):
+        for name in ("x", "y"):
+            writing.write_attribute(storage, key_of(study), name, [value, name])
+    assert one.user_attrs == {"x": ["ü", "x"], "y": ["ü", "y"]}
+    assert other.user_attrs == {"x": [{"a": 2}, "x"], "y": [{"a": 2}, "y"]}
+
+
 def test_a_new_study_inherits_no_trials(tmp_path: Path) -> None:
     """Also where the search was killed before it could clear them away."""
     storage = open_storage(url_of(tmp_path / "study.db"), create=True)
@@ -95,8 +108,11 @@ def test_a_new_study_inherits_no_trials(tmp_path: Path) -> None:
     assert orphans(storage) == 0
 
 
+@pytest.mark.parametrize(
+    "asked", [asked for asked in USES if "trial 1" in asked or "mark" in asked]
+)
 def test_one_deleted_between_two_statements(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str
 ) -> None:
     """SQLite locks no row: another may delete the study after it was seen."""
     url = url_of(tmp_path / "study.db")
@@ -111,7 +127,7 @@ def test_one_deleted_between_two_statements(
 
     monkeypatch.setattr(writing, "lock_study", lock)
     with pytest.raises(StorageError, match="it was deleted from the storage meanwhile"):
-        write(study)
+        USES[asked](study)
     assert orphans(storage) == 0
 
 

@@ -12,7 +12,7 @@ from hnas.studies.trials.database import open_storage
 from hnas.studies.trials.encoding import distributions, encode
 from hnas.studies.trials.optuna_inside import database_of, models, study_id_of
 from hnas.studies.trials.study import key_of, open_study
-from hnas.studies.trials.tables import insert_trial, study_rows, trial_rows
+from hnas.studies.trials.tables import has_trial, insert_trial, study_rows, trial_rows
 from hnas.studies.trials.trial import CONSTRAINTS, GENERATION
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=3, N=3)
@@ -134,6 +134,17 @@ def test_a_trial_is_stored_whole_or_not_at_all(tmp_path):
     assert counts == [0] * len(TABLES)
     insert_trial(storage, key_of(study), trial(STAGE1, 0))
     assert [t.number for t in study.trials] == [0]
+
+
+def test_an_architecture_is_known_in_its_own_study_alone(tmp_path):
+    storage = open_storage(f"sqlite:///{tmp_path}/study.db", create=True)
+    study, other = (open_study(storage, name, create=True) for name in ("s", "other"))
+    for seed in range(2):
+        insert_trial(storage, key_of(study), trial(WHOLE, seed))
+    archs = [trial(WHOLE, seed).user_attrs["arch"] for seed in range(3)]
+    assert len(set(archs)) == 3
+    assert [has_trial(storage, study_id_of(study), arch) for arch in archs] == [True, True, False]
+    assert not any(has_trial(storage, study_id_of(other), arch) for arch in archs)
 
 
 def test_only_a_database_has_tables(tmp_path):
