@@ -194,6 +194,24 @@ MISTAKES = {
         "retrain.training.subnets is for a supernet: a network trained alone has no subnets, "
         "got 'fair'",
     ),
+    "best epoch of supernet 1": (
+        "{ epochs = 1 }",
+        '{ epochs = 1, keep = "best" }',
+        "stage1.training.keep is for a network trained alone: of a supernet the last epoch is "
+        "kept, got 'best'",
+    ),
+    "best epoch of supernet 2": (
+        "{ epochs = 2 }",
+        '{ epochs = 2, keep = "best" }',
+        "stage2.training.keep is for a network trained alone: of a supernet the last epoch is "
+        "kept, got 'best'",
+    ),
+    "time without a unit": (
+        "[net]",
+        'search = { objective = "latency", latency = "2.5" }\n[net]',
+        'search.latency must be a time with its unit, ns, us, ms or s, such as "2.5ms"; got '
+        "'2.5'",
+    ),
     "nothing retrained": ("[retrain]", "[retrain]\ntop = 0", "retrain.top must be >= 1, got 0"),
 }
 
@@ -259,6 +277,19 @@ def test_any_value_survives_being_written(
         augment=AugmentRules(flip=flip),
     )
     assert from_toml(to_toml(plan)) == plan
+
+
+def test_characters_that_toml_does_not_take_as_they_are_survive(tmp_path: Path) -> None:
+    """TOML forbids DEL, which JSON writes as it is."""
+    name = "a\x7f\x00\u2028\"'\\ü"
+    plan = dataclasses.replace(from_toml(MINIMAL), data=DataRules(source=name))
+    assert from_toml(to_toml(plan)).data.source == name
+
+
+def test_a_budget_and_a_time_are_read_as_people_write_them() -> None:
+    text = 'search = { flops = "1.5M", params = "80K", latency = "2500 us" }\n[net]'
+    found = from_toml(edited("[net]", text)).search
+    assert (found.flops, found.params, found.latency) == (1_500_000, 80_000, "2.5ms")
 
 
 def test_every_default_is_written_out() -> None:
