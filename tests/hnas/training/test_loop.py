@@ -57,6 +57,14 @@ def test_balanced_classes_have_the_same_share_of_a_loss(data) -> None:
     assert class_weights(uneven, RULES) is None
 
 
+def test_a_class_of_one_image_or_none_has_a_weight(data) -> None:
+    few = torch.cat([(data.train.labels == c).nonzero().flatten()[: c + 1] for c in range(3)])
+    found = class_weights(
+        replace(data, train=data.train.take(few)), replace(RULES, class_weights="balanced")
+    )
+    assert found.tolist() == pytest.approx([0.6, 0.3, 0.2] + [0.6] * 7)
+
+
 def test_balanced_classes_are_trained_so(data) -> None:
     """A network alone and a supernet: other weights where classes are unequal, else the same."""
     short = replace(RULES, epochs=1)

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import re
 import threading
+import time
 
 import optuna
 import pytest
@@ -15,6 +16,7 @@ from hnas.architecture.arch import Arch, Block
 from hnas.errors import MismatchError, StateError
 from hnas.persist.record import recorded
 from hnas.studies.proposers.nsga2 import NSGA2
+from hnas.studies.scoring.claim import Claim
 from hnas.studies.scoring.queue_backend import QueueBackend
 from hnas.studies.scoring.worker import Worker
 from hnas.studies.search.stage import conditions
@@ -72,6 +74,57 @@ def test_a_worker_makes_no_trial_where_none_waits(study, database):
     assert [take(own).number for _ in range(10)] == list(range(10))
     assert take(own) is None
     assert len(study.trials) == 10
+
+
+def test_a_worker_takes_from_its_study_alone(study):
+    one_generation(study)
+    storage = study._storage._backend
+    open_study(storage, "other", create=True)
+    assert take(open_queue(storage, "other")) is None
+    assert states(study) == [TrialState.WAITING] * 10
+
+
+def test_who_scores_gives_signs_of_life_for_that_trial(study):
+    one_generation(study)
+    first, *others = (trial._trial_id for trial in study.trials)
+    own = open_queue(study._storage._backend, "s")
+    seen, until = set(), time.monotonic() + 300
+    with Claim(own, SPACE, SCORER.fingerprint, lease=0.5) as claim:
+        next(claim.archs())
+        while len(seen - {None}) < 3:
+            assert time.monotonic() < until
+            seen.add(look(study, [first])[first].beat)
+            time.sleep(0.02)
+        assert {view.beat for view in look(study, others).values()} == {None}
+
+
+def test_a_trial_that_was_taken_anew_stays_with_its_worker(study):
+    """And its lease begins with the new worker's first sign of life."""
+    one_generation(study)
+    storage, own = study._storage._backend, open_queue(study._storage._backend, "s")
+    first, second = (take(own)._trial_id for _ in range(2))
+    for trial_id in (first, second):
+        storage.record_heartbeat(trial_id)
+    before = look(study, [first])[first]
+    put_back(study, first, counted=False, last=before)
+    assert take(own)._trial_id == first
+    now = look(study, [first, second])
+    assert now[first].beat is None and now[second].beat is not None
+    put_back(study, first, counted=False, last=before)
+    assert look(study, [first])[first] == now[first]
+    put_back(study, first, counted=False, last=now[first])
+    assert look(study, [first])[first].state is TrialState.WAITING
+
+
+def test_the_last_reason_of_a_trial_is_kept(study):
+    one_generation(study)
+    own = open_queue(study._storage._backend, "s")
+    trial = take(own)
+    trial.set_user_attr("error", "of another worker")
+    fail(study, trial._trial_id, "of this one")
+    assert study.trials[0].user_attrs["error"] == "of this one"
+    fail(study, trial._trial_id, "too late")
+    assert study.trials[0].user_attrs["error"] == "of this one"
 
 
 @pytest.mark.parametrize("now", ["waits", "runs", "is finished"])
