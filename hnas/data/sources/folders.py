@@ -43,7 +43,7 @@ def has_classes(folder: Path) -> bool:
     if any(map(_folders, found)):
         return True
     others = sum(part_of(path.name) is None for path in found)
-    return others > 1 and not all(part_within(path.name) for path in found)
+    return others > 1 and len(_by_words(found)) < len(found)
 
 
 def listing(folder: Path) -> Listing:
@@ -118,10 +118,10 @@ def _parts(folder: Path) -> dict[str, Path]:
     children = _folders(folder)
     named = [(part, path) for path in children if (part := part_of(path.name))]
     if not _train(named):
-        wordy = [(part, path) for path in children if (part := part_within(path.name))]
-        if _train(wordy) and (len(dict(wordy)) > 1 or len(wordy) == len(children)):
+        wordy = _by_words(children)
+        if _train(wordy):
             named = wordy
-        elif children and len(wordy) == len(children):
+        elif children and len(children) in (len(named), len(wordy)):
             raise InputError(
                 f"{folder}: its folders {few([path.name for path in children])} are parts of a "
                 "data set, not classes. It needs a folder train with one folder a class in it, or "
@@ -136,6 +136,12 @@ def _parts(folder: Path) -> dict[str, Path]:
             f"{folder}: {few([path.name for _, path in named])} name a part twice: keep one of each"
         )
     return {part: found[part] for part in PARTS if part in found}
+
+
+def _by_words(folders: list[Path]) -> list[tuple[str, Path]]:
+    """The folders that name a part by one of their words; none if they do not name several."""
+    found = [(part, path) for path in folders if (part := part_within(path.name))]
+    return found if len(dict(found)) > 1 else []
 
 
 def _train(named: Sequence[tuple[str, Path]]) -> bool:
