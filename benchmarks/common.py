@@ -53,10 +53,10 @@ class Row:
 
 
 def paper_preset(name: str) -> Plan:
-    """A preset; of digits the plan that older numbers were measured with, digits-paper.toml."""
-    if name == "digits":
-        return load_plan(Path(__file__).parent / "plans" / "digits-paper.toml")
-    return load_preset(name)
+    """A preset; if it has changed since, the plan that older numbers were measured with,
+    plans/NAME-paper.toml."""
+    older = Path(__file__).parent / "plans" / f"{name}-paper.toml"
+    return load_plan(older) if older.exists() else load_preset(name)
 
 
 def compare(

@@ -24,13 +24,12 @@ import torch
 from torch import Tensor
 from torch import multiprocessing as processes
 
-from benchmarks.common import write_rows
+from benchmarks.common import paper_preset, write_rows
 from hnas.cost.flops import cost
 from hnas.data import Data, Images
 from hnas.network.supernet import Supernet
 from hnas.sampling import RULES
 from hnas.settings import AugmentRules
-from hnas.studies.plan.toml import load_preset
 from hnas.training.loop import Context, Epoch
 from hnas.training.processes import ONE_PROCESS, World, connect
 from hnas.training.supernet import train_supernet
@@ -56,7 +55,7 @@ class Timed(World):
 
 def measure(preset: str, steps: int, world: Timed) -> dict[str, object]:
     """Milliseconds of a step and of its exchange, medians over epochs; bytes, means over steps."""
-    plan = load_preset(preset)
+    plan = paper_preset(preset)
     net, batch = plan.net, plan.stage2.training.batch
     rules = replace(plan.stage2.training, epochs=EPOCHS, micro_batch=batch // 2)
     generator = torch.Generator().manual_seed(0)

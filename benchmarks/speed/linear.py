@@ -16,11 +16,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.common import Row, alternate, compare, main
+from benchmarks.common import Row, alternate, compare, main, paper_preset
 from hnas.architecture.arch import Arch
 from hnas.network.linear import LARGE, linear
 from hnas.network.supernet import Supernet
-from hnas.studies.plan.toml import load_preset
 
 SIZES = {
     "at the bound": (64, 17, 48, 161),
@@ -44,7 +43,7 @@ def step(apply: Callable[[Tensor, Tensor, Tensor], Tensor], *leaves: Tensor) -> 
 
 def whole(name: str, quick: bool) -> Row:
     """Forward and backward of random subnets at the preset's batch."""
-    plan = load_preset(name)
+    plan = paper_preset(name)
     space, batch = plan.space2(), 16 if quick else plan.stage2.training.batch
     frame, rng = plan.net, np.random.default_rng(0)
     net = Supernet(space).reset(0).train()

@@ -29,11 +29,11 @@ from typing import Any
 import optuna
 import torch
 
-from benchmarks.common import write_rows
+from benchmarks.common import paper_preset, write_rows
 from benchmarks.speed.search_overhead import fill, spaces
 from hnas.cost.flops import cost
 from hnas.network.supernet import Supernet
-from hnas.studies.plan.toml import PRESETS, load_preset
+from hnas.studies.plan.toml import PRESETS
 from hnas.studies.trials.database import close_storage, open_storage
 from hnas.studies.trials.pareto import front
 from hnas.studies.trials.study import open_study
@@ -132,7 +132,7 @@ def presets(names: Sequence[str]) -> list[dict[str, Any]]:
     """Bytes that go to a worker, and between processes, by preset."""
     rows = []
     for name in names:
-        plan = load_preset(name)
+        plan = paper_preset(name)
         net = plan.net
         with torch.device("meta"):
             first, second = (

@@ -34,7 +34,7 @@ def sizes(share: str, name: str = "digits", what: str = "flops") -> tuple[int, i
         ("1%", "digits", "flops", (6, 2)),
         ("250%", "digits", "flops", (48, 6)),
         ("40%", "digits", "params", (30, 6)),
-        ("60%", "fashion-mnist", "flops", (78, 6)),
+        ("60%", "fashion-mnist", "flops", (48, 6)),
         ("40%", "glit-tiny", "flops", (126, 12)),
         ("40%", "glit-small", "params", (252, 12)),
     ],

@@ -94,7 +94,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
 def test_a_run_keeps_the_sizes_that_it_began_with(here: list[Plan], asked: dict[str, Any]) -> None:
     request = Request(time="2m", device="cpu", **asked)
     decision = decide(request)
-    assert decision.note.splitlines()[-1].startswith("time='2m': stage1.trials 200 -> ")
+    trials = load_preset(asked.get("preset", "digits")).stage1.trials
+    assert decision.note.splitlines()[-1].startswith(f"time='2m': stage1.trials {trials} -> ")
     run = begin(decision)
     assert run.about.asked is not None and run.about.asked["time"] == "2m"
     assert load_plan(run.folder / "plan.toml") == decision.plan
