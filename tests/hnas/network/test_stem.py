@@ -58,7 +58,7 @@ def test_the_mean_of_the_normed_patches_is_classified() -> None:
 def test_a_supernet_in_eval_mode_does_not_see_the_other_images() -> None:
     net, x = seen(Supernet(SPACE).reset(0)), images()
     with torch.no_grad():
-        assert torch.allclose(net.tokens(x)[:2], net.tokens(x[:2]), atol=1e-6)
+        assert torch.allclose(net.tokens(x)[:2], net.tokens(x[:2]), atol=1e-5)
         assert not torch.allclose(net.train().tokens(x)[:2], net.tokens(x[:2]), atol=1e-3)
 
 

@@ -211,7 +211,7 @@ def test_where_memory_runs_out_the_batch_is_halved_once_for_all(error):
         for arch, score in zip(part, scores(net, part, d, rules, memory), strict=True):
             it = expected[population.index(arch)]
             assert (score.accuracy, score.images) == (it.accuracy, it.images)
-            assert score.loss == pytest.approx(it.loss, rel=1e-6)
+            assert score.loss == pytest.approx(it.loss, rel=1e-5)
     assert memory.batch == 6
     assert len(notes) == 3 and "without keeping what architectures share" in notes[0]
     assert "it continues with 6 held-out images at a time" in notes[2]

@@ -61,7 +61,7 @@ def test_hard_is_equation_3() -> None:
     log = student.log_softmax(dim=1)
     by_teacher = -sum(log[i, row.argmax()] for i, row in enumerate(teacher)) / 5
     found = distilled(torch.tensor(7.0), student, teacher, DistillationRules())
-    assert found == pytest.approx(float(0.5 * 7.0 + 0.5 * by_teacher), rel=1e-6)
+    assert found == pytest.approx(float(0.5 * 7.0 + 0.5 * by_teacher), rel=1e-5)
 
 
 @pytest.mark.parametrize(("weight", "tau"), [(0.1, 3.0), (0.7, 1.0)])
@@ -90,7 +90,7 @@ def test_soft_deit_is_what_deit_s_code_computes(weight: float, tau: float, class
     expected = (1 - weight) * 7.0 + weight * summed * tau**2 / student.numel()
     rules = DistillationRules(rule="soft-deit", weight=weight, temperature=tau)
     labels = torch.tensor(7.0)
-    assert distilled(labels, student, teacher, rules) == pytest.approx(float(expected), rel=1e-6)
+    assert distilled(labels, student, teacher, rules) == pytest.approx(float(expected), rel=1e-5)
     equal = DistillationRules(
         rule="soft", weight=weight / (weight + classes * (1 - weight)), temperature=tau
     )
