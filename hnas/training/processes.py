@@ -18,6 +18,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any, NoReturn
 
 import torch
@@ -32,6 +33,8 @@ ASKING = 0.05
 """Seconds between two looks at the store."""
 PATIENCE = timedelta(minutes=10)
 """How long one exchange may take: the slowest process's part of a step, or a checkpoint."""
+SILENT = 60
+"""Seconds without a sign of life after which a process is taken for gone."""
 LEAVING = 30.0
 """Seconds that a process which cannot go on waits for the first one to end all."""
 
@@ -207,21 +210,46 @@ ONE_PROCESS = World()
 def connect() -> World:
     """The world that a launcher has put this process in, by the environment (torchrun's names).
 
-    A process that is not the first ends as soon as the first has, whatever it does then.
+    A process that is not the first ends as soon as the first has, whatever it does then. The first
+    ends, with a message, if another gives no sign of life for SILENT seconds: it may wait for that
+    one where no exception reaches it, NCCL for PATIENCE and then without a word.
     """
-    store, rank, size = next(rendezvous("env://", timeout=PATIENCE))
-    if rank:
-        own, _, _ = next(rendezvous("env://", timeout=PATIENCE))
-        threading.Thread(target=_end_with_the_first, args=(own, rank), daemon=True).start()
+    (store, rank, size), (own, _, _) = (next(rendezvous("env://", timeout=PATIENCE)) for _ in "ab")
+    look = partial(_end_with_the_first, own, rank) if rank else partial(_watch, own, size)
+    threading.Thread(target=look, daemon=True).start()
     return World(rank, size, store)
 
 
 def _end_with_the_first(store: Store, rank: int) -> None:
-    """Ends this process at once: it keeps nothing, and may wait where no exception reaches it."""
+    """Ends this process at once: it keeps nothing, and may wait where no exception reaches it.
+    Until then it gives signs of life."""
     try:
         while not store.check(["end"]):
+            store.add(f"alive/{rank}", 1)
             time.sleep(ASKING)
         store.set(f"gone/{rank}", "")
     except RuntimeError:
         os._exit(1)  # the first process is gone, and the store that was its own
     os._exit(0)
+
+
+def _watch(store: Store, size: int) -> None:
+    """Ends the first process if another that has begun falls silent. Looks are counted, not time:
+    of processes that are stopped together, and go on together, none was silent."""
+    signs, looks = [0] * size, [0] * size
+    with suppress(RuntimeError):  # the store is gone, and the first process finds out by itself
+        while True:
+            for rank in range(1, size):
+                found = store.add(f"alive/{rank}", 0)
+                looks[rank] = looks[rank] + 1 if found == signs[rank] > 0 else 0
+                signs[rank] = found
+                if looks[rank] > SILENT:
+                    print(f"Error: process {rank} of {size} {GONE}", file=sys.stderr, flush=True)
+                    os._exit(1)
+            time.sleep(1)
+
+
+GONE = (
+    "is gone, or stuck: it has given no sign of life for a minute. The last checkpoint is kept, "
+    "and the same command resumes from there"
+)

@@ -24,6 +24,7 @@ from hnas.data import prepare
 from hnas.network.glit import Glit
 from hnas.network.supernet import Supernet
 from hnas.settings import AugmentRules, DataRules, TrainingRules
+from hnas.training import processes
 from hnas.training.loop import Context, train
 from hnas.training.processes import World, connect
 from hnas.training.supernet import train_supernet
@@ -123,6 +124,8 @@ def main(rank: int, size: int, port: int, folder: Path, *todo: str) -> None:
             half(world, folder)
         elif what == "copy" and world.rank == 0:
             shutil.copytree(folder, folder / "copy")
+        elif what == "impatient":
+            processes.SILENT = 3
         elif what == "long":
             long(world, folder)
         elif what == "trained":

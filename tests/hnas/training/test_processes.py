@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import shutil
 import signal
 import time
@@ -128,6 +129,16 @@ def test_a_killed_process_ends_the_others_with_a_message(tmp_path):
     text = said(tmp_path, 2)
     assert "Lost: another of the 2 processes that train together is gone (" in text
     assert "The last checkpoint is kept, and the same command resumes from there" in text
+
+
+def test_a_process_that_falls_silent_ends_the_first_with_a_message(tmp_path):
+    """It keeps its connections, so that none breaks: as a machine does that is cut off."""
+    processes = start(tmp_path, 2, "impatient", "long")
+    wait_for(tmp_path / "long.json")
+    os.kill(processes[1].pid, signal.SIGSTOP)
+    assert finish(processes[:1], seconds=60) == [1]
+    finish(processes[1:], seconds=0)
+    assert "Error: process 1 of 2 is gone, or stuck" in said(tmp_path, 2)
 
 
 @pytest.mark.slow
