@@ -20,17 +20,22 @@ from hnas.cli.screen import options
 )
 @click.option("--pt2", is_flag=True, help="Also write FILE.pt2, a program of torch.export.")
 @click.option("--onnx", is_flag=True, help="Also write FILE.onnx (needs the extra hnas[onnx]).")
+@click.option(
+    "--int8",
+    is_flag=True,
+    help="Also write FILE.int8.onnx, with matrix products in 8-bit integers, and compare it on "
+    "held-out images (needs the extra hnas[onnx]).",
+)
 @click.option("--card", is_flag=True, help="Also write FILE.md, a model card.")
 @options.force
 @options.device
-def export(
-    folder: Path | None, file: Path, pt2: bool, onnx: bool, card: bool, force: bool, device: str
-) -> None:
+def export(folder: Path | None, file: Path, device: str, **asked: bool) -> None:
     """Write a run's network to files of its own.
 
     The network is the winner of a finished search, as plain PyTorch. The run's images are not
-    needed, and nothing is trained. FILE.py is all the code it needs: `from FILE import load`, or
-    `python FILE.py photo.jpg`. All files are written, or none. See docs/export.md.
+    needed, but by --int8 to compare, and nothing is trained. FILE.py is all the code it needs:
+    `from FILE import load`, or `python FILE.py photo.jpg`. All files are written, or none. See
+    docs/export.md.
 
     \b
     Examples:
@@ -44,20 +49,26 @@ def export(
     finished_result(run)  # reports a missing or damaged result before torch is imported
 
     from hnas.device import choose
-    from hnas.exchange.export import save
+    from hnas.exchange.export import as_onnx, named, save
     from hnas.studies.run.networks import winner
 
-    network = winner(run)
+    network, made, said = winner(run), dict[str, bytes](), ""
     network.model.to(choose(device))
-    also = ["py", *(["pt2"] if pt2 else []), *(["onnx"] if onnx else [])]
-    written = [*save(network, file, also=also, force=force)]
-    if card:
-        from hnas.exchange.export import named
-        from hnas.persist.ours import write_ours
-        from hnas.studies.report.card import card as model_card
+    if asked["onnx"] or asked["int8"]:
+        graph = as_onnx(network)
+        made |= {"onnx": graph} if asked["onnx"] else {}
+    if asked["int8"]:
+        from hnas.exchange.quantise import quantised
+        from hnas.studies.run.int8 import compared
 
-        path = named(file, "md")
-        write_ours({path: model_card(run, path.stem).encode()}, to=file, force=force)
-        written.append(path)
-    for path in written:
+        made["int8.onnx"] = quantised(graph)
+        said = compared(run, network, graph, made["int8.onnx"])
+    if asked["card"]:
+        from hnas.studies.report.card import card
+
+        made["md"] = card(run, named(file, "md").stem).encode()
+    also = ["py", *(["pt2"] if asked["pt2"] else [])]
+    for path in save(network, file, also=also, made=made, force=asked["force"]):
         click.echo(f"Wrote {path} ({path.stat().st_size:,} bytes)")
+    if said:
+        click.echo(said)

@@ -3,18 +3,20 @@
 NAME.safetensors, NAME.json     the weights and all else: what hnas itself reads
 NAME.py                         loads these two without hnas (`hnas.exchange.standalone`)
 NAME.pt2, NAME.onnx             the network as a graph: torch.export's, ONNX
+NAME.int8.onnx, NAME.md         the same in 8-bit integers, a model card: made by others
 """
 
 import json
 import logging
 import re
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import safetensors.torch
@@ -67,17 +69,22 @@ KNOWN = {"background": tuple(BACKGROUNDS), "interpolation": INTERPOLATIONS}
 
 def named(path: Path, suffix: str) -> Path:
     """NAME with a suffix of ours: one that `path` ends in is taken off, other dots stay."""
-    stem = re.sub(r"(?<=.)\.(safetensors|json|py|pt2|onnx)$", "", path.name)
+    stem = re.sub(r"(?<=.)\.(safetensors|json|py|pt2|int8\.onnx|onnx|md)$", "", path.name)
     if stem in ("", ".."):
         raise InputError(f"--to {path} must end in the name of a file")
     return path.with_name(f"{stem}.{suffix}")
 
 
 def save(
-    network: Network, path: Path, *, also: Collection[str] = (), force: bool = False
+    network: Network,
+    path: Path,
+    *,
+    also: Collection[str] = (),
+    made: Mapping[str, bytes] = MappingProxyType({}),
+    force: bool = False,
 ) -> tuple[Path, ...]:
-    """Writes NAME.safetensors and NAME.json into one folder, and those of FORMS in `also`; all or
-    none. `path` may end in a suffix of theirs.
+    """Writes NAME.safetensors and NAME.json into one folder, those of FORMS in `also`, and what is
+    `made` already, by suffix; all or none. `path` may end in a suffix of theirs.
 
     Raises InputError if the folder cannot be written, or a file that is there would get another
     content (without `force`); of hnas's own only NAME.py, which is of no network, may.
@@ -87,6 +94,7 @@ def save(
     weights, described = named(path, "safetensors"), named(path, "json")
     files = {weights: safetensors.torch.save(tensors)}
     files |= {named(path, form): FORMS[form](network) for form in FORMS if form in also}
+    files |= {named(path, suffix): data for suffix, data in made.items()}
     files[described] = _description(network).encode()
     write_ours(files, to=path, force=force, ours=_is_module)
     return (weights, described, *(file for file in files if file not in (weights, described)))

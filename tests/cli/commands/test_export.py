@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from hnas.cli.main import hnas
 from hnas.data import normalise
 from hnas.data.sources.load import load as load_images
+from hnas.errors import InputError
 from hnas.exchange.export import load
 from hnas.studies.run.folder import open_run
 from hnas.studies.run.images import stored_images
@@ -80,6 +81,46 @@ def test_all_forms_give_the_same_logits(copy: Path, tmp_path: Path) -> None:
         graph = torch.export.load(tmp_path / "w.pt2").module()
         torch.testing.assert_close(graph(x), logits, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(torch.from_numpy(by_onnx), logits, rtol=1e-4, atol=1e-5)
+
+
+INT8 = (
+    r"On (\d+) held-out images: accuracy (0\.\d{4}|1\.0000) in fp32, (0\.\d{4}|1\.0000) in int8\. "
+    r"fp32 alone is right on (\d+) of them, int8 alone on (\d+): that (cannot tell|tells) .* ms in "
+    r"int8, \d+ at a time, by onnxruntime\."
+)
+
+
+def test_int8_is_compared_on_held_out_images(copy: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="needs the onnx extra")
+    result = export(copy, "--to", tmp_path / "w", "--device", "cpu", "--int8")
+    assert result.exit_code == 0, result.output
+    *wrote, said = result.stdout.splitlines()
+    assert wrote[-1].startswith(f"Wrote {tmp_path / 'w.int8.onnx'} (")
+    assert not (tmp_path / "w.onnx").exists()
+    found = re.fullmatch(INT8, said)
+    assert found is not None, said
+    images, lost, won = int(found[1]), int(found[4]), int(found[5])
+    assert float(found[3]) - float(found[2]) == pytest.approx((won - lost) / images, abs=1e-4)
+
+
+def test_int8_without_the_images_says_that_it_was_not_compared(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(run: object) -> None:
+        raise InputError("the images are not there any more")
+
+    monkeypatch.setattr("hnas.studies.run.int8.stored_images", gone)
+    monkeypatch.setattr("hnas.exchange.export.as_onnx", lambda network: b"fp32")
+    monkeypatch.setattr("hnas.exchange.quantise.quantised", lambda graph: graph + b" in int8")
+    asked = ("--device", "cpu", "--int8", "--onnx", "--card")
+    result = export(copy, "--to", tmp_path / "w", *asked)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[-1] == (
+        "What int8 costs in accuracy was not measured: the images are not there any more"
+    )
+    assert (tmp_path / "w.int8.onnx").read_bytes() == b"fp32 in int8"
+    assert (tmp_path / "w.onnx").read_bytes() == b"fp32"
+    assert (tmp_path / "w.md").read_text().startswith("---")
 
 
 def test_a_module_of_ones_own_is_not_replaced(copy: Path, tmp_path: Path) -> None:
