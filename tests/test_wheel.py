@@ -50,6 +50,8 @@ def test_the_wheel_is_the_three_floors_under_one_name(root: Path, built: Path) -
     }
     info = f"hnas-{__version__}.dist-info/"
     assert {name for name in files(built) if not name.startswith(info)} == wanted
+    about = files(built)[f"{info}METADATA"].decode()
+    assert "hnas finds a Global-Local image Transformer" in about and "](docs/" not in about
     assert wanted > {"hnas/py.typed", "hnas/studies/plan/presets/digits.toml", "hnas/cli/main.py"}
 
 

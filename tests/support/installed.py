@@ -11,7 +11,7 @@ import venv
 import zipfile
 from pathlib import Path
 
-BUILT = ("pyproject.toml", "README.md", "LICENSE", "hnas", "studies", "cli")
+BUILT = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "hnas", "studies", "cli")
 """What a wheel is built from."""
 
 
