@@ -2,16 +2,28 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PYTHONS ?= python3.11 python3.12 python3.13 python3.14
+TESTS ?=
 PIP := $(BIN)/python -m pip install --quiet -c constraints.txt
 
-.PHONY: search test slow gpu lint bench gpu-bench faults mutants constraints reference
+.PHONY: search test test-pythons slow gpu lint bench gpu-bench faults mutants constraints reference site
 .DELETE_ON_ERROR:
 
 search: $(VENV)/.hnas  ## a first search: distributions on digits
 	$(BIN)/hnas search --stage 1
 
 test: $(VENV)/.hnas-dev  ## a process a core; a file's tests stay together, as they share what is slow to make
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest -n auto --dist loadfile $(TESTS)
+
+# PYTHONS="python3.13 /path/to/python" says which, TESTS=tests/hnas what of them, TORCH=2.6.0 with which torch.
+test-pythons:  ## the tests with each Python that is here, in environments of their own
+	@for python in $(PYTHONS); do \
+		$$python -c '' 2>/dev/null || { echo "$$python is not here"; continue; }; \
+		at=.venv-$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])')$(TORCH:%=-torch-%); \
+		$(MAKE) PYTHON=$$python VENV=$$at $$at/.hnas-dev || exit; \
+		$(if $(TORCH),$$at/bin/python -m pip install --quiet torch==$(TORCH) || exit;) \
+		$(MAKE) PYTHON=$$python VENV=$$at test || exit; \
+	done
 
 slow: $(VENV)/.hnas-dev
 	$(BIN)/pytest -m "slow and not gpu"
@@ -39,6 +51,9 @@ faults: $(VENV)/.hnas-dev  ## kills and other faults in real searches: docs/reli
 
 gpu-bench: $(VENV)/.hnas-dev  ## the same of a GPU, in under ten minutes: benchmarks/results/gpu.json
 	$(BIN)/python -m benchmarks.speed.gpu
+
+site: $(VENV)/.hnas-dev  ## the documentation, in build/site/index.html
+	$(BIN)/python -m tests.support.site
 
 reference: $(VENV)/.hnas  ## docs/cli.md, the help of every command
 	$(BIN)/python -m tests.support.reference > docs/cli.md
