@@ -22,6 +22,7 @@ HNAS = {
     "thop",
     "pillow_heif",
     "pyarrow",
+    "onnxruntime",
 }
 STUDIES = HNAS | {
     *("optuna", "optuna_dashboard", "sqlalchemy"),
