@@ -127,18 +127,36 @@ class World:
 
     # What the first process and the others tell each other
 
-    def ask(self, job: Mapping[str, Any]) -> None:
-        """Tells the others, who wait in `jobs`, what to do next."""
+    def ask(self, job: Mapping[str, Any]) -> int:
+        """Tells the others, who wait in `jobs`, what to do next; gives the job's number."""
+        number = next(self._jobs)
         if self._store is not None and self.rank == 0:
-            self._store.set(f"job/{next(self._jobs)}", json.dumps(job))
+            self._store.set(f"job/{number}", json.dumps({**job, "job": number}))
+        return number
 
     def jobs(self) -> Iterator[dict[str, Any]]:
-        """The jobs of the first process, in turn; without end, as this process ends with it."""
+        """The jobs of the first process, in turn, each with its number, `job`; without end, as this
+        process ends with it."""
         for number in self._jobs:
             assert self._store is not None
             while not self._store.check([key := f"job/{number}"]):
                 time.sleep(ASKING)
             yield json.loads(self._store.get(key))
+
+    def give(self, name: str, value: object) -> None:
+        """Leaves a value, which JSON has, to `take`."""
+        assert self._store is not None
+        self._store.set(f"given/{name}", json.dumps(value))
+
+    def take(self, name: str) -> Any:
+        """What another process gives under this name, once it does. Raises StateError if one cannot
+        go on."""
+        assert self._store is not None
+        with self._talking():
+            while not self._store.check([key := f"given/{name}"]):
+                self._check()
+                time.sleep(ASKING / 10)
+            return json.loads(self._store.get(key))
 
     def tell(self, error: Exception) -> None:
         """Tells the first process why this one cannot go on, if no other has told it before."""

@@ -14,7 +14,9 @@ another space and is the last.
 """
 
 from hnas.errors import MismatchError
+from hnas.network.supernet import Supernet
 from hnas.studies.proposers.base import corners, starting_from
+from hnas.studies.scoring.backend import Scorer
 from hnas.studies.scoring.supernet_scorer import SupernetScorer
 from hnas.studies.search.calls import backend, call, calling
 from hnas.studies.search.events import TrialEvent
@@ -25,6 +27,7 @@ from hnas.studies.search.spaces import stage_space
 from hnas.studies.search.stage import SearchRules, StageResult, run_stage
 from hnas.studies.search.supernets import supernet
 from hnas.studies.search.teacher import teacher
+from hnas.studies.search.torchrun import SharedScorer, share_weights
 from hnas.studies.trials.marks import Marks, write_marks
 
 
@@ -77,11 +80,11 @@ def _scored(session: Session, number: int) -> StageResult:
     plan, asked = session.plan, session.run.stage(number)
     study = session.study(number)
     call(session, number)
-    net, note = supernet(session, number), session.listener.note
+    net = supernet(session, number)
     first = start(session, number)
     if plan.search.sampler:
         first += corners(net.space, session.costs)
-    costs, scorer = session.costs, SupernetScorer(net, session.data, plan.score, note)
+    costs, scorer = session.costs, _scorer(session, net)
 
     def on_trial(event: TrialEvent) -> None:
         session.clock.tick()
@@ -100,6 +103,17 @@ def _scored(session: Session, number: int) -> StageResult:
             on_trial=on_trial,
             backend=backend(session),
         )
+
+
+def _scorer(session: Session, net: Supernet) -> Scorer:
+    """This process scores, and those that train with it do; not if workers score."""
+    rules, world = session.plan.score, session.world
+    own = SupernetScorer(net, session.data, rules, session.listener.note)
+    if world.size == 1 or session.lease is not None:
+        return own
+    images = {"split": session.split.fingerprint, "images": session.split.images}
+    share_weights(net, rules, images, world)
+    return SharedScorer(own, images, world)
 
 
 def _keep_exhausted(session: Session, number: int, result: StageResult) -> None:

@@ -1,31 +1,39 @@
-"""The other processes of a torchrun: they wait for jobs, and take part in loading and training.
+"""The other processes of a torchrun: they wait for jobs, and take part in loading, training and
+scoring.
 
-The first process is the search. Its jobs are plain JSON and say what to load and to train; weights
-and optimizer state follow when the training begins, so the others need no file of the run.
+The first process is the search. Its jobs are plain JSON and say what to load, to train and to
+score; weights and optimizer state follow when a training or a stage's scoring begins, so the others
+need no file of the run.
 """
 
+import itertools
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import torch
 
+from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
 from hnas.data import Data, Split
 from hnas.errors import InputError
 from hnas.network.supernet import Supernet
-from hnas.persist.record import recorded, restored
-from hnas.settings import AugmentRules, TrainingRules
+from hnas.persist.record import as_json, recorded, restored
+from hnas.scoring.record import Score
+from hnas.settings import AugmentRules, ScoreRules, TrainingRules
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.toml import from_toml, to_toml
 from hnas.studies.run.images import prepared
 from hnas.studies.run.networks import Identity
+from hnas.studies.scoring.backend import Scorer
+from hnas.studies.scoring.supernet_scorer import SupernetScorer
 from hnas.studies.search.network import same_teacher, train_network, untrained
 from hnas.training.loop import Context
 from hnas.training.processes import World
 from hnas.training.supernet import train_supernet
 
-IMAGES, SUPERNET, NETWORK = "images", "supernet", "network"
+IMAGES, SUPERNET, NETWORK, WEIGHTS, SCORES = "images", "supernet", "network", "weights", "scores"
 """The tasks."""
 
 
@@ -47,9 +55,49 @@ def network_job(identity: Identity, seed: int) -> dict[str, Any]:
     return {"task": NETWORK, "identity": of, "seed": seed, **images}
 
 
+@dataclass(frozen=True)
+class SharedScorer:
+    """A `hnas.studies.scoring.backend.Scorer` of the first process: all score a part of the
+    architectures. The scores, and their order, are those of one process."""
+
+    own: Scorer
+    """Of the first process; the others have the same by `share_weights`."""
+    images: Mapping[str, str | None]
+    """Fingerprints of the `split` and the `images`."""
+    world: World
+
+    @property
+    def fingerprint(self) -> dict[str, str]:
+        return self.own.fingerprint
+
+    def score(self, archs: Sequence[Arch]) -> Iterator[Score]:
+        asked = [arch.to_json() for arch in archs]
+        job = self.world.ask({"task": SCORES, **self.images, "archs": asked})
+        mine, *others = dealt(len(archs), self.world.size)
+        yield from self.own.score(archs[mine.start : mine.stop])
+        for i in itertools.chain(*others):
+            yield restored(Score, self.world.take(f"{job}/{i}"))
+
+
+def share_weights(
+    net: Supernet, rules: ScoreRules, images: Mapping[str, str | None], world: World
+) -> None:
+    """Gives all processes what a `SharedScorer` of theirs scores with."""
+    device = net.pos_embed.device
+    job = {"task": WEIGHTS, **images, "space": as_json(net.space), "rules": recorded(rules)}
+    with world.process_group(device, job):
+        world.broadcast(net.state_dict(), device)
+
+
+def dealt(count: int, size: int) -> list[range]:
+    """The part of each process: neighbours, which share activations."""
+    ends = [rank * count // size for rank in range(size + 1)]
+    return [range(first, end) for first, end in itertools.pairwise(ends)]
+
+
 def serve(world: World) -> NoReturn:
     """Does the jobs of the first process until both end."""
-    data, images = None, ""
+    data, images, scorer = None, "", None
     try:
         for job in world.jobs():
             if job["task"] == IMAGES:
@@ -62,8 +110,14 @@ def serve(world: World) -> NoReturn:
                     f"split and images are {images or 'none'}, must be {asked}. Give all machines "
                     "the same files"
                 )
-            join = join_supernet if job["task"] == SUPERNET else join_network
-            join(job, data, world)
+            if job["task"] == WEIGHTS:
+                scorer = join_weights(job, data, world)
+            elif job["task"] == SCORES:
+                assert scorer is not None
+                join_scores(job, scorer, world)
+            else:
+                join = join_supernet if job["task"] == SUPERNET else join_network
+                join(job, data, world)
     except Exception as error:
         world.leave(error)
     raise AssertionError("jobs have no end")
@@ -94,3 +148,20 @@ def join_network(job: Mapping[str, Any], data: Data, world: World) -> None:
     net, teacher = untrained(identity).to(data.mean.device), same_teacher(identity, data)
     data = data.with_held_out() if identity.held_out_too else data
     train_network(net, data, identity, teacher, seed=job["seed"], context=Context(world=world))
+
+
+def join_weights(job: Mapping[str, Any], data: Data, world: World) -> Scorer:
+    """The scorer of a supernet that the first process shares."""
+    net = Supernet(restored(Space, job["space"])).to(data.mean.device)
+    with world.process_group(data.mean.device):
+        net.load_state_dict(world.broadcast({}, data.mean.device))
+    return SupernetScorer(net, data, restored(ScoreRules, job["rules"]))
+
+
+def join_scores(job: Mapping[str, Any], scorer: Scorer, world: World) -> None:
+    """Scores this process's part."""
+    archs = [Arch.from_json(text) for text in job["archs"]]
+    part = dealt(len(archs), world.size)[world.rank]
+    scores = scorer.score(archs[part.start : part.stop])
+    for i, score in zip(part, scores, strict=True):
+        world.give(f"{job['job']}/{i}", recorded(score))

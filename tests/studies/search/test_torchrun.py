@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 import pytest
 import torch
 import torch.distributed as dist
 
-from hnas.errors import InputError
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Frame, distribution_space
+from hnas.errors import InputError, StateError
+from hnas.scoring.record import Score
 from hnas.studies.plan.plan import Plan
 from hnas.studies.run.folder import begin_run
 from hnas.studies.search.session import Session
-from hnas.studies.search.torchrun import images_job, serve
+from hnas.studies.search.torchrun import SharedScorer, dealt, images_job, join_scores, serve
 from hnas.training.processes import World
 
 
@@ -60,3 +65,55 @@ def test_a_search_of_many_begins_only_where_every_batch_can_be_dealt(
     with pytest.raises(InputError, match="2 processes train together and a step has 1 micro-batch"):
         Session(run, torch.device("cpu"), world=worlds[0])  # retraining's is not
     assert not (run.folder / "split.json").exists()
+
+
+SPACE = distribution_space(
+    Frame(image=8, channels=1, patch=4, classes=10, d=12, M=2, N=3), d_k=12, d_z=2, E=1, K=3
+)
+ARCHS = [Arch((first, second)) for first in SPACE.choices[0] for second in SPACE.choices[1]]
+
+
+@dataclass
+class Counting:
+    """Gives an architecture its place in ARCHS, and knows which it has scored."""
+
+    scored: list[Arch] = field(default_factory=list)
+    fingerprint: dict[str, str] = field(default_factory=lambda: {"supernet": "of all"})
+
+    def score(self, archs: Sequence[Arch]) -> Iterator[Score]:
+        for arch in archs:
+            self.scored.append(arch)
+            place = ARCHS.index(arch)
+            yield Score(
+                accuracy=place / 100, loss=1 / 3, images=7, seconds=0.1, right=f"of {place}"
+            )
+
+
+@pytest.mark.parametrize("count", [len(ARCHS), 5, 1])
+def test_each_process_scores_a_part_and_the_first_has_all_in_their_order(worlds, count) -> None:
+    first, other = worlds
+    own, theirs = Counting(), Counting()
+    scorer = SharedScorer(own, {"split": "s", "images": "i"}, first)
+    jobs = other.jobs()
+    thread = threading.Thread(target=lambda: join_scores(next(jobs), theirs, other))
+    thread.start()
+    found = list(scorer.score(ARCHS[:count]))
+    thread.join()
+    assert found == list(Counting().score(ARCHS[:count]))
+    assert own.scored == ARCHS[: count // 2] and theirs.scored == ARCHS[count // 2 : count]
+    assert scorer.fingerprint == own.fingerprint
+
+
+@pytest.mark.parametrize(("count", "size"), [(0, 2), (1, 4), (7, 3), (50, 8)])
+def test_architectures_are_dealt_evenly(count: int, size: int) -> None:
+    parts = dealt(count, size)
+    assert [i for part in parts for i in part] == list(range(count))
+    assert len(parts) == size and max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_a_process_that_cannot_score_is_told(worlds) -> None:
+    first, other = worlds
+    other.tell(InputError("one image does not fit in memory"))
+    scorer = SharedScorer(Counting(), {"split": "s", "images": "i"}, first)
+    with pytest.raises(StateError, match=r"^process 1 of 2: one image does not fit in memory$"):
+        list(scorer.score(ARCHS))
