@@ -100,14 +100,19 @@ def resized(picture: Any, shorter: int, interpolation: str) -> Any:
     from PIL import Image
 
     sides = picture.size
-    short = min(sides)
-    kept = [min(side, LONGEST * short) for side in sides]
-    size = tuple(shorter * side // short for side in kept)
+    kept, size = proportions(sides, shorter)
     if size == sides:
         return picture
     left, top = ((side - of) // 2 for side, of in zip(sides, kept, strict=True))
     middle = picture.crop((left, top, left + kept[0], top + kept[1]))
     return middle.resize(size, Image.Resampling[interpolation.upper()])
+
+
+def proportions(sides: Any, shorter: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """What is kept of the sides of a picture that is resized whole, and to what."""
+    short = min(sides)
+    kept = tuple(min(side, LONGEST * short) for side in sides)
+    return kept, tuple(shorter * side // short for side in kept)
 
 
 def scaled(values: Any, full: float = 0) -> Any:

@@ -74,8 +74,8 @@ class Pack:
         if not self.index.whole:
             return None
         sizes = [shard.sizes for shard in shards]
-        ends = [self.index.channels * each.prod(axis=1).cumsum() for each in sizes]
-        starts = [np.concatenate(([0], each[:-1])) for each in ends]
+        lengths = [self.index.channels * each.prod(axis=1) for each in sizes]
+        starts = [each.cumsum() - each for each in lengths]
         return Whole(
             shapes=np.concatenate(sizes),
             starts=np.concatenate(starts),

@@ -8,10 +8,12 @@ by many. No process holds more than an image.
 import contextlib
 import errno
 import hashlib
+import math
 import multiprocessing
 import os
 import shutil
 import signal
+import statistics
 import threading
 from collections.abc import Callable, Collection, Generator, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -20,7 +22,9 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from hnas.data.decode import proportions
 from hnas.data.size import Size
+from hnas.data.sources.files import headers
 from hnas.data.sources.listing import Listing
 from hnas.data.sources.pack import matches
 from hnas.data.sources.pack_files import INDEX, PARTS, Index, read_index, shard_name
@@ -71,8 +75,7 @@ def pack(
     jobs = _jobs(begun, found, Job(to, begun, "", "", (), skip_bad, check), shard_bytes)
     with _disk_errors(to):
         _begin(to, begun)
-        needed = sum(len(job.files) for job in jobs) * begun.bytes_an_image
-        _check_room(to, needed, [f"{job.name}.u8" for job in jobs])
+        _check_room(to, _needed(found, begun), begun, [f"{job.name}.u8" for job in jobs])
         records: dict[str, dict[str, str]] = {}
         with contextlib.closing(_all(jobs, processes)) as all_made:
             for made in all_made:
@@ -142,7 +145,17 @@ def _remove_others(to: Path, made: Collection[str]) -> None:
                 path.unlink()
 
 
-def _check_room(to: Path, needed: int, files: list[str]) -> None:
+def _needed(found: Listing, index: Index) -> int:
+    """Bytes of all pixels; of whole pictures by the headers of some."""
+    files, each = [file for part in found.parts for file in part], float(index.bytes_an_image)
+    if index.whole:
+        with contextlib.suppress(InputError):  # what is no image is told when it is decoded
+            sizes = [proportions(sides, min(index.image, *sides))[1] for sides, _ in headers(files)]
+            each = index.channels * statistics.mean(map(math.prod, sizes))
+    return round(len(files) * each)
+
+
+def _check_room(to: Path, needed: int, index: Index, files: list[str]) -> None:
     """Raises StateError if the disk has not the bytes that are still to be written."""
     there = sum(os.stat(to / name).st_size for name in files if (to / name).exists())
     free = shutil.disk_usage(to).free
@@ -150,7 +163,7 @@ def _check_room(to: Path, needed: int, files: list[str]) -> None:
         raise StateError(
             f"the images take {needed / 1e9:,.2f} GB in {to}, of which {there / 1e9:,.2f} GB are "
             f"there; its disk has {free / 1e9:,.2f} GB free. Free some, choose another --to, or a "
-            "smaller --image"
+            f"smaller --{'short-side' if index.whole else 'image'}"
         )
 
 

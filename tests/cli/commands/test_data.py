@@ -145,6 +145,33 @@ def test_a_search_of_a_pack_is_that_of_the_folder(
     assert len(one["trials"][1]) == 8 and one["result"]["test_images"] == 15
 
 
+def test_a_search_of_whole_pictures_sees_what_predictions_see(
+    photos: Path, tiny: Path, tmp_path: Path
+) -> None:
+    """Trained on crops of all of them, tested on the middle of a share: as the exported network
+    sees their files, so that it is right on as many."""
+    both = invoke("data", "pack", photos, "--to", tmp_path / "p", "--image", 8, "--short-side", 10)
+    assert both.exit_code == 2 and "keeps pictures whole: give one of them" in both.stderr
+    to = tmp_path / "whole"
+    args = ("--short-side", 10, "--processes", 1)
+    packed = invoke("data", "pack", photos, "--to", to, *args)
+    assert packed.exit_code == 0, packed.output
+    told = invoke("data", "info", to).stdout
+    assert "shorter side, at most" in told and f"{105 * 120:,}" in told
+    options = ("data.crop_pct=0.8", "augment.crop=0.5", "retrain.augment.crop=0.3")
+    sets = [word for option in options for word in ("--set", option)]
+    run = tmp_path / "run"
+    done = invoke("search", "--plan", tiny, "--data", to, "--run", run, *sets, "--device", "cpu")
+    assert done.exit_code == 0, done.output
+    tested = open_run(run).read("result.json")["winner"]["test_accuracy"]
+    exported = invoke("export", run, "--to", tmp_path / "net")
+    assert exported.exit_code == 0, exported.output
+    assert json.loads((tmp_path / "net.json").read_text())["crop_pct"] == 0.8
+    for network in (run, tmp_path / "net"):
+        predicted = invoke("predict", network, photos / "val")
+        assert f"Accuracy: {tested:.4f} " in predicted.stdout, predicted.output
+
+
 def test_a_moved_pack_and_its_run_go_on(
     photos: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

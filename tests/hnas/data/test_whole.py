@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -272,6 +273,64 @@ def test_images_in_memory_say_what_training_never_sees(folder: Path, tmp_path: P
 def test_a_pack_of_whole_pictures_is_known_as_one(whole: tuple[Path, int]) -> None:
     found = survey(str(whole[0]))
     assert found.packed and found.whole and found.side == SIDE and found.interpolation == "bicubic"
+
+
+@pytest.mark.parametrize("left_out", ["first", "middle", "last"])
+def test_a_shard_of_which_all_is_left_out_moves_no_picture(tmp_path: Path, left_out: str) -> None:
+    """Shards of two files, one of two that are no images."""
+    rng, number = np.random.default_rng(0), {"first": 0, "middle": 1, "last": 2}[left_out]
+    for name, shards in (("a", range(3)), ("b", range(1))):
+        (tmp_path / "f" / name).mkdir(parents=True)
+        for i in range(2 * len(shards)):
+            file = tmp_path / "f" / name / f"{i}.png"
+            size = (20 + 3 * i, 17, 3)
+            Image.fromarray(rng.integers(0, 256, size, dtype=np.uint8)).save(file)
+            if name == "a" and i // 2 == number:
+                file.write_bytes(b"no image")
+    found = listing(tmp_path / "f")
+    size = Size(SIDE, 3, interpolation="bicubic")
+    two = 2 * 3 * SIDE**2 * 4 // 3
+    pack(found, tmp_path / "pack", size, whole=True, shard_bytes=two, skip_bad=True)
+    images, seen = loaded(tmp_path / "pack", 3), Size(SEEN, 3, "white", "bicubic", PCT)
+    there = [file for file in found.train if Path(file.path).read_bytes() != b"no image"]
+    assert len(images) == len(there) == 6
+    for file, one in zip(there, images.tensor(), strict=True):
+        assert torch.equal(one, read(file, seen)), file.path
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_large_jpeg_is_decoded_alike_for_packs_and_predictions(
+    tmp_path: Path, orientation: int
+) -> None:
+    """At an eighth of its size, and turned upright."""
+    noise = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    for name in ("a", "b"):
+        (tmp_path / "f" / name).mkdir(parents=True)
+        large = Image.fromarray(noise).resize((400, 300), Image.Resampling.BICUBIC)
+        large.save(tmp_path / "f" / name / "0.jpg", exif=exif)
+    images = loaded(packed(tmp_path / "f", tmp_path / "pack"), 3)
+    pixels = images.pixels
+    assert isinstance(pixels, OnDisk) and pixels.whole
+    assert pixels.whole.shapes.tolist() == [[16, 21] if orientation == 1 else [21, 16]] * 2
+    [file, _] = listing(tmp_path / "f").train
+    assert torch.equal(images.tensor()[0], read(file, Size(SEEN, 3, "white", "bicubic", PCT)))
+
+
+def test_the_room_that_is_asked_for_is_that_of_the_pictures(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Small ones take less than their number times the shorter side that is asked."""
+    large = 10_000
+    to = packed(folder, tmp_path / "pack", side=large)
+    needed = sum(path.stat().st_size for path in to.glob("*.u8"))
+    usage = "hnas.data.sources.packing.shutil.disk_usage"
+    monkeypatch.setattr(usage, lambda _: SimpleNamespace(free=needed))
+    packed(folder, tmp_path / "again", side=large)
+    monkeypatch.setattr(usage, lambda _: SimpleNamespace(free=needed - 1))
+    with pytest.raises(StateError, match="choose another --to, or a smaller --short-side"):
+        packed(folder, tmp_path / "more", side=large)
 
 
 def test_a_file_that_is_cut_short_is_named(folder: Path, tmp_path: Path) -> None:
