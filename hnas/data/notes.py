@@ -15,6 +15,7 @@ import torch
 from hnas.data.hashing import Index
 from hnas.data.images import Images
 from hnas.data.on_disk import OnDisk
+from hnas.data.size import Size
 from hnas.persist.words import few
 from hnas.settings import DataRules
 
@@ -52,10 +53,12 @@ def of_pixels(images: Images) -> Iterator[str]:
 def of_cuts(images: Images, rules: DataRules) -> Iterator[str]:
     """Images in memory of which training never sees the border."""
     if rules.crop_pct < 1 and isinstance(images.pixels, torch.Tensor):
+        channels, _, image = images.pixels.shape[1:]
+        size = Size(image, channels, rules.background, rules.interpolation, rules.crop_pct)
         yield (
             f"training too sees only the middle of each picture, {rules.crop_pct:g} of its shorter "
             "side. Random crops are of all of it from a pack of whole pictures: hnas data pack "
-            f"{rules.source} --short-side N --to PACK"
+            f"{rules.source} --to PACK {size.packing}"
         )
 
 

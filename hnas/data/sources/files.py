@@ -140,7 +140,7 @@ def check_memory(name: str, images: int, size: Size) -> None:
             f"{name}: {images:,} images take {needed / 1e9:,.2f} GB decoded, this process can have "
             f"{free / 1e9:,.2f} GB of memory (of the machine, its container and ulimit -v, the "
             "least). Decode them once, into files that are read while training: "
-            f"hnas data pack {name} --to PACK; then give --data PACK"
+            f"hnas data pack {name} --to PACK {size.packing}; then give --data PACK"
         )
 
 

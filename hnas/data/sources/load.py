@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 
-from hnas.data.decode import shorter_side
 from hnas.data.images import Images, Source
 from hnas.data.pixels import CHANNELS
 from hnas.data.size import Size
@@ -81,8 +80,7 @@ def _check_packed(found: Source, size: Size) -> None:
     if found.crop_pct not in (None, size.crop_pct):
         raise InputError(
             f"{found.name}: has squares, of which data.crop_pct = {size.crop_pct:g} cannot be cut. "
-            "Set it to 1 in the plan; a pack has whole pictures by hnas data pack --short-side "
-            f"{shorter_side(size.image, size.crop_pct)}"
+            f"Set it to 1 in the plan; a pack has whole pictures by hnas data pack {size.packing}"
         )
 
 

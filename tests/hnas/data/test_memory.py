@@ -55,7 +55,11 @@ def test_more_than_there_is_is_told_before_anything_is_decoded(photos, monkeypat
     with pytest.raises(InputError) as raised:
         load(source, image=17, channels=3)
     assert "20 images take 0.00 GB decoded, this process can have 0.00 GB" in str(raised.value)
-    assert "hnas data pack" in str(raised.value)
+    assert "--to PACK --image 17 --channels 3; then give --data PACK" in str(raised.value)
+    with pytest.raises(InputError) as raised:
+        load(source, image=28, channels=3, crop_pct=0.875, interpolation="bicubic")
+    asked = "--to PACK --short-side 32 --channels 3 --interpolation bicubic; then give"
+    assert asked in str(raised.value)
 
 
 MEASURE = """

@@ -251,17 +251,19 @@ def test_squares_cannot_be_cut(folder: Path, tmp_path: Path, kind: str) -> None:
     if kind == "squares":
         pack(listing(folder), tmp_path / "squares", Size(8, 1))
         kind = str(tmp_path / "squares")
-    with pytest.raises(
-        InputError, match=r"has squares, of which data.crop_pct = 0.5 cannot be cut"
-    ):
+    with pytest.raises(InputError, match=r"of which data.crop_pct = 0.5 cannot be cut") as raised:
         load(kind, image=8, channels=1, crop_pct=0.5)
+    assert str(raised.value).endswith("hnas data pack --short-side 16 --channels 1")
 
 
 def test_images_in_memory_say_what_training_never_sees(folder: Path, tmp_path: Path) -> None:
     rules = DataRules(source=str(folder), crop_pct=PCT, interpolation="bicubic", held_out=0.1)
     told = "training too sees only the middle of each picture, 0.875 of its shorter side"
     notes = prepare(rules, image=SEEN, channels=3, seed=0)[0].notes
-    assert any(told in note for note in notes)
+    advice = (
+        f"hnas data pack {folder} --to PACK --short-side 16 --channels 3 --interpolation bicubic"
+    )
+    assert any(told in note and advice in note for note in notes)
     rules = DataRules(source=str(packed(folder, tmp_path / "p")), crop_pct=PCT, held_out=0.1)
     rules = DataRules(**{**vars(rules), "interpolation": "bicubic"})
     data, split = prepare(rules, image=SEEN, channels=3, seed=0)
