@@ -39,7 +39,7 @@ CORE: dict[str, tuple[str, ...]] = {
     "studies/scoring/queue_backend.py": ("studies/scoring/test_queue_backend",),
     "studies/scoring/worker.py": ("studies/scoring/test_worker",),
     "studies/search/finish.py": ("studies/search/test_search", "studies/search/test_refit"),
-    "studies/search/handoff.py": ("studies/search/test_search",),
+    "studies/search/handoff.py": ("studies/search/test_search", "studies/plan/test_strategies"),
     "studies/search/retrain.py": ("studies/search/test_retrain",),
     "studies/search/stage.py": ("studies/search/test_stage",),
     "studies/trials/conditions.py": ("studies/trials/test_conditions",),
