@@ -127,20 +127,19 @@ class LeftOut:
         suffix = PurePath(name).suffix.lower()
         self.add("not named as an image that can be read", suffix or "no suffix")
 
-    def add_beside(self, folder: Path, read: Collection[Path], kinds: tuple[str, ...] = ()) -> None:
+    def add_beside(self, folder: Path, read: Iterable[Path], kinds: tuple[str, ...] = ()) -> None:
         """Files of a folder, of some kinds or all, that are not read; what is hidden counts as one.
         A path that is no folder has none."""
+        known = {*read}
         for above, inner, names in os.walk(folder):
-            for name in sorted((*inner, *names)):
-                kind = PurePath(name).suffix.lower()
-                if is_hidden(name):
-                    if not kinds:
-                        self.add("hidden", kind or name)
-                elif (
-                    name in names and Path(above, name) not in read and (not kinds or kind in kinds)
-                ):
-                    self.add("beside the files that are read", kind or "no suffix")
+            for name in filter(is_hidden, () if kinds else (*inner, *names)):
+                self.add("hidden", PurePath(name).suffix.lower() or name)
             inner[:] = sorted(name for name in inner if not is_hidden(name))
+            for name in names:
+                kind = PurePath(name).suffix.lower()
+                is_meant = not is_hidden(name) and (not kinds or kind in kinds)
+                if is_meant and Path(above, name) not in known:
+                    self.add("beside the files that are read", kind or "no suffix")
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -149,12 +148,17 @@ class LeftOut:
         if not total:
             return ()
         told = [
-            f"{kinds.total():,} {reason} ({few([f'{k} {n:,}' for k, n in kinds.most_common()])})"
-            for reason, kinds in self.reasons.items()
+            f"{its.total():,} {reason} ({_counts(its)})" for reason, its in self.reasons.items()
         ]
         heif = any(".heic" in kinds or ".heif" in kinds for kinds in self.reasons.values())
         hint = ". HEIC needs the package pillow-heif: pip install 'hnas[heic]'" if heif else ""
         return (f"left out {total:,} file{'s'[: total > 1]}: {', '.join(told)}{hint}",)
+
+
+def _counts(kinds: Counter[str]) -> str:
+    """In one order, whatever that of a file system is."""
+    most_first = sorted(kinds.items(), key=lambda one: (-one[1], one[0]))
+    return few([f"{kind} {count:,}" for kind, count in most_first])
 
 
 def of_files(

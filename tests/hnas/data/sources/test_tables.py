@@ -109,7 +109,7 @@ def test_files_that_are_no_images_are_counted(photos) -> None:
     table(photos / "a.csv", "id,label", *(f"{i}.png,{i % 2}" for i in range(10)))
     assert listing(photos).notes == (
         "notes.csv has no column of files and one of labels: it is not used",
-        "left out 2 files: 2 not named as an image that can be read (no suffix 1, .json 1)",
+        "left out 2 files: 2 not named as an image that can be read (.json 1, no suffix 1)",
     )
 
 
