@@ -5,7 +5,8 @@ which DeiT (2012.12877, table 9) names 9/0.5; a magnitude of 10 is the strongest
 RandAugment draws the operations once for a whole batch, and turns an enhancement one way only.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 
 import torch
 from kornia import enhance
@@ -18,31 +19,52 @@ Operation = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(images (b, C, H, W) in 0 to 1, strength (b,) in 0 to 1, sign (b,): 1 or -1) -> images."""
 
 
-def randaugment(
-    images: Tensor,
-    *,
-    magnitude: float,
-    std: float,
-    operations: int,
-    outside: Tensor | None = None,
-) -> Tensor:
-    """float (B, C, H, W) in 0 to 1 -> the same; each image draws its own operations and strengths.
+@dataclass(frozen=True)
+class Drawn:
+    """What is done to B images, in one of several rounds."""
 
-    `outside` (C,) is the colour of what is drawn outside an image; black without. Draws from
-    torch's global CPU generator, as all of kornia's augmentation does.
-    """
-    images, B = images.clone(), len(images)
+    operation: Tensor
+    """(B,) Place in OPERATIONS; their number: none."""
+    strength: Tensor
+    """(B,) 0 to 1."""
+    sign: Tensor
+    """(B,) 1 or -1."""
+
+
+def draw(count: int, *, magnitude: float, std: float, operations: int) -> list[Drawn]:
+    """The rounds of `count` images; each draws its own operations and strengths. Draws from torch's
+    global CPU generator, as all of kornia's augmentation does."""
+    rounds = []
     for _ in range(operations):
-        chosen = torch.randint(len(OPERATIONS), (B,))
-        done = torch.rand(B) < 0.5
-        strength = ((magnitude + std * torch.randn(B)) / 10).clamp(0, 1)
-        sign = 2.0 * torch.randint(2, (B,)) - 1
-        # What each operation is done to lies together, so that three copies reach the device.
+        chosen = torch.randint(len(OPERATIONS), (count,))
+        done = torch.rand(count) < 0.5
+        strength = ((magnitude + std * torch.randn(count)) / 10).clamp(0, 1)
+        sign = 2.0 * torch.randint(2, (count,)) - 1
         chosen[~done] = len(OPERATIONS)
-        order = chosen.argsort(stable=True)
-        counts = chosen.bincount(minlength=len(OPERATIONS) + 1).tolist()
+        rounds.append(Drawn(chosen, strength, sign))
+    return rounds
+
+
+def together(parts: Sequence[Sequence[Drawn]]) -> list[Drawn]:
+    """The rounds of several batches as those of one."""
+    names = [field.name for field in fields(Drawn)]
+    return [
+        Drawn(*(torch.cat([getattr(part, name) for part in of_all]) for name in names))
+        for of_all in zip(*parts, strict=True)
+    ]
+
+
+def randaugment(images: Tensor, rounds: Sequence[Drawn], outside: Tensor | None = None) -> Tensor:
+    """float (B, C, H, W) in 0 to 1 -> the same. `outside` (C,) is the colour of what is drawn
+    outside an image; black without."""
+    images = images.clone()
+    for drawn in rounds:
+        # What each operation is done to lies together, so that three copies reach the device.
+        order = drawn.operation.argsort(stable=True)
+        counts = drawn.operation.bincount(minlength=len(OPERATIONS) + 1).tolist()
         parts = [
-            sent(v, images.device).split(counts) for v in (order, strength[order], sign[order])
+            sent(v, images.device).split(counts)
+            for v in (order, drawn.strength[order], drawn.sign[order])
         ]
         for (name, operation), index, *values in zip(OPERATIONS.items(), *parts, strict=False):
             if len(index):

@@ -204,7 +204,9 @@ class _Training:
         numbers = range(epoch * self.per_epoch, epoch * self.per_epoch + len(order))
         seeds = [micro_batches.seed(seed, step, n) for step in numbers for n in self.mine]
         data, rules_of = self.data, self.augmentation
-        taken = augmented(data.train, parts, rules_of, seeds, mean=data.mean)
+        taken = augmented(
+            data.train, parts, rules_of, seeds, mean=data.mean, together=len(self.mine)
+        )
         fetched = zip(parts, taken, strict=True)
         total = first = torch.zeros((), device=self.device)
         model, world = self.trainer.model, self.context.world

@@ -153,6 +153,22 @@ def test_a_supernet_starts_few_kernels_more_than_its_subnet(
     assert mine <= 1.08 * its
 
 
+def test_randaugment_starts_no_more_kernels_for_more_micro_batches(gpu: PretendCuda) -> None:
+    """Those of a step are augmented together: at eight of DeiT's it starts a fifth of what the
+    network does (docs/performance.md)."""
+
+    def launches(count: int, rules: AugmentRules) -> int:
+        training = TrainingRules(epochs=1, batch=64, micro_batch=64 // count)
+        gpu.launches.clear()
+        train(glit(), data(), training, rules, seed=0)
+        return gpu.launches.total()
+
+    def its(count: int) -> int:
+        return launches(count, AugmentRules(randaugment=9.0)) - launches(count, AugmentRules())
+
+    assert its(8) <= 1.2 * its(1)
+
+
 @pytest.mark.parametrize(("has_bf16", "inner"), [(True, torch.bfloat16), (False, torch.float32)])
 def test_products_are_in_bf16_if_the_gpu_has_it_and_the_classifier_never(
     gpu: PretendCuda, monkeypatch: pytest.MonkeyPatch, has_bf16: bool, inner: torch.dtype

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image, ImageEnhance, ImageOps
 
-from hnas.data.randaugment import OPERATIONS, randaugment
+from hnas.data.randaugment import OPERATIONS, draw, randaugment
 
 M = 0.83
 PILLOW: dict[str, Callable[[Image.Image, int], Image.Image]] = {
@@ -85,7 +85,9 @@ def test_what_is_outside_has_the_colour_that_is_asked(
     def drawn(outside: torch.Tensor | None) -> torch.Tensor:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            return randaugment(images, magnitude=10, std=0, operations=1, outside=outside)
+            return randaugment(
+                images, draw(len(images), magnitude=10, std=0, operations=1), outside
+            )
 
     black, filled = drawn(None), drawn(torch.tensor(colour))
     share = black / 0.9  # of the image in each pixel; the rest is the colour
@@ -152,7 +154,7 @@ def test_an_image_draws_its_own_two_operations_or_fewer() -> None:
     pixels = smooth(3)[:1].repeat(1000, 1, 1, 1).float() / 255
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        found = randaugment(pixels, magnitude=9, std=0.5, operations=2)
+        found = randaugment(pixels, draw(len(pixels), magnitude=9, std=0.5, operations=2))
     untouched = (found == pixels).flatten(1).all(dim=1).float().mean()
     assert untouched == pytest.approx(0.25, abs=0.05)
     assert len({one.numpy().tobytes() for one in found}) > 500
@@ -163,7 +165,7 @@ def test_a_magnitude_is_what_most_images_get() -> None:
     pixels = torch.full((4000, 1, 4, 4), 0.3)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        exact = randaugment(pixels, magnitude=9, std=0.0, operations=1)
+        exact = randaugment(pixels, draw(len(pixels), magnitude=9, std=0.0, operations=1))
     # Brightness 0.19 and 1.81 are among what a grey image of 0.3 becomes; nothing in between.
     values = exact[:, 0, 1, 1]
     for factor in (0.19, 1.81):
