@@ -271,7 +271,7 @@ def test_a_supernet_grows_and_a_network_is_exported(gpu: PretendCuda, tmp_path) 
 Fault = Callable[[pytest.MonkeyPatch], None]
 
 
-def _spoilt(module: object, name: str, spoil: Callable[[torch.Tensor], torch.Tensor]) -> Fault:
+def _spoilt(module: object, name: str, spoil: Callable[[Any], object]) -> Fault:
     """What a function gives, or the first thing of it, is spoilt."""
 
     def patch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -319,12 +319,16 @@ def _strengths_of_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 FAULTS: dict[str, Fault] = {
     "normalised images are read": _spoilt(loop, "normalise", _read),
-    "augmented images are read": _spoilt(augmenting, "augment", _read),
+    "augmented images are read": _spoilt(
+        augmenting, "_augmented", lambda batches: [*map(_read, batches)]
+    ),
     "mixed images are read": _spoilt(loop, "mix", _read),
     "the norm of the gradient is read": _spoilt(torch.nn.utils, "clip_grad_norm_", _read),
     "a mask is an index": _spoilt(loop, "normalise", _masked),
     "normalised images are moved back": _spoilt(loop, "normalise", torch.Tensor.cpu),
-    "augmented images are moved back": _spoilt(augmenting, "augment", torch.Tensor.cpu),
+    "augmented images are moved back": _spoilt(
+        augmenting, "_augmented", lambda batches: [*map(torch.Tensor.cpu, batches)]
+    ),
     "the labels' index is waited for": _instead(loop, "sent", torch.Tensor.to),
     "the labels' index stays": _instead(loop, "sent", lambda values, device: values),
     "the mean stays": _mean_of_the_cpu,
