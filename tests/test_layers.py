@@ -27,6 +27,7 @@ HNAS = {
 STUDIES = HNAS | {
     *("optuna", "optuna_dashboard", "sqlalchemy"),
     *("filelock", "matplotlib", "scipy", "jinja2"),
+    *("mlflow", "wandb", "trackio"),
 }
 CLI = STUDIES | {"click", "rich"}
 LIBRARIES = {"hnas": HNAS, "studies": STUDIES, "cli": CLI}

@@ -128,7 +128,8 @@ if TYPE_CHECKING:
 @click.option(
     "--log",
     metavar="NAME",
-    help="Log curves and trials for another program: tensorboard, to the run's folder.",
+    help="Log curves and trials for another program: tensorboard (to the run's folder), mlflow, "
+    "wandb, trackio.",
     show_default="no log",
 )
 @options.values

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from hnas.errors import InputError
 from hnas.studies.run.folder import Run
@@ -13,29 +14,83 @@ if TYPE_CHECKING:
 
 FOLDER = "tensorboard"
 """In the run's folder: `tensorboard --logdir runs`."""
+PROJECT = "hnas"
+"""What the other programs call all searches together; each is named after its run's folder."""
+Write = Callable[[str, Mapping[str, float], int], object]
+"""Logs values by name: of which training or stage, the values, after how many epochs or trials."""
 
 
-class TensorBoard(Listener):
+class Tracker(Listener):
     """Logs losses, learning rates and held-out accuracies by epoch, scores by trial."""
 
-    def __init__(self, writer: Any) -> None:
-        self._writer = writer
+    def __init__(self, write: Write) -> None:
+        self._write = write
 
     def epoch(self, what: str, epoch: Epoch) -> None:
         values = {"loss": epoch.loss, "lr": epoch.lr, "images per second": epoch.images_per_second}
         if epoch.plain is not None:
             values["held-out accuracy"] = epoch.plain.accuracy
-        self._log(what, values, epoch.epoch)
+        self._write(what, values, epoch.epoch)
 
     def trial(self, stage: int, event: TrialEvent) -> None:
         record = event.record
         values = {"score": record.accuracy, "MACs": record.macs, "best score": event.best.accuracy}
-        self._log(f"stage {stage}", values | {"hypervolume": event.hypervolume}, event.done)
+        self._write(f"stage {stage}", values | {"hypervolume": event.hypervolume}, event.done)
 
-    def _log(self, what: str, values: dict[str, float], step: int) -> None:
+
+def _tensorboard(run: Run) -> Write:
+    from torch.utils.tensorboard import SummaryWriter
+
+    # Its files are of this session: one that resumes adds others, which are drawn together.
+    writer = SummaryWriter(str(run.folder / FOLDER))
+
+    def write(what: str, values: Mapping[str, float], step: int) -> None:
         for name, value in values.items():
-            self._writer.add_scalar(f"{what}/{name}", value, step)
-        self._writer.flush()  # a search that is stopped keeps what it had
+            writer.add_scalar(f"{what}/{name}", value, step)
+        writer.flush()  # a search that is stopped keeps what it had
+
+    return write
+
+
+def _mlflow(run: Run) -> Write:
+    import mlflow
+
+    mlflow.set_experiment(PROJECT)
+    mlflow.start_run(run_name=run.folder.name)
+    return lambda what, values, step: mlflow.log_metrics(_named(what, values), step=step)
+
+
+def _wandb(run: Run) -> Write:
+    import wandb
+
+    begun = wandb.init(project=PROJECT, name=run.folder.name, dir=str(run.folder))
+
+    def write(what: str, values: Mapping[str, float], step: int) -> None:
+        # Its own steps only rise, over all trainings: each has an axis of its own.
+        begun.define_metric(f"{what}/*", step_metric=f"{what}/step")
+        begun.log(_named(what, values) | {f"{what}/step": step})
+
+    return write
+
+
+def _trackio(run: Run) -> Write:
+    import trackio
+
+    trackio.init(project=PROJECT, name=run.folder.name)
+    return lambda what, values, step: trackio.log(_named(what, values), step=step)
+
+
+def _named(what: str, values: Mapping[str, float]) -> dict[str, float]:
+    return {f"{what}/{name}": float(value) for name, value in values.items()}
+
+
+TRACKERS: dict[str, Callable[[Run], Write]] = {
+    FOLDER: _tensorboard,
+    "mlflow": _mlflow,
+    "wandb": _wandb,
+    "trackio": _trackio,
+}
+"""By name, which is also that of the extra that installs each."""
 
 
 def tracker(run: Run, name: str | None) -> Listener:
@@ -43,11 +98,9 @@ def tracker(run: Run, name: str | None) -> Listener:
     or its package is not installed."""
     if name is None:
         return Listener()
-    if name != FOLDER:
-        raise InputError(f"log must be {FOLDER!r}, got {name!r}")
+    if name not in TRACKERS:
+        raise InputError(f"log must be one of {', '.join(TRACKERS)}, got {name!r}")
     try:
-        from torch.utils.tensorboard import SummaryWriter
+        return Tracker(TRACKERS[name](run))
     except ImportError as error:
-        raise InputError(f"log {name} needs its package: pip install 'hnas[log]'") from error
-    # Its files are of this session: one that resumes adds others, which are drawn together.
-    return TensorBoard(SummaryWriter(str(run.folder / FOLDER)))
+        raise InputError(f"log {name} needs its package: pip install 'hnas[{name}]'") from error

@@ -1,12 +1,13 @@
-"""What a search logs, by a fake of TensorBoard's writer."""
+"""What a search logs, by fakes of what other programs give."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
+import tomllib
 from pathlib import Path
-from types import ModuleType
-from typing import Any, ClassVar
+from types import ModuleType, SimpleNamespace
+from typing import Any, ClassVar, cast
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from hnas.studies.run.folder import begin_run
 from hnas.studies.search.events import Listener
 from hnas.studies.search.search import run_search
 from hnas.studies.search.session import Session
-from hnas.studies.search.trackers import tracker
+from hnas.studies.search.trackers import TRACKERS, tracker
 
 
 class Writer:
@@ -58,13 +59,73 @@ def test_a_search_logs_every_epoch_and_trial(
     assert best == sorted(best)
 
 
+Logged = list[tuple[dict[str, float], int | None]]
+
+
+def fake(name: str, logged: Logged, said: dict[str, Any]) -> ModuleType:
+    """The functions of one program that `trackers` calls, by their signatures."""
+    module: Any = ModuleType(name)
+
+    def log(metrics: dict[str, float], step: int | None = None) -> None:
+        logged.append((metrics, step))
+
+    def init(project: str, name: str, **more: object) -> Any:
+        said.update(project=project, name=name)
+        return SimpleNamespace(log=log, define_metric=lambda pattern, step_metric: None)
+
+    if name == "mlflow":
+        module.set_experiment = lambda experiment_name: said.update(project=experiment_name)
+        module.start_run = lambda run_name: said.update(name=run_name)
+        module.log_metrics = log
+    else:
+        module.init, module.log = init, log
+    return module
+
+
+@pytest.mark.parametrize("name", sorted({*TRACKERS} - {"tensorboard"}))
+def test_other_programs_hear_the_same(
+    tiny: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    logged, said = Logged(), dict[str, Any]()
+    monkeypatch.setitem(sys.modules, name, fake(name, logged, said))
+    listener = tracker(begin_run(tmp_path / "run", tiny), name)
+    assert said == {"project": "hnas", "name": "run"}
+    epoch = SimpleNamespace(loss=2.0, lr=0.1, images_per_second=5, plain=None, epoch=3)
+    listener.epoch("supernet of stage 1", cast(Any, epoch))
+    record = SimpleNamespace(accuracy=0.5, macs=7)
+    event = SimpleNamespace(record=record, best=record, hypervolume=0.25, done=1)
+    listener.trial(1, cast(Any, event))
+    (first, at), (second, then) = logged
+    steps = [first.pop("supernet of stage 1/step", at), second.pop("stage 1/step", then)]
+    assert steps == [3, 1]
+    of = "supernet of stage 1"
+    assert first == {f"{of}/loss": 2.0, f"{of}/lr": 0.1, f"{of}/images per second": 5.0}
+    assert second == {
+        "stage 1/score": 0.5, "stage 1/MACs": 7.0, "stage 1/best score": 0.5,
+        "stage 1/hypervolume": 0.25,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TRACKERS)
 def test_without_its_package_it_says_what_to_install(
-    tiny: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     run = begin_run(tmp_path / "run", tiny)
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(InputError, match=r"^log tensorboard needs its package: pip install 'hnas"):
-        tracker(run, "tensorboard")
-    with pytest.raises(InputError, match=r"^log must be 'tensorboard', got 'paper'$"):
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(
+        InputError, match=rf"^log {name} needs its package: pip install 'hnas\[{name}"
+    ):
+        tracker(run, name)
+
+
+def test_an_unknown_one_is_refused(tiny: Plan, tmp_path: Path) -> None:
+    run = begin_run(tmp_path / "run", tiny)
+    with pytest.raises(InputError, match=r"^log must be one of tensorboard, .*, got 'paper'$"):
         tracker(run, "paper")
     assert type(tracker(run, None)) is Listener
+
+
+def test_each_has_an_extra(root: Path) -> None:
+    extras = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
+    assert {*TRACKERS} < {*extras["optional-dependencies"]}
