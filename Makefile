@@ -6,7 +6,7 @@ PYTHONS ?= python3.11 python3.12 python3.13 python3.14
 TESTS ?=
 PIP := $(BIN)/python -m pip install --quiet -c constraints.txt
 
-.PHONY: search test test-pythons slow gpu lint bench gpu-bench faults mutants constraints reference site
+.PHONY: search test test-pythons slow gpu lint bench gpu-bench faults mutants constraints reference site notebook newcomer
 .DELETE_ON_ERROR:
 
 search: $(VENV)/.hnas  ## a first search: distributions on digits
@@ -54,6 +54,13 @@ gpu-bench: $(VENV)/.hnas-dev  ## the same of a GPU, in under ten minutes: benchm
 
 site: $(VENV)/.hnas-dev  ## the documentation, in build/site/index.html
 	$(BIN)/python -m tests.support.site
+
+notebook: $(VENV)/.hnas-dev  ## docs/example.ipynb with its outputs; minutes, or seconds beside a finished runs/digits
+	$(PIP) -e ".[notebook]"
+	$(BIN)/python -m tests.support.notebook .
+
+newcomer: $(VENV)/.hnas-dev  ## docs/digits.md: what a newcomer types, with the seconds of each step
+	$(BIN)/python -m tests.support.newcomer
 
 reference: $(VENV)/.hnas  ## docs/cli.md, the help of every command
 	$(BIN)/python -m tests.support.reference > docs/cli.md

@@ -11,6 +11,7 @@ import pytest
 
 from hnas import __version__
 from hnas.cli.main import COMMANDS
+from tests.support.newcomer import STEPS
 from tests.support.rooms import draw, read
 from tests.test_layers import ROOMS
 
@@ -43,6 +44,18 @@ def test_commands_exist(root: Path, name: str) -> None:
 def test_a_page_names_every_command(root: Path) -> None:
     text = (root / "docs/using.md").read_text("utf-8")
     assert {name for name in COMMANDS if f"`hnas {name}" not in text} == set()
+
+
+def test_the_newcomers_page_has_every_step_with_its_seconds(root: Path) -> None:
+    """`make newcomer` has run the steps as they are."""
+    text = (root / "docs/digits.md").read_text("utf-8")
+    parts = re.split(r"^## (.*)$", text, flags=re.MULTILINE)
+    assert parts[1::2] == [step.title for step in STEPS]
+    for step, part in zip(STEPS, parts[2::2], strict=True):
+        assert f"\n\n{step.why}\n\n```\n{step.typed}\n```\n" in part
+        assert ("```text\n" in part) == (step.shown > 0)
+        assert re.search(rf"^\| {step.title} \| [\d,]+ \| [\d,]+ \|$", parts[0], re.MULTILINE)
+    assert "/tmp" not in text
 
 
 def test_the_index_names_every_page(root: Path) -> None:
