@@ -1,11 +1,13 @@
-"""How soon `hnas --help` and `hnas status` answer, against `python -c "import torch"`."""
+"""How soon commands answer and `import hnas` searches, against `python -c "import torch"`."""
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from benchmarks.common import Row, alternate, compare, main
@@ -18,9 +20,20 @@ from hnas.studies.trials.database import close_storage, open_storage
 from hnas.studies.trials.study import open_study
 from tests.support.fake_scorer import FakeScorer
 
+MOST = "<= 1.3"
+
 
 def run(*command: str) -> None:
     subprocess.run([sys.executable, *command], check=True, stdout=subprocess.DEVNULL)
+
+
+def first_line(*command: str) -> None:
+    """Starts a command of hnas and kills it once it has said something."""
+    program = [sys.executable, "-m", "hnas.cli.main", *command]
+    with subprocess.Popen(program, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        process.kill()
 
 
 def searched(folder: Path, trials: int) -> None:
@@ -39,20 +52,28 @@ def searched(folder: Path, trials: int) -> None:
     close_storage(storage)
 
 
-def against_torch(name: str, command: Sequence[str], pairs: int) -> Row:
-    ours, theirs = alternate(
-        lambda: run("-m", "hnas.cli.main", *command), lambda: run("-c", "import torch"), pairs=pairs
-    )
-    return compare(f"{name}, against python -c 'import torch'", ours, theirs, "<= 0.5")
+def against_torch(name: str, work: Callable[[], None], pairs: int, target: str = "<= 0.5") -> Row:
+    ours, theirs = alternate(work, lambda: run("-c", "import torch"), pairs=pairs)
+    return compare(f"{name}, against python -c 'import torch'", ours, theirs, target)
 
 
 def measure(quick: bool) -> list[Row]:
     pairs = 1 if quick else 9
     with tempfile.TemporaryDirectory(prefix="hnas-bench-") as folder:
         searched(Path(folder) / "run", 5 if quick else 200)
+        numbers = itertools.count()
+
+        def searches() -> None:
+            first_line("search", "--device", "cpu", "--run", f"{folder}/new{next(numbers)}")
+
+        hnas = partial(run, "-m", "hnas.cli.main")
         return [
-            against_torch("hnas --help", ["--help"], pairs),
-            against_torch("hnas status", ["status", "--run", f"{folder}/run"], pairs),
+            against_torch("hnas --help", partial(hnas, "--help"), pairs),
+            against_torch("hnas status", partial(hnas, "status", "--run", f"{folder}/run"), pairs),
+            against_torch(
+                "hnas.search", partial(run, "-c", "import hnas; hnas.search"), pairs, MOST
+            ),
+            against_torch("first line of hnas search", searches, pairs, MOST),
         ]
 
 

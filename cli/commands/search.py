@@ -200,10 +200,13 @@ def _continue(run: Run, request: Request) -> None:
 
 def _is_finished(run: Run) -> bool:
     from hnas.studies.run.result import has_result
+
+    if not has_result(run.folder):  # only with a result is its storage sure to be whole
+        return False
+
     from hnas.studies.run.status import read_status
 
-    # Only a finished run has a result, and only then is its storage sure to be whole.
-    return has_result(run.folder) and read_status(run).finished
+    return read_status(run).finished
 
 
 def _search_all(run: Run, request: Request) -> None:
@@ -241,9 +244,10 @@ def _search_stage(run: Run, stage: int, request: Request) -> None:
 
 
 def _search(run: Run, request: Request) -> None:
-    from hnas.studies.search.search import run_search
-
     session, shown = start(run, request)
+
+    from hnas.studies.search.search import run_search  # after the first line, which waits for less
+
     with shown:
         run_search(session, request.stage)
 

@@ -22,22 +22,26 @@ if TYPE_CHECKING:
 
 def start(run: Run, request: Request) -> tuple[Session, Display]:
     """A session of the run, closed with the command, and the display that shows it."""
+    from hnas.device import choose
+    from hnas.studies.run.latency import read_costs
+
+    device = choose(request.device)
+    click.echo(
+        f"{run.folder}: {run.plan.data.source}, {read_costs(run).words(short)}, on {device}, "
+        f"{run.plan.search.strategy} search"
+    )
+
+    # What takes longer to import comes after the first line.
     from hnas.cli.screen.processes import world
     from hnas.cli.screen.progress import display
-    from hnas.device import choose
     from hnas.studies.dashboard.listener import Annotator
-    from hnas.studies.run.latency import read_costs
     from hnas.studies.search.calls import call
     from hnas.studies.search.events import Listeners
     from hnas.studies.search.session import Session
     from hnas.studies.search.trackers import tracker
     from hnas.studies.trials.url import masked
 
-    device, shown = choose(request.device), display()
-    click.echo(
-        f"{run.folder}: {run.plan.data.source}, {read_costs(run).words(short)}, on {device}, "
-        f"{run.plan.search.strategy} search"
-    )
+    shown = display()
     log = tracker(run, request.log)
     listener = Listeners(shown, Annotator(shown.note), log, _Steps(shown))
     lease = request.patience

@@ -14,18 +14,19 @@ its supernet's training, and its population, are stage 1's. Retraining and the f
 same for all: a network that starts from a supernet's weights has as many epochs in all.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
 from hnas.settings import TrainingRules
 from hnas.studies.plan.plan import Plan, Retrain
-from hnas.studies.proposers.base import Proposer
-from hnas.studies.proposers.nsga2 import NSGA2
-from hnas.studies.proposers.random_search import RANDOM
-from hnas.studies.proposers.samplers import sampler
-from hnas.studies.proposers.spos import SPOS
+
+if TYPE_CHECKING:
+    from hnas.studies.proposers.base import Proposer
 
 DISTRIBUTIONS = (
     "This stage chooses how many of each block's head groups are global (self-attention), `G`; the "
@@ -58,13 +59,20 @@ class Stage:
     """Makes the space from the distribution handed over; the first stage gets None."""
     from_front: bool = False
     """Whether generation 0 begins with the front of the stage before, scored again."""
-    proposer: Proposer
+    sampler: str
+    """Its way to propose, by name."""
     trials: int
     population: int
     training: TrainingRules
     """Of the supernet, which inherits weights from the supernets before it."""
     init_from: str = ""
     """A network's files that the supernet starts from; empty: random weights."""
+
+    @property
+    def proposer(self) -> Proposer:
+        from hnas.studies.proposers.samplers import sampler  # here, as it imports Optuna
+
+        return sampler(self.sampler)
 
 
 def stages(plan: Plan) -> tuple[Stage, ...]:
@@ -74,12 +82,12 @@ def stages(plan: Plan) -> tuple[Stage, ...]:
         return hierarchical
     by = plan.search.sampler or "SPOS's evolution"
     about, usual, space = {
-        "high-level": (DISTRIBUTIONS, NSGA2, lambda _: plan.space1()),
-        "flat": (WHOLE.format(how=f"by {by}"), SPOS, plan.space2),
-        "random": (WHOLE.format(how="by chance"), RANDOM, plan.space2),
+        "high-level": (DISTRIBUTIONS, "nsga2", lambda _: plan.space1()),
+        "flat": (WHOLE.format(how=f"by {by}"), "spos", plan.space2),
+        "random": (WHOLE.format(how="by chance"), "random", plan.space2),
     }[strategy]
-    proposer = _asked(plan, usual)
-    only = replace(hierarchical[0], name=strategy, about=about, proposer=proposer, space=space)
+    sampler = plan.search.sampler or usual
+    only = replace(hierarchical[0], name=strategy, about=about, sampler=sampler, space=space)
     epochs = sum(stage.training.epochs for stage in hierarchical)
     trials = sum(stage.trials for stage in hierarchical)
     return (replace(only, trials=trials, training=replace(only.training, epochs=epochs)),)
@@ -116,17 +124,12 @@ def from_scratch(plan: Plan) -> Retrain:
     return replace(retrain, start="scratch", training=training, augment=plan.augment)
 
 
-def _asked(plan: Plan, usual: Proposer) -> Proposer:
-    """The proposer that the plan names, or the strategy's usual one."""
-    return sampler(plan.search.sampler) if plan.search.sampler else usual
-
-
 def _hierarchical(plan: Plan) -> tuple[Stage, ...]:
     first = Stage(
         name="stage1",
         about=DISTRIBUTIONS,
         space=lambda _: plan.space1(),
-        proposer=_asked(plan, NSGA2),
+        sampler=plan.search.sampler or "nsga2",
         trials=plan.stage1.trials,
         population=plan.stage1.population,
         training=plan.stage1.training,
@@ -136,7 +139,7 @@ def _hierarchical(plan: Plan) -> tuple[Stage, ...]:
         name="stage2",
         about=SIZES,
         space=plan.space2,
-        proposer=_asked(plan, NSGA2),
+        sampler=plan.search.sampler or "nsga2",
         trials=plan.stage2.trials,
         population=plan.stage2.population,
         training=plan.stage2.training,

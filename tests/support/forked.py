@@ -32,6 +32,7 @@ ROOT = Path(__file__).parents[2]
 IMPORTED = (
     "torch",
     "torch._dynamo",  # of the first optimizer, with half of sympy
+    "kornia.augmentation",
     "sklearn.datasets",
     "sklearn.ensemble",
     "alembic.command",

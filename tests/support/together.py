@@ -1,8 +1,10 @@
 """What each process of `tests/hnas/training/test_processes.py` runs, and a test by itself:
 `trained`.
 
-As torchrun starts them, by names in the environment; forked from one process that has imported all
-this, as ten imports of torch would take most of the time.
+As torchrun starts them, by names in the environment, but forked (`tests/support/forked.py`): ten
+imports of torch and what a training imports would take most of the time.
+
+    python -m tests.support.together RANK SIZE PORT FOLDER half|copy|trained|long...
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import contextlib
 import json
 import os
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -135,3 +138,8 @@ def main(rank: int, size: int, port: int, folder: Path, *todo: str) -> None:
     with world.process_group(torch.device("cpu")):  # until all have written
         pass
     world.close()
+
+
+if __name__ == "__main__":
+    rank, size, port, folder, *todo = sys.argv[1:]
+    main(int(rank), int(size), int(port), Path(folder), *todo)

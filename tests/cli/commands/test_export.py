@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 
 from hnas.cli.main import hnas
 from hnas.data import normalise
@@ -243,3 +248,43 @@ def test_a_run_in_a_read_only_folder_and_in_use(copy: Path, tmp_path: Path) -> N
     (copy / ".holder").unlink(), (copy / ".lock").unlink()
     after = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
     assert {p: b for p, b in before.items() if p.name not in (".holder", ".lock")} == after
+
+
+IMPORTS = """
+import io, json, sys
+from contextlib import redirect_stdout
+from hnas.cli.main import hnas
+
+class First(io.StringIO):
+    def write(self, text):
+        if text.strip():
+            found["first line"] = str(text)
+            raise KeyboardInterrupt
+
+folder, to, plan = sys.argv[1:]
+found = {}
+for name, args, out in (
+    ("search", ["--plan", plan, "--run", to + "/run"], First()),
+    ("predict", [folder, to + "/image.png"], io.StringIO()),
+    ("latency", [folder, "--rounds", "1"], io.StringIO()),
+    ("export", [folder, "--to", to + "/net"], io.StringIO()),
+):
+    with redirect_stdout(out):
+        code = hnas([name, *args, "--device", "cpu"], standalone_mode=False)
+    found[name] = code, sorted({"torch", "optuna", "sklearn"} & set(sys.modules))
+print(json.dumps(found))
+"""
+"""Runs commands in turn, a search until its first line, and prints their exit codes and what of
+three libraries is imported by then."""
+
+
+def test_a_first_line_and_a_finished_network_need_no_optuna(
+    finished: tuple[Path, Result], tiny: Path, tmp_path: Path, root: Path
+) -> None:
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "image.png")
+    command = [sys.executable, "-c", IMPORTS, finished[0], tmp_path, tiny]
+    ran = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    found = json.loads(ran.stdout)
+    assert ": digits, at most " in found.pop("first line")
+    assert found.pop("search") == [130, ["torch"]]
+    assert found == {name: [None, ["torch"]] for name in ("predict", "latency", "export")}

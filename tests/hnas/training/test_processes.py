@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import multiprocessing
 import os
 import shutil
 import signal
+import subprocess
 import time
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,7 @@ from hnas.errors import InputError, StateError
 from hnas.settings import DataRules
 from hnas.training.loop import train
 from hnas.training.processes import ONE_PROCESS, World
-from tests.support import together
+from tests.support.forked import Process
 from tests.support.ports import free_port
 from tests.support.together import BROKEN, SHIFT, STOPS_AT, alone, trained
 
@@ -33,26 +33,22 @@ TOLERANCE = {"rtol": 0.0, "atol": 2e-4}
 """Of a weight after three epochs, where the order of sums is another; elsewhere it is nothing."""
 
 
-def start(folder: Path, size: int, *todo: str) -> list[ForkServerProcess]:
+def start(folder: Path, size: int, *todo: str) -> list[Process]:
     """The processes of a world, first process first, as a launcher starts them."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.support.together"])
     port = free_port()
-    processes = [
-        context.Process(target=together.main, args=(rank, size, port, folder, *todo))
+    return [
+        Process(["-m", "tests.support.together", rank, size, port, folder, *todo], stdout=None)
         for rank in range(size)
     ]
-    for process in processes:
-        process.start()
-    return processes
 
 
-def finish(processes: list[ForkServerProcess], seconds: float = 300) -> list[int | None]:
+def finish(processes: list[Process], seconds: float = 300) -> list[int | None]:
     """Exit code of each; None where it has not ended within `seconds`."""
     until = time.monotonic() + seconds
     for process in processes:
-        process.join(until - time.monotonic())
-    codes = [process.exitcode for process in processes]
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(max(0.0, until - time.monotonic()))
+    codes = [process.poll() for process in processes]
     for process in processes:
         process.kill()
     return codes
