@@ -51,6 +51,7 @@ def finish(processes: list[Process], seconds: float = 300) -> list[int | None]:
     codes = [process.poll() for process in processes]
     for process in processes:
         process.kill()
+        process.wait()
     return codes
 
 
