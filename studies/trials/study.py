@@ -51,12 +51,6 @@ def stored_studies(url: str, names: Sequence[str]) -> dict[str, StudyRows]:
     return found
 
 
-def study_names(storage: BaseStorage) -> list[str]:
-    """The studies of a storage, sorted. Raises StorageError."""
-    with storage_errors("the studies cannot be listed"):
-        return sorted(optuna.get_all_study_names(storage))
-
-
 def open_study(
     storage: BaseStorage, name: str, *, create: bool = False, objective: str = "flops"
 ) -> optuna.Study:
@@ -68,8 +62,9 @@ def open_study(
     """
     asked = f"the study {name!r} cannot be opened"
     with storage_errors(asked), quiet():
+        names = sorted(optuna.get_all_study_names(storage))
         if create:
-            if isinstance(storage, RDBStorage) and name not in study_names(storage):
+            if isinstance(storage, RDBStorage) and name not in names:
                 remove_orphans(storage.engine)
             study = optuna.create_study(
                 storage=storage,
@@ -77,7 +72,7 @@ def open_study(
                 directions=directions(objective),
                 load_if_exists=True,
             )
-        elif name in (names := study_names(storage)):
+        elif name in names:
             study = optuna.load_study(storage=storage, study_name=name)
         else:
             raise InputError(f"there is no study {name!r}; the storage has {names}")

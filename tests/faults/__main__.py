@@ -7,6 +7,7 @@ if anything was lost.
 from __future__ import annotations
 
 import platform
+import signal
 import sys
 import tempfile
 import time
@@ -24,6 +25,7 @@ SHOWN = 200
 
 
 def main() -> int:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background
     words = sys.argv[1:]
     chosen = [name for name in CASES if not words or any(word in name for word in words)]
     began = time.monotonic()

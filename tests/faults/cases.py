@@ -447,7 +447,7 @@ def _backwards(lab: Lab) -> Iterator[Try]:
 @case("a second search of the same run")
 def _twice(lab: Lab) -> Iterator[Try]:
     run = lab.place / "twice" / "run"
-    more = ("--trials", 60)
+    more = ("--set", "stage1.trials=60")
     first = lab.start(*lab.search(run, *more))
     assert first.stdout is not None
     while "stage 1: trial" not in first.stdout.readline():

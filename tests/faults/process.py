@@ -87,8 +87,10 @@ def _explode(optimizer: Any) -> None:
             weight.data.mul_(1e4)
 
 
-def _nan_logits(logits: Any, *args: object) -> None:
-    logits.fill_(float("nan"))
+def _nan_logits(tree: Any, *args: object) -> None:
+    """Of a supernet whose weights are no numbers."""
+    for weight in tree.net.parameters():
+        weight.data.fill_(float("nan"))
 
 
 def _turn_back(*args: object) -> None:

@@ -104,3 +104,19 @@ def test_a_mark_of_nothing_is_told(url):
         marks_of(study)
     with pytest.raises(RowError, match="the study's attribute 'handoff' is no JSON"):
         stored_studies(url, ["s"])
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_a_damaged_file_names_the_study(url, create):
+    """Whatever is asked of it first: here the table of studies is a page of noise."""
+    open_study(open_storage(url), "s", create=True)
+    path = url.removeprefix("sqlite:///")
+    with sqlite3.connect(path) as database:
+        [page] = database.execute("select rootpage from sqlite_master where name = 'studies'")
+        [size] = database.execute("pragma page_size")
+    database.close()
+    with open(path, "r+b") as file:
+        file.seek((page[0] - 1) * size[0])
+        file.write(b"\xff" * size[0])
+    with pytest.raises(StorageError, match=r"^the study 's' cannot be opened: .*malformed"):
+        open_study(open_storage(url), "s", create=create)

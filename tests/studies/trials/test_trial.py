@@ -10,14 +10,14 @@ from hnas.cost.flops import cost
 from hnas.errors import RowError, StorageError
 from hnas.studies.objective.costs import metrics
 from hnas.studies.trials.database import open_storage
-from hnas.studies.trials.study import directions, open_study, study_names
+from hnas.studies.trials.study import directions, open_study
 from hnas.studies.trials.trial import records
 from tests.support.one_trial import ARCH, FRAME, RECORD, STARTED, write
 
 
 def test_a_trial_comes_back_as_it_was(url):
     storage = open_storage(url)
-    assert study_names(storage) == ["s"]
+    assert optuna.get_all_study_names(storage) == ["s"]
     assert records(open_study(storage, "s")) == [RECORD]
 
 
