@@ -37,6 +37,7 @@ SILENT = 60
 """Seconds without a sign of life after which a process is taken for gone."""
 LEAVING = 30.0
 """Seconds that a process which cannot go on waits for the first one to end all."""
+RESUMES = "The last checkpoint is kept, and the same command resumes from there"
 
 
 class ProcessLost(StateError):
@@ -218,7 +219,7 @@ class World:
             reason = re.sub(r"^\[\S+\] ", "", str(error).split(". ")[0]) or "no reason is given"
             raise ProcessLost(
                 f"another of the {self.size} processes that train together is gone ({reason}). "
-                "The last checkpoint is kept, and the same command resumes from there"
+                f"{RESUMES}"
             ) from None
 
 
@@ -252,22 +253,21 @@ def _end_with_the_first(store: Store, rank: int) -> None:
 
 
 def _watch(store: Store, size: int) -> None:
-    """Ends the first process if another that has begun falls silent. Looks are counted, not time:
-    of processes that are stopped together, and go on together, none was silent."""
+    """Ends the first process if another that has begun falls silent before the end. Looks are
+    counted, not time: of processes that are stopped together, and go on together, none was
+    silent."""
     signs, looks = [0] * size, [0] * size
     with suppress(RuntimeError):  # the store is gone, and the first process finds out by itself
-        while True:
+        while not store.check(["end"]):
             for rank in range(1, size):
                 found = store.add(f"alive/{rank}", 0)
                 looks[rank] = looks[rank] + 1 if found == signs[rank] > 0 else 0
                 signs[rank] = found
                 if looks[rank] > SILENT:
-                    print(f"Error: process {rank} of {size} {GONE}", file=sys.stderr, flush=True)
+                    text = (
+                        f"Error: process {rank} of {size} is gone, or stuck: it has given no sign "
+                        f"of life for {SILENT} seconds. {RESUMES}"
+                    )
+                    print(text, file=sys.stderr, flush=True)
                     os._exit(1)
             time.sleep(1)
-
-
-GONE = (
-    "is gone, or stuck: it has given no sign of life for a minute. The last checkpoint is kept, "
-    "and the same command resumes from there"
-)

@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from hnas.data import prepare
 from hnas.errors import InputError, StateError
 from hnas.settings import DataRules
+from hnas.training import processes
 from hnas.training.loop import train
 from hnas.training.processes import ONE_PROCESS, World
 from tests.support.forked import Process
@@ -136,6 +137,25 @@ def test_a_process_that_falls_silent_ends_the_first_with_a_message(tmp_path):
     assert finish(processes[:1], seconds=60) == [1]
     finish(processes[1:], seconds=0)
     assert "Error: process 1 of 2 is gone, or stuck" in said(tmp_path, 2)
+
+
+def test_a_process_that_has_ended_in_order_was_not_silent(monkeypatch):
+    """The first may go on for long: a tracker sends what it has as the interpreter ends."""
+    store, slept = dist.HashStore(), []
+
+    def ended(code):
+        raise AssertionError(f"ended with {code}")
+
+    def sleep(seconds):
+        slept.append(seconds)
+        if len(slept) == 3:
+            store.set("end", "")
+
+    monkeypatch.setattr(os, "_exit", ended)
+    monkeypatch.setattr(time, "sleep", sleep)
+    store.add("alive/1", 1)
+    processes._watch(store, 2)
+    assert len(slept) == 3
 
 
 @pytest.mark.slow
