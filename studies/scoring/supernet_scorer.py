@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 
 from torch import Tensor
 
@@ -29,15 +30,19 @@ class SupernetScorer:
     ) -> None:
         self._net, self._data, self._rules = net, data, rules
         self._memory = MemoryBudget(batch=rules.batch, note=note)
-        recalibration, held_out = select(data, rules)
-        self.fingerprint = {
-            "supernet": weights_hash(net.state_dict()),
+
+    @cached_property
+    def fingerprint(self) -> dict[str, str]:
+        recalibration, held_out = select(self._data, self._rules)
+        found = {
+            "supernet": weights_hash(self._net.state_dict()),
             "held-out images": held_out.fingerprint,
             "recalibration images": weights_hash({"pixels": recalibration}),
-            "batch": str(rules.batch),
+            "batch": str(self._rules.batch),
         }
-        if rules.metric != "accuracy":
-            self.fingerprint["metric"] = rules.metric
+        if self._rules.metric != "accuracy":
+            found["metric"] = self._rules.metric
+        return found
 
     def score(self, archs: Sequence[Arch]) -> Iterator[Score]:
         return scores(self._net, archs, self._data, self._rules, self._memory)

@@ -107,13 +107,13 @@ def _scored(session: Session, number: int) -> StageResult:
 
 def _scorer(session: Session, net: Supernet) -> Scorer:
     """This process scores, and those that train with it do; not if workers score."""
-    rules, world = session.plan.score, session.world
-    own = SupernetScorer(net, session.data, rules, session.listener.note)
+    rules, world, note = session.plan.score, session.world, session.listener.note
+    own = SupernetScorer(net, session.data, rules, note)
     if world.size == 1 or session.lease is not None:
         return own
     images = {"split": session.split.fingerprint, "images": session.split.images}
     share_weights(net, rules, images, world)
-    return SharedScorer(own, images, world)
+    return SharedScorer(own, images, world, note)
 
 
 def _keep_exhausted(session: Session, number: int, result: StageResult) -> None:

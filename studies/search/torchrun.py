@@ -8,7 +8,7 @@ need no file of the run.
 
 import itertools
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -65,6 +65,8 @@ class SharedScorer:
     images: Mapping[str, str | None]
     """Fingerprints of the `split` and the `images`."""
     world: World
+    note: Callable[[str], None] = lambda text: None
+    """Gets what the others' scorers note."""
 
     @property
     def fingerprint(self) -> dict[str, str]:
@@ -75,8 +77,12 @@ class SharedScorer:
         job = self.world.ask({"task": SCORES, **self.images, "archs": asked})
         mine, *others = dealt(len(archs), self.world.size)
         yield from self.own.score(archs[mine.start : mine.stop])
-        for i in itertools.chain(*others):
-            yield restored(Score, self.world.take(f"{job}/{i}"))
+        for rank, part in enumerate(others, 1):
+            for i in part:
+                score, notes = self.world.take(f"{job}/{i}")
+                for text in notes:
+                    self.note(f"process {rank} of {self.world.size}: {text}")
+                yield restored(Score, score)
 
 
 def share_weights(
@@ -97,7 +103,7 @@ def dealt(count: int, size: int) -> list[range]:
 
 def serve(world: World) -> NoReturn:
     """Does the jobs of the first process until both end."""
-    data, images, scorer = None, "", None
+    data, images, scorer, notes = None, "", None, list[str]()
     try:
         for job in world.jobs():
             if job["task"] == IMAGES:
@@ -111,10 +117,10 @@ def serve(world: World) -> NoReturn:
                     "the same files"
                 )
             if job["task"] == WEIGHTS:
-                scorer = join_weights(job, data, world)
+                scorer = join_weights(job, data, world, notes.append)
             elif job["task"] == SCORES:
                 assert scorer is not None
-                join_scores(job, scorer, world)
+                join_scores(job, scorer, world, notes)
             else:
                 join = join_supernet if job["task"] == SUPERNET else join_network
                 join(job, data, world)
@@ -150,18 +156,21 @@ def join_network(job: Mapping[str, Any], data: Data, world: World) -> None:
     train_network(net, data, identity, teacher, seed=job["seed"], context=Context(world=world))
 
 
-def join_weights(job: Mapping[str, Any], data: Data, world: World) -> Scorer:
+def join_weights(
+    job: Mapping[str, Any], data: Data, world: World, note: Callable[[str], None]
+) -> Scorer:
     """The scorer of a supernet that the first process shares."""
     net = Supernet(restored(Space, job["space"])).to(data.mean.device)
     with world.process_group(data.mean.device):
         net.load_state_dict(world.broadcast({}, data.mean.device))
-    return SupernetScorer(net, data, restored(ScoreRules, job["rules"]))
+    return SupernetScorer(net, data, restored(ScoreRules, job["rules"]), note)
 
 
-def join_scores(job: Mapping[str, Any], scorer: Scorer, world: World) -> None:
-    """Scores this process's part."""
+def join_scores(job: Mapping[str, Any], scorer: Scorer, world: World, notes: list[str]) -> None:
+    """Scores this process's part, and gives the first one each score with the scorer's `notes`."""
     archs = [Arch.from_json(text) for text in job["archs"]]
     part = dealt(len(archs), world.size)[world.rank]
     scores = scorer.score(archs[part.start : part.stop])
     for i, score in zip(part, scores, strict=True):
-        world.give(f"{job['job']}/{i}", recorded(score))
+        world.give(f"{job['job']}/{i}", [recorded(score), notes])
+        notes.clear()

@@ -92,15 +92,16 @@ class Counting:
 @pytest.mark.parametrize("count", [len(ARCHS), 5, 1])
 def test_each_process_scores_a_part_and_the_first_has_all_in_their_order(worlds, count) -> None:
     first, other = worlds
-    own, theirs = Counting(), Counting()
-    scorer = SharedScorer(own, {"split": "s", "images": "i"}, first)
+    own, theirs, notes, heard = Counting(), Counting(), ["out of memory"], list[str]()
+    scorer = SharedScorer(own, {"split": "s", "images": "i"}, first, heard.append)
     jobs = other.jobs()
-    thread = threading.Thread(target=lambda: join_scores(next(jobs), theirs, other))
+    thread = threading.Thread(target=lambda: join_scores(next(jobs), theirs, other, notes))
     thread.start()
     found = list(scorer.score(ARCHS[:count]))
     thread.join()
     assert found == list(Counting().score(ARCHS[:count]))
     assert own.scored == ARCHS[: count // 2] and theirs.scored == ARCHS[count // 2 : count]
+    assert heard == ["process 1 of 2: out of memory"] and not notes
     assert scorer.fingerprint == own.fingerprint
 
 
