@@ -13,7 +13,7 @@ from hnas.cost.flops import cheapest, cost, dearest
 from hnas.settings import OWN_TEACHER
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.strategies import from_scratch, retrained, stages
-from hnas.studies.run.networks import trained_alone
+from hnas.studies.run.networks import Identity, trained_alone
 from hnas.studies.run.split import Sizes, read_sizes
 from hnas.studies.run.status import Status
 
@@ -137,7 +137,9 @@ def agenda_of(status: Status, stage: int | None = None) -> Agenda | None:
     run, sizes = status.run, read_sizes(status.run)
     if sizes is None:
         return None
-    alone = sum(epochs for _, epochs, _ in trained_alone(run))
+    networks = trained_alone(run)
+    together = sum(epochs for _, epochs, _ in networks)
+    alone = sum(epochs for of, epochs, _ in networks if _counts(run.plan, of))
     found = []
     for step in _steps(run.plan, sizes):
         of = status.stages[step.stage - 1] if step.stage else None
@@ -155,7 +157,6 @@ def agenda_of(status: Status, stage: int | None = None) -> Agenda | None:
         measured = of.trials if of and step.scores else done
         found.append(replace(step, done=done, measured=measured))
     timed = status.times.seconds
-    together = sum(step.done for step in found if step.name in (HANDOFF, ALONE))
 
     def seconds(step: Step) -> float:
         if step.name in (HANDOFF, ALONE):
@@ -172,6 +173,14 @@ def agenda_of(status: Status, stage: int | None = None) -> Agenda | None:
             if stage is None or step.stage == stage
         )
     )
+
+
+def _counts(plan: Plan, of: Identity) -> bool:
+    """Whether a network is one that the plan asks for; others are from before it was changed, or
+    were trained again to rank them. All refits are taken for the plan's: they choose their rules.
+    """
+    rules = [(asked.training, asked.augment) for _, asked, _ in retrained(plan)]
+    return of.held_out_too or ((of.training, of.augment) in rules and not of.repeat)
 
 
 def _steps(plan: Plan, sizes: Sizes) -> Iterator[Step]:

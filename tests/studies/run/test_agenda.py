@@ -11,6 +11,7 @@ from hnas.studies.plan.change import with_values
 from hnas.studies.plan.plan import Plan
 from hnas.studies.run.agenda import Agenda, Step, agenda_of
 from hnas.studies.run.folder import begin_run
+from hnas.studies.run.networks import Identity
 from hnas.studies.run.status import read_status
 from hnas.studies.run.times import Times
 from tests.support import fake_runs
@@ -99,6 +100,26 @@ def test_the_agenda_of_a_run_begins_with_what_is_done(tiny: Plan, tmp_path: Path
     alone = agenda_of(status, stage=2)
     assert alone is not None
     assert [one.name for one in alone.steps] == ["supernet of stage 2", "stage 2"]
+
+
+def test_only_networks_of_the_plan_as_it_is_now_count(tiny: Plan, tmp_path: Path) -> None:
+    run = begin_run(tmp_path / "run", tiny)
+    fake_runs.search(run, 1)
+    run.write("split.json", {"train": [*range(90)], "held_out": [*range(9)], "test": None})
+    now = Identity(
+        frame=tiny.net,
+        arch=tiny.net.all_global(),
+        training=tiny.retrain.training,
+        augment=tiny.retrain.augment,
+        split="s",
+        seed=0,
+    )
+    before = replace(now, training=replace(now.training, lr=0.5))
+    for epochs, identity in ((1, now), (2, before), (2, replace(now, repeat=1))):
+        meta = {"epoch": epochs, "identity": identity.to_dict()}
+        run.write(f"networks/{identity.key}.json", {"versions": [{"meta": meta}]})
+    found = agenda_of(read_status(run))
+    assert found is not None and found.steps[-1].done == 1
 
 
 def test_a_finished_run_has_nothing_left(tiny: Plan, tmp_path: Path) -> None:
