@@ -206,8 +206,8 @@ class Result:
         ours, theirs = (f"{count:,}" for count in self.apart)
         tells = "tells" if differ(self.apart) else "cannot tell"
         return (
-            f"The winner alone is right on {ours} test images, the all-global network alone on "
-            f"{theirs}: that {tells} the two apart (exact McNemar test, 95%)."
+            f"Of the test images, the winner alone is right on {ours}, the all-global network "
+            f"alone on {theirs}: that {tells} the two apart (exact McNemar test, 95%)."
         )
 
     def __repr__(self) -> str:
