@@ -79,8 +79,12 @@ def part_of(name: str) -> str | None:
 def part_within(name: str) -> str | None:
     """The part that a word of a name names (`training_set`, `labels-test.csv`); None if no word
     does, or words name several."""
-    found = {part for word in re.split(r"[-_. ]+", name) if (part := part_of(word))}
+    found = {part for word in words(name) if (part := part_of(word))}
     return found.pop() if len(found) == 1 else None
+
+
+def words(name: str) -> list[str]:
+    return re.split(r"[-_. ]+", name)
 
 
 def files_in(place: Path, suffixes: tuple[str, ...], *folders: str) -> list[Path]:
@@ -98,8 +102,7 @@ def part_of_file(path: Path, place: Path) -> str | None:
     """The part that a file of rows is: its name's first word says so, its only one that names a
     part, or a folder of the place that it lies in; None: nothing says so."""
     folder = path.parent.name if place in path.parents[1:] else ""
-    first = re.split(r"[-_.]", path.name)[0]
-    return part_of(first) or part_within(path.name) or part_of(folder)
+    return part_of(words(path.name)[0]) or part_within(path.name) or part_of(folder)
 
 
 def is_hidden(name: str) -> bool:
@@ -131,14 +134,15 @@ class LeftOut:
         """Files of a folder, of some kinds or all, that are not read; what is hidden counts as one.
         A path that is no folder has none."""
         known = {*read}
+        called = {path.name for path in known}
         for above, inner, names in os.walk(folder):
             for name in filter(is_hidden, () if kinds else (*inner, *names)):
                 self.add("hidden", PurePath(name).suffix.lower() or name)
             inner[:] = sorted(name for name in inner if not is_hidden(name))
             for name in names:
-                kind = PurePath(name).suffix.lower()
+                kind = os.path.splitext(name)[1].lower()  # no Path: there may be a million
                 is_meant = not is_hidden(name) and (not kinds or kind in kinds)
-                if is_meant and Path(above, name) not in known:
+                if is_meant and not (name in called and Path(above, name) in known):
                     self.add("beside the files that are read", kind or "no suffix")
 
     @property

@@ -129,6 +129,9 @@ def test_a_word_makes_no_part_of_a_class(tmp_path) -> None:
         root = classes(tmp_path / names[1], names=names)
         assert listing(root).classes == names
         assert load(str(root), image=4, channels=1).classes == names
+    for name in ("train station", "test_tube", "cat"):
+        classes(tmp_path / "three" / name, names=("day", "night"))
+    assert listing(tmp_path / "three").classes == ("cat", "test_tube", "train station")
     for part in ("train", "test"):
         classes(tmp_path / "two" / part, names=("test tube", "flask"))
     assert listing(tmp_path / "two").classes == ("flask", "test tube")
