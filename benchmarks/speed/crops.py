@@ -75,8 +75,8 @@ def from_pack(images: Images, rules: AugmentRules, seeds: Iterator[int]) -> int:
 
 def packed(folder: Path, to: Path, image: int, *, side: int) -> tuple[Images, float]:
     """A pack's images as a training has them, and the kilobytes of one."""
-    size = Size(side, 3, interpolation="bicubic")
-    pack(listing(folder), to, size, whole=side != image)
+    size = Size(side, 3, interpolation="bicubic", whole=side != image)
+    pack(listing(folder), to, size)
     seen = Size(image, 3, interpolation="bicubic", crop_pct=image / side)
     images = open_pack(to).images("train").fit(seen)
     size_on_disk = sum(path.stat().st_size for path in to.glob("train-*.u8"))

@@ -137,10 +137,11 @@ def pack_command(
             f"--image {image} cuts squares, --short-side {short_side} keeps pictures whole: give "
             "one of them"
         )
-    size = Size(image or short_side or IMAGE, colours, background, interpolation)
+    side, whole = image or short_side or IMAGE, bool(short_side)
+    size = Size(side, colours, background, interpolation, whole=whole)
     progress = _Progress()
     with resumable(to), progress.display:
-        pack(found, to, size, whole=bool(short_side), on_shard=progress.tell, **how)
+        pack(found, to, size, on_shard=progress.tell, **how)
     for name in progress.skipped:
         click.echo(f"left out, not an image: {name}")
     if progress.kept:

@@ -97,8 +97,7 @@ class OnDisk:
             raise InputError(
                 f"{self.files[0].parent}: the pack has images of {self.image[1]} pixels a side and "
                 f"{self.image[0]} channels, you asked for {image} and {channels}. Change net.image "
-                "and net.channels in the plan, or pack again: "
-                f"hnas data pack --image {image} --channels {channels}"
+                f"and net.channels in the plan, or pack again: hnas data pack {size.packing}"
             )
         return self
 
@@ -110,8 +109,8 @@ class OnDisk:
                 f"{self.files[0].parent}: the pack has pictures of {shorter} pixels on the shorter "
                 f"side and {channels} channels, you asked for {least} (net.image {size.image} / "
                 f"data.crop_pct {size.crop_pct:g}) and {size.channels}. Change these and "
-                f"net.channels in the plan, or pack again: hnas data pack --short-side {least} "
-                f"--channels {size.channels}"
+                f"net.channels in the plan, or pack again: "
+                f"hnas data pack {size._replace(whole=True).packing}"
             )
         return replace(
             self,

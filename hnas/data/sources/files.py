@@ -80,13 +80,13 @@ def raw(file: File) -> bytes:
         return source.read(file.size)
 
 
-def read(file: File, size: Size, *, whole: bool = False) -> torch.Tensor:
-    """uint8 (channels, image, image), or a picture as `picture` gives it if `whole`. Raises
+def read(file: File, size: Size) -> torch.Tensor:
+    """uint8 (channels, image, image), or a picture as `picture` gives it if it stays whole. Raises
     InputError naming the file if it is no image."""
     try:
-        if whole:
+        if size.whole:
             return torch.from_numpy(picture(content(file), size))
-        pixels = decode(content(file), **size._asdict())
+        pixels = decode(content(file), **size.square)
     except MemoryError:
         raise
     # Decoders of broken files raise whatever they stumble over.
@@ -96,13 +96,13 @@ def read(file: File, size: Size, *, whole: bool = False) -> torch.Tensor:
 
 
 def decoded(
-    files: Sequence[File], size: Size, skipped: list[str] | None, *, whole: bool = False
+    files: Sequence[File], size: Size, skipped: list[str] | None
 ) -> Iterator[tuple[File, torch.Tensor]]:
     """Each file and its pixels, as `read` gives them. A file that is no image is added to
     `skipped`; without that it is an InputError that says what to do."""
     for file in files:
         try:
-            pixels = read(file, size, whole=whole)
+            pixels = read(file, size)
         except InputError as error:
             if skipped is None:
                 raise InputError(

@@ -44,5 +44,5 @@ def changes(pack: Pack, found: Listing) -> str:
     return (
         f"{found.name} has changed since it was packed (images: {told}). Pack it again to follow: "
         f"hnas data pack {found.name} --to {pack.folder} "
-        f"--{'short-side' if pack.index.whole else 'image'} {pack.index.image}"
+        f"{pack.index.size.packing}"
     )

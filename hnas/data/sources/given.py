@@ -203,7 +203,7 @@ def _images(name: str, part: str, images: Any, classes: list[Any], size: Size) -
         label = _plain(label)
         known = isinstance(label, int) and classes[0] != 1
         numbers.append(label if known else _number(name, number, label))
-        one = fitted(_picture(f"{name}: item {i}", image), **size._asdict())
+        one = fitted(_picture(f"{name}: item {i}", image), **size.square)
         pixels[i] = torch.from_numpy(one).permute(2, 0, 1)
     return Images(pixels=pixels, labels=torch.tensor(numbers, dtype=torch.int64))
 

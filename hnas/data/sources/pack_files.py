@@ -1,4 +1,4 @@
-"""What the JSON files of a pack say: `pack.json` (Index), and one file a shard (Shard)."""
+"""The JSON files of a pack: `pack.json` (Index), and one a shard (Shard)."""
 
 from __future__ import annotations
 
@@ -124,7 +124,8 @@ class Index:
 
     @property
     def size(self) -> Size:
-        return Size(self.image, self.channels, self.background, self.interpolation)
+        how = (self.background, self.interpolation)
+        return Size(self.image, self.channels, *how, whole=self.whole)
 
     @property
     def bytes_an_image(self) -> int:

@@ -41,7 +41,6 @@ def pack(
     to: Path,
     size: Size,
     *,
-    whole: bool = False,
     skip_bad: bool = False,
     check: bool = False,
     processes: int = 1,
@@ -50,10 +49,10 @@ def pack(
 ) -> None:
     """Decodes the files that a source lists into a pack `to`, or continues it.
 
-    The pixels are those that `Listing.load` gives; if `whole`, pictures are kept in proportion,
-    with at most `size.image` pixels on the shorter side. What was finished is kept; a shard that is
-    missing or torn, or whose image files are new, gone, or of another size or time with another
-    content, is made again. With `check` the content counts whatever the time.
+    The pixels are those that `Listing.load` gives, or `picture`, if they stay whole. What was
+    finished is kept; a shard that is missing or torn, or whose image files are new, gone, or of
+    another size or time with another content, is made again. With `check` the content counts
+    whatever the time.
 
     Raises InputError naming an image that cannot be decoded (left out with `skip_bad`), or if `to`
     is another pack; StateError if the disk is too small.
@@ -70,7 +69,7 @@ def pack(
         interpolation=size.interpolation,
         notes=found.notes,
         place=str(Path(found.name).resolve()),
-        whole=whole,
+        whole=size.whole,
     )
     jobs = _jobs(begun, found, Job(to, begun, "", "", (), skip_bad, check), shard_bytes)
     with _disk_errors(to):
@@ -163,7 +162,7 @@ def _check_room(to: Path, needed: int, index: Index, files: list[str]) -> None:
         raise StateError(
             f"the images take {needed / 1e9:,.2f} GB in {to}, of which {there / 1e9:,.2f} GB are "
             f"there; its disk has {free / 1e9:,.2f} GB free. Free some, choose another --to, or a "
-            f"smaller --{'short-side' if index.whole else 'image'}"
+            f"smaller {index.size.packing.split()[0]}"
         )
 
 

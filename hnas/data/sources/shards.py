@@ -132,7 +132,7 @@ def _decode(job: Job, request: str, to: Path) -> Shard:
     skipped: list[str] = []
     allowed = skipped if job.skip_bad else None
     with replacing(to) as file:
-        for listed, one in decoded(job.files, job.index.size, allowed, whole=whole):
+        for listed, one in decoded(job.files, job.index.size, allowed):
             pixels = one.contiguous().numpy()
             file.write(pixels.data)
             digest.update(pixels.data)

@@ -56,8 +56,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def packed(folder: Path, to: Path, channels: int = 3, side: int = SIDE) -> Path:
-    size = Size(side, channels, interpolation="bicubic")
-    pack(listing(folder), to, size, whole=True, shard_bytes=3 * 4 * side**2 * channels)
+    size = Size(side, channels, interpolation="bicubic", whole=True)
+    pack(listing(folder), to, size, shard_bytes=3 * 4 * side**2 * channels)
     return to
 
 
@@ -290,9 +290,9 @@ def test_a_shard_of_which_all_is_left_out_moves_no_picture(tmp_path: Path, left_
             if name == "a" and i // 2 == number:
                 file.write_bytes(b"no image")
     found = listing(tmp_path / "f")
-    size = Size(SIDE, 3, interpolation="bicubic")
+    size = Size(SIDE, 3, interpolation="bicubic", whole=True)
     two = 2 * 3 * SIDE**2 * 4 // 3
-    pack(found, tmp_path / "pack", size, whole=True, shard_bytes=two, skip_bad=True)
+    pack(found, tmp_path / "pack", size, shard_bytes=two, skip_bad=True)
     images, seen = loaded(tmp_path / "pack", 3), Size(SEEN, 3, "white", "bicubic", PCT)
     there = [file for file in found.train if Path(file.path).read_bytes() != b"no image"]
     assert len(images) == len(there) == 6

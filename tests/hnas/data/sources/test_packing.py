@@ -65,10 +65,9 @@ def packed(
     pack(
         found,
         to,
-        Size(image, channels, **how),
+        Size(image, channels, whole=whole, **how),
         skip_bad=skip_bad,
         check=check,
-        whole=whole,
         processes=processes,
         shard_bytes=size,
         on_shard=tell,
@@ -220,6 +219,20 @@ def changed(pack: Path) -> str:
     """What loading the pack tells of its folder."""
     notes = load(str(pack), image=SIDE, channels=CHANNELS).notes
     return " ".join(note for note in notes if "since it was packed" in note)
+
+
+@pytest.mark.parametrize(("whole", "side"), [(False, "--image"), (True, "--short-side")])
+def test_the_command_that_follows_a_folder_has_all_that_the_pack_was_made_with(
+    pets: Path, tmp_path: Path, whole: bool, side: str
+) -> None:
+    """With less it would be refused, as of a pack of another kind."""
+    how = {"background": "grey", "interpolation": "bicubic"}
+    to = tmp_path / "pack"
+    packed(pets, to, whole=whole, channels=1, **how)
+    (pets / "train" / "cat" / "0.jpg").unlink()
+    note = load(str(to), image=SIDE, channels=1, **how).notes[-1]
+    options = f"{side} {SIDE} --channels 1 --background grey --interpolation bicubic"
+    assert note.endswith(f"hnas data pack {pets} --to {to} {options}")
 
 
 def test_a_pack_follows_its_folder(
