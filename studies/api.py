@@ -191,8 +191,7 @@ class Found:
         )
         picture = picture_of(self.plan, status)
         drawn = f"<p>{escape(picture.title)}</p>{svg(network(picture))}" if picture else ""
-        name = escape(str(self.run.folder))
-        return f"<b>{name}</b><table><tr>{head}</tr>{rows}</table>{drawn}"
+        return f"<b>{escape(str(self.run.folder))}</b><table><tr>{head}</tr>{rows}</table>{drawn}"
 
 
 def _rows(status: Status) -> list[tuple[str, str, str, str]]:

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
 from hnas.settings import TrainingRules
-from hnas.studies.plan.plan import Plan, Retrain
+from hnas.studies.plan.plan import Plan
+from hnas.studies.plan.tables import Retrain
 
 if TYPE_CHECKING:
     from hnas.studies.proposers.base import Proposer
@@ -124,6 +125,20 @@ def from_scratch(plan: Plan) -> Retrain:
     return replace(retrain, start="scratch", training=training, augment=plan.augment)
 
 
+def retrained(plan: Plan) -> list[tuple[str, Retrain, int]]:
+    """What is trained alone, by which rules, and how many networks: the all-global one among the
+    others if it has their rules. A refit trains it and the winner a second time."""
+    rules, plain = plan.retrain, from_scratch(plan)
+    found = [("retraining", rules, rules.top + (plain == rules))]
+    if plain != rules:
+        found.append(("all-global network", plain, 1))
+    if rules.refit:
+        epochs = rules.refit_epochs or rules.training.epochs
+        last = replace(rules, training=replace(rules.training, epochs=epochs))
+        found.append((REFIT, last, 2))
+    return found
+
+
 def _hierarchical(plan: Plan) -> tuple[Stage, ...]:
     first = Stage(
         name="stage1",
@@ -156,17 +171,3 @@ def _hierarchical(plan: Plan) -> tuple[Stage, ...]:
         training=replace(second.training, epochs=plan.refine.epochs),
     )
     return first, second, third
-
-
-def retrained(plan: Plan) -> list[tuple[str, Retrain, int]]:
-    """What is trained alone, by which rules, and how many networks: the all-global one among the
-    others if it has their rules. A refit trains it and the winner a second time."""
-    rules, plain = plan.retrain, from_scratch(plan)
-    found = [("retraining", rules, rules.top + (plain == rules))]
-    if plain != rules:
-        found.append(("all-global network", plain, 1))
-    if rules.refit:
-        epochs = rules.refit_epochs or rules.training.epochs
-        last = replace(rules, training=replace(rules.training, epochs=epochs))
-        found.append((REFIT, last, 2))
-    return found

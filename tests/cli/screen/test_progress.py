@@ -113,7 +113,7 @@ def test_a_search_says_which_step_of_it_this_is_and_when_all_ends(
     ("whole", "eta"), [(None, "ETA 0:45"), (3.0, "ETA 0:45"), (60.0, "ETA 0:45, all steps 1:00")]
 )
 def test_all_steps_never_end_before_this_one(whole: float | None, eta: str) -> None:
-    """An agenda may count networks that were trained before the plan was changed."""
+    """The one goes by this work alone, the other by all work so far."""
     shown = Shown(
         what="w",
         unit="epoch",
