@@ -21,7 +21,7 @@ from hnas.architecture.space import Frame, Space, distribution_space
 from hnas.data import Data, Images, prepare
 from hnas.persist.record import recorded
 from hnas.settings import AugmentRules, DataRules, TrainingRules
-from hnas.studies.plan.plan import Stage1
+from hnas.studies.plan.tables import Stage1
 from hnas.studies.plan.toml import load_plan
 
 BENCHMARKS = Path(__file__).parents[1]

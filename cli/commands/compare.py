@@ -15,7 +15,8 @@ from hnas.cli.screen.interrupt import resumable, typed
 from hnas.cli.screen.render import cell, duration, table
 from hnas.errors import InputError
 from hnas.studies.plan.change import check_code
-from hnas.studies.plan.plan import SAMPLERS, STRATEGIES, Plan
+from hnas.studies.plan.plan import Plan
+from hnas.studies.plan.tables import SAMPLERS, STRATEGIES
 from hnas.studies.plan.toml import PRESETS, load_plan, load_preset
 from hnas.studies.request.request import RUNS
 

@@ -13,7 +13,7 @@ from hnas.cli.screen.proposal import begins
 from hnas.cli.screen.render import command, note, result_tables, show_next, wrapped
 from hnas.cli.screen.session import show_front, start
 from hnas.studies.objective.costs import OBJECTIVES
-from hnas.studies.plan.plan import SAMPLERS, STRATEGIES
+from hnas.studies.plan.tables import SAMPLERS, STRATEGIES
 from hnas.studies.request.begin import beginning
 from hnas.studies.request.decide import decide
 from hnas.studies.request.request import Request

@@ -18,8 +18,9 @@ from hnas.cost.flops import cost
 from hnas.cost.limits import Limit, flops_limit, params_limit
 from hnas.errors import BudgetError, InputError
 from hnas.persist.difference import differences
-from hnas.studies.plan.plan import Plan, Stage1
+from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.quantities import parse_flops, parse_params, share_of
+from hnas.studies.plan.tables import Stage1
 
 
 def keyword(name: str, value: object = None) -> str:

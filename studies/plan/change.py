@@ -9,8 +9,9 @@ from typing import Any, TypedDict, Unpack
 from hnas.errors import InputError
 from hnas.persist.difference import differences
 from hnas.settings import CODE, TrainingRules
-from hnas.studies.plan.plan import STRATEGIES, Plan, Refine, Stage1, Stage2
+from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.quantities import parse_flops, parse_latency, parse_params
+from hnas.studies.plan.tables import STRATEGIES, Refine, Stage1, Stage2
 from hnas.studies.plan.toml import from_values, to_toml
 
 

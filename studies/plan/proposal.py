@@ -21,8 +21,9 @@ from hnas.studies.plan import recipe
 from hnas.studies.plan.budget import ANY, Asked, fit, widest
 from hnas.studies.plan.fine_tuning import Start, fine_tuned
 from hnas.studies.plan.limits import LIMITS, DeviceLimits
-from hnas.studies.plan.plan import Plan, Search, Stage1, Stage2
+from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.reasons import reasons, worth
+from hnas.studies.plan.tables import Search, Stage1, Stage2
 from hnas.studies.plan.text import commented
 
 N = 3

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from hnas.settings import AugmentRules, TrainingRules
-from hnas.studies.plan.plan import Retrain
+from hnas.studies.plan.tables import Retrain
 
 KIND: dict[str, Any] = {"stem": "conv", "pool": "mean", "local": "conv2d"}
 """Of `Frame`: what a network is made of. On few images each is worth points (2106.14881)."""

@@ -11,7 +11,8 @@ from hnas.cost.conventions import BUDGETS
 from hnas.sampling import RULES
 from hnas.settings import METRICS, OWN_TEACHER
 from hnas.studies.objective.costs import OBJECTIVES
-from hnas.studies.plan.plan import HANDOFF_RULES, PICKS, SAMPLERS, STARTS, STRATEGIES, Plan
+from hnas.studies.plan.plan import Plan
+from hnas.studies.plan.tables import HANDOFF_RULES, PICKS, SAMPLERS, STARTS, STRATEGIES
 from hnas.studies.plan.text import meanings
 
 DIALECT = "http://json-schema.org/draft-07/schema#"

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from hnas.errors import InputError
 from hnas.studies.plan.change import check_code, override, refined, sized_as, with_values
-from hnas.studies.plan.plan import STRATEGIES, Plan
+from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.quantities import parse_latency, parse_time
+from hnas.studies.plan.tables import STRATEGIES
 from hnas.studies.plan.toml import PRESETS, load_plan, load_preset
 from hnas.studies.request.request import Request, folder_of
 from hnas.studies.request.sizing import sizes, within_budget, within_time

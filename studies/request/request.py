@@ -6,7 +6,8 @@ from pathlib import Path
 
 from hnas.errors import InputError
 from hnas.studies.plan.budget import Asked, keyword
-from hnas.studies.plan.plan import STRATEGIES, Plan
+from hnas.studies.plan.plan import Plan
+from hnas.studies.plan.tables import STRATEGIES
 from hnas.studies.trials.waiting import LEASE
 
 RUNS = Path("runs")
@@ -28,7 +29,7 @@ class Request:
     """The only stage to search, counted from 1; None: all, then retraining and the test."""
     strategy: str | None = None
     sampler: str | None = None
-    """How every stage proposes generations: one of `hnas.studies.plan.plan.SAMPLERS` or
+    """How every stage proposes generations: one of `hnas.studies.plan.tables.SAMPLERS` or
     module:function."""
     refine: bool = False
     """Whether a third stage is added: `hnas.studies.plan.change.refined`."""

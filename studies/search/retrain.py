@@ -10,8 +10,8 @@ from hnas.architecture.space import Frame
 from hnas.cost.flops import cost
 from hnas.network.glit import Glit
 from hnas.scoring.score import evaluate, recalibrate
-from hnas.studies.plan.plan import Retrain
 from hnas.studies.plan.strategies import from_scratch, supernet_epochs
+from hnas.studies.plan.tables import Retrain
 from hnas.studies.run.networks import (
     Identity,
     Inherited,

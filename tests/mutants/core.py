@@ -25,6 +25,7 @@ CORE: dict[str, tuple[str, ...]] = {
     "studies/plan/change.py": ("studies/plan/test_change",),
     "studies/plan/plan.py": ("studies/plan/test_plan", "studies/plan/test_toml"),
     "studies/plan/strategies.py": ("studies/plan/test_strategies",),
+    "studies/plan/tables.py": ("studies/plan/test_plan", "studies/plan/test_toml"),
     "studies/plan/toml.py": ("studies/plan/test_toml",),
     "studies/proposers/base.py": (
         "studies/proposers/test_base",

@@ -20,7 +20,8 @@ from hnas.studies.experiments.compare import (
     write_files,
 )
 from hnas.studies.plan.change import override
-from hnas.studies.plan.plan import STRATEGIES, Plan
+from hnas.studies.plan.plan import Plan
+from hnas.studies.plan.tables import STRATEGIES
 
 
 def an_outcome(seed: int, test: float, minutes: float | None = 1.0) -> Outcome:

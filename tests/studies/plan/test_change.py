@@ -10,7 +10,7 @@ import pytest
 
 from hnas.errors import BudgetError, InputError
 from hnas.studies.plan.change import multiplied, override, refined
-from hnas.studies.plan.plan import Refine, Search
+from hnas.studies.plan.tables import Refine, Search
 from hnas.studies.plan.toml import from_toml
 from tests.support.plans import MINIMAL
 

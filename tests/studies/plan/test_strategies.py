@@ -15,8 +15,9 @@ import torch
 from hnas.cost.flops import cost
 from hnas.errors import InputError, MismatchError, StateError
 from hnas.studies.plan.change import override, refined
-from hnas.studies.plan.plan import STRATEGIES, Plan
+from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.strategies import REFIT, retrained, stages
+from hnas.studies.plan.tables import STRATEGIES
 from hnas.studies.plan.toml import from_toml, to_toml
 from hnas.studies.run.folder import Run, begin_run, open_run
 from hnas.studies.run.status import read_status

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hnas.architecture.space import Frame
 from hnas.errors import InputError
 from hnas.settings import AugmentRules, DataRules, ScoreRules
-from hnas.studies.plan.plan import Handoff, Search
+from hnas.studies.plan.tables import Handoff, Search
 from hnas.studies.plan.toml import PRESETS, from_toml, load_plan, load_preset, preset_text, to_toml
 from tests.support.plans import MINIMAL, edited
 

@@ -15,7 +15,7 @@ from hnas.architecture.space import Frame, Space, distribution_space, size_space
 from hnas.cost.flops import cheapest, cost
 from hnas.errors import InputError
 from hnas.studies.objective.costs import Costs
-from hnas.studies.plan import plan as plans
+from hnas.studies.plan import tables
 from hnas.studies.plan.change import check_code, override
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.strategies import stages
@@ -183,7 +183,7 @@ def test_the_ends_of_a_space_are_the_cheapest_the_most_and_the_least_global():
 
 
 def test_a_plan_names_a_sampler_for_every_stage(tiny: Plan):
-    assert list(SAMPLERS) == [*plans.SAMPLERS]
+    assert list(SAMPLERS) == [*tables.SAMPLERS]
     for name in ("tpe", OWN):
         assert {stage.proposer.name for stage in stages(override(tiny, sampler=name))} == {name}
     flat = override(tiny, sampler="gp", strategy="flat")

@@ -23,7 +23,7 @@ from hnas.network.glit import Glit
 from hnas.scoring.pairs import apart, packed
 from hnas.scoring.score import evaluate
 from hnas.studies.plan.change import override
-from hnas.studies.plan.plan import Baselines
+from hnas.studies.plan.tables import Baselines
 from hnas.studies.plan.toml import to_toml
 from hnas.studies.run.folder import Run, begin_run
 from hnas.studies.run.networks import stored_network, winner

@@ -14,8 +14,9 @@ import torch
 from hnas.errors import InputError
 from hnas.scoring.score import evaluate
 from hnas.studies.experiments.rank import RankRules, rank
-from hnas.studies.plan.plan import Plan, Retrain
+from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.strategies import from_scratch
+from hnas.studies.plan.tables import Retrain
 from hnas.studies.run.folder import Run, begin_run
 from hnas.studies.run.networks import identity_of, network_path, stored_network
 from hnas.studies.run.result import best_trained

@@ -1,0 +1,238 @@
+"""The tables of a plan, as frozen records; those that trainings know too are in `hnas.settings`."""
+
+from dataclasses import dataclass, field
+
+from hnas.architecture.space import SIZES, Own
+from hnas.cost.conventions import BUDGETS
+from hnas.errors import InputError
+from hnas.persist.record import later
+from hnas.persist.words import did_you_mean
+from hnas.settings import CODE, AugmentRules, DistillationRules, TrainingRules
+from hnas.studies.objective.costs import OBJECTIVES
+from hnas.studies.plan.quantities import parse_flops, parse_latency, parse_params
+
+HANDOFF_RULES = ("score", "retrained")
+STARTS = ("scratch", "supernet")
+STRATEGIES = ("hierarchical", "high-level", "flat", "random")
+"""The ways to search: see `hnas.studies.plan.strategies`."""
+SAMPLERS = ("nsga2", "tpe", "spos", "random", "nsga3", "gp")
+"""The ways to propose generations: see `hnas.studies.proposers.samplers`."""
+PICKS = ("score", "smoothed")
+"""What the best trials of a stage are the best by: see `hnas.studies.trials.smoothing`."""
+
+
+def _check_supernet(training: TrainingRules) -> None:
+    if training.keep != "last":
+        raise InputError(
+            "training.keep is for a network trained alone: of a supernet the last epoch is kept, "
+            f"got {training.keep!r}"
+        )
+
+
+def _check_trials(trials: int, population: int) -> None:
+    if trials < 1:
+        raise InputError(f"trials must be >= 1, got {trials}")
+    if population < 2:
+        raise InputError(f"population must be >= 2 (a child has two parents), got {population}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage1:
+    """The search for global and local groups; the sizes are fixed."""
+
+    d_k: int
+    """Width of queries, keys and values of a block if all its groups are global; a multiple of N x
+    heads."""
+    d_z: int = 4
+    """Expansion of the FFN: d x d_z wide."""
+    E: int = 1
+    """Expansion of a local head."""
+    K: int
+    """Kernel of a local head, odd: in tokens, or in patches a side if it sees their grid."""
+    trials: int
+    """Architectures scored."""
+    population: int
+    """Architectures a generation."""
+    training: TrainingRules
+    """Of the supernet."""
+    init_from: str = ""
+    """A network of `hnas import` or `hnas export` that the supernet starts from; empty: random
+    weights."""
+
+    def __post_init__(self) -> None:
+        _check_trials(self.trials, self.population)
+        _check_supernet(self.training)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage2:
+    """The search for every block's sizes, each from a list of candidates."""
+
+    d_k: tuple[int, ...]
+    """Candidates, for each of the four sizes: multiples of N x heads."""
+    d_z: tuple[int, ...]
+    E: tuple[int, ...]
+    K: tuple[int, ...]
+    trials: int
+    """Architectures scored."""
+    population: int
+    """Architectures a generation."""
+    training: TrainingRules
+    """Of the supernet, grown to these candidates, before it scores."""
+    mixed: Own = later(Own())
+    """Candidates of mixed blocks, if they have their own; empty lists: as above."""
+    local: Own = later(Own())
+    """The same for blocks without global groups, which have no d_k."""
+
+    def __post_init__(self) -> None:
+        _check_trials(self.trials, self.population)
+        _check_supernet(self.training)
+        for name in SIZES:
+            values = getattr(self, name)
+            if not values or len(set(values)) != len(values):
+                raise InputError(
+                    f"{name} must be distinct candidates, at least one, got {list(values)}"
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refine:
+    """A third stage, which searches the whole space from stage 2's front; none by default.
+
+    Its population and the other settings of its supernet's training are stage 2's.
+    """
+
+    trials: int = 0
+    """Architectures scored, the front among them; 0: no third stage."""
+    epochs: int = 0
+    """Of the supernet's training, before it scores."""
+
+    def __post_init__(self) -> None:
+        for name in ("trials", "epochs"):
+            if getattr(self, name) < 0:
+                raise InputError(f"{name} must be >= 0, got {getattr(self, name)}")
+        if (self.trials == 0) != (self.epochs == 0):
+            raise InputError(
+                "trials and epochs must both be 0 (no third stage) or both >= 1, got "
+                f"{self.trials} and {self.epochs}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """Settings of all stages."""
+
+    strategy: str = "hierarchical"
+    """One of hierarchical, high-level, flat, random: see `hnas.studies.plan.strategies`."""
+    flops: int | None = field(default=None, metadata={"read": parse_flops})
+    """Most multiply-accumulates of one image; None: those of the all-global network if FLOPs are
+    minimised, otherwise no limit."""
+    convention: str = later("exact")
+    """How `flops` counts them: `exact`, or `glit` as the authors' release, which misses one of the
+    three pointwise products of a local head."""
+    params: int | None = field(default=None, metadata={"later": True, "read": parse_params})
+    """Most learned parameters; None: no limit."""
+    seed: int = 0
+    """Of the images' split and of everything that is drawn."""
+    objective: str = "flops"
+    """The costs to minimise while accuracy is maximised: flops, latency or both."""
+    latency: str = field(default="", metadata={"read": parse_latency})
+    """Longest time of one batch on the device that searches, for example "2.5ms"; empty: that of
+    the all-global network, or the mean of stage 1's if that is more; no limit if latency is not
+    minimised."""
+    latency_batch: int = 1
+    """Images at a time, wherever latency is measured."""
+    sampler: str = later("")
+    """How every stage proposes its generations: one of SAMPLERS, or `module:function`, a function
+    of the population and a seed that gives a sampler of Optuna's. The first generation then begins
+    with the cheapest, the all-global and the all-local network. Empty: without these, by NSGA-II;
+    by SPOS's evolution if the strategy is flat, by chance if it is random."""
+    pick: str = later("score")
+    """What the hand-off and retraining take the best by: their score, or `smoothed`, what all
+    scores of the stage say of each network, if that predicts scores that it has not seen."""
+
+    def __post_init__(self) -> None:
+        names = (
+            ("objective", OBJECTIVES),
+            ("strategy", STRATEGIES),
+            ("pick", PICKS),
+            ("convention", BUDGETS),
+        )
+        for name, known in names:
+            if (value := getattr(self, name)) not in known:
+                raise InputError(f"{name} {value!r} is unknown; {did_you_mean(value, known)}")
+        if self.sampler and not (self.sampler in SAMPLERS or CODE.fullmatch(self.sampler)):
+            close = did_you_mean(self.sampler, SAMPLERS)
+            raise InputError(f"sampler {self.sampler!r} is unknown; {close}, or module:function")
+        if self.strategy == "random" and self.sampler not in ("", "random"):
+            raise InputError(
+                "sampler must be random, or left out, in the strategy random: another would not "
+                f"search by chance, got {self.sampler!r}"
+            )
+        if self.latency_batch < 1:
+            raise InputError(f"latency_batch must be >= 1, got {self.latency_batch}")
+        if not 0 <= self.seed < 2**32:
+            raise InputError(f"seed must be in [0, 2^32), got {self.seed}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Handoff:
+    """The choice of stage 1's distribution for stage 2."""
+
+    rule: str = "score"
+    """`score`: the best by score; `retrained`: the best of the top few, each retrained."""
+    top: int = 5
+    """How many are retrained."""
+
+    def __post_init__(self) -> None:
+        if self.rule not in HANDOFF_RULES:
+            raise InputError(f"rule must be one of {HANDOFF_RULES}, got {self.rule!r}")
+        if self.top < 1:
+            raise InputError(f"top must be >= 1, got {self.top}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retrain:
+    """Training the best of the last stage by themselves."""
+
+    top: int = 5
+    """Best of the last stage to retrain."""
+    training: TrainingRules
+    augment: AugmentRules = AugmentRules()
+    distillation: DistillationRules = DistillationRules()
+    start: str = later("scratch")
+    """`scratch`: random weights; `supernet`: those that a network was scored with, its subnet of
+    the stage's supernet."""
+    refit: bool = later(False)
+    """Whether winner and all-global network, once they are picked, are trained again by the same
+    rules on the held-out images too, and these are tested and exported."""
+    refit_epochs: int = later(0)
+    """Epochs of that last training; 0: as many as were kept. More of them pay if candidates are
+    trained only as long as it takes to choose one."""
+
+    def __post_init__(self) -> None:
+        if self.top < 1:
+            raise InputError(f"top must be >= 1, got {self.top}")
+        if self.refit_epochs < 0 or (self.refit_epochs and not self.refit):
+            raise InputError(
+                f"refit_epochs must be >= 0, and 0 unless refit = true, got {self.refit_epochs}"
+            )
+        if self.start not in STARTS:
+            raise InputError(f"start must be one of {STARTS}, got {self.start!r}")
+        if self.training.subnets != "uniform":
+            raise InputError(
+                "training.subnets is for a supernet: a network trained alone has no subnets, "
+                f"got {self.training.subnets!r}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baselines:
+    """Simple models on the same images, to compare the answer with."""
+
+    images: int = 20_000
+    """They are fitted if there are at most so many images besides the test part; 0: never."""
+
+    def __post_init__(self) -> None:
+        if self.images < 0:
+            raise InputError(f"images must be >= 0, got {self.images}")
