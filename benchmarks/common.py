@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from hnas.cost.timing import in_turn, rotated, seconds
 from hnas.studies.plan.plan import Plan
@@ -134,9 +135,9 @@ def _cpu_model() -> str:
     return f"{found['model name']} (family {found['cpu family']}, model {found['model']})"
 
 
-def write(path: Path, rows: Iterable[Row], threads: int, command: str) -> None:
-    """Comparisons, with where and when they were measured."""
-    write_rows(path, [{**asdict(row), "reached": row.reached} for row in rows], threads, command)
+def kept(row: Row) -> dict[str, object]:
+    """As it is written."""
+    return {**asdict(row), "reached": row.reached}
 
 
 def write_rows(path: Path, rows: list[dict[str, object]], threads: int, command: str) -> None:
@@ -147,10 +148,22 @@ def write_rows(path: Path, rows: list[dict[str, object]], threads: int, command:
 
 
 def main(measure: Callable[[bool], list[Row]], about: str | None) -> None:
-    """The command line of one benchmark: `measure(quick)` gives its rows."""
+    """The command line of a benchmark that compares: `measure(quick)` gives its rows."""
+    report(measure, table, kept, about, threads=min(2, os.cpu_count() or 1))
+
+
+def report(
+    measure: Callable[[bool], list[Any]],
+    table: Callable[[list[Any]], str],
+    kept: Callable[[Any], dict[str, object]],
+    about: str | None,
+    *,
+    threads: int = 1,
+) -> None:
+    """The command line of a benchmark with rows of any kind: how they are printed, and written."""
     parser = argparse.ArgumentParser(description=(about or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="tiny sizes: does it run at all?")
-    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--threads", type=int, default=threads)
     parser.add_argument("--json", type=Path, help="write the rows there")
     options = parser.parse_args()
     import torch  # here, so that what needs no torch can be measured before
@@ -161,4 +174,4 @@ def main(measure: Callable[[bool], list[Row]], about: str | None) -> None:
     if options.json:
         assert sys.modules["__main__"].__spec__
         command = f"python -m {sys.modules['__main__'].__spec__.name}"
-        write(options.json, rows, options.threads, command)
+        write_rows(options.json, [kept(row) for row in rows], options.threads, command)

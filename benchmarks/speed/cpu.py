@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.common import Row, table, write
+from benchmarks.common import Row, kept, table, write_rows
 
 SCRIPTS = (
     "linear",
@@ -50,7 +50,7 @@ def main() -> None:
     print(f"\n{table(rows)}")
     only = [] if options.only == ",".join(SCRIPTS) else ["--only", options.only]
     command = " ".join(["python -m benchmarks.speed.cpu", *only, *arguments])
-    write(options.json, rows, options.threads, command)
+    write_rows(options.json, [kept(row) for row in rows], options.threads, command)
 
 
 if __name__ == "__main__":

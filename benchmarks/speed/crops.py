@@ -10,7 +10,6 @@ so many cores a device keeps busy that takes the images of `python -m benchmarks
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import statistics
 import tempfile
@@ -24,7 +23,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.common import write_rows
+from benchmarks.common import report
 from benchmarks.speed.loader import jpegs
 from hnas.data import Images, augmented
 from hnas.data.size import Size
@@ -34,8 +33,8 @@ from hnas.data.sources.packing import pack
 from hnas.data.whole import boxes
 from hnas.settings import AugmentRules
 
-TAKEN = {"H100, supernet": 1024 / 0.083, "H100, retraining": 1024 / 0.108, "this CPU": 20.0}
-"""Images a second that steps of glit-tiny take at most, by docs/imagenet.md."""
+TAKEN = {"H100, supernet": 1024 / 0.083, "H100, retraining": 1024 / 0.109}
+"""Images a second that steps of glit-tiny take at most, by `benchmarks.speed.cost_model`."""
 SMALLEST = 0.08
 MEAN = torch.full((3,), 0.5)
 
@@ -122,26 +121,19 @@ def rows(quick: bool, place: Path) -> list[Row]:
     ]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="tiny sizes: does it run at all?")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--json", type=Path, help="write the rows there")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+def measure(quick: bool) -> list[Row]:
     with tempfile.TemporaryDirectory() as place:
-        found = rows(options.quick, Path(place))
-    for row in found:
-        spread = f"{row.lowest:,.0f} to {row.highest:,.0f}"
-        cores = ", ".join(f"{device} {each:.2g}" for device, each in row.cores.items())
-        print(
-            f"{row.name:38} {row.images_per_cpu_second:8,.0f} images a CPU second ({spread}), "
-            f"{row.kilobytes:,.0f} kB an image; cores for {cores}"
-        )
-    if options.json:
-        every = [asdict(row) for row in found]
-        write_rows(options.json, every, options.threads, "python -m benchmarks.speed.crops")
+        return rows(quick, Path(place))
+
+
+def line(row: Row) -> str:
+    cores = ", ".join(f"{device} {each:.2g}" for device, each in row.cores.items())
+    return (
+        f"{row.name:38} {row.images_per_cpu_second:8,.0f} images a CPU second "
+        f"({row.lowest:,.0f} to {row.highest:,.0f}), {row.kilobytes:,.0f} kB an image; "
+        f"cores for {cores}"
+    )
 
 
 if __name__ == "__main__":
-    main()
+    report(measure, lambda rows: "\n".join(map(line, rows)), asdict, __doc__)

@@ -9,18 +9,16 @@ recalibration included, in wall time: the median of runs that take turns.
 
 from __future__ import annotations
 
-import argparse
 import math
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
 import optuna
 
-from benchmarks.common import paper_preset, write_rows
+from benchmarks.common import paper_preset, report
 from benchmarks.speed.scoring import generations, images
 from benchmarks.speed.search_overhead import COSTS, FRAME, POPULATION, files, spaces, study
 from hnas.architecture.arch import Arch
@@ -103,6 +101,7 @@ def along(axis: str, works: dict[int, Callable[[], list[object]]], repeats: int)
 
 
 def measure(quick: bool) -> list[Growth]:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     frame, repeats = paper_preset("digits").net, 1 if quick else 5
     blocks = (2, 3) if quick else (3, 6, 12, 24)
     counts = (16, 32) if quick else (500, 1000, 2000, 4000, 8000)
@@ -114,24 +113,15 @@ def measure(quick: bool) -> list[Growth]:
     ]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="tiny sizes: does it run at all?")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--json", type=Path, help="write the rows there")
-    options = parser.parse_args()
-    import torch
-
-    torch.set_num_threads(options.threads)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    rows = measure(options.quick)
-    for row in rows:
-        cells = "  ".join(f"{x:,}: {y:.2f}" for x, y in row.points.items())
-        print(f"{row.axis:16} {row.unit:15} {cells}  (grows with the power {row.exponent:.2f})")
-    if options.json:
-        found = [{**asdict(row), "exponent": row.exponent} for row in rows]
-        write_rows(options.json, found, options.threads, "python -m benchmarks.speed.growth")
+def line(row: Growth) -> str:
+    cells = "  ".join(f"{x:,}: {y:.2f}" for x, y in row.points.items())
+    return f"{row.axis:16} {row.unit:15} {cells}  (grows with the power {row.exponent:.2f})"
 
 
 if __name__ == "__main__":
-    main()
+    report(
+        measure,
+        lambda rows: "\n".join(map(line, rows)),
+        lambda row: {**asdict(row), "exponent": row.exponent},
+        __doc__,
+    )

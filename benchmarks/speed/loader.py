@@ -9,7 +9,6 @@ second part gives the peak memory of packing, and of training on a pack that is 
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import multiprocessing
 import os
@@ -28,7 +27,7 @@ from unittest import mock
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
-from benchmarks.common import paper_preset, write_rows
+from benchmarks.common import paper_preset, report
 from hnas.architecture.space import Frame, distribution_space
 from hnas.cost.flops import cost
 from hnas.machine import peak_memory
@@ -343,38 +342,24 @@ def memory(quick: bool, place: Path) -> list[Memory]:
     ]
 
 
-def _line(rate: Rate) -> str:
-    by_cpu = rate.images_per_cpu_second
+def measure(quick: bool) -> list[Rate | Memory]:
+    with tempfile.TemporaryDirectory() as place:
+        return [*rates(quick, Path(place)), *memory(quick, Path(place))]
+
+
+def line(row: Rate | Memory) -> str:
+    if isinstance(row, Memory):
+        return (
+            f"{row.name:30} {row.images:,} images, {row.decoded_megabytes:,.0f} MB decoded: the "
+            f"peak memory rises by {row.megabytes:,.0f} MB above that with {FEW} images"
+        )
+    by_cpu = row.images_per_cpu_second
     return (
-        f"{rate.name:72} {rate.images_per_second:9,.0f} images/s "
-        f"({rate.lowest:,.0f} to {rate.highest:,.0f}), {rate.megabytes_per_second:,.0f} MB/s"
+        f"{row.name:72} {row.images_per_second:9,.0f} images/s "
+        f"({row.lowest:,.0f} to {row.highest:,.0f}), {row.megabytes_per_second:,.0f} MB/s"
         + (f", {by_cpu:,.0f} images a CPU second" if by_cpu else "")
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="tiny sizes: does it run at all?")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--json", type=Path, help="write the rows there")
-    options = parser.parse_args()
-    import torch
-
-    torch.set_num_threads(options.threads)
-    with tempfile.TemporaryDirectory() as place:
-        speeds, peaks = rates(options.quick, Path(place)), memory(options.quick, Path(place))
-    for rate in speeds:
-        print(_line(rate))
-    print(f"\nHow far the peak memory rises above that with {FEW} images:")
-    for peak in peaks:
-        print(
-            f"{peak.name:30} {peak.images:,} images, {peak.decoded_megabytes:,.0f} MB decoded: "
-            f"{peak.megabytes:,.0f} MB"
-        )
-    if options.json:
-        rows = [asdict(row) for row in (*speeds, *peaks)]
-        write_rows(options.json, rows, options.threads, "python -m benchmarks.speed.loader")
-
-
 if __name__ == "__main__":
-    main()
+    report(measure, lambda rows: "\n".join(map(line, rows)), asdict, __doc__)
