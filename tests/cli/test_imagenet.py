@@ -58,11 +58,9 @@ def sets(command: list[str]) -> list[str]:
     return [word for key, word in itertools.pairwise(command) if key == "--set"]
 
 
-@pytest.mark.parametrize("number", range(8))
-def test_the_commands_are_there(root: Path, number: int) -> None:
-    kinds = ["data pack", "data check", "init", "space", "search", "search", "search", "search"]
-    found = [" ".join(c[1:3]) for c in commands(root) if c[0] == "hnas" and c[1] != "export"]
-    assert len(found) == len(kinds) and found[number].startswith(kinds[number])
+def test_the_commands_are_there(root: Path) -> None:
+    found = [command[1] for command in commands(root) if command[0] == "hnas"]
+    assert found == ["data", "data", "init", "space", *["search"] * 4, "export"]
 
 
 def test_the_plan_with_few_epochs_is_one(tmp_path: Path) -> None:

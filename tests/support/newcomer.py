@@ -24,7 +24,7 @@ from tests.support.installed import checkout
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/digits.md"
 HEAD = """\
-# A first network, in {minutes} minutes
+# A first network, in {minutes} minutes of CPU
 
 From a fresh checkout to a network that needs no hnas, on the handwritten digits that come with
 scikit-learn: nothing is downloaded but packages. A program has written this page, and timed each
@@ -33,9 +33,9 @@ step as it ran it: `python -m tests.support.newcomer`.
 """
 TAIL = """\
 
-[using.md](using.md) has the rest of what can be asked for, [tutorial.md](tutorial.md) a plan that
-is changed by hand, [data.md](data.md) what images of yours may look like. In Python the same is
-[example.ipynb](example.ipynb).
+Next: [example.ipynb](example.ipynb), the same from Python; [data.md](data.md), what images of yours
+may look like; [tutorial.md](tutorial.md), a plan that is changed by hand; [using.md](using.md), all
+that can be asked for.
 """
 
 

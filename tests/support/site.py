@@ -1,12 +1,12 @@
 """The documentation as a site: `make site` writes it to build/site, which opens from disk.
 
 The pages are read where they are, so that their links also lead somewhere in the repository. What
-they link to is laid beside copies of them, in build/pages, and MkDocs makes the site of that.
+they link to is laid beside copies of them, in build/pages, and Zensical makes a
+site of these.
 """
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 import shutil
@@ -68,7 +68,7 @@ def _shown(output: dict[str, Any]) -> str:
             lines = "".join(data[kind]).splitlines()
             return "<div>" + "\n".join(line for line in lines if line.strip()) + "</div>"
     if "image/png" in data:
-        picture = base64.b64encode(base64.b64decode("".join(data["image/png"]))).decode()
+        picture = "".join(data["image/png"]).replace("\n", "")
         return f'<img alt="a figure of the cell above" src="data:image/png;base64,{picture}">'
     return f"```text\n{''.join(data['text/plain']).rstrip()}\n```"
 
