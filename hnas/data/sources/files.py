@@ -132,15 +132,16 @@ def filled(
     return images, counts
 
 
-def check_memory(name: str, images: int, size: Size) -> None:
-    """Raises InputError if so many images cannot be in memory: nothing is decoded before."""
+def check_memory(name: str, images: int, size: Size, *, folder: str = "") -> None:
+    """Raises InputError if so many images cannot be in memory: nothing is decoded before. `folder`
+    is what can be packed, if that is not the name."""
     needed, free = images * size.channels * size.image**2, free_memory()
     if free is not None and needed > free:
         raise InputError(
             f"{name}: {images:,} images take {needed / 1e9:,.2f} GB decoded, this process can have "
             f"{free / 1e9:,.2f} GB of memory (of the machine, its container and ulimit -v, the "
             "least). Decode them once, into files that are read while training: "
-            f"hnas data pack {name} --to PACK {size.packing}; then give --data PACK"
+            f"hnas data pack {folder or name} --to PACK {size.packing}; then give --data PACK"
         )
 
 

@@ -61,23 +61,18 @@ def load(name: str, size: Size) -> Source:
             "on, give the same again: hnas.search(data=..., run=...)"
         )
     classes = _classes(parts["train"])
-    found = {part: _images(name, part, images, classes, size) for part, images in parts.items()}
-    train = found["train"]
-    held_out, test, notes = roles(found, {"held_out": "the held-out part"})
-    if held_out is not None:
-        pixels = [one.fit(size) for one in (train, held_out)]
-        train = Images(
-            pixels=torch.cat([each.tensor() for each in pixels]),
-            labels=torch.cat([each.labels for each in pixels]),
-        )
+    n = sum(len(_labels(images)) for images in parts.values())
+    check_memory(name, n, size, folder="FOLDER-OF-THEIR-FILES")
+    held_out, test, notes = roles(parts, {"held_out": "the held-out part"})
+    learnt = {"train": parts["train"], **({} if held_out is None else {"held_out": held_out})}
     return Source(
         name=name,
-        train=train,
-        held_out=0 if held_out is None else len(held_out),
-        test=test,
+        train=_images(name, learnt, classes, size),
+        held_out=0 if held_out is None else len(_labels(held_out)),
+        test=None if test is None else _images(name, {"test": test}, classes, size),
         classes=tuple(map(str, classes)),
         notes=notes,
-        crop_pct=1.0 if isinstance(parts["train"], tuple) else None,
+        crop_pct=1.0 if any(isinstance(part, tuple) for part in parts.values()) else None,
     )
 
 
@@ -188,24 +183,35 @@ def _plain(label: Any) -> Any:
     return label.item() if hasattr(label, "item") else label
 
 
-def _images(name: str, part: str, images: Any, classes: list[Any], size: Size) -> Images:
+def _images(name: str, parts: Mapping[str, Any], classes: list[Any], size: Size) -> Images:
+    """The images of parts, one behind the other, in one array that is made before."""
     number = {value: i for i, value in enumerate(classes)}
-    if isinstance(images, tuple):
-        labels = _array(images[1])
-        if labels.dtype.kind not in "iu" or classes[0] == 1:
-            labels = np.array([_number(name, number, value) for value in labels.tolist()])
-        return images_of(name, part, images[0], labels)
-    check_memory(name, len(images), size)
-    pixels = torch.empty((len(images), size.channels, size.image, size.image), dtype=torch.uint8)
-    numbers = []
-    for i in range(len(images)):
-        image, label = _item(images, i)
-        label = _plain(label)
-        known = isinstance(label, int) and classes[0] != 1
-        numbers.append(label if known else _number(name, number, label))
-        one = fitted(_picture(f"{name}: item {i}", image), **size.square)
-        pixels[i] = torch.from_numpy(one).permute(2, 0, 1)
-    return Images(pixels=pixels, labels=torch.tensor(numbers, dtype=torch.int64))
+    if len(parts) == 1 and isinstance(images := next(iter(parts.values())), tuple):
+        return _of_arrays(name, *parts, images, number)
+    n = sum(len(_labels(images)) for images in parts.values())
+    pixels = torch.empty((n, size.channels, size.image, size.image), dtype=torch.uint8)
+    labels: list[int] = []
+    for part, images in parts.items():
+        if isinstance(images, tuple):
+            found = _of_arrays(name, part, images, number).fit(size)
+            pixels[len(labels) :][: len(found)] = found.tensor()
+            labels += found.labels.tolist()
+            continue
+        for i in range(len(images)):
+            image, label = _item(images, i)
+            label = _plain(label)
+            known = isinstance(label, int) and classes[0] != 1
+            one = fitted(_picture(f"{name}: item {i}", image), **size.square)
+            pixels[len(labels)] = torch.from_numpy(one).permute(2, 0, 1)
+            labels.append(label if known else _number(name, number, label))
+    return Images(pixels=pixels, labels=torch.tensor(labels, dtype=torch.int64))
+
+
+def _of_arrays(name: str, part: str, images: Any, number: Mapping[Any, int]) -> Images:
+    labels = _array(images[1])
+    if labels.dtype.kind not in "iu" or next(iter(number)) == 1:
+        labels = np.array([_number(name, number, value) for value in labels.tolist()])
+    return images_of(name, part, images[0], labels)
 
 
 def _number(name: str, number: Mapping[Any, int], value: Any) -> int:
