@@ -6,6 +6,7 @@ to make one. Convolutions and what else is small stay in fp32.
 """
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -45,15 +46,19 @@ def quantised(graph: bytes) -> bytes:
         return made.read_bytes()
 
 
-def answered(graph: bytes, images: Tensor) -> tuple[Tensor, float]:
-    """What an ONNX graph gives normalised images float32 (n, C, H, W), by onnxruntime on one thread
-    of the CPU: logits float32 (n, classes), and the seconds that it took."""
+def answered(graph: bytes, batches: Iterable[Tensor]) -> tuple[Tensor, float]:
+    """What an ONNX graph gives batches of normalised images float32 (B, C, H, W), by onnxruntime on
+    one thread of the CPU: logits float32 (n, classes) of all, and the seconds that it took."""
     from onnxruntime import InferenceSession, SessionOptions
 
     options = SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3  # errors
     session = InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    began = time.perf_counter()
-    parts = [session.run(None, {"images": part.numpy()})[0] for part in images.split(BATCH)]
-    return torch.cat([torch.from_numpy(part) for part in parts]), time.perf_counter() - began
+    spent, logits = 0.0, []
+    for batch in batches:
+        began = time.perf_counter()
+        [found] = session.run(None, {"images": batch.numpy()})
+        spent += time.perf_counter() - began
+        logits.append(torch.from_numpy(found))
+    return torch.cat(logits), spent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hnas.errors import InputError, MismatchError
+from hnas.errors import HnasError
 from hnas.settings import METRICS
 from hnas.studies.run.folder import Run
 from hnas.studies.run.images import stored_images
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 def compared(run: Run, network: Network, fp32: bytes, int8: bytes) -> str:
     """What the held-out images say of two ONNX graphs of the winner, in sentences: the accuracy of
-    each, whether the images tell them apart, milliseconds. Without the run's images, why not.
+    each, whether the images tell them apart, milliseconds. If the run's images are gone
+    or damaged, that.
 
     Raises StateError if the search is not finished.
     """
@@ -26,7 +27,7 @@ def compared(run: Run, network: Network, fp32: bytes, int8: bytes) -> str:
 
     try:
         _, images = select(stored_images(run), run.plan.score)
-    except (InputError, MismatchError) as error:
+    except HnasError as error:
         return f"What int8 costs in accuracy was not measured: {error}"
     result = finished_result(run)
     said = _measured(network, images, fp32, int8, result.metric)
@@ -47,8 +48,10 @@ def _measured(network: Network, images: Images, fp32: bytes, int8: bytes, metric
     from hnas.scoring.pairs import differ
 
     mean, std = torch.tensor(network.mean), torch.tensor(network.std)
-    inputs = normalise(images.tensor(), mean, std)
-    (before, slow), (after, fast) = (answered(graph, inputs) for graph in (fp32, int8))
+    parts = images.tensor().split(BATCH)
+    (before, slow), (after, fast) = (
+        answered(graph, (normalise(part, mean, std) for part in parts)) for graph in (fp32, int8)
+    )
     of_before, of_after = (measured(metric, each, images.labels)[0] for each in (before, after))
     right, still = (each.argmax(-1) == images.labels for each in (before, after))
     alone = int((right & ~still).sum()), int((still & ~right).sum())

@@ -186,8 +186,9 @@ def _plain(label: Any) -> Any:
 def _images(name: str, parts: Mapping[str, Any], classes: list[Any], size: Size) -> Images:
     """The images of parts, one behind the other, in one array that is made before."""
     number = {value: i for i, value in enumerate(classes)}
-    if len(parts) == 1 and isinstance(images := next(iter(parts.values())), tuple):
-        return _of_arrays(name, *parts, images, number)
+    first, *others = parts.items()
+    if not others and isinstance(first[1], tuple):
+        return _of_arrays(name, *first, number)
     n = sum(len(_labels(images)) for images in parts.values())
     pixels = torch.empty((n, size.channels, size.image, size.image), dtype=torch.uint8)
     labels: list[int] = []

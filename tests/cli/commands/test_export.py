@@ -19,7 +19,7 @@ from PIL import Image
 from hnas.cli.main import hnas
 from hnas.data import normalise
 from hnas.data.sources.load import load as load_images
-from hnas.errors import InputError
+from hnas.errors import HnasError, InputError, StateError
 from hnas.exchange.export import load
 from hnas.studies.run.folder import open_run
 from hnas.studies.run.images import stored_images
@@ -108,11 +108,12 @@ def test_int8_is_compared_on_held_out_images(copy: Path, tmp_path: Path) -> None
     assert float(found[3]) - float(found[2]) == pytest.approx((won - lost) / images, abs=1e-4)
 
 
+@pytest.mark.parametrize("kind", [InputError, StateError])
 def test_int8_without_the_images_says_that_it_was_not_compared(
-    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[HnasError]
 ) -> None:
     def gone(run: object) -> None:
-        raise InputError("the images are not there any more")
+        raise kind("the images are not there any more")
 
     monkeypatch.setattr("hnas.studies.run.int8.stored_images", gone)
     monkeypatch.setattr("hnas.exchange.export.as_onnx", lambda network: b"fp32")
