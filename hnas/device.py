@@ -27,6 +27,9 @@ def choose(name: str) -> torch.device:
     _check_there(device)
     if device.index is not None:
         torch.cuda.set_device(device)  # for calls that name no device
+    if device.type == "cuda":
+        # cuDNN's attention plans each new shape for about a second, and a search has hundreds.
+        torch.backends.cuda.enable_cudnn_sdp(False)
     return device
 
 
@@ -54,7 +57,8 @@ def synchronise(device: torch.device) -> None:
 def precision(device: torch.device) -> torch.dtype:
     """What matrix products and convolutions are computed in: bf16 on a GPU that has it, else fp32.
 
-    Older GPUs only emulate bf16, slowly. They have fp16, whose gradients would need scaling.
+    Older GPUs only emulate bf16, slowly. They have fp16, whose gradients would need scaling: by a
+    state of the training, which is in no checkpoint. fp32 is right without it.
     """
     if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.bfloat16

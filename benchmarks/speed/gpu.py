@@ -29,6 +29,7 @@ from torch import Tensor
 from benchmarks.common import Row, alternate, compare, table, write_rows
 from benchmarks.speed.depthwise import CANDIDATES, Convolve, triton_candidate
 from benchmarks.speed.gpu_waits import idle, waits
+from hnas.device import choose
 
 Record = dict[str, object]
 SECONDS = 570
@@ -127,6 +128,34 @@ def against(
     ours, theirs = (partial(convolve, x, weight, bias) for convolve in (used, other))
     with torch.no_grad():
         bench.compare(f"{name}, forward", ours, theirs, None)
+
+
+# Attention
+
+
+def attention(bench: Bench) -> None:
+    """What hnas takes against cuDNN's, which plans each shape at its first call."""
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    from hnas.network.local.attention import attend
+
+    for net, heads in {"Tiny": 3} if bench.quick else {"Tiny": 3, "Small": 6, "Base": 12}.items():
+        shape = (2, 17, 3, heads, 8) if bench.quick else (128, 197, 3, heads, 64)
+        dtype = torch.bfloat16 if bench.device.type == "cuda" else torch.float32
+        qkv = torch.randn(shape, device=bench.device, dtype=dtype, requires_grad=True)
+
+        def step(qkv: Tensor = qkv) -> None:
+            attend(qkv).sum().backward()
+
+        def by_cudnn(step: Callable[[], None] = step) -> None:
+            with sdpa_kernel(SDPBackend.CUDNN_ATTENTION):
+                step()
+
+        with bench.row(f"attention, GLiT-{net}: cuDNN"):
+            began = time.perf_counter()
+            bench.settle(by_cudnn)()
+            bench.fact(f"attention, GLiT-{net}: cuDNN's first", time.perf_counter() - began, "s")
+            bench.compare(f"attention, GLiT-{net}, against cuDNN", step, by_cudnn, None)
 
 
 # Scoring and steps
@@ -266,7 +295,7 @@ def search(bench: Bench) -> None:
     bench.fact(f"whole search, {name}, {trials:,} trials, retraining", minutes, "minutes")
 
 
-SECTIONS = (depthwise, scoring, steps, memory, search)
+SECTIONS = (depthwise, attention, scoring, steps, memory, search)
 
 
 def main() -> None:
@@ -282,7 +311,7 @@ def main() -> None:
         raise SystemExit(
             "this PyTorch finds no CUDA device; --device cpu --quick tries the command"
         )
-    bench = Bench(device, options.quick)
+    bench = Bench(choose(str(device)), options.quick)
     for section in SECTIONS:
         with bench.row(section.__name__):
             section(bench)

@@ -17,6 +17,7 @@ import torch
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
 from hnas.data import Data, Split
+from hnas.device import choose
 from hnas.errors import InputError
 from hnas.network.supernet import Supernet
 from hnas.persist.record import as_json, recorded, restored
@@ -131,10 +132,8 @@ def serve(world: World) -> NoReturn:
 
 def _images(job: Mapping[str, Any]) -> tuple[Data, str]:
     """The images on this process's device, and the fingerprints of their split and of them."""
-    device = torch.device(job["device"])
-    if device.type == "cuda":
-        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-        torch.cuda.set_device(device)
+    kind = job["device"]
+    device = choose(f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if kind == "cuda" else kind)
     kept = job["split"] and restored(Split, job["split"])
     data, split = prepared(from_toml(job["plan"]), kept)
     return data.to(device), f"{split.fingerprint}, {split.images}"

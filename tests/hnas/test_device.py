@@ -82,6 +82,7 @@ class FakeCuda:
 
 def test_one_of_several_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     gpus = FakeCuda(monkeypatch)
+    monkeypatch.setattr(torch.backends.cuda, "enable_cudnn_sdp", lambda enabled: None)
     assert device.choose("cuda:1") == torch.device("cuda", 1)
     assert gpus.current == [torch.device("cuda", 1)]  # calls that name no device mean it
     assert device.choose("cuda") == device.choose("auto") == torch.device("cuda")
@@ -91,6 +92,20 @@ def test_one_of_several_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     assert device.choose("auto") == torch.device("cpu")
     with pytest.raises(InputError, match=r"^device cuda:1: this PyTorch finds no CUDA device"):
         device.choose("cuda:1")
+
+
+@pytest.mark.parametrize("name", ["cpu", "cuda:0", "cuda:1"])
+def test_attention_that_plans_every_shape_is_avoided_on_gpus(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    FakeCuda(monkeypatch)
+    before = torch.backends.cuda.cudnn_sdp_enabled()
+    try:
+        torch.backends.cuda.enable_cudnn_sdp(True)
+        device.choose(name)
+        assert torch.backends.cuda.cudnn_sdp_enabled() is (name == "cpu")
+    finally:
+        torch.backends.cuda.enable_cudnn_sdp(before)
 
 
 def test_apples_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
