@@ -155,5 +155,23 @@ def _fashion() -> Ground:
     )
 
 
-DIGITS, FASHION = _digits(), _fashion()
-GROUNDS = {ground.name: ground for ground in (DIGITS, FASHION)}
+def _photos() -> Ground:
+    """CIFAR-10 with a proposal's network and recipe in the small, `plans/photos-rank.toml`: all 64
+    distributions of three blocks."""
+    plan = load_plan(BENCHMARKS / "plans" / "photos-rank.toml")
+    return Ground(
+        name="photos",
+        frame=plan.net,
+        stage=plan.stage1,
+        data=plan.data,
+        training=plan.retrain.training,
+        supernet=plan.stage1.training,
+        augment=plan.augment,
+        usual=(256, 2667),
+        recalibrations=(32, 256, 2000),
+        sample=64,
+    )
+
+
+DIGITS, FASHION, PHOTOS = _digits(), _fashion(), _photos()
+GROUNDS = {ground.name: ground for ground in (DIGITS, FASHION, PHOTOS)}
