@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pkgutil
 import re
+import shlex
 import tomllib
 from pathlib import Path
 
+import click
 import pytest
 
 from hnas import __version__
-from hnas.cli.main import COMMANDS
+from hnas.cli.main import COMMANDS, load
 from tests.support.newcomer import STEPS
 from tests.support.rooms import draw, read
 from tests.test_layers import ROOMS
@@ -39,6 +41,58 @@ def test_commands_exist(root: Path, name: str) -> None:
     targets = set(re.findall(r"^([a-z]+):", (root / "Makefile").read_text("utf-8"), re.MULTILINE))
     known = {"hnas": set(COMMANDS), "make": targets}
     assert [(tool, word) for tool, word in shell if word not in known[tool]] == []
+
+
+def typed(text: str) -> list[str]:
+    """The commands in a page's blocks of code, and those between backquotes that have options."""
+    blocks = "".join(re.findall(r"^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE))
+    lines = blocks.replace("\\\n", " ").splitlines()
+    inline = re.findall(r"(?<!`)`((?:hnas|python -m) [^`\n]*-[^`\n]*)`(?!`)", text)
+    found = [re.sub(r"^(\$ )?([A-Z_]+=\S+ )*", "", line.strip()) for line in [*lines, *inline]]
+    return [line for line in found if line.startswith(("hnas ", "python -m benchmarks."))]
+
+
+def wrong(words: list[str], command: click.Command) -> list[str]:
+    """What of the words after a command's name it would not take."""
+    options = {o: p for p in command.params for o in (*p.opts, *p.secondary_opts) if o[0] == "-"}
+    named = iter(words)
+    found, others = [], 0
+    for word in named:
+        name, equals, _ = word.partition("=")
+        if not word.startswith("-"):
+            others += 1
+        elif name in options:
+            flag = getattr(options[name], "is_flag", False)
+            if not equals and not flag:
+                next(named, None)
+        elif name not in ("-h", "--help"):
+            found.append(name)
+    taken = [p.nargs for p in command.params if isinstance(p, click.Argument)]
+    if -1 not in taken and others > sum(taken):
+        found.append(f"{others} arguments of {sum(taken)}")
+    return found
+
+
+@pytest.mark.parametrize("name", [name for name in DOCUMENTS if name != "docs/cli.md"])
+def test_commands_are_taken_as_they_stand(root: Path, name: str) -> None:
+    """Every option that a page types is one of its command, and so many arguments are."""
+    refused = []
+    for line in typed((root / name).read_text("utf-8")):
+        words = shlex.split(re.split(r" (?:\||>|&&?|;) ?| #", line)[0].replace("...", "x"))
+        if words[0] == "python":
+            files = (f"{words[2].replace('.', '/')}.py", "benchmarks/common.py")
+            source = "".join((root / file).read_text("utf-8") for file in files)
+            asked = {word.split("=")[0] for word in words if word.startswith("--")}
+            missing = [option for option in asked if not re.search(f'"(--)?{option[2:]}"', source)]
+        else:
+            if words[1] not in COMMANDS:  # hnas --help; whether words are commands is tested above
+                continue
+            command, rest = load(words[1]), words[2:]
+            if isinstance(command, click.Group):
+                command, rest = command.commands[rest[0]], rest[1:]
+            missing = wrong(rest, command)
+        refused += [f"{line}: {', '.join(missing)}"] if missing else []
+    assert refused == []
 
 
 def test_a_page_names_every_command(root: Path) -> None:
