@@ -36,7 +36,8 @@ class Changes(TypedDict, total=False):
 
 
 def override(plan: Plan, **changes: Unpack[Changes]) -> Plan:
-    """The plan with some values replaced; `trials` of each stage, `epochs` of all trainings."""
+    """The plan with some values replaced; `trials` and `sampler` of each stage, `epochs` of all
+    trainings."""
     given: dict[str, Any] = {
         name: _READ[name](value) if name in _READ else value
         for name, value in changes.items()
@@ -51,6 +52,8 @@ def override(plan: Plan, **changes: Unpack[Changes]) -> Plan:
         return replace(rules, **among("epochs"))
 
     s1, s2, refine, retrain = plan.stage1, plan.stage2, plan.refine, plan.retrain
+    if "sampler" in given:
+        s1, s2 = replace(s1, sampler=""), replace(s2, sampler="")
     return replace(
         plan,
         data=replace(plan.data, **among("source", "skip_bad_images")),
@@ -181,6 +184,8 @@ def check_code(plan: Plan, origin: str, *, allow: str) -> None:
         "data.source": plan.data.source,
         "score.metric": plan.score.metric,
         "search.sampler": plan.search.sampler,
+        "stage1.sampler": plan.stage1.sampler,
+        "stage2.sampler": plan.stage2.sampler,
         "retrain.distillation.teacher": plan.retrain.distillation.teacher,
     }
     named = [f"{name} = {value!r}" for name, value in values.items() if CODE.fullmatch(value)]

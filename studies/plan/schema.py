@@ -39,6 +39,8 @@ WORDS: Mapping[str, tuple[str, ...]] = {
 """All words that a key takes, by the last two parts of its name."""
 EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "search.sampler": SAMPLERS,
+    "stage1.sampler": SAMPLERS,
+    "stage2.sampler": SAMPLERS,
     "score.metric": tuple(METRICS),
     "distillation.teacher": (OWN_TEACHER,),
     "data.source": ("digits",),

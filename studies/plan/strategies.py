@@ -6,7 +6,7 @@ high-level    distributions alone, at stage 1's sizes: shows the gain of choosin
 flat          the whole space at once, by SPOS's evolution: shows the gain of two steps
 random        the whole space at once, by chance
 
-A plan may name another sampler for all stages of any of them but the last.
+A plan may name another sampler for any of them but the last, and another one for each stage.
 
 All have the same means: a search of one stage trains its supernet for the epochs of all stages
 together and scores as many trials as they do, within the same FLOPs budget. The other settings of
@@ -61,7 +61,10 @@ class Stage:
     from_front: bool = False
     """Whether generation 0 begins with the front of the stage before, scored again."""
     sampler: str
-    """Its way to propose, by name."""
+    """Its way to propose, by name; empty: the strategy's own, and the space's ends do not come
+    first."""
+    own: str = "nsga2"
+    """The strategy's own, by name."""
     trials: int
     population: int
     training: TrainingRules
@@ -73,7 +76,7 @@ class Stage:
     def proposer(self) -> Proposer:
         from hnas.studies.proposers.samplers import sampler  # here, as it imports Optuna
 
-        return sampler(self.sampler)
+        return sampler(self.sampler or self.own)
 
 
 def stages(plan: Plan) -> tuple[Stage, ...]:
@@ -82,13 +85,14 @@ def stages(plan: Plan) -> tuple[Stage, ...]:
     if strategy == "hierarchical":
         return hierarchical
     by = plan.search.sampler or "SPOS's evolution"
-    about, usual, space = {
+    about, own, space = {
         "high-level": (DISTRIBUTIONS, "nsga2", lambda _: plan.space1()),
         "flat": (WHOLE.format(how=f"by {by}"), "spos", plan.space2),
         "random": (WHOLE.format(how="by chance"), "random", plan.space2),
     }[strategy]
-    sampler = plan.search.sampler or usual
-    only = replace(hierarchical[0], name=strategy, about=about, sampler=sampler, space=space)
+    only = replace(hierarchical[0], name=strategy, about=about, own=own, space=space)
+    if strategy != "high-level":
+        only = replace(only, sampler=plan.search.sampler)
     epochs = sum(stage.training.epochs for stage in hierarchical)
     trials = sum(stage.trials for stage in hierarchical)
     return (replace(only, trials=trials, training=replace(only.training, epochs=epochs)),)
@@ -144,7 +148,7 @@ def _hierarchical(plan: Plan) -> tuple[Stage, ...]:
         name="stage1",
         about=DISTRIBUTIONS,
         space=lambda _: plan.space1(),
-        sampler=plan.search.sampler or "nsga2",
+        sampler=plan.stage1.sampler or plan.search.sampler,
         trials=plan.stage1.trials,
         population=plan.stage1.population,
         training=plan.stage1.training,
@@ -154,7 +158,7 @@ def _hierarchical(plan: Plan) -> tuple[Stage, ...]:
         name="stage2",
         about=SIZES,
         space=plan.space2,
-        sampler=plan.search.sampler or "nsga2",
+        sampler=plan.stage2.sampler or plan.search.sampler,
         trials=plan.stage2.trials,
         population=plan.stage2.population,
         training=plan.stage2.training,

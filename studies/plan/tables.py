@@ -36,6 +36,12 @@ def _check_trials(trials: int, population: int) -> None:
         raise InputError(f"population must be >= 2 (a child has two parents), got {population}")
 
 
+def _check_sampler(sampler: str) -> None:
+    if sampler and not (sampler in SAMPLERS or CODE.fullmatch(sampler)):
+        close = did_you_mean(sampler, SAMPLERS)
+        raise InputError(f"sampler {sampler!r} is unknown; {close}, or module:function")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Stage1:
     """The search for global and local groups; the sizes are fixed."""
@@ -58,10 +64,14 @@ class Stage1:
     init_from: str = ""
     """A network of `hnas import` or `hnas export` that the supernet starts from; empty: random
     weights."""
+    sampler: str = later("")
+    """How this stage proposes its generations, as `search.sampler`; empty: by that. The strategies
+    flat and random know that one only."""
 
     def __post_init__(self) -> None:
         _check_trials(self.trials, self.population)
         _check_supernet(self.training)
+        _check_sampler(self.sampler)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,10 +93,13 @@ class Stage2:
     """Candidates of mixed blocks, if they have their own; empty lists: as above."""
     local: Own = later(Own())
     """The same for blocks without global groups, which have no d_k."""
+    sampler: str = later("")
+    """How this stage proposes its generations, and stage 3, as `search.sampler`; empty: by that."""
 
     def __post_init__(self) -> None:
         _check_trials(self.trials, self.population)
         _check_supernet(self.training)
+        _check_sampler(self.sampler)
         for name in SIZES:
             values = getattr(self, name)
             if not values or len(set(values)) != len(values):
@@ -143,7 +156,7 @@ class Search:
     latency_batch: int = 1
     """Images at a time, wherever latency is measured."""
     sampler: str = later("")
-    """How every stage proposes its generations: one of SAMPLERS, or `module:function`, a function
+    """How stages propose their generations: one of SAMPLERS, or `module:function`, a function
     of the population and a seed that gives a sampler of Optuna's. The first generation then begins
     with the cheapest, the all-global and the all-local network. Empty: without these, by NSGA-II;
     by SPOS's evolution if the strategy is flat, by chance if it is random."""
@@ -161,9 +174,7 @@ class Search:
         for name, known in names:
             if (value := getattr(self, name)) not in known:
                 raise InputError(f"{name} {value!r} is unknown; {did_you_mean(value, known)}")
-        if self.sampler and not (self.sampler in SAMPLERS or CODE.fullmatch(self.sampler)):
-            close = did_you_mean(self.sampler, SAMPLERS)
-            raise InputError(f"sampler {self.sampler!r} is unknown; {close}, or module:function")
+        _check_sampler(self.sampler)
         if self.strategy == "random" and self.sampler not in ("", "random"):
             raise InputError(
                 "sampler must be random, or left out, in the strategy random: another would not "

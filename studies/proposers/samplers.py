@@ -58,7 +58,7 @@ def _theirs(name: str, population: int, seed: int) -> BaseSampler:
     found = make(population, seed)
     if not isinstance(found, BaseSampler):
         raise InputError(
-            f"search.sampler: {name}, called with a population and a seed, must give a sampler of "
+            f"the sampler {name}, called with a population and a seed, must give a sampler of "
             f"Optuna's (optuna.samplers.BaseSampler), got {found!r}"
         )
     return found

@@ -82,7 +82,7 @@ def _scored(session: Session, number: int) -> StageResult:
     call(session, number)
     net = supernet(session, number)
     first = start(session, number)
-    if plan.search.sampler:
+    if asked.sampler:
         first += corners(net.space, session.costs)
     costs, scorer = session.costs, _scorer(session, net)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hnas.errors import BudgetError, InputError
-from hnas.studies.plan.change import multiplied, override, refined
+from hnas.persist.difference import differences
+from hnas.studies.plan.change import check_code, multiplied, override, refined, with_values
 from hnas.studies.plan.tables import Refine, Search
 from hnas.studies.plan.toml import from_toml
 from tests.support.plans import MINIMAL
@@ -86,3 +88,33 @@ def test_an_override_keeps_to_the_rules(values: dict[str, Any], message: str) ->
 def test_an_override_below_the_smallest_network_is_told() -> None:
     with pytest.raises(BudgetError, match=r"^stage1: no architecture of the space fits flops 10 "):
         override(from_toml(MINIMAL), flops=10)
+
+
+CODED = [
+    "data.source",
+    "score.metric",
+    "search.sampler",
+    "stage1.sampler",
+    "stage2.sampler",
+    "retrain.distillation.teacher",
+]
+
+
+@pytest.mark.parametrize("key", CODED)
+def test_code_that_a_plan_names_is_told_wherever_it_stands(key: str) -> None:
+    plan = with_values(from_toml(MINIMAL), {key: "mine:own"})
+    with pytest.raises(InputError, match=rf"names code to run: {key} = 'mine:own'\."):
+        check_code(plan, "a plan", allow="--allow-code")
+
+
+def test_every_key_that_takes_code_is_looked_at() -> None:
+    """A key whose other words are refused, but not `module:function`."""
+    plan, found = from_toml(MINIMAL), []
+    for key, (value, _) in differences(asdict(plan), {}).items():
+        if not isinstance(value, str):
+            continue
+        with suppress(InputError):
+            with_values(plan, {key: "mine:own"})
+            found.append(key)
+    paths = ["pretrained.file", "stage1.init_from"]
+    assert sorted(found) == sorted([*CODED, *paths])

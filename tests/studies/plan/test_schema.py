@@ -79,7 +79,7 @@ def keys(rule: dict[str, Any], at: str = "") -> dict[str, dict[str, Any]]:
     return found
 
 
-OPEN = {"search.sampler", "score.metric", "search.latency"}
+OPEN = {"search.sampler", "stage1.sampler", "stage2.sampler", "score.metric", "search.latency"}
 """Keys that take other words besides: `module:function`, a time."""
 
 

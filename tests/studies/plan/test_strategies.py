@@ -14,7 +14,7 @@ import torch
 
 from hnas.cost.flops import cost
 from hnas.errors import InputError, MismatchError, StateError
-from hnas.studies.plan.change import override, refined
+from hnas.studies.plan.change import override, refined, with_values
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.strategies import REFIT, retrained, stages
 from hnas.studies.plan.tables import STRATEGIES
@@ -102,6 +102,29 @@ def test_a_stage_says_how_it_chooses(tiny: Plan) -> None:
     assert about("flat", "tpe").endswith("all at once, by tpe.")
     assert about("random").endswith("all at once, by chance.")
     assert about("high-level") == about("hierarchical")
+
+
+@pytest.mark.parametrize(
+    ("strategy", "names", "found"),
+    [
+        ("hierarchical", {}, [("", "nsga2"), ("", "nsga2")]),
+        ("hierarchical", {"search": "spos"}, [("spos", "spos")] * 2),
+        ("hierarchical", {"stage2": "spos"}, [("", "nsga2"), ("spos", "spos")]),
+        ("hierarchical", {"search": "tpe", "stage1": "gp"}, [("gp", "gp"), ("tpe", "tpe")]),
+        ("high-level", {"search": "spos", "stage1": "nsga2"}, [("nsga2", "nsga2")]),
+        ("flat", {"stage1": "nsga2"}, [("", "spos")]),
+        ("flat", {"search": "nsga2", "stage1": "spos"}, [("nsga2", "nsga2")]),
+        ("random", {"stage1": "nsga2"}, [("", "random")]),
+    ],
+)
+def test_a_stage_proposes_as_it_is_told_else_as_all_are(
+    tiny: Plan, strategy: str, names: dict[str, str], found: list[tuple[str, str]]
+) -> None:
+    values = {f"{table}.sampler": name for table, name in names.items()}
+    plan = with_values(override(tiny, strategy=strategy), values)
+    assert [(s.sampler, s.proposer.name) for s in stages(plan)] == found
+    every = stages(override(plan, sampler="random"))
+    assert {stage.sampler for stage in every} == {"random"}
 
 
 def test_what_is_trained_alone(tiny: Plan) -> None:
