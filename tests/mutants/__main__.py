@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import os
 import signal
 import subprocess
@@ -21,16 +22,17 @@ from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"
 from tests.mutants.core import CORE
+from tests.mutants.lines import Only, Seen, Watch, nearest
 from tests.mutants.mutate import Mutant, mutants
 
 ROOT = Path(__file__).parents[2]
 SURVIVORS = Path(__file__).with_name("survivors.md")
-EACH = 8
+EACH = 5
 """Mutants of a file."""
 PATIENCE = 5
 """A mutant is noticed if its tests take so many times as long as without it, and a minute."""
-PASSED, LATE = 0, "late"
-SAID = "pytest.log"
+PASSED, NONE, LATE = 0, 5, "late"
+SAID, SEEN = "pytest.log", "lines.json"
 
 
 def main() -> None:
@@ -113,30 +115,39 @@ def _survivors(
 ) -> Iterator[Mutant]:
     """The mutants of a file that its tests do not notice; the others are counted."""
     tests = [f"tests/{name}.py" for name in CORE[file]]
-    began = time.monotonic()
-    if (code := _tested(tests, 3600.0)) != PASSED:
+    path, told = copy / file, copy.parent / SEEN
+    if (code := _tested(tests, 3600.0, Watch(path.resolve(), told))) != PASSED:
         said = (copy.parent / SAID).read_text("utf-8", "replace")[-2000:]
         sys.exit(f"{said}\nthe tests of {file} fail without a mutant ({code}): {' '.join(tests)}")
-    limit = 60 + PATIENCE * (time.monotonic() - began)
-    path = copy / file
+    seen: Seen = json.loads(told.read_text("utf-8"))
     original, times = path.read_bytes(), path.stat()
     for mutant in some:
         path.write_text(mutant.source, "utf-8")
-        code = _tested(tests, limit)
+        code = _noticed(tests, seen, mutant)
         counts["noticed"] += code != PASSED
-        print(f"{'survived' if code == PASSED else 'noticed '} {_row(mutant)}", file=sys.stderr)
+        said = "survived" if code == PASSED else "noticed "
+        print(f"{said} {_row(mutant)}", file=sys.stderr, flush=True)
         if code == PASSED:
             yield mutant
     path.write_bytes(original)
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
-def _tested(tests: Sequence[str], limit: float) -> int | str:
+def _noticed(tests: Sequence[str], seen: Seen, mutant: Mutant) -> int | str:
+    """How the tests end: those that run the mutant's lines first, then the others."""
+    for names in nearest(seen, mutant.line, mutant.last):
+        limit = 60 + PATIENCE * sum(seen[name][0] for name in names)
+        if names and (code := _tested(tests, limit, Only(names))) not in (PASSED, NONE):
+            return code
+    return PASSED
+
+
+def _tested(tests: Sequence[str], limit: float, plugin: object) -> int | str:
     """How pytest ends in a process of its own, at the first test that fails."""
     process = os.fork()
     if process == 0:
         try:
-            _test(tests, limit)
+            _test(tests, limit, plugin)
         except BaseException:
             traceback.print_exc()
         finally:
@@ -158,7 +169,7 @@ def _tested(tests: Sequence[str], limit: float) -> int | str:
             time.sleep(0.1)
 
 
-def _test(tests: Sequence[str], limit: float) -> None:
+def _test(tests: Sequence[str], limit: float, plugin: object) -> None:
     """Runs pytest in this process, and ends it."""
     os.setsid()
     sys.dont_write_bytecode = True  # a mutant and its original may be of one second
@@ -169,7 +180,7 @@ def _test(tests: Sequence[str], limit: float) -> None:
     import pytest
 
     asked = ["-x", "-q", "-p", "no:cacheprovider", f"--timeout={limit}", *tests]
-    code = pytest.main(asked)
+    code = pytest.main(asked, plugins=[plugin])
     os._exit(int(code))
 
 

@@ -28,6 +28,8 @@ class Mutant:
 
     file: str
     line: int
+    last: int
+    """The lines, from 1, that are not as they were."""
     before: str
     """The line, or the lines, as they are, without indentation."""
     after: str
@@ -68,6 +70,7 @@ def _mutant(file: str, lines: list[str], node: Place, text: str) -> Mutant:
     return Mutant(
         file=file,
         line=node.lineno,
+        last=last + 1,
         before=" ".join(before.split()),
         after=" ".join(after.split()),
         source="".join([*lines[:first], after, *lines[last + 1 :]]),
