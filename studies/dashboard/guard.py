@@ -25,7 +25,9 @@ SHOWN = {
     *("image/svg+xml", "image/png", "image/jpeg", "image/gif", "image/webp"),
     *("text/plain", "audio/mpeg", "audio/wav", "video/mp4", "video/webm"),
 }
-"""Types of artifacts that a browser may show; others are to be saved."""
+"""Types of artifacts that a browser may show. Other text (pages, scripts) is shown as plain text, and
+all else is to be saved."""
+PLAIN = "text/plain; charset=utf-8"
 
 
 class Guarded:
@@ -66,7 +68,10 @@ def guarded(path: str, headers: Iterable[tuple[str, str]]) -> list[tuple[str, st
     if path.startswith("/artifacts/"):
         ours |= {"Content-Security-Policy": ARTIFACTS}
         kind = next((value for name, value in headers if name.lower() == "content-type"), "")
-        if kind.partition(";")[0].strip().lower() not in SHOWN:
+        of = kind.partition(";")[0].strip().lower()
+        if of not in SHOWN and of.startswith("text/"):
+            kind = PLAIN
+        elif of not in SHOWN:
             kind = "application/octet-stream"
             ours |= {"Content-Disposition": "attachment"}
         ours |= {"Content-Type": kind}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
 }
 Place = ast.expr | ast.stmt
 NAMES = {"min": "max", "max": "min", "any": "all", "all": "any", "zeros": "ones", "ones": "zeros"}
+WORDS = re.compile(r"""\w+|[^\w\s()'"]""")
 PASSED_OVER = (ast.Raise, ast.Assert, ast.JoinedStr, ast.Import, ast.ImportFrom)
 """What a mutant leaves alone: the words of errors, and what only helps a reader."""
 
@@ -36,7 +38,8 @@ class Mutant:
     source: str
     """The whole file with the fault."""
     is_swap: bool
-    """Two arguments or values changed places, which their types often tell at once."""
+    """The same words in another order, as two arguments that changed places: their types often tell
+    at once, or nothing is another."""
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -74,7 +77,7 @@ def _mutant(file: str, lines: list[str], node: Place, text: str) -> Mutant:
         before=" ".join(before.split()),
         after=" ".join(after.split()),
         source="".join([*lines[:first], after, *lines[last + 1 :]]),
-        is_swap=sorted(before) == sorted(after),
+        is_swap=sorted(WORDS.findall(before)) == sorted(WORDS.findall(after)),
     )
 
 
@@ -110,7 +113,7 @@ def _children(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _in(node: ast.expr) -> Iterator[tuple[ast.expr, str]]:
-    if isinstance(node, PASSED_OVER):
+    if isinstance(node, PASSED_OVER) or _is_cast(node):
         return
     if (fault := _fault(node)) is not None:
         simple = isinstance(fault, ast.Constant | ast.Name | ast.Call | ast.Tuple)
@@ -154,6 +157,11 @@ def _fault(node: ast.expr) -> ast.expr | None:
 
 def _other(op: ast.AST) -> Any:
     return SWAPPED[type(op)]()
+
+
+def _is_cast(node: ast.expr) -> bool:
+    """What does nothing when it runs."""
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "cast"
 
 
 def _sliced(*nodes: ast.expr) -> bool:

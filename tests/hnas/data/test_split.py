@@ -98,6 +98,17 @@ def test_of_equal_remainders_the_first_classes_get_one_image_more() -> None:
     assert counts.tolist() == [6] * 7 + [5] * 33
 
 
+def test_remainders_that_are_equal_among_others() -> None:
+    """A sort that is not stable mixes them only if there are others."""
+    counts = np.arange(40) % 3 * 10 + 10
+    labels = np.repeat(np.arange(40), counts)
+    made = split(labels, DataRules(limit=240), own_test=True, seed=0)
+    shares, remainders = np.divmod(counts * 240, counts.sum())
+    first = sorted(range(40), key=lambda label: -remainders[label])[: 240 - shares.sum()]
+    shares[first] += 1
+    assert np.bincount(labels[np.concatenate(parts(made))]).tolist() == shares.tolist()
+
+
 def test_a_class_may_be_trained_on_by_one_image() -> None:
     made = split(np.array([0, 0, 0, 1, 1, 1]), DataRules(), own_test=False, seed=0)
     assert [len(part) for part in parts(made)] == [2, 2, 2]

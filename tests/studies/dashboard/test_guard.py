@@ -117,10 +117,10 @@ def plant(served: Served, kind: str, content: str, trial: int | None = 1) -> str
 @pytest.mark.parametrize(
     ("kind", "shown"),
     [
-        ("text/html", "application/octet-stream"),
-        ("Text/HTML; charset=utf-8", "application/octet-stream"),
+        ("text/html", "text/plain; charset=utf-8"),
+        ("Text/HTML; charset=utf-16", "text/plain; charset=utf-8"),
+        ("text/javascript", "text/plain; charset=utf-8"),
         ("application/xhtml+xml", "application/octet-stream"),
-        ("text/javascript", "application/octet-stream"),
         ("", "application/octet-stream"),
         ("image/svg+xml", "image/svg+xml"),
         ("image/png", "image/png"),
