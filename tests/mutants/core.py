@@ -40,8 +40,16 @@ CORE: dict[str, tuple[str, ...]] = {
     "studies/scoring/queue_backend.py": ("studies/scoring/test_queue_backend",),
     "studies/scoring/worker.py": ("studies/scoring/test_worker",),
     "studies/search/finish.py": ("studies/search/test_search", "studies/search/test_refit"),
-    "studies/search/handoff.py": ("studies/search/test_search", "studies/plan/test_strategies"),
-    "studies/search/retrain.py": ("studies/search/test_retrain",),
+    "studies/search/handoff.py": (
+        "studies/search/test_handoff",
+        "studies/search/test_start",
+        "studies/search/test_search",
+    ),
+    "studies/search/retrain.py": (
+        "studies/search/test_retrain",
+        "studies/search/test_start",
+        "studies/search/test_refit",
+    ),
     "studies/search/stage.py": ("studies/search/test_stage",),
     "studies/trials/conditions.py": ("studies/trials/test_conditions",),
     "studies/trials/database.py": ("studies/trials/test_database", "studies/trials/test_patience"),
