@@ -9,6 +9,7 @@ shows them. Finished trials are not touched. Drawings are files of the run:
 
 import json
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,8 @@ ATTACHED = "dashboard:artifacts:"
 """Prefix of a study's attributes that name the files of its trials:
 `dashboard:artifacts:TRIAL_ID:ARTIFACT_ID`. Optuna keeps them in the trial, but a finished trial
 takes none."""
+DAMAGED = (LookupError, TypeError, ValueError, AttributeError, RecursionError)
+"""What reading an attribute that another program changed may end in. It is written anew."""
 
 
 def artifacts(run: Run) -> Path:
@@ -93,14 +96,18 @@ class _Annotations:
 
     def _figure(self, name: str, figure: Figure) -> None:
         text = json.dumps(figure, separators=(",", ":"), ensure_ascii=False)
-        if get_plotly_graph_objects(self.attrs).get(name) != text:
-            prefix = f"{SYSTEM_ATTR_PLOT_DATA}{name}:"
-            save_graph_object_json(self.storage, self.study_id, prefix, text)
+        with suppress(*DAMAGED):
+            if get_plotly_graph_objects(self.attrs).get(name) == text:
+                return
+        prefix = f"{SYSTEM_ATTR_PLOT_DATA}{name}:"
+        save_graph_object_json(self.storage, self.study_id, prefix, text)
 
     def _note(self, trial_id: int | None, text: str) -> None:
-        note = get_note_from_system_attrs(self.attrs, trial_id)
-        if note["version"] <= OURS and note["body"] != text:
-            save_note_with_version(self.storage, self.study_id, trial_id, OURS, text)
+        with suppress(*DAMAGED):
+            note = get_note_from_system_attrs(self.attrs, trial_id)
+            if note["version"] > OURS or note["body"] == text:
+                return
+        save_note_with_version(self.storage, self.study_id, trial_id, OURS, text)
 
     def _elites(self, status: Status) -> None:
         before, shown = self._attached(), list(self.stage.front)
@@ -126,10 +133,11 @@ class _Annotations:
         """The drawings that are there, by trial."""
         found = {}
         for key, value in self.attrs.items():
-            if key.startswith(ATTACHED) and (about := json.loads(value)):
-                trial_id, drawing = key.removeprefix(ATTACHED).split(":")
-                if about["filename"] == DRAWING:
-                    found[int(trial_id)] = drawing
+            with suppress(*DAMAGED):
+                if key.startswith(ATTACHED) and (about := json.loads(value)):
+                    trial_id, drawing = key.removeprefix(ATTACHED).split(":")
+                    if about["filename"] == DRAWING:
+                        found[int(trial_id)] = drawing
         return found
 
     def _draw(self, drawn: Picture) -> str:

@@ -25,8 +25,8 @@ SHOWN = {
     *("image/svg+xml", "image/png", "image/jpeg", "image/gif", "image/webp"),
     *("text/plain", "audio/mpeg", "audio/wav", "video/mp4", "video/webm"),
 }
-"""Types of artifacts that a browser may show. Other text (pages, scripts) is shown as plain text, and
-all else is to be saved."""
+"""Types of artifacts that a browser may show. Other text (pages, scripts) is shown as plain text,
+and all else is to be saved."""
 PLAIN = "text/plain; charset=utf-8"
 
 

@@ -10,6 +10,7 @@ import json
 from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import optuna
 from optuna.storages import RDBStorage
@@ -229,7 +230,8 @@ def _count(connection: Connection, trial_id: int) -> int:
     attrs = models.TrialSystemAttributeModel
     its = (attrs.trial_id == trial_id, attrs.key == LOST)
     before = connection.scalar(select(attrs.value_json).where(*its))
-    count = int(json.loads(before or "0")) + 1
+    found = _value(before or "0")
+    count = found + 1 if isinstance(found, int) else 1
     connection.execute(delete(attrs).where(*its))
     row = {"trial_id": trial_id, "key": LOST, "value_json": json.dumps(count)}
     connection.execute(insert(attrs).values(row))
@@ -242,14 +244,29 @@ _UNFINISHED = (TrialState.WAITING, TrialState.RUNNING)
 def _by_arch(
     connection: Connection, study_id: int, states: Collection[TrialState]
 ) -> dict[str, int]:
-    """The ids of hnas's trials in one of these states, by their architecture's JSON."""
+    """The ids of hnas's trials in one of these states, by their architecture's JSON.
+
+    One that others damaged is by what is there, which no architecture is: whoever takes it says so.
+    """
     trials, attrs = models.TrialModel, models.TrialUserAttributeModel
     found = connection.execute(
         select(attrs.value_json, trials.trial_id)
         .join(trials, trials.trial_id == attrs.trial_id)
         .where(trials.study_id == study_id, trials.state.in_(states), attrs.key == ARCH)
     )
-    return {arch_key(json.loads(text)): trial_id for text, trial_id in found}
+    values = ((_value(text), text, trial_id) for text, trial_id in found)
+    return {
+        arch_key(value) if isinstance(value, str) else str(text): trial_id
+        for value, text, trial_id in values
+    }
+
+
+def _value(text: str) -> Any:
+    """Of a row; None if others damaged it."""
+    try:
+        return json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        return None
 
 
 def _oldest(storage: RDBStorage, study_id: int) -> list[FrozenTrial]:

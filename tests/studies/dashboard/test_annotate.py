@@ -53,6 +53,11 @@ def attrs_of(run: Run, stage: int) -> dict[str, Any]:
         return study._storage.get_study_system_attrs(study._study_id)
 
 
+def study_id(run: Run, stage: int) -> int:
+    with opened(run, stage) as study:
+        return int(study._study_id)
+
+
 def note_of(run: Run, stage: int, trial: int | None = None) -> str:
     """Of the study, or of a trial by its number."""
     number = None if trial is None else trials_of(run, stage)[trial]._trial_id
@@ -167,6 +172,19 @@ def test_what_a_person_wrote_is_theirs(run: Run) -> None:
             save_note(study, text)
         annotate(run)
         assert note_of(run, 1) == text
+
+
+@pytest.mark.parametrize("value", [5, "x", [], None, {"a": 1}, "[" * 100_000])
+def test_what_others_damaged_is_written_anew(run: Run, storage: RDBStorage, value: Any) -> None:
+    annotate(run)
+    before, (drawing, *_) = attrs_of(run, 2), drawn(run, 2).values()
+    for key in before:
+        if key.startswith("dashboard:"):
+            storage.set_study_system_attr(study_id(run, 2), key, value)
+    annotate(run)
+    after = attrs_of(run, 2)
+    assert {key: after[key] for key in before} == before
+    assert drawing in drawn(run, 2).values()
 
 
 def test_a_note_follows_the_trials(tmp_path: Path, tiny: Plan) -> None:

@@ -27,9 +27,12 @@ from hnas.studies.trials.queue import (
     fail,
     look,
     open_queue,
+    put,
     put_back,
     take,
+    withdraw,
 )
+from hnas.studies.trials.record import arch_key
 from hnas.studies.trials.study import open_study
 from hnas.studies.trials.trial import records
 from hnas.studies.trials.work_request import announce, dismiss
@@ -218,6 +221,30 @@ def test_a_waiting_trial_that_cannot_be_scored_fails_at_once_and_alone(study, da
         reason = "select value_json from trial_user_attributes where key = 'error' and " + first
         assert connection.exec_driver_sql(reason).scalar_one()
     assert found == ["FAIL"] + ["COMPLETE"] * 9
+
+
+@pytest.mark.parametrize("text", ["[5]", "{", "[" * 100_000, '"x"'])
+def test_a_damaged_row_of_a_trial_stops_no_other(study, text):
+    """Neither who puts trials in, nor who puts one back."""
+    one_generation(study)
+    trials = {arch_key(trial.user_attrs["arch"]): trial for trial in study.trials}
+    first, storage = study.trials[0]._trial_id, study._storage._backend
+    own = open_queue(storage, "s")
+    assert take(own)._trial_id == first
+    study._storage.set_trial_system_attr(first, LOST, 1)
+    with storage.engine.begin() as connection:
+        for table, key in (("system", LOST), ("user", "arch")):
+            asked = f"update trial_{table}_attributes set value_json = %s"
+            asked += f" where key = '{key}' and trial_id = {first}"
+            assert connection.exec_driver_sql(asked, (text,)).rowcount == 1
+    put_back(study, first, counted=True)
+    assert look(study, [first])[first].state is TrialState.WAITING
+    ids = put(study, trials)
+    assert len(set(ids.values())) == 10 and first not in ids.values()
+    withdraw(study)
+    with storage.engine.connect() as connection:
+        found = connection.exec_driver_sql("select state, count(*) from trials group by state")
+        assert found.all() == [("FAIL", 11)]
 
 
 def test_a_trial_that_failed_ends_its_search_with_the_reason(study):
