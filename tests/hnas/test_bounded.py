@@ -31,7 +31,11 @@ from hnas.exchange.weights_file import read_weights
 from hnas.studies.plan.toml import load_plan
 from hnas.studies.run.folder import PLAN, shared_run
 from hnas.studies.run.history import read_history
+from hnas.studies.trials.database import close_storage, open_storage
+from hnas.studies.trials.study import open_study
+from hnas.studies.trials.trial import records
 from hnas.training import checkpoint
+from tests.support.one_trial import write
 from tests.support.peak import peak_of
 from tests.support.tiny import TINY
 
@@ -133,6 +137,27 @@ def test_any_bytes_cost_what_they_weigh(kind: str, size: int, tmp_path: Path) ->
     file, read = READERS[kind]
     for data in hostile(size):
         check(read, tmp_path, file, data)
+
+
+@pytest.mark.parametrize("key", ["arch", "macs"])
+@pytest.mark.parametrize("size", [20_000, pytest.param(2_000_000, marks=pytest.mark.slow)])
+def test_any_row_costs_what_it_weighs(key: str, size: int, tmp_path: Path) -> None:
+    """Of a trial, in a database that others write to."""
+    storage = open_storage(f"sqlite:///{tmp_path / 'study.db'}", create=True)
+    study = open_study(storage, "s", create=True)
+    write(study)
+    assert records(study)
+
+    def read(folder: Path) -> object:
+        text = (folder / "row").read_text("latin-1")
+        with storage.engine.begin() as connection:
+            asked = "update trial_user_attributes set value_json = ? where key = ?"
+            assert connection.exec_driver_sql(asked, (text, key)).rowcount == 1
+        return records(study)
+
+    for data in hostile(size):
+        check(read, tmp_path, "row", data)
+    close_storage(storage)
 
 
 @pytest.mark.parametrize("size", [100_000, pytest.param(2_000_000, marks=pytest.mark.slow)])
