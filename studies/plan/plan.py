@@ -6,6 +6,7 @@ its default. Mistakes are reported at once, before hours are spent on them.
 
 import itertools
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Any
 
 from hnas.architecture.arch import Arch
@@ -17,6 +18,28 @@ from hnas.settings import AugmentRules, DataRules, PretrainedRules, ScoreRules
 from hnas.studies.objective.costs import OBJECTIVES, Costs
 from hnas.studies.plan.quantities import nanoseconds
 from hnas.studies.plan.tables import Baselines, Handoff, Refine, Retrain, Search, Stage1, Stage2
+
+Named = tuple[tuple[str, Any], ...]
+
+
+@lru_cache
+def _check_fit(
+    net: Frame, sizes1: Named, sizes2: Named, flops: int | None, convention: str, params: int | None
+) -> None:
+    """Raises what a plan raises of sizes. Hundreds of plans differ in epochs alone, when one is
+    sized to a time: their spaces are checked once."""
+    costs = Costs(frame=net, flops=flops, convention=convention, params=params)
+    spaces = {
+        "stage1": partial(distribution_space, net, **dict(sizes1)),
+        "stage2": partial(size_space, net, None, **dict(sizes2)),
+    }
+    for stage, make in spaces.items():
+        try:
+            costs.check(make())
+        except BudgetError as error:
+            raise BudgetError(f"{stage}: {error}") from None
+        except InputError as error:
+            raise InputError(f"{stage}.{error}") from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,13 +62,8 @@ class Plan:
     baselines: Baselines = Baselines()
 
     def __post_init__(self) -> None:
-        for stage, make in (("stage1", self.space1), ("stage2", self.space2)):
-            try:
-                self.costs().check(make())
-            except BudgetError as error:
-                raise BudgetError(f"{stage}: {error}") from None
-            except InputError as error:
-                raise InputError(f"{stage}.{error}") from None
+        limits = self.budget(), self.search.convention, self.search.params
+        _check_fit(self.net, self._sizes1, self._sizes2, *limits)
         if self.pretrained.file and self.stage1.init_from:
             raise InputError(
                 "pretrained.file and stage1.init_from both say what the supernet begins with: give "
@@ -63,14 +81,19 @@ class Plan:
 
     def space1(self) -> Space:
         """Stage 1: the distribution (G, L) of every block."""
-        s = self.stage1
-        return distribution_space(self.net, d_k=s.d_k, d_z=s.d_z, E=s.E, K=s.K)
+        return distribution_space(self.net, **dict(self._sizes1))
 
     def space2(self, distribution: Arch | None = None) -> Space:
         """Stage 2: the sizes of every block of `distribution`; None: the whole space."""
-        names = (*SIZES, "mixed", "local")
-        sizes: dict[str, Any] = {name: getattr(self.stage2, name) for name in names}
-        return size_space(self.net, distribution, **sizes)
+        return size_space(self.net, distribution, **dict(self._sizes2))
+
+    @property
+    def _sizes1(self) -> Named:
+        return tuple((name, getattr(self.stage1, name)) for name in SIZES)
+
+    @property
+    def _sizes2(self) -> Named:
+        return tuple((name, getattr(self.stage2, name)) for name in (*SIZES, "mixed", "local"))
 
     def budget(self) -> int | None:
         """Most multiply-accumulates of one image, by `search.convention`; None: no limit."""

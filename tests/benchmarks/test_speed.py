@@ -1,4 +1,5 @@
-"""Every benchmark runs, with tiny sizes, and prints its ratios; what they are is not tested."""
+"""Every benchmark runs, with tiny sizes, and prints its ratios; what they are is not tested. Those
+that take long even so are for `make slow`."""
 
 import json
 import os
@@ -63,6 +64,7 @@ def run(tmp_path, script, *arguments):
     return printed, found["rows"]
 
 
+@pytest.mark.slow
 def test_resuming_is_measured_with_parents_selected_anew_and_kept(tmp_path):
     written = tmp_path / "rows.json"
     printed = printed_by("resume", "--trials", "100", "--json", str(written))
@@ -72,6 +74,7 @@ def test_resuming_is_measured_with_parents_selected_anew_and_kept(tmp_path):
     assert printed.count("<= 2 s: ") == 2
 
 
+@pytest.mark.slow
 def test_growth_is_measured_along_every_axis(tmp_path):
     printed, rows = run(tmp_path, "growth")
     assert [row["axis"] for row in rows] == ["trials before", "M", "held-out images"]
@@ -91,12 +94,14 @@ def test_a_profile_adds_up(tmp_path):
         assert shares["rest"] >= 0
 
 
+@pytest.mark.slow
 def test_memory_is_measured_in_a_process_of_its_own(tmp_path):
     _, rows = run(tmp_path, "memory")
     assert [row["name"] for row in rows] == ["digits, step", "digits, scoring"]
     assert all(row["whole"] and 5 < row["megabytes"] < 2000 for row in rows)
 
 
+@pytest.mark.slow
 def test_the_gpu_benchmark_can_be_tried_without_one(tmp_path):
     """Every row is there or says why not."""
     printed, rows = run(tmp_path, "gpu", "--device", "cpu")
@@ -129,6 +134,7 @@ def test_the_exchange_of_two_processes_is_part_of_a_step(root, tmp_path):
     assert two["arch_bytes"] < two["sent_bytes"] < two["supernet_bytes"] * 1.01
 
 
+@pytest.mark.slow
 def test_reading_a_pack_is_timed_and_its_memory_does_not_grow(tmp_path):
     _, rows = run(tmp_path, "loader")
     rates = {row["name"]: row for row in rows if "images_per_second" in row}

@@ -377,8 +377,11 @@ def test_a_storage_that_does_not_answer(tmp_path: Path, tiny: Path) -> None:
     assert not folder.exists()
 
 
-def test_a_server_that_does_not_answer(tmp_path: Path, tiny: Path) -> None:
+def test_a_server_that_does_not_answer(
+    tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("psycopg")
+    monkeypatch.setattr("hnas.studies.trials.database.PATIENCE", 1.0)
     url = "postgresql://me:secret@127.0.0.1:9/studies"
     result = search("--plan", tiny, "--run", tmp_path / "run", "--storage", url)
     assert fails(result).startswith(
