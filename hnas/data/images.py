@@ -6,7 +6,7 @@ Shapes: n images, C channels (1 grey, 3 RGB), H x W pixels.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -149,6 +149,13 @@ class Source:
     """Share of their shorter side that is left before; None: they are cut as they are loaded."""
     notes: tuple[str, ...] = ()
     """What a person should know of it, each one sentence."""
+    called: Callable[[int], str] | None = None
+    """What an image of `train` is called, by its number; None: by that."""
+
+    def name_of(self, number: int) -> str:
+        """What a person calls an image of `train`, with its class."""
+        name = self.called(number) if self.called else f"image {number:,}"
+        return f"{name} ({self.classes[self.train.labels[number]]})"
 
     def __post_init__(self) -> None:
         k = len(self.classes)

@@ -8,7 +8,7 @@ and under the names that it was split with; one that has other pixels is refused
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -126,8 +126,12 @@ def recognised(
     moved = [order is not None and len(order) > 0 for order in (train_order, test_order)]
     if any(moved):
         said.append("files are in another order than then, by new names: each keeps its use")
+    called = source.called
+    if called and train_order is not None and len(train_order):
+        called = _called(called, train_order)
     return replace(
         source,
+        called=called,
         train=_put_back(source.train, train, train_order),
         test=source.test and _put_back(source.test, test, test_order),
         classes=kept.classes,
@@ -181,6 +185,10 @@ def _ordered(found: Hashes, kept: Hashes, names: Index) -> tuple[Hashes, Index |
 def _put_back(images: Images, found: Hashes, order: Index | None) -> Images:
     images = Images(pixels=images.pixels, labels=torch.from_numpy(found.labels))
     return images if order is None or not len(order) else images.take(torch.from_numpy(order))
+
+
+def _called(called: Callable[[int], str], order: Index) -> Callable[[int], str]:
+    return lambda number: called(int(order[number]))
 
 
 def _differences(found: Hashes, kept: Hashes, parts: Mapping[str, Index]) -> list[str]:

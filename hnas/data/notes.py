@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from hnas.data.hashing import Index
-from hnas.data.images import Images
+from hnas.data.images import Images, Source
 from hnas.data.on_disk import OnDisk
 from hnas.data.size import Size
 from hnas.persist.words import few
@@ -93,6 +93,33 @@ def of_classes(train: Images, test: Images | None, classes: Sequence[str]) -> It
                 f"{len(absent):,} of {len(classes):,} classes have no test image: {few(absent)}. "
                 "The test accuracy says nothing of them"
             )
+
+
+def of_labels(source: Source, hashes: Index) -> Iterator[str]:
+    """Images of `source.train`, whose pixels have these hashes, that are there in another class."""
+    order = np.argsort(hashes)
+    same = hashes[order[1:]] == hashes[order[:-1]]
+    if not same.any():
+        return
+    again = np.zeros(len(order), dtype=bool)
+    again[1:] = same
+    again[:-1] |= same
+    rows = np.sort(order[again])
+    labels = source.train.labels.numpy()[rows]
+    _, pictures = np.unique(hashes[rows], return_inverse=True)
+    first = np.full(len(rows), -1)
+    first[pictures[::-1]] = labels[::-1]  # the label of each picture's first image
+    others = np.flatnonzero(labels != first[pictures])
+    if not len(others):
+        return
+    count = int(np.isin(pictures, pictures[others]).sum())
+    other = others[0]
+    one = np.flatnonzero(pictures == pictures[other])[0]
+    yield (
+        f"{count:,} of {len(hashes):,} labelled images have the pixels of an image of another "
+        f"class, as {source.name_of(int(rows[one]))} and {source.name_of(int(rows[other]))}: no "
+        "network can be right on both. Correct their labels, or leave them out"
+    )
 
 
 def of_copies(train: Index, **others: Index) -> Iterator[str]:

@@ -69,19 +69,28 @@ def pixels_of(pixels: torch.Tensor | OnDisk) -> InMemory | OnDisk:
 def fit(pixels: torch.Tensor, size: Size) -> torch.Tensor:
     """Centre-cropped to a square, resized (antialiased) and converted grey <-> RGB.
 
-    uint8 (n, C, H, W), C = 1 or 3 -> uint8 (n, channels, image, image), contiguous.
+    uint8 (n, C, H, W), C = 1 or 3 -> uint8 (n, channels, image, image), contiguous: the same memory
+    if they are so, else one array more, and nothing else of all.
     """
-    image, channels, interpolation = size.image, size.channels, size.interpolation
+    shape = (len(pixels), size.channels, size.image, size.image)
+    if pixels.shape == shape:
+        return pixels.contiguous()
+    made = torch.empty(shape, dtype=torch.uint8)
+    for to, some in zip(made.split(CHUNK), pixels.split(CHUNK), strict=True):
+        to.copy_(_fitted(some, size))
+    return made
+
+
+def _fitted(pixels: torch.Tensor, size: Size) -> torch.Tensor:
     height, width = pixels.shape[2:]
-    side = min(height, width)
+    side, image = min(height, width), size.image
     top, left = (height - side) // 2, (width - side) // 2
     pixels = pixels[:, :, top : top + side, left : left + side]
-    if pixels.shape[1] > channels:
-        # In slices: the weighted sum needs four bytes a value.
-        pixels = torch.cat([_grey(pixels[i : i + 4096]) for i in range(0, len(pixels), 4096)])
+    if pixels.shape[1] > size.channels:
+        pixels = _grey(pixels)
     if side != image:
-        pixels = F.interpolate(pixels, size=(image, image), mode=interpolation, antialias=True)
-    return pixels.expand(-1, channels, -1, -1).contiguous()
+        pixels = F.interpolate(pixels, size=(image, image), mode=size.interpolation, antialias=True)
+    return pixels.expand(-1, size.channels, -1, -1)
 
 
 def _grey(pixels: torch.Tensor) -> torch.Tensor:

@@ -80,6 +80,7 @@ def prepare(
     )
     images = (kept and kept.known) or known(source)
     made, pixels = replace(made, known=images), images.train.pixels
+    clashes = tuple(notes.of_labels(source, images.train.pixels))
     tested = images.test.pixels if images.test else pixels[made.test]
     # `divide` moves the images of the source, which nobody else has.
     train, held_out, *rest = divide(source.train, made.train, made.held_out, made.test)
@@ -91,6 +92,7 @@ def prepare(
         *notes.of_classes(train, test, classes),
         *notes.of_cuts(train, rules),
         *notes.of_pixels(train),
+        *clashes,
         *notes.of_copies(pixels[made.train], held_out=pixels[made.held_out], test=tested),
     )
     data = Data(

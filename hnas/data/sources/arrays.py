@@ -1,5 +1,6 @@
 """Arrays of numpy and torch as images."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy.typing as npt
 import torch
 
 from hnas.data.images import Images
-from hnas.data.pixels import CHANNELS
+from hnas.data.pixels import CHANNELS, CHUNK
 from hnas.data.size import Size
 from hnas.errors import InputError
 
@@ -24,6 +25,15 @@ def _array(name: str, what: str, value: Any) -> Values:
 
 def images_of(name: str, part: str, images: Any, labels: Any) -> Images:
     """Arrays NCHW, NHWC or NHW and labels, as images of their own memory. Raises InputError."""
+    pixels, numbers = checked(name, part, images, labels)
+    return Images(
+        pixels=torch.from_numpy(eight_bits(f"{name}: {part}_images", pixels)),
+        labels=torch.from_numpy(numbers.astype(np.int64)),
+    )
+
+
+def checked(name: str, part: str, images: Any, labels: Any) -> tuple[Values, Values]:
+    """Arrays as NCHW, and their labels as whole numbers; nothing is copied. Raises InputError."""
     pixels = _array(name, f"{part}_images", images)
     if pixels.dtype.kind not in "buif" or pixels.ndim not in (3, 4) or 0 in pixels.shape:
         raise InputError(
@@ -49,15 +59,12 @@ def images_of(name: str, part: str, images: Any, labels: Any) -> Images:
             f"got {numbers.dtype} {numbers.shape}"
         )
     # Every class needs an image, so a label of n or more is wrong before its class is counted.
-    if part == "train" and not 0 <= int(numbers.min()) <= int(numbers.max()) < n:
+    if part == "train" and not -1 <= int(numbers.min()) <= int(numbers.max()) < n:
         raise InputError(
             f"{name}: train_labels must count the classes from 0, "
             f"got {numbers.min()} to {numbers.max()} for {n} images"
         )
-    return Images(
-        pixels=torch.from_numpy(eight_bits(f"{name}: {part}_images", pixels)),
-        labels=torch.from_numpy(numbers.astype(np.int64)),
-    )
+    return pixels, numbers
 
 
 def fitting(images: Any, size: Size) -> torch.Tensor:
@@ -69,19 +76,27 @@ def fitting(images: Any, size: Size) -> torch.Tensor:
 
 
 def eight_bits(name: str, values: Values) -> npt.NDArray[np.uint8]:
-    """Numbers as uint8, in memory of their own, by one rule for all of them: 0 to 255 as they are,
-    whole numbers up to 65,535 divided by 256, floats within 0 to 1 times 255.
+    """Numbers as uint8, in memory of their own, by `rule`; no other copy of all is made. Raises
+    InputError as `rule` does."""
+    made, convert = np.empty(values.shape, np.uint8), rule(name, values)
+    for at in range(0, len(values), CHUNK):
+        made[at : at + CHUNK] = convert(values[at : at + CHUNK])
+    return made
+
+
+def rule(name: str, values: Values) -> Callable[[Values], Values]:
+    """How numbers become 0 to 255, one rule for all of them: 0 to 255 as they are, whole numbers up
+    to 65,535 divided by 256, floats within 0 to 1 times 255.
 
     Raises InputError of others: what they mean cannot be known.
     """
     if values.dtype == np.uint8:
-        return np.array(values, order="C")
+        return np.asarray
     low, high = float(values.min()), float(values.max())
     whole = values.dtype.kind in "bui"
     if low >= 0 and high <= (2**16 - 1 if whole else 255):  # false of a nan, too
         factor = (1 / 256 if high > 255 else 1) if whole else (255 if high <= 1 else 1)
-        shifted = np.floor(values * factor) if whole else np.rint(values * factor)
-        return np.ascontiguousarray(shifted.astype(np.uint8))
+        return lambda some: (np.floor if whole else np.rint)(some * factor).astype(np.uint8)
     raise InputError(
         f"{name} must be 0 to 255, whole numbers up to 65,535, or floats from 0 to 1, got "
         f"{values.dtype} from {low:g} to {high:g}. Give them before they are normalised"

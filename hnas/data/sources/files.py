@@ -115,21 +115,22 @@ def decoded(
 
 def filled(
     parts: Sequence[Sequence[File]], size: Size, skipped: list[str] | None
-) -> tuple[Images, list[int]]:
+) -> tuple[Images, list[int], list[str]]:
     """The images of the parts one behind the other, decoded into one array that is made before,
-    and how many each part has."""
+    how many each part has, and what they are called."""
     n = sum(map(len, parts))
     pixels = torch.empty((n, size.channels, size.image, size.image), dtype=torch.uint8)
     labels: list[int] = []
-    counts = []
+    counts, names = [], []
     for files in parts:
         before = len(labels)
         for file, one in decoded(files, size, skipped):
             pixels[len(labels)] = one
             labels.append(file.label)
+            names.append(file.path)
         counts.append(len(labels) - before)
     images = Images(pixels=pixels[: len(labels)], labels=torch.tensor(labels, dtype=torch.int64))
-    return images, counts
+    return images, counts, names
 
 
 def check_memory(name: str, images: int, size: Size, *, folder: str = "") -> None:

@@ -8,10 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 
 from hnas.data.images import Images, Source
-from hnas.data.sources.arrays import images_of
+from hnas.data.sources.arrays import checked, images_of
+from hnas.data.sources.listing import LeftOut
 from hnas.errors import InputError
 from hnas.settings import CODE
 
@@ -71,13 +73,29 @@ def load(name: str) -> Source:
     if not isinstance(value, tuple | list) or len(value) not in (2, 4):
         size = f" of {len(value)}" if isinstance(value, tuple | list) else ""
         raise InputError(f"{name}: must return {RETURNS}, got {type(value).__name__}{size}")
-    train = images_of(name, "train", value[0], value[1])
+    left_out = LeftOut(called="image")
+    train = _labelled(name, "train", value[0], value[1], left_out)
+    if train is None:
+        raise InputError(f"{name}: no image of the training part has a label")
     return Source(
         name=name,
         train=train,
-        test=images_of(name, "test", value[2], value[3]) if len(value) == 4 else None,
+        test=_labelled(name, "test", value[2], value[3], left_out) if len(value) == 4 else None,
         classes=train.numbers,
+        notes=left_out.notes,
     )
+
+
+def _labelled(name: str, part: str, images: Any, labels: Any, left_out: LeftOut) -> Images | None:
+    """Those whose label is not -1, which stands for none; None if there are no such."""
+    pixels, numbers = checked(name, part, images, labels)
+    rows = np.flatnonzero(numbers != -1)
+    left_out.add_unlabelled(part, len(numbers) - len(rows))
+    if not len(rows):
+        return None
+    if len(rows) < len(numbers):
+        pixels, numbers = pixels[rows], numbers[rows]
+    return images_of(name, part, pixels, numbers)
 
 
 @contextmanager

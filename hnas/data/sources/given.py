@@ -21,10 +21,11 @@ from PIL import Image
 
 from hnas.data.decode import fitted
 from hnas.data.images import Images, Source
+from hnas.data.pixels import CHUNK, fit
 from hnas.data.size import Size
-from hnas.data.sources.arrays import eight_bits, images_of
+from hnas.data.sources.arrays import checked, eight_bits, images_of, rule
 from hnas.data.sources.files import GREY, HEADERS, check_memory
-from hnas.data.sources.listing import LABELS, part_of, roles
+from hnas.data.sources.listing import LABELS, LeftOut, part_of, roles, unlabelled
 from hnas.errors import InputError
 
 NAME = re.compile("python-[0-9a-f]{12}")
@@ -60,18 +61,29 @@ def load(name: str, size: Size) -> Source:
             f"{name}: these images were given in Python, by the fingerprint in their name. To go "
             "on, give the same again: hnas.search(data=..., run=...)"
         )
-    classes = _classes(parts["train"])
     n = sum(len(_labels(images)) for images in parts.values())
     check_memory(name, n, size, folder="FOLDER-OF-THEIR-FILES")
-    held_out, test, notes = roles(parts, {"held_out": "the held-out part"})
+    reader = _Reader(name, _classes(name, parts["train"]), size)
+    labelled = {
+        part: images
+        for part, images in parts.items()
+        if any(reader.number(label) is not None for label in _values(images))
+    }
+    if "train" not in labelled:
+        raise InputError(f"{name}: no image of the training part has a label")
+    for part in parts.keys() - labelled.keys():
+        reader.left_out.add_unlabelled(part, len(_labels(parts[part])))
+    held_out, test, said = roles(labelled, {"held_out": "the held-out part"})
     learnt = {"train": parts["train"], **({} if held_out is None else {"held_out": held_out})}
+    train, counts = reader.images(learnt)
+    tested = None if test is None else reader.images({"test": test})[0]
     return Source(
         name=name,
-        train=_images(name, learnt, classes, size),
-        held_out=0 if held_out is None else len(_labels(held_out)),
-        test=None if test is None else _images(name, {"test": test}, classes, size),
-        classes=tuple(map(str, classes)),
-        notes=notes,
+        train=train,
+        held_out=sum(counts[1:]),
+        test=tested,
+        classes=tuple(map(str, reader.classes)),
+        notes=(*said, *reader.left_out.notes),
         crop_pct=1.0 if any(isinstance(part, tuple) for part in parts.values()) else None,
     )
 
@@ -112,7 +124,7 @@ def _item(images: Any, i: int) -> tuple[Any, Any]:
         image, label = (
             next((item[name] for name in names if name in item), None) for names in (IMAGES, LABELS)
         )
-        if image is not None and label is not None:
+        if image is not None and not item.keys().isdisjoint(LABELS):
             return image, label
     elif isinstance(item, tuple | list) and len(item) == 2:
         return item[0], item[1]
@@ -154,78 +166,122 @@ def _labels(images: Any) -> Any:
     return images[1] if isinstance(images, tuple) else images
 
 
-def _classes(train: Any) -> list[Any]:
-    """The names of the classes: those that the data set has, else its labels, sorted."""
-    if isinstance(train, tuple):
-        labels = _array(train[1])
-        if labels.dtype.kind in "iu" and labels.size:
-            return _numbers(int(labels.min()), int(labels.max()))
-        return sorted(set(labels.tolist()))
-    features = getattr(train, "features", None)
-    if isinstance(features, Mapping):
-        for name in LABELS:
-            if names := getattr(features.get(name), "names", None):
-                return list(names)
-    if isinstance(names := getattr(train, "classes", None), list | tuple):
-        return list(names)
-    found = {_plain(_item(train, i)[1]) for i in range(len(train))}
-    if all(isinstance(label, int) for label in found):
-        return _numbers(min(found, default=0), max(found, default=-1))
-    return sorted(found, key=str)
-
-
-def _numbers(least: int, most: int) -> list[Any]:
-    """Classes that are numbers, from 0 or from 1."""
-    return list(range(1 if least == 1 else 0, most + 1))
+def _values(images: Any) -> Iterator[Any]:
+    """The labels of a part. Raises InputError."""
+    if isinstance(images, tuple):
+        labels = _array(images[1])
+        if labels.ndim != 1:
+            raise InputError(f"data: labels must be a list, one for each image, got {labels.shape}")
+        yield from labels.tolist()
+    else:
+        for i in range(len(images)):
+            yield _plain(_item(images, i)[1])
 
 
 def _plain(label: Any) -> Any:
     return label.item() if hasattr(label, "item") else label
 
 
-def _images(name: str, parts: Mapping[str, Any], classes: list[Any], size: Size) -> Images:
-    """The images of parts, one behind the other, in one array that is made before."""
-    number = {value: i for i, value in enumerate(classes)}
-    first, *others = parts.items()
-    if not others and isinstance(first[1], tuple):
-        return _of_arrays(name, *first, number)
-    n = sum(len(_labels(images)) for images in parts.values())
-    pixels = torch.empty((n, size.channels, size.image, size.image), dtype=torch.uint8)
-    labels: list[int] = []
-    for part, images in parts.items():
-        if isinstance(images, tuple):
-            found = _of_arrays(name, part, images, number).fit(size)
-            pixels[len(labels) :][: len(found)] = found.tensor()
-            labels += found.labels.tolist()
-            continue
+def _classes(name: str, train: Any) -> list[Any]:
+    """The names of the classes: those that the data set has, else its labels, sorted."""
+    features = getattr(train, "features", None)
+    if isinstance(features, Mapping):
+        for column in LABELS:
+            if names := getattr(features.get(column), "names", None):
+                return list(names)
+    if isinstance(names := getattr(train, "classes", None), list | tuple):
+        return list(names)
+    found = {label for label in _values(train) if label is not None}
+    none = unlabelled(set(map(str, found)))
+    found = {label for label in found if str(label) not in none}
+    if all(type(label) is int for label in found):  # False and True are names
+        return _numbers(name, found, len(_labels(train)))
+    return sorted(found, key=None if isinstance(train, tuple) else str)
+
+
+def _numbers(name: str, found: set[int], n: int) -> list[Any]:
+    """Classes that are numbers, from 0 or from 1, or -1 and 1. Raises InputError of others."""
+    if found == {-1, 1}:
+        return [-1, 1]
+    least, most = min(found, default=0), max(found, default=-1)
+    if least < 0 or most > n:  # every class needs an image
+        raise InputError(
+            f"{name}: labels must count the classes from 0 or 1, got {least} to {most} for {n} "
+            "images"
+        )
+    return list(range(1 if least == 1 else 0, most + 1))
+
+
+class _Reader:
+    """The images of parts, of the classes of the training part."""
+
+    def __init__(self, name: str, classes: list[Any], size: Size) -> None:
+        self.name, self.classes, self.size = name, classes, size
+        self.left_out = LeftOut(called="image")
+        self._none = unlabelled(set(map(str, classes)))
+        self._numbers = {value: i for i, value in enumerate(classes)}
+
+    def number(self, label: Any) -> int | None:
+        """The class of a label; None if it stands for no label. Raises InputError."""
+        if label is None or str(label) in self._none:
+            return None
+        if isinstance(label, int) and self.classes[0] not in (1, -1):
+            return label
+        if label not in self._numbers:
+            raise InputError(f"{self.name}: the label {label!r} is no class of the training part")
+        return self._numbers[label]
+
+    def images(self, parts: Mapping[str, Any]) -> tuple[Images, list[int]]:
+        """Those with a label, one behind the other, in one array that is made before, and how many
+        each part has."""
+        n = sum(len(_labels(images)) for images in parts.values())
+        pixels = torch.empty(
+            (n, self.size.channels, self.size.image, self.size.image), dtype=torch.uint8
+        )
+        labels: list[int] = []
+        counts = []
+        for part, images in parts.items():
+            before = len(labels)
+            read = self._arrays if isinstance(images, tuple) else self._items
+            for some, numbers in read(part, images):
+                pixels[len(labels) :][: len(numbers)] = some
+                labels += numbers
+            counts.append(len(labels) - before)
+            self.left_out.add_unlabelled(part, len(_labels(images)) - counts[-1])
+        made = torch.tensor(labels, dtype=torch.int64)
+        return Images(pixels=pixels[: len(labels)], labels=made), counts
+
+    def _arrays(self, part: str, images: Any) -> Iterator[tuple[torch.Tensor, list[int]]]:
+        numbers = [self.number(label) for label in _values(images)]
+        known = np.array([0 if number is None else number for number in numbers])
+        values, known = checked(self.name, part, images[0], known)
+        rows = np.flatnonzero([number is not None for number in numbers])
+        convert = rule(f"{self.name}: {part}_images", values)
+        for at in range(0, len(rows), CHUNK):
+            some = rows[at : at + CHUNK]
+            pixels = np.ascontiguousarray(convert(values[some]))
+            yield fit(torch.from_numpy(pixels), self.size), known[some].tolist()
+
+    def _items(self, part: str, images: Any) -> Iterator[tuple[torch.Tensor, list[int]]]:
         for i in range(len(images)):
             image, label = _item(images, i)
-            label = _plain(label)
-            known = isinstance(label, int) and classes[0] != 1
-            one = fitted(_picture(f"{name}: item {i}", image), **size.square)
-            pixels[len(labels)] = torch.from_numpy(one).permute(2, 0, 1)
-            labels.append(label if known else _number(name, number, label))
-    return Images(pixels=pixels, labels=torch.tensor(labels, dtype=torch.int64))
-
-
-def _of_arrays(name: str, part: str, images: Any, number: Mapping[Any, int]) -> Images:
-    labels = _array(images[1])
-    if labels.dtype.kind not in "iu" or next(iter(number)) == 1:
-        labels = np.array([_number(name, number, value) for value in labels.tolist()])
-    return images_of(name, part, images[0], labels)
-
-
-def _number(name: str, number: Mapping[Any, int], value: Any) -> int:
-    if value not in number:
-        raise InputError(f"{name}: the label {value!r} is no class of the training part")
-    return number[value]
+            if (number := self.number(_plain(label))) is not None:
+                picture = _picture(f"{self.name}: {part}: item {i}", image)
+                made = fitted(picture, **self.size.square)
+                yield torch.from_numpy(made).permute(2, 0, 1), [number]
 
 
 def _picture(name: str, image: Any) -> Image.Image:
     """An array (H, W), (C, H, W) or (H, W, C) as a Pillow image, which it may be already."""
     if isinstance(image, Image.Image):
         return image
-    array = eight_bits(name, _array(image))
+    array = _array(image)
+    if array.ndim not in (2, 3) or (array.ndim == 3 and not {1, 3} & {*array.shape[::2]}):
+        raise InputError(
+            f"{name}: an image must be (H, W), (C, H, W) or (H, W, C), C = 1 or 3, "
+            f"got {array.shape}"
+        )
+    array = eight_bits(name, array)
     if array.ndim == 3 and array.shape[0] in (1, 3) and array.shape[2] not in (1, 3):
         array = array.transpose(1, 2, 0)
     if array.ndim == 3 and array.shape[2] == 1:

@@ -27,6 +27,8 @@ PARTS: Mapping[str, tuple[str, ...]] = {
 """The names of a data set's parts, in lower case."""
 LABELS = ("label", "labels", "class", "class_name", "classname", "category", "target", "species")
 """The names of what holds the class of an image, in lower case, the likeliest first."""
+UNKNOWN = frozenset(("", "-1", "-1.0"))
+"""Labels that stand for none, as images have that are for others to name."""
 SYSTEMS = ("__MACOSX", "@eaDir")
 """Folders that systems make among others' files, of copies and previews."""
 LONGEST = 255
@@ -58,7 +60,10 @@ class Listing:
         the Source. Raises InputError if they are too many for memory."""
         check_memory(self.name, sum(map(len, self.parts)), size)
         skipped: list[str] | None = [] if skip_bad else None
-        train, (_, held_out) = filled((self.train, self.held_out), size, skipped)
+        train, (_, held_out), names = filled((self.train, self.held_out), size, skipped)
+        folder = os.path.join(
+            self.name if os.path.isdir(self.name) else os.path.dirname(self.name), ""
+        )
         return Source(
             name=self.name,
             train=train,
@@ -68,6 +73,7 @@ class Listing:
             skipped=tuple(skipped or ()),
             notes=self.notes,
             crop_pct=None,
+            called=lambda number: names[number].removeprefix(folder),
         )
 
 
@@ -121,9 +127,15 @@ class LeftOut:
 
     reasons: dict[str, Counter[str]] = field(default_factory=dict)
     """Of each reason, how often each kind of file."""
+    called: str = "file"
 
-    def add(self, reason: str, kind: str) -> None:
-        self.reasons.setdefault(reason, Counter())[kind] += 1
+    def add(self, reason: str, kind: str, count: int = 1) -> None:
+        self.reasons.setdefault(reason, Counter())[kind] += count
+
+    def add_unlabelled(self, part: str, count: int) -> None:
+        """Images of a part whose label stands for none."""
+        if count:
+            self.add("whose label is -1 or missing", f"{part.replace('_', '-')} part", count)
 
     def add_unknown(self, name: str) -> None:
         """A file that is no image by its name."""
@@ -156,7 +168,7 @@ class LeftOut:
         ]
         heif = any(".heic" in kinds or ".heif" in kinds for kinds in self.reasons.values())
         hint = ". HEIC needs the package pillow-heif: pip install 'hnas[heic]'" if heif else ""
-        return (f"left out {total:,} file{'s'[: total > 1]}: {', '.join(told)}{hint}",)
+        return (f"left out {total:,} {self.called}{'s'[: total > 1]}: {', '.join(told)}{hint}",)
 
 
 def _counts(kinds: Counter[str]) -> str:
@@ -188,13 +200,26 @@ def of_rows(
     place: Path, rows: Iterable[tuple[str, str, File, str]], left_out: LeftOut | None = None
 ) -> Listing:
     """What a source lists by rows: of each image its part and what the source calls that, its file,
-    the name of its class. Raises InputError as `_labelled` does."""
+    the name of its class. Images without a label are counted. Raises InputError as `_labelled`
+    does."""
+    left_out = left_out or LeftOut()
     found: dict[str, list[tuple[File, str]]] = {}
     names: dict[str, str] = {}
     for part, called, file, label in rows:
         found.setdefault(part, []).append((file, label))
         names[part] = called
+    none = unlabelled({label for _, label in found.get("train", ())})
+    for part, files in [*found.items()]:
+        found[part] = [row for row in files if row[1] not in none]
+        left_out.add_unlabelled(part, len(files) - len(found[part]))
     return of_parts(str(place), *_labelled(str(place), found), names, left_out)
+
+
+def unlabelled(labels: Collection[str]) -> frozenset[str]:
+    """What stands for no label beside the labels of a training part: -1 too, unless they are -1 and
+    1 and no other."""
+    two = {label.removesuffix(".0") for label in labels} == {"-1", "1"}
+    return UNKNOWN - set(labels) if two else UNKNOWN
 
 
 def of_parts(

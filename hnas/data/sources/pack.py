@@ -96,7 +96,18 @@ class Pack:
             test=self.images("test") if self.shards["test"] else None,
             classes=self.index.classes,
             skipped=tuple(name for part in PARTS for s in self.shards[part] for name in s.skipped),
+            called=self._called,
         )
+
+    def _called(self, number: int) -> str:
+        """The file of an image of the training and the held-out part, read from its shard."""
+        for part in ("train", "held_out"):
+            for i, shard in enumerate(self.shards[part]):
+                if number < len(shard.labels):
+                    path = self.folder / f"{shard_name(part, i)}.json"
+                    return Shard.from_json(read_regular(path), path, self.index).names[number]
+                number -= len(shard.labels)
+        raise IndexError(number)
 
 
 def open_pack(folder: Path) -> Pack:

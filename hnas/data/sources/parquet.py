@@ -46,10 +46,10 @@ def _images(path: Path) -> Iterator[tuple[str, File, str]]:
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: its column {label} cannot be read: {error}") from None
     for row, value in enumerate(values):
-        if value is None or isinstance(value, float):
+        if isinstance(value, float):
             raise InputError(f"{path}: row {row}: a label must be a name or a number, got {value}")
         known = isinstance(value, int) and 0 <= value < len(names)
-        said = names[value] if known else str(value)
+        said = names[value] if known else "" if value is None else str(value)
         yield "", File(f"{path}/{row}", 0, str(path), row, 0, image), nfc(said)
 
 

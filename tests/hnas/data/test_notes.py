@@ -10,9 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
-from hnas.data import Images, notes, prepare
+from hnas.data import Images, Source, load, notes, prepare
 from hnas.data.size import Size
 from hnas.data.sources.folders import listing
+from hnas.data.sources.given import give
 from hnas.data.sources.packing import pack
 from hnas.settings import DataRules
 
@@ -155,3 +156,33 @@ def test_copies_are_told_again_by_a_run_that_goes_on(tmp_path, renamed) -> None:
         (root / "a" / "3.png").rename(root / "a" / "99.png")
     again, _ = prepare(rules, image=8, channels=3, seed=0, kept=kept)
     assert again.notes == data.notes and bool(again.carried) == renamed
+
+
+@pytest.mark.parametrize("kind", ["folder", "pack", "table", "arrays"])
+def test_the_same_pixels_in_two_classes(tmp_path, kind) -> None:
+    """Whatever the files are called, and though copies within a class are none of these."""
+    root = folder(tmp_path / "p", {"cat": 9, "dog": 9}, colour)
+    for name in ("cat/copy", "dog/same", "dog/again"):
+        Image.open(root / "cat" / "3.png").save(root / f"{name}.bmp")
+    Image.open(root / "dog" / "8.png").save(root / "dog" / "copy.bmp")
+    source, pair = root, "cat/3.png (cat) and dog/again.bmp (dog)"
+    if kind == "table":
+        files = sorted(root.rglob("*.*"))
+        lines = ["file,label", *(f"{file},{file.parent.name}" for file in files)]
+        source = root / "labels.csv"
+        source.write_text("\n".join(lines))
+    if kind == "arrays":
+        data = load(str(root), image=8, channels=3).train
+        name = give((data.tensor().numpy(), data.labels.numpy()))
+        source, pair = Path(name), "image 3 (0) and image 19 (1)"
+    [said, *_] = [s for s in told(source, packed=kind == "pack") if "another class" in s]
+    assert said.startswith(
+        f"4 of 22 labelled images have the pixels of an image of another class, as {pair}: "
+    )
+
+
+def test_copies_within_a_class_are_no_contradiction() -> None:
+    pixels = torch.randint(0, 256, (6, 3, 4, 4), dtype=torch.uint8).repeat(2, 1, 1, 1)
+    images = Images(pixels=pixels, labels=torch.arange(12) % 3)
+    source = Source(name="x", train=images, test=None, classes=("a", "b", "c"))
+    assert list(notes.of_labels(source, images.hashes)) == []

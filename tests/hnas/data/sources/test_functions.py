@@ -33,7 +33,9 @@ def ambiguous(): return images(4, 3, 5, 3), labels
 def channels(): return images(4, 5, 5, 2), labels
 def short(): return images(4, 5, 5), [0, 1]
 def half(): return images(4, 5, 5), [0.5] * 4
-def negative(): return images(4, 5, 5), [-1, 0, 1, 0]
+def negative(): return images(4, 5, 5), [-2, 0, 1, 0]
+def unknown(): return images(4, 5, 5), [1, -1, 0, 1], images(2, 5, 5), [-1, -1]
+def unlabelled(): return images(4, 5, 5), [-1] * 4
 def huge(): return images(4, 5, 5), [2**40, 0, 1, 0]
 def lonely(): return images(4, 5, 5), [0, 0, 0, 0]
 def unseen(): return images(4, 5, 5), labels, images(2, 5, 5), [1, 2]
@@ -80,6 +82,15 @@ def test_a_source_is_resized_too() -> None:
     assert source.train.pixels.shape == (2, 3, 4, 4)
 
 
+def test_images_without_a_label_are_left_out() -> None:
+    source = load("mine:unknown", image=5, channels=1)
+    assert source.train.pixels[:, 0, 0, 0].tolist() == [0, 50, 75]
+    assert source.train.labels.tolist() == [1, 0, 1] and source.test is None
+    assert source.notes == (
+        "left out 3 images: 3 whose label is -1 or missing (test part 2, train part 1)",
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
@@ -94,9 +105,10 @@ def test_a_source_is_resized_too() -> None:
         ("channels", "got (4, 5, 5, 2): neither is"),
         ("short", "train_labels must be whole numbers, one for each of 4 images, got int64 (2,)"),
         ("half", "got float64 (4,)"),
-        ("negative", "train_labels must count the classes from 0, got -1 to 1 for 4 images"),
+        ("negative", "train_labels must count the classes from 0, got -2 to 1 for 4 images"),
         ("huge", "got 0 to 1099511627776 for 4 images"),
         ("lonely", "a data set needs at least two classes, got ['0']"),
+        ("unlabelled", "no image of the training part has a label"),
         ("unseen", "labels must be 0 to 1 (2 classes), the test part has 2"),
         ("raises", "calling it raised KeyError: 'pixels'"),
         ("leaves", "calling it raised SystemExit: 3"),
