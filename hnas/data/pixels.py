@@ -16,6 +16,8 @@ from hnas.data.size import Size
 CHANNELS = (1, 3)
 CHUNK = 256
 """Images at a time, where a copy is made of them."""
+STRIP = 2**22
+"""Bytes of such a copy, if the images are large."""
 LUMA = (19595, 38470, 7471)
 """ITU-R 601 weights of R, G and B in 1/65536, as Pillow converts RGB to grey."""
 
@@ -42,7 +44,8 @@ class InMemory:
         """From counts of the 256 values."""
         values = torch.arange(256)
         counts = torch.zeros((self.pixels.shape[1], 256), dtype=torch.int64)
-        for some in self.pixels.split(CHUNK):  # a channel of all would be a copy of a third
+        each = at_a_time(self.pixels[:1].numel() or 1)
+        for some in self.pixels.split(each):  # a channel of all would be a copy of a third
             for count, channel in zip(counts, some.unbind(dim=1), strict=True):
                 count += torch.bincount(channel.flatten(), minlength=256).cpu()
         sums = [int((count * values).sum()) for count in counts]
@@ -61,6 +64,11 @@ def sent(values: torch.Tensor, device: torch.device) -> torch.Tensor:
     return values.to(device)
 
 
+def at_a_time(bytes_an_image: int) -> int:
+    """Images of which a copy is made at a time, at most CHUNK: so many that the copy is small."""
+    return min(CHUNK, max(1, STRIP // bytes_an_image))
+
+
 def pixels_of(pixels: torch.Tensor | OnDisk) -> InMemory | OnDisk:
     """The pixels of a data set, to be asked the same wherever they are."""
     return InMemory(pixels) if isinstance(pixels, torch.Tensor) else pixels
@@ -76,7 +84,8 @@ def fit(pixels: torch.Tensor, size: Size) -> torch.Tensor:
     if pixels.shape == shape:
         return pixels.contiguous()
     made = torch.empty(shape, dtype=torch.uint8)
-    for to, some in zip(made.split(CHUNK), pixels.split(CHUNK), strict=True):
+    each = at_a_time(max(pixels[0].numel(), made[0].numel()) if len(made) else 1)
+    for to, some in zip(made.split(each), pixels.split(each), strict=True):
         to.copy_(_fitted(some, size))
     return made
 

@@ -17,9 +17,14 @@ def peak_of(work: Callable[[], object]) -> int:
     The peak of a process's life says nothing here: other tests may have had a higher one.
     """
     begin_anew()
-    before = _kilobytes("VmRSS")
+    before = held()
     work()
-    return 1024 * (_kilobytes("VmHWM") - before)
+    return 1024 * _kilobytes("VmHWM") - before
+
+
+def held() -> int:
+    """Bytes that this process holds, in its pages."""
+    return 1024 * _kilobytes("VmRSS")
 
 
 def begin_anew() -> None:

@@ -8,8 +8,9 @@ import numpy.typing as npt
 import torch
 
 from hnas.data.images import Images
-from hnas.data.pixels import CHANNELS, CHUNK
+from hnas.data.pixels import CHANNELS, at_a_time
 from hnas.data.size import Size
+from hnas.data.sources.files import ask
 from hnas.errors import InputError
 
 Values = npt.NDArray[Any]
@@ -26,6 +27,7 @@ def _array(name: str, what: str, value: Any) -> Values:
 def images_of(name: str, part: str, images: Any, labels: Any) -> Images:
     """Arrays NCHW, NHWC or NHW and labels, as images of their own memory. Raises InputError."""
     pixels, numbers = checked(name, part, images, labels)
+    ask(name, len(pixels), pixels.size, "Use a larger machine, or fewer images")
     return Images(
         pixels=torch.from_numpy(eight_bits(f"{name}: {part}_images", pixels)),
         labels=torch.from_numpy(numbers.astype(np.int64)),
@@ -79,8 +81,9 @@ def eight_bits(name: str, values: Values) -> npt.NDArray[np.uint8]:
     """Numbers as uint8, in memory of their own, by `rule`; no other copy of all is made. Raises
     InputError as `rule` does."""
     made, convert = np.empty(values.shape, np.uint8), rule(name, values)
-    for at in range(0, len(values), CHUNK):
-        made[at : at + CHUNK] = convert(values[at : at + CHUNK])
+    each = at_a_time(values.itemsize * max(1, values[:1].size))
+    for at in range(0, len(values), each):
+        made[at : at + each] = convert(values[at : at + each])
     return made
 
 

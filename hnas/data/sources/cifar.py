@@ -5,12 +5,15 @@ which is the class), then 3 x 32 x 32 pixels, channel by channel.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from hnas.data.images import Images, Source
+from hnas.data.size import Size
+from hnas.data.sources.files import check_memory
 from hnas.data.sources.read import find, read
 from hnas.errors import InputError
 
@@ -57,15 +60,13 @@ def load(folder: Path) -> Source:
     contents = {path: read(path) for path in [*train, *([test] if test else [])]}
     kind = _kind(folder, {path: len(content) for path, content in contents.items()})
     names = _names(find(folder, kind.meta))
-    parts = {path: _images(path, content, kind, names) for path, content in contents.items()}
-    images = Images(
-        pixels=torch.cat([parts[path].tensor() for path in train]),
-        labels=torch.cat([parts[path].labels for path in train]),
-    )
+    counts = {path: len(content) // kind.record for path, content in contents.items()}
+    check_memory(str(folder), sum(counts.values()), Size(32, 3), folder="FOLDER-OF-THEIR-FILES")
+    images = _images(contents, train, kind, names)
     return Source(
         name=str(folder),
         train=images,
-        test=parts[test] if test else None,
+        test=_images(contents, [test], kind, names) if test else None,
         classes=names or images.numbers,
     )
 
@@ -108,13 +109,28 @@ def _names(path: Path | None) -> tuple[str, ...]:
     return tuple(line.strip() for line in text.splitlines() if line.strip())
 
 
-def _images(path: Path, content: bytearray, kind: Kind, names: tuple[str, ...]) -> Images:
-    records = torch.frombuffer(content, dtype=torch.uint8).view(-1, kind.record)
-    labels = records[:, kind.labels - 1].long()
+def _images(
+    contents: dict[Path, bytearray], paths: Sequence[Path], kind: Kind, names: tuple[str, ...]
+) -> Images:
+    """The images of files, one behind the other; their contents are given back one by one."""
+    n = sum(len(contents[path]) // kind.record for path in paths)
+    pixels, labels = torch.empty((n, PIXELS), dtype=torch.uint8), []
+    at = 0
+    for path in paths:
+        content = contents.pop(path)
+        records = torch.frombuffer(content, dtype=torch.uint8).view(-1, kind.record)
+        labels.append(_labels(path, records[:, kind.labels - 1].long(), kind, names))
+        pixels[at : at + len(records)] = records[:, kind.labels :]
+        at += len(records)
+        del records, content
+    return Images(pixels=pixels.view(-1, 3, 32, 32), labels=torch.cat(labels))
+
+
+def _labels(path: Path, labels: torch.Tensor, kind: Kind, names: tuple[str, ...]) -> torch.Tensor:
     if names and int(labels.max()) >= len(names):
         first = int((labels >= len(names)).nonzero()[0])
         raise InputError(
             f"{path}: labels must be 0 to {len(names) - 1} ({kind.meta} has {len(names)} names), "
             f"record {first} has {int(labels[first])}"
         )
-    return Images(pixels=records[:, kind.labels :].reshape(-1, 3, 32, 32), labels=labels)
+    return labels

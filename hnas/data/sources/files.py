@@ -2,7 +2,7 @@
 
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ import torch
 from hnas.data.decode import decode, known_formats, opened
 from hnas.data.images import Images
 from hnas.data.size import Size
-from hnas.data.sources.rows import image_bytes
+from hnas.data.sources.rows import image_bytes, largest_group
 from hnas.data.whole import picture
 from hnas.errors import InputError
 from hnas.machine import free_memory
@@ -133,17 +133,33 @@ def filled(
     return images, counts, names
 
 
-def check_memory(name: str, images: int, size: Size, *, folder: str = "") -> None:
-    """Raises InputError if so many images cannot be in memory: nothing is decoded before. `folder`
-    is what can be packed, if that is not the name."""
-    needed, free = images * size.channels * size.image**2, free_memory()
+def check_memory(name: str, images: int, size: Size, *, folder: str = "", beside: int = 0) -> None:
+    """Raises InputError if so many images, and so many bytes beside them, cannot be in memory:
+    nothing is decoded before. `folder` is what can be packed, if that is not the name."""
+    advice = (
+        "Decode them once, into files that are read while training: "
+        f"hnas data pack {folder or name} --to PACK {size.packing}; then give --data PACK"
+    )
+    ask(name, images, images * size.channels * size.image**2 + beside, advice)
+
+
+def ask(name: str, images: int, needed: int, advice: str) -> None:
+    """Raises InputError, with the advice, if this process cannot have so many bytes for images."""
+    free = free_memory()
     if free is not None and needed > free:
         raise InputError(
             f"{name}: {images:,} images take {needed / 1e9:,.2f} GB decoded, this process can have "
             f"{free / 1e9:,.2f} GB of memory (of the machine, its container and ulimit -v, the "
-            "least). Decode them once, into files that are read while training: "
-            f"hnas data pack {folder or name} --to PACK {size.packing}; then give --data PACK"
+            f"least). {advice}"
         )
+
+
+def together(files: Iterable[File]) -> int:
+    """Bytes of the rows of Parquet files that are read together, where most are."""
+    return max(
+        (largest_group(*one) for one in {(f.archive, f.column) for f in files if f.column}),
+        default=0,
+    )
 
 
 def headers(files: Sequence[File]) -> list[tuple[tuple[int, int], bool]]:

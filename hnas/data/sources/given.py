@@ -21,7 +21,7 @@ from PIL import Image
 
 from hnas.data.decode import fitted
 from hnas.data.images import Images, Source
-from hnas.data.pixels import CHUNK, fit
+from hnas.data.pixels import at_a_time, fit
 from hnas.data.size import Size
 from hnas.data.sources.arrays import checked, eight_bits, images_of, rule
 from hnas.data.sources.files import GREY, HEADERS, check_memory
@@ -257,8 +257,9 @@ class _Reader:
         values, known = checked(self.name, part, images[0], known)
         rows = np.flatnonzero([number is not None for number in numbers])
         convert = rule(f"{self.name}: {part}_images", values)
-        for at in range(0, len(rows), CHUNK):
-            some = rows[at : at + CHUNK]
+        each = at_a_time(values.itemsize * values[0].size)
+        for at in range(0, len(rows), each):
+            some = rows[at : at + each]
             pixels = np.ascontiguousarray(convert(values[some]))
             yield fit(torch.from_numpy(pixels), self.size), known[some].tolist()
 

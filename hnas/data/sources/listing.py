@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from hnas.data.images import Source
 from hnas.data.size import Size
-from hnas.data.sources.files import File, check_memory, filled
+from hnas.data.sources.files import File, check_memory, filled, together
 from hnas.data.sources.read import inside
 from hnas.errors import InputError
 from hnas.persist.words import few
@@ -58,7 +58,8 @@ class Listing:
     def load(self, size: Size, *, skip_bad: bool) -> Source:
         """All of them decoded. With `skip_bad` files that are no images are left out and named in
         the Source. Raises InputError if they are too many for memory."""
-        check_memory(self.name, sum(map(len, self.parts)), size)
+        every = [file for part in self.parts for file in part]
+        check_memory(self.name, len(every), size, beside=together(every))
         skipped: list[str] | None = [] if skip_bad else None
         train, (_, held_out), names = filled((self.train, self.held_out), size, skipped)
         folder = os.path.join(

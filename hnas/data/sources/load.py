@@ -22,7 +22,7 @@ from hnas.data.sources import (
     tables,
     tars,
 )
-from hnas.data.sources.files import suffixes
+from hnas.data.sources.files import check_memory, suffixes
 from hnas.data.sources.listing import LeftOut, Listing
 from hnas.errors import InputError
 from hnas.settings import CODE
@@ -62,7 +62,17 @@ def load(
     size = Size(image, channels, background, interpolation, crop_pct)
     found = read_source(source, root, size, skip_bad=skip_bad)
     _check_packed(found, size)
+    _check_memory(found, size)
     return replace(found, train=found.train.fit(size), test=found.test and found.test.fit(size))
+
+
+def _check_memory(found: Source, size: Size) -> None:
+    """Raises InputError if images in memory cannot be there in another size too."""
+    shape = (size.channels, size.image, size.image)
+    parts = [part for part in (found.train, found.test) if part is not None]
+    more = [p for p in parts if isinstance(p.pixels, torch.Tensor) and p.pixels.shape[1:] != shape]
+    if more:
+        check_memory(found.name, sum(map(len, more)), size, folder="FOLDER-OF-THEIR-FILES")
 
 
 def _check_packed(found: Source, size: Size) -> None:

@@ -60,8 +60,26 @@ def _starts(path: str) -> list[int]:
     return [sum(counts[:i]) for i in range(len(counts))]
 
 
-@lru_cache(maxsize=1)
+def largest_group(path: str, column: str) -> int:
+    """Bytes of the images of a file's largest group of rows."""
+    metadata, found = open_table(path).metadata, [0]
+    for i in range(metadata.num_row_groups):
+        group = metadata.row_group(i)
+        columns = map(group.column, range(group.num_columns))
+        names = (column, f"{column}.bytes")
+        found.append(sum(c.total_uncompressed_size for c in columns if c.path_in_schema in names))
+    return max(found)
+
+
+_kept: dict[tuple[str, str, int], Any] = {}
+"""The group of rows that was read last."""
+
+
 def _group(path: str, column: str, group: int) -> Any:
     """The images of a group of rows, which are read together: a pyarrow.ChunkedArray."""
-    table = open_table(path, column, f"{column}.bytes")
-    return table.read_row_group(group, columns=[column]).column(0)
+    key = (path, column, group)
+    if key not in _kept:
+        _kept.clear()  # never two of them
+        table = open_table(path, column, f"{column}.bytes")
+        _kept[key] = table.read_row_group(group, columns=[column]).column(0)
+    return _kept[key]

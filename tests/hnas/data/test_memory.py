@@ -99,6 +99,19 @@ def test_the_peak_is_the_pixels_once(root, tmp_path) -> None:
         assert 0.9 < float(ran.stdout) < 1.3
 
 
+def test_the_peak_is_what_is_asked_for(root, tmp_path) -> None:
+    """Of every reader, whatever it holds beside the images while it reads."""
+    pytest.importorskip("pyarrow")
+    command = [sys.executable, "-m", "tests.support.asked", str(tmp_path)]
+    ran = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    found = [line.split(",") for line in ran.stdout.splitlines()]
+    assert len(found) == 9
+    assert {
+        name: (peak, asked) for name, peak, asked in found if int(peak) > 1.3 * int(asked)
+    } == {}
+
+
 @given(st.integers(1, 40), st.data())
 def test_divided_images_are_those_that_an_index_takes(n, data) -> None:
     order = data.draw(st.permutations(range(n)))
