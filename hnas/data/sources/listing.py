@@ -15,6 +15,7 @@ from hnas.data.images import Source
 from hnas.data.size import Size
 from hnas.data.sources.files import File, check_memory, filled, together
 from hnas.data.sources.read import inside
+from hnas.data.sources.rows import forget
 from hnas.errors import InputError
 from hnas.persist.words import few
 
@@ -65,11 +66,13 @@ class Listing:
         folder = os.path.join(
             self.name if os.path.isdir(self.name) else os.path.dirname(self.name), ""
         )
+        test = None if self.test is None else filled((self.test,), size, skipped)[0]
+        forget()
         return Source(
             name=self.name,
             train=train,
             held_out=held_out,
-            test=None if self.test is None else filled((self.test,), size, skipped)[0],
+            test=test,
             classes=self.classes,
             skipped=tuple(skipped or ()),
             notes=self.notes,

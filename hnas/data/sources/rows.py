@@ -75,11 +75,16 @@ _kept: dict[tuple[str, str, int], Any] = {}
 """The group of rows that was read last."""
 
 
+def forget() -> None:
+    """Gives the memory of that group back."""
+    _kept.clear()
+
+
 def _group(path: str, column: str, group: int) -> Any:
     """The images of a group of rows, which are read together: a pyarrow.ChunkedArray."""
     key = (path, column, group)
     if key not in _kept:
-        _kept.clear()  # never two of them
+        forget()  # never two of them
         table = open_table(path, column, f"{column}.bytes")
         _kept[key] = table.read_row_group(group, columns=[column]).column(0)
     return _kept[key]

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from hnas.cli.main import hnas
 from tests.support.browser import chromium
+from tests.support.moved_images import CHANGES, changed
 
 
 def invoke(*args: object) -> Result:
@@ -64,6 +65,16 @@ def test_a_report_replaces_a_report_and_nothing_else(
     plan = (folder / "plan.toml").read_bytes()
     assert invoke(folder, "--to", folder / "plan.toml").exit_code == 2
     assert (folder / "plan.toml").read_bytes() == plan
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_finished_run_needs_no_images(photographed: Path, tmp_path: Path, what: str) -> None:
+    args = ("--format", "json", "--to", tmp_path / "r.json")
+    assert invoke(photographed, *args).exit_code == 0
+    expected = (tmp_path / "r.json").read_bytes()
+    with changed(photographed, what, tmp_path / "here") as run:
+        assert invoke(run, *args).exit_code == 0
+    assert (tmp_path / "r.json").read_bytes() == expected
 
 
 def test_a_run_that_has_only_a_plan(tmp_path: Path, tiny: Path) -> None:

@@ -12,6 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from hnas.cli.main import hnas
+from hnas.studies.run.images import WITHOUT
+from tests.support.moved_images import changed
 
 
 def reproduce(*args: object) -> Result:
@@ -82,6 +84,24 @@ def test_what_cannot_be_reproduced_is_told(copy: Path, tmp_path: Path, tiny: Pat
     (copy / "split.json").write_text(json.dumps(split))
     assert "are not those that" in reproduce(copy).stderr
     assert reproduce(tmp_path / "none").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("they are moved away", "photos', are not there any more"),
+        ("other images are in their place", "are not those that the run run was begun with"),
+        ("an image is added", "are not those that the run run was begun with"),
+    ],
+)
+def test_what_cannot_be_done_without_the_images_is_told(
+    photographed: Path, tmp_path: Path, what: str, said: str
+) -> None:
+    with changed(photographed, what, tmp_path) as run:
+        before = files(run)
+        result = reproduce(run)
+        assert files(run) == before
+    assert result.exit_code == 2 and said in result.stderr and WITHOUT in result.stderr
 
 
 def test_a_run_s_folder_says_what_it_was_made_with(finished: tuple[Path, Result]) -> None:

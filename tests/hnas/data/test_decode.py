@@ -12,7 +12,7 @@ import torch
 from PIL import Image, ImageCms
 
 from hnas.data.size import Size
-from hnas.data.sources.files import File, read
+from hnas.data.sources.files import File, read, suffixes
 
 Write = Callable[..., Path]
 
@@ -182,8 +182,13 @@ def test_colours_of_another_profile_become_those_of_srgb(tmp_path) -> None:
     assert decode(darker, image=4, channels=3).unique().tolist() == [188]  # of a linear 0.502
 
 
-@pytest.mark.parametrize("suffix", [".webp", ".bmp", ".tif", ".gif", ".jfif", ".ppm", ".avif"])
+@pytest.mark.parametrize(
+    "suffix", [".webp", ".bmp", ".tif", ".gif", ".jfif", ".ppm", ".avif", ".heic"]
+)
 def test_every_format(tmp_path, suffix) -> None:
+    if suffix == ".heic":
+        pytest.importorskip("pillow_heif")
+    assert suffix in suffixes()  # hence it is registered
     picture = Image.new("RGB", (20, 10), (200, 200, 200))
     kinds = {".jfif": {"format": "JPEG"}}
     found = decode(saved(tmp_path, picture, suffix, **kinds.get(suffix, {})), image=4, channels=3)

@@ -52,10 +52,6 @@ def objects(photos: Path) -> str:
     return give(Photos(20))
 
 
-def in_parts() -> str:
-    return give({"train": Photos(60), "dev": Photos(30), "test": Photos(10)})
-
-
 @pytest.mark.parametrize("kind", [str, table, objects])
 def test_more_than_there_is_is_told_before_anything_is_decoded(photos, monkeypatch, kind) -> None:
     source = kind(photos)
@@ -74,31 +70,6 @@ def test_more_than_there_is_is_told_before_anything_is_decoded(photos, monkeypat
     assert asked in str(raised.value)
 
 
-MEASURE = """
-import sys
-from hnas.data import load, prepare
-from hnas.settings import DataRules
-from tests.support.peak import peak_of
-from tests.hnas.data.test_memory import in_parts
-source = sys.argv[1] if sys.argv[1:] else in_parts()
-load(source, image=8, channels=3)  # what is imported when it is needed
-rules = DataRules(source=source)
-print(peak_of(lambda: prepare(rules, image=1024, channels=3, seed=0)) / (100 * 3 * 1024 ** 2))
-"""
-
-
-def test_the_peak_is_the_pixels_once(root, tmp_path) -> None:
-    for name in "ab":
-        (tmp_path / name).mkdir()
-        for i in range(50):
-            Image.new("RGB", (8, 8), (i, 255 - i, 9)).save(tmp_path / name / f"{i}.png")
-    for source in ([str(tmp_path)], []):
-        command = [sys.executable, "-c", MEASURE, *source]
-        ran = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
-        # A third copy of a channel, or a second of all, would be more.
-        assert 0.9 < float(ran.stdout) < 1.3
-
-
 def test_the_peak_is_what_is_asked_for(root, tmp_path) -> None:
     """Of every reader, whatever it holds beside the images while it reads."""
     pytest.importorskip("pyarrow")
@@ -106,10 +77,9 @@ def test_the_peak_is_what_is_asked_for(root, tmp_path) -> None:
     ran = subprocess.run(command, cwd=root, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     found = [line.split(",") for line in ran.stdout.splitlines()]
-    assert len(found) == 9
-    assert {
-        name: (peak, asked) for name, peak, asked in found if int(peak) > 1.3 * int(asked)
-    } == {}
+    assert len(found) == 11
+    # A copy of all is 79 MB; that is what pictures and libraries may take for a moment.
+    assert [row for row in found if int(row[1]) > int(row[2]) + 25] == []
 
 
 @given(st.integers(1, 40), st.data())
