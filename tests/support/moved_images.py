@@ -111,6 +111,10 @@ def changed(finished: Path, what: str, here: Path) -> Iterator[Path]:
     Yields the run as it is named there.
     """
     shutil.copytree(finished.parent, here, dirs_exist_ok=True)
+    plan = here / "run" / "plan.toml"
+    there = plan.read_text()
+    plan.write_text(there.replace(str(finished.parent), str(here)))
+    assert plan.read_text() != there, "the images of the copy must be its own"
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(here)
         if what == "a data folder is set":
