@@ -23,6 +23,7 @@ HNAS = {
     "pillow_heif",
     "pyarrow",
     "onnxruntime",
+    "triton",
 }
 STUDIES = HNAS | {
     *("optuna", "optuna_dashboard", "sqlalchemy"),

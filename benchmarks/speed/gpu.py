@@ -27,9 +27,10 @@ import torch
 from torch import Tensor
 
 from benchmarks.common import Row, alternate, compare, table, write_rows
-from benchmarks.speed.depthwise import CANDIDATES, Convolve, triton_candidate
+from benchmarks.speed.depthwise import CANDIDATES
 from benchmarks.speed.gpu_waits import idle, waits
 from hnas.device import choose
+from hnas.network.local.layouts import USUAL, Convolve
 
 Record = dict[str, object]
 SECONDS = 570
@@ -96,10 +97,9 @@ def depthwise(bench: Bench) -> None:
     for net, C in widths.items():
         for K in (5,) if bench.quick else (17, 31, 45):
             what = f"depthwise, GLiT-{net}, {B} x {T} x {C}, K = {K}"
-            for name in [*list(CANDIDATES)[1:], "Triton"]:
+            for name in list(CANDIDATES)[1:]:
                 with bench.row(f"{what}: {name}"):
-                    other = triton_candidate() if name == "Triton" else CANDIDATES[name]
-                    against(bench, f"{what}: {name}", other, (B, T, C, K), dtype)
+                    against(bench, f"{what}: {name}", CANDIDATES[name], (B, T, C, K), dtype)
 
 
 def against(
@@ -119,7 +119,7 @@ def against(
         y = convolve(x, weight, bias)
         return (y.detach(), *torch.autograd.grad(y, (x, weight, bias), gradient))
 
-    used = CANDIDATES["channels-last conv2d"]
+    used = CANDIDATES[USUAL]
     for mine, its in zip(step(used), step(other), strict=True):
         close = float((mine.float() - its.float()).norm() / mine.float().norm())
         if not close < 2e-2:

@@ -13,13 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.common import Row, alternate, compare, main
-from benchmarks.speed.depthwise import Convolve, lying
+from benchmarks.speed.depthwise import lying
 from hnas.architecture.arch import Block
 from hnas.architecture.space import Frame
 from hnas.network.block import Block as LocalBlock
 from hnas.network.block import local
 from hnas.network.local.conv1d import TokenConv1d, depthwise1d
 from hnas.network.local.conv2d import convolved, depthwise2d
+from hnas.network.local.layouts import Convolve
 
 
 class TextbookHead(nn.Module):

@@ -8,6 +8,7 @@ study.db             its studies, unless another storage is used: here
 checkpoints/         the supernets, and the teacher if it is trained here: here
 split.json           which images are trained on, scored on, tested on: `split`
 latency.json         the latency table, if latency matters: `latency`
+layouts.json         the layouts of convolutions, if a GPU computed: `layouts`
 networks/            the retrained networks: `networks`
 history.jsonl        losses and held-out accuracies of every epoch of every training: `history`
 result.json          the answer, once the test images have been read: `result`

@@ -7,9 +7,12 @@ import torch
 
 from hnas.architecture.space import Space
 from hnas.data import Data
+from hnas.device import describe
+from hnas.network.local.layouts import use
 from hnas.network.supernet import Supernet
 from hnas.studies.run.folder import Run, shared_run
 from hnas.studies.run.images import stored_images
+from hnas.studies.run.layouts import read_layouts
 from hnas.studies.scoring.backend import Scorer
 from hnas.studies.scoring.supernet_scorer import SupernetScorer
 from hnas.studies.trials.work_request import WorkRequest
@@ -45,6 +48,7 @@ def from_folders(
         if request.run not in images:
             images.clear()
             images[request.run] = stored_images(run).to(device)
+            use(read_layouts(run).get(describe(device)["device"], {}))
         return stored_scorer(run, request.stage, space, images[request.run], note)
 
     return load

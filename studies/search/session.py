@@ -29,6 +29,7 @@ from hnas.studies.run.split import read_split
 from hnas.studies.run.status import read_status
 from hnas.studies.run.times import Clock
 from hnas.studies.search.events import Listener
+from hnas.studies.search.layouts import chosen_layouts
 from hnas.studies.search.measure_latency import latency_table
 from hnas.studies.search.torchrun import images_job
 from hnas.studies.trials.database import close_storage, open_storage
@@ -197,7 +198,8 @@ class Session:
 
     @cached_property
     def _prepared(self) -> tuple[Data, Split]:
-        self.world.ask(images_job(self.plan, self.device, read_split(self.run)))
+        layouts = chosen_layouts(self.run, self.device, self.listener)
+        self.world.ask(images_job(self.plan, self.device, read_split(self.run), layouts))
         data, split = run_images(self.run)
         assumed = keep_split(self.run, data, split, rescore=self.rescore)
         for note in (*data.carried, assumed, *data.notes):

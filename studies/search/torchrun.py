@@ -19,6 +19,7 @@ from hnas.architecture.space import Space
 from hnas.data import Data, Split
 from hnas.device import choose
 from hnas.errors import InputError
+from hnas.network.local.layouts import use
 from hnas.network.supernet import Supernet
 from hnas.persist.record import as_json, recorded, restored
 from hnas.scoring.record import Score
@@ -38,10 +39,14 @@ IMAGES, SUPERNET, NETWORK, WEIGHTS, SCORES = "images", "supernet", "network", "w
 """The tasks."""
 
 
-def images_job(plan: Plan, device: torch.device, kept: Split | None) -> dict[str, Any]:
-    """A job: load the images of a plan onto a device of this kind, as they were split before."""
-    split = kept and recorded(kept)
-    return {"task": IMAGES, "device": device.type, "plan": to_toml(plan), "split": split}
+def images_job(
+    plan: Plan, device: torch.device, kept: Split | None, layouts: Mapping[str, str]
+) -> dict[str, Any]:
+    """A job: load the images of a plan onto a device of this kind, as they were split before, and
+    compute there by these layouts."""
+    split, plan_text = kept and recorded(kept), to_toml(plan)
+    job = {"task": IMAGES, "device": device.type, "plan": plan_text, "split": split}
+    return {**job, "layouts": dict(layouts)}
 
 
 def supernet_job(identity: Mapping[str, Any], seed: int) -> dict[str, Any]:
@@ -134,6 +139,7 @@ def _images(job: Mapping[str, Any]) -> tuple[Data, str]:
     """The images on this process's device, and the fingerprints of their split and of them."""
     kind = job["device"]
     device = choose(f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if kind == "cuda" else kind)
+    use(job["layouts"])
     kept = job["split"] and restored(Split, job["split"])
     data, split = prepared(from_toml(job["plan"]), kept)
     return data.to(device), f"{split.fingerprint}, {split.images}"

@@ -10,6 +10,7 @@ from torch.nn.grad import conv2d_weight
 
 from hnas.network.local.convolution import convolution
 from hnas.network.local.head import on_grid
+from hnas.network.local.layouts import USUAL, Convolve, layout
 
 FAST = 3
 """Patches a side of the largest kernel whose gradient oneDNN finds fast; a strip is as wide."""
@@ -22,8 +23,9 @@ def depthwise2d(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     is: x (B, T, C), weight (C, 1, K, K) -> (B, T, C).
     """
     side, aside = on_grid(x.shape[1])
-    convolve = _Grid.apply if _pays(side, weight) else convolved
-    patches: Tensor = convolve(x[:, aside:], weight, bias)
+    patches = x[:, aside:]
+    convolve = _Grid.apply if _pays(side, weight) else layout(patches, weight, LAYOUTS)
+    patches = convolve(patches, weight, bias)
     return torch.cat((x[:, :aside], patches), dim=1) if aside else patches
 
 
@@ -109,6 +111,19 @@ def _taps(T: int, K: int) -> Tensor:
     return both.reshape(T * T, K * K)
 
 
+def channels_first(patches: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """`convolved` over (B, C, side, side), copied: PyTorch has its own kernels for it on a GPU."""
+    side, _ = on_grid(patches.shape[1])
+    image = patches.transpose(1, 2).unflatten(2, (side, side)).contiguous()
+    padding = weight.shape[-1] // 2
+    y = F.conv2d(image, weight, bias, padding=padding, groups=weight.shape[0])
+    return y.flatten(2).transpose(1, 2)
+
+
+LAYOUTS: dict[str, Convolve] = {USUAL: convolved, "channels-first": channels_first}
+"""Of patches alone, without a class token."""
+
+
 class PatchConv2d(nn.Conv2d):
     """nn.Conv2d's weights, applied to the patches of (B, T, C)."""
 
@@ -130,4 +145,4 @@ class Patches(nn.Module):
         return torch.cat((x[:, :aside], self.inner(image).flatten(2).transpose(1, 2)), dim=1)
 
 
-CONV2D = convolution(PatchConv2d, depthwise2d, nn.Conv2d, Patches)
+CONV2D = convolution(PatchConv2d, depthwise2d, nn.Conv2d, Patches, LAYOUTS)

@@ -3,7 +3,7 @@
 Pointwise to 2E, GLU (value, gate), depthwise, BatchNorm, Swish, pointwise.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -11,18 +11,21 @@ from torch import Tensor, nn
 from hnas.architecture.layout import Sizes
 from hnas.network.linear import Linear, linear
 from hnas.network.local.head import Layers, LocalHead, Map, Norm, Parts, Weights, over
+from hnas.network.local.layouts import Convolve
 
 Conv = type[nn.Conv1d] | type[nn.Conv2d]
 
 
 def convolution(
     ours: Conv,
-    depthwise: Callable[[Tensor, Tensor, Tensor], Tensor],
+    depthwise: Convolve,
     plain: Conv,
     textbook: Callable[[nn.Module], nn.Module],
+    layouts: Mapping[str, Convolve],
 ) -> LocalHead:
     """The head of a depthwise convolution: as a layer, as a function of (x, weight, bias), and as
-    PyTorch's own layer, which `textbook` applies to tokens."""
+    PyTorch's own layer, which `textbook` applies to tokens; `layouts` are all ways to compute it,
+    of which the function takes one."""
 
     def layer(kind: Conv, sizes: Sizes) -> nn.Module:
         inner, K = sizes["E"] * sizes["Cl"], sizes["K"]
@@ -43,6 +46,7 @@ def convolution(
         layers=layers,
         maps=maps,
         textbook=lambda sizes: {"depthwise": textbook(layer(plain, sizes))},
+        layouts=layouts,
     )
 
 

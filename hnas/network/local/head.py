@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from hnas.architecture.layout import Sizes
 from hnas.architecture.space import Frame
+from hnas.network.local.layouts import Convolve
 
 Map = Callable[[Tensor], Tensor]
 Weights = Mapping[str, Tensor]
@@ -53,6 +54,8 @@ class LocalHead:
     """The same as maps over slices of a supernet's weights."""
     textbook: Callable[[Sizes], Layers] = lambda sizes: {}
     """PyTorch's own layers for those that counters do not know."""
+    layouts: Mapping[str, Convolve] = field(default_factory=dict)
+    """By name, the ways to compute its convolution; none if it has none."""
 
 
 def on_grid(T: int) -> tuple[int, int]:

@@ -36,7 +36,7 @@ def worlds(monkeypatch: pytest.MonkeyPatch) -> tuple[World, World]:
 
 def test_other_images_than_the_first_processs_are_refused(worlds, tiny: Plan) -> None:
     first, other = worlds
-    first.ask(images_job(tiny, torch.device("cpu"), None))
+    first.ask(images_job(tiny, torch.device("cpu"), None, {}))
     first.ask({"task": "supernet", "split": "another", "images": "other"})
     with pytest.raises(
         InputError, match=r"not those of the first process: .* must be another, other\. "
@@ -47,7 +47,7 @@ def test_other_images_than_the_first_processs_are_refused(worlds, tiny: Plan) ->
 def test_images_that_are_not_there_are_told(worlds, tiny: Plan) -> None:
     first, other = worlds
     plan = replace(tiny, data=replace(tiny.data, source="nowhere/at/all"))
-    first.ask(images_job(plan, torch.device("cpu"), None))
+    first.ask(images_job(plan, torch.device("cpu"), None, {}))
     with pytest.raises(InputError, match="nowhere/at/all"):
         serve(other)
 
