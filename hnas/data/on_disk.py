@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -181,7 +182,7 @@ class OnDisk:
     def _end(self, batch: torch.Tensor, reads: Sequence[Future[None]]) -> torch.Tensor:
         for read in reads:
             read.result()
-        return batch.to(self.device, non_blocking=True)
+        return copied(batch, self.device)
 
     def _read(
         self, rows: Rows, places: Rows, target: npt.NDArray[np.uint8], crops: Rows | None
@@ -206,3 +207,21 @@ class OnDisk:
                     f"{path} cannot be read: {error.strerror or error}. Restore it, or pack the "
                     "images again: hnas data pack"
                 ) from None
+
+
+def copied(batch: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Pinned pixels on a device. A GPU copies them beside what it computes, on a second stream: the
+    host asks for a batch while the GPU is still at the one before."""
+    if device.type != "cuda":
+        return batch.to(device)
+    computing, copying = torch.cuda.current_stream(device), _second_stream(device)
+    with torch.cuda.stream(copying):
+        there = batch.to(device, non_blocking=True)
+    computing.wait_stream(copying)
+    there.record_stream(computing)  # its memory is not given away before that stream is done
+    return there
+
+
+@lru_cache
+def _second_stream(device: torch.device) -> torch.cuda.Stream:
+    return torch.cuda.Stream(device)

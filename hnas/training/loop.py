@@ -229,8 +229,10 @@ class _Training:
         losses: StepLosses,
         step: int,
         number: int,
+        begin: Callable[[], None],
     ) -> Tensor:
-        """Adds a micro-batch's share of the gradient; its shares of the losses (passes,)."""
+        """Adds a micro-batch's share of the gradient; its shares of the losses (passes,). Before
+        the last backward pass it calls `begin`."""
         index, taken = next(fetched)
         data, seed = self.data, micro_batches.seed(self.seed, step, number)
         images = normalise(taken, data.mean, data.std)
@@ -242,6 +244,8 @@ class _Training:
             with seeded(seed + a_pass, self.device), autocast(self.device):
                 loss = next(computed) / (self.passes * self.count)
             shares.append(loss.detach())
+            if a_pass == self.passes - 1:
+                begin()
             loss.backward()
         return torch.stack(shares)
 

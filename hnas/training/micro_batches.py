@@ -4,12 +4,13 @@ A micro-batch is what a network sees at a time: BatchNorm's statistics are its o
 draws of augmentation, mixing and dropout. So nothing depends on how many processes there are.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import closing
 
-import torch
 from torch import Tensor, nn
 
 from hnas.settings import TrainingRules
+from hnas.training.buckets import Buckets, backwards, taken
 from hnas.training.losses import StepLosses
 from hnas.training.processes import World
 
@@ -37,52 +38,55 @@ def gradients(
     model: nn.Module,
     count: int,
     world: World,
-    losses: Callable[[int], Tensor],
+    losses: Callable[[int, Callable[[], None]], Tensor],
     step: StepLosses,
 ) -> Tensor:
     """Leaves the mean gradient over a step's `count` micro-batches in `model`. Returns the losses
     (passes,), each the mean over the micro-batches.
 
-    `losses(number)` adds the gradient of one of them, divided by `count`, and returns its losses,
-    divided by it too. Sums are taken of pairs, of pairs of pairs and so on: `World.sum` continues
-    that, in float32. Weights without a gradient have none in any process, and none after.
+    `losses(number, begin)` adds the gradient of one of them, divided by `count`, and returns its
+    losses, divided by it too; before its last backward pass it calls `begin`. Sums are taken of
+    pairs, of pairs of pairs and so on: `World.begin_sum` continues that, in float32. Weights
+    without a gradient have none in any process, and none after.
     BatchNorm's running statistics move once a step, by the mean of the micro-batches' statistics.
     """
     mine = world.share(count)
     if count == 1:
-        lost = losses(0)
+        lost = losses(0, _nothing)
         step.give_back([leaf.grad for leaf in step.leaves])
         return lost
     kept = [buffer.clone() for buffer in model.buffers()]
     moving = [buffer for buffer in model.buffers() if buffer.is_floating_point()]
     own, leaves = list(model.parameters()), list(step.leaves)
-    used: list[Tensor] = []
+    order = backwards([*own, *leaves])
 
-    def one(number: int) -> Tensor:
+    def one(number: int, begin: Callable[[], None]) -> list[Tensor]:
         for buffer, before in zip(model.buffers(), kept, strict=True):
             buffer.copy_(before)
-        lost = losses(number)
-        used[:] = [weight for weight in [*own, *leaves] if weight.grad is not None]
-        found = [weight.grad for weight in used if weight.grad is not None]
-        flat = torch.cat([t.flatten() for t in (*found, *(b / count for b in moving), lost)])
-        for weight in used:
-            weight.grad = None
-        return flat
+        lost = losses(number, begin)
+        return [*(buffer / count for buffer in moving), lost]
 
     def total(first: int, end: int) -> Tensor:
         if end - first == 1:
-            return one(first)
+            return taken(order, one(first, _nothing))
         middle = (first + end) // 2
         return total(first, middle).add_(total(middle, end))
 
-    flat = total(mine.start, mine.stop)
-    world.sum(flat)
-    sizes = [tensor.numel() for tensor in (*used, *moving)]
-    parts: Iterator[Tensor] = iter(flat.split([*sizes, len(flat) - sum(sizes)]))
-    whole = {weight: next(parts).view_as(weight) for weight in used}
+    first, before = mine.start, list[Tensor]()
+    while mine.stop - first > 1:
+        middle = (first + mine.stop) // 2
+        before.append(total(first, middle))
+        first = middle
+    with closing(Buckets(order, before, world)) as buckets:
+        whole, rest = buckets.end(one(first, buckets.begin))
     for weight in own:
         weight.grad = whole.get(weight)
     step.give_back([whole.get(leaf) for leaf in leaves])
     for buffer in moving:
-        buffer.copy_(next(parts).view_as(buffer))
-    return next(parts)
+        mean, rest = rest.split([buffer.numel(), len(rest) - buffer.numel()])
+        buffer.copy_(mean.view_as(buffer))
+    return rest
+
+
+def _nothing() -> None:
+    """Of what is not sent nothing begins."""

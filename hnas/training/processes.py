@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
@@ -98,26 +98,35 @@ class World:
             if dist.is_initialized():
                 dist.destroy_process_group()
 
-    def sum(self, values: Tensor) -> None:
-        """Replaces `values` (n,) by its sum over the processes, the same bits in all of them.
+    def begin_sum(self, values: Tensor) -> Callable[[], None]:
+        """Begins to replace `values` (n,) by its sum over the processes, the same bits in all of
+        them, and gives what waits until it is.
 
         On CPU, neighbours first, then neighbours of neighbours: the order of
         `hnas.training.micro_batches` continues, so that a power of two of processes gets the bits
         that one gets. On a GPU in the library's order.
         """
         if self._store is None:
-            return
+            return lambda: None
+        parts = [torch.empty_like(values) for _ in range(self.size if self._on_cpu else 0)]
         with self._talking():
-            if not self._on_cpu:
-                dist.all_reduce(values)
-                return
-            parts = [torch.empty_like(values) for _ in range(self.size)]
-            dist.all_gather(parts, values)
-        while len(parts) > 1:
-            for part, neighbour in zip(parts[::2], parts[1::2], strict=False):
-                part += neighbour
-            parts = parts[::2]
-        values.copy_(parts[0])
+            if parts:
+                works = [dist.all_gather(parts, values, async_op=True)]
+            else:
+                works = [dist.all_reduce(values, async_op=True)]
+
+        def end() -> None:
+            left = parts
+            with self._talking():
+                works.pop().wait()  # an error keeps this frame, and must not keep the work
+            while len(left) > 1:
+                for part, neighbour in zip(left[::2], left[1::2], strict=False):
+                    part += neighbour
+                left = left[::2]
+            if left:
+                values.copy_(left[0])
+
+        return end
 
     def broadcast(self, tensors: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
         """The first process's `tensors`, on CPU, in every process of a process group."""

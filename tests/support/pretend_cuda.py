@@ -19,6 +19,7 @@ import contextlib
 import ctypes
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType, SimpleNamespace
 from typing import Any
@@ -74,8 +75,27 @@ class Pretended(torch.Tensor):
         assert func is torch.ops.prim.device.default, f"{func} outside of PretendCuda"
         return cls.said
 
+    def record_stream(self, stream: _Stream) -> None:
+        stream.gpu.streams.append(f"kept for {stream.name}")
+
     def __repr__(self, **_: Any) -> str:
         return f"Pretended({self.held!r})"
+
+
+class _Stream:
+    """A stream, which the GPU's `streams` tells of."""
+
+    def __init__(self, gpu: PretendCuda, name: str) -> None:
+        self.gpu, self.name = gpu, name
+
+    def wait_stream(self, other: _Stream) -> None:
+        self.gpu.streams.append(f"{self.name} waits for {other.name}")
+
+    @contextlib.contextmanager
+    def current(self) -> Iterator[None]:
+        before, self.gpu.stream = self.gpu.stream, self
+        yield
+        self.gpu.stream = before
 
 
 class _Generator(torch.Generator):
@@ -119,6 +139,9 @@ class PretendCuda(TorchDispatchMode):
         self.launches: Counter[str] = Counter()
         """Operations that start kernels, by name; most start one."""
         self.has_bf16 = True
+        self.stream = _Stream(self, "the first")
+        self.streams: list[str] = []
+        """Copies on another stream than the first, and who waits for whom."""
         self._depth = 0
 
     def _computed(self, func: Any, args: Any, kwargs: Any) -> Any:
@@ -177,6 +200,8 @@ class PretendCuda(TorchDispatchMode):
             free = kwargs.get("non_blocking") or (name == "copy_" and True in args[2:])
             if isinstance(args[name == "copy_"], Pretended) != onto and not (free and onto):
                 self._wait("copy to the GPU" if onto else "copy to the CPU")
+            if self.stream.name != "the first":
+                self.streams.append(f"copy on {self.stream.name}")
         else:
             shapes = [
                 (tuple(t.shape), "cuda" if isinstance(t, Pretended) else "cpu") for t in tensors
@@ -250,6 +275,9 @@ def _fakes(gpu: PretendCuda) -> list[Any]:
         "get_device_name": lambda *a: properties.name,
         "max_memory_allocated": lambda *a: 0,
         "empty_cache": lambda: None,
+        "current_stream": lambda *a: gpu.stream,
+        "Stream": lambda *a: _Stream(gpu, "a second"),
+        "stream": _Stream.current,
         "amp.common.amp_definitely_not_available": lambda: False,
     }
     fakes = {f"torch.cuda.{name}": fake for name, fake in cuda.items()}

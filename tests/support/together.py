@@ -27,7 +27,7 @@ from hnas.data import prepare
 from hnas.network.glit import Glit
 from hnas.network.supernet import Supernet
 from hnas.settings import AugmentRules, DataRules, TrainingRules
-from hnas.training import processes
+from hnas.training import buckets, processes
 from hnas.training.loop import Context, train
 from hnas.training.processes import World, connect
 from hnas.training.supernet import train_supernet
@@ -117,6 +117,7 @@ def long(world: World, folder: Path) -> None:
 def main(rank: int, size: int, port: int, folder: Path, *todo: str) -> None:
     """One process; what it says goes to a file."""
     torch.set_num_threads(1)
+    buckets.BUCKET = 200  # several of these small networks' weights
     said = os.open(folder / f"said-{size}-{rank}", os.O_WRONLY | os.O_CREAT)
     os.dup2(said, 2)
     names = {"RANK": rank, "WORLD_SIZE": size, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}

@@ -12,9 +12,9 @@ from torch import nn
 from hnas.data import batches
 from hnas.errors import InputError
 from hnas.settings import TrainingRules
-from hnas.training import micro_batches
+from hnas.training import buckets, micro_batches
 from hnas.training.losses import StepLosses
-from hnas.training.processes import ONE_PROCESS
+from hnas.training.processes import ONE_PROCESS, World
 
 COUNT, SIZE = 4, 8
 PLAIN = StepLosses(of=lambda images, targets: iter(()))
@@ -42,9 +42,10 @@ def batch():
     return torch.randn(COUNT * SIZE, 5, generator=generator), torch.arange(COUNT * SIZE) % 3
 
 
-def backward(net, batch, count, number):
+def backward(net, batch, count, number, begin):
     index = micro_batches.take(torch.arange(COUNT * SIZE), number, count)
     loss = F.cross_entropy(net(batch[0][index]), batch[1][index]) / count
+    begin()
     loss.backward()
     return loss.detach()[None]
 
@@ -86,6 +87,53 @@ def test_a_whole_batch_is_what_it_was(net, batch):
     assert torch.equal(losses[0], loss.detach())
     for gradient, weight in zip(found, net.parameters(), strict=True):
         assert gradient is weight.grad is None or torch.equal(gradient, weight.grad)
+
+
+class Two(World):
+    """The first of two processes, beside one that adds nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 2)
+        self.events: list[object] = []
+
+    def begin_sum(self, values):
+        self.events.append(len(values))
+        return lambda: self.events.append("waited")
+
+
+@pytest.mark.parametrize("unused", [False, True])
+@pytest.mark.parametrize("count", [2, 4])
+def test_buckets_are_sent_while_the_backward_pass_runs(
+    net, batch, monkeypatch: pytest.MonkeyPatch, count: int, unused: bool
+) -> None:
+    """In the order of the gradients, the last layer's first; what follows an unused weight comes at
+    the end, with running statistics and loss."""
+    monkeypatch.setattr(buckets, "BUCKET", 15)
+    if not unused:
+        del net.unused
+    world = Two()
+
+    def losses(number, begin):
+        lost = backward(net, batch, count, number, begin)
+        world.events.append("passed")
+        return lost
+
+    micro_batches.gradients(net, count, world, losses, PLAIN)
+    last, first = 6 * 3 + 3, 5 * 6 + 6
+    passed = ["passed"] * (count // 2)
+    sent = [3 + 18, 6 + 6 + 6, 30] if not unused else []
+    end = last + 12 + first - sum(sent) + 12 + 1
+    assert world.events == [*passed[1:], *sent, "passed", end, *["waited"] * (len(sent) + 1)]
+    found = [weight.grad for weight in net.parameters()]
+    assert not any(weight._post_accumulate_grad_hooks for weight in net.parameters())
+    net.zero_grad(set_to_none=True)
+    for number in range(count // 2):
+        backward(net, batch, count, number, lambda: None)
+    for gradient, weight in zip(found, net.parameters(), strict=True):
+        if weight.grad is None:
+            assert gradient is None
+        else:
+            torch.testing.assert_close(gradient, weight.grad)
 
 
 def test_images_in_a_row_come_to_different_micro_batches():
