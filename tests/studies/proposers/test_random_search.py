@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,7 +13,8 @@ from hnas.architecture.space import Frame, Space, distribution_space
 from hnas.cost.flops import cheapest, cost, dearest
 from hnas.studies.objective.costs import Costs
 from hnas.studies.proposers.base import Turn
-from hnas.studies.proposers.random_search import RANDOM, propose
+from hnas.studies.proposers.optuna_sampler import TRIES
+from hnas.studies.proposers.random_search import RANDOM, draws, propose
 from tests.support.generators import spaces
 
 FRAME = Frame(image=8, channels=1, patch=4, classes=10, d=12, M=2, N=3)
@@ -44,6 +47,27 @@ def test_every_architecture_within_the_budget_is_as_likely() -> None:
     assert set(drawn) == set(within)
     expected = 2000 / len(within)
     assert all(abs(n - expected) < 4 * expected**0.5 for n in drawn.values())
+
+
+def test_uniform_draws_come_first_as_many_as_the_population_allows() -> None:
+    """All of a small space come only after them."""
+    budget = cost(FRAME, cheapest(SMALL)).macs
+    for population in (2, 10):
+        turn = Turn(
+            space=SMALL,
+            costs=Costs(frame=FRAME, flops=budget),
+            seed=0,
+            generation=0,
+            population=population,
+            parents=[],
+            seen=set(),
+            count=population,
+        )
+        found, rng = draws(turn, np.random.default_rng(7)), np.random.default_rng(7)
+        first = list(itertools.islice(found, TRIES * population))
+        assert first == [SMALL.sample(rng) for _ in first]
+        rest = list(found)
+        assert len(rest) == len(set(rest)) == SMALL.distinct
 
 
 def everything() -> list:
