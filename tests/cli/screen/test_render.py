@@ -12,7 +12,17 @@ import pytest
 from rich.console import Console
 
 from hnas.architecture.arch import Arch, Block
-from hnas.cli.screen.render import about, arch_drawing, cell, front_table, legend, table
+from hnas.architecture.space import Frame
+from hnas.cli.screen.render import (
+    about,
+    arch_drawing,
+    cell,
+    front_table,
+    legend,
+    show_retrained,
+    table,
+)
+from hnas.studies.run.result import TrainedNetwork
 from hnas.studies.trials.record import Record
 
 ARCH = Arch(
@@ -134,3 +144,16 @@ def test_a_front_shows_the_best_first_and_the_cheaper_of_equals(
         ["1", "0.9000", "0.0300", "=", "3,000", "1,000", arch_drawing(ARCH)],
         ["0", "0.5000", "0.0500", "-", "10", "1,000", arch_drawing(ARCH)],
     ]
+
+
+def test_the_winner_is_marked_wherever_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
+    frame = Frame(image=8, channels=1, patch=4, classes=2, d=48, M=3, N=3)
+    networks = [
+        TrainedNetwork(
+            key=f"{i}", frame=frame, arch=arch, macs=1, params=1, accuracy=0.5, loss=1.0, epochs=1
+        )
+        for i, arch in enumerate((frame.all_global(), ARCH))
+    ]
+    show_retrained(networks, ARCH)
+    *_, first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("1  ") and second.startswith("2 (winner)")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hnas.architecture.arch import Arch, Block
+from hnas.cost.latency_table import LatencyTable
 from hnas.errors import BudgetError, InputError
 from hnas.settings import AugmentRules, TrainingRules
 from hnas.studies.plan.budget import Asked, fit
@@ -37,6 +38,19 @@ def test_a_kernel_that_the_grid_has_no_room_for() -> None:
     fits = text.replace("K = 17", "K = 5").replace("K = [9, 17]", "K = [3, 5, 7]")
     assert from_toml(fits).net.local == "attention"
     assert from_toml(to_toml(from_toml(fits))) == from_toml(fits)
+
+
+@pytest.mark.parametrize("slow", [0, 3])
+def test_the_usual_latency_is_that_of_the_slower_of_all_global_and_the_mean(slow: int) -> None:
+    """Of stage 1's networks, whose blocks take 10 ns each, or 50 with `slow` global groups."""
+    plan = load_preset("digits")
+    blocks = [block for row in plan.space1().choices for block in row]
+    times = {block: 50 if slow == block.G else 10 for block in blocks}
+    table = LatencyTable(batch=1, shared=7, blocks=times, spread=0.0, plain={}, whole=())
+    search = dataclasses.replace(plan.search, objective="latency")
+    latency = dataclasses.replace(plan, search=search).costs(table).latency
+    assert {len(row) for row in plan.space1().choices} == {4}
+    assert latency == 7 + plan.net.M * (50 if slow == plan.net.N else (50 + 3 * 10) // 4)
 
 
 @pytest.mark.parametrize("local", ["conv2d", "attention"])

@@ -20,6 +20,7 @@ from hnas.studies.run.result import (
     Inputs,
     Result,
     TrainedNetwork,
+    best_trained,
     finished_result,
     has_result,
     read_result,
@@ -66,6 +67,19 @@ def test_the_result(run: Run, result: Result) -> None:
     written = run.read("result.json")
     assert "latency_ns" not in written["all_global"] and "test_accuracy" in written["all_global"]
     assert not {"latency_ns", "test_accuracy"} & set(written["candidates"][0])
+
+
+def test_the_best_trained_is_right_on_most_then_surest_then_cheapest(result: Result) -> None:
+    one = result.winner
+    ranked = [
+        replace(one, accuracy=0.9, loss=2.0, macs=30),
+        replace(one, accuracy=0.8, loss=1.0, macs=20),
+        replace(one, accuracy=0.8, loss=1.5, macs=10),
+        replace(one, accuracy=0.8, loss=1.5, macs=11),
+    ]
+    for i, best in enumerate(ranked):
+        assert best_trained(reversed(ranked[i:])) is best
+        assert best_trained(ranked[i:]) is best
 
 
 def simple(name: str, accuracy: float) -> Baseline:

@@ -1,18 +1,67 @@
-"""What a stage begins with if the front before it is larger than a generation."""
+"""What a stage takes over: an exhausted stage's trials, a large front, the supernets before."""
 
 from __future__ import annotations
 
+import contextlib
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from hnas.studies.plan.change import refined
+from hnas.errors import StateError
+from hnas.studies.plan.change import override, refined
 from hnas.studies.plan.plan import Plan
-from hnas.studies.search import handoff
-from hnas.studies.trials.marks import Marks
+from hnas.studies.run.folder import begin_run
+from hnas.studies.scoring.supernet_scorer import weights_hash
+from hnas.studies.search import handoff, supernets
+from hnas.studies.search.session import Session
+from hnas.studies.trials.marks import Marks, write_marks
 from hnas.studies.trials.record import Record
+from tests.support import fake_runs
+from tests.support.broken_off import CPU
+
+
+def test_a_stage_that_found_no_more_is_finished(tmp_path: Path, tiny: Plan) -> None:
+    run = begin_run(tmp_path / "run", tiny)
+    fake_runs.search(run, 1, trials=7)
+    with contextlib.closing(Session(run, CPU)) as session:
+        with pytest.raises(StateError, match=r"stage 2 needs a finished stage 1: .* 7 of 12 tria"):
+            session.finished(1, "stage 2")
+        write_marks(session.study(1), Marks(exhausted=True))
+        assert len(session.finished(1, "stage 2")) == 7
+
+
+def test_a_supernet_is_trained_by_the_plans_seed(
+    tmp_path: Path, tiny: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def untrained(*_: object, seed: int, context: object) -> None:
+        seeds.append(seed)
+
+    monkeypatch.setattr(supernets, "train_supernet", untrained)
+    seeds: list[int] = []
+    weights = set()
+    for seed in (0, 0, 1):
+        run = begin_run(tmp_path / f"{len(seeds)}", override(tiny, seed=seed))
+        with contextlib.closing(Session(run, CPU)) as session:
+            weights.add(weights_hash(supernets.supernet(session, 1).state_dict()))
+    assert seeds[0] == seeds[1] != seeds[2] and len(weights) == 2
+
+
+def test_a_supernet_grows_out_of_all_before_it(
+    tmp_path: Path, tiny: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stage 2 lacks of stage 3's space may be in stage 1's."""
+    run, given = begin_run(tmp_path / "run", refined(tiny)), []
+    monkeypatch.setattr(supernets, "stage_space", lambda *_: run.plan.space2(None))
+    monkeypatch.setattr(supernets, "grow", lambda old, *_, **more: given.append((old, more)))
+    before: Any = ["of stage 1", "of stage 2"]
+    with contextlib.closing(Session(run, CPU)) as session:
+        supernets._untrained(session, before, 3)
+    ((old, more),) = given
+    assert (old, more["before"]) == ("of stage 2", ["of stage 1"])
+    assert more["seed"] == run.seed("supernet 3 weights")
 
 
 @pytest.mark.parametrize(("elites", "chosen"), [([3, 0], [0, 3]), ([], [0, 1])])
