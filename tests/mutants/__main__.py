@@ -2,6 +2,7 @@
 
 python -m tests.mutants                       all files of the core
 python -m tests.mutants layout retrain        files whose paths contain one of these
+python -m tests.mutants --by-hand             only the faults of by_hand.py
 python -m tests.mutants --each 20 --list      which there would be
 """
 
@@ -17,11 +18,13 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"
-from tests.mutants.core import CORE
+from tests.mutants.by_hand import BY_HAND, ByHand, by_hand_mutant
+from tests.mutants.core import CORE, nodes_of
 from tests.mutants.lines import Only, Seen, Watch, nearest
 from tests.mutants.mutate import Mutant, mutants
 
@@ -32,6 +35,8 @@ EACH = 5
 PATIENCE = 5
 """A mutant is noticed if its tests take so many times as long as without it, and a minute."""
 PASSED, NONE, LATE = 0, 5, "late"
+BY_HAND_LIMIT = 900.0
+"""Seconds for the tests of a fault made by hand."""
 SAID, SEEN = "pytest.log", "lines.json"
 
 
@@ -39,12 +44,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants")
     parser.add_argument("words", nargs="*", help="parts of the files' paths; none: every file")
     parser.add_argument("--each", type=int, default=EACH, help="mutants of a file")
+    parser.add_argument("--by-hand", action="store_true", help="only those that people made")
     parser.add_argument("--list", action="store_true", help="print them and test nothing")
     options = parser.parse_args()
-    files = [f for f in CORE if not options.words or any(word in f for word in options.words)]
+    asked = [f for f in CORE if not options.words or any(word in f for word in options.words)]
+    files = [] if options.by_hand else asked
     every = {f: mutants(f, (ROOT / f).read_text("utf-8"), options.each) for f in files}
+    by_hand = [one for one in BY_HAND if options.by_hand or one.file in files]
     if options.list:
-        for mutant in (each for some in every.values() for each in some):
+        made = [by_hand_mutant(one, ROOT) for one in by_hand]
+        for mutant in (each for some in (*every.values(), made) for each in some):
             print(_row(mutant))
         return
     explained, survived = set(_explained()), []
@@ -56,18 +65,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="hnas-mutants-") as folder:
         copy = _copied(Path(folder))
         _prepare(copy)
-        for file, some in every.items():
-            for mutant in _survivors(copy, file, some, counts):
-                if mutant.key in explained:
-                    counts["equivalent"] += 1
-                else:
-                    survived.append(mutant)
-                    print(f"SURVIVED {_row(mutant)}", flush=True)
+        for mutant in _all_survivors(copy, every, by_hand, counts):
+            if mutant.key in explained:
+                counts["equivalent"] += 1
+            else:
+                survived.append(mutant)
+                print(f"SURVIVED {_row(mutant)}", flush=True)
     tried = counts["noticed"] + len(survived)
     share = counts["noticed"] / tried if tried else 1.0
     print(
-        f"{tried + counts['equivalent']} mutants of {len(files)} files: {counts['equivalent']} are "
-        f"equivalent, of the others {counts['noticed']} of {tried} were noticed ({share:.0%})"
+        f"{tried + counts['equivalent']} mutants of {len(files)} files, {len(by_hand)} of them by "
+        f"hand: {counts['equivalent']} are equivalent, of the "
+        f"others {counts['noticed']} of {tried} were noticed ({share:.0%})"
     )
     sys.exit(share < 0.95)
 
@@ -110,27 +119,53 @@ def _prepare(copy: Path) -> None:
     os.chdir(copy)
 
 
-def _survivors(
-    copy: Path, file: str, some: Sequence[Mutant], counts: dict[str, int]
+def _all_survivors(
+    copy: Path,
+    every: Mapping[str, Sequence[Mutant]],
+    by_hand: Sequence[ByHand],
+    counts: dict[str, int],
 ) -> Iterator[Mutant]:
-    """The mutants of a file that its tests do not notice; the others are counted."""
-    tests = [f"tests/{name}.py" for name in CORE[file]]
-    path, told = copy / file, copy.parent / SEEN
-    if (code := _tested(tests, 3600.0, Watch(path.resolve(), told))) != PASSED:
+    """The mutants that no test notices; the others are counted."""
+    for file, some in every.items():
+        tests = nodes_of(file)
+        seen = _seen(copy, file, tests)
+        for mutant in some:
+            with _in_place(copy, mutant):
+                yield from _judged(mutant, _noticed(tests, seen, mutant), counts)
+    for fault in by_hand:
+        mutant = by_hand_mutant(fault, copy)
+        with _in_place(copy, mutant):
+            code = _tested([f"tests/{fault.test}"], BY_HAND_LIMIT, object())
+            yield from _judged(mutant, code, counts)
+
+
+@contextmanager
+def _in_place(copy: Path, mutant: Mutant) -> Iterator[None]:
+    path = copy / mutant.file
+    original, times = path.read_bytes(), path.stat()
+    path.write_text(mutant.source, "utf-8")
+    yield
+    path.write_bytes(original)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def _judged(mutant: Mutant, code: int | str, counts: dict[str, int]) -> Iterator[Mutant]:
+    is_noticed = code not in (PASSED, NONE)
+    counts["noticed"] += is_noticed
+    said = "noticed " if is_noticed else "survived"
+    print(f"{said} {_row(mutant)}", file=sys.stderr, flush=True)
+    if not is_noticed:
+        yield mutant
+
+
+def _seen(copy: Path, file: str, tests: Sequence[str]) -> Seen:
+    """What the tests run of a file without a mutant. Ends the program if they fail."""
+    told = copy.parent / SEEN
+    if (code := _tested(tests, 3600.0, Watch((copy / file).resolve(), told))) != PASSED:
         said = (copy.parent / SAID).read_text("utf-8", "replace")[-2000:]
         sys.exit(f"{said}\nthe tests of {file} fail without a mutant ({code}): {' '.join(tests)}")
     seen: Seen = json.loads(told.read_text("utf-8"))
-    original, times = path.read_bytes(), path.stat()
-    for mutant in some:
-        path.write_text(mutant.source, "utf-8")
-        code = _noticed(tests, seen, mutant)
-        counts["noticed"] += code != PASSED
-        said = "survived" if code == PASSED else "noticed "
-        print(f"{said} {_row(mutant)}", file=sys.stderr, flush=True)
-        if code == PASSED:
-            yield mutant
-    path.write_bytes(original)
-    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    return seen
 
 
 def _noticed(tests: Sequence[str], seen: Seen, mutant: Mutant) -> int | str:

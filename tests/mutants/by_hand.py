@@ -7,6 +7,9 @@ those that they did not.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+
+from tests.mutants.mutate import Mutant
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,22 @@ class ByHand:
     after: str
     test: str
     """In tests/."""
+
+
+def by_hand_mutant(fault: ByHand, root: Path) -> Mutant:
+    """The fault as a mutant of the checkout at `root`."""
+    source = (root / fault.file).read_text("utf-8")
+    above, _, below = source.partition(fault.before)
+    line = above.count("\n") + 1
+    return Mutant(
+        file=fault.file,
+        line=line,
+        last=line + fault.before.rstrip().count("\n"),
+        before=" ".join(fault.before.split()),
+        after=" ".join(fault.after.split()),
+        source=f"{above}{fault.after}{below}",
+        is_swap=False,
+    )
 
 
 BY_HAND = (

@@ -39,16 +39,35 @@ CORE: dict[str, tuple[str, ...]] = {
     "studies/scoring/claim.py": ("studies/scoring/test_worker",),
     "studies/scoring/queue_backend.py": ("studies/scoring/test_queue_backend",),
     "studies/scoring/worker.py": ("studies/scoring/test_worker",),
-    "studies/search/finish.py": ("studies/search/test_search", "studies/search/test_refit"),
+    "studies/search/finish.py": (
+        "studies/search/test_refit",
+        *(
+            f"studies/search/test_search::test_{name}"
+            for name in (
+                "the_result_is_the_best_retrained_beside_a_plain_network_of_equal_flops",
+                "the_test_images_are_tested_and_no_others",
+                "another_metric",
+                "the_images_of_each_class_are_counted",
+                "networks_are_compared_image_by_image",
+                "simple_models_stand_beside_the_answer",
+                "simple_models_are_left_out_for_a_reason",
+                "a_finished_run_does_nothing_again",
+                "the_winner_can_be_taken_away",
+            )
+        ),
+    ),
     "studies/search/handoff.py": (
         "studies/search/test_handoff",
-        "studies/search/test_start",
-        "studies/search/test_search",
+        "studies/search/test_start::test_the_papers_handoff_starts_from_the_supernet_of_its_stage",
+        "studies/search/test_search::test_the_handoff_stands_in_both_studies_and_links_them",
+        "studies/search/test_search::test_a_handoff_that_cannot_be_stored_is_told_and_made_again",
     ),
     "studies/search/retrain.py": (
         "studies/search/test_retrain",
-        "studies/search/test_start",
         "studies/search/test_refit",
+        "studies/search/test_start::test_what_is_compared_is_trained_as_long_and_it_is_said",
+        "studies/search/test_start::"
+        "test_an_all_global_network_that_the_supernet_has_may_start_from_it_too",
     ),
     "studies/search/stage.py": ("studies/search/test_stage",),
     "studies/trials/conditions.py": ("studies/trials/test_conditions",),
@@ -63,4 +82,10 @@ CORE: dict[str, tuple[str, ...]] = {
     "studies/trials/trial.py": ("studies/trials/test_trial", "studies/trials/test_patience"),
     "studies/trials/writing.py": ("studies/trials/test_deleted",),
 }
-"""Tests by their path in tests/, the nearest first."""
+"""Tests by their path in tests/, the nearest first; of files of whole searches single ones."""
+
+
+def nodes_of(file: str) -> list[str]:
+    """The tests of a file of the core, as pytest takes them."""
+    named = (name.partition("::") for name in CORE[file])
+    return [f"tests/{path}.py{mark}{name}" for path, mark, name in named]

@@ -7,13 +7,25 @@ import ast
 import pytest
 
 from tests.mutants.__main__ import EACH, ROOT
-from tests.mutants.core import CORE
+from tests.mutants.by_hand import BY_HAND, ByHand, by_hand_mutant
+from tests.mutants.core import CORE, nodes_of
 from tests.mutants.mutate import mutants
 
 
 def test_the_nearest_tests_are_there() -> None:
-    named = {f"tests/{name}.py" for names in CORE.values() for name in names}
-    assert not [name for name in sorted(named) if not (ROOT / name).is_file()]
+    for name in {name for file in CORE for name in nodes_of(file)}:
+        path, _, test = name.partition("::")
+        assert f"def {test}" in (ROOT / path).read_text("utf-8"), name
+
+
+@pytest.mark.parametrize("fault", BY_HAND, ids=lambda fault: fault.what)
+def test_a_fault_made_by_hand_has_its_place_and_its_test(fault: ByHand) -> None:
+    source = (ROOT / fault.file).read_text("utf-8")
+    assert source.count(fault.before) == 1
+    mutated = by_hand_mutant(fault, ROOT).source
+    assert ast.dump(ast.parse(mutated)) != ast.dump(ast.parse(source))
+    file, _, name = fault.test.partition("::")
+    assert f"def {name}" in (ROOT / "tests" / file).read_text("utf-8")
 
 
 @pytest.mark.parametrize("file", CORE)
