@@ -8,6 +8,7 @@ import pytest
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
 from hnas.cost.flops import cost
+from hnas.errors import BudgetError
 from hnas.studies.objective.costs import Costs
 from hnas.studies.plan.plan import Plan
 from hnas.studies.proposers.base import Proposer, Turn, starting_from
@@ -55,6 +56,13 @@ def test_generation_0_begins_with_the_start_and_others_are_as_they_were(
     later = proposed(proposer, space, budget, generation=1)
     assert proposed(begun, space, budget, generation=1) == later
     assert begun.name == proposer.name and begun.start == tuple(known)
+
+
+@pytest.mark.parametrize("proposer", [NSGA2, SPOS, RANDOM], ids=lambda p: p.name)
+def test_a_budget_that_nothing_fits_is_refused(proposer: Proposer, tiny: Plan) -> None:
+    """Of a small space too, all of which can be looked at."""
+    with pytest.raises(BudgetError, match="no architecture of the space fits flops 1,000"):
+        proposed(proposer, tiny.space1(), 1000)
 
 
 def test_what_does_not_fit_the_budget_is_left_out(space: Space, known: list[Arch]) -> None:
