@@ -27,6 +27,7 @@ from tests.mutants.by_hand import BY_HAND, ByHand, by_hand_mutant
 from tests.mutants.core import CORE, nodes_of
 from tests.mutants.lines import Only, Seen, Watch, nearest
 from tests.mutants.mutate import Mutant, mutants
+from tests.support.forked import IMPORTED
 
 ROOT = Path(__file__).parents[2]
 SURVIVORS = Path(__file__).with_name("survivors.md")
@@ -108,7 +109,7 @@ def _copied(folder: Path) -> Path:
 
 def _prepare(copy: Path) -> None:
     """Imports what all tests do, but nothing of hnas: each process of tests is forked off this."""
-    for name in ("pytest", "kornia", "optuna", "sklearn.linear_model", "torch"):
+    for name in ("pytest", *(name for name in IMPORTED if not name.startswith("hnas."))):
         importlib.import_module(name)
     known = [name for name in sys.modules if name.split(".")[0] in ("hnas", "tests", "benchmarks")]
     for name in known:
