@@ -33,11 +33,11 @@ ROOT = Path(__file__).parents[2]
 SURVIVORS = Path(__file__).with_name("survivors.md")
 EACH = 5
 """Mutants of a file."""
-PATIENCE = 5
-"""A mutant is noticed if its tests take so many times as long as without it, and a minute."""
+PATIENCE, GRACE = 3, 30.0
+"""A mutant is noticed if a test takes so many times as long as without it, and so many seconds."""
 PASSED, NONE, LATE = 0, 5, "late"
-BY_HAND_LIMIT = 900.0
-"""Seconds for the tests of a fault made by hand."""
+LONGEST = 3600.0
+"""Seconds for all tests of a mutant."""
 SAID, SEEN = "pytest.log", "lines.json"
 
 
@@ -136,7 +136,7 @@ def _all_survivors(
     for fault in by_hand:
         mutant = by_hand_mutant(fault, copy)
         with _in_place(copy, mutant):
-            code = _tested([f"tests/{fault.test}"], BY_HAND_LIMIT, object())
+            code = _tested([f"tests/{fault.test}"], LONGEST / 6, object())
             yield from _judged(mutant, code, counts)
 
 
@@ -162,7 +162,7 @@ def _judged(mutant: Mutant, code: int | str, counts: dict[str, int]) -> Iterator
 def _seen(copy: Path, file: str, tests: Sequence[str]) -> Seen:
     """What the tests run of a file without a mutant. Ends the program if they fail."""
     told = copy.parent / SEEN
-    if (code := _tested(tests, 3600.0, Watch((copy / file).resolve(), told))) != PASSED:
+    if (code := _tested(tests, LONGEST, Watch((copy / file).resolve(), told))) != PASSED:
         said = (copy.parent / SAID).read_text("utf-8", "replace")[-2000:]
         sys.exit(f"{said}\nthe tests of {file} fail without a mutant ({code}): {' '.join(tests)}")
     seen: Seen = json.loads(told.read_text("utf-8"))
@@ -172,14 +172,15 @@ def _seen(copy: Path, file: str, tests: Sequence[str]) -> Seen:
 def _noticed(tests: Sequence[str], seen: Seen, mutant: Mutant) -> int | str:
     """How the tests end: those that run the mutant's lines first, then the others."""
     for names in nearest(seen, mutant.line, mutant.last):
-        limit = 60 + PATIENCE * sum(seen[name][0] for name in names)
+        limit = GRACE + PATIENCE * max((seen[name][0] for name in names), default=0.0)
         if names and (code := _tested(tests, limit, Only(names))) not in (PASSED, NONE):
             return code
     return PASSED
 
 
 def _tested(tests: Sequence[str], limit: float, plugin: object) -> int | str:
-    """How pytest ends in a process of its own, at the first test that fails."""
+    """How pytest ends in a process of its own, at the first test that fails, or takes longer than
+    `limit` seconds."""
     process = os.fork()
     if process == 0:
         try:
@@ -188,7 +189,7 @@ def _tested(tests: Sequence[str], limit: float, plugin: object) -> int | str:
             traceback.print_exc()
         finally:
             os._exit(70)  # never back into what the parent does
-    until = time.monotonic() + limit
+    until = time.monotonic() + LONGEST
     try:
         while time.monotonic() < until:
             ended, status = os.waitpid(process, os.WNOHANG)
