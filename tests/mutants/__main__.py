@@ -31,7 +31,7 @@ from tests.support.forked import IMPORTED
 
 ROOT = Path(__file__).parents[2]
 SURVIVORS = Path(__file__).with_name("survivors.md")
-EACH = 5
+EACH = 4
 """Mutants of a file."""
 PATIENCE, GRACE = 3, 30.0
 """A mutant is noticed if a test takes so many times as long as without it, and so many seconds."""
