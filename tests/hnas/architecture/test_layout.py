@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from hnas.architecture import layout
+from hnas.architecture.arch import Block
 from hnas.architecture.space import LOCALS, Frame
 from hnas.network.slicing import subnet
 
@@ -103,3 +104,15 @@ def test_a_subnet_takes_what_the_description_says(local: str) -> None:
         weight = torch.arange(float(tensor.numel(LARGE))).view(tensor.shape(LARGE))
         found = subnet(weight, tensor, LARGE, SMALL)
         assert torch.equal(found, taken(weight, described[name])), name
+
+
+@pytest.mark.parametrize("local", LOCALS)
+def test_the_sizes_of_a_block_by_hand(local: str) -> None:
+    """Of 3 groups one is global: two heads, each a sixth of d_k wide, on a third of the channels."""
+    frame = Frame(image=8, channels=1, patch=2, classes=2, d=24, M=1, N=3, heads=2, local=local)
+    found = layout.sizes(frame, Block(G=1, L=2, d_k=12, d_z=4, E=2, K=3))
+    attends = local == "attention"
+    assert {axis: found[axis] for axis in ("H", "h", "Cg", "Cl", "d", "m", "E", "K")} == {
+        "H": 2, "h": 2, "Cg": 8, "Cl": 16, "d": 24, "m": 96, "E": 2, "K": 3,
+    }  # fmt: skip
+    assert (found["Hl"], found["hl"]) == ((4, 8) if attends else (0, 0))
