@@ -108,7 +108,7 @@ def test_a_subnet_takes_what_the_description_says(local: str) -> None:
 
 @pytest.mark.parametrize("local", LOCALS)
 def test_the_sizes_of_a_block_by_hand(local: str) -> None:
-    """Of 3 groups one is global: two heads, each a sixth of d_k wide, on a third of the channels."""
+    """One of 3 groups is global: two heads, a sixth of d_k wide, on a third of the channels."""
     frame = Frame(image=8, channels=1, patch=2, classes=2, d=24, M=1, N=3, heads=2, local=local)
     found = layout.sizes(frame, Block(G=1, L=2, d_k=12, d_z=4, E=2, K=3))
     attends = local == "attention"
