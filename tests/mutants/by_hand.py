@@ -72,13 +72,14 @@ BY_HAND = (
            "if level < agree)", "if level <= agree)", "hnas/scoring/test_score.py"),
     ByHand("a supernet that grows has no dropout", "hnas/network/supernet.py",
            "extend(Supernet(space, dropout=dropout)", "extend(Supernet(space)",
-           "hnas/network/test_supernet.py"),
+           "hnas/network/test_supernet.py::test_growing_initialises_the_rest_from_its_seed"),
     ByHand("an index is written before the weights that it names", "hnas/training/checkpoint.py",
            "        write_atomic(file, data)\n"
            "        _write_index(path, [version, *older[: KEPT - 1]])\n",
            "        _write_index(path, [version, *older[: KEPT - 1]])\n"
            "        write_atomic(file, data)\n",
-           "hnas/training/test_checkpoint.py"),
+           "hnas/training/test_checkpoint.py::"
+           "test_wherever_a_write_fails_no_index_names_what_is_not_there"),
     ByHand("averaged weights are not the ones kept", "hnas/training/trainer.py",
            "        return averaged or _under(", "        return _under(",
            "hnas/training/test_loop.py::test_averaged_weights_are_those_of_all_steps_and_are_kept"),
@@ -131,7 +132,8 @@ BY_HAND = (
            'run.seed(f"supernet {stage}")', "0",
            "studies/search/test_handoff.py::test_a_supernet_is_trained_by_the_plans_seed"),
     ByHand("mutated children repeat crossed ones", "studies/proposers/spos.py",
-           "seen={*turn.seen, *found}", "seen=turn.seen", "studies/proposers/test_spos.py"),
+           "seen={*turn.seen, *found}", "seen=turn.seen",
+           "studies/proposers/test_spos.py::test_no_mutated_child_repeats_a_crossed_one"),
     ByHand("of equal scores the earlier is better, not the cheaper", "studies/trials/pareto.py",
            "(-t.accuracy, minimised(t, objective), t.number)", "(-t.accuracy, t.number)",
            "studies/trials/test_pareto.py"),
@@ -140,5 +142,5 @@ BY_HAND = (
            "studies/trials/test_database.py::test_no_traceback_has_the_password"),
     ByHand("trials are read in any order", "studies/trials/tables.py",
            ".where(*of_study).order_by(trials.number)", ".where(*of_study)",
-           "studies/trials/test_tables.py"),
+           "studies/trials/test_trial.py::test_trials_are_read_by_number"),
 )  # fmt: skip

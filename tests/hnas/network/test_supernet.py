@@ -126,6 +126,8 @@ def test_growing_initialises_the_rest_from_its_seed():
     assert torch.equal(one.get_parameter(weight), same.get_parameter(weight))
     assert not torch.equal(one.get_parameter(weight)[48:], other.get_parameter(weight)[48:])
     assert one.get_parameter(weight)[48:].std() > 0.01
+    drops = (part for part in grow(old, second, seed=2, dropout=0.3).modules())
+    assert {part.p for part in drops if isinstance(part, torch.nn.Dropout)} == {0.3}
     other_frame = Frame(image=8, channels=1, patch=4, classes=3, d=12, M=1, N=3)
     with pytest.raises(InputError, match="grows within its frame"):
         grow(old, distribution_space(other_frame, d_k=12, d_z=4, E=1, K=5), seed=0)

@@ -148,3 +148,22 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
     with pytest.raises(CheckpointError, match=r"net could not be written .*: No space left"):
         save(path, weights(2), {"epoch": 2})
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("synced", range(4))
+def test_wherever_a_write_fails_no_index_names_what_is_not_there(tmp_path, monkeypatch, synced):
+    """Weights, their folder, the index and its folder are synced, in this order."""
+    path, left, sync = tmp_path / "net", [None] * synced, os.fsync
+    save(path, weights(1), {"epoch": 1})
+
+    def full(file: int) -> None:
+        if not left:
+            raise OSError(28, "No space left on device")
+        left.pop()
+        sync(file)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(CheckpointError, match="No space left"):
+        save(path, weights(2), {"epoch": 2})
+    found = load(path)
+    assert (found.meta["epoch"], found.refused) == (2 if synced == 3 else 1, ())

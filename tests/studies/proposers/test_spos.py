@@ -166,6 +166,18 @@ def test_with_a_population_of_50_the_numbers_are_those_of_spos(
     assert set(found[25:]) <= set(made["mutated"])
 
 
+def test_no_mutated_child_repeats_a_crossed_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of a generation are mutated children, although the first of them were there."""
+    four = ask(WHOLE, population=4, count=4)
+    seen = {record.arch for record in scored(WHOLE, ask(WHOLE, seed=1, population=4, count=4))}
+    parents = scored(WHOLE, [arch for arch in seen if arch not in four])
+    for kind, children in (("crossed", four), ("mutated", four)):
+        left = iter(children)
+        monkeypatch.setattr(hnas.studies.proposers.spos, f"_{kind}", lambda *_, of=left: next(of))
+    asked = dict(generation=1, parents=parents, population=4, seen={p.arch for p in parents})
+    assert ask(WHOLE, count=4, **asked) == four
+
+
 @pytest.mark.parametrize(("population", "parents"), [(2, 2), (9, 2), (20, 4), (50, 10), (100, 20)])
 def test_other_populations_keep_the_shares(population: int, parents: int) -> None:
     assert parents_of(population) == parents

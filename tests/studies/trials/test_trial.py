@@ -54,6 +54,15 @@ def test_a_trial_told_by_a_program_that_forgot_something_is_named(url):
         records(study)
 
 
+def test_trials_are_read_by_number(url):
+    """Whatever the order of their rows."""
+    storage = open_storage(url)
+    write(open_study(storage, "s"))
+    with storage.engine.begin() as connection:
+        connection.exec_driver_sql("update trials set number = 1 - number")
+    assert [record.number for record in records(open_study(storage, "s"))] == [0, 1]
+
+
 def test_two_trials_of_one_number_are_told(url):
     storage = open_storage(url)
     write(open_study(storage, "s"))
