@@ -88,6 +88,7 @@ def test_fit_crops_the_centre() -> None:
     pixels = torch.zeros(1, 1, 4, 10, dtype=torch.uint8)
     pixels[..., 3:7] = 200
     assert fit(pixels, Size(4, 1)).unique().tolist() == [200]
+    assert fit(pixels.transpose(2, 3), Size(4, 1)).unique().tolist() == [200]
 
 
 def test_fit_is_antialiased() -> None:
