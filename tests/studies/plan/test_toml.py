@@ -32,7 +32,7 @@ def test_what_is_left_out_takes_its_default() -> None:
     assert plan.augment == plan.retrain.augment == AugmentRules()
     assert plan.score == ScoreRules()
     assert plan.search == Search(flops=None, seed=0)
-    assert plan.handoff == Handoff(rule="score", top=5)
+    assert plan.handoff == Handoff(rule="score", top=5) and plan.retrain.top == 5
 
 
 def test_a_whole_number_does_for_a_fraction() -> None:
