@@ -18,6 +18,7 @@ from datetime import datetime
 
 import numpy as np
 import optuna
+from optuna.trial import FrozenTrial
 
 from benchmarks.common import Row, compare, main
 from hnas.architecture.arch import Arch
@@ -30,9 +31,12 @@ from hnas.studies.search.events import TrialEvent
 from hnas.studies.search.stage import SearchRules, conditions, run_stage
 from hnas.studies.trials.database import close_storage, open_storage
 from hnas.studies.trials.encoding import distributions
+from hnas.studies.trials.optuna_inside import database_of
 from hnas.studies.trials.record import Record
-from hnas.studies.trials.study import open_study
-from hnas.studies.trials.trial import write_trial
+from hnas.studies.trials.study import key_of, open_study
+from hnas.studies.trials.tables import insert_trials
+from hnas.studies.trials.trial import finished_trial
+from hnas.studies.trials.writing import writing
 from tests.support.fake_scorer import FakeScorer
 
 POPULATION = 50
@@ -61,7 +65,7 @@ def fill(study: optuna.Study, space: Space, trials: int) -> None:
     for name, value in as_json(conditions(space, scorer, rules, COSTS, NSGA2)).items():
         study.set_user_attr(name, value)
     distinct: set[Arch] = set()
-    now = datetime.now()
+    now, made = datetime.now(), list[FrozenTrial]()
     while len(distinct) < trials:
         arch = space.sample(rng)
         spent = cost(FRAME, arch)
@@ -74,7 +78,11 @@ def fill(study: optuna.Study, space: Space, trials: int) -> None:
             seconds=SLEEP,
         )  # fmt: skip
         distinct.add(arch)
-        write_trial(study, space, record, costs=COSTS, started=now, completed=now)
+        made.append(finished_trial(space, record, costs=COSTS, started=now, completed=now))
+    storage = database_of(study)
+    assert storage is not None
+    with writing(storage, key_of(study)) as connection:
+        insert_trials(connection, key_of(study), made)
 
 
 @contextmanager

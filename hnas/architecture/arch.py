@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from hnas.errors import InputError
@@ -116,17 +117,10 @@ class Arch:
             raise InputError(f"'blocks' must be a list, got {type(rows).__name__}")
         blocks = []
         for i, row in enumerate(rows):
-            if not isinstance(row, Mapping):
-                raise InputError(f"block {i} must be an object, got {type(row).__name__}")
-            unknown = sorted(set(map(str, row)) - set(FIELDS))
-            missing = [name for name in ("G", "L", "d_z") if name not in row]
-            if unknown or missing:
-                raise InputError(
-                    f"block {i}: the keys are {', '.join(FIELDS)}; "
-                    f"unknown: {unknown}, missing: {missing}"
-                )
             try:
-                blocks.append(Block(**row))
+                blocks.append(_block(**row))
+            except TypeError:  # no mapping, or not of the right names
+                blocks.append(_checked(i, row))
             except InputError as error:
                 raise InputError(f"block {i}: {error}") from None
         return cls(tuple(blocks))
@@ -139,3 +133,25 @@ class Arch:
         except (ValueError, RecursionError) as error:
             raise InputError(f"an architecture must be JSON: {error}") from None
         return cls.from_dict(value)
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _block(**sizes: Any) -> Block:
+    """A block; archs have few different ones, and a study has many archs."""
+    return Block(**sizes)
+
+
+def _checked(i: int, row: object) -> Block:
+    """Block `i` of a row that is of an unusual kind. Raises InputError if it cannot be one."""
+    if not isinstance(row, Mapping):
+        raise InputError(f"block {i} must be an object, got {type(row).__name__}")
+    unknown = sorted(set(map(str, row)) - set(FIELDS))
+    missing = [name for name in ("G", "L", "d_z") if name not in row]
+    if unknown or missing:
+        raise InputError(
+            f"block {i}: the keys are {', '.join(FIELDS)}; unknown: {unknown}, missing: {missing}"
+        )
+    try:
+        return Block(**row)
+    except InputError as error:
+        raise InputError(f"block {i}: {error}") from None

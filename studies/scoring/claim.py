@@ -1,16 +1,18 @@
-"""Claims of trials: the one that a worker holds, its signs of life, its end in the storage."""
+"""Claims of trials: those that a worker holds, their signs of life, their end in the storage."""
 
 import os
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
-from typing import Any, Self
+from datetime import datetime
+from typing import Self
 
 import optuna
-from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
-from optuna.trial import TrialState
+from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import SQLAlchemyError
 
 from hnas.architecture.arch import Arch
@@ -20,11 +22,14 @@ from hnas.scoring.record import Score
 from hnas.studies.objective.costs import values
 from hnas.studies.scoring.backend import check_score
 from hnas.studies.trials.conditions import objective_of, scorer_of
-from hnas.studies.trials.database import storage_errors
 from hnas.studies.trials.encoding import used
-from hnas.studies.trials.optuna_inside import database_of, trial_id_of
-from hnas.studies.trials.queue import ERROR, OWNER, fail, put_back, take
+from hnas.studies.trials.optuna_inside import database_of
+from hnas.studies.trials.queue import fail, put_back
 from hnas.studies.trials.record import arch_of, score_attributes, spent_of
+from hnas.studies.trials.taking import Finished, Taken, damage, finish, take
+
+OFTEN = 0.5
+"""Seconds after which a score does not wait for those of its batch to be stored."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,87 +44,100 @@ class ScoredTrial:
 
 
 class Claim(AbstractContextManager["Claim"]):
-    """The trials that a worker takes from one study, one after the other; a thread signs for each.
+    """The trials that a worker takes from one study, batch by batch; a thread signs for them.
 
-    If an error or Ctrl-C ends the context, its trial goes back into the queue. An error is counted,
-    so that a trial that makes workers fail is not tried for ever.
+    If an error or Ctrl-C ends the context, what is scored is stored, and the rest goes back into
+    the queue. An error is counted for the trial that was being scored, so that a trial that makes
+    workers fail is not tried for ever.
     """
 
     def __init__(
         self, study: optuna.Study, space: Space, fingerprint: Mapping[str, str], lease: float
     ) -> None:
         self._study, self._space, self._fingerprint = study, space, fingerprint
-        self._trial: optuna.Trial | None = None
+        self._held: deque[tuple[Taken, Arch]] = deque()
+        self._done: list[tuple[Taken, Score, Finished]] = []
         self._pulse = Pulse(study, lease / 5)
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
+        self._began, self._stored, self._objective = datetime.now(), 0.0, ""
         self.scored = 0
 
-    def archs(self) -> Iterator[Arch]:
-        """Architectures to score, until none waits or the study asks for other weights. A trial
-        that cannot be scored fails at once, for all workers."""
-        while (trial := take(self._study)) is not None:
-            self._trial = trial
-            self._pulse.trial_id = trial_id_of(trial)
+    def batches(self) -> Iterator[list[Arch]]:
+        """Architectures to score, neighbours in the queue, until none waits or the study asks for
+        other weights. A trial that cannot be scored fails at once, for all workers."""
+        while taken := take(self._study, self._owner):
+            self._pulse.trial_ids = [trial.trial_id for trial in taken]
             if scorer_of(self._study) != self._fingerprint:
-                self._back()
+                for trial in taken:
+                    put_back(self._study, trial.trial_id, counted=False)
                 return
-            with storage_errors(f"trial {trial.number} cannot be kept"):
-                trial.set_user_attr(OWNER, self._owner)
-            try:
-                arch = self._arch(trial)
-            except (KeyError, TypeError, ValueError, InputError) as error:
-                self._trial = self._pulse.trial_id = None
-                what = f"the trial is damaged: {type(error).__name__}: {error}"
-                fail(self._study, trial_id_of(trial), what)
-                continue
-            yield arch
+            self._objective = objective_of(self._study)
+            self._held.extend(one for trial in taken if (one := self._asked(trial)) is not None)
+            self._began, self._stored = datetime.now(), time.monotonic()
+            if self._held:
+                yield [arch for _, arch in self._held]
 
-    def _arch(self, trial: optuna.Trial) -> Arch:
-        """What a trial asks to be scored. Raises InputError, KeyError, TypeError or ValueError if
-        it is not of the study's space, or does not say what it costs."""
-        arch, spent = arch_of(trial.user_attrs), spent_of(trial.user_attrs)
-        used(self._space, arch)
-        if bad := [each for each in (spent.macs, spent.params) if type(each) is not int]:
-            raise TypeError(f"its costs must be counts, got {bad[0]!r}")
-        return arch
-
-    def tell(self, score: Score) -> ScoredTrial:
-        """Stores the score of the trial. Raises StateError if it is no number: no other worker
-        shall try that trial."""
-        trial = self._trial
-        assert trial is not None
-        with storage_errors(f"trial {trial.number} cannot be stored"):
-            try:
-                check_score(score, arch_of(trial.user_attrs))
-            except StateError as error:
-                self._finish(trial, {ERROR: str(error)}, state=TrialState.FAIL)
-                raise
-            found = score_attributes(score)
-            costs, objective = spent_of(trial.user_attrs), objective_of(self._study)
-            kept = self._finish(trial, found, values(score.accuracy, costs, objective))
-        self.scored += kept
-        name = self._study.study_name
-        return ScoredTrial(study=name, number=trial.number, score=score, kept=kept)
-
-    def _finish(
-        self, trial: optuna.Trial, attrs: Mapping[str, Any], *told: Any, **more: Any
-    ) -> bool:
-        """Whether the trial was still this worker's."""
+    def _asked(self, trial: Taken) -> tuple[Taken, Arch] | None:
+        """A trial with what it asks to be scored; None if it fails, because it is not of the
+        study's space or does not say what it costs."""
         try:
-            for name, value in attrs.items():
-                trial.set_user_attr(name, value)
-            self._study.tell(trial, *told, **more)
-        except (UpdateFinishedTrialError, ValueError):  # ValueError: it waits again
-            return False
-        finally:
-            self._trial = self._pulse.trial_id = None
-        return True
+            arch, spent = arch_of(trial.attrs), spent_of(trial.attrs)
+            used(self._space, arch)
+            if bad := [each for each in (spent.macs, spent.params) if type(each) is not int]:
+                raise TypeError(f"its costs must be counts, got {bad[0]!r}")
+        except (KeyError, TypeError, ValueError, InputError) as error:
+            fail(self._study, trial.trial_id, damage(error))
+            return None
+        return trial, arch
 
-    def _back(self, *, counted: bool = False) -> None:
-        trial, self._trial = self._trial, None
-        self._pulse.trial_id = None
-        if trial is not None:
-            put_back(self._study, trial_id_of(trial), counted=counted)
+    def tell(self, score: Score) -> list[ScoredTrial]:
+        """Takes the score of the batch's next architecture; gives the trials that it stored.
+
+        It stores those of the batch in one transaction, at its end or after OFTEN seconds. Raises
+        StateError if the score is no number: no other worker shall try that trial.
+        """
+        trial, arch = self._held[0]
+        try:
+            check_score(score, arch)
+        except StateError as error:
+            self._held.popleft()
+            fail(self._study, trial.trial_id, str(error))
+            self._back(counted=False)
+            raise
+        began, self._began = self._began, max(datetime.now(), self._began)
+        found = Finished(
+            trial_id=trial.trial_id,
+            values=values(score.accuracy, spent_of(trial.attrs), self._objective),
+            attrs=score_attributes(score),
+            started=began,
+            completed=self._began,
+        )
+        self._done.append((trial, score, found))
+        self._held.popleft()
+        waits = self._held and time.monotonic() - self._stored < OFTEN
+        return [] if waits else self._store()
+
+    def _store(self) -> list[ScoredTrial]:
+        done = self._done
+        kept = finish(self._study, [found for _, _, found in done])
+        self._done, self._stored = [], time.monotonic()
+        self._pulse.trial_ids = [trial.trial_id for trial, _ in self._held]
+        self.scored += len(kept)
+        name = self._study.study_name
+        return [
+            ScoredTrial(study=name, number=it.number, score=score, kept=it.trial_id in kept)
+            for it, score, _ in done
+        ]
+
+    def _back(self, *, counted: bool) -> None:
+        """Stores what is scored and puts the rest back; the first of it may count as the reason."""
+        if self._done:
+            self._store()
+        while self._held:
+            trial, _ = self._held.popleft()
+            put_back(self._study, trial.trial_id, counted=counted)
+            counted = False
+        self._pulse.trial_ids = ()
 
     def __enter__(self) -> Self:
         self._pulse.start()
@@ -132,7 +150,7 @@ class Claim(AbstractContextManager["Claim"]):
 
 
 class Pulse(threading.Thread):
-    """Signs of life for the trial that is being scored, one every `seconds`.
+    """Signs of life for the trials that a worker holds, one every `seconds`.
 
     They are Optuna's heartbeats, by the database's clock. A score that takes less needs none.
     """
@@ -143,11 +161,11 @@ class Pulse(threading.Thread):
         assert storage is not None
         self._storage, self._seconds = storage, seconds
         self._ended = threading.Event()
-        self.trial_id: int | None = None
+        self.trial_ids: Sequence[int] = ()
 
     def run(self) -> None:
         while not self._ended.wait(self._seconds):
-            if (trial_id := self.trial_id) is not None:
+            for trial_id in self.trial_ids:
                 # One may be missed: a lease has five.
                 with suppress(SQLAlchemyError, StorageInternalError):
                     self._storage.record_heartbeat(trial_id)

@@ -17,10 +17,9 @@ from hnas.errors import StateError
 from hnas.scoring.record import Score
 from hnas.studies.objective.costs import Costs
 from hnas.studies.scoring.backend import Scorer, check_score
-from hnas.studies.trials.optuna_inside import storage_of, study_id_of
 from hnas.studies.trials.queue import withdraw
 from hnas.studies.trials.record import Record
-from hnas.studies.trials.trial import write_trial
+from hnas.studies.trials.trial import next_number, write_trial
 
 BACKLOG = 8
 """Finished trials that may wait for the storage before scoring waits for it."""
@@ -56,7 +55,7 @@ class LocalBackend(AbstractContextManager["LocalBackend"]):
 
     def __init__(self, study: optuna.Study, space: Space, scorer: Scorer, costs: Costs) -> None:
         self._study, self._space, self._scorer, self._costs = study, space, scorer, costs
-        self._numbers = itertools.count(storage_of(study).get_n_trials(study_id_of(study)))
+        self._numbers = itertools.count(next_number(study))
         self._waiting: Queue[tuple[Record, datetime, datetime] | None] = Queue(maxsize=BACKLOG)
         self._stored: SimpleQueue[Record] = SimpleQueue()
         self._failure: BaseException | None = None

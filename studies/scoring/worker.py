@@ -18,7 +18,7 @@ from hnas.studies.run.provenance import changed
 from hnas.studies.scoring.backend import Scorer
 from hnas.studies.scoring.claim import Claim, ScoredTrial
 from hnas.studies.trials.conditions import conditions_of, scorer_of
-from hnas.studies.trials.queue import open_queue
+from hnas.studies.trials.study import open_study
 from hnas.studies.trials.waiting import IDLE, Pause
 from hnas.studies.trials.work_request import StudyQueue, WorkRequest, queues
 
@@ -104,9 +104,11 @@ class Worker:
         ready = self._prepared(queue)
         claim = Claim(ready.study, ready.space, ready.scorer.fingerprint, queue.request.lease)
         with claim:
-            for arch in claim.archs():
-                (score,) = ready.scorer.score([arch])
-                self.on_trial(claim.tell(score))
+            for archs in claim.batches():
+                scores = ready.scorer.score(archs)
+                for _, score in zip(archs, scores, strict=True):
+                    for told in claim.tell(score):
+                        self.on_trial(told)
         return claim.scored
 
     def _prepared(self, queue: StudyQueue) -> _Ready:
@@ -116,7 +118,7 @@ class Worker:
         if ready is not None and same and scorer_of(ready.study) == ready.scorer.fingerprint:
             return ready
         self._ready = None  # lets go of the one before
-        study = open_queue(self.storage, queue.study)
+        study = open_study(self.storage, queue.study)
         space = conditions_of(study).space
         scorer = self.load(queue.request, space)
         if found := differences(scorer_of(study), scorer.fingerprint):

@@ -12,12 +12,8 @@ from numpy.typing import NDArray
 from optuna._hypervolume import compute_hypervolume
 from optuna.samplers import BaseGASampler, BaseSampler
 from optuna.storages import BaseStorage, RDBStorage
-from optuna.storages._cached_storage import _CachedStorage
 from optuna.storages._rdb import models as models
 from optuna.study._multi_objective import _is_pareto_front
-from optuna.trial import FrozenTrial, TrialState
-
-CachedStorage = _CachedStorage
 
 
 def hypervolume(losses: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
@@ -58,18 +54,6 @@ def database_of(study: optuna.Study) -> RDBStorage | None:
     """The database of a study; None if the study is kept elsewhere, as in memory."""
     storage = getattr(study._storage, "_backend", study._storage)
     return storage if isinstance(storage, RDBStorage) else None
-
-
-def trial_id_of(trial: optuna.Trial) -> int:
-    """The id of a trial in its storage."""
-    return trial._trial_id
-
-
-def waiting_stub(trial_id: int, number: int) -> FrozenTrial:
-    """A trial that waits, as far as `study.ask` needs to know it."""
-    trial = optuna.trial.create_trial(state=TrialState.WAITING)
-    trial.number, trial._trial_id = number, trial_id
-    return trial
 
 
 def generation_key(sampler: BaseSampler) -> str | None:

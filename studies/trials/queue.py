@@ -1,13 +1,14 @@
 """Queues of trials that wait for workers, one a study.
 
 One process puts a generation in (`hnas.studies.scoring.queue_backend`), any number take from it
-(`hnas.studies.scoring.worker`). What waits is a WAITING trial of Optuna with its parameters, and
-Optuna's own `study.ask` takes it. If a worker dies, its trial is put back and waits again. So an
-architecture has one trial, whatever happens: nothing is lost, nothing is scored into two.
+(`hnas.studies.scoring.worker`, `hnas.studies.trials.taking`). What waits is a WAITING trial of
+Optuna with its parameters; Optuna's own `study.ask` takes it too. If a worker dies, its trials are
+put back and wait again. So an architecture has one trial, whatever happens: nothing is lost,
+nothing is scored into two.
 """
 
 import json
-from collections.abc import Collection, Container, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,11 +18,10 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, delete, insert, select, update
 
-from hnas.studies.trials import optuna_inside as inside
 from hnas.studies.trials.database import patiently, read_rows, storage_errors
 from hnas.studies.trials.optuna_inside import database_of, models, study_id_of
 from hnas.studies.trials.record import ARCH, arch_key
-from hnas.studies.trials.study import key_of, open_study
+from hnas.studies.trials.study import key_of
 from hnas.studies.trials.tables import insert_trials
 from hnas.studies.trials.writing import writing
 
@@ -33,8 +33,6 @@ ERROR = "error"
 """Attribute of a trial that no worker shall try again: why."""
 LOSSES = 5
 """Workers that one trial may lose before it counts as the reason."""
-OLDEST = 16
-"""Waiting trials that a worker looks at to get one of them: others take some meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -48,48 +46,13 @@ class TrialView:
     """The worker's last sign of life, by the database's clock."""
 
 
-class _Nothing(Exception):
-    """No trial waits."""
-
-
-class _Oldest(inside.CachedStorage):
-    """A storage for `study.ask`: of the trials that wait it shows only the oldest.
-
-    Optuna's own would make a trial if none waits, and read every parameter of all that do.
-    """
-
-    taken: int | None = None
-    """The id of the trial that `ask` took last."""
-
-    def set_trial_state_values(
-        self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
-    ) -> bool:
-        changed = super().set_trial_state_values(trial_id, state, values)
-        if state is TrialState.RUNNING and changed:
-            self.taken = trial_id
-        return changed
-
-    def get_all_trials(
-        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
-    ) -> list[FrozenTrial]:
-        if states == (TrialState.WAITING,):
-            return _oldest(self._backend, study_id)
-        return super().get_all_trials(study_id, deepcopy, states)
-
-    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
-        raise _Nothing
-
-
-# What the search does
-
-
 def put(study: optuna.Study, trials: Mapping[str, FrozenTrial]) -> dict[str, int]:
     """Puts trials, by their architecture's JSON, into the queue, all or none.
 
     A trial that waits or runs already stays, and so does one that a worker finished since its
     search last looked. Gives the ids of them all. Raises StorageError.
     """
-    storage = _database(study)
+    storage = database_with(study)
 
     def insert_absent() -> dict[str, int]:
         with writing(storage, key_of(study)) as connection:
@@ -105,7 +68,7 @@ def put(study: optuna.Study, trials: Mapping[str, FrozenTrial]) -> dict[str, int
 
 def look(study: optuna.Study, trial_ids: Collection[int]) -> dict[int, TrialView]:
     """How trials of the queue are, by id; a deleted one is missing. Raises StorageError."""
-    storage, trials, beats = _database(study), models.TrialModel, models.TrialHeartbeatModel
+    storage, trials, beats = database_with(study), models.TrialModel, models.TrialHeartbeatModel
     query = (
         select(trials.trial_id, trials.state, trials._datetime_start_utc, beats.heartbeat)
         .outerjoin(beats, beats.trial_id == trials.trial_id)
@@ -134,35 +97,9 @@ def withdraw(study: optuna.Study) -> None:
         patiently(fail)
 
 
-# What workers do
-
-
-def open_queue(storage: RDBStorage, name: str) -> optuna.Study:
-    """A study to `take` from. Raises as `hnas.studies.trials.study.open_study`."""
-    return open_study(_Oldest(storage), name)
-
-
-def take(study: optuna.Study) -> optuna.Trial | None:
-    """A trial to score, by Optuna's `ask`; None if none waits. One whose rows Optuna cannot read
-    fails, and the next one is taken. Raises StorageError."""
-    storage = inside.storage_of(study)
-    assert isinstance(storage, _Oldest), "a study to take from: open_queue"
-    while True:
-        storage.taken = None
-        with storage_errors(f"a trial of {study.study_name!r} cannot be taken"):
-            try:
-                return study.ask()
-            except _Nothing:
-                return None
-            except (ValueError, TypeError, RecursionError) as error:
-                if storage.taken is None:
-                    raise
-                fail(study, storage.taken, f"{type(error).__name__}: {error}")
-
-
 def fail(study: optuna.Study, trial_id: int, reason: str) -> None:
     """Ends a RUNNING trial that no worker can score, and says why. Raises StorageError."""
-    storage, trials = _database(study), models.TrialModel
+    storage, trials = database_with(study), models.TrialModel
 
     def end() -> None:
         with storage.engine.begin() as connection:
@@ -182,9 +119,6 @@ def _give_reason(connection: Connection, trial_id: int, reason: str) -> None:
     connection.execute(insert(attrs).values(row))
 
 
-# What both do
-
-
 def put_back(
     study: optuna.Study, trial_id: int, *, counted: bool, last: TrialView | None = None
 ) -> None:
@@ -193,7 +127,7 @@ def put_back(
     `counted` says that a worker was lost with it: after LOSSES of them the trial has failed. With
     `last`, the trial goes back only if it still looks like that.
     """
-    storage, trials = _database(study), models.TrialModel
+    storage, trials = database_with(study), models.TrialModel
     beats = models.TrialHeartbeatModel
 
     def back() -> None:
@@ -269,18 +203,8 @@ def _value(text: str) -> Any:
         return None
 
 
-def _oldest(storage: RDBStorage, study_id: int) -> list[FrozenTrial]:
-    trials = models.TrialModel
-    query = (
-        select(trials.trial_id, trials.number)
-        .where(trials.study_id == study_id, trials.state == TrialState.WAITING)
-        .order_by(trials.trial_id)
-        .limit(OLDEST)
-    )
-    return [inside.waiting_stub(*its) for its in read_rows(storage, query)]
-
-
-def _database(study: optuna.Study) -> RDBStorage:
+def database_with(study: optuna.Study) -> RDBStorage:
+    """The database of a study that has a queue."""
     storage = database_of(study)
     assert storage is not None, "a queue is in a database: check_shared"
     return storage

@@ -70,8 +70,8 @@ def insert_trials(connection: Connection, study: Key, trials: Sequence[FrozenTri
             insert(model).values(
                 study_id=study.study_id,
                 state=trial.state,
-                datetime_start=_utc(trial.datetime_start),
-                datetime_complete=_utc(trial.datetime_complete),
+                datetime_start=utc(trial.datetime_start),
+                datetime_complete=utc(trial.datetime_complete),
             )
         )
         assert made.inserted_primary_key is not None
@@ -88,14 +88,22 @@ def insert_trials(connection: Connection, study: Key, trials: Sequence[FrozenTri
         )
     for table, rows_of in (
         (models.TrialParamModel, _params),
-        (models.TrialValueModel, _values),
-        (models.TrialUserAttributeModel, lambda trial: _attrs(trial.user_attrs)),
-        (models.TrialSystemAttributeModel, lambda trial: _attrs(trial.system_attrs)),
+        (models.TrialValueModel, lambda trial: value_rows(trial.values or ())),
+        (models.TrialUserAttributeModel, lambda trial: attribute_rows(trial.user_attrs)),
+        (models.TrialSystemAttributeModel, lambda trial: attribute_rows(trial.system_attrs)),
     ):
         its = zip(ids, trials, strict=True)
         if rows := [{"trial_id": i, **row} for i, trial in its for row in rows_of(trial)]:
             connection.execute(insert(table), rows)
     return ids
+
+
+def count_trials(storage: RDBStorage, study_id: int) -> int:
+    """Trials of a study, in whatever state; Optuna's `get_n_trials` reads all of them for that."""
+    trials = models.TrialModel
+    query = select(func.count()).where(trials.study_id == study_id)
+    with storage.engine.connect() as connection:
+        return connection.scalar(query) or 0
 
 
 def has_trial(storage: RDBStorage, study_id: int, arch: str) -> bool:
@@ -107,7 +115,7 @@ def has_trial(storage: RDBStorage, study_id: int, arch: str) -> bool:
         return connection.execute(query).first() is not None
 
 
-def _utc(moment: datetime | None) -> datetime | None:
+def utc(moment: datetime | None) -> datetime | None:
     """From naive local time, which Optuna gives and takes, to naive UTC, which its tables hold."""
     return None if moment is None else moment.astimezone(UTC).replace(tzinfo=None)
 
@@ -123,15 +131,16 @@ def _params(trial: FrozenTrial) -> list[dict[str, Any]]:
     ]
 
 
-def _values(trial: FrozenTrial) -> list[dict[str, Any]]:
+def value_rows(values: Sequence[float]) -> list[dict[str, Any]]:
+    """The rows of a trial's finite values, without its id."""
     finite = models.TrialValueModel.TrialValueType.FINITE
     return [
-        {"objective": i, "value": value, "value_type": finite}
-        for i, value in enumerate(trial.values or ())
+        {"objective": i, "value": value, "value_type": finite} for i, value in enumerate(values)
     ]
 
 
-def _attrs(attrs: Mapping[str, Any]) -> list[dict[str, Any]]:
+def attribute_rows(attrs: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The rows of attributes, without the trial's id."""
     return [{"key": key, "value_json": json.dumps(value)} for key, value in attrs.items()]
 
 

@@ -30,7 +30,7 @@ from hnas.studies.trials.record import (
     spent_of,
 )
 from hnas.studies.trials.study import key_of
-from hnas.studies.trials.tables import TrialRow, has_trial, insert_trial, trial_rows
+from hnas.studies.trials.tables import TrialRow, count_trials, has_trial, insert_trial, trial_rows
 
 GENERATION = "NSGAIISampler:generation"
 """System attribute: Optuna's sampler keeps a trial's generation there."""
@@ -55,6 +55,18 @@ def waiting_trial(
     )
 
 
+def finished_trial(
+    space: Space, record: Record, *, costs: Costs, started: datetime, completed: datetime
+) -> FrozenTrial:
+    """A record as a trial."""
+    trial = waiting_trial(space, record.arch, record.generation, record, costs)
+    trial.state = TrialState.COMPLETE
+    trial.values = values(record.accuracy, record, costs.objective)
+    trial.user_attrs |= score_attributes(record)
+    trial.datetime_start, trial.datetime_complete = started, completed
+    return trial
+
+
 def write_trial(
     study: optuna.Study,
     space: Space,
@@ -68,11 +80,7 @@ def write_trial(
 
     The storage numbers it. Times are naive local ones, as Optuna's own. Raises StorageError.
     """
-    trial = waiting_trial(space, record.arch, record.generation, record, costs)
-    trial.state = TrialState.COMPLETE
-    trial.values = values(record.accuracy, record, costs.objective)
-    trial.user_attrs |= score_attributes(record)
-    trial.datetime_start, trial.datetime_complete = started, completed
+    trial = finished_trial(space, record, costs=costs, started=started, completed=completed)
     name = study.study_name
     with storage_errors(f"trial {record.number} of the study {name!r} cannot be stored"):
         if (database := database_of(study)) is None:
@@ -88,6 +96,14 @@ def write_trial(
                 insert_trial(database, key_of(study), trial)
 
         patiently(insert)
+
+
+def next_number(study: optuna.Study) -> int:
+    """The number that a study's next trial gets. Raises StorageError."""
+    with storage_errors(f"the trials of the study {study.study_name!r} cannot be counted"):
+        if (database := database_of(study)) is not None:
+            return patiently(partial(count_trials, database, study_id_of(study)))
+        return len(study.get_trials(deepcopy=False))
 
 
 def records(study: optuna.Study, trial_ids: Collection[int] | None = None) -> list[Record]:

@@ -105,8 +105,7 @@ STAGE_3: tuple[Point, ...] = (
 
 WORKER: tuple[Point, ...] = (
     *_each("worker", "hnas.studies.scoring.claim:take", "", (1, AFTER), (4, AFTER)),
-    *_each("worker", "optuna.trial:Trial.set_user_attr", "loss", (2, BEFORE)),
-    *_each("worker", "optuna.study.study:Study.tell", "", (1, BEFORE), (3, AFTER)),
+    *_each("worker", "hnas.studies.scoring.claim:finish", "", (1, BEFORE), (3, AFTER)),
     *_each("worker", SCORE, "", (2, BEFORE)),
 )
 """Of `hnas worker`."""

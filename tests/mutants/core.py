@@ -79,6 +79,7 @@ CORE: dict[str, tuple[str, ...]] = {
         "studies/scoring/test_worker",
     ),
     "studies/trials/tables.py": ("studies/trials/test_tables",),
+    "studies/trials/taking.py": ("studies/scoring/test_worker",),
     "studies/trials/trial.py": ("studies/trials/test_trial", "studies/trials/test_patience"),
     "studies/trials/writing.py": ("studies/trials/test_deleted",),
 }

@@ -26,6 +26,15 @@ def test_json_is_the_documented_one():
     }
 
 
+@pytest.mark.parametrize("value", [1.0, True, "1"])
+def test_a_size_of_another_type_is_refused_though_its_equal_was_read_before(value):
+    right = {"G": 1, "L": 0, "d_k": 4, "d_z": 4}
+    read = [Arch.from_dict({"blocks": [dict(right)]}).blocks[0] for _ in range(2)]
+    assert read[0] is read[1]
+    with pytest.raises(InputError, match="block 0: G must be a whole number"):
+        Arch.from_dict({"blocks": [{**right, "G": value}]})
+
+
 def test_canonical_blocks_of_different_unused_sizes_are_equal():
     one = Block.of(G=3, L=0, d_k=48, d_z=4, E=1, K=9)
     other = Block.of(G=3, L=0, d_k=48, d_z=4, E=4, K=17)

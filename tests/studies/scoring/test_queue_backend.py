@@ -21,10 +21,7 @@ from hnas.studies.scoring.claim import Claim
 from hnas.studies.scoring.queue_backend import QueueBackend, _Signs
 from hnas.studies.search.stage import run_stage
 from hnas.studies.trials.database import close_storage, open_storage
-from hnas.studies.trials.queue import (
-    TrialView,
-    open_queue,
-)
+from hnas.studies.trials.queue import TrialView
 from hnas.studies.trials.study import open_study
 from hnas.studies.trials.trial import records
 from hnas.studies.trials.work_request import announce, dismiss
@@ -140,10 +137,11 @@ def test_what_a_worker_finishes_while_a_search_resumes_is_not_scored_again(study
 
     def read_before_a_worker_works(asked):
         found = read(asked)
-        own = open_queue(study._storage._backend, "s")
+        own = open_study(study._storage._backend, "s")
         with Claim(own, SPACE, SCORER.fingerprint, REQUEST.lease) as claim:
-            for arch in claim.archs():
-                claim.tell(*SCORER.score([arch]))
+            for archs in claim.batches():
+                for score in SCORER.score(archs):
+                    claim.tell(score)
         return found
 
     with pytest.MonkeyPatch.context() as patch:

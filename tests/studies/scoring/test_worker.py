@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import re
 import threading
 import time
+from datetime import datetime, timedelta
 
 import optuna
 import pytest
 from optuna.trial import TrialState
+from sqlalchemy import event
 
 from hnas.architecture.arch import Arch, Block
 from hnas.errors import MismatchError, StateError
@@ -26,14 +29,13 @@ from hnas.studies.trials.queue import (
     LOST,
     fail,
     look,
-    open_queue,
     put,
     put_back,
-    take,
     withdraw,
 )
 from hnas.studies.trials.record import arch_key
 from hnas.studies.trials.study import open_study
+from hnas.studies.trials.taking import Finished, cut, finish, share, take
 from hnas.studies.trials.trial import records
 from hnas.studies.trials.work_request import announce, dismiss
 from tests.support.fake_scorer import FakeScorer
@@ -71,46 +73,124 @@ def test_stock_optuna_takes_every_trial_once(study, database):
 
 
 def test_a_worker_makes_no_trial_where_none_waits(study, database):
-    own = open_queue(study._storage._backend, "s")
-    assert take(own) is None
+    own = open_study(study._storage._backend, "s")
+    assert take(own, "me") == []
     one_generation(study)
-    assert [take(own).number for _ in range(10)] == list(range(10))
-    assert take(own) is None
+    taken = [take(own, "me") for _ in range(7)]
+    assert [one.number for some in taken for one in some] == list(range(10))
+    assert taken[-1] == [] and max(map(len, taken)) > 1
     assert len(study.trials) == 10
+
+
+def test_shares_shrink_with_what_waits_and_end_where_neighbours_differ_most():
+    assert [share(48, crew) for crew in (1, 2, 4, 8)] == [12, 12, 6, 3]
+    assert [share(waiting, 2) for waiting in (1, 2, 4, 5)] == [1, 1, 1, 2]
+    archs = ["aaaa", "aaab", "aabb", "abbb", "abba", "abbc"]
+    assert [cut(archs, most) for most in (5, 4, 3, 2, 1)] == [3, 3, 3, 2, 1]
+    assert cut(archs, 6) == 6
+
+
+def test_a_share_is_scored_together_and_stored_in_one_transaction(study):
+    """What an architecture costs less because it begins as its neighbour does."""
+    one_generation(study)
+    asked, counts, told = [], [], []
+
+    class Counting(FakeScorer):
+        def score(self, archs):
+            asked.append([arch.key for arch in archs])
+            yield from super().score(archs)
+
+    commits = Commits(study._storage._backend)
+
+    def on_trial(one):
+        told.append(one.number)
+        counts.append(commits.count)
+        if len(told) == 10:
+            dismiss(study._storage._backend, "s")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hnas.studies.scoring.claim.OFTEN", 3600.0)
+        worker(study, Counting(frame=FRAME), on_trial=on_trial).work()
+    assert told == list(range(10)) and 1 < len(asked[0]) <= share(10, 1)
+    assert [key for keys in asked for key in keys] == sorted(key for keys in asked for key in keys)
+    assert len(set(counts)) == len(asked)
+
+
+@pytest.mark.parametrize("owner", ["a worker that was lost", "none"])
+def test_a_trial_that_a_worker_was_lost_with_is_taken_alone(study, owner):
+    """It may be what ends workers: its neighbours shall not end with it."""
+    one_generation(study)
+    own = open_study(study._storage._backend, "s")
+    held = take(own, "me")
+    assert len(held) == 3
+    for one in held:
+        put_back(study, one.trial_id, counted=owner != "none")
+    again = [[one.number for one in take(own, "me")] for _ in range(4)]
+    assert (again[:3] == [[0], [1], [2]]) == (owner != "none")
+    assert sorted(itertools.chain(*again)) == list(range(len([*itertools.chain(*again)])))
+
+
+def test_a_result_is_stored_as_optuna_stores_it(study):
+    one_generation(study)
+    own = open_study(study._storage._backend, "s")
+    theirs, ours = study.ask(), take(own, "me")[0]
+    for name, value in (("worker", "me"), ("loss", 0.5), ("right", "ü")):
+        theirs.set_user_attr(name, value)
+    study.tell(theirs, [0.25, 2.0**40])
+    before = study.trials[1].datetime_start
+    now = datetime.now()
+    found = Finished(
+        trial_id=ours.trial_id,
+        values=[0.25, 2.0**40],
+        attrs={"loss": 0.5, "right": "ü"},
+        started=now - timedelta(seconds=2),
+        completed=now,
+    )
+    assert finish(own, [found]) == {ours.trial_id}
+    assert finish(own, [found]) == set()
+    stock, its = study.trials[:2]
+    assert abs(before - stock.datetime_start) < timedelta(hours=1)  # one zone
+    assert (its.datetime_start, its.datetime_complete) == (found.started, found.completed)
+    for one in (stock, its):
+        assert one.state is TrialState.COMPLETE and one.values == [0.25, 2.0**40]
+        assert {k: one.user_attrs[k] for k in ("worker", "loss", "right")} == {
+            **{"worker": "me", "loss": 0.5, "right": "ü"}
+        }
 
 
 def test_a_worker_takes_from_its_study_alone(study):
     one_generation(study)
     storage = study._storage._backend
     open_study(storage, "other", create=True)
-    assert take(open_queue(storage, "other")) is None
+    assert take(open_study(storage, "other"), "me") == []
     assert states(study) == [TrialState.WAITING] * 10
 
 
-def test_who_scores_gives_signs_of_life_for_that_trial(study):
+def test_who_scores_gives_signs_of_life_for_what_it_holds(study):
     one_generation(study)
-    first, *others = (trial._trial_id for trial in study.trials)
-    own = open_queue(study._storage._backend, "s")
+    own = open_study(study._storage._backend, "s")
     seen, until = set(), time.monotonic() + 300
     with Claim(own, SPACE, SCORER.fingerprint, lease=0.5) as claim:
-        next(claim.archs())
+        held = len(next(claim.batches()))
+        first, *others = (trial._trial_id for trial in study.trials)
         while len(seen - {None}) < 3:
             assert time.monotonic() < until
             seen.add(look(study, [first])[first].beat)
             time.sleep(0.02)
-        assert {view.beat for view in look(study, others).values()} == {None}
+        beats = [view.beat is None for view in look(study, others).values()]
+        assert 1 < held < 10 and beats == [False] * (held - 1) + [True] * (10 - held)
 
 
 def test_a_trial_that_was_taken_anew_stays_with_its_worker(study):
     """And its lease begins with the new worker's first sign of life."""
     one_generation(study)
-    storage, own = study._storage._backend, open_queue(study._storage._backend, "s")
-    first, second = (take(own)._trial_id for _ in range(2))
+    storage, own = study._storage._backend, open_study(study._storage._backend, "s")
+    first, second = (one.trial_id for one in take(own, "me")[:2])
     for trial_id in (first, second):
         storage.record_heartbeat(trial_id)
     before = look(study, [first])[first]
     put_back(study, first, counted=False, last=before)
-    assert take(own)._trial_id == first
+    assert take(own, "other")[0].trial_id == first
     now = look(study, [first, second])
     assert now[first].beat is None and now[second].beat is not None
     put_back(study, first, counted=False, last=before)
@@ -121,8 +201,8 @@ def test_a_trial_that_was_taken_anew_stays_with_its_worker(study):
 
 def test_the_last_reason_of_a_trial_is_kept(study):
     one_generation(study)
-    own = open_queue(study._storage._backend, "s")
-    trial = take(own)
+    own = open_study(study._storage._backend, "s")
+    trial = own.ask()
     trial.set_user_attr("error", "of another worker")
     fail(study, trial._trial_id, "of this one")
     assert study.trials[0].user_attrs["error"] == "of this one"
@@ -138,8 +218,8 @@ def test_a_late_result_is_not_a_second_one(study, here, now):
     def taken_away():
         put_back(study, study.trials[0]._trial_id, counted=True)
         if now != "waits":
-            own = open_queue(study._storage._backend, "s")
-            trial = take(own)
+            own = optuna.load_study(study_name="s", storage=study._storage._backend)
+            trial = own.ask()
             if now == "is finished":
                 own.tell(trial, [0.5, 1.0])
 
@@ -229,8 +309,7 @@ def test_a_damaged_row_of_a_trial_stops_no_other(study, text):
     one_generation(study)
     trials = {arch_key(trial.user_attrs["arch"]): trial for trial in study.trials}
     first, storage = study.trials[0]._trial_id, study._storage._backend
-    own = open_queue(storage, "s")
-    assert take(own)._trial_id == first
+    assert take(open_study(storage, "s"), "me")[0].trial_id == first
     study._storage.set_trial_system_attr(first, LOST, 1)
     with storage.engine.begin() as connection:
         for table, key in (("system", LOST), ("user", "arch")):
@@ -249,7 +328,7 @@ def test_a_damaged_row_of_a_trial_stops_no_other(study, text):
 
 def test_a_trial_that_failed_ends_its_search_with_the_reason(study):
     one_generation(study)
-    fail(study, open_queue(study._storage._backend, "s").ask()._trial_id, "it is odd")
+    fail(study, open_study(study._storage._backend, "s").ask()._trial_id, "it is odd")
     ids = {trial._trial_id for trial in study.trials}
     backend = QueueBackend(study, SPACE, SCORER, COSTS)
     with pytest.raises(StateError, match=r"trial 0 of the study 's' failed: it is odd. Run it"):
@@ -314,6 +393,17 @@ def test_a_study_that_is_deleted_while_it_is_scored_is_passed_over(study):
     assert worker(study, Meanwhile(gone), note=notes.append).work() == 0
     (note,) = notes
     assert "was deleted from the storage meanwhile" in note
+
+
+class Commits:
+    """Counts the transactions of a storage."""
+
+    def __init__(self, storage):
+        self.count = 0
+        event.listen(storage.engine, "commit", self._one)
+
+    def _one(self, connection):
+        self.count += 1
 
 
 def open_queued_as(storage, name):

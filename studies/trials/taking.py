@@ -1,0 +1,240 @@
+"""What workers do with a queue: they take some trials at once, and finish them, in a transaction.
+
+It is what Optuna's `ask` and `tell` do for one trial in some forty statements. The rows are the
+same, so that workers of hnas and programs that call Optuna take from one queue; tests compare.
+"""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from itertools import takewhile
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, json_to_distribution
+from optuna.trial import TrialState
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+
+from hnas.errors import RowError
+from hnas.studies.trials.database import NOT_FOUND, patiently, storage_errors
+from hnas.studies.trials.optuna_inside import models, study_id_of
+from hnas.studies.trials.queue import LOST, OWNER, database_with, fail
+from hnas.studies.trials.record import ARCH
+from hnas.studies.trials.tables import attribute_rows, utc, value_rows
+from hnas.studies.trials.writing import parsed
+
+RECENT = 100
+"""Trials before the oldest that waits whose workers count as there still."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """A trial that a worker has taken."""
+
+    trial_id: int
+    number: int
+    attrs: Mapping[str, Any]
+    """Its user attributes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """What a worker has found out about a trial."""
+
+    trial_id: int
+    values: Sequence[float]
+    attrs: Mapping[str, Any]
+    """User attributes to add."""
+    started: datetime
+    completed: datetime
+    """Naive local times, as Optuna's own."""
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """A trial as the tables have it."""
+
+    trial_id: int
+    number: int
+    attrs: list[tuple[str, str]] = field(default_factory=list)
+    """Names and JSON."""
+    params: list[tuple[float, str]] = field(default_factory=list)
+    """Values, and their distributions as JSON."""
+
+    @property
+    def arch(self) -> str:
+        return dict(self.attrs).get(ARCH, "")
+
+
+def take(study: optuna.Study, owner: str) -> list[Taken]:
+    """The oldest trials that wait, of which no other worker gets one; none if none waits.
+
+    Neighbours in the queue begin with the same blocks. A worker gets a share of what waits, which
+    shrinks as the queue does, so that all workers end at the same time; a share ends where
+    neighbours have least in common. A trial with which a worker was lost is taken alone: it may be
+    the reason. One whose rows cannot be read fails, and says why. Raises StorageError.
+    """
+    storage = database_with(study)
+
+    def claimed() -> list[_Rows]:
+        with storage.engine.begin() as connection:
+            return _claimed(connection, study_id_of(study), owner)
+
+    with storage_errors(f"trials of {study.study_name!r} cannot be taken"):
+        while found := patiently(claimed):
+            if taken := [one for rows in found if (one := _readable(study, rows))]:
+                return taken
+    return []
+
+
+def finish(study: optuna.Study, finished: Sequence[Finished]) -> set[int]:
+    """Stores the results of RUNNING trials, all or none, and gives their ids; others, which waited
+    again or were finished by another worker meanwhile, stay as they are. Raises StorageError."""
+    storage, trials = database_with(study), models.TrialModel
+    asked = {one.trial_id: one for one in finished}
+    states = select(trials.trial_id, trials.state).where(trials.trial_id.in_(asked))
+
+    def stored() -> set[int]:
+        with storage.engine.begin() as connection:
+            query = states.order_by(trials.trial_id).with_for_update()
+            found = {trial_id: state for trial_id, state in connection.execute(query)}
+            if len(found) < len(asked):
+                raise KeyError(NOT_FOUND)
+            kept = {i: asked[i] for i, state in found.items() if state == TrialState.RUNNING}
+            if kept:
+                _store(connection, kept)
+            return set(kept)
+
+    with storage_errors(f"trials of {study.study_name!r} cannot be stored"):
+        return patiently(stored)
+
+
+def share(waiting: int, crew: int) -> int:
+    """How many of the trials that wait one of `crew` workers takes at once.
+
+    Half of an equal share, so that who comes later or is slower finds some; there may be another
+    worker that has taken nothing yet.
+    """
+    return -(-waiting // (2 * max(crew, 2)))
+
+
+def cut(archs: Sequence[str], most: int) -> int:
+    """How many of the architectures to take, more than half of `most`: where the next one has least
+    in common with the last one taken. `archs` has one more than `most` if more wait."""
+
+    def common(count: int) -> int:
+        pairs = zip(archs[count - 1], archs[count], strict=False)
+        return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+    if len(archs) <= most:
+        return len(archs)
+    return min(range(most, most // 2, -1), key=common)
+
+
+def _claimed(connection: Connection, study_id: int, owner: str) -> list[_Rows]:
+    """Trials that run now for this worker."""
+    trials, attrs = models.TrialModel, models.TrialUserAttributeModel
+    waits = (trials.study_id == study_id, trials.state == TrialState.WAITING)
+    counted = select(func.count(), func.min(trials.number)).where(*waits)
+    waiting, first = connection.execute(counted).one()
+    if not waiting:
+        return []
+    owners = select(attrs.value_json).join(trials, trials.trial_id == attrs.trial_id)
+    recent = (trials.study_id == study_id, trials.number >= first - RECENT, attrs.key == OWNER)
+    crew = {*connection.scalars(owners.where(*recent).distinct()), json.dumps(owner)}
+    most = share(waiting, len(crew))
+    oldest = select(trials.trial_id, trials.number).where(*waits).order_by(trials.trial_id)
+    locked = oldest.limit(most + 1).with_for_update(skip_locked=True)
+    rows = {one: _Rows(one, number) for one, number in connection.execute(locked)}
+    _read(connection, rows)
+    its, alone = list(rows.values()), _feared(connection, rows)
+    count = cut([one.arch for one in its], most)
+    if (until := next((n for n, one in enumerate(its) if one.trial_id in alone), None)) is not None:
+        count = min(count, until or 1)
+    if its:
+        _run(connection, [one.trial_id for one in its[:count]], owner)
+    return its[:count]
+
+
+def _read(connection: Connection, rows: Mapping[int, _Rows]) -> None:
+    """Fills in attributes and parameters of trials, by id."""
+    attrs, params = models.TrialUserAttributeModel, models.TrialParamModel
+    for trial_id, key, text in connection.execute(
+        select(attrs.trial_id, attrs.key, attrs.value_json).where(attrs.trial_id.in_(rows))
+    ):
+        rows[trial_id].attrs.append((key, text))
+    for trial_id, value, text in connection.execute(
+        select(params.trial_id, params.param_value, params.distribution_json).where(
+            params.trial_id.in_(rows)
+        )
+    ):
+        rows[trial_id].params.append((value, text))
+
+
+def _feared(connection: Connection, trial_ids: Collection[int]) -> set[int]:
+    """Those of the trials with which a worker was lost."""
+    attrs = models.TrialSystemAttributeModel
+    lost = select(attrs.trial_id).where(attrs.trial_id.in_(trial_ids), attrs.key == LOST)
+    return set(connection.scalars(lost))
+
+
+def _run(connection: Connection, trial_ids: Collection[int], owner: str) -> None:
+    trials = models.TrialModel
+    running = {"state": TrialState.RUNNING, "datetime_start": utc(datetime.now())}
+    connection.execute(update(trials).where(trials.trial_id.in_(trial_ids)).values(**running))
+    _give(connection, {trial_id: {OWNER: owner} for trial_id in trial_ids})
+
+
+def _store(connection: Connection, finished: Mapping[int, Finished]) -> None:
+    trials = models.TrialModel
+    values = [
+        {"trial_id": i, **row} for i, one in finished.items() for row in value_rows(one.values)
+    ]
+    connection.execute(insert(models.TrialValueModel), values)
+    _give(connection, {i: one.attrs for i, one in finished.items()})
+    connection.execute(
+        update(trials)
+        .where(trials.trial_id == bindparam("its"))
+        .values(
+            state=TrialState.COMPLETE,
+            datetime_start=bindparam("began"),
+            datetime_complete=bindparam("ended"),
+        ),
+        [
+            {"its": i, "began": utc(one.started), "ended": utc(one.completed)}
+            for i, one in finished.items()
+        ],
+    )
+
+
+def _give(connection: Connection, given: Mapping[int, Mapping[str, Any]]) -> None:
+    """Sets user attributes of trials, by their ids."""
+    attrs = models.TrialUserAttributeModel
+    names = {name for its in given.values() for name in its}
+    connection.execute(delete(attrs).where(attrs.trial_id.in_(given), attrs.key.in_(names)))
+    rows = [{"trial_id": i, **row} for i, its in given.items() for row in attribute_rows(its)]
+    connection.execute(insert(attrs), rows)
+
+
+def _readable(study: optuna.Study, rows: _Rows) -> Taken | None:
+    """What a trial of this worker asks for. None if it cannot be read: then it has failed."""
+    try:
+        for value, text in rows.params:  # else Optuna's own tools could not read the study
+            _distribution(text).to_external_repr(value)
+        attrs = {key: parsed(f"the attribute {key!r}", text) for key, text in rows.attrs}
+    except (LookupError, TypeError, ValueError, RecursionError, RowError) as error:
+        fail(study, rows.trial_id, damage(error))
+        return None
+    return Taken(trial_id=rows.trial_id, number=rows.number, attrs=attrs)
+
+
+def damage(error: Exception) -> str:
+    """Why a trial that nobody can score has failed."""
+    return f"the trial is damaged: {type(error).__name__}: {error}"
+
+
+@lru_cache(maxsize=1024)
+def _distribution(text: str) -> BaseDistribution:
+    return json_to_distribution(text)
