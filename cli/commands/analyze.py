@@ -60,7 +60,7 @@ def analyze(
     mixed or local; which kernels survive; how local and global change with depth; which parameters
     the score depends on. Each share is compared with that of as many random networks within the
     budget: a share that does not differ from chance is no finding. The last rows show the published
-    GLiT-Tiny by the same measures.
+    GLiT-Tiny by the same measures; after them, sentences say what differs from chance.
 
     The best networks of one search are relatives, but the intervals assume independent blocks, so
     they are too narrow. The command does not disturb a running search.
@@ -87,6 +87,7 @@ def analyze(
         for i, findings in enumerate((*found, published)):
             click.echo("\n" * bool(i), nl=False)
             _show(findings)
+        _conclude(found)
     if file is not None:
         from hnas.studies.figures.style import save
         from hnas.studies.findings.figure import figure
@@ -155,6 +156,16 @@ def _show(findings: Findings) -> None:
         click.echo(f"importance for the score ({found.method}, {unit}; chance {found.chance:.4f}):")
         shown = list(found.values.items())[:SHOWN]
         click.echo("  " + "  ".join(f"{name} {value:.4f}" for name, value in shown))
+
+
+def _conclude(found: list[Findings]) -> None:
+    """What the tables come to, in sentences."""
+    if found:
+        from hnas.studies.findings.conclusion import CAUTION, conclusion
+
+        click.echo("\nIn short:")
+        for said in (*map(conclusion, found), CAUTION):
+            click.echo(f"  {said}")
 
 
 def _span(low: float, high: float) -> str:

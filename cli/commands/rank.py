@@ -61,7 +61,6 @@ def rank(
 
 def _show(found: Ranking) -> None:
     of = found.agreement
-    click.echo(f"\n{found.conclusion}")
     click.echo(
         f"\nStage {found.stage}: {of.architectures} architectures, each trained alone "
         f"{of.seeds} times for {found.epochs} epochs, tested on {found.images:,} held-out images:"
@@ -72,6 +71,7 @@ def _show(found: Ranking) -> None:
             f"\nThe search's pick is {of.regret.value:.4f} +- {of.regret.standard_error:.4f} less "
             f"accurate than the best network; {of.regret.better:.0%} of the networks beat it."
         )
+    click.echo(f"\n{found.conclusion}\n")
 
 
 def _rows(of: Agreement) -> list[tuple[object, ...]]:

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from hnas.studies.findings.conclusion import CAUTION, conclusion
 from hnas.studies.findings.findings import LEVEL, Order, Share
 from hnas.studies.report import pictures
 from hnas.studies.report.gather import Report
@@ -35,7 +36,7 @@ def importance_section(report: Report) -> Section:
 
 def traits_section(report: Report) -> Section:
     """The order of local and global blocks, and their shares, compared with chance."""
-    text = []
+    text = [*map(conclusion, report.findings), CAUTION]
     for found in report.findings:
         text.append(f"{found.of}: {found.elites} of {found.trials:,} trials.")
         if order := found.order:

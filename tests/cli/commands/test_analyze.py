@@ -59,6 +59,9 @@ def test_what_is_printed(finished: tuple[Path, Result]) -> None:
     assert "\nGLiT-Tiny (release): the published network\n" in text
     assert "\nK = 17      0   4  0.0000  " in text
     assert "turns between mostly local and mostly global: 8.00 of 11, 5.8" in text
+    first, second, caution = text.split("\nIn short:\n")[1].splitlines()
+    assert first.startswith("  stage1: ") and second.startswith("  stage2: ")
+    assert "another --seed tells." in caution
 
 
 def test_other_elites(finished: tuple[Path, Result]) -> None:
@@ -83,7 +86,9 @@ def test_it_is_drawn(
 def test_the_published_network_alone() -> None:
     shown = as_json("--published")
     assert (shown["run"], shown["studies"]) == (None, [])
-    assert invoke("--published").stdout.startswith("GLiT-Tiny (release): the published network\n")
+    alone = invoke("--published").stdout
+    assert alone.startswith("GLiT-Tiny (release): the published network\n")
+    assert "In short:" not in alone
     assert invoke("runs/digits", "--published").exit_code == 2
 
 

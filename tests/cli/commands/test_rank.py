@@ -11,6 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from hnas.cli.main import hnas
+from hnas.studies.run.folder import open_run
+from hnas.studies.run.ranking import read_ranking
 from tests.support.forked import Process
 
 
@@ -46,6 +48,9 @@ def test_it_prints_what_it_writes(copy: Path) -> None:
         f"The search's pick is {regret['value']:.4f} +- {regret['standard_error']:.4f}"
         in result.stdout
     )
+    found = read_ranking(open_run(copy), 1)
+    assert found is not None
+    assert result.stdout.splitlines()[-4] == found.conclusion
     assert f"Wrote {copy / 'ranking-stage1.json'}\n" in result.stdout
     assert f"Wrote {copy / 'ranking-stage1.svg'}\n" in result.stdout
 
