@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -142,12 +143,56 @@ def test_a_link_leads_to_its_section(opened: Any) -> None:
     assert -1 < top < 900  # the browser scrolls by whole pixels
 
 
-@pytest.mark.parametrize("width", [1200, 500])
-def test_nothing_is_wider_than_the_window(opened: Any, width: int) -> None:
-    opened.set_window_size(width, 900)
-    assert opened.execute_script(
-        "return document.documentElement.scrollWidth <= document.documentElement.clientWidth"
-    )
+@pytest.fixture
+def sized(opened: Any) -> Iterator[Callable[[int], None]]:
+    """Gives the page so many pixels of width, also fewer than a window can have."""
+
+    def size(width: int) -> None:
+        screen = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 500}
+        opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+
+    yield size
+    opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_is_wider_than_the_window(
+    opened: Any, sized: Callable[[int], None], width: int
+) -> None:
+    sized(width)
+    assert opened.execute_script("return window.innerWidth") == width
+    assert opened.execute_script("return document.documentElement.scrollWidth") <= width
+
+
+def test_a_table_shows_on_a_phone_that_it_goes_on(
+    opened: Any, sized: Callable[[int], None]
+) -> None:
+    sized(390)
+    wide = [
+        table
+        for table in opened.find_elements("css selector", ".scroll")
+        if table.get_property("scrollWidth") > table.get_property("clientWidth")
+    ]
+    assert wide
+    for table in wide:
+        assert "radial-gradient" in table.value_of_css_property("background-image")
+        assert table.value_of_css_property("overflow-x") == "auto"
+
+
+def test_it_is_dark_if_the_system_is(opened: Any) -> None:
+    def lightness(name: str, of: str) -> float:
+        colour = opened.find_element("css selector", of).value_of_css_property(name)
+        red, green, blue = map(int, re.findall(r"\d+", colour)[:3])
+        return (red + green + blue) / 3 / 255
+
+    for scheme in ("light", "dark"):
+        feature = {"name": "prefers-color-scheme", "value": scheme}
+        opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+        page, text = lightness("background-color", "body"), lightness("color", "body")
+        assert abs(page - text) > 0.7 and (page > text) == (scheme == "light")
+        for of in ("nav a", ".note", "td"):
+            assert abs(page - lightness("color", of)) > 0.3, (scheme, of)
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
 def test_it_prints(opened: Any) -> None:
