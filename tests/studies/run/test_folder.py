@@ -1,7 +1,5 @@
-import multiprocessing
 import os
 import re
-import signal
 from dataclasses import replace
 
 import pytest
@@ -9,6 +7,7 @@ import pytest
 from hnas.errors import BusyError, InputError, MismatchError, StateError
 from hnas.studies.plan.change import override
 from hnas.studies.run.folder import Run, begin_run, open_run
+from tests.support.forked import Process
 
 
 def test_a_run_is_made_once_and_then_continued(tmp_path, tiny):
@@ -73,27 +72,26 @@ def test_a_storage_of_its_own_is_not_left_by_accident(tmp_path, tiny):
         begin_run(tmp_path / "a", tiny, storage="sqlite:///elsewhere.db")
 
 
-def _hold(run: Run, held: multiprocessing.Event) -> None:
-    with run.hold():
-        held.set()
-        signal.pause()
+HOLD = """
+import pathlib, signal, sys
+from hnas.studies.run.folder import open_run
+with open_run(pathlib.Path(sys.argv[1])).hold():
+    print("held", flush=True)
+    signal.pause()
+"""
 
 
 def test_one_process_holds_a_run_and_a_dead_one_does_not(tmp_path, tiny):
     run = begin_run(tmp_path / "a", tiny)
-    spawn = multiprocessing.get_context("fork")
-    held = spawn.Event()
-    holder = spawn.Process(target=_hold, args=(run, held))
-    holder.start()
-    try:
-        assert held.wait(300)
-        held_by = rf"held by another process \(pid {holder.pid}\)"
-        with pytest.raises(BusyError, match=held_by), run.hold():
-            pass
-        open_run(tmp_path / "a")  # readers are not kept out
-    finally:
-        os.kill(holder.pid, signal.SIGKILL)
-        holder.join()
+    with Process(["-c", HOLD, tmp_path / "a"]) as holder:
+        try:
+            assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+            held_by = rf"held by another process \(pid {holder.pid}\)"
+            with pytest.raises(BusyError, match=held_by), run.hold():
+                pass
+            open_run(tmp_path / "a")  # readers are not kept out
+        finally:
+            holder.kill()
     with run.hold():
         pass
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 import traceback
+from contextlib import closing
 
 import pytest
 import sqlalchemy
@@ -54,7 +55,7 @@ def test_a_kill_while_tables_are_made_leaves_all_or_none(tmp_path, monkeypatch, 
     monkeypatch.setattr(database, "create_engine", watched)
     with pytest.raises(Killed):
         open_storage(url_of(tmp_path / "a.db"), create=True)
-    with sqlite3.connect(tmp_path / "a.db") as left:
+    with closing(sqlite3.connect(tmp_path / "a.db")) as left:
         assert left.execute("select count(*) from sqlite_master").fetchone() == (0,)
 
 
@@ -103,7 +104,7 @@ def test_a_path_that_cannot_hold_studies_is_refused(tmp_path, path, reason):
 
 
 def test_a_database_of_something_else_is_not_changed(tmp_path):
-    with sqlite3.connect(tmp_path / "other.db") as other:
+    with closing(sqlite3.connect(tmp_path / "other.db")) as other, other:
         other.execute("create table things (name text)")
     before = (tmp_path / "other.db").read_bytes()
     with pytest.raises(

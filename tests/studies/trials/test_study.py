@@ -1,6 +1,7 @@
 """Studies, opened and read as they are."""
 
 import sqlite3
+from contextlib import closing
 
 import optuna
 import pytest
@@ -65,7 +66,7 @@ def test_a_storage_whose_tables_are_not_made_yet_has_no_studies(tmp_path):
 def test_studies_of_no_study_storage_are_refused(tmp_path):
     with pytest.raises(StorageError, match=r"there is no study storage .*none.db: check the path"):
         stored_studies(url_of(tmp_path / "none.db"), ["s"])
-    with sqlite3.connect(tmp_path / "other.db") as other:
+    with closing(sqlite3.connect(tmp_path / "other.db")) as other, other:
         other.execute("create table things (name text)")
     with pytest.raises(StorageError, match=r"other.db cannot be used: no such table: studies. Che"):
         stored_studies(url_of(tmp_path / "other.db"), ["s"])
@@ -111,10 +112,9 @@ def test_a_damaged_file_names_the_study(url, create):
     """Whatever is asked of it first: here the table of studies is a page of noise."""
     open_study(open_storage(url), "s", create=True)
     path = url.removeprefix("sqlite:///")
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database:
         [page] = database.execute("select rootpage from sqlite_master where name = 'studies'")
         [size] = database.execute("pragma page_size")
-    database.close()
     with open(path, "r+b") as file:
         file.seek((page[0] - 1) * size[0])
         file.write(b"\xff" * size[0])
