@@ -12,7 +12,8 @@
     found.export("digits_net")                               # as `hnas export`
     found.report()                                           # as `hnas report`
 
-Errors are those of `hnas.errors`. In a notebook a `Found` shows itself.
+Errors are those of `hnas.errors`; they name Python's arguments. In a notebook a `Found` shows
+itself.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from hnas.studies.plan.plan import Plan
 from hnas.studies.request.begin import beginning
 from hnas.studies.request.decide import decide
 from hnas.studies.request.request import Request
+from hnas.studies.request.spelling import for_python
 from hnas.studies.run import folder as runs
 from hnas.studies.run.folder import Run
 from hnas.studies.run.result import Result, read_result
@@ -88,6 +90,7 @@ class Found:
         """A stage's study, for Optuna's own tools. Raises StorageError if there is none yet."""
         return open_study(open_storage(self.run.storage), self.run.study_name(stage))
 
+    @for_python
     def network(self, device: str = "auto") -> Network:
         """The winner, trained, and what its images must look like; read from the run's folder.
 
@@ -100,6 +103,7 @@ class Found:
         network.model.to(choose(device))
         return network
 
+    @for_python
     def export(
         self, path: str | Path, device: str = "auto", *, force: bool = False
     ) -> tuple[Path, ...]:
@@ -111,6 +115,7 @@ class Found:
 
         return save(self.network(device), Path(path), also=("py",), force=force)
 
+    @for_python
     def predict(self, images: Any, device: str = "auto") -> list[tuple[str, float]]:
         """The likeliest class of each image with its probability, by the winner.
 
@@ -132,6 +137,7 @@ class Found:
             rows = [row for batch in pixels.split(BATCH) for row in probabilities(network, batch)]
         return [likeliest(row, network.classes, 1)[0] for row in rows]
 
+    @for_python
     def report(self, to: str | Path | None = None, *, force: bool = False) -> Path:
         """Writes a report, as `hnas report`: to report.html in the run's folder, or to a file that
         ends in .html, .md or .json. Gives its path. Raises InputError for another ending, or if a
@@ -140,6 +146,7 @@ class Found:
 
         return write_report(self.run, None if to is None else Path(to), force=force)
 
+    @for_python
     def latency(
         self, device: str = "auto", *, batch: int = 1, rounds: int = 50
     ) -> dict[str, Latency]:
@@ -150,6 +157,7 @@ class Found:
 
         return speeds(self.run, choose(device), batch=batch, rounds=rounds)
 
+    @for_python
     def rank(
         self,
         stage: int = 1,
@@ -208,6 +216,7 @@ def _rows(status: Status) -> list[tuple[str, str, str, str]]:
     return [(name, score, f"{n.macs:,}", f"{n.params:,}") for name, score, n in found]
 
 
+@for_python
 def open_run(folder: str | Path, *, storage: str | None = None) -> Found:
     """A run that has begun. Raises InputError if there is none."""
     return Found(runs.open_run(Path(folder), storage=storage))
@@ -259,6 +268,7 @@ class _Callbacks(Listener):
             callback(self._found, event)
 
 
+@for_python
 def search(
     *,
     listener: Listener | None = None,

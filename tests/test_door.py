@@ -55,6 +55,15 @@ def test_a_search_shows_its_progress_to_a_person(
     assert heard[0]["callbacks"] == [print]
 
 
+def test_a_notebook_is_a_person_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[dict[str, Any]] = []
+    monkeypatch.setattr(python, "silent", lambda **given: heard.append(given))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: False)
+    monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    python.search()
+    assert isinstance(heard[0]["listener"], events.Listeners)
+
+
 def test_another_name_is_told() -> None:
     with pytest.raises(AttributeError, match="module 'hnas' has no attribute 'seach'"):
         hnas.seach  # type: ignore[attr-defined]  # noqa: B018

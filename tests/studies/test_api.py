@@ -16,7 +16,7 @@ from PIL import Image
 
 from hnas.data.sources import given
 from hnas.data.sources.load import load as load_images
-from hnas.errors import InputError, MismatchError, StateError
+from hnas.errors import BusyError, InputError, MismatchError, StateError
 from hnas.exchange.export import load
 from hnas.studies.api import Found, open_run, search
 from hnas.studies.plan.change import override
@@ -70,8 +70,12 @@ def test_stage_by_stage_ends_as_all_at_once(found: Found, plan: Plan, tmp_path: 
     text = repr(first)
     assert text.startswith(f"Found({folder}, not finished: stage 1, best of 6 trials 0.")
     assert text.endswith("MACs)")
-    with pytest.raises(StateError, match="has no result yet"):
+    with pytest.raises(StateError, match=r"has no result yet\. Finish it: hnas search --run "):
         first.network(device="cpu")
+    with first.run.hold(), pytest.raises(BusyError, match=r"use another run$"):
+        search(run=folder, device="cpu")
+    with first.run.hold():  # as a search in another process
+        assert open_run(folder).trials(1) == first.trials(1) and repr(open_run(folder)) == text
     last = search(run=folder, device="cpu")
     timeless = [[replace(r, seconds=0) for r in each.trials(2)] for each in (last, found)]
     assert timeless[0] == timeless[1] and last.result == found.result
@@ -83,6 +87,9 @@ def test_the_winner_is_taken_away(found: Found, tmp_path: Path) -> None:
     assert found.result is not None
     assert load(tmp_path / "net").model.arch == found.result.winner.arch
     assert found.network("cpu").classes == tuple("0123456789")
+    (tmp_path / "other.py").write_text("mine")
+    with pytest.raises(InputError, match=r"^to .*other: other\.py is there, .* force=True to repl"):
+        found.export(tmp_path / "other", device="cpu")
 
 
 def test_it_shows_itself(found: Found) -> None:
