@@ -88,7 +88,7 @@ def test_the_winner_is_taken_away(found: Found, tmp_path: Path) -> None:
     assert load(tmp_path / "net").model.arch == found.result.winner.arch
     assert found.network("cpu").classes == tuple("0123456789")
     (tmp_path / "other.py").write_text("mine")
-    with pytest.raises(InputError, match=r"^to .*other: other\.py is there, .* force=True to repl"):
+    with pytest.raises(InputError, match=r"^to .*: .*\.py is there, .* force=True to replace it$"):
         found.export(tmp_path / "other", device="cpu")
 
 

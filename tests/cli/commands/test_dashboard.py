@@ -206,19 +206,6 @@ def complaints(browser: Any) -> list[str]:
     return [entry["message"] for entry in browser.get_log("browser")]
 
 
-def test_nothing_scrolls_sideways(browser: Any, address: str) -> None:
-    """The attributes of a study and of a trial break their lines: the JSON of an architecture,
-    the space."""
-    for page, text in (("studies/2", "Study User Attributes"), ("studies/2/trials?numbers=0", "")):
-        browser.get(f"{address}/dashboard/{page}")
-        assert seen(browser, "h6, h5, h4", text)
-        assert seen(browser, "body", '"blocks": [{')
-        wide, window = browser.execute_script(
-            "const page = document.documentElement; return [page.scrollWidth, page.clientWidth]"
-        )
-        assert wide <= window, page
-
-
 def test_the_studies_are_listed(browser: Any, address: str) -> None:
     browser.get(f"{address}/dashboard")
     for name in ("finished-stage1", "finished-stage2"):
