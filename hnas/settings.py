@@ -196,6 +196,10 @@ class TrainingRules:
     """`balanced`: an image of a rare class counts more in the loss, so that all classes have the
     same share of it; `none`: all images count alike."""
 
+    compile: bool = later(False)
+    """Whether blocks are compiled (torch.compile), for scoring too: the first steps take minutes,
+    and last digits are others. Untried on a GPU."""
+
     def __post_init__(self) -> None:
         _check(self.subnets in SUBNETS, "subnets", f"one of {', '.join(SUBNETS)}", self.subnets)
         _check(self.initial in ("glorot", "deit"), "initial", "'glorot' or 'deit'", self.initial)

@@ -106,6 +106,12 @@ if TYPE_CHECKING:
 @click.option("--yes", is_flag=True, help="Begin without asking.")
 @options.skip_bad_images
 @click.option(
+    "--compile",
+    is_flag=True,
+    help="Compile the blocks of all networks (torch.compile): on a CPU it costs minutes and gains "
+    "nothing, on a GPU it is untried.",
+)
+@click.option(
     "--rescore",
     is_flag=True,
     help="Score a stage again, in a new study, if its scores are not comparable any more (another "

@@ -20,6 +20,7 @@ from hnas.data import Data, augmented, batches, mix, normalise, steps
 from hnas.data.pixels import sent
 from hnas.device import autocast, fits_memory, kept_casts, seeded
 from hnas.errors import InputError, StateError
+from hnas.network.compiled import compile_blocks
 from hnas.settings import AugmentRules, TrainingRules
 from hnas.training import checkpoint, micro_batches
 from hnas.training.judge import Judge, lost_patience, period, weigh
@@ -101,7 +102,7 @@ def train(
     cross entropy with the labels (`supervised`). An epoch has so many times fewer steps: it costs
     the same, and sees so many times fewer images. A loss that explodes or weights that are not
     finite raise StateError, and are never kept. Raises InputError if there are more processes than
-    micro-batches in a step, or nobody judges which epoch is the best.
+    micro-batches in a step, nobody judges which epoch is the best, or blocks cannot be compiled.
     """
     context = context or Context()
     if rules.keep == "best" and context.judge is None and context.world.rank == 0:
@@ -110,6 +111,8 @@ def train(
     resume(trainer, context.path, context.identity, context.on_refused)
     losses = losses or supervised(model, data, rules)
     training = _Training(trainer, data, rules, augmentation, seed, losses, passes, context)
+    if rules.compile:
+        compile_blocks(model)
     model.train()
     model.zero_grad(set_to_none=True)
     if trainer.epoch < rules.epochs and not trainer.ended:

@@ -21,6 +21,7 @@ class Changes(TypedDict, total=False):
     data: Any
     """A name; `hnas.search` takes images too."""
     skip_bad_images: bool
+    compile: bool
     strategy: str | None
     sampler: str | None
     trials: int | None
@@ -49,7 +50,7 @@ def override(plan: Plan, **changes: Unpack[Changes]) -> Plan:
         return {name: given[name] for name in names if name in given}
 
     def trained(rules: TrainingRules) -> TrainingRules:
-        return replace(rules, **among("epochs"))
+        return replace(rules, **among("epochs", "compile"))
 
     s1, s2, refine, retrain = plan.stage1, plan.stage2, plan.refine, plan.retrain
     if "sampler" in given:

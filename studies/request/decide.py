@@ -203,6 +203,7 @@ def _changed(base: Plan, request: Request) -> Plan:
         strategy=request.strategy,
         sampler=request.sampler,
         skip_bad_images=request.skip_bad_images,
+        compile=request.compile,
     )
     plan = override(
         refined(plan) if request.refine else plan,

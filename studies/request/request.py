@@ -58,6 +58,8 @@ class Request:
     pretrained: str | Path | None = None
     """Weights of a ViT that the plan proposed for `data` begins with, and whose network it has."""
     skip_bad_images: bool = False
+    compile: bool = False
+    """Whether the blocks of all networks are compiled (torch.compile)."""
     rescore: bool = False
     """Whether a stage whose scores would not be comparable is scored again, in a new study."""
     workers: bool = False

@@ -8,6 +8,7 @@ import torch
 from hnas.architecture.space import Space
 from hnas.data import Data
 from hnas.device import describe
+from hnas.network.compiled import compile_blocks
 from hnas.network.local.layouts import use
 from hnas.network.supernet import Supernet
 from hnas.studies.run.folder import Run, shared_run
@@ -27,8 +28,12 @@ def stored_scorer(
     Raises StateError if the supernet is not trained to its end, CheckpointError.
     """
     net = Supernet(space)
-    load_trained(net, run.supernet(stage), run.stage(stage).training.epochs)
-    return SupernetScorer(net.to(data.mean.device), data, run.plan.score, note)
+    rules = run.stage(stage).training
+    load_trained(net, run.supernet(stage), rules.epochs)
+    net.to(data.mean.device)
+    if rules.compile:
+        compile_blocks(net)
+    return SupernetScorer(net, data, run.plan.score, note)
 
 
 def from_folders(

@@ -34,6 +34,10 @@ def test_every_option_reaches_its_key(tmp_path: Path) -> None:
     plan = from_toml(MINIMAL)
     assert override(plan, skip_bad_images=True).data.skip_bad_images
     assert not override(plan, skip_bad_images=False).data.skip_bad_images
+    fast = override(plan, compile=True)
+    assert fast.stage1.training.compile and fast.stage2.training.compile
+    assert fast.retrain.training.compile and not plan.stage1.training.compile
+    assert override(plan, compile=False) == plan
     file = str(tmp_path / "vit.safetensors")
     assert override(plan, pretrained=file).pretrained.file == file
     assert override(plan, init_from=file).stage1.init_from == file
