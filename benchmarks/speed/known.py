@@ -36,7 +36,7 @@ from hnas.data.prepare import prepare
 from hnas.data.sources.load import load
 from hnas.settings import DataRules
 
-ROUNDS = 5
+ROUNDS = 3
 
 
 def photographs(folder: Path, count: int) -> None:

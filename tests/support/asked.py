@@ -21,7 +21,7 @@ from hnas.settings import DataRules
 from tests.hnas.data.sources import test_unlabelled as kinds
 from tests.support.peak import held, peak_of
 
-N, SIDE = 100, 512
+N, SIDE = 100, 384
 LABELS = [i % 2 for i in range(N)]
 
 

@@ -25,7 +25,8 @@ from hnas.data.pixels import at_a_time, fit
 from hnas.data.size import Size
 from hnas.data.sources.arrays import checked, eight_bits, images_of, rule
 from hnas.data.sources.files import GREY, HEADERS, check_memory
-from hnas.data.sources.listing import LABELS, LeftOut, part_of, roles, unlabelled
+from hnas.data.sources.labels import LABELS, unlabelled
+from hnas.data.sources.listing import LeftOut, part_of, roles
 from hnas.errors import InputError
 
 NAME = re.compile("python-[0-9a-f]{12}")

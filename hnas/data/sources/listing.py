@@ -14,6 +14,7 @@ from typing import TypeVar
 from hnas.data.images import Source
 from hnas.data.size import Size
 from hnas.data.sources.files import File, check_memory, filled, together
+from hnas.data.sources.labels import unlabelled
 from hnas.data.sources.read import inside
 from hnas.data.sources.rows import forget
 from hnas.errors import InputError
@@ -26,10 +27,6 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "test": ("test", "testing"),
 }
 """The names of a data set's parts, in lower case."""
-LABELS = ("label", "labels", "class", "class_name", "classname", "category", "target", "species")
-"""The names of what holds the class of an image, in lower case, the likeliest first."""
-UNKNOWN = frozenset(("", "-1", "-1.0"))
-"""Labels that stand for none, as images have that are for others to name."""
 SYSTEMS = ("__MACOSX", "@eaDir")
 """Folders that systems make among others' files, of copies and previews."""
 LONGEST = 255
@@ -217,13 +214,6 @@ def of_rows(
         found[part] = [row for row in files if row[1] not in none]
         left_out.add_unlabelled(part, len(files) - len(found[part]))
     return of_parts(str(place), *_labelled(str(place), found), names, left_out)
-
-
-def unlabelled(labels: Collection[str]) -> frozenset[str]:
-    """What stands for no label beside the labels of a training part: -1 too, unless they are -1 and
-    1 and no other."""
-    two = {label.removesuffix(".0") for label in labels} == {"-1", "1"}
-    return UNKNOWN - set(labels) if two else UNKNOWN
 
 
 def of_parts(

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from hnas.data.sources.files import File
-from hnas.data.sources.listing import LABELS, LeftOut, Listing, files_in, nfc, of_files
+from hnas.data.sources.labels import LABELS
+from hnas.data.sources.listing import LeftOut, Listing, files_in, nfc, of_files
 from hnas.data.sources.rows import open_table
 from hnas.errors import InputError
 

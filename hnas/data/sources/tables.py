@@ -15,8 +15,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hnas.data.sources.files import File, suffixes
+from hnas.data.sources.labels import LABELS
 from hnas.data.sources.listing import (
-    LABELS,
     LeftOut,
     Listing,
     is_hidden,

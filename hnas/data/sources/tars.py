@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path, PurePath
 
 from hnas.data.sources.files import File, suffixes
-from hnas.data.sources.listing import LABELS, LeftOut, Listing, files_in, nfc, of_files, part_of
+from hnas.data.sources.labels import LABELS
+from hnas.data.sources.listing import LeftOut, Listing, files_in, nfc, of_files, part_of
 from hnas.errors import InputError
 
 PACKED = (".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar.zst")
