@@ -3,8 +3,8 @@
     python -m benchmarks.speed.known
 
 Photographs of 500 x 375 pixels as JPEG in class folders, read at 224 pixels; images of 28 x 28 as
-IDX, compressed as MNIST is published, and raw. All on one thread, the fastest of some
-rounds. `read` is what `load` does: files become pixels. `prepared` is what a search waits for:
+IDX, compressed as MNIST is published, and raw. All on one thread, the fastest of some rounds.
+`read` is what `load` does: files become pixels. `prepared` is what a search waits for:
 reading, splitting, mean and deviation, notes. Each has the hashes' share of it. Twice the images
 must take twice the time: the cost is linear. At most 5% of `prepared` is the aim.
 
@@ -127,7 +127,6 @@ def others() -> None:
     for name, do in (
         ("a copy of them", pixels.copy),
         ("the largest byte of all", pixels.max),
-        ("words of 32 bits as 64", lambda: pixels.view("<u4").astype(np.uint64)),
         ("hashes", lambda: hashes(pixels)),
         ("crc32 and adler32", lambda: [(zlib.crc32(p), zlib.adler32(p)) for p in pixels]),
         ("sha1", lambda: [hashlib.sha1(p).digest() for p in pixels]),
