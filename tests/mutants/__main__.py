@@ -48,10 +48,13 @@ def main() -> None:
     parser.add_argument("--by-hand", action="store_true", help="only those that people made")
     parser.add_argument("--list", action="store_true", help="print them and test nothing")
     options = parser.parse_args()
-    asked = [f for f in CORE if not options.words or any(word in f for word in options.words)]
-    files = [] if options.by_hand else asked
+
+    def is_asked(file: str) -> bool:
+        return not options.words or any(word in file for word in options.words)
+
+    files = [] if options.by_hand else list(filter(is_asked, CORE))
     every = {f: mutants(f, (ROOT / f).read_text("utf-8"), options.each) for f in files}
-    by_hand = [one for one in BY_HAND if options.by_hand or one.file in files]
+    by_hand = [one for one in BY_HAND if is_asked(one.file)]
     if options.list:
         made = [by_hand_mutant(one, ROOT) for one in by_hand]
         for mutant in (each for some in (*every.values(), made) for each in some):
