@@ -15,7 +15,7 @@ from hnas.architecture.space import Frame, distribution_space, size_space
 from hnas.cost.flops import cost
 from hnas.errors import BudgetError, InputError, MismatchError, StateError, StorageError
 from hnas.studies.objective.costs import Costs
-from hnas.studies.proposers.base import Turn
+from hnas.studies.proposers.base import Turn, starting_from
 from hnas.studies.proposers.nsga2 import NSGA2
 from hnas.studies.search.stage import SearchRules, run_stage
 from hnas.studies.trials.database import open_storage
@@ -284,6 +284,7 @@ def test_a_scorer_that_stops_short_is_refused():
         ({"rules": dataclasses.replace(RULES, population=11)}, "\n  population: stored 10, asked"),
         ({"scorer": FakeScorer(frame=FRAME, seed=1)}, "\n  scorer.seed: stored '0', asked '1'\n"),
         ({"space": STAGE_2}, "\n  space.blocks.0.d_z: stored [4], asked [2, 4, 6]\n"),
+        ({"proposer": starting_from([FRAME.all_global()], NSGA2)}, "\n  start"),
     ],
 )
 def test_a_study_of_other_conditions_is_refused(changes, text):
