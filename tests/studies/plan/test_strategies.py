@@ -48,6 +48,15 @@ def test_a_first_stage_may_start_from_a_network(tiny: Plan) -> None:
     assert [stage.init_from for stage in stages(asked)] == ["vit", ""]
 
 
+def test_a_stage_proposes_by_its_sampler_or_its_own_way(tiny: Plan) -> None:
+    for asked in (None, "tpe"):
+        found = [
+            stages(override(tiny, strategy=strategy, sampler=asked))[0].proposer.name
+            for strategy in ("hierarchical", "flat")
+        ]
+        assert found == [asked or "nsga2", asked or "spos"]
+
+
 def test_what_is_trained_alone(tiny: Plan) -> None:
     rules = tiny.retrain
     assert retrained(tiny) == [("retraining", rules, rules.top + 1)]
