@@ -21,7 +21,7 @@ from hnas.errors import InputError, StateError, StorageError
 from hnas.scoring.record import Score
 from hnas.studies.objective.costs import values
 from hnas.studies.scoring.backend import check_score
-from hnas.studies.trials.conditions import objective_of, scorer_of
+from hnas.studies.trials.conditions import asked_of
 from hnas.studies.trials.encoding import used
 from hnas.studies.trials.optuna_inside import database_of
 from hnas.studies.trials.queue import fail, put_back
@@ -67,11 +67,11 @@ class Claim(AbstractContextManager["Claim"]):
         other weights. A trial that cannot be scored fails at once, for all workers."""
         while taken := take(self._study, self._owner):
             self._pulse.trial_ids = [trial.trial_id for trial in taken]
-            if scorer_of(self._study) != self._fingerprint:
+            scorer, self._objective = asked_of(self._study)
+            if scorer != self._fingerprint:
                 for trial in taken:
                     put_back(self._study, trial.trial_id, counted=False)
                 return
-            self._objective = objective_of(self._study)
             self._held.extend(one for trial in taken if (one := self._asked(trial)) is not None)
             self._began, self._stored = datetime.now(), time.monotonic()
             if self._held:

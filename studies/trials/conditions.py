@@ -84,18 +84,24 @@ def conditions_of(study: optuna.Study) -> Conditions:
 def scorer_of(study: optuna.Study) -> dict[str, str]:
     """The fingerprint of the scorer that a study asks for, as it is now. Raises as
     `conditions_of`."""
-    return dict(_attribute(study, "scorer", dict))
+    return dict(_one(study, _attributes(study), "scorer", dict))
 
 
-def objective_of(study: optuna.Study) -> str:
-    """The objective of a study. Raises as `conditions_of`."""
-    return str(_attribute(study, "objective", str))
+def asked_of(study: optuna.Study) -> tuple[dict[str, str], str]:
+    """`scorer_of` and the objective of a study, read at once. Raises as `conditions_of`."""
+    attrs = _attributes(study)
+    scorer = _one(study, attrs, "scorer", dict)
+    return dict(scorer), str(_one(study, attrs, "objective", str))
 
 
-def _attribute(study: optuna.Study, name: str, kind: type) -> Any:
-    """One condition alone, which is quicker than all."""
+def _attributes(study: optuna.Study) -> dict[str, Any]:
     with storage_errors(f"the study {study.study_name!r} cannot be read"):
-        value = study.user_attrs.get(name)
+        return study.user_attrs
+
+
+def _one(study: optuna.Study, attrs: Mapping[str, Any], name: str, kind: type) -> Any:
+    """One condition alone, which is quicker than all."""
+    value = attrs.get(name)
     if not isinstance(value, kind):
         raise RowError(
             f"the study {study.study_name!r} has a damaged attribute {name!r}: it must be a "

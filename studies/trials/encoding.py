@@ -7,6 +7,7 @@ their own are other parameters: `b01.K.local`.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
@@ -36,8 +37,13 @@ class _Parameter:
         return ".".join(filter(None, (f"b{self.block + 1:02d}", self.size, self.kind)))
 
 
-def _parameters(space: Space) -> Iterator[_Parameter]:
+@lru_cache(maxsize=16)
+def _parameters(space: Space) -> tuple[_Parameter, ...]:
     """Every parameter with a choice, in the order of blocks and SIZES."""
+    return tuple(_each(space))
+
+
+def _each(space: Space) -> Iterator[_Parameter]:
     N = space.frame.N
     for i, block in enumerate(space.blocks):
         for size in SIZES:
@@ -103,7 +109,7 @@ def decode(space: Space, params: Mapping[str, Any]) -> Arch:
 
     Raises InputError if a parameter is missing, unknown or not one of its candidates.
     """
-    known = list(_parameters(space))
+    known = _parameters(space)
     for one in known:
         if (value := params.get(one.name)) not in one.candidates:
             raise InputError(f"{one.name} must be one of {one.candidates}, got {value!r}")

@@ -19,9 +19,9 @@ from hnas.studies.objective.costs import Costs, Spent
 from hnas.studies.plan.plan import Plan
 from hnas.studies.trials.conditions import (
     Conditions,
+    asked_of,
     conditions_of,
     keep_conditions,
-    objective_of,
     read_conditions,
     scorer_of,
 )
@@ -79,7 +79,7 @@ def test_a_study_keeps_conditions_and_marks(drawn: tuple[Space, Arch]) -> None:
         assert conditions_of(its) == other
         with pytest.raises(MismatchError, match=f"{name}: stored {value!r}, asked None"):
             keep_conditions(its, asked, new=False)
-    assert (scorer_of(study), objective_of(study)) == (asked.scorer, "both")
+    assert asked_of(study) == (scorer_of(study), "both") == (asked.scorer, "both")
 
     assert marks_of(study) == Marks()
     to = HandedArch(rule="score", trial=4, arch=arch, to="s2")
