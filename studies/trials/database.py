@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, TypeVar
+from weakref import finalize
 
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
@@ -218,6 +219,8 @@ class _Patient(RDBStorage):
             if hasattr(self, "engine"):  # a connection left open would keep the file's disk busy
                 self.engine.dispose()
             raise
+        # So is one that nobody closed: Python 3.13 warns of a connection that is left open.
+        finalize(self, self.engine.dispose).atexit = False
 
 
 def _patient(method: Callable[..., T]) -> Callable[..., T]:

@@ -1,5 +1,6 @@
 """Databases of studies: what can be opened, and what is said if one cannot."""
 
+import gc
 import sqlite3
 import traceback
 from contextlib import closing
@@ -101,6 +102,18 @@ def test_a_path_that_cannot_hold_studies_is_refused(tmp_path, path, reason):
         open_storage(url_of(path(tmp_path)), create=True)
     assert f": {reason}. Check that it is a study storage" in str(caught.value)
     assert "its folder exists and can be written" in str(caught.value)
+
+
+def test_a_storage_that_nobody_closes_leaves_no_connection_open(tmp_path):
+    storage, still_open = open_storage(url_of(tmp_path / "a.db"), create=True), set()
+    storage.engine.dispose()
+    sqlalchemy.event.listen(storage.engine, "connect", lambda one, _: still_open.add(id(one)))
+    sqlalchemy.event.listen(storage.engine, "close", lambda one, _: still_open.remove(id(one)))
+    storage.get_all_studies()
+    assert len(still_open) == 1
+    del storage
+    gc.collect()
+    assert still_open == set()
 
 
 def test_a_database_of_something_else_is_not_changed(tmp_path):

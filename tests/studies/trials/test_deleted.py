@@ -123,7 +123,7 @@ def test_one_deleted_between_two_statements(
     def lock(connection: object, key: object) -> None:
         real(connection, key)  # type: ignore[arg-type]
         if not seen:
-            seen.append(optuna.delete_study(study_name="s", storage=url))
+            seen.append(optuna.delete_study(study_name="s", storage=open_storage(url)))
 
     monkeypatch.setattr(writing, "lock_study", lock)
     with pytest.raises(StorageError, match="it was deleted from the storage meanwhile"):
@@ -142,7 +142,7 @@ def test_another_study_of_the_same_id_gets_nothing(tmp_path: Path, asked: str) -
     url = url_of(tmp_path / "study.db")
     storage = open_storage(url, create=True)
     study = open_study(storage, "s", create=True)
-    optuna.delete_study(study_name="s", storage=url)
+    optuna.delete_study(study_name="s", storage=open_storage(url))
     other = open_study(open_storage(url), "other", create=True)
     assert study_id_of(other) == study_id_of(study)
     with pytest.raises(StorageError, match=rf"^{asked}: it was deleted"):
