@@ -21,6 +21,8 @@ PAUSE = 30.0
 """Least seconds between two refreshes."""
 SHARE = 0.02
 """Largest share of the time for refreshing."""
+STYLE = b"<style>main p { white-space: normal; overflow-wrap: anywhere; }</style>"
+"""optuna-dashboard writes an attribute in one line, an architecture wider than two screens."""
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -48,7 +50,7 @@ def dashboard(
     """
     _check_loopback(host)
     store = FileSystemArtifactStore(artifacts) if artifacts else None
-    application: Application = wsgi(open_storage(url), store)
+    application: Application = Styled(wsgi(open_storage(url), store))
     if refresh is not None:
         application = Refreshed(application, refresh)
     try:
@@ -60,6 +62,29 @@ def dashboard(
         raise InputError(
             f"--port {port} cannot be used on {host}: {reason}. Choose another"
         ) from None
+
+
+class Styled:
+    """An application whose pages have STYLE too."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if not environ["PATH_INFO"].startswith("/dashboard"):
+            return self._application(environ, start_response)
+        said: list[Any] = []
+        given = self._application(environ, lambda *answer: said.append(answer))
+        try:
+            page = b"".join(given).replace(b"</head>", STYLE + b"</head>", 1)
+        finally:
+            getattr(given, "close", bool)()
+        status, headers, *error = said[-1]
+        if page:  # a HEAD and a 304 have none
+            headers = [one for one in headers if one[0].lower() != "content-length"]
+            headers.append(("Content-Length", str(len(page))))
+        start_response(status, headers, *error)
+        return [page]
 
 
 class Refreshed:

@@ -206,6 +206,18 @@ def complaints(browser: Any) -> list[str]:
     return [entry["message"] for entry in browser.get_log("browser")]
 
 
+def test_nothing_scrolls_sideways(browser: Any, address: str) -> None:
+    """The attributes of a study and of a trial break their lines: the JSON of an architecture,
+    the space."""
+    for page, shown in (("studies/2", "p, td, div"), ("studies/2/trials?numbers=0", "main p")):
+        browser.get(f"{address}/dashboard/{page}")
+        assert seen(browser, shown, '"blocks"')
+        wide, window = browser.execute_script(
+            "const page = document.documentElement; return [page.scrollWidth, page.clientWidth]"
+        )
+        assert wide <= window, page
+
+
 def test_the_studies_are_listed(browser: Any, address: str) -> None:
     browser.get(f"{address}/dashboard")
     for name in ("finished-stage1", "finished-stage2"):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from hnas.errors import StorageError
-from hnas.studies.dashboard.server import PAUSE, SHARE, Refreshed
+from hnas.studies.dashboard.server import PAUSE, SHARE, STYLE, Refreshed, Styled
 
 
 class Clock:
@@ -95,3 +96,24 @@ def test_what_takes_long_is_called_seldom(clock: Clock) -> None:
     assert first == begun
     for pause in (second - first, third - second):
         assert 60 + 60 / SHARE <= pause <= 62 + 60 / SHARE
+
+
+@pytest.mark.parametrize(
+    ("path", "page", "styled"),
+    [
+        ("/dashboard/studies/1", b"<head></head><p>", b"<head>" + STYLE + b"</head><p>"),
+        ("/dashboard", b"", b""),
+        ("/artifacts/1/2/3", b"<head></head>", b"<head></head>"),
+    ],
+)
+def test_pages_of_the_dashboard_have_our_style(path: str, page: bytes, styled: bytes) -> None:
+    def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("200 OK", [("Content-Length", str(len(page))), ("X", "kept")])
+        return [page[:3], page[3:]]
+
+    said: list[Any] = []
+    answer = Styled(application)({"PATH_INFO": path}, lambda *given: said.append(given))
+    assert b"".join(answer) == styled
+    [(status, headers)] = said
+    assert status == "200 OK"
+    assert dict(headers) == {"X": "kept", "Content-Length": str(len(styled))}
