@@ -179,6 +179,21 @@ def test_a_table_shows_on_a_phone_that_it_goes_on(
         assert table.value_of_css_property("overflow-x") == "auto"
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_picture_is_neither_blown_up_nor_too_small_to_read(
+    opened: Any, sized: Callable[[int], None], width: int
+) -> None:
+    """Wide ones scroll on a phone, small ones fit."""
+    sized(width)
+    shares = []
+    for picture in opened.find_elements("css selector", "figure svg"):
+        natural = float(picture.get_dom_attribute("width").removesuffix("pt")) * 96 / 72  # px
+        shares.append(picture.size["width"] / natural)
+        if natural < 600:
+            assert picture.size["width"] <= width
+    assert len(shares) > 4 and min(shares) > 0.75 and max(shares) < 1.2
+
+
 def test_it_is_dark_if_the_system_is(opened: Any) -> None:
     def lightness(name: str, of: str) -> float:
         colour = opened.find_element("css selector", of).value_of_css_property(name)
