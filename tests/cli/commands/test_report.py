@@ -191,7 +191,7 @@ def test_a_picture_is_neither_blown_up_nor_too_small_to_read(
         shares.append(picture.size["width"] / natural)
         if natural < 600:
             assert picture.size["width"] <= width
-    assert len(shares) > 4 and min(shares) > 0.75 and max(shares) < 1.2
+    assert len(shares) > 4 and min(shares) > 0.7 and max(shares) < 1.2
 
 
 def test_it_is_dark_if_the_system_is(opened: Any) -> None:
