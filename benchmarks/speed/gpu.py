@@ -139,7 +139,8 @@ def attention(bench: Bench) -> None:
 
     from hnas.network.local.attention import attend
 
-    for net, heads in {"Tiny": 3} if bench.quick else {"Tiny": 3, "Small": 6, "Base": 12}.items():
+    heads_of = {"Tiny": 3} if bench.quick else {"Tiny": 3, "Small": 6, "Base": 12}
+    for net, heads in heads_of.items():
         shape = (2, 17, 3, heads, 8) if bench.quick else (128, 197, 3, heads, 64)
         dtype = torch.bfloat16 if bench.device.type == "cuda" else torch.float32
         qkv = torch.randn(shape, device=bench.device, dtype=dtype, requires_grad=True)
