@@ -109,6 +109,7 @@ def test_what_is_missing_is_told(monkeypatch, device: str, needs: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # Inductor's own, of what it imports
 @pytest.mark.skipif(not shutil.which("g++"), reason="needs a C++ compiler")
 def test_a_compiler_gives_nearly_the_same_scores() -> None:
     torch._dynamo.reset()
