@@ -126,6 +126,11 @@ def against(
             raise ValueError(f"computes something else: relative difference {close:.2g}")
     bench.compare(name, partial(step, used), partial(step, other), None)
     ours, theirs = (partial(convolve, x, weight, bias) for convolve in (used, other))
+    back, their_back = (
+        partial(torch.autograd.grad, y(), (x, weight, bias), gradient, retain_graph=True)
+        for y in (ours, theirs)
+    )
+    bench.compare(f"{name}, backward", back, their_back, None)
     with torch.no_grad():
         bench.compare(f"{name}, forward", ours, theirs, None)
 
