@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.ranking.inherited import Scored, inherited
-from benchmarks.ranking.small_spaces import GROUNDS
+from benchmarks.ranking.small_spaces import MEASURED
 
 ASKED = (1_000, 12_800, 50_000)
 """Held-out images."""
@@ -71,8 +71,8 @@ def line(name: str, found: Sequence[Reliability]) -> str:
 def main() -> None:
     print(f"| | {' | '.join(f'{images:,}' for images in ASKED)} |")
     print("|---" * (1 + len(ASKED)) + "|")
-    for name in sorted(GROUNDS):
-        print(line(name, reliabilities(inherited(GROUNDS[name]))))
+    for ground in MEASURED:
+        print(line(ground.name, reliabilities(inherited(ground))))
 
 
 if __name__ == "__main__":

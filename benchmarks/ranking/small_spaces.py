@@ -175,3 +175,5 @@ def _photos() -> Ground:
 
 DIGITS, FASHION, PHOTOS = _digits(), _fashion(), _photos()
 GROUNDS = {ground.name: ground for ground in (DIGITS, FASHION, PHOTOS)}
+MEASURED = (DIGITS, FASHION)
+"""Those of which all networks are trained: docs/ranking.md."""

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.ranking.ground_truth import Row, append, complete, missing, read, table
 from benchmarks.ranking.inherited import inherited
 from benchmarks.ranking.rules import truth
-from benchmarks.ranking.small_spaces import DIGITS, GROUNDS, Ground, distribution
+from benchmarks.ranking.small_spaces import DIGITS, MEASURED, Ground, distribution
 from benchmarks.search.table_search import BUDGET, PROPOSERS, TRIALS, TableScorer, search, shares
 from hnas.cost.flops import cost
 from hnas.studies.experiments.rank_statistics import kendall, reference
@@ -107,7 +107,7 @@ def test_a_killed_table_goes_on_where_it_was(tmp_path) -> None:
     assert not {row.G for row in ROWS[:3]} & {G for _, G in left}
 
 
-@pytest.mark.parametrize("ground", GROUNDS.values(), ids=GROUNDS)
+@pytest.mark.parametrize("ground", MEASURED, ids=lambda ground: ground.name)
 def test_the_report_is_what_the_table_and_the_scores_give(root, ground: Ground) -> None:
     report = json.loads(ground.result("ranking", "json").read_text())
     page = (root / "docs" / "ranking.md").read_text("utf-8")

@@ -126,7 +126,7 @@ FIRST: tuple[Point, ...] = (
 
 OTHER: tuple[Point, ...] = (
     *_each("other process", STEP, "", (1, BEFORE), (8, BEFORE), (12, AFTER)),
-    *_each("other process", "hnas.training.processes:World.sum", "", (3, BEFORE)),
+    *_each("other process", "hnas.training.processes:World.begin_sum", "", (3, BEFORE)),
     *_each("other process", "hnas.training.processes:World.broadcast", "", (2, BEFORE)),
 )
 """Of its other one."""
