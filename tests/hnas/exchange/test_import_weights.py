@@ -106,9 +106,11 @@ def test_deit_ti_at_full_size():
     check(reference, net, frame)
 
 
-@pytest.mark.parametrize(("d", "heads"), [(192, 1), (384, 2), (768, 4)])
-def test_heads_are_64_wide_where_none_are_given(d, heads):
-    frame = replace(FRAME, d=d, M=1, heads=heads)
+@pytest.mark.parametrize(
+    ("d", "N", "heads"), [(192, 3, 1), (384, 3, 2), (768, 3, 4), (128, 2, 1), (256, 4, 1)]
+)
+def test_heads_are_64_wide_where_none_are_given(d, N, heads):
+    frame = replace(FRAME, d=d, M=1, N=N, heads=heads)
     reference = Reference(frame, frame.all_global(), release=False)
     net = loaded(reference.state_dict())
     assert net.frame == frame

@@ -111,9 +111,16 @@ def test_what_is_missing_is_told(monkeypatch, device: str, needs: str) -> None:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # Inductor's own, of what it imports
 @pytest.mark.skipif(not shutil.which("g++"), reason="needs a C++ compiler")
-def test_a_compiler_gives_nearly_the_same_scores() -> None:
+def test_a_compiler_gives_the_same_scores() -> None:
+    """Of the same weights: in a training Inductor draws other dropout, and Adam makes much of the
+    last digits of small gradients."""
     torch._dynamo.reset()
-    (weights, values), (right, scored) = searched(FAST), searched(RULES)
-    for name, weight in right.items():
-        torch.testing.assert_close(weights[name], weight, rtol=1e-3, atol=1e-3)
-    assert np.allclose(values, scored, atol=1e-3)
+    net = Supernet(SPACE).reset(0)
+    train_supernet(net, data(), replace(RULES, dropout=0.0), AugmentRules(), seed=0)
+    rules = ScoreRules(batch=20, recalibration=8)
+    right = list(scores(net, ARCHS, data(), rules))
+    compiled.compile_blocks(net)
+    found = list(scores(net, ARCHS, data(), rules))
+    assert counters["stats"]["unique_graphs"] > 0
+    assert [score.accuracy for score in found] == [score.accuracy for score in right]
+    assert np.allclose([score.loss for score in found], [score.loss for score in right], atol=1e-5)
