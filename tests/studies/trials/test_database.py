@@ -8,10 +8,11 @@ from contextlib import closing
 import pytest
 import sqlalchemy
 from optuna.exceptions import StorageInternalError
+from sqlalchemy.exc import OperationalError
 
 from hnas.errors import InputError, StorageError
 from hnas.studies.trials import database
-from hnas.studies.trials.database import open_storage
+from hnas.studies.trials.database import open_storage, patiently
 from hnas.studies.trials.optuna_inside import models
 from hnas.studies.trials.study import open_study
 from hnas.studies.trials.trial import records
@@ -262,3 +263,17 @@ def test_whatever_is_typed_for_a_url_its_password_is_not_shown(url):
     with pytest.raises((InputError, StorageError)) as caught:
         open_storage(url.replace("@h", "@127.0.0.1:1").replace("//h", "//127.0.0.1:1"))
     assert "hush" not in str(caught.value)
+
+
+def test_waits_are_twice_as_long_each_time_up_to_eight_seconds(monkeypatch) -> None:
+    """For a minute in all: then the error is raised."""
+    waits: list[float] = []
+    monkeypatch.setattr(database.time, "sleep", waits.append)
+    monkeypatch.setattr(database.time, "monotonic", lambda: sum(waits))
+
+    def locked() -> None:
+        raise OperationalError("", {}, sqlite3.OperationalError("database is locked"))
+
+    with pytest.raises(OperationalError):
+        patiently(locked)
+    assert waits == [0.5, 1.0, 2.0, 4.0, *[8.0] * 6]
