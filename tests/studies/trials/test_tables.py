@@ -12,7 +12,13 @@ from hnas.studies.trials.database import open_storage
 from hnas.studies.trials.encoding import distributions, encode
 from hnas.studies.trials.optuna_inside import database_of, models, study_id_of
 from hnas.studies.trials.study import key_of, open_study
-from hnas.studies.trials.tables import has_trial, insert_trial, study_rows, trial_rows
+from hnas.studies.trials.tables import (
+    count_trials,
+    has_trial,
+    insert_trial,
+    study_rows,
+    trial_rows,
+)
 from hnas.studies.trials.trial import CONSTRAINTS, GENERATION
 
 FRAME = Frame(image=32, channels=3, patch=4, classes=10, d=192, M=3, N=3)
@@ -145,6 +151,8 @@ def test_an_architecture_is_known_in_its_own_study_alone(tmp_path):
     assert len(set(archs)) == 3
     assert [has_trial(storage, study_id_of(study), arch) for arch in archs] == [True, True, False]
     assert not any(has_trial(storage, study_id_of(other), arch) for arch in archs)
+    study.ask()  # a trial that is not finished counts too
+    assert [count_trials(storage, study_id_of(each)) for each in (study, other)] == [3, 0]
 
 
 def test_only_a_database_has_tables(tmp_path):
