@@ -82,6 +82,12 @@ def test_a_worker_makes_no_trial_where_none_waits(study, database):
     assert len(study.trials) == 10
 
 
+def test_a_share_is_smaller_if_more_workers_of_the_study_have_taken_some(study):
+    one_generation(study)
+    own = open_study(study._storage._backend, "s")
+    assert [len(take(own, name)) for name in ("one", "another", "a third")] == [3, 2, 1]
+
+
 def test_shares_shrink_with_what_waits_and_end_where_neighbours_differ_most():
     assert [share(48, crew) for crew in (1, 2, 4, 8)] == [12, 12, 6, 3]
     assert [share(waiting, 2) for waiting in (1, 2, 4, 5)] == [1, 1, 1, 2]
