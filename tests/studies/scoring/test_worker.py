@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import optuna
 import pytest
 from optuna.trial import TrialState
-from sqlalchemy import event
+from sqlalchemy import event, select
 
 from hnas.architecture.arch import Arch, Block
 from hnas.errors import MismatchError, StateError
@@ -25,6 +25,7 @@ from hnas.studies.scoring.worker import Worker
 from hnas.studies.search.stage import conditions
 from hnas.studies.trials.conditions import keep_conditions
 from hnas.studies.trials.database import close_storage
+from hnas.studies.trials.optuna_inside import database_of, models
 from hnas.studies.trials.queue import (
     LOST,
     fail,
@@ -80,6 +81,18 @@ def test_a_worker_makes_no_trial_where_none_waits(study, database):
     assert [one.number for some in taken for one in some] == list(range(10))
     assert taken[-1] == [] and max(map(len, taken)) > 1
     assert len(study.trials) == 10
+
+
+def test_what_another_worker_is_just_taking_is_not_waited_for(study):
+    one_generation(study)
+    own, trials, taken = open_study(study._storage._backend, "s"), models.TrialModel, []
+    held = select(trials.trial_id).order_by(trials.trial_id).limit(4).with_for_update()
+    taking = threading.Thread(target=lambda: taken.extend(take(own, "me")), daemon=True)
+    with database_of(study).engine.begin() as connection:
+        connection.execute(held).all()
+        taking.start()
+        taking.join(20)
+        assert [one.number for one in taken] == [4, 5, 6]
 
 
 def test_a_share_is_smaller_if_more_workers_of_the_study_have_taken_some(study):
