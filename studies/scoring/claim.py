@@ -55,7 +55,7 @@ class Claim(AbstractContextManager["Claim"]):
         self, study: optuna.Study, space: Space, fingerprint: Mapping[str, str], lease: float
     ) -> None:
         self._study, self._space, self._fingerprint = study, space, fingerprint
-        self._held: deque[tuple[Taken, Arch]] = deque()
+        self._held: deque[Taken] = deque()
         self._done: list[tuple[Taken, Score, Finished]] = []
         self._pulse = Pulse(study, lease / 5)
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
@@ -66,29 +66,29 @@ class Claim(AbstractContextManager["Claim"]):
         """Architectures to score, neighbours in the queue, until none waits or the study asks for
         other weights. A trial that cannot be scored fails at once, for all workers."""
         while taken := take(self._study, self._owner):
+            self._held.extend(taken)
             self._pulse.trial_ids = [trial.trial_id for trial in taken]
             scorer, self._objective = asked_of(self._study)
             if scorer != self._fingerprint:
-                for trial in taken:
-                    put_back(self._study, trial.trial_id, counted=False)
-                return
-            self._held.extend(one for trial in taken if (one := self._asked(trial)) is not None)
+                return self._back(counted=False)
+            archs = [arch for trial in taken if (arch := self._asked(trial)) is not None]
             self._began, self._stored = datetime.now(), time.monotonic()
-            if self._held:
-                yield [arch for _, arch in self._held]
+            if archs:
+                yield archs
 
-    def _asked(self, trial: Taken) -> tuple[Taken, Arch] | None:
-        """A trial with what it asks to be scored; None if it fails, because it is not of the
-        study's space or does not say what it costs."""
+    def _asked(self, trial: Taken) -> Arch | None:
+        """What a trial asks to be scored; None if it fails, because it is not of the study's space
+        or does not say what it costs."""
         try:
             arch, spent = arch_of(trial.attrs), spent_of(trial.attrs)
             used(self._space, arch)
             if bad := [each for each in (spent.macs, spent.params) if type(each) is not int]:
                 raise TypeError(f"its costs must be counts, got {bad[0]!r}")
         except (KeyError, TypeError, ValueError, InputError) as error:
+            self._held.remove(trial)
             fail(self._study, trial.trial_id, damage(error))
             return None
-        return trial, arch
+        return arch
 
     def tell(self, score: Score) -> list[ScoredTrial]:
         """Takes the score of the batch's next architecture; gives the trials that it stored.
@@ -96,9 +96,9 @@ class Claim(AbstractContextManager["Claim"]):
         It stores those of the batch in one transaction, at its end or after OFTEN seconds. Raises
         StateError if the score is no number: no other worker shall try that trial.
         """
-        trial, arch = self._held[0]
+        trial = self._held[0]
         try:
-            check_score(score, arch)
+            check_score(score, arch_of(trial.attrs))
         except StateError as error:
             self._held.popleft()
             fail(self._study, trial.trial_id, str(error))
@@ -121,7 +121,7 @@ class Claim(AbstractContextManager["Claim"]):
         done = self._done
         kept = finish(self._study, [found for _, _, found in done])
         self._done, self._stored = [], time.monotonic()
-        self._pulse.trial_ids = [trial.trial_id for trial, _ in self._held]
+        self._pulse.trial_ids = [trial.trial_id for trial in self._held]
         self.scored += len(kept)
         name = self._study.study_name
         return [
@@ -134,8 +134,7 @@ class Claim(AbstractContextManager["Claim"]):
         if self._done:
             self._store()
         while self._held:
-            trial, _ = self._held.popleft()
-            put_back(self._study, trial.trial_id, counted=counted)
+            put_back(self._study, self._held.popleft().trial_id, counted=counted)
             counted = False
         self._pulse.trial_ids = ()
 

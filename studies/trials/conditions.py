@@ -84,30 +84,21 @@ def conditions_of(study: optuna.Study) -> Conditions:
 def scorer_of(study: optuna.Study) -> dict[str, str]:
     """The fingerprint of the scorer that a study asks for, as it is now. Raises as
     `conditions_of`."""
-    return dict(_one(study, _attributes(study), "scorer", dict))
+    return asked_of(study)[0]
 
 
 def asked_of(study: optuna.Study) -> tuple[dict[str, str], str]:
-    """`scorer_of` and the objective of a study, read at once. Raises as `conditions_of`."""
-    attrs = _attributes(study)
-    scorer = _one(study, attrs, "scorer", dict)
-    return dict(scorer), str(_one(study, attrs, "objective", str))
-
-
-def _attributes(study: optuna.Study) -> dict[str, Any]:
+    """`scorer_of` and the objective of a study, which is quicker than all conditions. Raises as
+    `conditions_of`."""
     with storage_errors(f"the study {study.study_name!r} cannot be read"):
-        return study.user_attrs
-
-
-def _one(study: optuna.Study, attrs: Mapping[str, Any], name: str, kind: type) -> Any:
-    """One condition alone, which is quicker than all."""
-    value = attrs.get(name)
-    if not isinstance(value, kind):
-        raise RowError(
-            f"the study {study.study_name!r} has a damaged attribute {name!r}: it must be a "
-            f"{kind.__name__}, got {value!r}. {CHANGED}"
-        )
-    return value
+        attrs = study.user_attrs
+    for name, kind in (("scorer", dict), ("objective", str)):
+        if not isinstance(value := attrs.get(name), kind):
+            raise RowError(
+                f"the study {study.study_name!r} has a damaged attribute {name!r}: it must be a "
+                f"{kind.__name__}, got {value!r}. {CHANGED}"
+            )
+    return dict(attrs["scorer"]), attrs["objective"]
 
 
 def keep_conditions(study: optuna.Study, asked: Conditions, *, new: bool) -> None:

@@ -16,13 +16,13 @@ from typing import Any
 import optuna
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from hnas.studies.trials.database import patiently, read_rows, storage_errors
 from hnas.studies.trials.optuna_inside import database_of, models, study_id_of
 from hnas.studies.trials.record import ARCH, arch_key
 from hnas.studies.trials.study import key_of
-from hnas.studies.trials.tables import insert_trials
+from hnas.studies.trials.tables import insert_trials, set_attributes
 from hnas.studies.trials.writing import writing
 
 LOST = "hnas:lost"
@@ -113,10 +113,7 @@ def fail(study: optuna.Study, trial_id: int, reason: str) -> None:
 
 
 def _give_reason(connection: Connection, trial_id: int, reason: str) -> None:
-    attrs = models.TrialUserAttributeModel
-    connection.execute(delete(attrs).where(attrs.trial_id == trial_id, attrs.key == ERROR))
-    row = {"trial_id": trial_id, "key": ERROR, "value_json": json.dumps(reason)}
-    connection.execute(insert(attrs).values(row))
+    set_attributes(connection, models.TrialUserAttributeModel, {trial_id: {ERROR: reason}})
 
 
 def put_back(
@@ -162,13 +159,10 @@ def put_back(
 def _count(connection: Connection, trial_id: int) -> int:
     """Workers lost with a trial, this one too."""
     attrs = models.TrialSystemAttributeModel
-    its = (attrs.trial_id == trial_id, attrs.key == LOST)
-    before = connection.scalar(select(attrs.value_json).where(*its))
-    found = _value(before or "0")
+    its = select(attrs.value_json).where(attrs.trial_id == trial_id, attrs.key == LOST)
+    found = _value(connection.scalar(its) or "0")
     count = found + 1 if isinstance(found, int) else 1
-    connection.execute(delete(attrs).where(*its))
-    row = {"trial_id": trial_id, "key": LOST, "value_json": json.dumps(count)}
-    connection.execute(insert(attrs).values(row))
+    set_attributes(connection, attrs, {trial_id: {LOST: count}})
     return count
 
 

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     bindparam,
+    delete,
     func,
     insert,
     select,
@@ -89,8 +90,8 @@ def insert_trials(connection: Connection, study: Key, trials: Sequence[FrozenTri
     for table, rows_of in (
         (models.TrialParamModel, _params),
         (models.TrialValueModel, lambda trial: value_rows(trial.values or ())),
-        (models.TrialUserAttributeModel, lambda trial: attribute_rows(trial.user_attrs)),
-        (models.TrialSystemAttributeModel, lambda trial: attribute_rows(trial.system_attrs)),
+        (models.TrialUserAttributeModel, lambda trial: _attribute_rows(trial.user_attrs)),
+        (models.TrialSystemAttributeModel, lambda trial: _attribute_rows(trial.system_attrs)),
     ):
         its = zip(ids, trials, strict=True)
         if rows := [{"trial_id": i, **row} for i, trial in its for row in rows_of(trial)]:
@@ -139,9 +140,20 @@ def value_rows(values: Sequence[float]) -> list[dict[str, Any]]:
     ]
 
 
-def attribute_rows(attrs: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _attribute_rows(attrs: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The rows of attributes, without the trial's id."""
     return [{"key": key, "value_json": json.dumps(value)} for key, value in attrs.items()]
+
+
+def set_attributes(
+    connection: Connection, table: Any, given: Mapping[int, Mapping[str, Any]]
+) -> None:
+    """Gives trials user or system attributes, by their ids. A name that one of them gets is first
+    removed from all."""
+    names = {name for its in given.values() for name in its}
+    connection.execute(delete(table).where(table.trial_id.in_(given), table.key.in_(names)))
+    rows = [{"trial_id": i, **row} for i, its in given.items() for row in _attribute_rows(its)]
+    connection.execute(insert(table), rows)
 
 
 def trial_rows(

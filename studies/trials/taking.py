@@ -1,7 +1,7 @@
-"""What workers do with a queue: they take some trials at once, and finish them, in a transaction.
+"""Shares of a queue: a worker takes some trials at once, and finishes them, in a transaction.
 
-It is what Optuna's `ask` and `tell` do for one trial in some forty statements. The rows are the
-same, so that workers of hnas and programs that call Optuna take from one queue; tests compare.
+Optuna's `ask` and `tell` do it for one trial, in some forty statements. The rows are the same, so
+that workers of hnas and programs that call Optuna take from one queue; tests compare.
 """
 
 import json
@@ -15,14 +15,14 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution, json_to_distribution
 from optuna.trial import TrialState
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from hnas.errors import RowError
 from hnas.studies.trials.database import NOT_FOUND, patiently, storage_errors
 from hnas.studies.trials.optuna_inside import models, study_id_of
 from hnas.studies.trials.queue import LOST, OWNER, database_with, fail
 from hnas.studies.trials.record import ARCH
-from hnas.studies.trials.tables import attribute_rows, utc, value_rows
+from hnas.studies.trials.tables import set_attributes, utc, value_rows
 from hnas.studies.trials.writing import parsed
 
 RECENT = 100
@@ -184,7 +184,8 @@ def _run(connection: Connection, trial_ids: Collection[int], owner: str) -> None
     trials = models.TrialModel
     running = {"state": TrialState.RUNNING, "datetime_start": utc(datetime.now())}
     connection.execute(update(trials).where(trials.trial_id.in_(trial_ids)).values(**running))
-    _give(connection, {trial_id: {OWNER: owner} for trial_id in trial_ids})
+    owned = {trial_id: {OWNER: owner} for trial_id in trial_ids}
+    set_attributes(connection, models.TrialUserAttributeModel, owned)
 
 
 def _store(connection: Connection, finished: Mapping[int, Finished]) -> None:
@@ -193,7 +194,8 @@ def _store(connection: Connection, finished: Mapping[int, Finished]) -> None:
         {"trial_id": i, **row} for i, one in finished.items() for row in value_rows(one.values)
     ]
     connection.execute(insert(models.TrialValueModel), values)
-    _give(connection, {i: one.attrs for i, one in finished.items()})
+    found = {i: one.attrs for i, one in finished.items()}
+    set_attributes(connection, models.TrialUserAttributeModel, found)
     connection.execute(
         update(trials)
         .where(trials.trial_id == bindparam("its"))
@@ -207,15 +209,6 @@ def _store(connection: Connection, finished: Mapping[int, Finished]) -> None:
             for i, one in finished.items()
         ],
     )
-
-
-def _give(connection: Connection, given: Mapping[int, Mapping[str, Any]]) -> None:
-    """Sets user attributes of trials, by their ids."""
-    attrs = models.TrialUserAttributeModel
-    names = {name for its in given.values() for name in its}
-    connection.execute(delete(attrs).where(attrs.trial_id.in_(given), attrs.key.in_(names)))
-    rows = [{"trial_id": i, **row} for i, its in given.items() for row in attribute_rows(its)]
-    connection.execute(insert(attrs), rows)
 
 
 def _readable(study: optuna.Study, rows: _Rows) -> Taken | None:

@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 from sqlalchemy import event, select
 
 from hnas.architecture.arch import Arch, Block
-from hnas.errors import MismatchError, StateError
+from hnas.errors import MismatchError, RowError, StateError
 from hnas.persist.record import recorded
 from hnas.studies.proposers.nsga2 import NSGA2
 from hnas.studies.scoring.claim import Claim
@@ -263,6 +263,17 @@ def test_what_a_worker_had_waits_again_when_it_ends(study, error):
         worker(study, Meanwhile(end)).work()
     assert states(study) == [TrialState.WAITING] * 10
     assert study.trials[0].system_attrs.get(LOST, 0) == isinstance(error, Exception)
+
+
+def test_what_a_worker_took_waits_again_if_others_change_its_study(study):
+    one_generation(study)
+    own = open_study(study._storage._backend, "s")
+    study.set_user_attr("scorer", 5)
+    with Claim(own, SPACE, SCORER.fingerprint, lease=20) as claim:
+        with pytest.raises(RowError, match="damaged attribute 'scorer': it must be a dict, got 5"):
+            next(claim.batches())
+        assert TrialState.RUNNING in states(study)
+    assert states(study) == [TrialState.WAITING] * 10
 
 
 def test_a_worker_that_scores_with_something_else_scores_nothing(study):
