@@ -138,42 +138,26 @@ def _digits() -> Ground:
     )
 
 
-def _fashion() -> Ground:
-    """Fashion-MNIST in the small, `plans/fashion-rank.toml`: 64 of its 256 distributions."""
-    plan = load_plan(BENCHMARKS / "plans" / "fashion-rank.toml")
+def _planned(name: str, usual: tuple[int, int], recalibrations: tuple[int, ...]) -> Ground:
+    """64 distributions of `plans/NAME-rank.toml`, whose retraining trains them alone."""
+    plan = load_plan(BENCHMARKS / "plans" / f"{name}-rank.toml")
     return Ground(
-        name="fashion",
+        name=name,
         frame=plan.net,
         stage=plan.stage1,
         data=plan.data,
         training=plan.retrain.training,
         supernet=plan.stage1.training,
         augment=plan.augment,
-        usual=(256, 500),
-        recalibrations=(32, 128, 256, 1500),
+        usual=usual,
+        recalibrations=recalibrations,
         sample=64,
     )
 
 
-def _photos() -> Ground:
-    """CIFAR-10 with a proposal's network and recipe in the small, `plans/photos-rank.toml`: all 64
-    distributions of three blocks."""
-    plan = load_plan(BENCHMARKS / "plans" / "photos-rank.toml")
-    return Ground(
-        name="photos",
-        frame=plan.net,
-        stage=plan.stage1,
-        data=plan.data,
-        training=plan.retrain.training,
-        supernet=plan.stage1.training,
-        augment=plan.augment,
-        usual=(256, 2667),
-        recalibrations=(32, 256, 2000),
-        sample=64,
-    )
-
-
-DIGITS, FASHION, PHOTOS = _digits(), _fashion(), _photos()
+DIGITS = _digits()
+FASHION = _planned("fashion", usual=(256, 500), recalibrations=(32, 128, 256, 1500))
+PHOTOS = _planned("photos", usual=(256, 2667), recalibrations=(32, 256, 2000))
 GROUNDS = {ground.name: ground for ground in (DIGITS, FASHION, PHOTOS)}
 MEASURED = (DIGITS, FASHION)
 """Those of which all networks are trained: docs/ranking.md."""
