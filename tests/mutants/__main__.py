@@ -78,9 +78,9 @@ def main() -> None:
     tried = counts["noticed"] + len(survived)
     share = counts["noticed"] / tried if tried else 1.0
     print(
-        f"{tried + counts['equivalent']} mutants of {len(files)} files, {len(by_hand)} of them by "
-        f"hand: {counts['equivalent']} are equivalent, of the "
-        f"others {counts['noticed']} of {tried} were noticed ({share:.0%})"
+        f"{tried + counts['equivalent']} mutants, {len(by_hand)} of them by hand: "
+        f"{counts['equivalent']} are equivalent, of the others {counts['noticed']} of {tried} were "
+        f"noticed ({share:.0%})"
     )
     sys.exit(share < 0.95)
 
@@ -136,10 +136,13 @@ def _all_survivors(
         for mutant in some:
             with _in_place(copy, mutant):
                 yield from _judged(mutant, _noticed(tests, seen, mutant), counts)
-    for fault in by_hand:
+    tests = [f"tests/{fault.test}" for fault in by_hand]
+    if tests:
+        _must_pass(copy, tests, object())
+    for fault, test in zip(by_hand, tests, strict=True):
         mutant = by_hand_mutant(fault, copy)
         with _in_place(copy, mutant):
-            code = _tested([f"tests/{fault.test}"], LONGEST / 6, object())
+            code = _tested([test], LONGEST / 6, object())
             yield from _judged(mutant, code, counts)
 
 
@@ -163,13 +166,18 @@ def _judged(mutant: Mutant, code: int | str, counts: dict[str, int]) -> Iterator
 
 
 def _seen(copy: Path, file: str, tests: Sequence[str]) -> Seen:
-    """What the tests run of a file without a mutant. Ends the program if they fail."""
+    """What the tests run of a file without a mutant."""
     told = copy.parent / SEEN
-    if (code := _tested(tests, LONGEST, Watch((copy / file).resolve(), told))) != PASSED:
-        said = (copy.parent / SAID).read_text("utf-8", "replace")[-2000:]
-        sys.exit(f"{said}\nthe tests of {file} fail without a mutant ({code}): {' '.join(tests)}")
+    _must_pass(copy, tests, Watch((copy / file).resolve(), told))
     seen: Seen = json.loads(told.read_text("utf-8"))
     return seen
+
+
+def _must_pass(copy: Path, tests: Sequence[str], plugin: object) -> None:
+    """Ends the program if the tests fail without a mutant: they would fail with any."""
+    if (code := _tested(tests, LONGEST, plugin)) != PASSED:
+        said = (copy.parent / SAID).read_text("utf-8", "replace")[-2000:]
+        sys.exit(f"{said}\ntests fail without a mutant ({code}): {' '.join(tests)}")
 
 
 def _noticed(tests: Sequence[str], seen: Seen, mutant: Mutant) -> int | str:

@@ -1,7 +1,5 @@
-"""Faults that people made by hand, each with the test that notices it.
-
-Of 204 such faults the tests noticed 154 before there were mutants here. These are the gravest of
-those that they did not.
+"""Faults that people made by hand, each with the test that notices it: the gravest of those that no
+test noticed when they were made.
 """
 
 from __future__ import annotations

@@ -81,9 +81,7 @@ def _mutant(file: str, lines: list[str], node: Place, text: str) -> Mutant:
     )
 
 
-def _faults(
-    nodes: list[ast.stmt], *, top: bool = False
-) -> Iterator[tuple[ast.expr | ast.stmt, str]]:
+def _faults(nodes: list[ast.stmt], *, top: bool = False) -> Iterator[tuple[Place, str]]:
     """Each place and the text that is to stand there."""
     for node in nodes:
         if isinstance(node, PASSED_OVER) or (top and isinstance(node, ast.Assign | ast.AnnAssign)):
