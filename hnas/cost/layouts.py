@@ -1,4 +1,4 @@
-"""Which layout of a depthwise convolution a GPU computes fastest: it is timed there, size by size.
+"""The layout in which a GPU computes a depthwise convolution fastest: timed there, size by size.
 
 A layout that fails (for want of Triton, or of memory) or computes something else is not taken.
 """

@@ -1,6 +1,6 @@
 """The depthwise convolution of tokens as Triton kernels; imported only where there is Triton.
 
-x (B, T, C) contiguous, weight (C, 1, K). A program takes 64 channels; accumulates in float32.
+x (B, T, C) contiguous, weight (C, 1, K). A program takes CHANNELS; accumulates in float32.
 """
 
 from __future__ import annotations
@@ -12,39 +12,43 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-CHANNELS, TOKENS = 64, 32
+CHANNELS, TOKENS = tl.constexpr(64), tl.constexpr(32)
+"""What a program computes at a time."""
+PARTS = 8
+"""Programs that share the images of a kernel's gradient."""
 
 
 @triton.jit
-def _forward(x, w, y, T, C, K: tl.constexpr, TB: tl.constexpr, CB: tl.constexpr):
-    b, t0, c0 = tl.program_id(0), tl.program_id(1) * TB, tl.program_id(2) * CB
-    t, c = t0 + tl.arange(0, TB), c0 + tl.arange(0, CB)
+def _forward(x, w, y, T, C, K: tl.constexpr):
+    image = tl.program_id(0).to(tl.int64) * T * C  # a batch may have more than 2^31 numbers
+    t = tl.program_id(1) * TOKENS + tl.arange(0, TOKENS)
+    c = tl.program_id(2) * CHANNELS + tl.arange(0, CHANNELS)
     inside = c < C
-    total = tl.zeros((TB, CB), dtype=tl.float32)
+    total = tl.zeros((TOKENS, CHANNELS), dtype=tl.float32)
     for k in range(K):
         s = t + k - K // 2
         mask = (s >= 0)[:, None] & (s < T)[:, None] & inside[None, :]
-        tokens = tl.load(x + (b * T + s[:, None]) * C + c[None, :], mask=mask, other=0.0)
+        tokens = tl.load(x + image + s[:, None] * C + c[None, :], mask=mask, other=0.0)
         weights = tl.load(w + c * K + k, mask=inside, other=0.0)
         total += tokens.to(tl.float32) * weights.to(tl.float32)[None, :]
     mask = (t < T)[:, None] & inside[None, :]
-    tl.store(y + (b * T + t[:, None]) * C + c[None, :], total.to(y.dtype.element_ty), mask=mask)
+    tl.store(y + image + t[:, None] * C + c[None, :], total.to(y.dtype.element_ty), mask=mask)
 
 
 @triton.jit
-def _weight_gradient(x, g, dw, B, T, C, K: tl.constexpr, TB: tl.constexpr, CB: tl.constexpr):
-    k, c0, part = tl.program_id(0), tl.program_id(1) * CB, tl.program_id(2)
-    c = c0 + tl.arange(0, CB)
+def _weight_gradient(x, g, dw, B, T, C, K: tl.constexpr):
+    k, c = tl.program_id(0), tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
     inside = c < C
-    total = tl.zeros((TB, CB), dtype=tl.float32)
-    for b in range(part, B, tl.num_programs(2)):
-        for t0 in range(0, T, TB):
-            t = t0 + tl.arange(0, TB)
+    total = tl.zeros((TOKENS, CHANNELS), dtype=tl.float32)
+    for b in range(tl.program_id(2).to(tl.int64), B, tl.num_programs(2)):
+        image = b * T * C
+        for t0 in range(0, T, TOKENS):
+            t = t0 + tl.arange(0, TOKENS)
             s = t + k - K // 2
             there = (t < T)[:, None] & inside[None, :]
             mask = there & (s >= 0)[:, None] & (s < T)[:, None]
-            tokens = tl.load(x + (b * T + s[:, None]) * C + c[None, :], mask=mask, other=0.0)
-            gradient = tl.load(g + (b * T + t[:, None]) * C + c[None, :], mask=there, other=0.0)
+            tokens = tl.load(x + image + s[:, None] * C + c[None, :], mask=mask, other=0.0)
+            gradient = tl.load(g + image + t[:, None] * C + c[None, :], mask=there, other=0.0)
             total += tokens.to(tl.float32) * gradient.to(tl.float32)
     tl.atomic_add(dw + c * K + k, tl.sum(total, axis=0), mask=inside)
 
@@ -52,8 +56,8 @@ def _weight_gradient(x, g, dw, B, T, C, K: tl.constexpr, TB: tl.constexpr, CB: t
 def _convolved(x: Tensor, weight: Tensor) -> Tensor:
     B, T, C = x.shape
     y = torch.empty_like(x)
-    grid = (B, triton.cdiv(T, TOKENS), triton.cdiv(C, CHANNELS))
-    _forward[grid](x, weight, y, T, C, K=weight.shape[-1], TB=TOKENS, CB=CHANNELS)
+    grid = (B, triton.cdiv(T, TOKENS.value), triton.cdiv(C, CHANNELS.value))
+    _forward[grid](x, weight, y, T, C, K=weight.shape[-1])
     return y
 
 
@@ -71,8 +75,8 @@ class _Convolve(torch.autograd.Function):
         B, T, C = x.shape
         K = weight.shape[-1]
         dw = torch.zeros(weight.shape, device=x.device, dtype=torch.float32)
-        grid = (K, triton.cdiv(C, CHANNELS), 8)
-        _weight_gradient[grid](x, gradient, dw, B, T, C, K=K, TB=TOKENS, CB=CHANNELS)
+        grid = (K, triton.cdiv(C, CHANNELS.value), PARTS)
+        _weight_gradient[grid](x, gradient, dw, B, T, C, K=K)
         dx = _convolved(gradient, weight.flip(-1).contiguous())
         return dx, dw.to(weight.dtype), gradient.sum((0, 1))
 
