@@ -64,11 +64,13 @@ class Found:
         return self.run.plan
 
     @property
+    @for_python
     def status(self) -> Status:
         """Stages, trials, epochs, networks; as `hnas status` shows."""
         return read_status(self.run)
 
     @property
+    @for_python
     def result(self) -> Result | None:
         """The winner and the all-global network, tested; None before the end."""
         return read_result(self.run)
@@ -81,14 +83,17 @@ class Found:
         """Those that no other dominates, by rising costs."""
         return self._stage(stage).front
 
+    @for_python
     def _stage(self, stage: int) -> StageStudy:
         """Raises InputError if the strategy has no such stage, StorageError."""
         self.run.stage(stage)
         return read_stages(self.run)[stage - 1]
 
+    @for_python
     def study(self, stage: int) -> optuna.Study:
         """A stage's study, for Optuna's own tools. Raises StorageError if there is none yet."""
-        return open_study(open_storage(self.run.storage), self.run.study_name(stage))
+        name = self.run.study_name(stage)
+        return open_study(open_storage(self.run.storage), name)
 
     @for_python
     def network(self, device: str = "auto") -> Network:

@@ -1,4 +1,4 @@
-"""How Python spells what the command line calls --options, in the errors that Python gets."""
+"""Errors for Python: they name its arguments, where the command line's name --options."""
 
 import re
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from hnas.errors import HnasError
 P = ParamSpec("P")
 T = TypeVar("T")
 
-SWITCHES = {"force", "allow-code", "skip-bad-images", "rescore", "refine", "workers"}
+SWITCHES = {"force", "allow-code", "skip-bad-images", "compile", "rescore", "refine", "workers"}
 """Options that are given or not: True in Python."""
 _SAID = re.compile(r"\bhnas [a-z-]+(?:(?!\. |[,;\n]).)*|(?<![\w-])--([a-z][a-z-]*)")
 """A command, which stays as it is, or an option."""

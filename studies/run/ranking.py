@@ -116,9 +116,9 @@ class Ranking:
     def like_the_best(self) -> int | None:
         """The architectures that the exact McNemar test, all seeds together, cannot tell from the
         one of highest mean accuracy; None if their answers were not kept."""
-        if not all(one.right and all(one.right) for one in self.ranked):
+        best = max(self.ranked, key=lambda one: one.accuracy, default=None)
+        if best is None or not all(one.right and all(one.right) for one in self.ranked):
             return None
-        best = max(self.ranked, key=lambda one: one.accuracy)
         ties = 0
         for other in (one for one in self.ranked if one is not best):
             pairs = (apart(a, b) for a, b in zip(best.right, other.right, strict=True))

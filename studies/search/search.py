@@ -84,7 +84,8 @@ def _scored(session: Session, number: int) -> StageResult:
     first = start(session, number)
     if asked.sampler:
         first += corners(net.space, session.costs)
-    costs, scorer = session.costs, _scorer(session, net)
+    costs = session.costs
+    scorer = _scorer(session, net, compiled=asked.training.compile)
 
     def on_trial(event: TrialEvent) -> None:
         session.clock.tick()
@@ -105,14 +106,14 @@ def _scored(session: Session, number: int) -> StageResult:
         )
 
 
-def _scorer(session: Session, net: Supernet) -> Scorer:
+def _scorer(session: Session, net: Supernet, *, compiled: bool) -> Scorer:
     """This process scores, and those that train with it do; not if workers score."""
     rules, world, note = session.plan.score, session.world, session.listener.note
     own = SupernetScorer(net, session.data, rules, note)
     if world.size == 1 or session.lease is not None:
         return own
     images = {"split": session.split.fingerprint, "images": session.split.images}
-    share_weights(net, rules, images, world)
+    share_weights(net, rules, images, world, compiled=compiled)
     return SharedScorer(own, images, world, note)
 
 

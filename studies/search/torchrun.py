@@ -19,6 +19,7 @@ from hnas.architecture.space import Space
 from hnas.data import Data, Split
 from hnas.device import choose
 from hnas.errors import InputError
+from hnas.network.compiled import compile_blocks
 from hnas.network.local.layouts import use
 from hnas.network.supernet import Supernet
 from hnas.persist.record import as_json, recorded, restored
@@ -92,11 +93,18 @@ class SharedScorer:
 
 
 def share_weights(
-    net: Supernet, rules: ScoreRules, images: Mapping[str, str | None], world: World
+    net: Supernet,
+    rules: ScoreRules,
+    images: Mapping[str, str | None],
+    world: World,
+    *,
+    compiled: bool = False,
 ) -> None:
-    """Gives all processes what a `SharedScorer` of theirs scores with."""
+    """Gives all processes what a `SharedScorer` of theirs scores with. `compiled` says whether the
+    blocks are: then those of the others are too, for the same scores."""
     device = net.pos_embed.device
-    job = {"task": WEIGHTS, **images, "space": as_json(net.space), "rules": recorded(rules)}
+    made = {"space": as_json(net.space), "rules": recorded(rules), "compiled": compiled}
+    job = {"task": WEIGHTS, **images, **made}
     with world.process_group(device, job):
         world.broadcast(net.state_dict(), device)
 
@@ -166,6 +174,8 @@ def join_weights(
 ) -> Scorer:
     """The scorer of a supernet that the first process shares."""
     net = Supernet(restored(Space, job["space"])).to(data.mean.device)
+    if job["compiled"]:
+        compile_blocks(net)
     with world.process_group(data.mean.device):
         net.load_state_dict(world.broadcast({}, data.mean.device))
     return SupernetScorer(net, data, restored(ScoreRules, job["rules"]), note)

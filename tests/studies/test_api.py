@@ -22,6 +22,7 @@ from hnas.studies.api import Found, open_run, search
 from hnas.studies.plan.change import override
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.toml import load_preset, to_toml
+from hnas.studies.run.folder import begin_run
 from hnas.studies.search.events import Listener, Stop, TrialEvent
 from tests.support.notebook import MADE_OF, fingerprint
 
@@ -200,6 +201,13 @@ def test_a_plan_file_is_not_trusted_with_code(plan: Plan, tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == [file]
     with pytest.raises(InputError, match="there is no module 'no_such_module'"):
         search(plan=file, run=tmp_path / "run", device="cpu", allow_code=True)
+
+
+@pytest.mark.parametrize("ask", [Found.trials, Found.front, Found.study])
+def test_errors_of_a_run_name_pythons_arguments(plan: Plan, tmp_path: Path, ask: Any) -> None:
+    begun = open_run(begin_run(tmp_path / "mine", plan).folder)
+    with pytest.raises(InputError, match=r"has 2\. Leave stage out, or begin another run$"):
+        ask(begun, 3)
 
 
 def test_another_plan_is_refused(found: Found) -> None:

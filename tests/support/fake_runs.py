@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -10,10 +11,12 @@ from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
 from hnas.baselines.record import Baseline
 from hnas.cost.flops import cost, plain_vit
+from hnas.studies.plan.plan import Plan
 from hnas.studies.report.gather import Report, gather
 from hnas.studies.run.folder import Run
 from hnas.studies.run.history import History, Row
 from hnas.studies.run.latency import read_costs
+from hnas.studies.run.networks import Identity
 from hnas.studies.run.result import Inputs, Result, TrainedNetwork, write_result
 from hnas.studies.search.stage import SearchRules, StageResult, run_stage
 from hnas.studies.trials.database import close_storage, open_storage
@@ -47,6 +50,13 @@ def search(run: Run, *stages: int, trials: int = 12) -> list[StageResult]:
             results.append(found)
     close_storage(storage)
     return results
+
+
+def alone(plan: Plan, **more: Any) -> Identity:
+    """The all-global network as the plan retrains it, but for `more`."""
+    rules = plan.retrain
+    asked = {"training": rules.training, "augment": rules.augment, "split": "s", "seed": 0}
+    return Identity(frame=plan.net, arch=plan.net.all_global(), **(asked | more))
 
 
 def finish(

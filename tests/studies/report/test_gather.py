@@ -17,7 +17,6 @@ from hnas.studies.report.gather import Report, answer, gather
 from hnas.studies.report.trust import _tau
 from hnas.studies.run.folder import Run, begin_run
 from hnas.studies.run.interval import Interval
-from hnas.studies.run.networks import Identity
 from hnas.studies.run.ranking import read_ranking
 from hnas.studies.run.result import read_result
 from tests.support import fake_runs
@@ -86,17 +85,8 @@ def test_a_teacher_and_held_out_images_are_counted_too(finished_run: Run) -> Non
     was = {cost.step: cost.trained for cost in fake_runs.report(finished_run).costs}
     assert "the teacher" not in was
     finished_run.write("checkpoints/teacher.json", {"versions": [{"meta": {"epoch": 7}}]})
-    plan = finished_run.plan
     for key, too in (("0" * 12, False), ("1" * 12, True)):
-        identity = Identity(
-            frame=plan.net,
-            arch=plan.net.all_global(),
-            training=plan.retrain.training,
-            augment=plan.retrain.augment,
-            split="s",
-            seed=0,
-            held_out_too=too,
-        )
+        identity = fake_runs.alone(finished_run.plan, held_out_too=too)
         meta = {"epoch": 2, "identity": identity.to_dict()}
         finished_run.write(f"networks/{key}.json", {"versions": [{"meta": meta}]})
     costs = {cost.step: cost.trained for cost in fake_runs.report(finished_run).costs}

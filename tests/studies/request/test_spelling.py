@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import get_type_hints
+
 import pytest
 
 from hnas.cli.main import SECTIONS, load
 from hnas.errors import BusyError
+from hnas.studies.api import Asked
 from hnas.studies.request.spelling import SWITCHES, as_arguments, for_python
 
 
@@ -43,7 +46,8 @@ def test_an_error_keeps_its_kind_and_where_it_came_from() -> None:
     assert busy.__name__ == "busy"
 
 
-def test_switches_are_those_of_the_commands() -> None:
+def test_switches_are_those_of_the_commands_and_of_python() -> None:
     params = [param for names in SECTIONS.values() for name in names for param in load(name).params]
     flags = {opt[2:] for p in params if getattr(p, "is_flag", False) for opt in p.opts}
-    assert flags >= SWITCHES
+    python = {name.replace("_", "-") for name, of in get_type_hints(Asked).items() if of is bool}
+    assert python | {"force"} == SWITCHES <= flags

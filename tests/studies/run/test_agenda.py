@@ -11,7 +11,6 @@ from hnas.studies.plan.change import with_values
 from hnas.studies.plan.plan import Plan
 from hnas.studies.run.agenda import Agenda, Step, agenda_of
 from hnas.studies.run.folder import begin_run
-from hnas.studies.run.networks import Identity
 from hnas.studies.run.status import read_status
 from hnas.studies.run.times import Times
 from tests.support import fake_runs
@@ -106,14 +105,7 @@ def test_only_networks_of_the_plan_as_it_is_now_count(tiny: Plan, tmp_path: Path
     run = begin_run(tmp_path / "run", tiny)
     fake_runs.search(run, 1)
     run.write("split.json", {"train": [*range(90)], "held_out": [*range(9)], "test": None})
-    now = Identity(
-        frame=tiny.net,
-        arch=tiny.net.all_global(),
-        training=tiny.retrain.training,
-        augment=tiny.retrain.augment,
-        split="s",
-        seed=0,
-    )
+    now = fake_runs.alone(tiny)
     before = replace(now, training=replace(now.training, lr=0.5))
     for epochs, identity in ((1, now), (2, before), (2, replace(now, repeat=1))):
         meta = {"epoch": epochs, "identity": identity.to_dict()}

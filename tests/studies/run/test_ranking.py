@@ -64,3 +64,4 @@ def test_it_says_how_many_are_like_the_best_if_the_answers_were_kept() -> None:
     assert said in ranking(tau, far, best, near).conclusion
     lacking = ranking(tau, best, near, ranked(0.4, kept=False))
     assert "Trained alone" not in lacking.conclusion
+    assert "Trained alone" not in ranking(tau).conclusion  # a file that others emptied

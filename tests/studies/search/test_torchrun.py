@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 from typing import NoReturn
 
 import pytest
@@ -14,11 +16,22 @@ import torch.distributed as dist
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame, distribution_space
 from hnas.errors import InputError, StateError
+from hnas.network.supernet import Supernet
 from hnas.scoring.record import Score
+from hnas.settings import ScoreRules
 from hnas.studies.plan.plan import Plan
 from hnas.studies.run.folder import begin_run
+from hnas.studies.search import torchrun
 from hnas.studies.search.session import Session
-from hnas.studies.search.torchrun import SharedScorer, dealt, images_job, join_scores, serve
+from hnas.studies.search.torchrun import (
+    SharedScorer,
+    dealt,
+    images_job,
+    join_scores,
+    join_weights,
+    serve,
+    share_weights,
+)
 from hnas.training.processes import World
 
 
@@ -118,3 +131,27 @@ def test_a_process_that_cannot_score_is_told(worlds) -> None:
     scorer = SharedScorer(Counting(), {"split": "s", "images": "i"}, first)
     with pytest.raises(StateError, match=r"^process 1 of 2: one image does not fit in memory$"):
         list(scorer.score(ARCHS))
+
+
+class OneMemory:
+    """The world of a first and another process that share their memory."""
+
+    def process_group(self, device, job=None):
+        self.job = job or self.job
+        return nullcontext()
+
+    def broadcast(self, tensors, device):
+        self.tensors = tensors or self.tensors
+        return self.tensors
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_the_others_compile_what_the_first_process_has_compiled(monkeypatch, compiled):
+    """Else a score would depend on who scores."""
+    found = []
+    monkeypatch.setattr(torchrun, "compile_blocks", found.append)
+    world, net = OneMemory(), Supernet(SPACE).reset(3)
+    share_weights(net, ScoreRules(), {}, world, compiled=compiled)
+    scorer = join_weights(world.job, SimpleNamespace(mean=torch.zeros(1)), world, print)
+    assert found == ([scorer._net] if compiled else [])
+    assert torch.equal(scorer._net.pos_embed, net.pos_embed)
