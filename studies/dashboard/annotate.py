@@ -37,7 +37,8 @@ from hnas.studies.run.files import write
 from hnas.studies.run.folder import Run
 from hnas.studies.run.status import Status, read_status
 from hnas.studies.run.studies import StageStudy
-from hnas.studies.trials.database import close_storage, open_storage, storage_errors
+from hnas.studies.trials.database import close_storage, open_storage, patiently, storage_errors
+from hnas.studies.trials.writing import Key, write_system_attributes
 
 OURS = 1
 """The version of notes that hnas writes. An edit in the browser makes it 2, and hnas keeps off."""
@@ -69,7 +70,10 @@ def annotate(run: Run) -> None:
             status = read_status(run)
             for stage in status.begun:
                 with storage_errors(f"figures and notes of {stage.name!r} cannot be stored"):
-                    _Annotations(storage, stage).bring_up(status)
+                    assert stage.study_id is not None  # it has begun
+                    attrs = Attributes(storage.get_study_system_attrs(stage.study_id))
+                    _Annotations(storage, stage, attrs).bring_up(status)
+                    _store(storage, Key(stage.study_id), attrs.changed)
     except Timeout:
         pass
     except OSError as error:
@@ -78,13 +82,34 @@ def annotate(run: Run) -> None:
         close_storage(storage)
 
 
+class Attributes:
+    """A study's system attributes, read once, as far as optuna-dashboard asks a storage for them.
+    What is set is kept, to be stored in one transaction: most of the time goes into beginning one.
+    """
+
+    def __init__(self, stored: dict[str, Any]) -> None:
+        self.all = stored
+        self.changed: dict[str, Any] = {}
+
+    def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
+        return self.all
+
+    def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
+        self.all[key] = self.changed[key] = value
+
+
+def _store(storage: RDBStorage, study: Key, changed: dict[str, Any]) -> None:
+    if changed:
+        patiently(lambda: write_system_attributes(storage, study, changed))
+
+
 class _Annotations:
     """Of one study."""
 
-    def __init__(self, storage: RDBStorage, stage: StageStudy) -> None:
+    def __init__(self, storage: RDBStorage, stage: StageStudy, attrs: Attributes) -> None:
         assert stage.study_id is not None  # it has begun
         self.storage, self.stage, self.study_id = storage, stage, stage.study_id
-        self.attrs: dict[str, Any] = storage.get_study_system_attrs(self.study_id)
+        self.stored, self.attrs = attrs, attrs.all
 
     def bring_up(self, status: Status) -> None:
         others = published() if status.run.plan.net.classes == IMAGENET else ()
@@ -100,14 +125,14 @@ class _Annotations:
             if get_plotly_graph_objects(self.attrs).get(name) == text:
                 return
         prefix = f"{SYSTEM_ATTR_PLOT_DATA}{name}:"
-        save_graph_object_json(self.storage, self.study_id, prefix, text)
+        save_graph_object_json(self.stored, self.study_id, prefix, text)
 
     def _note(self, trial_id: int | None, text: str) -> None:
         with suppress(*DAMAGED):
             note = get_note_from_system_attrs(self.attrs, trial_id)
             if note["version"] > OURS or note["body"] == text:
                 return
-        save_note_with_version(self.storage, self.study_id, trial_id, OURS, text)
+        save_note_with_version(self.stored, self.study_id, trial_id, OURS, text)
 
     def _elites(self, status: Status) -> None:
         before, shown = self._attached(), list(self.stage.front)
@@ -149,4 +174,4 @@ class _Annotations:
         return name
 
     def _set(self, key: str, value: str) -> None:
-        self.storage.set_study_system_attr(self.study_id, key, value)
+        self.stored.set_study_system_attr(self.study_id, key, value)

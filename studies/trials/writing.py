@@ -1,7 +1,7 @@
 """Writing to one study: in transactions, if it is still there and still the same."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -79,13 +79,25 @@ def identity_in(connection: Connection, study_id: int) -> str | None:
 
 def write_attribute(storage: RDBStorage, study: Key, name: str, value: Any) -> None:
     """Sets a user attribute of a study. Raises KeyError if the study is gone."""
-    attrs = models.StudyUserAttributeModel
+    _write(storage, study, models.StudyUserAttributeModel, {name: value})
+
+
+def write_system_attributes(storage: RDBStorage, study: Key, values: Mapping[str, Any]) -> None:
+    """Sets system attributes of a study in one transaction. Raises KeyError if the study is
+    gone."""
+    _write(storage, study, models.StudySystemAttributeModel, values)
+
+
+def _write(storage: RDBStorage, study: Key, attrs: Any, values: Mapping[str, Any]) -> None:
     with writing(storage, study) as connection:
-        its = (attrs.study_id == study.study_id, attrs.key == name)
+        its = (attrs.study_id == study.study_id, attrs.key.in_(values))
         connection.execute(delete(attrs).where(*its))
         lock_study(connection, study)  # now SQLite is locked by this transaction
-        row = {"study_id": study.study_id, "key": name, "value_json": json.dumps(value)}
-        connection.execute(insert(attrs).values(row))
+        rows = [
+            {"study_id": study.study_id, "key": name, "value_json": json.dumps(value)}
+            for name, value in values.items()
+        ]
+        connection.execute(insert(attrs), rows)
 
 
 def parsed(what: str, text: str) -> Any:

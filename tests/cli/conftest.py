@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from hnas.cli.main import hnas
+from tests.support.drawings import draw_first
 from tests.support.moved_images import finished_run
 
 TINY = """
@@ -53,6 +55,13 @@ training = {epochs = 1, lr = 2e-3}
 def invoke(*args: object) -> Result:
     """A command of hnas in this process; a defect is raised."""
     return CliRunner().invoke(hnas, [*map(str, args)], catch_exceptions=False)
+
+
+@pytest.fixture(scope="package", autouse=True)
+def first_drawn() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        draw_first(patch)
+        yield
 
 
 @pytest.fixture(scope="session")

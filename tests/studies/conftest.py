@@ -6,8 +6,16 @@ import pytest
 
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.toml import from_toml
+from tests.support.drawings import draw_first
 from tests.support.postgres import new_database, served
 from tests.support.tiny import TINY
+
+
+@pytest.fixture(scope="package", autouse=True)
+def first_drawn() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        draw_first(patch)
+        yield
 
 
 @pytest.fixture(scope="session")

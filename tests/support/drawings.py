@@ -1,4 +1,4 @@
-"""The same network's drawing, made once by all tests: drawing takes most of annotating a study."""
+"""Drawings of networks that tests make once: drawing takes most of annotating a study."""
 
 from __future__ import annotations
 
@@ -18,6 +18,17 @@ def _once(drawn: Picture) -> str:
     return DRAWN[key]
 
 
+def _first(drawn: Picture) -> str:
+    return next(iter(DRAWN.values()), "") or _once(drawn)
+
+
 def draw_once(patch: pytest.MonkeyPatch) -> None:
+    """Each network is drawn, but once by all tests."""
     patch.setattr(annotate, "network", lambda drawn: drawn)
     patch.setattr(annotate, "svg", _once)
+
+
+def draw_first(patch: pytest.MonkeyPatch) -> None:
+    """The first network is drawn, for all: tests that do not look at what is in a drawing."""
+    patch.setattr(annotate, "network", lambda drawn: drawn)
+    patch.setattr(annotate, "svg", _first)

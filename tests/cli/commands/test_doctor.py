@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from hnas.cli.main import hnas
+from hnas.selftest import self_test
 
 
 def doctor(*args: object) -> Result:
     return CliRunner().invoke(hnas, ["doctor", *map(str, args)], catch_exceptions=False)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tested_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hnas.studies.doctor.self_test", functools.cache(self_test))
+        yield
 
 
 @pytest.fixture(autouse=True)

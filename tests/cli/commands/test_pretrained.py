@@ -27,6 +27,8 @@ from tests.support.timm_models import filtered, timm_vit
 SHORT = ("--trials", 3, "--epochs", 1, "--set", "retrain.top=1", "--set", "baselines.images=0")
 SHORT += ("--set", "stage1.population=2", "--set", "stage2.population=2", "--device", "cpu")
 SHORT += ("--set", "net.patch=8")  # 4 x 4 patches
+DEIT, M = "deit_tiny_patch16_224", 4
+"""The network, and how many of its twelve blocks the weights have."""
 
 
 def invoke(*args: object) -> Result:
@@ -48,9 +50,9 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def deit(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The weights of timm's DeiT-Ti, random, with three classes."""
+    """The weights of timm's DeiT-Ti, random, with three classes and fewer blocks."""
     file = tmp_path_factory.mktemp("weights") / "deit.pth"
-    torch.save({"model": timm_vit("deit_tiny_patch16_224", num_classes=3).state_dict()}, file)
+    torch.save({"model": timm_vit(DEIT, num_classes=3, depth=M).state_dict()}, file)
     return file
 
 
@@ -66,14 +68,14 @@ def test_from_deit_to_a_network_that_stands_alone(
     assert "images normalised by mean 0.485, 0.456, 0.406" in told
     run = open_run(Path("runs/photos-pretrained"))
     net = run.plan.net
-    assert (net.d, net.M, net.image, net.patch, net.classes) == (192, 12, 32, 8, 3)
+    assert (net.d, net.M, net.image, net.patch, net.classes) == (192, M, 32, 8, 3)
 
     # The all-global subnet at the start is timm's network at this resolution.
     start = checkpoint.load(run.folder / "checkpoints" / "pretrained1")
     assert start is not None
     supernet = Supernet(run.plan.space1())
     supernet.load_state_dict(start.tensors)
-    theirs = timm_vit("deit_tiny_patch16_224", num_classes=3, img_size=32, patch_size=8)
+    theirs = timm_vit(DEIT, num_classes=3, depth=M, img_size=32, patch_size=8)
     weights = torch.load(deit, weights_only=True)["model"]
     theirs.load_state_dict(filtered(weights, theirs))
     images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
@@ -103,7 +105,7 @@ def test_a_cut_network_begins_with_the_largest_rows(
     small = {"stage": 1, "epochs": 1, "trials": 3, "device": "cpu"}
     found = hnas_search(**asked, **small)
     plan = found.plan
-    assert plan.stage1.d_z == 1 and plan.net.M < 12
+    assert plan.stage1.d_z == 1 and plan.net.M < M
     start = checkpoint.load(found.run.folder / "checkpoints" / "pretrained1")
     assert start is not None
     weights = torch.load(deit, weights_only=True)["model"]

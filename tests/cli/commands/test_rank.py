@@ -27,11 +27,11 @@ def copy(tmp_path: Path, finished: tuple[Path, Result]) -> Path:
 
 
 def test_it_prints_what_it_writes(copy: Path) -> None:
-    result = rank("--run", copy, "--n", 5, "--seeds", 4, "--device", "cpu")
+    result = rank("--run", copy, "--n", 4, "--seeds", 4, "--device", "cpu")
     assert result.exit_code == 0, result.output
     written = json.loads((copy / "ranking-stage1.json").read_text())
     assert (
-        "\nStage 1: 5 architectures, each trained alone 4 times for 1 epochs, tested on "
+        "\nStage 1: 4 architectures, each trained alone 4 times for 1 epochs, tested on "
         f"{written['images']} held-out images:\n"
     ) in result.stdout
     table = result.stdout.split("held-out images:\n")[1].split("\n\n")[0].splitlines()

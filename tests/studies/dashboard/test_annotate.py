@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +28,7 @@ from hnas.studies.trials.pareto import front
 from hnas.studies.trials.record import Record
 from hnas.studies.trials.study import open_study
 from hnas.studies.trials.trial import records
+from hnas.studies.trials.writing import Key, write_system_attributes
 from tests.support import fake_runs
 
 
@@ -136,6 +137,23 @@ def test_the_winner_is_found_also_if_it_is_not_on_the_front(run: Run) -> None:
     assert "the winner of the search: 0.9000" in note_of(run, 2, behind.number)
 
 
+def test_a_study_is_written_in_one_transaction(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[Any] = []
+
+    def write(storage: RDBStorage, study: Key, values: Mapping[str, Any]) -> None:
+        written.append(study.study_id)
+        write_system_attributes(storage, study, values)
+
+    def refused(*_: Any) -> None:
+        raise AssertionError("written by itself")
+
+    monkeypatch.setattr("hnas.studies.dashboard.annotate.write_system_attributes", write)
+    monkeypatch.setattr("hnas.studies.trials.database._Patient.set_study_system_attr", refused)
+    annotate(run)
+    assert written == [study_id(run, stage) for stage in (1, 2)]
+    assert drawn(run, 2) and noted(run, 2)
+
+
 def test_a_second_time_nothing_is_written(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     annotate(run)
     files = {path: path.stat().st_mtime_ns for path in artifacts(run).iterdir()}
@@ -144,7 +162,7 @@ def test_a_second_time_nothing_is_written(run: Run, monkeypatch: pytest.MonkeyPa
     def refused(*_: Any) -> None:
         raise AssertionError("written again")
 
-    monkeypatch.setattr("hnas.studies.trials.database._Patient.set_study_system_attr", refused)
+    monkeypatch.setattr("hnas.studies.dashboard.annotate.write_system_attributes", refused)
     annotate(run)
     assert [attrs_of(run, stage) for stage in (1, 2)] == before
     assert {path: path.stat().st_mtime_ns for path in artifacts(run).iterdir()} == files
