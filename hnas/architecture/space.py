@@ -228,6 +228,11 @@ class Space:
             made[space] = tuple(sorted(distinct, key=lambda block: block.key))
         return tuple(made[space] for space in self.blocks)
 
+    @cached_property
+    def _known(self) -> tuple[frozenset[Block], ...]:
+        """The choices, to look one up."""
+        return tuple(frozenset(choices) for choices in self.choices)
+
     @property
     def index_tuples(self) -> int:
         """The paper's count: every combination of indices (324^12 for GLiT at M = 12)."""
@@ -243,7 +248,7 @@ class Space:
 
     def __contains__(self, arch: Arch) -> bool:
         return len(arch.blocks) == self.frame.M and all(
-            block in choices for block, choices in zip(arch.blocks, self.choices, strict=True)
+            block in choices for block, choices in zip(arch.blocks, self._known, strict=True)
         )
 
     def sample(self, rng: np.random.Generator) -> Arch:

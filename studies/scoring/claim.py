@@ -1,5 +1,6 @@
 """Claims of trials: those that a worker holds, their signs of life, their end in the storage."""
 
+import math
 import os
 import socket
 import threading
@@ -30,6 +31,9 @@ from hnas.studies.trials.taking import Finished, Taken, damage, finish, take
 
 OFTEN = 0.5
 """Seconds after which a score does not wait for those of its batch to be stored."""
+QUICK, MOST = 0.1, 8
+"""Seconds that a share takes at least, because taking one costs some hundredths of CPU; trials of
+which it may consist for that."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,21 +64,25 @@ class Claim(AbstractContextManager["Claim"]):
         self._pulse = Pulse(study, lease / 5)
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
         self._began, self._stored, self._objective = datetime.now(), 0.0, ""
+        self._least = 1
         self.scored = 0
 
     def batches(self) -> Iterator[list[Arch]]:
         """Architectures to score, neighbours in the queue, until none waits or the study asks for
         other weights. A trial that cannot be scored fails at once, for all workers."""
-        while taken := take(self._study, self._owner):
+        while taken := take(self._study, self._owner, self._least):
             self._held.extend(taken)
             self._pulse.trial_ids = [trial.trial_id for trial in taken]
             scorer, self._objective = asked_of(self._study)
             if scorer != self._fingerprint:
                 return self._back(counted=False)
             archs = [arch for trial in taken if (arch := self._asked(trial)) is not None]
-            self._began, self._stored = datetime.now(), time.monotonic()
+            began = time.monotonic()
+            self._began, self._stored = datetime.now(), began
             if archs:
                 yield archs
+                each = (time.monotonic() - began) / len(archs)
+                self._least = min(math.ceil(QUICK / each), MOST)
 
     def _asked(self, trial: Taken) -> Arch | None:
         """What a trial asks to be scored; None if it fails, because it is not of the study's space

@@ -19,7 +19,7 @@ from hnas.persist.record import as_json, later, restored
 from hnas.studies.objective.costs import Costs
 from hnas.studies.trials.database import CHANGED, storage_errors
 from hnas.studies.trials.queue import withdraw
-from hnas.studies.trials.study import set_attribute
+from hnas.studies.trials.study import set_attribute, study_attributes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,7 @@ def asked_of(study: optuna.Study) -> tuple[dict[str, str], str]:
     """`scorer_of` and the objective of a study, which is quicker than all conditions. Raises as
     `conditions_of`."""
     with storage_errors(f"the study {study.study_name!r} cannot be read"):
-        attrs = study.user_attrs
+        attrs = study_attributes(study, ("scorer", "objective"))
     for name, kind in (("scorer", dict), ("objective", str)):
         if not isinstance(value := attrs.get(name), kind):
             raise RowError(

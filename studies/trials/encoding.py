@@ -7,7 +7,7 @@ their own are other parameters: `b01.K.local`.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
@@ -32,7 +32,7 @@ class _Parameter:
     groups: tuple[int, ...]
     """The numbers of global groups with which a block makes this choice."""
 
-    @property
+    @cached_property
     def name(self) -> str:
         return ".".join(filter(None, (f"b{self.block + 1:02d}", self.size, self.kind)))
 

@@ -1,7 +1,7 @@
 """Studies of a storage: opened in Optuna, or read as they are."""
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 from uuid import uuid4
@@ -16,7 +16,13 @@ from hnas.studies.objective.costs import OBJECTIVES, metrics
 from hnas.studies.trials.database import has_tables, patiently, reading, storage_errors
 from hnas.studies.trials.optuna_inside import KnownStudy, database_of, storage_of, study_id_of
 from hnas.studies.trials.tables import StudyRows, study_rows
-from hnas.studies.trials.writing import IDENTITY, Key, remove_orphans, write_attribute
+from hnas.studies.trials.writing import (
+    IDENTITY,
+    Key,
+    read_attributes,
+    remove_orphans,
+    write_attribute,
+)
 
 
 def directions(objective: str) -> list[Literal["maximize", "minimize"]]:
@@ -102,6 +108,13 @@ def _identity(study: optuna.Study, create: bool) -> str | None:
 def key_of(study: optuna.Study) -> Key:
     """The study as it was when it was opened."""
     return Key(study_id_of(study), getattr(study, "identity", None))
+
+
+def study_attributes(study: optuna.Study, names: Collection[str]) -> dict[str, Any]:
+    """Those of a study's user attributes, as they are now. Raises KeyError if it is gone."""
+    if (database := database_of(study)) is None:
+        return {name: study.user_attrs[name] for name in names if name in study.user_attrs}
+    return read_attributes(database, study_id_of(study), names)
 
 
 def set_attribute(study: optuna.Study, name: str, value: Any) -> None:

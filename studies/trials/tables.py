@@ -146,12 +146,17 @@ def _attribute_rows(attrs: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def set_attributes(
-    connection: Connection, table: Any, given: Mapping[int, Mapping[str, Any]]
+    connection: Connection,
+    table: Any,
+    given: Mapping[int, Mapping[str, Any]],
+    *,
+    new: bool = False,
 ) -> None:
     """Gives trials user or system attributes, by their ids. A name that one of them gets is first
-    removed from all."""
-    names = {name for its in given.values() for name in its}
-    connection.execute(delete(table).where(table.trial_id.in_(given), table.key.in_(names)))
+    removed from all, unless it is known to be `new` to them."""
+    if not new:
+        names = {name for its in given.values() for name in its}
+        connection.execute(delete(table).where(table.trial_id.in_(given), table.key.in_(names)))
     rows = [{"trial_id": i, **row} for i, its in given.items() for row in _attribute_rows(its)]
     connection.execute(insert(table), rows)
 

@@ -15,7 +15,7 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution, json_to_distribution
 from optuna.trial import TrialState
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, null, select, union_all, update
 
 from hnas.errors import RowError
 from hnas.studies.trials.database import NOT_FOUND, patiently, storage_errors
@@ -52,7 +52,7 @@ class Finished:
     """Naive local times, as Optuna's own."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Rows:
     """A trial as the tables have it."""
 
@@ -62,25 +62,27 @@ class _Rows:
     """Names and JSON."""
     params: list[tuple[float, str]] = field(default_factory=list)
     """Values, and their distributions as JSON."""
+    feared: bool = False
+    """A worker was lost with it."""
 
     @property
     def arch(self) -> str:
         return dict(self.attrs).get(ARCH, "")
 
 
-def take(study: optuna.Study, owner: str) -> list[Taken]:
+def take(study: optuna.Study, owner: str, least: int = 1) -> list[Taken]:
     """The oldest trials that wait, of which no other worker gets one; none if none waits.
 
     Neighbours in the queue begin with the same blocks. A worker gets a share of what waits, which
-    shrinks as the queue does, so that all workers end at the same time; a share ends where
-    neighbours have least in common. A trial with which a worker was lost is taken alone: it may be
-    the reason. One whose rows cannot be read fails, and says why. Raises StorageError.
+    shrinks as the queue does, to `least`, so that all workers end at the same time; a share ends
+    where neighbours have least in common. A trial with which a worker was lost is taken alone: it
+    may be the reason. One whose rows cannot be read fails, and says why. Raises StorageError.
     """
     storage = database_with(study)
 
     def claimed() -> list[_Rows]:
         with storage.engine.begin() as connection:
-            return _claimed(connection, study_id_of(study), owner)
+            return _claimed(connection, study_id_of(study), owner, least)
 
     with storage_errors(f"trials of {study.study_name!r} cannot be taken"):
         while found := patiently(claimed):
@@ -111,13 +113,13 @@ def finish(study: optuna.Study, finished: Sequence[Finished]) -> set[int]:
         return patiently(stored)
 
 
-def share(waiting: int, crew: int) -> int:
-    """How many of the trials that wait one of `crew` workers takes at once.
+def share(waiting: int, crew: int, least: int = 1) -> int:
+    """How many of the trials that wait one of `crew` workers takes at once, if there are so many.
 
     Half of an equal share, so that who comes later or is slower finds some; there may be another
-    worker that has taken nothing yet.
+    worker that has taken nothing yet. Not less than `least`: a share costs as much as it is small.
     """
-    return -(-waiting // (2 * max(crew, 2)))
+    return max(least, -(-waiting // (2 * max(crew, 2))))
 
 
 def cut(archs: Sequence[str], most: int) -> int:
@@ -133,59 +135,74 @@ def cut(archs: Sequence[str], most: int) -> int:
     return min(range(most, most // 2, -1), key=common)
 
 
-def _claimed(connection: Connection, study_id: int, owner: str) -> list[_Rows]:
+def _claimed(connection: Connection, study_id: int, owner: str, least: int) -> list[_Rows]:
     """Trials that run now for this worker."""
-    trials, attrs = models.TrialModel, models.TrialUserAttributeModel
-    waits = (trials.study_id == study_id, trials.state == TrialState.WAITING)
-    counted = select(func.count(), func.min(trials.number)).where(*waits)
-    waiting, first = connection.execute(counted).one()
+    trials, waiting, others = models.TrialModel, *_counted(connection, study_id, owner)
     if not waiting:
         return []
-    owners = select(attrs.value_json).join(trials, trials.trial_id == attrs.trial_id)
-    recent = (trials.study_id == study_id, trials.number >= first - RECENT, attrs.key == OWNER)
-    crew = {*connection.scalars(owners.where(*recent).distinct()), json.dumps(owner)}
-    most = share(waiting, len(crew))
+    most = share(waiting, others + 1, least)
+    waits = (trials.study_id == study_id, trials.state == TrialState.WAITING)
     oldest = select(trials.trial_id, trials.number).where(*waits).order_by(trials.trial_id)
     locked = oldest.limit(most + 1).with_for_update(skip_locked=True)
     rows = {one: _Rows(one, number) for one, number in connection.execute(locked)}
+    if not rows:
+        return []
     _read(connection, rows)
-    its, alone = list(rows.values()), _feared(connection, rows)
+    its = list(rows.values())
     count = cut([one.arch for one in its], most)
-    if (until := next((n for n, one in enumerate(its) if one.trial_id in alone), None)) is not None:
+    if (until := next((n for n, one in enumerate(its) if one.feared), None)) is not None:
         count = min(count, until or 1)
-    if its:
-        _run(connection, [one.trial_id for one in its[:count]], owner)
+    _run(connection, its[:count], owner)
     return its[:count]
 
 
+def _counted(connection: Connection, study_id: int, owner: str) -> tuple[int, int]:
+    """Trials that wait, and other workers that took one of the RECENT before them or since."""
+    trials, attrs = models.TrialModel, models.TrialUserAttributeModel
+    waits = (trials.study_id == study_id, trials.state == TrialState.WAITING)
+    first = select(func.min(trials.number)).where(*waits).scalar_subquery()
+    others = (
+        select(func.count(attrs.value_json.distinct()))
+        .join(trials, trials.trial_id == attrs.trial_id)
+        .where(trials.study_id == study_id, trials.number >= first - RECENT)
+        .where(attrs.key == OWNER, attrs.value_json != json.dumps(owner))
+    )
+    waiting = select(func.count()).where(*waits)
+    counts = select(waiting.scalar_subquery(), others.scalar_subquery())
+    found, those = connection.execute(counts).one()
+    return found, those
+
+
 def _read(connection: Connection, rows: Mapping[int, _Rows]) -> None:
-    """Fills in attributes and parameters of trials, by id."""
-    attrs, params = models.TrialUserAttributeModel, models.TrialParamModel
-    for trial_id, key, text in connection.execute(
-        select(attrs.trial_id, attrs.key, attrs.value_json).where(attrs.trial_id.in_(rows))
-    ):
-        rows[trial_id].attrs.append((key, text))
-    for trial_id, value, text in connection.execute(
-        select(params.trial_id, params.param_value, params.distribution_json).where(
-            params.trial_id.in_(rows)
-        )
-    ):
-        rows[trial_id].params.append((value, text))
+    """Fills in attributes and parameters of trials, by id, and whether a worker was lost with
+    them."""
+    attrs, params, marks = (
+        *(models.TrialUserAttributeModel, models.TrialParamModel),
+        models.TrialSystemAttributeModel,
+    )
+    of_attrs = select(attrs.trial_id, attrs.key, null(), attrs.value_json)
+    of_params = select(params.trial_id, null(), params.param_value, params.distribution_json)
+    lost = select(marks.trial_id, null(), null(), null()).where(marks.key == LOST)
+    several = union_all(
+        *(of_attrs.where(attrs.trial_id.in_(rows)), of_params.where(params.trial_id.in_(rows))),
+        lost.where(marks.trial_id.in_(rows)),
+    )
+    for trial_id, key, value, text in connection.execute(several):
+        if key is not None:
+            rows[trial_id].attrs.append((key, text))
+        elif text is not None:
+            rows[trial_id].params.append((value, text))
+        else:
+            rows[trial_id].feared = True
 
 
-def _feared(connection: Connection, trial_ids: Collection[int]) -> set[int]:
-    """Those of the trials with which a worker was lost."""
-    attrs = models.TrialSystemAttributeModel
-    lost = select(attrs.trial_id).where(attrs.trial_id.in_(trial_ids), attrs.key == LOST)
-    return set(connection.scalars(lost))
-
-
-def _run(connection: Connection, trial_ids: Collection[int], owner: str) -> None:
-    trials = models.TrialModel
+def _run(connection: Connection, rows: Collection[_Rows], owner: str) -> None:
+    trials, ids = models.TrialModel, [one.trial_id for one in rows]
     running = {"state": TrialState.RUNNING, "datetime_start": utc(datetime.now())}
-    connection.execute(update(trials).where(trials.trial_id.in_(trial_ids)).values(**running))
-    owned = {trial_id: {OWNER: owner} for trial_id in trial_ids}
-    set_attributes(connection, models.TrialUserAttributeModel, owned)
+    connection.execute(update(trials).where(trials.trial_id.in_(ids)).values(**running))
+    had = any(OWNER in dict(one.attrs) for one in rows)
+    owned = {trial_id: {OWNER: owner} for trial_id in ids}
+    set_attributes(connection, models.TrialUserAttributeModel, owned, new=not had)
 
 
 def _store(connection: Connection, finished: Mapping[int, Finished]) -> None:

@@ -1,7 +1,7 @@
-"""Writing to one study: in transactions, if it is still there and still the same."""
+"""Reading and writing one study: if it is still there and, to write, still the same."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ from optuna.storages import RDBStorage
 from sqlalchemy import Connection, Engine, delete, insert, select
 
 from hnas.errors import RowError
-from hnas.studies.trials.database import CHANGED, NOT_FOUND
+from hnas.studies.trials.database import CHANGED, NOT_FOUND, read_rows
 from hnas.studies.trials.optuna_inside import models
 
 IDENTITY = "hnas:identity"
@@ -98,6 +98,17 @@ def _write(storage: RDBStorage, study: Key, attrs: Any, values: Mapping[str, Any
             for name, value in values.items()
         ]
         connection.execute(insert(attrs), rows)
+
+
+def read_attributes(storage: RDBStorage, study_id: int, names: Collection[str]) -> dict[str, Any]:
+    """User attributes of a study, in one statement; Optuna reads all, in two. Raises KeyError if
+    the study is gone."""
+    studies, attrs = models.StudyModel, models.StudyUserAttributeModel
+    its = (attrs.study_id == studies.study_id) & attrs.key.in_(names)
+    query = select(attrs.key, attrs.value_json).select_from(studies).outerjoin(attrs, its)
+    if not (found := read_rows(storage, query.where(studies.study_id == study_id))):
+        raise KeyError(NOT_FOUND)
+    return {key: json.loads(text) for key, text in found if key is not None}
 
 
 def parsed(what: str, text: str) -> Any:

@@ -23,7 +23,7 @@ from hnas.studies.scoring.claim import Claim
 from hnas.studies.scoring.queue_backend import QueueBackend
 from hnas.studies.scoring.worker import Worker
 from hnas.studies.search.stage import conditions
-from hnas.studies.trials.conditions import keep_conditions
+from hnas.studies.trials.conditions import asked_of, keep_conditions
 from hnas.studies.trials.database import close_storage
 from hnas.studies.trials.optuna_inside import database_of, models
 from hnas.studies.trials.queue import (
@@ -107,6 +107,44 @@ def test_shares_shrink_with_what_waits_and_end_where_neighbours_differ_most():
     archs = ["aaaa", "aaab", "aabb", "abbb", "abba", "abbc"]
     assert [cut(archs, most) for most in (5, 4, 3, 2, 1)] == [3, 3, 3, 2, 1]
     assert cut(archs, 6) == 6
+
+
+@pytest.mark.parametrize("quick", [0.0, 3600.0])
+def test_a_share_of_quick_scores_is_not_so_small_that_taking_it_costs_more(study, quick):
+    one_generation(study)
+    asked = []
+
+    class Counting(FakeScorer):
+        def score(self, archs):
+            asked.append(len(archs))
+            yield from super().score(archs)
+
+    def on_trial(one):
+        if sum(asked) == 10:
+            dismiss(study._storage._backend, "s")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hnas.studies.scoring.claim.QUICK", quick)
+        worker(study, Counting(frame=FRAME), on_trial=on_trial).work()
+    assert sum(asked) == 10
+    assert len(asked) == 2 if quick else len(asked) >= 5
+
+
+@pytest.mark.parametrize("owner", ["me", "another"])
+def test_a_share_costs_some_statements_however_large_it_is(study, owner):
+    one_generation(study)
+    own, counted = open_study(study._storage._backend, "s"), []
+    engine = study._storage._backend.engine
+    event.listen(engine, "before_cursor_execute", lambda *one: counted.append(one[2]))
+    for least in (1, 6):
+        counted.clear()
+        taken = take(own, owner, least)
+        asked_of(own)
+        now = datetime.now()
+        its = {"values": [0.5, 1.0], "attrs": {"loss": 1.0}, "started": now, "completed": now}
+        finish(own, [Finished(trial_id=one.trial_id, **its) for one in taken])
+        assert len(taken) > least / 2
+        assert len(counted) <= 11, counted
 
 
 def test_a_share_is_scored_together_and_stored_in_one_transaction(study):
