@@ -23,6 +23,7 @@ from hnas.studies.run.spent import TimeSpent, add_spent
 from hnas.studies.search.events import Listener, Listeners
 from hnas.studies.search.search import run_search
 from hnas.studies.search.session import Session
+from hnas.studies.search.together import uninterrupted
 
 
 def search_all(
@@ -70,7 +71,7 @@ def _in_processes(unfinished: Sequence[Task], device: str, jobs: int) -> Iterato
                 task = waiting.pop(0)
                 ours, theirs = context.Pipe(duplex=False)
                 process = context.Process(target=_work, args=(task, device, theirs))
-                with _uninterrupted():
+                with uninterrupted():
                     process.start()
                     working[ours] = (task, process)
                 theirs.close()
@@ -84,20 +85,6 @@ def _in_processes(unfinished: Sequence[Task], device: str, jobs: int) -> Iterato
         for _, process in working.values():
             process.kill()
             process.join()
-
-
-@contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Holds signals back until its end. A process started within never gets them: Ctrl-C reaches
-    all processes, but only the one that started them acts on it."""
-    if sys.platform == "win32":  # has no masks: Ctrl-C ends all processes, and all resume
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _work(task: Task, device: str, answer: Connection) -> None:

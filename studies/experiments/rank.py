@@ -24,7 +24,7 @@ from hnas.studies.objective.costs import Costs
 from hnas.studies.plan.strategies import from_scratch
 from hnas.studies.run.ranking import Ranked, Ranking, ranking_file, write_ranking
 from hnas.studies.scoring.supernet_scorer import SupernetScorer
-from hnas.studies.search.retrain import retrain_network
+from hnas.studies.search.retrain import Asked, retrain_networks
 from hnas.studies.search.session import Session
 from hnas.studies.search.supernets import supernet
 from hnas.studies.trials.conditions import scorer_of
@@ -87,22 +87,29 @@ def rank(session: Session, rules: RankRules, *, draws: int = DRAWS) -> Ranking:
     drawn, scores = _scored(session, rules)
     epochs = rules.epochs or retrain.training.epochs
     retrain = replace(retrain, training=replace(retrain.training, epochs=epochs))
+    asked = [
+        Asked(
+            arch=arch,
+            what=f"architecture {i} of {len(drawn)}, seed {n} of {rules.seeds}",
+            rules=retrain,
+            repeat=n,
+        )
+        for i, (arch, _) in enumerate(drawn, 1)
+        for n in range(1, rules.seeds + 1)
+    ]
+    trained = retrain_networks(session, asked)
     ranked = []
-    for i, (arch, is_elite) in enumerate(drawn, 1):
-        what = f"architecture {i} of {len(drawn)}, seed"
-        networks = [
-            retrain_network(session, arch, f"{what} {n} of {rules.seeds}", rules=retrain, repeat=n)
-            for n in range(1, rules.seeds + 1)
-        ]
+    for i, (arch, is_elite) in enumerate(drawn):
+        networks = trained[i * rules.seeds : (i + 1) * rules.seeds]
         ranked.append(
             Ranked(
                 arch=arch,
-                macs=networks[0][0].macs,
+                macs=networks[0].macs,
                 elite=is_elite,
                 score=scores[arch].accuracy,
-                accuracies=tuple(network.accuracy for network, _ in networks),
-                networks=tuple(network.key for network, _ in networks),
-                right=tuple(network.right or "" for network, _ in networks),
+                accuracies=tuple(network.accuracy for network in networks),
+                networks=tuple(network.key for network in networks),
+                right=tuple(network.right or "" for network in networks),
             )
         )
     guess = np.array([one.score for one in ranked])

@@ -221,7 +221,14 @@ class Retrain:
     """Epochs of that last training; 0: as many as were kept. More of them pay if candidates are
     trained only as long as it takes to choose one."""
 
+    processes: int = later(0)
+    """Networks that are trained at the same time, each in a process of its own with its share of
+    the threads; on GPUs, each on its own. 0: one a thread, if the trainings are long enough to pay
+    for it; 1: one after the other, with all threads."""
+
     def __post_init__(self) -> None:
+        if self.processes < 0:
+            raise InputError(f"processes must be >= 0, got {self.processes}")
         if self.top < 1:
             raise InputError(f"top must be >= 1, got {self.top}")
         if self.refit_epochs < 0 or (self.refit_epochs and not self.refit):

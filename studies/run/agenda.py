@@ -57,12 +57,11 @@ class Agenda:
     """The steps of a search in their order. Immutable: `after` gives the next one."""
 
     steps: tuple[Step, ...]
-    network: str = ""
-    """The one that is trained alone now, if one is."""
-    epochs: int = 0
-    """Of its training."""
-    before: int = 0
-    """Epochs of those that were trained in the same step before it."""
+    together: int = 1
+    """Networks that are trained at the same time."""
+    networks: tuple[tuple[str, int, int], ...] = ()
+    """Those that are trained alone now, with their epochs, done and in all; the one that was heard
+    of last is the last."""
 
     @property
     def at(self) -> int:
@@ -79,20 +78,23 @@ class Agenda:
         in `seconds`; the steps before it have ended then. Work of another kind changes nothing."""
         if (at := self._index(what)) is None:
             return self
-        now, before = self.steps[at], 0
-        alone = what if what.startswith(NETWORK) else ""
-        if alone and alone == self.network:
-            before = self.before
-        elif alone:  # one that ended early counts as whole
-            before = self.before + self.epochs if self.network else max(0, now.done - done + 1)
+        now, networks = self.steps[at], self.networks
+        if what.startswith(NETWORK):
+            before = next((its for name, its, _ in networks if name == what), done - 1)
+            networks = (*(one for one in networks if one[0] != what), (what, done, total))
+            ended, networks = networks[: -self.together], networks[-self.together :]
+            # One that ended early counts as whole.
+            done = now.done + done - before + sum(whole - its for _, its, whole in ended)
+        else:
+            networks = ()
         told = replace(
             now,
-            done=max(before + done, now.done),
+            done=max(done, now.done),
             measured=now.measured + 1,
             seconds=now.seconds + seconds,
         )
         steps = (*(step.ended for step in self.steps[:at]), told, *self.steps[at + 1 :])
-        return Agenda(steps=steps, network=alone, epochs=total if alone else 0, before=before)
+        return replace(self, steps=steps, networks=networks)
 
     def place(self, what: str) -> str:
         """The place of `what` in words: "step 2 of 5"; empty if it has none."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 from hnas.architecture.arch import Arch
 from hnas.studies.run.result import best_trained
 from hnas.studies.search.picks import best
-from hnas.studies.search.retrain import retrain_trial
+from hnas.studies.search.retrain import retrain_trials
 from hnas.studies.search.session import Session
 from hnas.studies.search.spaces import stage_space
 from hnas.studies.trials.marks import HandedArch, HandedFront, Marks, marks_of, write_marks
@@ -28,7 +28,7 @@ def handoff(session: Session) -> Arch:
     candidates = best(session, 1, found, rules.top)
     chosen, measured = candidates[0], None
     if rules.rule == "retrained":
-        networks = [retrain_trial(session, record, stage=1) for record in candidates]
+        networks = retrain_trials(session, candidates, stage=1)
         chosen = candidates[networks.index(best_trained(networks))]
         pairs = zip(candidates, networks, strict=True)
         measured = {str(record.number): network.accuracy for record, network in pairs}

@@ -47,6 +47,7 @@ IMPORTED = (
     "hnas.studies.experiments.compare",
     "hnas.studies.experiments.rank",
     "hnas.studies.scoring.worker",
+    "hnas.studies.search.apart",
     "hnas.studies.search.finish",
     "hnas.studies.search.search",
 )
@@ -59,7 +60,8 @@ class Process:
     """`python ARGUMENTS`, as far as tests use `subprocess.Popen`; its output is text, in UTF-8.
 
     `-m MODULE` and `-c CODE` are the arguments that it knows. `stderr` may be PIPE or STDOUT. A
-    session of its own makes it the leader of all that it starts.
+    session of its own makes it the leader of all that it starts. With a `stdin`, which is PIPE,
+    input and output are bytes.
     """
 
     def __init__(
@@ -68,16 +70,21 @@ class Process:
         *,
         cwd: Path = ROOT,
         env: dict[str, str] | None = None,
+        stdin: int | None = None,
         stdout: int | None = subprocess.PIPE,
         stderr: int | None = None,
         start_new_session: bool = False,
     ) -> None:
         self.returncode: int | None = None
-        self.stdout = self.stderr = None
+        self.stdin = self.stdout = self.stderr = None
         ended, tell = os.pipe()
         given = [os.open(os.devnull, os.O_RDONLY), os.dup(1), os.dup(2)]
         if stdout == subprocess.PIPE:
-            self.stdout, given[1] = _pipe(given[1])
+            self.stdout, given[1] = _pipe(given[1], text=stdin is None)
+        if stdin == subprocess.PIPE:
+            os.close(given[0])
+            given[0], write = os.pipe()
+            self.stdin = os.fdopen(write, "wb")
         if stderr == subprocess.PIPE:
             self.stderr, given[2] = _pipe(given[2])
         elif stderr == subprocess.STDOUT:
@@ -141,7 +148,7 @@ class Process:
         return self
 
     def __exit__(self, *error: object) -> None:
-        for file in (self.stdout, self.stderr):
+        for file in (self.stdin, self.stdout, self.stderr):
             if file is not None:
                 file.close()
         self.wait()
@@ -150,10 +157,10 @@ class Process:
 _LOCK = threading.Lock()
 
 
-def _pipe(instead_of: int) -> tuple[IO[str], int]:
+def _pipe(instead_of: int, *, text: bool = True) -> tuple[IO[Any], int]:
     os.close(instead_of)
     read, write = os.pipe()
-    return os.fdopen(read, encoding="utf-8"), write
+    return os.fdopen(read, encoding="utf-8") if text else os.fdopen(read, "rb"), write
 
 
 @functools.cache

@@ -61,6 +61,20 @@ def test_a_network_that_ended_early_counts_as_whole() -> None:
     assert agenda.steps[-1].done == 9
 
 
+@pytest.mark.parametrize("together", [2, 3])
+def test_networks_that_are_trained_at_the_same_time_count_epoch_by_epoch(together: int) -> None:
+    agenda, names = replace(STEPS, together=together), [f"network of trial {i}" for i in range(5)]
+    for epoch in range(1, 4):
+        for name in names[:together]:
+            agenda = agenda.after(name, done=epoch, total=4, seconds=1.0)
+    assert agenda.steps[-1].done == 3 * together
+    # The first has ended early, so another one begins: that counts as whole.
+    for name in names[1:together]:
+        agenda = agenda.after(name, done=4, total=4, seconds=1.0)
+    agenda = agenda.after(names[together], done=1, total=4, seconds=1.0)
+    assert agenda.steps[-1].done == 4 * together + 1
+
+
 def test_a_hand_off_that_trains_networks_is_a_step_of_its_own() -> None:
     steps = (*STEPS.steps[:2], step("hand-off", 8), *STEPS.steps[2:])
     agenda = replace(STEPS, steps=steps).after("stage 1", done=20, total=20, seconds=1.0)

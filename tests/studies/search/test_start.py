@@ -26,7 +26,7 @@ from hnas.studies.search.retrain import (
     retrain,
     retrain_all_global,
     retrain_network,
-    retrain_trial,
+    retrain_trials,
     subnet,
 )
 from hnas.studies.search.search import search_stage
@@ -144,7 +144,7 @@ def test_the_papers_handoff_starts_from_the_supernet_of_its_stage(
         handoff(session)
         first = weights_hash(supernet(session, 1).state_dict())
         for record in best_by_score(records(session.study(1)), 2):
-            made = retrain_trial(session, record, stage=1)
+            made = retrain_trials(session, [record], stage=1)[0]
             start = identity_of(run, made.key).start
             assert start is not None and start.supernet == first
             assert made.inherited == 3

@@ -1,0 +1,127 @@
+"""A process that trains networks for a search: it is asked on its standard input, and answers on
+its standard output, by pickles.
+
+    python -P -m hnas.studies.search.apart     started by `hnas.studies.search.together`
+
+It ends when nobody can ask any more, whatever it does just then: no process outlives its search.
+"""
+
+import os
+import pickle
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from torch import Tensor
+
+from hnas.data import Data
+from hnas.device import choose
+from hnas.errors import HnasError
+from hnas.network.local.layouts import use
+from hnas.studies.run.networks import Identity
+from hnas.studies.search.network import judge_of, same_teacher, train_network, untrained
+from hnas.training.distillation import Teacher
+from hnas.training.loop import Context
+
+BEFORE_KEPT, ON_EPOCH, NOTE, REFUSED, ENDED = "before", "epoch", "note", "refused", "ended"
+"""Kinds of answers. BEFORE_KEPT waits until it is heard, ENDED brings the error, if any."""
+Tell = Callable[[str, Any], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What the trainings of one process have in common; all tensors are on the CPU."""
+
+    data: Data
+    device: str
+    layouts: Mapping[str, str]
+    batch: int
+    """Held-out images at a time."""
+    own_teacher: Teacher | None
+    """The CNN that the search has trained; other teachers are loaded."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A network to train."""
+
+    identity: Identity
+    weights: dict[str, Tensor]
+    """Those that it begins with."""
+    path: Path
+    """Its checkpoint."""
+    seed: int
+
+
+def serve(asked: IO[bytes], answers: IO[bytes]) -> None:
+    """Trains what is asked for, until nobody asks any more."""
+    heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    threading.Thread(target=_hear, args=(asked, heard), daemon=True).start()
+
+    def tell(kind: str, what: Any) -> None:
+        pickle.dump((kind, what), answers)
+        answers.flush()
+        if kind == BEFORE_KEPT:
+            heard.get()
+
+    setting: Setting = heard.get()
+    device = choose(setting.device)
+    use(setting.layouts)
+    data = setting.data.to(device)
+    while True:
+        job: Job = heard.get()
+        try:
+            _train(job, data, setting, tell)
+        except HnasError as error:
+            tell(ENDED, error)
+        else:
+            tell(ENDED, None)
+
+
+def _hear(asked: IO[bytes], heard: "queue.SimpleQueue[Any]") -> None:
+    while True:
+        try:
+            heard.put(pickle.load(asked))
+        except (EOFError, OSError, pickle.UnpicklingError):  # the last one torn: the search is gone
+            os._exit(1)
+
+
+def _train(job: Job, data: Data, setting: Setting, tell: Tell) -> None:
+    of, teacher, device = job.identity, setting.own_teacher, data.mean.device
+    if teacher is None:
+        teacher = same_teacher(of, data)
+    else:
+        scale, shift = (each.to(device) for each in (teacher.scale, teacher.shift))
+        teacher = Teacher(module=teacher.module.to(device), scale=scale, shift=shift)
+    net = untrained(of)
+    net.load_state_dict(job.weights)
+    context = Context(
+        path=job.path,
+        identity=of.to_dict(),
+        judge=None if of.held_out_too else judge_of(data, batch=setting.batch, metric=of.metric),
+        before_kept=lambda epoch: tell(BEFORE_KEPT, epoch),
+        on_epoch=lambda epoch: tell(ON_EPOCH, epoch),
+        on_note=lambda text: tell(NOTE, text),
+        on_refused=lambda why: tell(REFUSED, why),
+    )
+    data = data.with_held_out() if of.held_out_too else data
+    train_network(net.to(device), data, of, teacher, seed=job.seed, context=context)
+
+
+def main() -> None:
+    # Ctrl-C reaches all processes, but only the search acts on it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+    answers = os.fdopen(os.dup(1), "wb")  # what libraries print is no answer
+    os.dup2(2, 1)
+    serve(sys.stdin.buffer, answers)
+
+
+if __name__ == "__main__":
+    main()
