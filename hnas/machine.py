@@ -70,6 +70,11 @@ def peak_memory(system: Path = SYSTEM) -> int:
     return 0
 
 
+def cpu_seconds() -> float:
+    """CPU time of this process and of those that it started and that have ended."""
+    return sum(os.times()[:4])
+
+
 def load() -> str:
     """How busy the machine is, in words; empty if the system does not say (Windows)."""
     with contextlib.suppress(AttributeError, OSError):

@@ -16,6 +16,7 @@ import torch
 
 from hnas.device import choose
 from hnas.errors import HnasError, StateError
+from hnas.machine import cpu_seconds
 from hnas.studies.dashboard.listener import Annotator
 from hnas.studies.experiments.compare import Task
 from hnas.studies.run.folder import begin_run
@@ -52,11 +53,11 @@ def search_one(task: Task, device: str, listener: Listener) -> None:
     run = begin_run(task.folder, task.plan)
     session = Session(run, choose(device), Listeners(listener, Annotator(listener.note)))
     with run.hold(), contextlib.closing(session):
-        began, cpu = time.monotonic(), time.process_time()
+        began, cpu = time.monotonic(), cpu_seconds()
         try:
             run_search(session)
         finally:
-            took, worked = time.monotonic() - began, time.process_time() - cpu
+            took, worked = time.monotonic() - began, cpu_seconds() - cpu
             add_spent(run, TimeSpent(seconds=took, cpu_seconds=worked))
 
 

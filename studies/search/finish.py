@@ -33,8 +33,8 @@ def finish(session: Session) -> Result:
     last = len(session.run.stages)
     _, winner_net = retrain_network(session, winner.arch, "the winner", stage=last)
     if session.plan.retrain.refit:
-        winner, winner_net = refit(session, winner, "the winner")
-        plain, plain_net = refit(session, plain, "all-global")
+        networks = {"the winner": winner, "all-global": plain}
+        (winner, winner_net), (plain, plain_net) = refit(session, networks)
     with session.clock.step("the test"):
         test = _test_images(session)
         (winner, ours), (plain, theirs) = (

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import torch
 
+from hnas.architecture.arch import Arch
+from hnas.architecture.space import Frame
 from hnas.cost.flops import cost
 from hnas.machine import free_memory, peak_memory
-from hnas.studies.run.networks import Identity
 
 WORTH = 5 * 10**10
 """Multiply-accumulates for which a process is worth its start: some ten seconds of training."""
@@ -60,6 +61,6 @@ def at_once(size: int, data: int) -> int:
     return size if free is None else max(1, min(size, free // each))
 
 
-def training_work(of: Identity, images: int) -> int:
-    """Multiply-accumulates of a training on so many images."""
-    return BACKWARD * cost(of.frame, of.arch).macs * images * of.training.epochs
+def training_work(frame: Frame, arch: Arch, seen: int) -> int:
+    """Multiply-accumulates of a training that sees so many images, counted each time."""
+    return BACKWARD * cost(frame, arch).macs * seen

@@ -1,40 +1,29 @@
-"""Retraining: networks by themselves, the best of a search and those they are compared with.
+"""Retraining: networks by themselves, the best of a search and those they are compared with."""
 
-A network that is trained is read, one that was interrupted is resumed.
-"""
-
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
 from hnas.cost.flops import cost
 from hnas.network.glit import Glit
-from hnas.scoring.score import evaluate, recalibrate
+from hnas.scoring.score import evaluate
 from hnas.studies.plan.strategies import from_scratch, supernet_epochs
 from hnas.studies.plan.tables import Retrain
 from hnas.studies.run.networks import (
     Identity,
     Inherited,
     identity_of,
-    network_path,
-    stored_network,
-    trained_alone,
 )
 from hnas.studies.run.result import TrainedNetwork, best_trained
 from hnas.studies.scoring.supernet_scorer import weights_hash
-from hnas.studies.search.apart import Job
-from hnas.studies.search.network import judge_of, teacher_hash, train_network, untrained
+from hnas.studies.search.alone import train_several, trained
+from hnas.studies.search.network import teacher_hash
 from hnas.studies.search.picks import best
-from hnas.studies.search.processes import crew, training_work
 from hnas.studies.search.session import Session
 from hnas.studies.search.supernets import supernet
 from hnas.studies.search.teacher import teacher
-from hnas.studies.search.together import Work, train_apart
-from hnas.studies.search.torchrun import network_job
 from hnas.studies.trials.record import Record
-from hnas.training.loop import Context
-from hnas.training.record import Kept
 from hnas.training.trainer import AVERAGING
 
 
@@ -83,17 +72,15 @@ def retrain_networks(session: Session, asked: Sequence[Asked]) -> list[TrainedNe
     Several at the same time, each in a process of its own, if the plan says so or it pays: the
     weights are the same however many of them run at once.
     """
-    plan = session.plan
-    named = {one: _identity(session, one) for one in asked}
-    work = [training_work(of, len(session.data.train)) for of in named.values()]
-    several = crew(plan.retrain.processes, session.device, work, ranks=session.world.size)
-    if several.size > 1:
-        ended = {of.key for of, _, ended in trained_alone(session.run) if ended}
-        left = {of.key: one for one, of in named.items() if of.key not in ended}
-        with session.clock.step("networks alone"):
-            works = [_work(session, named[one], one) for one in left.values()]
-            train_apart(session, works, several)
-    return [_read(session, named[one], one)[0] for one in asked]
+    return [network for network, _ in _trained_networks(session, asked)]
+
+
+def _trained_networks(
+    session: Session, asked: Sequence[Asked]
+) -> list[tuple[TrainedNetwork, Glit]]:
+    named = [(one, _identity(session, one)) for one in asked]
+    train_several(session, [(of, one.what, one.stage) for one, of in named])
+    return [_read(session, of, one) for one, of in named]
 
 
 def retrain_all_global(session: Session, frame: Frame, arch: Arch) -> tuple[TrainedNetwork, Glit]:
@@ -103,11 +90,11 @@ def retrain_all_global(session: Session, frame: Frame, arch: Arch) -> tuple[Trai
     trained as the winner was, and the better of the two by held-out images is taken.
     """
     last, what = len(session.run.stages), "all-global"
-    made = [retrain_network(session, arch, what, rules=from_scratch(session.plan), frame=frame)]
+    asked = [Asked(arch=arch, what=what, rules=from_scratch(session.plan), frame=frame)]
     inherits = session.plan.retrain.start == "supernet" and frame == session.plan.net
     if inherits and arch in supernet(session, last).space:
-        what = "all-global, from the supernet"
-        made.append(retrain_network(session, arch, what, stage=last))
+        asked.append(Asked(arch=arch, what=f"{what}, from the supernet", stage=last))
+    made = _trained_networks(session, asked)
     best = best_trained(network for network, _ in made)
     return next(both for both in made if both[0] == best)
 
@@ -153,7 +140,7 @@ def _identity(session: Session, asked: Asked) -> Identity:
 def _read(session: Session, identity: Identity, asked: Asked) -> tuple[TrainedNetwork, Glit]:
     """The network of an identity, trained if it is not, with its outcome on held-out images."""
     plan, data, training = session.plan, session.data, identity.training
-    net, kept = _trained(session, identity, asked.what, asked.stage)
+    net, kept = trained(session, identity, asked.what, asked.stage)
     found = evaluate(net, data.held_out, data, batch=plan.score.batch, metric=plan.score.metric)
     spent = cost(identity.frame, identity.arch)
     made = TrainedNetwork(
@@ -174,36 +161,50 @@ def _read(session: Session, identity: Identity, asked: Asked) -> tuple[TrainedNe
     return made, net
 
 
-def refit(session: Session, network: TrainedNetwork, what: str) -> tuple[TrainedNetwork, Glit]:
-    """Trains a network of the last stage, or an all-global one, on training and held-out images
-    together.
+def refit(
+    session: Session, networks: Mapping[str, TrainedNetwork]
+) -> list[tuple[TrainedNetwork, Glit]]:
+    """Trains networks of the last stage, or all-global ones, by what progress calls them, on
+    training and held-out images together.
 
     Once more by the same rules, for as many epochs as were kept of it, or as the plan says. If the
-    plan retrains from a supernet and the network did not start from one, it goes on instead as the
+    plan retrains from a supernet and a network did not start from one, it goes on instead as the
     winner did from the supernet, which had not seen the held-out images either.
     """
+    last, made = len(session.run.stages), []
+    named = [
+        (network, _again(session, network), f"{what}, on all images")
+        for what, network in networks.items()
+    ]
+    train_several(session, [(identity, what, last) for _, identity, what in named])
+    for network, identity, what in named:
+        net, _ = trained(session, identity, what, last)
+        goes_on = identity.continues or session.plan.retrain.refit_epochs
+        more = identity.training.epochs if goes_on else 0
+        made.append((replace(network, key=identity.key, picked=network.key, more=more), net))
+    return made
+
+
+def _again(session: Session, network: TrainedNetwork) -> Identity:
+    """What a network is trained to once more."""
     made_from, kept, plan = identity_of(session.run, network.key), network.kept, session.plan
     goes_on = plan.retrain.start == "supernet" and made_from.start is None
     asked = plan.retrain.training if goes_on else made_from.training
-    again = kept.epoch if kept and not goes_on else asked.epochs
-    again = plan.retrain.refit_epochs or again
+    epochs = kept.epoch if kept and not goes_on else asked.epochs
     rules = replace(
         asked,
-        epochs=again,
+        epochs=plan.retrain.refit_epochs or epochs,
         ema=asked.ema if kept is None or kept.averaged else 0.0,
         keep="last",
         patience=0,
     )
-    identity = replace(
+    return replace(
         made_from,
         training=rules,
         averaging=AVERAGING if rules.ema else None,
         held_out_too=True,
         continues=network.key if goes_on else "",
     )
-    net, _ = _trained(session, identity, f"{what}, on all images", len(session.run.stages))
-    more = again if goes_on or plan.retrain.refit_epochs else 0
-    return replace(network, key=identity.key, picked=network.key, more=more), net
 
 
 def _inherited(session: Session, stage: int) -> Inherited:
@@ -211,65 +212,6 @@ def _inherited(session: Session, stage: int) -> Inherited:
         supernet=weights_hash(supernet(session, stage).state_dict()),
         recalibration=session.plan.score.recalibration,
     )
-
-
-def _trained(
-    session: Session, identity: Identity, what: str, stage: int
-) -> tuple[Glit, Kept | None]:
-    net = _begun(session, identity, stage).to(session.device)
-    seed, context = _surroundings(session, identity, what)
-    data, taught = session.data, teacher(session)
-    if identity.held_out_too:
-        data = data.with_held_out()
-    with session.clock.step("networks alone"):
-        return net, train_network(net, data, identity, taught, seed=seed, context=context)
-
-
-def _begun(session: Session, identity: Identity, stage: int) -> Glit:
-    """A network with the weights that its training begins with."""
-    run, net = session.run, untrained(identity)
-    if identity.continues:
-        net.load_state_dict(stored_network(run, identity.continues).state_dict())
-    elif identity.start is None:
-        net.reset(run.seed(f"network {identity.key}"), identity.training.initial)
-    else:
-        net.load_state_dict(subnet(session, identity.arch, stage).state_dict())
-    return net
-
-
-def _surroundings(session: Session, identity: Identity, what: str) -> tuple[int, Context]:
-    """The seed of a training, and its context in this process."""
-    run, score = session.run, session.plan.score
-    seed = run.seed(f"training {identity.key}")
-    context = session.context(
-        f"network of {what}",
-        path=network_path(run, identity.key),
-        identity=identity.to_dict(),
-        job=network_job(identity, seed),
-        judge=None
-        if identity.held_out_too
-        else judge_of(session.data, batch=score.batch, metric=score.metric),
-    )
-    return seed, context
-
-
-def _work(session: Session, identity: Identity, asked: Asked) -> Work:
-    """The training of a network, for another process."""
-    seed, context = _surroundings(session, identity, asked.what)
-    path = network_path(session.run, identity.key)
-
-    def job() -> Job:
-        weights = _begun(session, identity, asked.stage).state_dict()
-        on_cpu = {name: tensor.cpu() for name, tensor in weights.items()}
-        return Job(identity=identity, weights=on_cpu, path=path, seed=seed)
-
-    return Work(what=f"network of {asked.what}", context=context, job=job)
-
-
-def subnet(session: Session, arch: Arch, stage: int) -> Glit:
-    """An architecture with the weights that it is scored with in a stage."""
-    net = supernet(session, stage)
-    return net.extract(arch, recalibrate(net, arch, session.data, session.plan.score))
 
 
 def _latency(session: Session, frame: Frame, arch: Arch) -> int | None:

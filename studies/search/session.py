@@ -31,6 +31,7 @@ from hnas.studies.run.times import Clock
 from hnas.studies.search.events import Listener
 from hnas.studies.search.layouts import chosen_layouts
 from hnas.studies.search.measure_latency import latency_table
+from hnas.studies.search.processes import crew, training_work
 from hnas.studies.search.torchrun import images_job
 from hnas.studies.trials.database import close_storage, open_storage
 from hnas.studies.trials.marks import marks_of
@@ -194,7 +195,15 @@ class Session:
             self._told = True
             _ = self.split  # it says how much work a step is
             if (agenda := agenda_of(read_status(self.run), self.only)) is not None:
-                self.listener.planned(agenda)
+                self.listener.planned(replace(agenda, together=self._together))
+
+    @property
+    def _together(self) -> int:
+        """Candidates of the search that are trained at the same time."""
+        rules, net, images = self.plan.retrain, self.plan.net, len(self.data.train)
+        each = training_work(net, net.all_global(), rules.training.epochs * images)
+        its = crew(rules.processes, self.device, [each] * rules.top, ranks=self.world.size)
+        return its.size
 
     @cached_property
     def _prepared(self) -> tuple[Data, Split]:

@@ -21,13 +21,13 @@ from hnas.studies.run.folder import Run, begin_run
 from hnas.studies.run.networks import identity_of, network_path, stored_network
 from hnas.studies.run.result import best_trained
 from hnas.studies.scoring.supernet_scorer import weights_hash
+from hnas.studies.search.alone import subnet
 from hnas.studies.search.handoff import handoff
 from hnas.studies.search.retrain import (
     retrain,
     retrain_all_global,
     retrain_network,
     retrain_trials,
-    subnet,
 )
 from hnas.studies.search.search import search_stage
 from hnas.studies.search.session import Session
