@@ -44,6 +44,7 @@ from hnas.studies.search.torchrun import dealt
 
 PLANS = Path(__file__).parents[1] / "plans"
 GENERATION, CANDIDATES = 50, 4
+ONE = "1 process, 1 thread"
 EPOCHS = {"digits": 12, "photos": 6}
 
 
@@ -89,14 +90,14 @@ def measured(ways: Mapping[str, Callable[[], Row]], rounds: int) -> Iterator[Row
             began = time.perf_counter()
             row = way()
             found[name].append({"seconds": time.perf_counter() - began, **row})
-    first = found[next(iter(ways))][0]["found"]
+    first = found[ONE][0]["found"]
     for name, rows in found.items():
         numbers = {
             key: statistics.median(float(str(row[key])) for row in rows)
             for key in ("seconds", "cpu seconds")
         }
         same = all(row["found"] == first for row in rows)
-        yield {"way": name, **numbers, "the same to the bit": same, "rounds": rounds}
+        yield {"way": name, **numbers, "as one thread to the bit": same, "rounds": rounds}
 
 
 def scoring(kind: str, count: int, rounds: int) -> Iterator[Row]:
@@ -124,7 +125,7 @@ def scoring(kind: str, count: int, rounds: int) -> Iterator[Row]:
 
         ways = {
             f"1 process, {count} threads": lambda: here(count),
-            "1 process, 1 thread": lambda: here(1),
+            ONE: lambda: here(1),
             f"{count} processes, 1 thread each": apart,
         }
         for row in measured(ways, rounds):
@@ -152,7 +153,7 @@ def training(kind: str, count: int, rounds: int, quick: bool) -> Iterator[Row]:
 
     ways = {
         f"{count} processes, 1 thread each": lambda: trained(count, count),
-        "1 process, 1 thread": lambda: trained(1, 1),
+        ONE: lambda: trained(1, 1),
         f"1 process, {count} threads": lambda: trained(1, count),
     }
     for row in measured(ways, rounds):
