@@ -92,7 +92,7 @@ def cost(plan: Plan, origin: str, value: str, convention: str, as_json: bool) ->
 def cost_table(frame: Frame, arch: Arch, origin: str, convention: str = "exact") -> None:
     """Prints a drawing of the network, then sizes and cost of each block and the total."""
     head = "MACs" if convention == "exact" else f"MACs ({convention})"
-    click.echo(f"{arch_drawing(arch)}   {legend()}   ({origin}, {_made_of(frame)})")
+    click.echo(f"{arch_drawing(arch)}   {legend([arch])}   ({origin}, {_made_of(frame)})")
     names = (*map(str, range(len(arch.blocks))), "shared", "total")
     sizes = [[getattr(block, name) for name in FIELDS] for block in arch.blocks]
     sizes += [[None] * len(FIELDS)] * 2

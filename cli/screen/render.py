@@ -15,7 +15,7 @@ from rich.text import Text
 
 from hnas.architecture.arch import GLYPHS, Arch
 from hnas.settings import METRICS
-from hnas.studies.figures.glyphs import drawn
+from hnas.studies.figures.glyphs import drawn, kinds
 
 if TYPE_CHECKING:
     from hnas.baselines.record import Baseline
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hnas.studies.run.result import Result, TrainedNetwork
     from hnas.studies.trials.record import Record
 
-ASCII_GLYPHS = {"global": "G", "mixed": "m", "local": "l"}
+ASCII_GLYPHS = {"global": "G", "mixed": "m", "local": "l", "skipped": "."}
 COSTS = ("MACs", "ms", "params")
 
 
@@ -148,14 +148,15 @@ def short(value: int) -> str:
 
 
 def arch_drawing(arch: Arch) -> str:
-    """One glyph a block, first to last: ■ global, ◧ mixed, □ local, or G, m, l if the output's
-    encoding has no such glyphs."""
+    """One glyph a block, first to last: ■ global, ◧ mixed, □ local, · skipped, or G, m, l and a dot
+    if the output's encoding has no such glyphs."""
     return drawn(arch, _glyphs())
 
 
-def legend() -> str:
-    """The meaning of the glyphs of `arch_drawing`."""
-    return "  ".join(f"{glyph} {kind}" for kind, glyph in _glyphs().items())
+def legend(archs: Iterable[Arch]) -> str:
+    """The meaning of the glyphs of `arch_drawing` of some networks."""
+    glyphs = _glyphs()
+    return "  ".join(f"{glyphs[kind]} {kind}" for kind in kinds(archs))
 
 
 def _glyphs() -> dict[str, str]:
@@ -184,7 +185,7 @@ def front_table(
     score = "score" if metric == "accuracy" else METRICS.get(metric, metric)
     more = ("smoothed", "+-") if smoothed else ()
     table(
-        ("trial", score, "+-", "ties", *more, *COSTS, f"blocks ({legend()})"),
+        ("trial", score, "+-", "ties", *more, *COSTS, f"blocks ({legend(r.arch for r in ranked)})"),
         [
             (
                 f"{r.number}",
@@ -210,7 +211,13 @@ def show_retrained(networks: Iterable[TrainedNetwork], winner: Arch | None = Non
     for i, n in enumerate(networks, 1):
         name = f"{i}" + " (winner)" * (n.arch == winner)
         rows.append((name, n.score, n.accuracy, *costs(n), arch_drawing(n.arch)))
-    columns = ("network", "score", "held-out", *COSTS, f"blocks ({legend()})")
+    columns = (
+        "network",
+        "score",
+        "held-out",
+        *COSTS,
+        f"blocks ({legend(n.arch for n in networks)})",
+    )
     table(columns, rows, optional="ms")
 
 

@@ -11,13 +11,16 @@ from typing import Any
 from hnas.errors import InputError
 
 FIELDS = ("G", "L", "d_k", "d_z", "E", "K")
-GLYPHS = {"global": "■", "mixed": "◧", "local": "□"}
+GLYPHS = {"global": "■", "mixed": "◧", "local": "□", "skipped": "·"}
 """By `Block.kind`."""
+SKIP = -1
+"""Instead of a number of global groups: there is no such block (`Block.choice`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """One block's choice. Canonical: a size that the block cannot use is None.
+    """One block's choice. Canonical: a size that the block cannot use is None. A skipped block has
+    no groups and no FFN, and gives what it gets.
 
     Raises InputError if a size is missing, superfluous or out of range.
     """
@@ -37,13 +40,17 @@ class Block:
     if not. None if L = 0."""
 
     def __post_init__(self) -> None:
+        skipped = (self.G, self.L, self.d_z) == (0, 0, 0)
         for name in FIELDS:
             value = getattr(self, name)
-            least = 0 if name in ("G", "L") else 1
+            least = 0 if name in ("G", "L") or skipped else 1
             if value is not None and (type(value) is not int or value < least):
                 raise InputError(f"{name} must be a whole number >= {least}, got {value!r}")
-        if self.G + self.L < 1:
-            raise InputError(f"a block needs G + L >= 1, got G={self.G}, L={self.L}")
+        if self.G + self.L < 1 and not skipped:
+            raise InputError(
+                f"a block needs G + L >= 1 unless it is skipped (d_z = 0), got G={self.G}, "
+                f"L={self.L}, d_z={self.d_z}"
+            )
         for name, why in (("d_k", "G"), ("E", "L"), ("K", "L")):
             value, used = getattr(self, name), getattr(self, why) > 0
             if used and value is None:
@@ -67,8 +74,19 @@ class Block:
 
     @property
     def kind(self) -> str:
-        """`global`, `mixed` or `local`."""
+        """`global`, `mixed`, `local` or `skipped`."""
+        if not self.d_z:
+            return "skipped"
         return "local" if not self.G else "global" if not self.L else "mixed"
+
+    @property
+    def choice(self) -> int:
+        """What the first stage chooses: G, or SKIP."""
+        return self.G if self.d_z else SKIP
+
+
+SKIPPED = Block(G=0, L=0, d_z=0)
+"""A block that is not there."""
 
 
 @dataclass(frozen=True)

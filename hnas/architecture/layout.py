@@ -103,7 +103,10 @@ def _sizes(frame: Frame, G: int, L: int, *, d_k: int, d_z: int, E: int, K: int) 
 
 
 def tensors(frame: Frame, sizes: Sizes) -> dict[str, Tensor]:
-    """The weights that a block of these sizes has, by their name in the standalone block."""
+    """The weights that a block of these sizes has, by their name in the standalone block; one that
+    is skipped has none."""
+    if not sizes["m"]:
+        return {}
     return {
         **SHARED,
         **(GLOBAL if sizes["Cg"] else {}),

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from hnas.architecture.arch import Arch, Block
+from hnas.architecture.arch import SKIP, SKIPPED, Arch, Block
 from hnas.architecture.local import KINDS
 from hnas.errors import InputError
 from hnas.persist.record import later
@@ -88,11 +88,15 @@ class Frame:
         return self.side**2 + (self.pool == "class")
 
     def block(self, G: int, d_k: int, d_z: int, E: int, K: int) -> Block:
-        """The canonical block with G global groups."""
+        """The canonical block with G global groups; if G is SKIP, none."""
+        if G == SKIP:
+            return SKIPPED
         return Block.of(G=G, L=self.N - G, d_k=d_k, d_z=d_z, E=E, K=K)
 
     def check(self, block: Block) -> None:
         """Raises InputError if the block cannot be built in this frame."""
+        if block == SKIPPED:
+            return
         if block.G + block.L != self.N:
             raise InputError(f"G + L must be N={self.N}, got G={block.G}, L={block.L}")
         heads = self.N * self.heads
@@ -154,6 +158,7 @@ class BlockSpace:
     """The candidates of one block."""
 
     G: tuple[int, ...]
+    """SKIP among them: it may be skipped."""
     d_k: tuple[int, ...]
     d_z: tuple[int, ...]
     E: tuple[int, ...]
@@ -236,8 +241,9 @@ class Space:
     @property
     def index_tuples(self) -> int:
         """The paper's count: every combination of indices (324^12 for GLiT at M = 12)."""
+        N = self.frame.N
         return math.prod(
-            sum(math.prod(map(len, block.of(G, self.frame.N))) for G in block.G)
+            sum(1 if G == SKIP else math.prod(map(len, block.of(G, N))) for G in block.G)
             for block in self.blocks
         )
 
@@ -266,9 +272,11 @@ class Space:
         return Arch(tuple(blocks))
 
 
-def distribution_space(frame: Frame, *, d_k: int, d_z: int, E: int, K: int) -> Space:
-    """Stage 1: (G, L) of every block, sizes fixed."""
-    return size_space(frame, None, d_k=(d_k,), d_z=(d_z,), E=(E,), K=(K,))
+def distribution_space(
+    frame: Frame, *, d_k: int, d_z: int, E: int, K: int, skip: bool = False
+) -> Space:
+    """Stage 1: (G, L) of every block, sizes fixed; with `skip` all but the first may be skipped."""
+    return size_space(frame, None, d_k=(d_k,), d_z=(d_z,), E=(E,), K=(K,), skip=skip)
 
 
 def size_space(
@@ -281,16 +289,19 @@ def size_space(
     K: tuple[int, ...],
     mixed: Own = Own(),
     local: Own = Own(),
+    skip: bool = False,
 ) -> Space:
     """Stage 2: the sizes of every block, its (G, L) as in `distribution`; mixed and local blocks
-    may have candidates of their own.
+    may have candidates of their own. Blocks that `distribution` skips stay skipped.
 
-    With None, (G, L) is free too: the paper's whole space, searched at once.
+    With None, (G, L) is free too: the paper's whole space, searched at once; and with `skip` all
+    blocks but the first may be skipped.
     """
-    groups = [tuple(range(frame.N + 1))] * frame.M
+    whole = tuple(range(frame.N + 1))
+    groups = [whole, *[(SKIP, *whole) if skip else whole] * (frame.M - 1)]
     if distribution is not None:
         frame.check_arch(distribution)
-        groups = [(block.G,) for block in distribution.blocks]
+        groups = [(block.choice,) for block in distribution.blocks]
     sizes = BlockSpace(G=(0,), d_k=d_k, d_z=d_z, E=E, K=K, mixed=mixed, local=local)
     blocks = (replace(sizes, G=G) for G in groups)
     return Space(frame=frame, blocks=tuple(blocks))

@@ -26,8 +26,9 @@ def check_plain(net: Glit) -> None:
     kinds, stem = {block.kind for block in net.arch.blocks}, net.frame.stem
     if kinds != {"global"}:
         raise InputError(
-            "a search begins with a plain ViT, and this network has local groups already. As it "
-            "is, only a supernet of its own frame takes it: stage1.init_from (--init-from)"
+            "a search begins with a plain ViT, and this network has "
+            f"{' and '.join(sorted(kinds - {'global'}))} blocks already. As it is, only a supernet "
+            "of its own frame takes it: stage1.init_from (--init-from)"
         )
     if len(set(net.arch.blocks)) > 1:
         sizes = sorted({(block.d_k, block.d_z) for block in net.arch.blocks})

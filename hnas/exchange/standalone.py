@@ -96,13 +96,16 @@ def stem(frame: dict[str, Any]) -> nn.Module:
 
 
 class Block(nn.Module):
-    """x + mix(LN(x)), then x + FFN(LN(x)): (B, T, d) -> (B, T, d)."""
+    """x + mix(LN(x)), then x + FFN(LN(x)): (B, T, d) -> (B, T, d); x if the block is skipped."""
 
     def __init__(self, frame: dict[str, Any], block: dict[str, int]) -> None:
         super().__init__()
         d, N, G, L = frame["d"], frame["N"], block["G"], block["L"]
         self.cut = [d * G // N, d * L // N]
         Cg, Cl = self.cut
+        self.skipped = block["d_z"] == 0
+        if self.skipped:
+            return
         self.norm1 = nn.LayerNorm(d, eps=1e-6)
         if G:
             self.heads = frame["heads"] * G
@@ -158,6 +161,8 @@ class Block(nn.Module):
         return torch.cat((self.attention(first), self.local(last)), dim=-1)
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.skipped:
+            return x
         x = x + self.mix(self.norm1(x))
         out: Tensor = x + self.fc2(self.activation(self.fc1(self.norm2(x))))
         return out

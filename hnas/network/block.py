@@ -106,6 +106,8 @@ class Block(nn.Module):
         self.frame = frame
         self.dropout = nn.Dropout(dropout)
         self.drop_path = DropPath(drop_path)
+        if not m:
+            return  # it is skipped
         self.norm1 = nn.LayerNorm(d, eps=1e-6)
         if Cg:
             inner = s["H"] * s["h"]
@@ -117,4 +119,4 @@ class Block(nn.Module):
         self.fc1, self.fc2 = Linear(d, m), Linear(m, d)
 
     def forward(self, x: Tensor) -> Tensor:
-        return forward(x, self, self.drop_path)
+        return forward(x, self, self.drop_path) if self.sizes["m"] else x

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hnas.architecture import layout
-from hnas.architecture.arch import Arch, Block
+from hnas.architecture.arch import SKIPPED, Arch, Block
 from hnas.architecture.space import BlockSpace, Frame, Space
 from hnas.errors import InputError
 from hnas.network import block as blocks
@@ -105,6 +105,8 @@ class SuperBlock(nn.Module):
         self, x: Tensor, block: Block, norm: Norm = batch_norm, weights: Weights | None = None
     ) -> Tensor:
         """Tokens (B, T, d) -> the same; `weights` are those of `block`, if they are cut already."""
+        if block == SKIPPED:
+            return x
         sizes = layout.sizes(self.frame, block)
         weights = self.weights(block) if weights is None else weights
         return blocks.forward(x, Subnet(weights, sizes, self.frame, self.dropout, norm))

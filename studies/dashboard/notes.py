@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from hnas.architecture.arch import FIELDS
-from hnas.studies.figures.glyphs import LEGEND, drawn
+from hnas.studies.figures.glyphs import drawn, legend
 from hnas.studies.figures.network import Picture
 from hnas.studies.objective.costs import MEASURES, metrics
 from hnas.studies.run.latency import read_costs
@@ -125,7 +125,7 @@ def _front(stage: StageStudy) -> Iterator[str]:
         for record in best
     )
     yield _table({**dict.fromkeys(numbers, "r"), "blocks": "l"}, rows)
-    yield LEGEND
+    yield legend(record.arch for record in best)
 
 
 def elite_note(

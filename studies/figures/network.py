@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from hnas.architecture.arch import Arch, Block
+from hnas.architecture.arch import SKIPPED, Arch, Block
 from hnas.architecture.local import KINDS
 from hnas.architecture.space import Frame
 from hnas.cost.flops import block_cost, shared_cost
@@ -67,7 +67,7 @@ def _block(
 ) -> None:
     left, width, N = column + 0.04, 0.88, picture.frame.N
     middle = left + width / 2
-    for group in range(N):
+    for group in range(block.G + block.L):
         if group < block.G:
             colour, hatch, text = GLOBAL, "", f"$d_k$ {block.d_k}"
         else:
@@ -76,9 +76,12 @@ def _block(
         axis.add_patch(Rectangle((left, bottom), width, 0.92, fc=colour, hatch=hatch, **EDGE))
         box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.85}
         axis.text(middle, bottom + 0.46, text, ha="center", va="center", fontsize=8, bbox=box)
-    ffn = width * block.d_z / widest
-    axis.add_patch(Rectangle((middle - ffn / 2, -0.7), ffn, 0.6, fc=FFN, **EDGE))
-    axis.text(middle, -0.4, f"$d_z$ {block.d_z}", ha="center", va="center", fontsize=8)
+    if block == SKIPPED:
+        axis.text(middle, N / 2, "skipped", ha="center", va="center", fontsize=8)
+    else:
+        ffn = width * block.d_z / widest
+        axis.add_patch(Rectangle((middle - ffn / 2, -0.7), ffn, 0.6, fc=FFN, **EDGE))
+        axis.text(middle, -0.4, f"$d_z$ {block.d_z}", ha="center", va="center", fontsize=8)
     share = picture.macs[number] / sum(picture.macs)
     axis.text(middle, N + 0.08, f"block {number + 1}", ha="center", fontsize=9, weight="bold")
     axis.text(middle, -1.1, f"{share:.0%} of MACs", ha="center", fontsize=8)

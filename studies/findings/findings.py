@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from hnas.architecture.arch import Arch
+from hnas.architecture.arch import SKIP, Arch
 from hnas.architecture.space import Space
 from hnas.errors import InputError
 from hnas.studies.findings.importances import Importances, importances
@@ -156,13 +156,14 @@ def describe(
     drawn = [costs.sample(space, rng) for _ in range(DRAWS)]
     sets = rng.integers(DRAWS, size=(DRAWS, len(archs)))
     is_free = any(len(block.G) > 1 for block in space.blocks)
+    kinds = [*KINDS, "skipped"] if any(SKIP in block.G for block in space.blocks) else KINDS
     return Findings(
         of=of,
         elites=elites,
         networks=len(archs),
         kinds=tuple(
             _share(kind, _counts(archs, "kind", kind), _counts(drawn, "kind", kind)[sets])
-            for kind in (KINDS if is_free else ())
+            for kind in (kinds if is_free else ())
         ),
         kernels=tuple(_kernels(archs, space, costs, rng)),
         depth=tuple(global_shares(archs).mean(0).tolist()),
@@ -184,7 +185,7 @@ def _kernels(
     drawn = []
     for arch in archs:
         choices = zip(space.blocks, arch.blocks, strict=True)
-        blocks = tuple(replace(free, G=(block.G,)) for free, block in choices)
+        blocks = tuple(replace(free, G=(block.choice,)) for free, block in choices)
         same = replace(space, blocks=blocks)
         drawn.append([costs.sample(same, rng) for _ in range(each)])
     sets = rng.integers(each, size=(DRAWS, len(archs)))
@@ -202,7 +203,7 @@ def _choosing(space: Space, arch: Arch) -> list[tuple[int, ...]]:
     """The kernels that each block chooses from with its groups; none if it has no choice."""
     N, found = space.frame.N, []
     for free, block in zip(space.blocks, arch.blocks, strict=True):
-        kernels = free.of(block.G, N)[-1]
+        kernels = free.of(block.choice, N)[-1]
         found.append(kernels if block.K is not None and len(kernels) > 1 else ())
     return found
 
@@ -252,8 +253,10 @@ def _standardised(rows: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def global_shares(archs: Sequence[Arch]) -> NDArray[np.float64]:
-    """G / N of every block: (networks, M)."""
-    return np.array([[block.G / (block.G + block.L) for block in arch.blocks] for arch in archs])
+    """G / N of every block, 0 of a skipped one: (networks, M)."""
+    return np.array(
+        [[block.G / max(block.G + block.L, 1) for block in arch.blocks] for arch in archs]
+    )
 
 
 def _counts(archs: Sequence[Arch], size: str, value: object) -> NDArray[np.int64]:

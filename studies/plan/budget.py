@@ -5,6 +5,7 @@ networks or none. It gets narrower tokens: the widest in which an average distri
 budget. If even the narrowest are too wide, it loses blocks.
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -13,6 +14,7 @@ from functools import partial
 from math import ceil
 from typing import Any
 
+from hnas.architecture.arch import SKIPPED
 from hnas.architecture.space import Frame
 from hnas.cost.flops import cost
 from hnas.cost.limits import Limit, flops_limit, params_limit
@@ -174,15 +176,17 @@ def fit(plan: Plan, budget: Budget) -> Plan:
 
 def _cut(plan: Plan, leaves_room: Callable[[Frame, Stage1], bool]) -> Plan:
     """A plan of pretrained weights, whose width is theirs: narrower FFNs in stage 1, then halved
-    queries and keys, then fewer blocks. If nothing leaves room it is the least."""
+    queries and keys, then blocks that may be skipped, then fewer blocks too. If nothing leaves room
+    it is the least."""
     s, half = plan.stage1, min(plan.stage2.d_k)
     sizes = [*((s.d_k, d_z) for d_z in range(s.d_z, 0, -1)), (min(half, s.d_k), 1)]
-    for M in range(plan.net.M, 0, -1):
+    whole = [(plan.net.M, replace(s, d_k=d_k, d_z=d_z)) for d_k, d_z in sizes]
+    fewer = itertools.product(range(plan.net.M, 0, -1), whole)
+    cuts = [*whole, *((M, replace(stage1, skip=True)) for M, (_, stage1) in fewer)]
+    for M, stage1 in cuts:
         net = replace(plan.net, M=M)
-        for d_k, d_z in sizes:
-            stage1 = replace(s, d_k=d_k, d_z=d_z)
-            if leaves_room(net, stage1):
-                return replace(plan, net=net, stage1=stage1)
+        if leaves_room(net, stage1):
+            break
     return replace(plan, net=net, stage1=stage1)
 
 
@@ -202,11 +206,12 @@ def average(plan: Plan, frame: Frame, budget: Budget, stage1: Stage1 | None = No
     another `stage1`, of that which a budget limits."""
     s = stage1 or plan.stage1
     sizes = (_scaled(plan, s.d_k, frame), s.d_z, s.E, s.K)
-    blocks = [frame.block(G, *sizes) for G in range(frame.N + 1)]
+    whole = [frame.block(G, *sizes) for G in range(frame.N + 1)]
+    rows = [whole, *[whole + [SKIPPED] * s.skip] * (frame.M - 1)]
     return Budget(
         **{
             limit.option: ceil(
-                limit.shared + frame.M * Fraction(sum(map(limit.block, blocks)), len(blocks))
+                limit.shared + sum(Fraction(sum(map(limit.block, row)), len(row)) for row in rows)
             )
             for limit in budget.limits(frame)
         },

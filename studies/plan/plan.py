@@ -89,11 +89,12 @@ class Plan:
 
     @property
     def _sizes1(self) -> Named:
-        return tuple((name, getattr(self.stage1, name)) for name in SIZES)
+        return tuple((name, getattr(self.stage1, name)) for name in (*SIZES, "skip"))
 
     @property
     def _sizes2(self) -> Named:
-        return tuple((name, getattr(self.stage2, name)) for name in (*SIZES, "mixed", "local"))
+        lists = tuple((name, getattr(self.stage2, name)) for name in (*SIZES, "mixed", "local"))
+        return (*lists, ("skip", self.stage1.skip))
 
     def budget(self) -> int | None:
         """Most multiply-accumulates of one image, by `search.convention`; None: no limit."""

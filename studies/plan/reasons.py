@@ -28,6 +28,7 @@ def reasons(plan: Plan, survey: Survey, trained: int, device: str) -> dict[str, 
     kind = "worth 5 to 20 points on few images, by docs/few-images.md"
     if plan.pretrained.file:
         width = f"of the pretrained weights, with FFNs of {plan.stage1.d_z} x d in stage 1"
+        width += ", which may skip blocks" * plan.stage1.skip
         seen = f"a third of what random weights need, at least {LEAST_EPOCHS} epochs"
         kind = "stem and pool of the pretrained weights; the local heads of docs/few-images.md"
     kernels, flip = ", ".join(map(str, plan.stage2.K)), "yes" if augment.flip else "no"

@@ -33,6 +33,7 @@ DISTRIBUTIONS = (
     "This stage chooses how many of each block's head groups are global (self-attention), `G`; the "
     "others are local (convolution). The sizes are fixed."
 )
+SKIPPING = " A `G` of -1 skips the block."
 SIZES = (
     "This stage chooses the sizes of every block, `d_k`, `d_z`, `E` and `K`. The distribution of "
     "global and local groups comes from stage 1."
@@ -90,6 +91,7 @@ def stages(plan: Plan) -> tuple[Stage, ...]:
         "flat": (WHOLE.format(how=f"by {by}"), "spos", plan.space2),
         "random": (WHOLE.format(how="by chance"), "random", plan.space2),
     }[strategy]
+    about += SKIPPING * plan.stage1.skip
     only = replace(hierarchical[0], name=strategy, about=about, own=own, space=space)
     if strategy != "high-level":
         only = replace(only, sampler=plan.search.sampler)
@@ -144,9 +146,10 @@ def retrained(plan: Plan) -> list[tuple[str, Retrain, int]]:
 
 
 def _hierarchical(plan: Plan) -> tuple[Stage, ...]:
+    skipping = SKIPPING * plan.stage1.skip
     first = Stage(
         name="stage1",
-        about=DISTRIBUTIONS,
+        about=DISTRIBUTIONS + skipping,
         space=lambda _: plan.space1(),
         sampler=plan.stage1.sampler or plan.search.sampler,
         trials=plan.stage1.trials,
@@ -168,7 +171,7 @@ def _hierarchical(plan: Plan) -> tuple[Stage, ...]:
     third = replace(
         second,
         name="stage3",
-        about=REFINED,
+        about=REFINED + skipping,
         space=lambda _: plan.space2(),
         from_front=True,
         trials=plan.refine.trials,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hnas.architecture.arch import Arch, Block
+from hnas.architecture.arch import SKIP, SKIPPED, Arch, Block
 from hnas.architecture.space import Space
 from hnas.cost.flops import block_cost, cheapest
 from hnas.studies.objective.costs import Costs
@@ -92,18 +92,23 @@ def starting_from(start: Sequence[Arch], proposer: Proposer) -> Proposer:
 
 def corners(space: Space, costs: Costs) -> tuple[Arch, ...]:
     """The networks at the ends of a space, as far as the costs allow them: the cheapest, the one
-    with most global groups in every block, and the one with fewest.
+    with most global groups in every block, and the one with fewest, of no more skipped blocks than
+    need be.
 
     The latter two have, block by block, the choice of median MACs among those with as many groups.
     """
 
     def middle(choices: Sequence[Block], groups: int) -> Block:
-        among = [block for block in choices if groups == block.G]
+        among = [block for block in choices if groups == block.choice]
         among.sort(key=lambda block: (block_cost(space.frame, block).macs, block.key))
         return among[len(among) // 2]
 
     ends = [
-        Arch(tuple(middle(row, end(block.G for block in row)) for row in space.choices))
-        for end in (max, min)
+        Arch(tuple(middle(row, end(_groups(row))) for row in space.choices)) for end in (max, min)
     ]
     return tuple(filter(costs.allow, dict.fromkeys((cheapest(space), *ends))))
+
+
+def _groups(choices: Sequence[Block]) -> list[int]:
+    """The numbers of global groups that a block may have; SKIP if it may have none at all."""
+    return [block.choice for block in choices if block != SKIPPED] or [SKIP]

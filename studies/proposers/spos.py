@@ -22,7 +22,7 @@ from hnas.studies.objective.costs import Costs
 from hnas.studies.proposers.base import Proposer, Turn
 from hnas.studies.proposers.optuna_sampler import TRIES
 from hnas.studies.proposers.random_search import draws
-from hnas.studies.trials.encoding import SIZES
+from hnas.studies.trials.encoding import SIZES, value
 from hnas.studies.trials.record import Record
 
 MUTATION = 0.1
@@ -79,10 +79,10 @@ def _candidates(space: Space) -> Iterator[tuple[int, ...]]:
 def _genes(space: Space, arch: Arch, rng: np.random.Generator) -> list[int]:
     """An architecture's genes. Genes that its blocks do not use are drawn, so that a child may use
     them."""
-    values = (getattr(block, size) for block in arch.blocks for size in SIZES)
+    values = (value(block, size) for block in arch.blocks for size in SIZES)
     return [
-        int(rng.choice(candidates)) if value is None else value
-        for value, candidates in zip(values, _candidates(space), strict=True)
+        int(rng.choice(candidates)) if its is None else its
+        for its, candidates in zip(values, _candidates(space), strict=True)
     ]
 
 

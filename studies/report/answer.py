@@ -5,7 +5,7 @@ from functools import partial
 from hnas.architecture.arch import FIELDS, GLYPHS
 from hnas.architecture.local import KINDS
 from hnas.settings import METRICS
-from hnas.studies.figures.glyphs import LEGEND, drawn
+from hnas.studies.figures.glyphs import drawn, legend
 from hnas.studies.figures.network import Picture, network
 from hnas.studies.report.cells import costs_of, number
 from hnas.studies.report.gather import Answer, Report
@@ -43,7 +43,8 @@ def answer_section(report: Report) -> Section:
         ),
         tables=(_tested(found), *([_simple(result)] if result.baselines else [])),
         notes=(
-            f"{LEGEND} Score: accuracy with inherited weights. Test: accuracy on the test images, "
+            legend(one.arch for one in (found.winner, found.all_global))
+            + " Score: accuracy with inherited weights. Test: accuracy on the test images, "
             "which are read once, after the winner is chosen on held-out images. Intervals: Wilson "
             f"for each network, {how} for the difference. They cover the choice of test images, "
             "not that of the training seed. Simple models: k and C are chosen on held-out images; "

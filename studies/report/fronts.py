@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 
-from hnas.studies.figures.glyphs import LEGEND, drawn
+from hnas.studies.figures.glyphs import drawn, legend
 from hnas.studies.report import pictures
 from hnas.studies.report.cells import costs_of, number
 from hnas.studies.report.gather import Report
@@ -20,9 +20,10 @@ SHOWN = 10
 
 def front_section(report: Report) -> Section:
     """Trials on the front of each study, and the retrained networks."""
-    tables, text = [], []
+    tables, text, archs = [], [], []
     for study in report.studies:
         best = best_by_score(study.front, study.trials, study.costs.objective)
+        archs += [record.arch for record in best[:SHOWN]]
         text.append(
             f"{study.stage}: {len(best)} of {study.trials:,} trials are on the front"
             + (f"; the table has the {SHOWN} of highest score." if len(best) > SHOWN else ".")
@@ -43,7 +44,7 @@ def front_section(report: Report) -> Section:
         text=tuple(text),
         drawings=(Drawing(alt, partial(pictures.fronts, report)),),
         tables=tuple(tables),
-        notes=(LEGEND,),
+        notes=(legend(archs),),
     )
 
 

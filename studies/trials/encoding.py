@@ -1,8 +1,8 @@
 """Encoding of an architecture as the parameters of an Optuna trial, and back.
 
 A parameter is named by its block, counted from 1, and its size: `b01.G`, `b12.d_k`. It exists if
-the space leaves a choice that the block can use. What mixed or local blocks choose from lists of
-their own are other parameters: `b01.K.local`.
+the space leaves a choice that the block can use. A `G` of -1 (SKIP) says that the block is skipped.
+What mixed or local blocks choose from lists of their own are other parameters: `b01.K.local`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
-from hnas.architecture.arch import Arch
+from hnas.architecture.arch import SKIP, Arch, Block
 from hnas.architecture.space import Space
 from hnas.errors import InputError
 
@@ -30,7 +30,7 @@ class _Parameter:
     """`mixed` or `local` if it is a choice of such blocks alone; else empty."""
     candidates: tuple[int, ...]
     groups: tuple[int, ...]
-    """The numbers of global groups with which a block makes this choice."""
+    """The numbers of global groups (`Block.choice`) with which a block makes this choice."""
 
     @cached_property
     def name(self) -> str:
@@ -62,7 +62,17 @@ def _each(space: Space) -> Iterator[_Parameter]:
 
 def _uses(size: str, G: int, N: int) -> bool:
     """Whether a block with G of N groups global has the size."""
+    if G == SKIP:
+        return size == "G"
     return {"d_k": G > 0, "E": G < N, "K": G < N}.get(size, True)
+
+
+def value(block: Block, size: str) -> int | None:
+    """What a block has of one of SIZES; None if it has no use for it."""
+    if size == "G":
+        return block.choice
+    found: int | None = getattr(block, size)
+    return found or None  # a skipped block's d_z is 0
 
 
 def _distribution(size: str, candidates: tuple[int, ...]) -> BaseDistribution:
@@ -89,9 +99,9 @@ def used(space: Space, arch: Arch) -> dict[str, Any]:
             f"study, got {arch.to_json()}"
         )
     return {
-        one.name: getattr(block, one.size)
+        one.name: value(block, one.size)
         for one in _parameters(space)
-        if (block := arch.blocks[one.block]).G in one.groups
+        if (block := arch.blocks[one.block]).choice in one.groups
     }
 
 
@@ -111,8 +121,8 @@ def decode(space: Space, params: Mapping[str, Any]) -> Arch:
     """
     known = _parameters(space)
     for one in known:
-        if (value := params.get(one.name)) not in one.candidates:
-            raise InputError(f"{one.name} must be one of {one.candidates}, got {value!r}")
+        if (found := params.get(one.name)) not in one.candidates:
+            raise InputError(f"{one.name} must be one of {one.candidates}, got {found!r}")
     if unknown := sorted(set(params) - {one.name for one in known}):
         raise InputError(f"a trial of this space has no parameters {', '.join(unknown)}")
     groups = {one.block: params[one.name] for one in known if one.size == "G"}

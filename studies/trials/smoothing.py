@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hnas.architecture.arch import Arch
 from hnas.studies.objective.costs import minimised
-from hnas.studies.trials.encoding import SIZES
+from hnas.studies.trials.encoding import SIZES, value
 from hnas.studies.trials.pareto import best_by_score
 from hnas.studies.trials.record import Record
 
@@ -100,7 +100,7 @@ def picked(
 
 def _one_hot(archs: Sequence[Arch]) -> Numbers:
     """(architectures, columns): 1 if a block has a value, for all but values that all have."""
-    rows = [[getattr(block, size) for block in arch.blocks for size in SIZES] for arch in archs]
+    rows = [[value(block, size) for block in arch.blocks for size in SIZES] for arch in archs]
     columns = [
         [value == each for value in column]
         for column in zip(*rows, strict=True)

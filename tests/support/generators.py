@@ -37,8 +37,9 @@ def kernels(frame: Frame, *wanted: int) -> tuple[int, ...]:
 @st.composite
 def spaces(draw: st.DrawFn, *, width: int | None = None) -> Space:
     """The whole space of a frame, its stage 1, or the stage 2 of a random distribution; whole and
-    stage 2 perhaps with candidates by kind of block."""
-    frame = draw(frames(width=width))
+    stage 2 perhaps with candidates by kind of block; all perhaps with blocks that may be
+    skipped."""
+    frame, skip = draw(frames(width=width)), draw(st.booleans())
     d = frame.d
     own = {}
     if draw(st.booleans()):
@@ -48,12 +49,12 @@ def spaces(draw: st.DrawFn, *, width: int | None = None) -> Space:
         }
     whole = size_space(
         frame, None, d_k=(d // 2, d, 2 * d), d_z=(1, 2, 4), E=(1, 2, 4), K=kernels(frame, 3, 5, 9),
-        **own,
+        skip=skip, **own,
     )  # fmt: skip
     kind = draw(st.sampled_from(("whole", "stage1", "stage2")))
     if kind == "whole":
         return whole
-    first = distribution_space(frame, d_k=d, d_z=4, E=1, K=max(kernels(frame, 5)))
+    first = distribution_space(frame, d_k=d, d_z=4, E=1, K=max(kernels(frame, 5)), skip=skip)
     if kind == "stage1":
         return first
     distribution = first.sample(np.random.default_rng(draw(st.integers(0, 2**32))))

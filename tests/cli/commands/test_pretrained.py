@@ -167,7 +167,7 @@ def written(path: Path, kind: str, deit: Path) -> Path:
         ("x.pth", "text", "x.pth holds no weights that can be read safely"),
         ("x.safetensors", "classifier", "x.safetensors: the weights are not those of a GLiT or V"),
         ("x.pth", "registers", "x.pth: the weights have register tokens, which take part in"),
-        ("net", "mixed", "net: a search begins with a plain ViT, and this network has local grou"),
+        ("net", "mixed", "net: a search begins with a plain ViT, and this network has mixed bloc"),
         ("net.json", "conv", "net.json: a search begins with a plain ViT, whose stem is 'patch'"),
         ("x.pth", "heads", "x.pth: a token width of 48 is not N=3 groups of 64-wide heads"),
     ],

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from hnas.architecture.arch import Arch, Block
+from hnas.architecture.arch import SKIPPED, Arch, Block
 from hnas.architecture.space import Frame
 from hnas.cli.screen.render import (
     about,
@@ -116,7 +116,11 @@ def test_a_drawing_has_one_glyph_a_block(
 ) -> None:
     screen = Console(file=io.TextIOWrapper(io.BytesIO(), encoding=encoding))
     monkeypatch.setattr("hnas.cli.screen.render.console", lambda: screen)
-    assert (arch_drawing(ARCH), legend()) == (drawing, meaning)
+    assert (arch_drawing(ARCH), legend([ARCH])) == (drawing, meaning)
+    skipping = Arch((*ARCH.blocks, SKIPPED))
+    dot = "." if encoding == "ascii" else "·"
+    shown = (arch_drawing(skipping), legend([ARCH, skipping]))
+    assert shown == (drawing + dot, f"{meaning}  {dot} skipped")
 
 
 @pytest.mark.parametrize(

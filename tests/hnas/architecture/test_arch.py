@@ -51,6 +51,7 @@ def test_canonical_blocks_of_different_unused_sizes_are_equal():
         ({"G": 0, "L": 3, "d_z": 4, "E": 1, "K": 8}, r"K must be odd .*, got 8"),
         ({"G": 0, "L": 0, "d_z": 4}, "G \\+ L >= 1"),
         ({"G": -1, "L": 3, "d_z": 4, "E": 1, "K": 9}, "G must be a whole number >= 0, got -1"),
+        ({"G": 0, "L": 0, "d_z": 0, "d_k": 8}, "d_k has no meaning if G = 0, got d_k=8"),
         ({"G": True, "L": 3, "d_z": 4, "E": 1, "K": 9}, "got True"),
         ({"G": 3, "L": 0, "d_z": 0, "d_k": 8}, "d_z must be a whole number >= 1, got 0"),
     ],

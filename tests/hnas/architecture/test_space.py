@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hnas.architecture.arch import Arch, Block
+from hnas.architecture.arch import SKIPPED, Arch, Block
 from hnas.architecture.space import BlockSpace, Frame, Own, Space, distribution_space, size_space
 from hnas.errors import InputError
 from hnas.persist.record import as_json, recorded, restored
@@ -62,6 +62,24 @@ def test_sampling_is_uniform_over_distributions():
     assert set(counts) == set(itertools.product(range(4), repeat=2))
     chi2 = sum((count - 500) ** 2 / 500 for count in counts.values())
     assert chi2 < 37.7  # 15 degrees of freedom, p = 0.001
+
+
+def test_all_blocks_but_the_first_may_be_skipped():
+    first = distribution_space(TINY, d_k=192, d_z=4, E=1, K=31, skip=True)
+    assert first.index_tuples == first.distinct == 4 * 5**11
+    sizes = {"d_k": (96, 192, 384), "d_z": (2, 4, 6), "E": (1, 2, 4), "K": (17, 31, 45)}
+    whole = size_space(TINY, None, **sizes, skip=True)
+    assert whole.index_tuples == 324 * 325**11 and whole.distinct == 198 * 199**11
+    rng = np.random.default_rng(0)
+    for space in (first, whole):
+        drawn = [space.sample(rng) for _ in range(300)]
+        skipped = np.mean([[block == SKIPPED for block in arch.blocks] for arch in drawn], axis=0)
+        assert skipped[0] == 0 and np.abs(skipped[1:] - 0.2).max() < 0.1
+    arch = drawn[0]
+    second = size_space(TINY, arch, **sizes)
+    for block, choices in zip(arch.blocks, second.choices, strict=True):
+        assert {choice.kind for choice in choices} == {block.kind}
+        assert (choices == (SKIPPED,)) == (block == SKIPPED)
 
 
 def test_stage_2_keeps_the_distribution():

@@ -115,7 +115,7 @@ def unequal() -> Glit:
 @pytest.mark.parametrize(
     ("net", "frame", "message"),
     [
-        (mixed(), FRAME, r"a plain ViT, and this network has local groups already.*--init-from"),
+        (mixed(), FRAME, r"a plain ViT, and this network has mixed blocks already.*--init-from"),
         (unequal(), FRAME, r"one size, got \(d_k, d_z\) of \[\(24, 2\), \(24, 4\)\]"),
         (plain(replace(FRAME, stem="conv")), FRAME, "whose stem is 'patch', got 'conv'"),
         (

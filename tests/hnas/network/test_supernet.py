@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hnas.architecture import layout
-from hnas.architecture.arch import Arch, Block
+from hnas.architecture.arch import SKIPPED, Arch, Block
 from hnas.architecture.space import Frame, distribution_space, size_space
+from hnas.cost.flops import cost
 from hnas.errors import InputError
 from hnas.network.glit import Glit
 from hnas.network.slicing import cut, overlap
@@ -57,6 +58,21 @@ def test_training_gradients_are_those_of_the_standalone_network(drawn):
             torch.testing.assert_close(part, alone.blocks[i].get_parameter(name).grad)
             # What the subnet does not use gets no gradient.
             assert whole.count_nonzero() == part.count_nonzero()
+
+
+@pytest.mark.parametrize("kinds", [{}, {"local": "conv2d", "stem": "conv", "pool": "mean"}])
+def test_a_skipped_block_is_not_there(kinds):
+    frame = Frame(image=16, channels=1, patch=4, classes=5, d=24, M=4, N=3, **kinds)
+    space = distribution_space(frame, d_k=24, d_z=2, E=1, K=3, skip=True)
+    mixed, local = frame.block(2, 24, 2, 1, 3), frame.block(0, 24, 2, 1, 3)
+    net = Supernet(space).reset(1)
+    arch = Arch((mixed, SKIPPED, local, SKIPPED))
+    shorter = Glit(replace(frame, M=2), Arch((mixed, local)))
+    weights = net.extract(arch).state_dict()
+    assert not any(name.startswith(("blocks.1.", "blocks.3.")) for name in weights)
+    shorter.load_state_dict({n.replace("blocks.2.", "blocks.1."): w for n, w in weights.items()})
+    assert torch.equal(net(images(frame), arch), shorter(images(frame)))
+    assert cost(frame, arch) == cost(shorter.frame, shorter.arch)
 
 
 @settings(deadline=None)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hnas.architecture.arch import Arch, Block
+from hnas.architecture.arch import SKIPPED, Arch, Block
 from hnas.architecture.space import Frame, Space, distribution_space, size_space
 from hnas.cost.flops import cost, dearest
 from hnas.errors import InputError
@@ -73,6 +73,15 @@ def test_counts_add_up_and_intervals_hold_their_shares(data: st.DataObject) -> N
     blocks = [block for arch in chosen for block in arch.blocks]
     mean = np.mean([block.G / space.frame.N for block in blocks])
     assert np.mean(findings.depth) == pytest.approx(mean)
+
+
+def test_skipped_blocks_are_counted() -> None:
+    space = distribution_space(FRAME, d_k=12, d_z=2, E=1, K=5, skip=True)
+    shallow = Arch((*network(3, 3, 3, 3, 3, 3).blocks[:2], *[SKIPPED] * 4))
+    findings = found([shallow] * 4, space)
+    assert shares(findings)["skipped"].count == 16
+    assert shares(findings)["skipped"].verdict == "more"
+    assert findings.depth == (1, 1, 0, 0, 0, 0)
 
 
 def test_a_common_trait_is_told_from_chance() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hnas.architecture.arch import Block
+from hnas.architecture.arch import SKIP, Block
 from hnas.architecture.space import Frame
 from hnas.data import Survey
 from hnas.errors import BudgetError, InputError
@@ -68,16 +68,21 @@ def test_a_network_from_scratch_is_trained_as_such() -> None:
 @pytest.mark.parametrize(
     ("share", "cut"),
     [
-        ("100%", (12, 192, 4)),
-        ("70%", (12, 192, 2)),
-        ("40%", (12, 96, 1)),
-        ("20%", (7, 96, 1)),
+        ("100%", (12, 192, 4, False)),
+        ("70%", (12, 192, 2, False)),
+        ("40%", (12, 96, 1, False)),
+        ("30%", (12, 96, 1, True)),
+        ("20%", (8, 96, 1, True)),
     ],
 )
-def test_a_budget_cuts_ffns_then_queries_then_blocks(share: str, cut: tuple[int, ...]) -> None:
+def test_a_budget_cuts_ffns_then_queries_then_depth(share: str, cut: tuple[int, ...]) -> None:
     plan = proposed(flops=share)
     assert plan.net.d == 192
-    assert (plan.net.M, plan.stage1.d_k, plan.stage1.d_z) == cut
+    assert (plan.net.M, plan.stage1.d_k, plan.stage1.d_z, plan.stage1.skip) == cut
+    blocks = [block.G for block in plan.space1().blocks]
+    assert blocks == [(0, 1, 2, 3)] + [(SKIP, 0, 1, 2, 3) if cut[-1] else (0, 1, 2, 3)] * (
+        plan.net.M - 1
+    )
 
 
 @settings(max_examples=10, deadline=None)

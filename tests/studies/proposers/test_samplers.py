@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hnas.architecture.arch import Arch
+from hnas.architecture.arch import SKIPPED, Arch
 from hnas.architecture.space import Frame, Space, distribution_space, size_space
 from hnas.cost.flops import cheapest, cost
 from hnas.errors import InputError
@@ -178,6 +178,10 @@ def test_the_ends_of_a_space_are_the_cheapest_the_most_and_the_least_global():
     assert [block.G for block in locals_.blocks] == [0] * 4
     tight = Costs(frame=FRAME, flops=cost(FRAME, least).macs)
     assert corners(DISTRIBUTIONS, tight) == (least,)
+    skipping = distribution_space(FRAME, d_k=24, d_z=4, E=1, K=9, skip=True)
+    least, *others = corners(skipping, Costs(frame=FRAME))
+    assert [block == SKIPPED for block in least.blocks] == [False, True, True, True]
+    assert others == [globals_, locals_]
     ends = corners(SIZES, Costs(frame=FRAME))  # all blocks have the distribution's groups
     assert len(ends) == 2 and ends[0] == cheapest(SIZES) and ends[1] in SIZES
 

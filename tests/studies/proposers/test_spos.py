@@ -19,7 +19,7 @@ from hnas.studies.objective.costs import Costs
 from hnas.studies.proposers.base import Turn
 from hnas.studies.proposers.random_search import RANDOM
 from hnas.studies.proposers.spos import SPOS, elites, parents_of, propose
-from hnas.studies.trials.encoding import SIZES
+from hnas.studies.trials.encoding import SIZES, value
 from hnas.studies.trials.record import Record
 from tests.support.fake_scorer import FakeScorer
 from tests.support.generators import spaces
@@ -109,18 +109,18 @@ def test_a_crossed_child_has_nothing_that_neither_parent_has(data: st.DataObject
         child.blocks, parents[0].blocks, parents[1].blocks, space.blocks, strict=True
     ):
         for size in SIZES:
-            inherited = {getattr(block, size) for block in (one, two)}
+            inherited = {value(block, size) for block in (one, two)}
             # Where a parent does not use a size, what is there in its place is drawn.
             lists = dict(zip(SIZES, free.all(space.frame.N), strict=True))
             allowed = {*inherited, *lists[size]} if None in inherited else inherited
             # What a block of its kind cannot have has become the nearest that it can.
             near = {
-                min(its, key=lambda value: abs(value - wanted))
-                for its in [dict(zip(SIZES[1:], free.of(made.G, space.frame.N), strict=True))]
+                min(its, key=lambda one: abs(one - wanted))
+                for its in [dict(zip(SIZES[1:], free.of(made.choice, space.frame.N), strict=True))]
                 for its in [its.get(size, free.G)]
                 for wanted in {*allowed} - {None}
             }
-            assert getattr(made, size) in {*near, None}
+            assert value(made, size) in {*near, None}
 
 
 def test_a_mutated_child_differs_in_a_tenth_of_its_genes() -> None:

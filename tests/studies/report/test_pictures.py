@@ -6,7 +6,8 @@ import re
 
 from matplotlib.figure import Figure
 
-from hnas.studies.figures.network import network
+from hnas.architecture.arch import SKIPPED, Arch
+from hnas.studies.figures.network import network, picture
 from hnas.studies.figures.style import svg
 from hnas.studies.report import pictures
 from hnas.studies.report.gather import Report
@@ -23,6 +24,14 @@ def test_a_network_has_all_of_its_blocks(report: Report) -> None:
     for i, block in enumerate(report.picture.arch.blocks, 1):
         assert f"block {i}" in shown
         assert shown.count(f"K {block.K}, E {block.E}") >= block.L
+
+
+def test_a_skipped_block_is_drawn_as_such(report: Report) -> None:
+    drawing = report.picture
+    assert drawing is not None
+    blocks = (*drawing.arch.blocks[:-1], SKIPPED)
+    shown = texts(network(picture("a network", drawing.frame, Arch(blocks))))
+    assert shown.count("skipped") == 1 and f"block {len(blocks)}" in shown
 
 
 def test_a_front_shows_the_budget_and_who_was_retrained(report: Report) -> None:
