@@ -72,18 +72,30 @@ def test_a_folder_that_is_not_there(copy: Path, tmp_path: Path) -> None:
     assert f"{tmp_path / 'nowhere'} cannot be written: No such file or directory." in result.stderr
 
 
-def test_all_forms_give_the_same_logits(copy: Path, tmp_path: Path) -> None:
-    onnxruntime = pytest.importorskip("onnxruntime", reason="needs the onnx extra")
-    result = export(copy, "--to", tmp_path / "w", "--device", "cpu", "--pt2", "--onnx")
+@pytest.fixture(scope="module")
+def forms(
+    finished: tuple[Path, Result], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Result]:
+    """A winner in all forms, without suffix, and what was printed: a graph takes seconds."""
+    pytest.importorskip("onnxruntime", reason="needs the onnx extra")
+    to = tmp_path_factory.mktemp("forms") / "w"
+    result = export(finished[0], "--to", to, "--device", "cpu", "--pt2", "--onnx", "--int8")
     assert result.exit_code == 0, result.output
+    return to, result
+
+
+def test_all_forms_give_the_same_logits(forms: tuple[Path, Result]) -> None:
+    import onnxruntime
     import torch
 
-    x = torch.randn(3, 1, 8, 8)
-    session = onnxruntime.InferenceSession(tmp_path / "w.onnx", providers=["CPUExecutionProvider"])
+    to, x = forms[0], torch.randn(3, 1, 8, 8)
+    session = onnxruntime.InferenceSession(
+        to.with_suffix(".onnx"), providers=["CPUExecutionProvider"]
+    )
     [by_onnx] = session.run(None, {"images": x.numpy()})
     with torch.no_grad():
-        logits = load(tmp_path / "w").model(x)
-        graph = torch.export.load(tmp_path / "w.pt2").module()
+        logits = load(to).model(x)
+        graph = torch.export.load(to.with_suffix(".pt2")).module()
         torch.testing.assert_close(graph(x), logits, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(torch.from_numpy(by_onnx), logits, rtol=1e-4, atol=1e-5)
 
@@ -95,13 +107,10 @@ INT8 = (
 )
 
 
-def test_int8_is_compared_on_held_out_images(copy: Path, tmp_path: Path) -> None:
-    pytest.importorskip("onnxruntime", reason="needs the onnx extra")
-    result = export(copy, "--to", tmp_path / "w", "--device", "cpu", "--int8")
-    assert result.exit_code == 0, result.output
+def test_int8_is_compared_on_held_out_images(forms: tuple[Path, Result]) -> None:
+    to, result = forms
     *wrote, said = result.stdout.splitlines()
-    assert wrote[-1].startswith(f"Wrote {tmp_path / 'w.int8.onnx'} (")
-    assert not (tmp_path / "w.onnx").exists()
+    assert any(line.startswith(f"Wrote {to}.int8.onnx (") for line in wrote)
     found = re.fullmatch(INT8, said)
     assert found is not None, said
     images, lost, won = int(found[1]), int(found[4]), int(found[5])
@@ -127,6 +136,8 @@ def test_int8_without_the_images_says_that_it_was_not_compared(
     assert (tmp_path / "w.int8.onnx").read_bytes() == b"fp32 in int8"
     assert (tmp_path / "w.onnx").read_bytes() == b"fp32"
     assert (tmp_path / "w.md").read_text().startswith("---")
+    assert export(copy, "--to", tmp_path / "alone", *asked[:3]).exit_code == 0
+    assert (tmp_path / "alone.int8.onnx").exists() and not (tmp_path / "alone.onnx").exists()
 
 
 def test_a_module_of_ones_own_is_not_replaced(copy: Path, tmp_path: Path) -> None:

@@ -83,6 +83,7 @@ def test_init_writes_what_search_would_begin_with(
     photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hnas.studies.plan.proposal.LIMITS", _quick())
+    monkeypatch.setattr("hnas.studies.search.estimate.estimate", lambda *_: [])
     result = invoke("init", "--data", "photos", "--device", "cpu", "mine.toml")
     assert (result.exit_code, result.stdout) == (0, "Wrote mine.toml, proposed for photos.\n")
     assert invoke("search", "--data", "photos", *SHORT).exit_code == 0
@@ -137,11 +138,20 @@ def test_images_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert list(tmp_path.iterdir()) == []
 
 
+NO_ESTIMATE = """
+from hnas.cli.main import main
+from hnas.studies.search import estimate
+estimate.estimate = lambda *_: []
+main()
+"""
+"""`hnas`, which takes no step to see how long it takes: that has tests of its own."""
+
+
 def test_at_a_terminal_it_asks(root: Path, photos: Path) -> None:
     """A real terminal, and a person who says no."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "hnas.cli.main", "search", "--data", "photos", "--device", "cpu"],
+        [sys.executable, "-c", NO_ESTIMATE, "search", "--data", "photos", "--device", "cpu"],
         env={**os.environ, "PYTHONPATH": str(root), "TERM": "dumb"},
         stdin=theirs,
         stdout=theirs,

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 from optuna.storages import RDBStorage
 
 from hnas.studies.plan.plan import Plan
-from hnas.studies.run.folder import Run, begin_run
+from hnas.studies.run.folder import Run, begin_run, open_run
 from hnas.studies.trials.database import open_storage
 from hnas.studies.trials.pareto import best_by_score
 from hnas.studies.trials.study import open_study
 from hnas.studies.trials.trial import records
 from tests.support import fake_runs
-from tests.support.drawings import draw_once
 
 
 def hand_over(run: Run) -> int:
@@ -28,18 +28,19 @@ def hand_over(run: Run) -> int:
     return best.number
 
 
-@pytest.fixture(autouse=True)
-def drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    draw_once(monkeypatch)
-
-
-@pytest.fixture
-def run(tmp_path: Path, tiny: Plan) -> Run:
-    """Finished."""
-    run = begin_run(tmp_path / "found", tiny)
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory, tiny: Plan) -> Run:
+    """Finished, not to be changed."""
+    run = begin_run(tmp_path_factory.mktemp("made") / "found", tiny)
     fake_runs.finish(run, trials=12)
     hand_over(run)
     return run
+
+
+@pytest.fixture
+def run(tmp_path: Path, made: Run) -> Run:
+    """A copy; its name is part of its studies' names."""
+    return open_run(Path(shutil.copytree(made.folder, tmp_path / "found")))
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ from hnas.studies.trials.study import open_study
 from hnas.studies.trials.trial import records
 from hnas.studies.trials.writing import Key, write_system_attributes
 from tests.support import fake_runs
+from tests.support.drawings import draw_all
 
 
 @contextmanager
@@ -87,8 +88,11 @@ def noted(run: Run, stage: int) -> set[int]:
     }
 
 
-def test_elites_alone_have_a_note_and_a_drawing(run: Run) -> None:
+def test_elites_alone_have_a_note_and_a_drawing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw_all(monkeypatch)
     annotate(run)
+    texts = {path.read_text("utf-8") for path in artifacts(run).iterdir()}
+    assert len(texts) == len({*drawn(run, 1).values(), *drawn(run, 2).values()}) > 1
     for stage in (1, 2):
         elites = {record.number for record in elites_of(run, stage)}
         assert 1 <= len(elites) < 12
@@ -196,9 +200,8 @@ def test_what_a_person_wrote_is_theirs(run: Run) -> None:
 def test_what_others_damaged_is_written_anew(run: Run, storage: RDBStorage, value: Any) -> None:
     annotate(run)
     before, (drawing, *_) = attrs_of(run, 2), drawn(run, 2).values()
-    for key in before:
-        if key.startswith("dashboard:"):
-            storage.set_study_system_attr(study_id(run, 2), key, value)
+    damaged = {key: value for key in before if key.startswith("dashboard:")}
+    write_system_attributes(storage, Key(study_id(run, 2)), damaged)
     annotate(run)
     after = attrs_of(run, 2)
     assert {key: after[key] for key in before} == before
