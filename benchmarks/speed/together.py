@@ -4,11 +4,12 @@
 
 (i) A generation is scored by one process with all threads; by one with one; and in parts, which
 are neighbours, by as many processes of one thread as there are threads. (ii) Candidates are trained
-one after the other by one process with all threads, and at the same time by as many processes. In
-turn, as often as there are rounds; the median counts. The start of a process is in the time of
-training, and beside that of scoring. `digits` is the preset; `photos` has the plan of
-benchmarks/plans/photos-small.toml, with digits of 32 pixels and three channels instead of photos,
-which cost the same. Nothing is searched: weights are random.
+one after the other by one process with all threads, or one; and at the same time by as many
+processes. In turn, as often as there are rounds; the median counts. On a busy machine threads of
+one process wait for each other in circles, longer than they compute: `--no-threads` leaves that way
+out. The start of a process is in the time of training, and beside that of scoring. `digits` is the
+preset; `photos` has the plan of benchmarks/plans/photos-small.toml, with digits of 32 pixels and
+three channels instead of photos, which cost the same. Nothing is searched: weights are random.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ from hnas.studies.search.torchrun import dealt
 PLANS = Path(__file__).parents[1] / "plans"
 GENERATION, CANDIDATES = 50, 4
 ONE = "1 process, 1 thread"
-EPOCHS = {"digits": 12, "photos": 6}
+EPOCHS = {"digits": 6, "photos": 4}
 
 
 def plan_of(kind: str, quick: bool) -> Plan:
@@ -82,8 +83,9 @@ def score(archs: Sequence[Arch]) -> tuple[list[tuple[float, float]], float]:
     return found, time.process_time() - began
 
 
-def measured(ways: Mapping[str, Callable[[], Row]], rounds: int) -> Iterator[Row]:
-    """Each way, in turn; of its numbers the median."""
+def measured(ways: Mapping[str, Callable[[], Row]], rounds: int, *, threads: bool) -> Iterator[Row]:
+    """Each way, in turn; of its numbers the median. Without `threads`, not the first."""
+    ways = ways if threads else dict([*ways.items()][1:])
     found: dict[str, list[Row]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, way in ways.items():
@@ -100,12 +102,12 @@ def measured(ways: Mapping[str, Callable[[], Row]], rounds: int) -> Iterator[Row
         yield {"way": name, **numbers, "as one thread to the bit": same, "rounds": rounds}
 
 
-def scoring(kind: str, count: int, rounds: int) -> Iterator[Row]:
+def scoring(kind: str, count: int, rounds: int, threads: bool) -> Iterator[Row]:
     """Part (i)."""
     plan = plan_of(kind, quick=False)
     *_, last = generations(plan.space1(), trials=2 * GENERATION, population=GENERATION)
     archs = sorted(last, key=lambda arch: arch.key)
-    make_scorer(kind, count)
+    make_scorer(kind, 1)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(count, context, make_scorer, (kind, 1)) as pool:
         parts = [archs[part.start : part.stop] for part in dealt(len(archs), count)]
@@ -128,19 +130,19 @@ def scoring(kind: str, count: int, rounds: int) -> Iterator[Row]:
             ONE: lambda: here(1),
             f"{count} processes, 1 thread each": apart,
         }
-        for row in measured(ways, rounds):
+        for row in measured(ways, rounds, threads=threads):
             yield {"kind": kind, "what": f"scoring {len(archs)}", **row}
         yield {"kind": kind, "what": "start of the processes, and a generation", "seconds": start}
 
 
-def training(kind: str, count: int, rounds: int, quick: bool) -> Iterator[Row]:
+def training(kind: str, count: int, rounds: int, threads: bool, quick: bool) -> Iterator[Row]:
     """Part (ii)."""
     plan, rng = plan_of(kind, quick), np.random.default_rng(0)
     archs = [plan.space1().sample(rng) for _ in range(CANDIDATES)]
     asked = [Asked(arch=arch, what=f"{i}") for i, arch in enumerate(archs)]
 
-    def trained(processes: int, threads: int) -> Row:
-        torch.set_num_threads(threads)
+    def trained(processes: int, all_threads: int) -> Row:
+        torch.set_num_threads(all_threads)
         rules = replace(plan.retrain, processes=processes)
         with tempfile.TemporaryDirectory() as folder:
             run = begin_run(Path(folder) / "run", replace(plan, retrain=rules))
@@ -152,11 +154,11 @@ def training(kind: str, count: int, rounds: int, quick: bool) -> Iterator[Row]:
                 return {"found": found, "cpu seconds": cpu_seconds() - began}
 
     ways = {
-        f"{count} processes, 1 thread each": lambda: trained(count, count),
-        ONE: lambda: trained(1, 1),
         f"1 process, {count} threads": lambda: trained(1, count),
+        ONE: lambda: trained(1, 1),
+        f"{count} processes, 1 thread each": lambda: trained(count, count),
     }
-    for row in measured(ways, rounds):
+    for row in measured(ways, rounds, threads=threads):
         yield {"kind": kind, "what": f"training {CANDIDATES}", **row}
 
 
@@ -164,6 +166,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="tiny sizes: does it run at all?")
     parser.add_argument("--threads", type=int, default=2, help="in all")
+    parser.add_argument("--no-threads", action="store_true", help="no way with several threads")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path, help="write the rows there")
     options = parser.parse_args()
@@ -171,8 +174,8 @@ def main() -> None:
     rounds = 1 if options.quick else options.rounds
     for kind in EPOCHS:
         several = (
-            scoring(kind, options.threads, rounds),
-            training(kind, options.threads, rounds, options.quick),
+            scoring(kind, options.threads, rounds, not options.no_threads),
+            training(kind, options.threads, rounds, not options.no_threads, options.quick),
         )
         for part in several:
             for row in part:

@@ -29,6 +29,7 @@ from benchmarks.common import paper_preset, write_rows
 from hnas.architecture.space import Frame, Space, distribution_space, size_space
 from hnas.cost.flops import cost
 from hnas.studies.objective.costs import Costs
+from hnas.studies.scoring import worker
 from hnas.studies.scoring.backend import Scorer
 from hnas.studies.scoring.queue_backend import QueueBackend
 from hnas.studies.scoring.worker import Worker
@@ -79,15 +80,31 @@ class Statements:
         self.count += 1
 
 
+class Looks:
+    """Counts what looking for studies with work costs, of which some finds none."""
+
+    def __init__(self) -> None:
+        self.seconds, self._look = 0.0, worker.queues
+        worker.queues = self._one
+
+    def _one(self, *args: Any) -> Any:
+        began = time.thread_time()
+        try:
+            return self._look(*args)
+        finally:
+            self.seconds += time.thread_time() - began
+
+
 def work(url: str, kind: str) -> None:
-    """A worker, as a process: prints its trials, CPU seconds and statements at the end."""
+    """A worker, as a process: prints its trials, CPU seconds, statements and CPU seconds of looking
+    for work at the end, all since it had its scorer."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     storage = reach(url, 60, print)
-    asked, began = Statements(storage), [0.0, 0.0]
+    asked, looks, began = Statements(storage), Looks(), [0.0, 0.0, 0.0]
 
     def load(request: WorkRequest, space: Space) -> Scorer:
         scorer = scorer_of(space, kind)
-        began[:] = [time.process_time(), asked.count]
+        began[:] = [time.process_time(), asked.count, looks.seconds]
         return scorer
 
     def told(told: Any) -> None:
@@ -96,7 +113,7 @@ def work(url: str, kind: str) -> None:
     print("ready", flush=True)
     scored = Worker(storage, load, idle=0.0, on_trial=told).work()
     spent, statements = time.process_time() - began[0], asked.count - began[1]
-    print("end", scored, spent, statements, flush=True)
+    print("end", scored, spent, statements, looks.seconds - began[2], flush=True)
 
 
 def start(url: str, kind: str) -> subprocess.Popen[str]:
@@ -156,7 +173,7 @@ def searched(
         ends = [one.communicate(timeout=120)[0].splitlines()[-1].split() for one in crew]
     rows = len(study.get_trials(deepcopy=False))
     close_storage(storage)
-    scored, cpu, its = (sum(float(end[i]) for end in ends) for i in (1, 2, 3))
+    scored, cpu, its, looking = (sum(float(end[i]) for end in ends) for i in (1, 2, 3, 4))
     return {
         "wall": wall,
         "trials": trials,
@@ -166,6 +183,7 @@ def searched(
         "coordinator CPU ms a trial": 1000 * spent / trials,
         "coordinator statements a trial": statements / trials,
         "worker CPU ms a trial": 1000 * cpu / max(scored, 1),
+        "of it looking for work": 1000 * looking / max(scored, 1),
         "worker statements a trial": its / max(scored, 1),
     }
 

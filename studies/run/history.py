@@ -1,7 +1,8 @@
 """The history of a run's trainings, `history.jsonl`: a line for each epoch, in their order.
 
-It holds no times, so the same search writes the same bytes, however often it was broken off. Lines
-are only ever added. Imports no torch.
+It holds no times, so the same search writes the same bytes, however often it was broken off; but
+lines of networks that are trained at the same time come as they do. Lines are only ever added.
+Imports no torch.
 """
 
 from __future__ import annotations

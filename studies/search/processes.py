@@ -15,8 +15,9 @@ from hnas.architecture.space import Frame
 from hnas.cost.flops import cost
 from hnas.machine import free_memory, peak_memory
 
-WORTH = 5 * 10**10
-"""Multiply-accumulates for which a process is worth its start: some ten seconds of training."""
+WORTH = 10**11
+"""Multiply-accumulates for which a process is worth its start, of some five seconds: twelve seconds
+of training."""
 BACKWARD = 3
 """A training step in forward passes."""
 SMALLEST = 2**29

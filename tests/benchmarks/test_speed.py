@@ -195,3 +195,15 @@ def test_slopes_by_trial_and_bytes_by_preset(tmp_path):
     assert digits["images scored on (bytes)"] == (287 + 32) * 64
     assert digits["supernet, stage 1 (bytes)"] < digits["supernet, whole space (bytes)"]
     assert printed.count("a million") == len(slopes)
+
+
+@pytest.mark.slow
+def test_processes_train_and_score_as_one_thread_does(tmp_path):
+    written = tmp_path / "rows.json"
+    printed_by("together", "--quick", "--json", str(written))
+    rows = json.loads(written.read_text())["rows"]
+    for kind in ("digits", "photos"):
+        ways = [row for row in rows if row["kind"] == kind and "way" in row]
+        assert len(ways) == 6
+        one = [row for row in ways if row["way"].endswith(("1 thread", "1 thread each"))]
+        assert len(one) == 4 and all(row["as one thread to the bit"] for row in one)

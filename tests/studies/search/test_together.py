@@ -166,7 +166,7 @@ def test_a_process_ends_when_nobody_can_ask_any_more(tmp_path: Path, tiny: Plan)
         (0, 2, [10**12] * 5, Crew(size=2, threads=1)),
         (0, 16, [10**12] * 5, Crew(size=5, threads=3)),
         (0, 16, [10**9] * 5, Crew(size=1, threads=16)),  # too little to pay for a start
-        (0, 16, [3 * 10**10] * 4, Crew(size=2, threads=8)),
+        (0, 16, [6 * 10**10] * 4, Crew(size=2, threads=8)),
         (0, 4, [], Crew(size=1, threads=4)),
         (1, 8, [10**12] * 5, Crew(size=1, threads=8)),
         (3, 1, [10**3] * 5, Crew(size=3, threads=1)),
