@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import pickle
 import signal
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -200,6 +202,24 @@ def test_processes_that_memory_does_not_hold_wait(monkeypatch: pytest.MonkeyPatc
         assert at_once(4, 0) == expected
     monkeypatch.setattr(processes, "free_memory", lambda: 2**32)
     assert at_once(4, 2**31) == 1
+
+
+def test_pixels_are_sent_without_a_copy() -> None:
+    class Pipe(io.BytesIO):
+        def write(self, some: Any) -> int:
+            size = memoryview(some).nbytes
+            return size if size > 2**20 else super().write(some)
+
+    pixels, few = torch.zeros(64, 3, 256, 256, dtype=torch.uint8), io.BytesIO()
+    tracemalloc.start()
+    together._Pickler(Pipe(), protocol=5).dump(pixels)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < pixels.nbytes / 8
+    some = pixels[1:9:2] + 7
+    together._Pickler(few, protocol=5).dump({"some": some, "other": torch.ones(2)})
+    found = pickle.loads(few.getvalue())
+    assert torch.equal(found["some"], some) and torch.equal(found["other"], torch.ones(2))
 
 
 def test_a_number_of_processes_is_checked(tiny: Plan) -> None:
