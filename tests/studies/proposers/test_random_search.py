@@ -6,7 +6,7 @@ import itertools
 from collections import Counter
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hnas.architecture.space import Frame, Space, distribution_space
@@ -27,6 +27,7 @@ def ask(space: Space, budget: int, **changes: object) -> list:
     return propose(Turn(space=space, costs=costs, **{**asked, **changes}))
 
 
+@settings(max_examples=40)
 @given(st.data())
 def test_any_generation_is_new_within_the_budget_and_a_pure_function(data: st.DataObject) -> None:
     space = data.draw(spaces())
