@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from hnas.architecture.space import Frame
+from hnas.cost.flops import cost
 from tests.support.forked import Process
 
 SCRIPTS = (
@@ -53,6 +55,46 @@ def test_all_are_run_by_the_one_command(root):
         [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
     )
     assert tuple(ran.stdout.split()) == SCRIPTS
+
+
+def test_the_share_of_a_librarys_own_rate_is_measured(tmp_path):
+    _, rows = run(tmp_path, "rate")
+    (row,) = rows
+    assert row["ratio"] == pytest.approx(row["ours"] / row["theirs"]) and row["unit"] == "/s"
+
+
+AUTOFORMER = """
+import torch
+from torch import nn
+
+class Vision_TransformerSuper(nn.Module):
+    def __init__(self, *, num_classes, **_):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(WEIGHTS))
+        self.classes = num_classes
+
+    def set_sample_config(self, chosen):
+        assert chosen["layer_num"] == len(chosen["num_heads"]) == 2
+
+    def forward(self, images):
+        return self.weight[: self.classes] * images.mean((1, 2, 3))[:, None]
+"""
+
+
+@pytest.mark.parametrize(("missing", "ends"), [(0, 0), (1, 1)])
+def test_autoformers_code_is_measured_if_its_network_is_as_large(tmp_path, missing, ends):
+    frame = Frame(image=32, channels=3, patch=16, classes=1000, d=192, M=2, N=3)
+    weights = cost(frame, frame.all_global()).params - missing
+    (tmp_path / "model").mkdir()
+    made = AUTOFORMER.replace("WEIGHTS", str(weights))
+    (tmp_path / "model" / "supernet_transformer.py").write_text(made)
+    command = ["-m", "benchmarks.speed.autoformer", "--code", tmp_path, "--quick"]
+    with Process(command, stderr=subprocess.PIPE) as process:
+        out, err = process.communicate()
+    assert process.returncode == ends, err
+    assert [line.split(",")[0] for line in out.splitlines()[1:]] == (
+        [] if missing else ["forward", "training step"]
+    )
 
 
 def run(tmp_path, script, *arguments):

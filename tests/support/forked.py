@@ -12,6 +12,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
+import gc
 import importlib
 import json
 import os
@@ -187,8 +188,11 @@ def _server() -> socket.socket:
 
 def prepare() -> None:
     """Imports, so that what is forked off this process has imported it."""
+    gc.disable()  # what modules make stays
     for name in IMPORTED:
         importlib.import_module(name)
+    gc.freeze()
+    gc.enable()
     read_once()
 
 

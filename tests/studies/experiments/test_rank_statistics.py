@@ -104,7 +104,7 @@ def test_the_top_quarter_is_by_the_truth() -> None:
 
 def test_a_guess_as_good_as_one_training_is_not_told_from_it() -> None:
     guess, alone = measured(120, 5, noise=0.02, guess_noise=0.02)
-    found = agreement(guess, alone[1:], pick=int(guess.argmax()), draws=300)
+    found = agreement(guess, alone[1:], pick=int(guess.argmax()), draws=100)
     assert found.difference is not None and found.reference is not None
     assert found.difference.low < 0 < found.difference.high
     assert found.tau_others is not None
@@ -113,7 +113,7 @@ def test_a_guess_as_good_as_one_training_is_not_told_from_it() -> None:
 
 def test_a_worse_guess_is_told_from_one_training() -> None:
     guess, alone = measured(120, 4, noise=0.01, guess_noise=0.05)
-    found = agreement(guess, alone, pick=0, draws=300)
+    found = agreement(guess, alone, pick=0, draws=100)
     assert found.difference is not None
     assert found.difference.high < 0
     assert (found.architectures, found.seeds) == (120, 4)
