@@ -66,7 +66,8 @@ def _normalisation(
     if None in given and channels != len(HALF[0]):
         raise InputError(
             f"nothing is known of the normalisation of images with {channels} channels: give mean "
-            "and deviation of each (--mean, --std)"
+            "and deviation of each, by hnas import --mean, --std; a search begins with the network "
+            "that it writes"
         )
     mean, std = (usual[i] if one is None else one for i, one in enumerate(given))
     mean, std = (one * channels if len(one) == 1 else one for one in (mean, std))

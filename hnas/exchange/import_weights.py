@@ -194,7 +194,8 @@ def _heads(d: int, asked: Asked) -> tuple[int, int]:
         if rest:
             raise InputError(
                 f"a token width of {d} is not N={N} groups of {wide}-wide heads, and shapes "
-                "do not tell how wide heads are: say how many heads a group has, and N"
+                "do not tell how wide heads are: say how many heads a group has, and N, by hnas "
+                "import --heads, --groups; a search begins with the network that it writes"
             )
     return N, heads
 

@@ -96,7 +96,7 @@ def test_nothing_is_known_of_grey_images(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert (
         f"{file}: nothing is known of the normalisation of images with 1 channels: give mean and "
-        "deviation of each (--mean, --std)"
+        "deviation of each, by hnas import --mean, --std"
     ) in result.stderr
     result = imported(file, "--to", tmp_path / "w", "--mean", "0.3", "--std", 0.25)
     assert result.exit_code == 0, result.output
