@@ -6,11 +6,12 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from hnas.machine import cores, free_memory, peak_memory
+from hnas.machine import cores, cpu_seconds, free_memory, peak_memory
 
 GIB = 2**30
 
@@ -146,3 +147,14 @@ def test_the_peak_is_this_processes_not_that_of_the_one_that_started_it(tmp_path
     status = "Name:\tpython\nVmPeak:\t  99 kB\nVmHWM:\t    7 kB\nThreads:\t1\n"
     assert peak_memory(system(tmp_path, {"proc/self/status": status})) == 7 * 1024
     assert peak_memory(tmp_path / "elsewhere") > 10**7
+
+
+@pytest.mark.parametrize("where", ["here", "in a process of its own"])
+def test_cpu_time_is_that_of_other_processes_too(where: str) -> None:
+    code = "import time\nwhile time.process_time() < until: pass"
+    before = cpu_seconds()
+    if where == "here":
+        exec(code, {"until": time.process_time() + 0.2})
+    else:
+        subprocess.run([sys.executable, "-c", f"until = 0.2\n{code}"], check=True)
+    assert 0.15 < cpu_seconds() - before < 30
