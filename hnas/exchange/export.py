@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from importlib import resources
+from importlib.metadata import version
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
@@ -194,14 +195,15 @@ def _program(network: Network) -> torch.export.ExportedProgram:
     model.load_state_dict({name: t.cpu() for name, t in network.model.state_dict().items()})
     frame = network.model.frame
     images = torch.zeros(2, frame.channels, frame.image, frame.image)
-    shapes = {"images": {0: torch.export.Dim("batch", min=1)}}
+    # Torch 2.6 takes the batch to be any number but the largest, unless there is a limit.
+    shapes = {"images": {0: torch.export.Dim("batch", min=1, max=2**31 - 1)}}
     return torch.export.export(model.eval(), (images,), dynamic_shapes=shapes)
 
 
 def as_onnx(network: Network) -> bytes:
     """The network as ONNX: normalised images (B, C, image, image) -> logits (B, classes).
 
-    Raises InputError if the `onnx` extra is not installed.
+    Raises InputError if the `onnx` extra is not installed, or too new for this torch.
     """
     for package in ("onnx", "onnxscript"):
         if find_spec(package) is None:
@@ -216,6 +218,12 @@ def as_onnx(network: Network) -> bytes:
             made = torch.onnx.export(
                 _program(network), input_names=["images"], output_names=["logits"], verbose=False
             )
+    except torch.onnx.OnnxExporterError as error:
+        raise InputError(
+            f"ONNX export: torch {torch.__version__} cannot, with onnxscript "
+            f"{version('onnxscript')}: {str(error).split('.')[0]}. Take a newer torch (2.6 "
+            "cannot, 2.13 can), or --pt2"
+        ) from error
     finally:
         logger.setLevel(level)
     assert made is not None

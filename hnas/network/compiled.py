@@ -25,10 +25,17 @@ def compile_blocks(net: nn.Module) -> None:
     if not blocks:
         return
     _check_compiler(next(net.parameters()).device)
-    torch._dynamo.config.recompile_limit = GRAPHS
-    torch._dynamo.config.accumulated_recompile_limit = GRAPHS
+    for name in limits():
+        setattr(torch._dynamo.config, name, GRAPHS)
     for block in blocks:
         block.compile(dynamic=False, backend=BACKEND)
+
+
+def limits() -> tuple[str, str]:
+    """The names in `torch._dynamo.config` of the most graphs of one function and of one process."""
+    new = hasattr(torch._dynamo.config, "recompile_limit")
+    word = "recompile" if new else "cache_size"  # of torch 2.6
+    return f"{word}_limit", f"accumulated_{word}_limit"
 
 
 def _check_compiler(device: torch.device) -> None:

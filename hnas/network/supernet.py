@@ -72,7 +72,8 @@ class Subnet:
         if sizes["Cg"]:
             self.qkv, self.proj = over(linear, w, "qkv"), over(linear, w, "proj")
         if sizes["Cl"]:
-            vars(self).update(HEADS[frame.local].maps(w, norm))
+            for name, one in HEADS[frame.local].maps(w, norm).items():
+                setattr(self, name, one)  # torch 2.6 cannot compile `vars(self)`
 
 
 class SuperBlock(nn.Module):

@@ -26,6 +26,7 @@ from hnas.studies.run.images import stored_images
 from hnas.studies.run.result import read_result
 from hnas.studies.run.status import read_status
 from tests.support.moved_images import CHANGES, CLASSES, changed
+from tests.support.needs_onnx import needs_onnx
 
 
 def export(*args: object) -> Result:
@@ -77,7 +78,7 @@ def forms(
     finished: tuple[Path, Result], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, Result]:
     """A winner in all forms, without suffix, and what was printed: a graph takes seconds."""
-    pytest.importorskip("onnxruntime", reason="needs the onnx extra")
+    needs_onnx()
     to = tmp_path_factory.mktemp("forms") / "w"
     result = export(finished[0], "--to", to, "--device", "cpu", "--pt2", "--onnx", "--int8")
     assert result.exit_code == 0, result.output

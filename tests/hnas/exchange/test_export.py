@@ -12,6 +12,7 @@ from hnas.errors import CheckpointError, InputError
 from hnas.exchange.export import DESCRIBED, FORMS, Network, as_onnx, is_network, load, save
 from hnas.network.glit import Glit
 from tests.support.generators import spaces_and_archs
+from tests.support.needs_onnx import needs_onnx
 from tests.support.peak import peak_of
 
 FRAME = Frame(image=8, channels=1, patch=4, classes=3, d=12, M=2, N=3)
@@ -155,8 +156,9 @@ def test_pt2_gives_the_same_logits_and_says_what_it_is(tmp_path, change):
 
 @pytest.mark.parametrize("change", KINDS, ids=lambda change: " ".join(change.values()))
 def test_onnx_gives_the_same_logits(tmp_path, capfd, change):
-    onnxruntime = pytest.importorskip("onnxruntime", reason="needs the onnx extra")
-    pytest.importorskip("onnxscript", reason="needs the onnx extra")
+    needs_onnx()
+    import onnxruntime
+
     made = network(replace(FRAME, **change))
     *_, file = save(made, tmp_path / "net", also=("onnx",))
     assert capfd.readouterr() == ("", "")  # nothing of the exporter's own
@@ -166,6 +168,20 @@ def test_onnx_gives_the_same_logits(tmp_path, capfd, change):
         [found] = session.run(None, {"images": x.numpy()})
         with torch.no_grad():
             torch.testing.assert_close(torch.from_numpy(found), made.model(x), rtol=1e-4, atol=1e-5)
+
+
+def test_onnx_says_that_torch_cannot(monkeypatch):
+    pytest.importorskip("onnxscript", reason="needs the onnx extra")
+
+    def fail(*args, **more):
+        raise torch.onnx.OnnxExporterError("Failed to convert.\nNext steps")
+
+    monkeypatch.setattr(torch.onnx, "export", fail)
+    message = (
+        r"^ONNX export: torch 2\.\S+ cannot, with onnxscript \S+: Failed to convert\. Take a n"
+    )
+    with pytest.raises(InputError, match=message):
+        as_onnx(network())
 
 
 def test_onnx_says_which_package_it_misses(tmp_path, monkeypatch):

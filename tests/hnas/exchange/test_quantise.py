@@ -13,6 +13,7 @@ from hnas.errors import InputError
 from hnas.exchange.export import Network, as_onnx
 from hnas.exchange.quantise import answered, quantised
 from hnas.network.glit import Glit
+from tests.support.needs_onnx import needs_onnx
 
 FRAME = Frame(image=8, channels=1, patch=4, classes=3, d=48, M=2, N=3)
 
@@ -26,7 +27,9 @@ def network(frame: Frame) -> Network:
 
 @pytest.mark.parametrize("local", LOCALS)
 def test_logits_are_near_those_of_fp32_in_a_third_of_the_bytes(local: str) -> None:
-    onnx = pytest.importorskip("onnx", reason="needs the onnx extra")
+    needs_onnx()
+    import onnx
+
     graph = as_onnx(network(replace(FRAME, local=local)))
     made = quantised(graph)
     kinds = {node.op_type for node in onnx.load_model_from_string(made).graph.node}

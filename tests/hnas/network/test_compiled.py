@@ -44,7 +44,7 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
     monkeypatch.setattr(compiled, "BACKEND", counting)
     torch._dynamo.reset()
     counters.clear()
-    with config.patch(recompile_limit=8, accumulated_recompile_limit=256):  # and back
+    with config.patch(dict(zip(compiled.limits(), (8, 256), strict=True))):  # and back
         yield found
     torch._dynamo.reset()
 
