@@ -23,8 +23,11 @@ from hnas.settings import AugmentRules, ScoreRules, TrainingRules
 from hnas.training.loop import train
 from hnas.training.supernet import train_supernet
 
-pytestmark = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
-"""Dynamo asks for it, and hides the warning where warnings are none of pytest's."""
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:The .grad attribute of a Tensor that is not a leaf",
+    "ignore:Guards may run slower on Python 3.13.0",
+)
+"""Of Dynamo: the first it asks for itself, and hides where warnings are none of pytest's."""
 FRAME = Frame(image=8, channels=1, patch=4, classes=4, d=12, M=2, N=3)
 SPACE = distribution_space(FRAME, d_k=12, d_z=2, E=1, K=3)
 RULES = TrainingRules(epochs=1, batch=16, micro_batch=8, dropout=0.1)
