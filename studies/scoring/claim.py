@@ -82,7 +82,7 @@ class Claim(AbstractContextManager["Claim"]):
             if archs:
                 yield archs
                 each = (time.monotonic() - began) / len(archs)
-                self._least = min(math.ceil(QUICK / each), MOST)
+                self._least = min(math.ceil(QUICK / max(each, 1e-9)), MOST)  # a clock may stand
 
     def _asked(self, trial: Taken) -> Arch | None:
         """What a trial asks to be scored; None if it fails, because it is not of the study's space

@@ -6,21 +6,25 @@ its standard output, by pickles.
 It ends when nobody can ask any more, whatever it does just then: no process outlives its search.
 """
 
+import copyreg
 import os
 import pickle
 import queue
 import signal
 import sys
 import threading
+import traceback
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import torch
 from torch import Tensor
 
 from hnas.data import Data
-from hnas.device import choose
+from hnas.device import choose, fits_memory
 from hnas.errors import HnasError
 from hnas.network.local.layouts import use
 from hnas.studies.run.networks import Identity
@@ -30,6 +34,7 @@ from hnas.training.loop import Context
 
 BEFORE_KEPT, ON_EPOCH, NOTE, REFUSED, ENDED = "before", "epoch", "note", "refused", "ended"
 """Kinds of answers. BEFORE_KEPT waits until it is heard, ENDED brings the error, if any."""
+FEWER = "If memory was not enough, let fewer train at the same time: retrain.processes in the plan"
 Tell = Callable[[str, Any], None]
 
 
@@ -39,6 +44,7 @@ class Setting:
 
     data: Data
     device: str
+    threads: int
     layouts: Mapping[str, str]
     batch: int
     """Held-out images at a time."""
@@ -63,32 +69,59 @@ def serve(asked: IO[bytes], answers: IO[bytes]) -> None:
     heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
     threading.Thread(target=_hear, args=(asked, heard), daemon=True).start()
 
+    one_by_one = threading.Lock()  # threads that read images may warn
+
     def tell(kind: str, what: Any) -> None:
-        pickle.dump((kind, what), answers)
-        answers.flush()
+        with one_by_one:
+            give((kind, what), answers)
         if kind == BEFORE_KEPT:
             heard.get()
 
-    setting: Setting = heard.get()
-    device = choose(setting.device)
-    use(setting.layouts)
-    data = setting.data.to(device)
+    if not sys.warnoptions:  # -W and PYTHONWARNINGS are for developers
+        warnings.showwarning = lambda text, *_, **__: tell(NOTE, " ".join(str(text).split()))
+    setting, data = heard.get(), None
     while True:
         job: Job = heard.get()
         try:
+            data = data or _begun(setting)
             _train(job, data, setting, tell)
-        except HnasError as error:
+        except (HnasError, OSError) as error:
             tell(ENDED, error)
         else:
             tell(ENDED, None)
 
 
+def give(what: object, to: IO[bytes]) -> None:
+    """Pickles to a pipe. Of a tensor goes what it shows: torch's own pickle has all the memory that
+    it shares with others, such as the images of the test, and again for each of them."""
+    pickler = pickle.Pickler(to, pickle.HIGHEST_PROTOCOL)
+    pickler.dispatch_table = {**copyreg.dispatch_table, Tensor: _numbers}
+    pickler.dump(what)
+    to.flush()
+
+
+def _numbers(tensor: Tensor) -> tuple[Callable[..., Tensor], tuple[Any]]:
+    return torch.from_numpy, (tensor.detach().numpy(),)
+
+
 def _hear(asked: IO[bytes], heard: "queue.SimpleQueue[Any]") -> None:
-    while True:
-        try:
+    try:
+        while True:
             heard.put(pickle.load(asked))
-        except (EOFError, OSError, pickle.UnpicklingError):  # the last one torn: the search is gone
-            os._exit(1)
+    except (EOFError, OSError, pickle.UnpicklingError):  # the last one torn: the search is gone
+        pass
+    except BaseException:  # memory
+        traceback.print_exc()
+    os._exit(1)
+
+
+def _begun(setting: Setting) -> Data:
+    """The images on the device, which is to compute as the setting says."""
+    device = choose(setting.device)
+    torch.set_num_threads(setting.threads)  # MKL_NUM_THREADS would have said other ones
+    use(setting.layouts)
+    with fits_memory(FEWER):
+        return setting.data.to(device)
 
 
 def _train(job: Job, data: Data, setting: Setting, tell: Tell) -> None:
@@ -118,6 +151,9 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform != "win32":
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+    while (free := os.open(os.devnull, os.O_RDWR)) < 3:
+        pass  # a closed descriptor would become that of the answers
+    os.close(free)
     answers = os.fdopen(os.dup(1), "wb")  # what libraries print is no answer
     os.dup2(2, 1)
     serve(sys.stdin.buffer, answers)

@@ -29,10 +29,12 @@ from hnas.studies.run.layouts import read_layouts
 from hnas.studies.search.apart import (
     BEFORE_KEPT,
     ENDED,
+    FEWER,
     NOTE,
     ON_EPOCH,
     Job,
     Setting,
+    give,
 )
 from hnas.studies.search.processes import Crew, at_once
 from hnas.studies.search.session import Session
@@ -61,7 +63,7 @@ def train_apart(session: Session, works: Sequence[Work], crew: Crew) -> None:
     Raises what a training raises, StateError if a process ends by itself: then all are ended, and
     what they have kept is resumed.
     """
-    setting, waiting = _setting(session), deque(works)
+    setting, waiting = _setting(session, crew.threads), deque(works)
     heard: queue.SimpleQueue[tuple[_Process, Any]] = queue.SimpleQueue()
     count = min(at_once(crew.size, _bytes(setting.data)), len(works))
     with contextlib.ExitStack() as stack:
@@ -74,11 +76,12 @@ def train_apart(session: Session, works: Sequence[Work], crew: Crew) -> None:
             process.begin(waiting.popleft())
         while started:
             process, answer = heard.get()
-            if not process.hear(answer):
+            if process in started and not process.hear(answer):
                 if waiting:
                     process.begin(waiting.popleft())
                 else:
                     started.remove(process)
+                    process.end()
 
 
 class _Process(contextlib.AbstractContextManager["_Process"]):
@@ -105,8 +108,7 @@ class _Process(contextlib.AbstractContextManager["_Process"]):
 
     def ask(self, what: object) -> None:
         with contextlib.suppress(OSError):  # it has ended: `hear` says so
-            _Pickler(self._asked, protocol=5).dump(what)
-            self._asked.flush()
+            give(what, self._asked)
 
     def begin(self, work: Work) -> None:
         """Lets it train a network."""
@@ -120,9 +122,8 @@ class _Process(contextlib.AbstractContextManager["_Process"]):
         if answer is None:
             raise StateError(
                 f"the process that trained the {work.what} ended with exit code "
-                f"{self._process.wait()}. Finished work is kept: run the same command again. If "
-                "memory was not enough, let fewer train at the same time: retrain.processes in the "
-                "plan"
+                f"{self._process.wait()}. Finished work is kept: run the same command again. "
+                f"{FEWER}"
             )
         kind, told = answer
         context = work.context
@@ -140,27 +141,26 @@ class _Process(contextlib.AbstractContextManager["_Process"]):
         return True
 
     def _listen(self) -> None:
-        with contextlib.suppress(EOFError, OSError, pickle.UnpicklingError):
+        try:
             while True:
                 self._heard.put((self, pickle.load(self._answers)))
-        self._heard.put((self, None))
+        except (EOFError, OSError, pickle.UnpicklingError):
+            self._heard.put((self, None))
+        except Exception as error:  # one of a user's own class, which does not unpickle
+            told = f"a process that trains networks failed, and its error cannot be read: {error}"
+            self._heard.put((self, (ENDED, StateError(told))))
 
     def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Ends it, whatever it does; again, nothing."""
         self._process.kill()
         self._process.wait()
         self._listener.join()
         self._answers.close()
         with contextlib.suppress(OSError):  # what it did not read any more
             self._asked.close()
-
-
-class _Pickler(pickle.Pickler):
-    """Writes pixels as they lie in memory; torch would copy them first."""
-
-    def reducer_override(self, written: Any) -> Any:
-        if type(written) is torch.Tensor and written.dtype == torch.uint8:
-            return torch.from_numpy, (written.numpy(),)
-        return NotImplemented
 
 
 @contextlib.contextmanager
@@ -177,7 +177,7 @@ def uninterrupted() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _setting(session: Session) -> Setting:
+def _setting(session: Session, threads: int) -> Setting:
     name, device = session.plan.retrain.distillation.teacher, session.device
     taught = teacher(session) if name == OWN_TEACHER else None
     if taught is not None:
@@ -186,6 +186,7 @@ def _setting(session: Session) -> Setting:
     return Setting(
         data=session.data.to("cpu"),
         device=str(device),
+        threads=threads,
         layouts=read_layouts(session.run).get(describe(device)["device"], {}),
         batch=session.plan.score.batch,
         own_teacher=taught,

@@ -182,18 +182,18 @@ def _read(connection: Connection, rows: Mapping[int, _Rows]) -> None:
     )
     of_attrs = select(attrs.trial_id, attrs.key, null(), attrs.value_json)
     of_params = select(params.trial_id, null(), params.param_value, params.distribution_json)
-    lost = select(marks.trial_id, null(), null(), null()).where(marks.key == LOST)
+    lost = select(marks.trial_id, marks.key, null(), null()).where(marks.key == LOST)
     several = union_all(
         *(of_attrs.where(attrs.trial_id.in_(rows)), of_params.where(params.trial_id.in_(rows))),
         lost.where(marks.trial_id.in_(rows)),
     )
     for trial_id, key, value, text in connection.execute(several):
-        if key is not None:
-            rows[trial_id].attrs.append((key, text))
-        elif text is not None:
-            rows[trial_id].params.append((value, text))
-        else:
+        if key == LOST:
             rows[trial_id].feared = True
+        elif key is not None:
+            rows[trial_id].attrs.append((key, text))
+        else:
+            rows[trial_id].params.append((value, text))
 
 
 def _run(connection: Connection, rows: Collection[_Rows], owner: str) -> None:

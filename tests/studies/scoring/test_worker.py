@@ -9,6 +9,7 @@ import re
 import threading
 import time
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 
 import optuna
 import pytest
@@ -53,6 +54,8 @@ from tests.support.queued import (
     states,
     worker,
 )
+
+STANDING = SimpleNamespace(monotonic=lambda: 1.0)
 
 
 def test_stock_optuna_takes_every_trial_once(study, database):
@@ -109,8 +112,9 @@ def test_shares_shrink_with_what_waits_and_end_where_neighbours_differ_most():
     assert cut(archs, 6) == 6
 
 
-@pytest.mark.parametrize("quick", [0.0, 3600.0])
-def test_a_share_of_quick_scores_is_not_so_small_that_taking_it_costs_more(study, quick):
+@pytest.mark.parametrize(("quick", "clock"), [(0.0, time), (3600.0, time), (0.1, STANDING)])
+def test_a_share_of_quick_scores_is_not_so_small_that_taking_it_costs_more(study, quick, clock):
+    """Also if they are quicker than the clock."""
     one_generation(study)
     asked = []
 
@@ -125,6 +129,7 @@ def test_a_share_of_quick_scores_is_not_so_small_that_taking_it_costs_more(study
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("hnas.studies.scoring.claim.QUICK", quick)
+        patch.setattr("hnas.studies.scoring.claim.time", clock)
         worker(study, Counting(frame=FRAME), on_trial=on_trial).work()
     assert sum(asked) == 10
     assert len(asked) == 2 if quick else len(asked) >= 5
@@ -350,6 +355,7 @@ BAD = {
     "costs that are no counts": ATTRS + " = '[9]' where key = 'macs' and {first}",
     "outside of the space": ATTRS + " = '{outside}' where key = 'arch' and {first}",
     "no distribution": "update trial_params set distribution_json = '[]' where {first}",
+    "nothing as a distribution": "update trial_params set distribution_json = null where {first}",
 }
 
 

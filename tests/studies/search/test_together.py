@@ -20,7 +20,7 @@ import pytest
 import torch
 
 from hnas.data import prepare
-from hnas.errors import InputError, StateError
+from hnas.errors import CheckpointError, InputError, StateError
 from hnas.settings import OWN_TEACHER, DistillationRules
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.tables import Retrain
@@ -29,7 +29,7 @@ from hnas.studies.run.history import read_history
 from hnas.studies.run.networks import stored_network
 from hnas.studies.scoring.supernet_scorer import weights_hash
 from hnas.studies.search import processes, together
-from hnas.studies.search.apart import ENDED, ON_EPOCH, Job, Setting
+from hnas.studies.search.apart import ENDED, NOTE, ON_EPOCH, Job, Setting, _begun, give
 from hnas.studies.search.events import Listener
 from hnas.studies.search.network import untrained
 from hnas.studies.search.processes import Crew, at_once, crew
@@ -142,23 +142,120 @@ def test_an_error_of_a_training_is_raised_here(tmp_path: Path, tiny: Plan) -> No
     assert all(process.poll() is not None for process in started)
 
 
-def test_a_process_ends_when_nobody_can_ask_any_more(tmp_path: Path, tiny: Plan) -> None:
-    """A search that is killed closes its ends of the pipes, and leaves no process behind."""
+def test_a_process_that_has_no_more_to_do_has_ended(tmp_path: Path, tiny: Plan) -> None:
+    """Its memory is free, and nobody minds if the system kills it."""
+    rules = replace(tiny.retrain, processes=2)
+    longer = replace(rules, training=replace(rules.training, epochs=12))
+    ended = []
+
+    def strike() -> None:
+        ended.append(started[0].poll() is not None)
+        if len(ended) == 10:
+            started[0].kill()
+
+    run = begin_run(tmp_path / "run", replace(tiny, retrain=rules))
+    with run.hold(), contextlib.closing(Session(run, CPU, Heard(strike))) as session:
+        retrain_networks(session, [*asked(tiny)[:1], replace(asked(tiny)[1], rules=longer)])
+    assert len(ended) == 14 and ended[-1]
+
+
+class Unreadable:
+    """Does not unpickle."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return int, ("no number",)
+
+
+def begun(*sent: object, code: str = "") -> forked.Process:
+    """A process that trains, which was asked this; `code` runs before."""
+    main = f"{code}\nimport runpy\nrunpy.run_module({together.MODULE!r}, run_name='__main__')"
+    process = forked.Process(["-c", main], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    for one in sent:
+        give(one, process.stdin)
+    return process
+
+
+def question(folder: Path, tiny: Plan, *, epochs: int, device: str = "cpu") -> list[Any]:
+    """What a process is asked to train one network."""
     data, split = prepare(tiny.data, image=8, channels=1, seed=0)
-    setting = Setting(data=data, device="cpu", layouts={}, batch=64, own_teacher=None)
-    training = replace(tiny.retrain.training, epochs=10**6)
+    setting = Setting(data=data, device=device, threads=1, layouts={}, batch=64, own_teacher=None)
+    training = replace(tiny.retrain.training, epochs=epochs)
     identity = fake_runs.alone(tiny, training=training, split=split.fingerprint)
     weights = untrained(identity).reset(0).state_dict()
-    process = forked.Process(["-m", together.MODULE], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    job = Job(identity=identity, weights=weights, path=tmp_path / "net", seed=0)
-    for one in (setting, job, None):
-        pickle.dump(one, process.stdin)
-    process.stdin.flush()
-    kinds = [pickle.load(process.stdout)[0] for _ in range(2)]
-    assert kinds[1] == ON_EPOCH
-    process.stdin.close()
-    assert process.wait(60) == 1
-    process.stdout.close()
+    return [setting, Job(identity=identity, weights=weights, path=folder / "net", seed=0)]
+
+
+def test_a_process_ends_when_nobody_can_ask_any_more(tmp_path: Path, tiny: Plan) -> None:
+    """A search that is killed closes its ends of the pipes, and leaves no process behind."""
+    with begun(*question(tmp_path, tiny, epochs=10**6), None) as process:
+        kinds = [pickle.load(process.stdout)[0] for _ in range(2)]
+        assert kinds[1] == ON_EPOCH
+        process.stdin.close()
+        assert process.wait(60) == 1
+
+
+def test_a_process_ends_if_it_cannot_hold_what_it_is_asked() -> None:
+    with begun(Unreadable()) as process:
+        assert process.wait(60) == 1
+
+
+def test_an_error_that_cannot_be_read_is_one(
+    tmp_path: Path, tiny: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = pickle.dumps((ENDED, Unreadable()))
+    code = f"import os, sys\nos.write(1, {answer!r})\nsys.stdin.buffer.read()"
+    monkeypatch.setattr(together, "Popen", lambda _, **more: forked.Process(["-c", code], **more))
+    with pytest.raises(StateError, match="its error cannot be read: invalid literal"):
+        trained(tmp_path / "run", tiny, replace(tiny.retrain, processes=2))
+
+
+def test_what_a_device_or_a_folder_refuses_is_told(tmp_path: Path, tiny: Plan) -> None:
+    with begun(*question(tmp_path, tiny, epochs=1, device="cuda:99")) as process:
+        kind, error = pickle.load(process.stdout)
+        assert kind == ENDED and isinstance(error, InputError)
+    (tmp_path / "file").touch()
+    with begun(*question(tmp_path / "file", tiny, epochs=1)) as process:
+        kind, error = pickle.load(process.stdout)
+        assert kind == ENDED and isinstance(error, CheckpointError)
+
+
+def test_warnings_are_notes_and_streams_may_be_closed(tmp_path: Path, tiny: Plan) -> None:
+    code = """
+import os, warnings
+import hnas.training.loop as loop
+train = loop.train
+def warned(*args, **more):
+    warnings.warn("a library's\\n words")
+    os.write(1, b"noise")
+    return train(*args, **more)
+import hnas.studies.search.network as network
+network.train = warned
+os.close(2)
+"""
+    with begun(*question(tmp_path, tiny, epochs=1), None, code=code) as process:
+        answers = [pickle.load(process.stdout) for _ in range(5)]
+    assert answers[0] == (NOTE, "a library's words") and answers[-1] == (ENDED, None)
+
+
+def test_pixels_go_once_and_alone(tiny: Plan) -> None:
+    """Parts of the images share their memory, also with the images of the test."""
+    data, _ = prepare(replace(tiny.data, limit=0), image=8, channels=1, seed=0)
+    file = io.BytesIO()
+    give(data, file)
+    shown = data.train.pixels.nbytes + data.held_out.pixels.nbytes
+    assert data.train.pixels.untyped_storage().nbytes() > shown
+    assert len(file.getvalue()) < shown + 8 * 2_000 + 10_000
+    got = pickle.loads(file.getvalue())
+    for part in ("train", "held_out"):
+        assert torch.equal(getattr(got, part).pixels, getattr(data, part).pixels)
+        assert torch.equal(getattr(got, part).labels, getattr(data, part).labels)
+
+
+def test_a_process_has_the_threads_of_its_crew(tmp_path: Path, tiny: Plan) -> None:
+    """Whatever MKL_NUM_THREADS says."""
+    setting, _ = question(tmp_path, tiny, epochs=1)
+    _begun(replace(setting, threads=3))
+    assert torch.get_num_threads() == 3
 
 
 @pytest.mark.parametrize(
@@ -212,12 +309,12 @@ def test_pixels_are_sent_without_a_copy() -> None:
 
     pixels, few = torch.zeros(64, 3, 256, 256, dtype=torch.uint8), io.BytesIO()
     tracemalloc.start()
-    together._Pickler(Pipe(), protocol=5).dump(pixels)
+    give(pixels, Pipe())
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert most < pixels.nbytes / 8
     some = pixels[1:9:2] + 7
-    together._Pickler(few, protocol=5).dump({"some": some, "other": torch.ones(2)})
+    give({"some": some, "other": torch.ones(2)}, few)
     found = pickle.loads(few.getvalue())
     assert torch.equal(found["some"], some) and torch.equal(found["other"], torch.ones(2))
 
