@@ -66,6 +66,8 @@ def train_apart(session: Session, works: Sequence[Work], crew: Crew) -> None:
     setting, waiting = _setting(session, crew.threads), deque(works)
     heard: queue.SimpleQueue[tuple[_Process, Any]] = queue.SimpleQueue()
     count = min(at_once(crew.size, _bytes(setting.data)), len(works))
+    if setting.device == "cuda":
+        torch.cuda.empty_cache()  # what a supernet took of the first GPU and nobody uses
     with contextlib.ExitStack() as stack:
         started = []
         for _ in range(count):

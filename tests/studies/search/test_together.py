@@ -292,6 +292,18 @@ def test_each_gpu_trains_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     assert crew(0, gpu, work).size == 1
 
 
+def test_processes_on_gpus_get_what_this_one_does_not_use(
+    tmp_path: Path, tiny: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setting, _ = question(tmp_path, tiny, epochs=1, device="cuda")
+    emptied: list[int] = []
+    monkeypatch.setattr(together, "_setting", lambda *_: setting)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(1))
+    with contextlib.closing(Session(begin_run(tmp_path / "run", tiny), CPU)) as session:
+        together.train_apart(session, [], Crew(size=2, threads=1))
+    assert emptied
+
+
 def test_processes_that_memory_does_not_hold_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "peak_memory", lambda: 2**30)
     for free, expected in ((None, 4), (2**40, 4), (2 * 2**30, 2), (2**20, 1)):
