@@ -57,7 +57,8 @@ def sandwich(space: Space, *, seed: int, step: int) -> tuple[Arch, ...]:
 def fair(space: Space, *, seed: int, step: int) -> tuple[Arch, ...]:
     """Every candidate of every block once (FairNAS, 1907.01845, section 3: strict fairness).
 
-    A step has as many subnets as the longest list of candidates: N + 1 in stage 1. A block's
+    A step has as many subnets as the longest list of candidates: N + 1 in stage 1, one more if
+    blocks may be skipped. A block's
     candidates are dealt to them in random order; a shorter list is dealt again when it is used up,
     and is fair over many steps.
     """

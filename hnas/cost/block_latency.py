@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hnas.architecture.arch import Arch, Block
+from hnas.architecture.arch import SKIPPED, Arch, Block
 from hnas.architecture.space import Frame
 from hnas.cost.latency import pass_seconds
 from hnas.cost.latency_table import LatencyTable, Whole
@@ -49,8 +49,10 @@ def measure(
     clock: Clock = time.perf_counter,
     on_round: Callable[[int, int], None] = lambda done, rounds: None,
 ) -> LatencyTable:
-    """The table of `blocks`, in fp32 and eval mode, and how long the `whole` networks take."""
-    blocks = sorted(set(blocks), key=lambda block: block.key)
+    """The table of `blocks`, in fp32 and eval mode, and how long the `whole` networks take. A
+    skipped block takes no time, and is not measured."""
+    asked = set(blocks)
+    blocks = sorted(asked - {SKIPPED}, key=lambda block: block.key)
     frames = [replace(frame, d=d) for d in widths(frame)]
     builds: list[Callable[[], nn.Module]] = [
         partial(_Ends, frame),
@@ -75,7 +77,8 @@ def measure(
         blocks={
             block: max(round((its - ends) / frame.M), 1)
             for block, its in zip(blocks, rest, strict=False)
-        },
+        }
+        | dict.fromkeys(asked & {SKIPPED}, 0),
         spread=float(np.mean((high - low)[own] / median[own] / 2)),
         plain=dict(zip(widths(frame), rest[len(blocks) :], strict=False)),
         whole=tuple(

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from hnas.architecture.arch import Arch
+from hnas.architecture.arch import SKIP, Arch
 from hnas.studies.dashboard.curves import training_figures
 from hnas.studies.dashboard.layout import DASHES, GREY, Figure, layout
 from hnas.studies.figures.glyphs import drawn
@@ -172,6 +172,7 @@ def global_groups(stage: StageStudy) -> Figure:
     for record in stage.records:
         generations[record.generation].append(record.arch)
     ordered = sorted(generations)
+    skips = any(SKIP in block.G for block in stage.conditions.space.blocks)
     shares = [global_shares(generations[generation]).mean(0) for generation in ordered]
     trace = {
         "type": "heatmap",
@@ -188,7 +189,8 @@ def global_groups(stage: StageStudy) -> Figure:
     }
     look = layout(
         f"Global groups of each block, stage {stage.number}",
-        "Mean share of a generation, from all local (light) to all global (dark).",
+        "Mean share of a generation, from none (light) to all (dark)"
+        + ("; a skipped block has none." if skips else ", the others are local."),
         x=f"generation, of {stage.conditions.population} trials",
         y="block",
     )

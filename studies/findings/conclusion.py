@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from hnas.studies.findings.findings import KINDS, LEVEL, Findings
+from hnas.studies.findings.findings import LEVEL, Findings
 
 CAUTION = (
     "The best networks of one search are relatives: whether another search finds the same, "
@@ -28,7 +28,7 @@ def conclusion(found: Findings) -> str:
 def _shares(found: Findings) -> Iterator[str]:
     for verdict, word in (("more", "more often"), ("less", "more seldom")):
         named = [
-            f"{share.what} blocks" if share.what in KINDS else share.what
+            f"{share.what} blocks" if share in found.kinds else share.what
             for share in (*found.kinds, *found.kernels)
             if share.verdict == verdict
         ]

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from hnas.architecture.arch import SKIP, Arch
+from hnas.architecture.arch import SKIP, SKIPPED, Arch
 from hnas.architecture.space import Space
 from hnas.errors import InputError
 from hnas.studies.findings.importances import Importances, importances
@@ -217,14 +217,17 @@ def _kernel_counts(
 
 
 def order(archs: Sequence[Arch], rng: np.random.Generator) -> Order:
-    """Trend and turns with depth, against other orders of the same blocks."""
-    shares = global_shares(archs)
+    """Trend and turns with depth, against other orders of the same blocks. One that is skipped is
+    neither local nor global: it has the middle rank of its network, and takes part in no turn."""
+    there = np.array([[block != SKIPPED for block in arch.blocks] for arch in archs])
+    shares = np.where(there, global_shares(archs), np.nan)
     blocks = shares.shape[1]
     orders = _orders(blocks, rng)
-    ranks = _standardised(rankdata(shares, axis=1))
+    found = rankdata(shares, axis=1, nan_policy="omit")
+    ranks = _standardised(np.where(there, found, np.nanmean(found, axis=1, keepdims=True)))
     along = _standardised(np.arange(blocks, dtype=float)[None])[0]
     trends = (ranks.mean(0)[orders] * along).mean(1)
-    side = np.sign(shares - 0.5).astype(np.int8)[:, orders]
+    side = np.sign(np.where(there, shares, 0.5) - 0.5).astype(np.int8)[:, orders]
     turns = (side[:, :, :-1] * side[:, :, 1:] < 0).sum(2).mean(0)
     tiny = 1e-9  # equal but for rounding is as much
     return Order(

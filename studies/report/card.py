@@ -6,7 +6,7 @@ from pathlib import Path
 from hnas import __version__
 from hnas.persist.words import few
 from hnas.settings import METRICS
-from hnas.studies.figures.glyphs import drawn
+from hnas.studies.figures.glyphs import drawn, legend
 from hnas.studies.run.folder import Run
 from hnas.studies.run.result import finished_result
 
@@ -44,8 +44,7 @@ def card(run: Run, name: str) -> str:
         f"{few(inputs.classes, SHOWN)}.",
         "",
         f"Its architecture was found by hnas {__version__} on the images of {data}. "
-        f"{len(winner.arch.blocks)} blocks, first to last: {drawn(winner.arch)} "
-        "(■ global, ◧ mixed, □ local).",
+        f"{len(winner.arch.blocks)} blocks: {drawn(winner.arch)}. {legend([winner.arch])}",
         "",
         f"| on {result.test_images:,} test images | {metric} | MACs | parameters |",
         "|---|---|---|---|",

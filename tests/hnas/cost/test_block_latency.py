@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from hnas.architecture.arch import Arch
+from hnas.architecture.arch import SKIPPED, Arch
 from hnas.architecture.space import Frame, distribution_space
 from hnas.cost.block_latency import PASSES, measure, widths
 from hnas.cost.latency_table import LatencyTable
@@ -50,6 +50,15 @@ def test_a_network_of_one_kind_of_block_is_what_was_measured() -> None:
     assert table.shared == 10**9 and set(table.blocks.values()) == {1}
     assert table.spread == 0
     assert table.of(Arch((BLOCKS[0],) * 2)) == 10**9 + 2
+
+
+def test_a_block_that_is_skipped_takes_no_time() -> None:
+    skipping = distribution_space(FRAME, d_k=12, d_z=4, E=1, K=3, skip=True).choices[1]
+    ticks = itertools.count()
+    table = measure(FRAME, skipping, (), CPU, rounds=1, clock=lambda: float(next(ticks)))
+    assert next(ticks) == 2 * (1 + PASSES) * (1 + len(BLOCKS) + len(table.plain))
+    assert set(table.blocks) == {SKIPPED, *BLOCKS} and table.blocks[SKIPPED] == 0
+    assert LatencyTable.from_dict(table.to_dict()) == table
 
 
 def test_widths_are_those_that_can_be_built() -> None:

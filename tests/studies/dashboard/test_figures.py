@@ -121,6 +121,14 @@ def test_the_share_of_global_groups_is_that_of_each_generation(shown: Status) ->
             assert share == pytest.approx(sum(groups) / len(groups), abs=1e-3)
 
 
+def test_skipped_blocks_are_said_not_to_be_local(tmp_path: Path, tiny: Plan, shown: Status) -> None:
+    assert "the others are local" in str(global_groups(shown.stages[0])["layout"])
+    run = begin_run(tmp_path / "run", replace(tiny, stage1=replace(tiny.stage1, skip=True)))
+    fake_runs.search(run, 1)
+    skipping = read_status(run).stages[0]
+    assert "a skipped block has none" in str(global_groups(skipping)["layout"])
+
+
 def test_a_large_search_has_small_figures(shown: Status) -> None:
     """They are read with the study, again and again."""
     stage = shown.stages[0]

@@ -53,6 +53,10 @@ def test_what_is_as_by_chance_is_no_trait() -> None:
             "the best have global blocks and mixed blocks more often than by chance; "
             "the best have local blocks more seldom than by chance",
         ),
+        (
+            {"kinds": (share("skipped", 1, 0.01),)},
+            "the best have skipped blocks more seldom than by chance",
+        ),
         ({"kernels": (share("K = 9", 9, 0.01),)}, "the best have K = 9 more often than by chance"),
         ({"order": order(0.5, 0.01, 1)}, "their blocks get more global with depth"),
         ({"order": order(-0.5, 0.01, 1)}, "their blocks get more local with depth"),

@@ -155,6 +155,16 @@ def test_one_kind_alone_has_no_order() -> None:
     assert ordered(network(1, 1, 1, 1, 1, 1)) == (0, 1, 0, 0, 1)
 
 
+def test_a_skipped_block_is_neither_local_nor_global() -> None:
+    def skipping(*G: int) -> Arch:
+        return Arch(tuple(SKIPPED if g < 0 else network(g).blocks[0] for g in G))
+
+    assert ordered(skipping(3, 3, 3, -1, -1, -1)) == (0, 1, 0, 0, 1)
+    assert ordered(skipping(3, -1, 3, -1, 3, -1)) == (0, 1, 0, 0, 1)
+    trend, _, turns, _, _ = ordered(skipping(0, 0, 3, 3, -1, -1))
+    assert trend > 0 and turns == 1
+
+
 def test_relatives_do_not_make_an_order_surer() -> None:
     one = network(3, 0, 1, 0, 3, 1)
     assert ordered(*[one] * 20) == pytest.approx(ordered(one))

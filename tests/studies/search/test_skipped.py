@@ -12,6 +12,7 @@ import torch
 from hnas.architecture.arch import SKIP, SKIPPED
 from hnas.cost.flops import cheapest, cost
 from hnas.exchange.export import load, save
+from hnas.persist.record import recorded
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.toml import from_toml, to_toml
 from hnas.studies.run.folder import begin_run
@@ -31,6 +32,7 @@ def shallow(tiny: Plan) -> Plan:
 
 def test_it_is_written_and_read(shallow: Plan, tiny: Plan) -> None:
     assert "skip = true" in to_toml(shallow) and from_toml(to_toml(shallow)) == shallow
+    assert not any("skip" in table for table in recorded(tiny).values())  # old runs stay the same
     assert tiny.space1().distinct == 4**3 and shallow.space1().distinct == 4 * 5**2
     assert all(SKIP not in block.G for block in tiny.space2().blocks)
 
