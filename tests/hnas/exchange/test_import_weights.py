@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from hnas.architecture.arch import Arch, Block
@@ -65,6 +65,7 @@ def loaded(weights, **asked):
 @given(spaces_and_archs())
 def test_any_network_under_the_release_s_names(drawn):
     space, arch = drawn
+    assume(all(block.G + block.L for block in arch.blocks))  # the release skips no block
     frame = replace(space.frame, **PUBLISHED)
     reference = Reference(frame, arch, release=True)
     net = loaded(reference.state_dict(), groups=frame.N, heads=frame.heads)
