@@ -13,6 +13,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from PIL import Image
+from torch import Tensor
 
 from hnas.architecture.space import Frame, size_space
 from hnas.data import normalise
@@ -28,6 +29,12 @@ from tests.support.generators import spaces_and_archs
 FRAME = Frame(image=8, channels=3, patch=4, classes=3, d=12, M=3, N=3, heads=2)
 
 
+def images(count: int, frame: Frame = FRAME) -> Tensor:
+    """The same ones in every run of the tests: (count, channels, image, image)."""
+    generator = torch.Generator().manual_seed(count)
+    return torch.randn(count, frame.channels, frame.image, frame.image, generator=generator)
+
+
 def network(frame: Frame = FRAME, arch=None, seed: int = 0) -> Network:
     """With BatchNorm statistics that are not the initial ones."""
     if arch is None:
@@ -36,7 +43,7 @@ def network(frame: Frame = FRAME, arch=None, seed: int = 0) -> Network:
         arch = type(frame.all_global())((kinds["global"], kinds["mixed"], kinds["local"]))
     model = Glit(frame, arch).reset(seed)
     with torch.no_grad():
-        model(torch.randn(4, frame.channels, frame.image, frame.image))
+        model(images(4, frame))
     mean, std = (0.4, 0.5, 0.6)[: frame.channels], (0.2, 0.25, 0.3)[: frame.channels]
     names = tuple(f"class {i}" for i in range(frame.classes))
     return Network(model=model.eval(), classes=names, mean=mean, std=std)
@@ -66,7 +73,7 @@ def test_it_computes_what_the_network_does(tmp_path, drawn):
     save(made, tmp_path / "net", force=True)
     alone = standalone.load(tmp_path / "net")
     frame = space.frame
-    x = torch.randn(3, frame.channels, frame.image, frame.image)
+    x = images(3, frame)
     with torch.no_grad():  # a stem's convolutions round by their layout in memory
         torch.testing.assert_close(alone(x), made.model(x), rtol=1e-5, atol=1e-5)
     assert alone.classes == made.classes and not alone.training
@@ -75,7 +82,7 @@ def test_it_computes_what_the_network_does(tmp_path, drawn):
 def test_it_needs_nothing_of_hnas(tmp_path):
     made = network()
     save(made, tmp_path / "net", also=("py",))
-    x = torch.randn(5, 3, 8, 8)
+    x = images(5)
     torch.save(x, tmp_path / "x.pt")
     code = (
         "import torch; from net import load; from importlib.util import find_spec\n"
@@ -195,7 +202,7 @@ def test_it_offers_what_timm_models_do(tmp_path, stem, pool):
     made = network(replace(FRAME, stem=stem, pool=pool))
     save(made, tmp_path / "net")
     alone = standalone.load(tmp_path / "net")
-    x = torch.randn(2, 3, 8, 8)
+    x = images(2)
     tokens = alone.forward_features(x)
     seen = tokens[:, 0] if pool == "class" else tokens.mean(1)
     assert tokens.shape == (2, made.model.frame.T, 12) and alone.num_features == 12
