@@ -27,10 +27,12 @@ def train_several(session: Session, several: Sequence[tuple[Identity, str, int]]
     rules, images = session.plan.retrain, len(session.data.train)
     work = [training_work(of.frame, of.arch, images * of.training.epochs) for of, *_ in several]
     its = crew(rules.processes, session.device, work, ranks=session.world.size)
-    if its.size > 1:
-        ended = {of.key for of, _, ended in trained_alone(session.run) if ended}
-        left = {one[0].key: one for one in several if one[0].key not in ended}
-    if its.size > 1 and left:
+    of_notebook = rules.distillation.teacher.startswith("__main__:")  # no other process has it
+    if its.size == 1 or of_notebook:
+        return
+    ended = {of.key for of, _, ended in trained_alone(session.run) if ended}
+    left = {one[0].key: one for one in several if one[0].key not in ended}
+    if left:
         with session.clock.step("networks alone"):
             train_apart(session, [_work(session, *one) for one in left.values()], its)
 

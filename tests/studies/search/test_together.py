@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from hnas.data import prepare
 from hnas.errors import CheckpointError, InputError, StateError
@@ -114,6 +115,26 @@ def test_what_is_trained_is_not_begun_again(tmp_path: Path, tiny: Plan) -> None:
     before = trained(tmp_path / "run", tiny, rules)[1:]
     assert trained(tmp_path / "run", tiny, rules)[1:] == before
     assert len(started) == 2
+
+
+def test_a_teacher_of_a_notebook_teaches_in_its_process(
+    tmp_path: Path, tiny: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["__main__"], "teacher", lambda: Says(), raising=False)
+    rules = replace(tiny.retrain, distillation=DistillationRules(teacher="__main__:teacher"))
+    _, found, _ = trained(tmp_path / "run", tiny, replace(rules, processes=2))
+    assert len(found) == 3 and not started
+
+
+class Says(nn.Module):
+    """A teacher that knows nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("logits", torch.zeros(1, 10))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.logits.expand(len(images), 10)
 
 
 @pytest.mark.parametrize("killed", ["one of them", "the search"])
