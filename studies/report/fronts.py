@@ -37,6 +37,7 @@ def front_section(report: Report) -> Section:
             "them is the winner."
         )
         tables.append(_candidates(result.candidates))
+        archs += [network.arch for network in result.candidates]
     costs = " and against ".join(one.short for one in report.measures)
     alt = f"Held-out accuracy against {costs}, with the Pareto fronts"
     return Section(

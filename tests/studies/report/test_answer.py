@@ -1,13 +1,17 @@
-"""What is said below the drawing of a network."""
+"""What is said below the drawings of networks."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from hnas.architecture.arch import Arch
+from hnas.architecture.arch import SKIPPED, Arch
 from hnas.architecture.space import Frame
 from hnas.studies.figures.network import network, picture
 from hnas.studies.report.answer import network_section
+from hnas.studies.report.fronts import front_section
+from hnas.studies.report.gather import Report
 
 SAID = {
     "conv1d": ("1-D convolution", "in tokens"),
@@ -25,3 +29,12 @@ def test_a_network_is_told_with_its_kind_of_local_head(local: str) -> None:
     assert f"local groups ({words})" in note and f"kernel of the local groups, {unit}." in note
     (legend,) = network(found).legends
     assert f"local group ({words})" in [text.get_text() for text in legend.get_texts()]
+
+
+def test_a_skipped_block_of_a_retrained_network_is_told(report: Report) -> None:
+    result = report.status.result
+    assert result is not None and "skipped" not in str(front_section(report).notes)
+    *others, last = result.candidates
+    shallow = replace(last, arch=Arch((*last.arch.blocks[:-1], SKIPPED)))
+    status = replace(report.status, result=replace(result, candidates=(*others, shallow)))
+    assert "· skipped." in str(front_section(replace(report, status=status)).notes)
