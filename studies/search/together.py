@@ -98,10 +98,16 @@ class _Process(contextlib.AbstractContextManager["_Process"]):
         with uninterrupted():
             self._process = Popen(
                 [sys.executable, "-P", "-m", MODULE],
-                env={**os.environ, "OMP_NUM_THREADS": str(self._threads), "PYTHONPATH": paths},
+                env={
+                    **os.environ,
+                    "OMP_NUM_THREADS": str(self._threads),
+                    "OMP_PROC_BIND": "false",  # else all processes are bound to the same cores
+                    "PYTHONPATH": paths,
+                },
                 stdin=PIPE,
                 stdout=PIPE,
             )
+            _unbind(self._process.pid)
         assert self._process.stdin is not None and self._process.stdout is not None
         self._asked, self._answers = self._process.stdin, self._process.stdout
         self._listener = threading.Thread(target=self._listen, daemon=True)
@@ -163,6 +169,15 @@ class _Process(contextlib.AbstractContextManager["_Process"]):
         self._answers.close()
         with contextlib.suppress(OSError):  # what it did not read any more
             self._asked.close()
+
+
+def _unbind(process: int) -> None:
+    """Lets a process have the cores of all threads of this one. OMP_PROC_BIND binds each thread to
+    one of them, and what a thread starts to the same."""
+    if sys.platform == "linux":
+        threads = [int(task) for task in os.listdir("/proc/self/task")]
+        with contextlib.suppress(OSError):  # a thread or the process has ended
+            os.sched_setaffinity(process, set().union(*map(os.sched_getaffinity, threads)))
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -350,6 +351,25 @@ def test_pixels_are_sent_without_a_copy() -> None:
     give({"some": some, "other": torch.ones(2)}, few)
     found = pickle.loads(few.getvalue())
     assert torch.equal(found["some"], some) and torch.equal(found["other"], torch.ones(2))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux binds threads")
+def test_processes_are_not_bound_to_the_core_of_a_thread(tmp_path: Path, tiny: Plan) -> None:
+    every, found = os.sched_getaffinity(0), []
+    if len(every) < 2:
+        pytest.skip("needs two cores")
+    free = threading.Event()
+    thread = threading.Thread(target=free.wait)
+    thread.start()
+    try:
+        os.sched_setaffinity(0, {min(every)})
+        heard = Heard(lambda: found.append(os.sched_getaffinity(started[0].pid)))
+        trained(tmp_path / "run", tiny, replace(tiny.retrain, processes=2), heard)
+    finally:
+        os.sched_setaffinity(0, every)
+        free.set()
+        thread.join()
+    assert found[0] == every
 
 
 def test_a_number_of_processes_is_checked(tiny: Plan) -> None:
