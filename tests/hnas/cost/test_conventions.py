@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from torch import nn
 
 from hnas.architecture import layout
+from hnas.architecture.arch import SKIPPED
 from hnas.architecture.stem import convolutions
 from hnas.cost.conventions import (
     BUDGETS,
@@ -65,7 +66,7 @@ def test_what_thop_misses_and_what_it_adds(drawn) -> None:
     for i, block in enumerate(arch.blocks):
         s = layout.sizes(frame, block)
         attention = 2 * frame.T**2 * s["H"] * s["h"]
-        normed = frame.T * 2 * frame.d
+        normed = frame.T * 2 * frame.d * (block != SKIPPED)
         if frame.local == "attention":
             attention += 2 * frame.T**2 * s["E"] * s["Cl"]
         else:

@@ -52,7 +52,8 @@ MISTAKES = {
         "population = 2\ntraining = { epochs = 1 }",
         "popluation = 2",
         "stage1.popluation is not part of a plan; did you mean 'population'? "
-        "Known: d_k, d_z, E, K, trials, population, training, init_from, sampler",
+        "Known: d_k, d_z, E, K, trials, population, training, init_from, "
+        "sampler, skip",
     ),
     "unknown key, nothing like it": (
         "{ epochs = 1 }",
