@@ -21,8 +21,21 @@ PAUSE = 30.0
 """Least seconds between two refreshes."""
 SHARE = 0.02
 """Largest share of the time for refreshing."""
-STYLE = b"<style>main p { white-space: normal; overflow-wrap: anywhere; }</style>"
-"""optuna-dashboard writes an attribute in one line, an architecture wider than two screens."""
+STYLE = b"""<style>
+main p { white-space: normal; overflow-wrap: anywhere; }
+@media (max-width: 40rem) {
+  main, main .MuiBox-root, main p { min-width: 0 !important; }
+  main fieldset, main .MuiCardContent-root, main .MuiCardContent-root .MuiBox-root,
+  main .MuiBox-root:has(> p), main .MuiBox-root:has(> .MuiDivider-vertical) { flex-wrap: wrap; }
+  main .MuiBox-root:has(> ul) { width: 100% !important; height: 9rem !important; }
+  main .MuiPaper-root { max-width: 100%; }
+  main .MuiPaper-root, main .MuiCardContent-root { overflow-x: auto; }
+  main [class*="MuiGrid"]:not([class*="container"]) { width: 100% !important; max-width: 100%; }
+}
+</style>"""
+"""optuna-dashboard writes an attribute in one line, an architecture wider than two screens. On a
+phone what it puts side by side is wider than the window: here it stands below each other, the list
+of trials gets a few lines above the trial, and wide tables scroll in their boxes."""
 
 
 class _Server(ThreadingMixIn, WSGIServer):

@@ -1,14 +1,34 @@
-"""The benchmark of pretrained weights: what it writes is read, and both searches may cost alike."""
+"""The benchmark of pretrained weights: what it writes is read, all searches may cost alike, and
+what is done is not done again."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.search.transfer import Found, plans, pretrain, table
+from benchmarks.search.transfer import (
+    STARTS,
+    Found,
+    at_rate,
+    plans,
+    pretrain,
+    search,
+    searched,
+    small,
+    source_of,
+    table,
+)
+from hnas.data import survey
+from hnas.exchange.export import save
+from hnas.exchange.import_network import import_network
+from hnas.exchange.import_weights import Asked
+from hnas.studies.plan.limits import LIMITS
+from hnas.studies.plan.plan import Plan
 
 
 @pytest.fixture
@@ -22,20 +42,66 @@ def photos(tmp_path: Path) -> Path:
     return tmp_path / "photos"
 
 
-def test_both_searches_have_the_same_budget(tmp_path: Path, photos: Path) -> None:
+@pytest.fixture
+def made(tmp_path: Path, photos: Path) -> dict[str, Plan]:
+    """The plans for twelve photos, from a ViT that was pretrained on all of them."""
     file = tmp_path / "vit.pth"
-    accuracy = pretrain(str(photos), file, d=192, patch=8, epochs=1, limit=0)
+    accuracy = pretrain(str(photos), file, d=24, patch=8, epochs=1, limit=0)
     assert 0 <= accuracy <= 1
-    made = plans(f"{photos}:12", file, flops="60%", share=0.1, seed=3)
-    begun, nothing = made["pretrained"], made["nothing"]
-    assert begun.pretrained.file == str(file) and begun.data.mean == (0.5,) * 3
-    assert nothing.pretrained.file == "" and nothing.data.mean == ()
-    assert begun.search.flops == nothing.search.flops is not None
-    for plan in (begun, nothing):
-        assert (plan.data.limit, plan.search.seed, plan.net.classes) == (12, 3, 2)
+    save(import_network(file, Asked(groups=3, heads=1)).network, tmp_path / "vit")
+    with patch.dict(LIMITS, cpu=small(16, 2)):
+        source = source_of(f"{photos}:12")
+        assert [*survey(source).counts.values()] == [6, 6]
+        return plans(source, tmp_path / "vit", flops="60%", share=0.1, seed=3)
+
+
+def test_all_searches_have_the_same_budget(tmp_path: Path, made: dict[str, Plan]) -> None:
+    begun, nothing, plain = (made[start] for start in STARTS)
+    assert begun.pretrained.file == str(tmp_path / "vit") and begun.data.mean == (0.5,) * 3
+    assert nothing.pretrained.file == plain.pretrained.file == "" and nothing.data.mean == ()
+    assert begun.search.flops == nothing.search.flops == plain.search.flops is not None
+    assert plain.net == begun.net and plain.stage2.d_z == begun.stage2.d_z
+    assert plain.retrain == nothing.retrain and plain.stage1.training == nothing.stage1.training
+    for plan in made.values():
+        assert (plan.search.seed, plan.net.classes, plan.net.image, plan.net.side) == (3, 2, 16, 2)
+
+
+def test_rates_are_multiplied(made: dict[str, Plan]) -> None:
+    plan = made["pretrained"]
+    faster = at_rate(plan, 2.0)
+    for now, was in (
+        (faster.stage1.training, plan.stage1.training),
+        (faster.stage2.training, plan.stage2.training),
+        (faster.retrain.training, plan.retrain.training),
+    ):
+        assert now.lr == 2 * was.lr and now.epochs == was.epochs
+
+
+@pytest.mark.slow
+def test_a_search(tmp_path: Path, made: dict[str, Plan]) -> None:
+    for start, plan in made.items():
+        found = search("photos", start, plan, tmp_path / start)
+        assert (found.test_images, found.seed) == (2, 3)
+        assert plan.search.flops is not None and 0 < found.macs <= plan.search.flops
+
+
+EACH = {"data": "photos", "start": "nothing", "test_images": 2, "macs": 10, "minutes": 2.0}
 
 
 def test_the_table_has_means_over_seeds() -> None:
-    each = {"data": "photos", "start": "nothing", "macs": 10, "minutes": 2.0}
-    found = [Found(seed=seed, accuracy=seed / 10, **each) for seed in (1, 3)]
-    assert table(found).splitlines()[1].split() == ["photos", "nothing", "0.2000", "10", "2.0", "2"]
+    found = [Found(seed=seed, accuracy=seed / 10, kinds="mixed", **EACH) for seed in (1, 3)]
+    row = table(found).splitlines()[1].split()
+    assert row == ["photos", "nothing", "0.2000", "10", "2.0", "0.1000", "0.3000"]
+
+
+def test_what_is_done_is_not_done_again() -> None:
+    done = Found(seed=1, accuracy=0.5, kinds="local", **EACH)
+    kept: list[int] = []
+
+    def one(data: str, start: str, seed: int) -> Found:
+        assert seed != 1
+        return Found(**asdict(done) | {"data": data, "start": start, "seed": seed})
+
+    wanted = [("photos", "nothing", seed) for seed in (0, 1, 2)]
+    found = searched(wanted, [done], one, lambda rows: kept.append(len(rows)))
+    assert [row.seed for row in found] == [1, 0, 2] and kept == [2, 3]

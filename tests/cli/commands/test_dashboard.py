@@ -206,16 +206,25 @@ def complaints(browser: Any) -> list[str]:
     return [entry["message"] for entry in browser.get_log("browser")]
 
 
-def test_nothing_scrolls_sideways(browser: Any, address: str) -> None:
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_scrolls_sideways(browser: Any, address: str, width: int) -> None:
     """The attributes of a study and of a trial break their lines: the JSON of an architecture,
-    the space."""
-    for page, shown in (("studies/2", "p, td, div"), ("studies/2/trials?numbers=0", "main p")):
-        browser.get(f"{address}/dashboard/{page}")
-        assert seen(browser, shown, '"blocks"')
+    the space. On a phone cards and plots stand below each other."""
+    screen = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    for page, shown, text in (
+        ("", "a", "finished-stage2"),
+        ("studies/2", "p, td, div", '"blocks"'),
+        ("studies/2/trials?numbers=0", "main p", '"blocks"'),
+        ("studies/2/note", "h2", "Stage 2"),
+    ):
+        browser.get(f"{address}/dashboard/{page}".removesuffix("/"))
+        assert seen(browser, shown, text)
         wide, window = browser.execute_script(
-            "const page = document.documentElement; return [page.scrollWidth, page.clientWidth]"
+            "return [document.documentElement.scrollWidth, window.innerWidth]"
         )
-        assert wide <= window, page
+        assert wide <= window == width, page
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def test_the_studies_are_listed(browser: Any, address: str) -> None:

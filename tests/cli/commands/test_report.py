@@ -22,11 +22,19 @@ def invoke(*args: object) -> Result:
     return CliRunner().invoke(hnas, ["report", *map(str, args)], catch_exceptions=False)
 
 
+SAID = "much is said, " * 30
+"""Of images that were left out: a sentence in a table."""
+
+
 @pytest.fixture(scope="module")
 def folder(finished: tuple[Path, Result], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of a finished run; its name is part of its studies' names."""
     copy = tmp_path_factory.mktemp("report") / finished[0].name
-    return Path(shutil.copytree(finished[0], copy))
+    shutil.copytree(finished[0], copy)
+    about = json.loads((copy / "run.json").read_text())
+    about["images"] = [SAID]
+    (copy / "run.json").write_text(json.dumps(about))
+    return copy
 
 
 @pytest.fixture(scope="module")
@@ -165,6 +173,21 @@ def test_nothing_is_wider_than_the_window(
     sized(width)
     assert opened.execute_script("return window.innerWidth") == width
     assert opened.execute_script("return document.documentElement.scrollWidth") <= width
+
+
+PAPER = 718
+"""Width of a sheet without its margins, in pixels: A4's, the narrower of the two."""
+
+
+@pytest.mark.parametrize("media", ["screen", "print"])
+def test_a_sentence_in_a_table_breaks_its_lines(
+    opened: Any, sized: Callable[[int], None], media: str
+) -> None:
+    sized(PAPER)
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media})
+    cell = opened.find_element("xpath", "//td[contains(., 'much is said')]").rect
+    assert 200 < cell["x"] + cell["width"] <= PAPER
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
 
 def test_a_table_shows_on_a_phone_that_it_goes_on(
