@@ -58,9 +58,8 @@ def fair(space: Space, *, seed: int, step: int) -> tuple[Arch, ...]:
     """Every candidate of every block once (FairNAS, 1907.01845, section 3: strict fairness).
 
     A step has as many subnets as the longest list of candidates: N + 1 in stage 1, one more if
-    blocks may be skipped. A block's
-    candidates are dealt to them in random order; a shorter list is dealt again when it is used up,
-    and is fair over many steps.
+    blocks may be skipped. A block's candidates are dealt to them in random order; a shorter list
+    is dealt again when it is used up, and is fair over many steps.
     """
     rng, frame = np.random.default_rng((seed, step)), space.frame
     lists = {values for b in space.blocks for G in b.G for values in (b.G, *b.of(G, frame.N))}

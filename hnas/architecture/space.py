@@ -272,11 +272,9 @@ class Space:
         return Arch(tuple(blocks))
 
 
-def distribution_space(
-    frame: Frame, *, d_k: int, d_z: int, E: int, K: int, skip: bool = False
-) -> Space:
-    """Stage 1: (G, L) of every block, sizes fixed; with `skip` all but the first may be skipped."""
-    return size_space(frame, None, d_k=(d_k,), d_z=(d_z,), E=(E,), K=(K,), skip=skip)
+def distribution_space(frame: Frame, *, d_k: int, d_z: int, E: int, K: int) -> Space:
+    """Stage 1: (G, L) of every block, sizes fixed."""
+    return size_space(frame, None, d_k=(d_k,), d_z=(d_z,), E=(E,), K=(K,))
 
 
 def size_space(
@@ -289,19 +287,23 @@ def size_space(
     K: tuple[int, ...],
     mixed: Own = Own(),
     local: Own = Own(),
-    skip: bool = False,
 ) -> Space:
     """Stage 2: the sizes of every block, its (G, L) as in `distribution`; mixed and local blocks
     may have candidates of their own. Blocks that `distribution` skips stay skipped.
 
-    With None, (G, L) is free too: the paper's whole space, searched at once; and with `skip` all
-    blocks but the first may be skipped.
+    With None, (G, L) is free too: the paper's whole space, searched at once.
     """
-    whole = tuple(range(frame.N + 1))
-    groups = [whole, *[(SKIP, *whole) if skip else whole] * (frame.M - 1)]
+    groups = [tuple(range(frame.N + 1))] * frame.M
     if distribution is not None:
         frame.check_arch(distribution)
         groups = [(block.choice,) for block in distribution.blocks]
     sizes = BlockSpace(G=(0,), d_k=d_k, d_z=d_z, E=E, K=K, mixed=mixed, local=local)
     blocks = (replace(sizes, G=G) for G in groups)
     return Space(frame=frame, blocks=tuple(blocks))
+
+
+def skippable(space: Space) -> Space:
+    """The space in which all blocks but the first may be skipped too."""
+    first, *others = space.blocks
+    more = (replace(block, G=(SKIP, *block.G)) for block in others)
+    return replace(space, blocks=(first, *more))

@@ -10,7 +10,14 @@ from functools import lru_cache, partial
 from typing import Any
 
 from hnas.architecture.arch import Arch
-from hnas.architecture.space import SIZES, Frame, Space, distribution_space, size_space
+from hnas.architecture.space import (
+    SIZES,
+    Frame,
+    Space,
+    distribution_space,
+    size_space,
+    skippable,
+)
 from hnas.cost.flops import cost
 from hnas.cost.latency_table import LatencyTable
 from hnas.errors import BudgetError, InputError
@@ -23,19 +30,17 @@ Named = tuple[tuple[str, Any], ...]
 
 
 @lru_cache
-def _check_fit(
-    net: Frame, sizes1: Named, sizes2: Named, flops: int | None, convention: str, params: int | None
-) -> None:
+def _check_fit(net: Frame, limits: Named, sizes1: Named, sizes2: Named, *, skip: bool) -> None:
     """Raises what a plan raises of sizes. Hundreds of plans differ in epochs alone, when one is
     sized to a time: their spaces are checked once."""
-    costs = Costs(frame=net, flops=flops, convention=convention, params=params)
+    costs = Costs(frame=net, **dict(limits))
     spaces = {
         "stage1": partial(distribution_space, net, **dict(sizes1)),
         "stage2": partial(size_space, net, None, **dict(sizes2)),
     }
     for stage, make in spaces.items():
         try:
-            costs.check(make())
+            costs.check(skippable(make()) if skip else make())
         except BudgetError as error:
             raise BudgetError(f"{stage}: {error}") from None
         except InputError as error:
@@ -62,8 +67,9 @@ class Plan:
     baselines: Baselines = Baselines()
 
     def __post_init__(self) -> None:
-        limits = self.budget(), self.search.convention, self.search.params
-        _check_fit(self.net, self._sizes1, self._sizes2, *limits)
+        convention, params = self.search.convention, self.search.params
+        limits = ("flops", self.budget()), ("convention", convention), ("params", params)
+        _check_fit(self.net, limits, self._sizes1, self._sizes2, skip=self.stage1.skip)
         if self.pretrained.file and self.stage1.init_from:
             raise InputError(
                 "pretrained.file and stage1.init_from both say what the supernet begins with: give "
@@ -81,20 +87,21 @@ class Plan:
 
     def space1(self) -> Space:
         """Stage 1: the distribution (G, L) of every block."""
-        return distribution_space(self.net, **dict(self._sizes1))
+        space = distribution_space(self.net, **dict(self._sizes1))
+        return skippable(space) if self.stage1.skip else space
 
     def space2(self, distribution: Arch | None = None) -> Space:
         """Stage 2: the sizes of every block of `distribution`; None: the whole space."""
-        return size_space(self.net, distribution, **dict(self._sizes2))
+        space = size_space(self.net, distribution, **dict(self._sizes2))
+        return skippable(space) if self.stage1.skip and distribution is None else space
 
     @property
     def _sizes1(self) -> Named:
-        return tuple((name, getattr(self.stage1, name)) for name in (*SIZES, "skip"))
+        return tuple((name, getattr(self.stage1, name)) for name in SIZES)
 
     @property
     def _sizes2(self) -> Named:
-        lists = tuple((name, getattr(self.stage2, name)) for name in (*SIZES, "mixed", "local"))
-        return (*lists, ("skip", self.stage1.skip))
+        return tuple((name, getattr(self.stage2, name)) for name in (*SIZES, "mixed", "local"))
 
     def budget(self) -> int | None:
         """Most multiply-accumulates of one image, by `search.convention`; None: no limit."""

@@ -1,4 +1,4 @@
-"""How many networks are trained at the same time on one machine, each in a process of its own.
+"""Processes that train networks at the same time on one machine: how many, of how many threads.
 
 A second thread helps a small network little, a second process trains a second network. All is
 decided by the plan and the threads of this process, so that the same search gives the same weights:
@@ -14,12 +14,11 @@ from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
 from hnas.cost.flops import cost
 from hnas.machine import free_memory, peak_memory
+from hnas.studies.run.agenda import BACKWARD
 
 WORTH = 10**11
 """Multiply-accumulates for which a process is worth its start, of some five seconds: twelve seconds
 of training."""
-BACKWARD = 3
-"""A training step in forward passes."""
 SMALLEST = 2**29
 """Bytes that a process takes at least: torch alone has half of them."""
 

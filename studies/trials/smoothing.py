@@ -102,7 +102,7 @@ def _one_hot(archs: Sequence[Arch]) -> Numbers:
     """(architectures, columns): 1 if a block has a value, for all but values that all have."""
     rows = [[value(block, size) for block in arch.blocks for size in SIZES] for arch in archs]
     columns = [
-        [value == each for value in column]
+        [its == each for its in column]
         for column in zip(*rows, strict=True)
         for each in sorted(set(column), key=str)
         if len(set(column)) > 1

@@ -176,19 +176,18 @@ def _counted(connection: Connection, study_id: int, owner: str) -> tuple[int, in
 def _read(connection: Connection, rows: Mapping[int, _Rows]) -> None:
     """Fills in attributes and parameters of trials, by id, and whether a worker was lost with
     them."""
-    attrs, params, marks = (
-        *(models.TrialUserAttributeModel, models.TrialParamModel),
-        models.TrialSystemAttributeModel,
-    )
+    attrs, params = models.TrialUserAttributeModel, models.TrialParamModel
+    marks = models.TrialSystemAttributeModel
     of_attrs = select(attrs.trial_id, attrs.key, null(), attrs.value_json)
     of_params = select(params.trial_id, null(), params.param_value, params.distribution_json)
     lost = select(marks.trial_id, marks.key, null(), null()).where(marks.key == LOST)
     several = union_all(
-        *(of_attrs.where(attrs.trial_id.in_(rows)), of_params.where(params.trial_id.in_(rows))),
+        of_attrs.where(attrs.trial_id.in_(rows)),
+        of_params.where(params.trial_id.in_(rows)),
         lost.where(marks.trial_id.in_(rows)),
     )
     for trial_id, key, value, text in connection.execute(several):
-        if key == LOST:
+        if key == LOST and text is None:
             rows[trial_id].feared = True
         elif key is not None:
             rows[trial_id].attrs.append((key, text))

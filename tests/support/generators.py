@@ -6,7 +6,15 @@ import numpy as np
 from hypothesis import strategies as st
 
 from hnas.architecture.arch import Arch
-from hnas.architecture.space import NAMED, Frame, Own, Space, distribution_space, size_space
+from hnas.architecture.space import (
+    NAMED,
+    Frame,
+    Own,
+    Space,
+    distribution_space,
+    size_space,
+    skippable,
+)
 
 
 @st.composite
@@ -49,12 +57,14 @@ def spaces(draw: st.DrawFn, *, width: int | None = None) -> Space:
         }
     whole = size_space(
         frame, None, d_k=(d // 2, d, 2 * d), d_z=(1, 2, 4), E=(1, 2, 4), K=kernels(frame, 3, 5, 9),
-        skip=skip, **own,
+        **own,
     )  # fmt: skip
+    whole = skippable(whole) if skip else whole
     kind = draw(st.sampled_from(("whole", "stage1", "stage2")))
     if kind == "whole":
         return whole
-    first = distribution_space(frame, d_k=d, d_z=4, E=1, K=max(kernels(frame, 5)), skip=skip)
+    first = distribution_space(frame, d_k=d, d_z=4, E=1, K=max(kernels(frame, 5)))
+    first = skippable(first) if skip else first
     if kind == "stage1":
         return first
     distribution = first.sample(np.random.default_rng(draw(st.integers(0, 2**32))))

@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hnas.architecture.arch import SKIPPED, Arch, Block
-from hnas.architecture.space import BlockSpace, Frame, Own, Space, distribution_space, size_space
+from hnas.architecture.space import (
+    BlockSpace,
+    Frame,
+    Own,
+    Space,
+    distribution_space,
+    size_space,
+    skippable,
+)
 from hnas.errors import InputError
 from hnas.persist.record import as_json, recorded, restored
 from hnas.studies.plan.toml import load_preset
@@ -65,10 +73,10 @@ def test_sampling_is_uniform_over_distributions():
 
 
 def test_all_blocks_but_the_first_may_be_skipped():
-    first = distribution_space(TINY, d_k=192, d_z=4, E=1, K=31, skip=True)
+    first = skippable(distribution_space(TINY, d_k=192, d_z=4, E=1, K=31))
     assert first.index_tuples == first.distinct == 4 * 5**11
     sizes = {"d_k": (96, 192, 384), "d_z": (2, 4, 6), "E": (1, 2, 4), "K": (17, 31, 45)}
-    whole = size_space(TINY, None, **sizes, skip=True)
+    whole = skippable(size_space(TINY, None, **sizes))
     assert whole.index_tuples == 324 * 325**11 and whole.distinct == 198 * 199**11
     rng = np.random.default_rng(0)
     for space in (first, whole):

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from hnas.architecture.arch import SKIPPED, Arch
-from hnas.architecture.space import Frame, distribution_space
+from hnas.architecture.space import Frame, distribution_space, skippable
 from hnas.cost.block_latency import PASSES, measure, widths
 from hnas.cost.latency_table import LatencyTable
 from hnas.errors import InputError
@@ -53,7 +53,7 @@ def test_a_network_of_one_kind_of_block_is_what_was_measured() -> None:
 
 
 def test_a_block_that_is_skipped_takes_no_time() -> None:
-    skipping = distribution_space(FRAME, d_k=12, d_z=4, E=1, K=3, skip=True).choices[1]
+    skipping = skippable(distribution_space(FRAME, d_k=12, d_z=4, E=1, K=3)).choices[1]
     ticks = itertools.count()
     table = measure(FRAME, skipping, (), CPU, rounds=1, clock=lambda: float(next(ticks)))
     assert next(ticks) == 2 * (1 + PASSES) * (1 + len(BLOCKS) + len(table.plain))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hnas.architecture import layout
 from hnas.architecture.arch import SKIPPED, Arch, Block
-from hnas.architecture.space import Frame, distribution_space, size_space
+from hnas.architecture.space import Frame, distribution_space, size_space, skippable
 from hnas.cost.flops import cost
 from hnas.errors import InputError
 from hnas.network.glit import Glit
@@ -63,7 +63,7 @@ def test_training_gradients_are_those_of_the_standalone_network(drawn):
 @pytest.mark.parametrize("kinds", [{}, {"local": "conv2d", "stem": "conv", "pool": "mean"}])
 def test_a_skipped_block_is_not_there(kinds):
     frame = Frame(image=16, channels=1, patch=4, classes=5, d=24, M=4, N=3, **kinds)
-    space = distribution_space(frame, d_k=24, d_z=2, E=1, K=3, skip=True)
+    space = skippable(distribution_space(frame, d_k=24, d_z=2, E=1, K=3))
     mixed, local = frame.block(2, 24, 2, 1, 3), frame.block(0, 24, 2, 1, 3)
     net = Supernet(space).reset(1)
     arch = Arch((mixed, SKIPPED, local, SKIPPED))

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hnas.architecture.arch import SKIPPED, Arch, Block
-from hnas.architecture.space import Frame, Space, distribution_space, size_space
+from hnas.architecture.space import Frame, Space, distribution_space, size_space, skippable
 from hnas.cost.flops import cost, dearest
 from hnas.errors import InputError
 from hnas.persist.record import as_json
@@ -76,7 +76,7 @@ def test_counts_add_up_and_intervals_hold_their_shares(data: st.DataObject) -> N
 
 
 def test_skipped_blocks_are_counted() -> None:
-    space = distribution_space(FRAME, d_k=12, d_z=2, E=1, K=5, skip=True)
+    space = skippable(distribution_space(FRAME, d_k=12, d_z=2, E=1, K=5))
     shallow = Arch((*network(3, 3, 3, 3, 3, 3).blocks[:2], *[SKIPPED] * 4))
     findings = found([shallow] * 4, space)
     assert shares(findings)["skipped"].count == 16

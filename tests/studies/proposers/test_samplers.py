@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hnas.architecture.arch import SKIPPED, Arch
-from hnas.architecture.space import Frame, Space, distribution_space, size_space
+from hnas.architecture.space import Frame, Space, distribution_space, size_space, skippable
 from hnas.cost.flops import cheapest, cost
 from hnas.errors import InputError
 from hnas.studies.objective.costs import Costs
@@ -178,7 +178,7 @@ def test_the_ends_of_a_space_are_the_cheapest_the_most_and_the_least_global():
     assert [block.G for block in locals_.blocks] == [0] * 4
     tight = Costs(frame=FRAME, flops=cost(FRAME, least).macs)
     assert corners(DISTRIBUTIONS, tight) == (least,)
-    skipping = distribution_space(FRAME, d_k=24, d_z=4, E=1, K=9, skip=True)
+    skipping = skippable(distribution_space(FRAME, d_k=24, d_z=4, E=1, K=9))
     least, *others = corners(skipping, Costs(frame=FRAME))
     assert [block == SKIPPED for block in least.blocks] == [False, True, True, True]
     assert others == [globals_, locals_]

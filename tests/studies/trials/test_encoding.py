@@ -4,7 +4,15 @@ from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, IntDistribution
 
 from hnas.architecture.arch import SKIPPED, Arch, Block
-from hnas.architecture.space import BlockSpace, Frame, Own, Space, distribution_space, size_space
+from hnas.architecture.space import (
+    BlockSpace,
+    Frame,
+    Own,
+    Space,
+    distribution_space,
+    size_space,
+    skippable,
+)
 from hnas.errors import InputError
 from hnas.studies.trials.encoding import decode, distributions, encode, used
 from tests.support.generators import spaces, spaces_and_archs
@@ -56,13 +64,13 @@ def test_stage_1_has_one_whole_number_a_block():
 
 
 def test_a_block_that_may_be_skipped_has_one_more_number():
-    space = distribution_space(FRAME, d_k=192, d_z=4, E=1, K=31, skip=True)
+    space = skippable(distribution_space(FRAME, d_k=192, d_z=4, E=1, K=31))
     low = {"b01.G": 0, "b02.G": -1, "b03.G": -1}
     assert distributions(space) == {name: IntDistribution(its, 3) for name, its in low.items()}
     block = FRAME.block(2, 192, 4, 1, 31)
     arch = Arch((block, SKIPPED, block))
     assert encode(space, arch) == {"b01.G": 2, "b02.G": -1, "b03.G": 2}
-    whole = size_space(FRAME, None, d_k=(192,), d_z=(2, 4), E=(1,), K=(31,), skip=True)
+    whole = skippable(size_space(FRAME, None, d_k=(192,), d_z=(2, 4), E=(1,), K=(31,)))
     assert set(used(whole, arch)) == {"b01.G", "b01.d_z", "b02.G", "b03.G", "b03.d_z"}
     assert decode(whole, encode(whole, arch)) == arch
 
