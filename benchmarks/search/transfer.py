@@ -2,17 +2,18 @@
 
     python -m benchmarks.search.transfer --pretrain CIFAR --weights vit.pth [--epochs 16]
     python -m benchmarks.search.transfer --weights vit.pth DATA[:LIMIT] ... [--seeds 0 1 2]
-        [--starts pretrained nothing plain] [--flops 100%] [--share 1] [--lr 1] [--side 32]
-        [--grid 4] [--json FILE]
+        [--starts pretrained nothing plain pretrained,KEY=VALUE ...] [--flops 100%] [--share 1]
+        [--side 32] [--grid 4] [--json FILE]
 
 The first pretrains a plain ViT of hnas's own on the images of CIFAR (all but a few, which are held
 out to see how it goes) and writes it under timm's names. The second searches each DATA, or LIMIT of
 its images, from these weights (`hnas search DATA --pretrained`), from nothing (`hnas search DATA`)
 and, if asked for, `plain`: the network and space of the weights, but random ones, trained as
-nothing is. All have the same limit of FLOPs: the share `--flops` of what the pretrained network has
-at that image size. Images have at most `--side` pixels a side and `--grid` patches, and a supernet
-trains for as many epochs as are proposed for larger ones. `--share` multiplies the epochs and
-trials of all, `--lr` the rates of `pretrained`.
+nothing is. A start may change rules of its trainings, as `pretrained,layer_decay=1`; `rate=3` is
+three times their learning rates. All have the same limit of FLOPs: the share `--flops` of what the
+pretrained network has at that image size. Images have at most `--side` pixels a side and `--grid`
+patches, and a supernet trains for as many epochs as are proposed for larger ones. `--share`
+multiplies the epochs and trials of all.
 
 Printed and written: test accuracy of the winner, trained on all images but the test part, its
 FLOPs, and the minutes of CPU of the search without the network that `hnas search` compares its
@@ -46,7 +47,7 @@ from hnas.exchange.import_weights import Asked, under_timm_names
 from hnas.network.glit import Glit
 from hnas.scoring.score import evaluate
 from hnas.settings import AugmentRules, DataRules, PretrainedRules, TrainingRules
-from hnas.studies.plan.change import multiplied
+from hnas.studies.plan.change import multiplied, with_values
 from hnas.studies.plan.limits import LIMITS, DeviceLimits
 from hnas.studies.plan.plan import Plan
 from hnas.studies.request.decide import plan_of
@@ -144,19 +145,18 @@ def plans(source: str, file: Path, *, flops: str, share: float, seed: int) -> di
     return {name: multiplied(plan, share) for name, plan in made}
 
 
-def at_rate(plan: Plan, factor: float) -> Plan:
-    """The plan with all learning rates times a factor."""
-
-    def trained(rules: TrainingRules) -> TrainingRules:
-        return replace(rules, lr=rules.lr * factor)
-
-    s1, s2, alone = plan.stage1, plan.stage2, plan.retrain
-    return replace(
-        plan,
-        stage1=replace(s1, training=trained(s1.training)),
-        stage2=replace(s2, training=trained(s2.training)),
-        retrain=replace(alone, training=trained(alone.training)),
-    )
+def changed(plan: Plan, changes: str) -> Plan:
+    """The plan with KEY=VALUE, as many as there are between commas, in all its trainings (`subnets`
+    are a supernet's); `rate` multiplies their `lr`. Raises InputError for what is no rule."""
+    values: dict[str, object] = {}
+    trainings = {name: getattr(plan, name).training for name in ("stage1", "stage2", "retrain")}
+    for key, _, value in (change.partition("=") for change in changes.split(",")):
+        for name, rules in trainings.items():
+            if key == "rate":
+                values[f"{name}.training.lr"] = rules.lr * float(value)
+            elif not (key == "subnets" and name == "retrain"):
+                values[f"{name}.training.{key}"] = value
+    return with_values(plan, values)
 
 
 def search(data: str, start: str, plan: Plan, folder: Path) -> Found:
@@ -186,7 +186,7 @@ def search(data: str, start: str, plan: Plan, folder: Path) -> Found:
 def table(found: list[Found]) -> str:
     """A row for each data and start: means over the seeds, and the accuracy of each."""
     lines = [
-        f"{'data':28} {'start':11} {'test accuracy':>14} {'MACs':>13} {'minutes':>8}  each seed"
+        f"{'data':28} {'start':28} {'test accuracy':>14} {'MACs':>13} {'minutes':>8}  each seed"
     ]
     for data, start in sorted({(one.data, one.start) for one in found}):
         own = [one for one in found if (one.data, one.start) == (data, start)]
@@ -195,7 +195,7 @@ def table(found: list[Found]) -> str:
             for name in ("accuracy", "macs", "minutes")
         )
         each = " ".join(f"{one.accuracy:.4f}" for one in own)
-        row = f"{data:28} {start:11} {accuracy:14.4f} {macs:13,.0f} {minutes:8.1f}  {each}"
+        row = f"{data:28} {start:28} {accuracy:14.4f} {macs:13,.0f} {minutes:8.1f}  {each}"
         lines.append(row)
     return "\n".join(lines)
 
@@ -227,15 +227,16 @@ def main() -> None:
     for name, default in (("groups", 3), ("heads", 1)):
         parser.add_argument(f"--{name}", type=int, default=default, help="of the weights")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--starts", nargs="+", choices=STARTS, default=list(STARTS[:2]))
+    parser.add_argument("--starts", nargs="+", metavar="START[,KEY=VALUE]", default=STARTS[:2])
     parser.add_argument("--flops", default="100%")
     parser.add_argument("--share", type=float, default=1.0)
-    parser.add_argument("--lr", type=float, default=1.0, help="times the rates of `pretrained`")
     parser.add_argument("--side", type=int, default=32, help="pixels")
     parser.add_argument("--grid", type=int, default=4, help="patches a side")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
+    if other := {start.partition(",")[0] for start in args.starts} - set(STARTS):
+        parser.error(f"--starts begin with one of {', '.join(STARTS)}, got {', '.join(other)}")
     choose("cpu")
     torch.set_num_threads(args.threads)
     if args.pretrain:
@@ -244,7 +245,7 @@ def main() -> None:
         print(f"Wrote {args.weights}: {accuracy:.4f} on held-out images")
     if not args.data:
         return
-    asked = {name: getattr(args, name) for name in ("flops", "share", "lr", "side", "grid")}
+    asked = {name: getattr(args, name) for name in ("flops", "share", "side", "grid")}
     about = {"machine": machine(args.threads), "asked": asked}
     done: list[Found] = []
     if args.json and args.json.exists():
@@ -266,9 +267,9 @@ def main() -> None:
         def one(data: str, start: str, seed: int) -> Found:
             shares = {"flops": args.flops, "share": args.share}
             with patch.dict(LIMITS, cpu=small(args.side, args.grid)):
-                plan = plans(sources[data], plain, **shares, seed=seed)[start]
-            if start == "pretrained":
-                plan = at_rate(plan, args.lr)
+                begun, _, changes = start.partition(",")
+                plan = plans(sources[data], plain, **shares, seed=seed)[begun]
+            plan = changed(plan, changes) if changes else plan
             run = f"{data}-{start}-{seed}".replace(":", "-")
             return search(data, start, plan, Path(place) / run)
 

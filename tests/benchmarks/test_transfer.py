@@ -3,7 +3,7 @@ what is done is not done again."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -14,7 +14,7 @@ from PIL import Image
 from benchmarks.search.transfer import (
     STARTS,
     Found,
-    at_rate,
+    changed,
     plans,
     pretrain,
     search,
@@ -24,6 +24,7 @@ from benchmarks.search.transfer import (
     table,
 )
 from hnas.data import survey
+from hnas.errors import InputError
 from hnas.exchange.export import save
 from hnas.exchange.import_network import import_network
 from hnas.exchange.import_weights import Asked
@@ -66,15 +67,17 @@ def test_all_searches_have_the_same_budget(tmp_path: Path, made: dict[str, Plan]
         assert (plan.search.seed, plan.net.classes, plan.net.image, plan.net.side) == (3, 2, 16, 2)
 
 
-def test_rates_are_multiplied(made: dict[str, Plan]) -> None:
+def test_a_rule_is_changed_in_all_trainings(made: dict[str, Plan]) -> None:
     plan = made["pretrained"]
-    faster = at_rate(plan, 2.0)
-    for now, was in (
-        (faster.stage1.training, plan.stage1.training),
-        (faster.stage2.training, plan.stage2.training),
-        (faster.retrain.training, plan.retrain.training),
+    now = changed(plan, "layer_decay=1,rate=2,subnets=sandwich")
+    for rules, was, subnets in (
+        (now.stage1.training, plan.stage1.training, "sandwich"),
+        (now.stage2.training, plan.stage2.training, "sandwich"),
+        (now.retrain.training, plan.retrain.training, "uniform"),
     ):
-        assert now.lr == 2 * was.lr and now.epochs == was.epochs
+        assert rules == replace(was, layer_decay=1.0, lr=2 * was.lr, subnets=subnets)
+    with pytest.raises(InputError, match="layer_decay"):
+        changed(plan, "layer_decay=2")
 
 
 @pytest.mark.slow
