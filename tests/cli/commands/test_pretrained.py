@@ -247,3 +247,20 @@ def test_a_network_of_hnas(
     assert result.exit_code == 0, result.output
     assert "mean = [0.1, 0.1, 0.1]" in Path("plan.toml").read_text()
     assert json.loads(Path("net.json").read_text())["mean"] == [0.1, 0.1, 0.1]
+
+
+def test_other_heads_and_safetensors(
+    tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A headless ViT whose heads are not as wide as timm's: first imported, as the message says."""
+    monkeypatch.chdir(tmp_path)
+    sizes = {"embed_dim": 48, "num_heads": 3, "img_size": 32, "depth": 2, "num_classes": 0}
+    weights = timm_vit("vit_tiny_patch16_224", **sizes).state_dict()
+    safetensors.torch.save_file(weights, "small.safetensors")
+    begin = ("init", "--data", photos, "--device", "cpu", "--pretrained")
+    assert invoke(*begin, "small.safetensors").exit_code == 2
+    heads = ("--heads", 1, "--groups", 3)
+    assert invoke("import", "small.safetensors", *heads, "--to", "net").exit_code == 0
+    result = invoke(*begin, "net.safetensors")
+    assert result.exit_code == 0, result.output
+    assert "d = 48" in Path("plan.toml").read_text()
