@@ -54,22 +54,35 @@ def synchronise(device: torch.device) -> None:
         torch.mps.synchronize()
 
 
-def precision(device: torch.device) -> torch.dtype:
-    """What matrix products and convolutions are computed in: bf16 on a GPU that has it, else fp32.
+def precision(device: torch.device, asked: str = "auto") -> torch.dtype:
+    """What matrix products are computed in, of PRECISIONS. `auto` is bf16 on a GPU that has it,
+    else fp32: so a CPU's answer does not depend on which CPU it is. Raises InputError if bf16 is
+    asked for and the device has no products in it: to emulate it takes longer than fp32.
 
-    Older GPUs only emulate bf16, slowly. They have fp16, whose gradients would need scaling: by a
-    state of the training, which is in no checkpoint. fp32 is right without it.
+    Older GPUs have fp16, whose gradients would need scaling: by a state of the training, which is
+    in no checkpoint. fp32 is right without it.
     """
-    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+    if asked == "fp32" or (asked == "auto" and device.type == "cpu"):
+        return torch.float32
+    if has_bf16(device):
         return torch.bfloat16
-    return torch.float32
+    if asked == "auto":
+        return torch.float32
+    raise InputError(
+        f"precision bf16: the {'CPU' if device.type == 'cpu' else f'device {device}'} of this "
+        "machine has no products in bf16, and would be slower by emulating them. Use auto or fp32"
+    )
 
 
-def autocast(device: torch.device) -> torch.autocast:
-    """Matrix products and convolutions in the device's `precision`, the rest in fp32."""
-    dtype = precision(device)
-    lower = dtype if dtype != torch.float32 else torch.bfloat16  # fp32 is no dtype of autocast's
-    return torch.autocast(device.type, dtype=lower, enabled=dtype == lower)
+def has_bf16(device: torch.device) -> bool:
+    """True if a device multiplies matrices in bf16 by instructions of its own: a GPU from A100 or
+    RTX 30 on, a CPU with AMX or AVX512-BF16."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type != "cpu" or not torch.backends.mkldnn.is_available():
+        return False
+    names = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")  # torch has no public ones
+    return any(getattr(torch.cpu, name, bool)() for name in names)
 
 
 def kept_casts(device: torch.device) -> torch.autocast:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 DEVICES = re.compile(r"auto|cpu|cuda(:\d+)?|mps")
 """How a device to compute on is named."""
+PRECISIONS = ("auto", "fp32", "bf16")
+"""What matrix products can be asked to be computed in: `hnas.device.precision`."""
 SYSTEM = Path("/")
 """Where `proc` and `sys` lie."""
 

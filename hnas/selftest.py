@@ -8,7 +8,7 @@ import torch
 
 from hnas.architecture.space import Frame, size_space
 from hnas.data import normalise, prepare
-from hnas.device import autocast
+from hnas.network.precision import autocast
 from hnas.network.supernet import Supernet
 from hnas.scoring.score import recalibrate, scores
 from hnas.settings import AugmentRules, DataRules, ScoreRules, TrainingRules
@@ -68,7 +68,7 @@ def self_test(device: torch.device) -> SelfTest:
     statistics = recalibrate(net, arch, data, rules)
     alone = net.extract(arch, statistics).eval()
     images = normalise(data.held_out.tensor()[:64], data.mean, data.std)
-    with torch.inference_mode(), autocast(device):
+    with torch.inference_mode(), autocast(net):
         theirs = net(images, arch, [each.apply for each in statistics])
         difference = float((alone(images) - theirs).abs().max())
     return SelfTest(

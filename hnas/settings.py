@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 from hnas.errors import InputError
+from hnas.machine import PRECISIONS
 from hnas.persist.record import later
 from hnas.sampling import RULES as SUBNETS
 
@@ -196,6 +197,9 @@ class TrainingRules:
     """`balanced`: an image of a rare class counts more in the loss, so that all classes have the
     same share of it; `none`: all images count alike."""
 
+    precision: str = later("auto")
+    """What matrix products are computed in, for scoring too: `auto`, `fp32` or `bf16`
+    (`hnas.device.precision`). Weights stay in fp32."""
     compile: bool = later(False)
     """Whether blocks are compiled (torch.compile), for scoring too: the first steps take minutes,
     and last digits are others. Untried on a GPU."""
@@ -203,6 +207,8 @@ class TrainingRules:
     def __post_init__(self) -> None:
         _check(self.subnets in SUBNETS, "subnets", f"one of {', '.join(SUBNETS)}", self.subnets)
         _check(self.initial in ("glorot", "deit"), "initial", "'glorot' or 'deit'", self.initial)
+        rule = f"one of {', '.join(PRECISIONS)}"
+        _check(self.precision in PRECISIONS, "precision", rule, self.precision)
         _check(0 < self.layer_decay <= 1, "layer_decay", "in (0, 1]", self.layer_decay)
         _check(0 <= self.head_warmup < 1, "head_warmup", "a share in [0, 1)", self.head_warmup)
         rule = "'none' or 'balanced'"

@@ -14,7 +14,7 @@ import torch
 
 from hnas import __version__
 from hnas.data.sources.load import known
-from hnas.device import choose
+from hnas.device import choose, has_bf16
 from hnas.errors import HnasError, StateError
 from hnas.machine import machine_memory
 from hnas.selftest import self_test
@@ -86,6 +86,7 @@ def _device(name: str) -> str:
         f"CPU, {os.cpu_count()} cores, {torch.get_num_threads()} threads, "
         f"{f'{memory / 2**30:.0f} GiB' if memory else 'memory unknown'}; "
         f"{'CUDA' if torch.cuda.is_available() else 'no CUDA'}"
+        f"{'; it multiplies in bf16 too: --precision bf16' if has_bf16(device) else ''}"
     )
 
 

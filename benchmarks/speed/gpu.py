@@ -220,7 +220,7 @@ def steps(bench: Bench) -> None:
     """A supernet's training step against the standalone network's, and how long the GPU waits."""
     import torch.nn.functional as F
 
-    from hnas.device import autocast
+    from hnas.network.precision import autocast
     from hnas.network.supernet import Supernet
     from hnas.studies.plan.toml import load_preset
     from hnas.training.trainer import Trainer
@@ -236,7 +236,7 @@ def steps(bench: Bench) -> None:
         labels = torch.randint(0, frame.classes, (batch,), device=bench.device)
 
         def step(trainer: Trainer, forward: Callable[[], Tensor]) -> None:
-            with autocast(bench.device):
+            with autocast(trainer.model):
                 logits = forward().float()
             F.cross_entropy(logits, labels).backward()  # noqa: B023
             trainer.step(rules.lr, rules.clip)  # noqa: B023

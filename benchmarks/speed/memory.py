@@ -72,7 +72,7 @@ def training_step(plan: Plan, batch: int, device: str) -> None:
     import torch
     import torch.nn.functional as F
 
-    from hnas.device import autocast
+    from hnas.network.precision import autocast
     from hnas.network.supernet import Supernet
     from hnas.training.trainer import Trainer
 
@@ -83,7 +83,7 @@ def training_step(plan: Plan, batch: int, device: str) -> None:
     images = torch.zeros(batch, frame.channels, frame.image, frame.image, device=device)
     labels = torch.arange(batch, device=device) % frame.classes
     for _ in range(2):
-        with autocast(images.device):
+        with autocast(net):
             logits = net(images, by_cost(space, max)).float()
         F.cross_entropy(logits, labels).backward()
         trainer.step(rules.lr, rules.clip)

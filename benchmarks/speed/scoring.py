@@ -14,8 +14,8 @@ from hnas.architecture.space import Frame, Space, distribution_space
 from hnas.cost.flops import cost
 from hnas.cost.timing import seconds
 from hnas.data import Data, Images, normalise
-from hnas.device import autocast
 from hnas.network.glit import Glit
+from hnas.network.precision import autocast
 from hnas.network.supernet import Supernet
 from hnas.scoring.record import Score
 from hnas.scoring.score import evaluate, scores, select
@@ -79,7 +79,7 @@ def score_alone(net: Glit, data: Data, rules: ScoreRules) -> Score:
     pixels, held_out = select(data, rules)
     net.train()
     net.patch_embed.eval()  # a stem's BatchNorm is all subnets' and is not measured again
-    with autocast(pixels.device):  # as the supernet's side is
+    with autocast(net):  # as the supernet's side is
         net(normalise(pixels, data.mean, data.std))
     return evaluate(net, held_out, data, batch=rules.batch)
 

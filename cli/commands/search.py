@@ -12,6 +12,7 @@ from hnas.cli.screen.interrupt import resumable
 from hnas.cli.screen.proposal import begins
 from hnas.cli.screen.render import command, note, result_tables, show_next, wrapped
 from hnas.cli.screen.session import show_front, start
+from hnas.machine import PRECISIONS
 from hnas.studies.objective.costs import OBJECTIVES
 from hnas.studies.plan.tables import SAMPLERS, STRATEGIES
 from hnas.studies.request.begin import beginning
@@ -105,6 +106,13 @@ if TYPE_CHECKING:
 @options.pretrained
 @click.option("--yes", is_flag=True, help="Begin without asking.")
 @options.skip_bad_images
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    help="What matrix products are computed in. auto is bf16 on a GPU that has it, else fp32; bf16 "
+    "is faster on a CPU with AMX or AVX512-BF16 too.",
+    show_default=options.OF_PLAN,
+)
 @click.option(
     "--compile",
     is_flag=True,

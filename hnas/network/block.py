@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from hnas.architecture import arch as archs
 from hnas.architecture import layout
 from hnas.architecture.space import Frame
-from hnas.network.linear import Linear
+from hnas.network.linear import Hidden, Linear
 from hnas.network.local import HEADS, head
 from hnas.network.local.attention import attend
 from hnas.network.local.head import Map
@@ -116,7 +116,7 @@ class Block(nn.Module):
             for name, layer in HEADS[frame.local].layers(s).items():
                 self.add_module(name, layer)
         self.norm2 = nn.LayerNorm(d, eps=1e-6)
-        self.fc1, self.fc2 = Linear(d, m), Linear(m, d)
+        self.fc1, self.fc2 = Hidden(d, m), Linear(m, d)
 
     def forward(self, x: Tensor) -> Tensor:
         return forward(x, self, self.drop_path) if self.sizes["m"] else x

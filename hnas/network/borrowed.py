@@ -11,17 +11,9 @@ from torch import Tensor
 
 from hnas.architecture import layout
 from hnas.architecture.arch import Arch, Block
-from hnas.network.local.head import Weights
+from hnas.network.precision import lowered
 from hnas.network.slicing import cut
 from hnas.network.supernet import SuperBlock, Supernet
-
-
-def lowered(weights: Weights, dtype: torch.dtype) -> dict[str, Tensor]:
-    """A block's weights as CUDA's autocast to a dtype would cast them, at each use: all but those
-    of norms. float32 changes nothing."""
-    return {
-        name: weight if "norm" in name else weight.to(dtype) for name, weight in weights.items()
-    }
 
 
 class Borrowed:

@@ -15,13 +15,17 @@ IMAGES = 16
 """Fewer are not given to oneDNN by PyTorch on one thread."""
 
 
-def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def linear(x: Tensor, weight: Tensor, bias: Tensor, *, keep: bool = False) -> Tensor:
     """x (B, T, inputs), weight (outputs, inputs), bias (outputs,) -> (B, T, outputs).
 
     `torch.nn.functional.linear` but for rounding. The choice depends on sizes alone, so that equal
-    sizes give equal bits.
+    sizes give equal bits. On a CPU a weight in bf16 is multiplied in bf16, and the sums are in
+    float32; `keep` keeps them in bf16, for another product after an activation.
     """
     B, T, _ = x.shape
+    if weight.dtype == torch.bfloat16 and x.device.type == "cpu":
+        y = F.linear(x.flatten(0, 1).to(weight.dtype), weight, bias).view(B, T, -1)
+        return y if keep else y.float()
     if (
         not torch.compiler.is_compiling()  # first: a traced batch has no size to compare
         and x.device.type == "cpu"
@@ -40,5 +44,19 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 class Linear(nn.Linear):
     """nn.Linear's weights, applied to tokens (B, T, inputs) by `linear`."""
 
+    products: torch.dtype | None = None
+    """What its weights are cast to, by `hnas.network.precision.compute_in`."""
+    keep = False
+    """Of `linear`."""
+
     def forward(self, input: Tensor) -> Tensor:
-        return linear(input, self.weight, self.bias)
+        if self.products is None:
+            return linear(input, self.weight, self.bias)
+        weight, bias = self.weight.to(self.products), self.bias.to(self.products)
+        return linear(input, weight, bias, keep=self.keep)
+
+
+class Hidden(Linear):
+    """A `Linear` whose answer only an activation reads, before another product."""
+
+    keep = True

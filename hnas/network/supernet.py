@@ -22,6 +22,7 @@ from hnas.network.glit import Glit, Trunk
 from hnas.network.linear import linear
 from hnas.network.local import HEADS
 from hnas.network.local.head import Map, Norm, Weights, over
+from hnas.network.precision import lowered
 from hnas.network.slicing import cut, overlap, subnet
 from hnas.persist.difference import differences, listed
 
@@ -68,7 +69,8 @@ class Subnet:
         self.sizes, self.frame, self.dropout = sizes, frame, dropout
         layer_norm = partial(F.layer_norm, normalized_shape=(sizes["d"],), eps=1e-6)
         self.norm1, self.norm2 = over(layer_norm, w, "norm1"), over(layer_norm, w, "norm2")
-        self.fc1, self.fc2 = over(linear, w, "fc1"), over(linear, w, "fc2")
+        self.fc1 = over(partial(linear, keep=True), w, "fc1")
+        self.fc2 = over(linear, w, "fc2")
         if sizes["Cg"]:
             self.qkv, self.proj = over(linear, w, "qkv"), over(linear, w, "proj")
         if sizes["Cl"]:
@@ -78,6 +80,9 @@ class Subnet:
 
 class SuperBlock(nn.Module):
     """One block's shared weights, each at the largest size that its BlockSpace needs."""
+
+    products: torch.dtype | None = None
+    """What its weights are cast to, by `hnas.network.precision.compute_in`."""
 
     def __init__(self, frame: Frame, space: BlockSpace, *, dropout: float = 0.0) -> None:
         super().__init__()
@@ -110,6 +115,8 @@ class SuperBlock(nn.Module):
             return x
         sizes = layout.sizes(self.frame, block)
         weights = self.weights(block) if weights is None else weights
+        if self.products is not None:
+            weights = lowered(weights, self.products)
         return blocks.forward(x, Subnet(weights, sizes, self.frame, self.dropout, norm))
 
 

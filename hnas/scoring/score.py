@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from hnas.architecture.arch import Arch
 from hnas.data import Data, Images, normalise
-from hnas.device import autocast, is_out_of_memory, read
+from hnas.device import is_out_of_memory, read
+from hnas.network.precision import autocast
 from hnas.network.supernet import Statistics, Supernet
 from hnas.scoring.metric import answers, measured, of_answers
 from hnas.scoring.pairs import packed
@@ -109,7 +110,7 @@ def recalibrate(net: Supernet, arch: Arch, data: Data, rules: ScoreRules) -> lis
     net.eval()
     pixels, _ = select(data, rules)
     statistics = [Statistics() for _ in arch.blocks]
-    with autocast(pixels.device):
+    with autocast(net):
         net(normalise(pixels, data.mean, data.std), arch, [s.measure for s in statistics])
     return statistics
 
@@ -128,6 +129,6 @@ def logits_of(model: nn.Module, images: Images, data: Data, *, batch: int) -> Te
     """What a standalone network, in eval mode, gives any images: float32 (n, classes)."""
     model.eval()
     order = torch.arange(len(images)).split(batch)
-    with autocast(images.pixels.device):
+    with autocast(model):
         logits = [model(normalise(part, data.mean, data.std)) for part in images.fetch(order)]
     return torch.cat(logits).float()

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from hnas.architecture.arch import Arch, Block
 from hnas.data import Data, normalise
-from hnas.device import autocast, is_out_of_memory, precision
+from hnas.device import is_out_of_memory
 from hnas.errors import StateError
-from hnas.network.borrowed import lowered
 from hnas.network.local.head import Norm, Weights
+from hnas.network.precision import autocast, casts, lowered
 from hnas.network.supernet import Statistics, SuperBlock, Supernet
 
 
@@ -75,7 +75,7 @@ class Tree:
         """Logits of the held-out images: float32 (images, classes). They continue from the highest
         kept level; the levels `keep` are kept for later."""
         self._cuts = {}
-        with autocast(self.recalibration[0].device):
+        with autocast(self.net):
             self._measure(arch, keep)
             chunks = [self._chunk(arch, part, keep) for part in self.held_out]
         del self.statistics[max(keep, default=0) :]
@@ -128,8 +128,7 @@ class Tree:
         if i not in self._cuts:
             shared = self.net.blocks[i]
             assert isinstance(shared, SuperBlock)
-            dtype = precision(self.recalibration[0].device)
-            self._cuts[i] = lowered(shared.weights(block), dtype)
+            self._cuts[i] = lowered(shared.weights(block), casts(self.net))
         return self._cuts[i]
 
 

@@ -18,9 +18,10 @@ from torch import Tensor, nn
 
 from hnas.data import Data, augmented, batches, mix, normalise, steps
 from hnas.data.pixels import sent
-from hnas.device import autocast, fits_memory, kept_casts, seeded
+from hnas.device import fits_memory, kept_casts, seeded
 from hnas.errors import InputError, StateError
 from hnas.network.compiled import compile_blocks
+from hnas.network.precision import autocast, compute_in
 from hnas.settings import AugmentRules, TrainingRules
 from hnas.training import checkpoint, micro_batches
 from hnas.training.judge import Judge, lost_patience, period, weigh
@@ -102,7 +103,8 @@ def train(
     cross entropy with the labels (`supervised`). An epoch has so many times fewer steps: it costs
     the same, and sees so many times fewer images. A loss that explodes or weights that are not
     finite raise StateError, and are never kept. Raises InputError if there are more processes than
-    micro-batches in a step, nobody judges which epoch is the best, or blocks cannot be compiled.
+    micro-batches in a step, nobody judges which epoch is the best, or blocks cannot be
+    compiled, or the device has no such precision.
     """
     context = context or Context()
     if rules.keep == "best" and context.judge is None and context.world.rank == 0:
@@ -111,6 +113,7 @@ def train(
     resume(trainer, context.path, context.identity, context.on_refused)
     losses = losses or supervised(model, data, rules)
     training = _Training(trainer, data, rules, augmentation, seed, losses, passes, context)
+    compute_in(model, rules.precision)
     if rules.compile:
         compile_blocks(model)
     model.train()
@@ -244,7 +247,7 @@ class _Training:
         computed = losses.of(images, targets)
         shares = []
         for a_pass in range(self.passes):
-            with seeded(seed + a_pass, self.device), autocast(self.device):
+            with seeded(seed + a_pass, self.device), autocast(self.trainer.model):
                 loss = next(computed) / (self.passes * self.count)
             shares.append(loss.detach())
             if a_pass == self.passes - 1:

@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hnas.data import Data
-from hnas.device import precision
 from hnas.network.borrowed import Borrowed
+from hnas.network.precision import casts
 from hnas.network.supernet import Supernet
 from hnas.sampling import RULES
 from hnas.settings import AugmentRules, TrainingRules
@@ -27,7 +27,7 @@ def train_supernet(
     """Trains `net` in place, its subnets drawn by `rules.subnets`."""
     rule, loss_of = RULES[rules.subnets], by_labels(data, rules)
 
-    dtype = precision(net.pos_embed.device)
+    dtype = casts(net)
 
     def losses(step: int) -> StepLosses:
         archs = rule.draw(net.space, seed=seed, step=step)

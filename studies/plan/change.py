@@ -22,6 +22,7 @@ class Changes(TypedDict, total=False):
     """A name; `hnas.search` takes images too."""
     skip_bad_images: bool
     compile: bool
+    precision: str | None
     strategy: str | None
     sampler: str | None
     trials: int | None
@@ -37,8 +38,8 @@ class Changes(TypedDict, total=False):
 
 
 def override(plan: Plan, **changes: Unpack[Changes]) -> Plan:
-    """The plan with some values replaced; `trials` and `sampler` of each stage, `epochs` of all
-    trainings."""
+    """The plan with some values replaced; `trials` and `sampler` of each stage, `epochs` and
+    `precision` of all trainings."""
     given: dict[str, Any] = {
         name: _READ[name](value) if name in _READ else value
         for name, value in changes.items()
@@ -50,7 +51,7 @@ def override(plan: Plan, **changes: Unpack[Changes]) -> Plan:
         return {name: given[name] for name in names if name in given}
 
     def trained(rules: TrainingRules) -> TrainingRules:
-        return replace(rules, **among("epochs", "compile"))
+        return replace(rules, **among("epochs", "compile", "precision"))
 
     s1, s2, refine, retrain = plan.stage1, plan.stage2, plan.refine, plan.retrain
     if "sampler" in given:

@@ -8,6 +8,7 @@ from typing import Any, get_args, get_type_hints
 
 from hnas.architecture.space import NAMED
 from hnas.cost.conventions import BUDGETS
+from hnas.machine import PRECISIONS
 from hnas.sampling import RULES
 from hnas.settings import METRICS, OWN_TEACHER
 from hnas.studies.objective.costs import OBJECTIVES
@@ -28,6 +29,7 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "training.initial": ("glorot", "deit"),
     "training.keep": ("last", "best"),
     "training.class_weights": ("none", "balanced"),
+    "training.precision": PRECISIONS,
     "search.strategy": STRATEGIES,
     "search.objective": tuple(OBJECTIVES),
     "search.pick": PICKS,

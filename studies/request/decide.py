@@ -60,6 +60,7 @@ def decide(request: Request) -> Decision:
     if request.stage is not None:
         Run(folder, plan, "", folder.name).stage(request.stage)  # says which stages there are
     plan = from_anywhere(plan, begun)
+    _check_precision(plan, request)
     if begun is not None:
         _check_trials(begun, plan)
     elif request.plan and here(plan.data.source) != plan.data.source:
@@ -68,6 +69,15 @@ def decide(request: Request) -> Decision:
     return Decision(
         request=request, folder=folder, plan=plan, begun=begun, proposal=proposal, note=note
     )
+
+
+def _check_precision(plan: Plan, request: Request) -> None:
+    """Raises InputError if a training shall compute in what the device cannot."""
+    trainings = plan.stage1.training, plan.stage2.training, plan.retrain.training
+    if any(rules.precision == "bf16" for rules in trainings):
+        from hnas.device import choose, precision
+
+        precision(choose(request.device), "bf16")
 
 
 def _check_trials(begun: Run, plan: Plan) -> None:
@@ -204,6 +214,7 @@ def _changed(base: Plan, request: Request) -> Plan:
         sampler=request.sampler,
         skip_bad_images=request.skip_bad_images,
         compile=request.compile,
+        precision=request.precision,
     )
     plan = override(
         refined(plan) if request.refine else plan,

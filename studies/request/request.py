@@ -60,6 +60,8 @@ class Request:
     skip_bad_images: bool = False
     compile: bool = False
     """Whether the blocks of all networks are compiled (torch.compile)."""
+    precision: str | None = None
+    """What matrix products are computed in: `auto`, `fp32` or `bf16`."""
     rescore: bool = False
     """Whether a stage whose scores would not be comparable is scored again, in a new study."""
     workers: bool = False

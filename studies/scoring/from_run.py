@@ -10,6 +10,7 @@ from hnas.data import Data
 from hnas.device import describe
 from hnas.network.compiled import compile_blocks
 from hnas.network.local.layouts import use
+from hnas.network.precision import compute_in
 from hnas.network.supernet import Supernet
 from hnas.studies.run.folder import Run, shared_run
 from hnas.studies.run.images import stored_images
@@ -31,6 +32,7 @@ def stored_scorer(
     rules = run.stage(stage).training
     load_trained(net, run.supernet(stage), rules.epochs)
     net.to(data.mean.device)
+    compute_in(net, rules.precision)
     if rules.compile:
         compile_blocks(net)
     return SupernetScorer(net, data, run.plan.score, note)

@@ -15,6 +15,7 @@ another space and is the last.
 
 from hnas.errors import MismatchError
 from hnas.network.supernet import Supernet
+from hnas.settings import TrainingRules
 from hnas.studies.proposers.base import corners, starting_from
 from hnas.studies.scoring.backend import Scorer
 from hnas.studies.scoring.supernet_scorer import SupernetScorer
@@ -85,7 +86,7 @@ def _scored(session: Session, number: int) -> StageResult:
     if asked.sampler:
         first += corners(net.space, session.costs)
     costs = session.costs
-    scorer = _scorer(session, net, compiled=asked.training.compile)
+    scorer = _scorer(session, net, asked.training)
 
     def on_trial(event: TrialEvent) -> None:
         session.clock.tick()
@@ -106,14 +107,14 @@ def _scored(session: Session, number: int) -> StageResult:
         )
 
 
-def _scorer(session: Session, net: Supernet, *, compiled: bool) -> Scorer:
+def _scorer(session: Session, net: Supernet, training: TrainingRules) -> Scorer:
     """This process scores, and those that train with it do; not if workers score."""
     rules, world, note = session.plan.score, session.world, session.listener.note
     own = SupernetScorer(net, session.data, rules, note)
     if world.size == 1 or session.lease is not None:
         return own
     images = {"split": session.split.fingerprint, "images": session.split.images}
-    share_weights(net, rules, images, world, compiled=compiled)
+    share_weights(net, rules, training, images, world)
     return SharedScorer(own, images, world, note)
 
 

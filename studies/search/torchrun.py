@@ -21,6 +21,7 @@ from hnas.device import choose
 from hnas.errors import InputError
 from hnas.network.compiled import compile_blocks
 from hnas.network.local.layouts import use
+from hnas.network.precision import compute_in
 from hnas.network.supernet import Supernet
 from hnas.persist.record import as_json, recorded, restored
 from hnas.scoring.record import Score
@@ -95,15 +96,15 @@ class SharedScorer:
 def share_weights(
     net: Supernet,
     rules: ScoreRules,
+    training: TrainingRules,
     images: Mapping[str, str | None],
     world: World,
-    *,
-    compiled: bool = False,
 ) -> None:
-    """Gives all processes what a `SharedScorer` of theirs scores with. `compiled` says whether the
-    blocks are: then those of the others are too, for the same scores."""
+    """Gives all processes what a `SharedScorer` of theirs scores with: weights, and how `training`
+    computes with them, for the same scores."""
     device = net.pos_embed.device
-    made = {"space": as_json(net.space), "rules": recorded(rules), "compiled": compiled}
+    how = {"compiled": training.compile, "precision": training.precision}
+    made = {"space": as_json(net.space), "rules": recorded(rules), **how}
     job = {"task": WEIGHTS, **images, **made}
     with world.process_group(device, job):
         world.broadcast(net.state_dict(), device)
@@ -174,6 +175,7 @@ def join_weights(
 ) -> Scorer:
     """The scorer of a supernet that the first process shares."""
     net = Supernet(restored(Space, job["space"])).to(data.mean.device)
+    compute_in(net, job["precision"])
     if job["compiled"]:
         compile_blocks(net)
     with world.process_group(data.mean.device):

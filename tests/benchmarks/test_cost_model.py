@@ -20,8 +20,8 @@ from benchmarks.speed.gpu_waits import busy
 from benchmarks.speed.memory import by_cost, space_of
 from hnas.architecture.space import LOCALS
 from hnas.cost.flops import cost
-from hnas.device import autocast
 from hnas.network.glit import Glit
+from hnas.network.precision import autocast
 from hnas.settings import AugmentRules, TrainingRules
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.toml import load_preset
@@ -65,7 +65,7 @@ def test_a_step_holds_what_pytorch_s_tracker_says() -> None:
         labels = torch.zeros(8, dtype=torch.long, device=device)
 
         def run() -> None:
-            with autocast(images.device):
+            with autocast(net):
                 logits = net(images).float()
             F.cross_entropy(logits, labels).backward()
             trainer.step(rules.lr, rules.clip)

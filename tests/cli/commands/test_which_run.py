@@ -111,6 +111,16 @@ def test_a_search_that_fails_before_it_starts_leaves_no_run(here: Path) -> None:
         assert Path("empty").is_dir() and not any(Path("empty").iterdir()), run
 
 
+def test_a_cpu_without_bf16_is_told_before_a_run_is_made(
+    tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hnas.device.has_bf16", lambda device: False)
+    for asked in (("--precision", "bf16"), ("--set", "stage2.training.precision=bf16")):
+        result = invoke("search", "--plan", tiny, "--run", tmp_path / "run", *asked)
+        assert result.exit_code == 2 and "the CPU of this machine has no products" in result.stderr
+        assert not (tmp_path / "run").exists()
+
+
 def test_trials_are_not_taken_away(tmp_path: Path, tiny: Path) -> None:
     plan: Plan = load_plan(tiny)
     run = begin_run(tmp_path / "run", plan)

@@ -38,6 +38,9 @@ def test_every_option_reaches_its_key(tmp_path: Path) -> None:
     assert fast.stage1.training.compile and fast.stage2.training.compile
     assert fast.retrain.training.compile and not plan.stage1.training.compile
     assert override(plan, compile=False) == plan
+    lower = override(plan, precision="bf16")
+    assert {t.precision for t in (lower.stage1.training, lower.stage2.training)} == {"bf16"}
+    assert lower.retrain.training.precision == "bf16" and override(plan, precision=None) == plan
     file = str(tmp_path / "vit.safetensors")
     assert override(plan, pretrained=file).pretrained.file == file
     assert override(plan, init_from=file).stage1.init_from == file

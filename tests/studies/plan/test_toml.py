@@ -61,7 +61,7 @@ MISTAKES = {
         "stage1.training.zzz is not part of a plan; Known: epochs, batch, lr, warmup, "
         "weight_decay, label_smoothing, dropout, drop_path, ema, clip, mixup, cutmix, repeats, "
         "micro_batch, subnets, keep, patience, layer_decay, head_warmup, initial, class_weights, "
-        "compile",
+        "precision, compile",
     ),
     "missing table": (
         "[retrain]\ntraining = { epochs = 3 }",

@@ -18,7 +18,7 @@ from hnas.architecture.space import Frame, distribution_space
 from hnas.errors import InputError, StateError
 from hnas.network.supernet import Supernet
 from hnas.scoring.record import Score
-from hnas.settings import ScoreRules
+from hnas.settings import ScoreRules, TrainingRules
 from hnas.studies.plan.plan import Plan
 from hnas.studies.run.folder import begin_run
 from hnas.studies.search import torchrun
@@ -151,7 +151,15 @@ def test_the_others_compile_what_the_first_process_has_compiled(monkeypatch, com
     found = []
     monkeypatch.setattr(torchrun, "compile_blocks", found.append)
     world, net = OneMemory(), Supernet(SPACE).reset(3)
-    share_weights(net, ScoreRules(), {}, world, compiled=compiled)
+    share_weights(net, ScoreRules(), TrainingRules(epochs=1, compile=compiled), {}, world)
     scorer = join_weights(world.job, SimpleNamespace(mean=torch.zeros(1)), world, print)
     assert found == ([scorer._net] if compiled else [])
     assert torch.equal(scorer._net.pos_embed, net.pos_embed)
+
+
+def test_the_others_compute_in_the_first_process_s_precision(monkeypatch):
+    monkeypatch.setattr("hnas.device.has_bf16", lambda device: True)
+    world, net = OneMemory(), Supernet(SPACE).reset(3)
+    share_weights(net, ScoreRules(), TrainingRules(epochs=1, precision="bf16"), {}, world)
+    scorer = join_weights(world.job, SimpleNamespace(mean=torch.zeros(1)), world, print)
+    assert scorer._net.precision == torch.bfloat16
