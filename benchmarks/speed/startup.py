@@ -53,7 +53,9 @@ def searched(folder: Path, trials: int) -> None:
 
 
 def against_torch(name: str, work: Callable[[], None], pairs: int, target: str = "<= 0.5") -> Row:
-    ours, theirs = alternate(work, lambda: run("-c", "import torch"), pairs=pairs)
+    warm_up = min(1, pairs - 1)  # a single pair tells only that it runs
+    torch = partial(run, "-c", "import torch")
+    ours, theirs = alternate(work, torch, pairs=pairs, warm_up=warm_up)
     return compare(f"{name}, against python -c 'import torch'", ours, theirs, target)
 
 
