@@ -34,6 +34,8 @@ if IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free > 2**31:
 ROOT = Path(__file__).parents[1]
 LONGEST_FIRST = ("tests/cli/commands", "tests/faults", "tests/cli", "tests/studies")
 """Folders whose files take a process longest; what is short fills the gaps at the end."""
+LOOKS = [0]
+"""How often garbage was looked for among everything."""
 
 # The same examples every time, so that more of them would find nothing new from run to run; a slow
 # machine is no failure.
@@ -104,6 +106,13 @@ def pytest_collection_finish() -> None:
     gc.freeze()
     gc.enable()
     read_once()
+
+
+def pytest_runtest_logfinish() -> None:
+    """What tests import stays too. A freeze in a test might keep what it lets go."""
+    if (looks := gc.get_stats()[2]["collections"]) > LOOKS[0]:
+        LOOKS[0] = looks
+        gc.freeze()
 
 
 def pytest_xdist_auto_num_workers() -> int:
