@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import time
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -71,24 +70,20 @@ class Lab:
             "err": str(err),
         }
         assert self._server.stdin is not None and self._server.stdout is not None
-        self._server.stdin.write(json.dumps(asked) + "\n")
+        self._server.stdin.write(json.dumps(asked).encode() + b"\n")
         self._server.stdin.flush()
         code = int(self._server.stdout.readline())
         return Ran(code=code, out=out.read_text(), err=err.read_text())
 
     @cached_property
-    def _server(self) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.process", "serve"],
-            cwd=ROOT,
-            env=environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+    def _server(self) -> Process:
+        command = ["-m", "tests.faults.process", "serve"]
+        return Process(command, env=environment(), stdin=subprocess.PIPE)
 
     def close(self) -> None:
         if "_server" in self.__dict__:
+            assert self._server.stdin is not None
+            self._server.stdin.close()
             self._server.communicate()
 
     def start(self, *args: object, point: Point | None = None, **more: str) -> Process:

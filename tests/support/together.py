@@ -61,7 +61,7 @@ def alone() -> Glit:
 
 def trained(world: World, folder: Path) -> dict[str, tuple[nn.Module, list[float]]]:
     """Networks and losses by name. All processes but the first begin with other weights."""
-    data = prepare(DataRules(limit=400), image=8, channels=1, seed=0)[0]
+    data = prepare(DataRules(limit=200), image=8, channels=1, seed=0)[0]
     results: dict[str, tuple[nn.Module, list[float]]] = {}
 
     def keep(name: str, net: nn.Module, training, *args, **more) -> None:
@@ -87,7 +87,7 @@ def trained(world: World, folder: Path) -> dict[str, tuple[nn.Module, list[float
 
 def half(world: World, folder: Path) -> None:
     """A training broken off: its checkpoint of epoch STOPS_AT is in `folder`."""
-    data = prepare(DataRules(limit=400), image=8, channels=1, seed=0)[0]
+    data = prepare(DataRules(limit=200), image=8, channels=1, seed=0)[0]
 
     def stop(epoch):
         if epoch.epoch == STOPS_AT:
@@ -105,7 +105,7 @@ def half(world: World, folder: Path) -> None:
 
 def long(world: World, folder: Path) -> None:
     """A training of minutes, with a checkpoint of every epoch."""
-    data = prepare(DataRules(limit=400), image=8, channels=1, seed=0)[0]
+    data = prepare(DataRules(limit=200), image=8, channels=1, seed=0)[0]
     train(
         alone().reset(5), data, replace(RULES, epochs=1000), SHIFT, seed=1,
         context=Context(

@@ -109,7 +109,7 @@ def test_many_train_what_one_trains(made, one, size, name):
 
 
 def test_a_checkpoint_of_two_goes_on_at_one_and_four(made, one):
-    data = prepare(DataRules(limit=400), image=8, channels=1, seed=0)[0]
+    data = prepare(DataRules(limit=200), image=8, channels=1, seed=0)[0]
     unbroken = alone().reset(5)
     train(unbroken, data, BROKEN, SHIFT, seed=1)
     weights, losses = one["resumed"]
