@@ -66,18 +66,18 @@ def finished_networks(folder: Path, epochs: int) -> dict[Path, bytes]:
 
 
 def test_a_killed_ranking_goes_on_where_it_was(copy: Path) -> None:
-    args = ["--run", str(copy), "--n", "4", "--seeds", "1", "--epochs", "40", "--device", "cpu"]
+    args = ["--run", str(copy), "--n", "4", "--seeds", "1", "--epochs", "15", "--device", "cpu"]
     process = Process(["-m", "hnas.cli.main", "rank", *args], stdout=None)
-    while not finished_networks(copy, 40):
+    while not finished_networks(copy, 15):
         assert process.poll() is None
         time.sleep(0.02)
     process.kill()
     process.wait()
-    kept = finished_networks(copy, 40)
+    kept = finished_networks(copy, 15)
     result = rank(*args)
     assert result.exit_code == 0, result.output
     written = json.loads((copy / "ranking-stage1.json").read_text())
-    after = finished_networks(copy, 40)
+    after = finished_networks(copy, 15)
     assert {path.stem for path in after} == {one["networks"][0] for one in written["ranked"]}
     assert len(after) == 4
     assert {path: after[path] for path in kept} == kept  # not trained again

@@ -30,9 +30,10 @@ TORCHRUN = [
 
 @pytest.fixture(scope="module")
 def plan(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny plan, each batch of 32 in two micro-batches."""
+    """The tiny plan, each batch of 32 in two micro-batches; simple models are the first's alone."""
     path = tmp_path_factory.mktemp("plans") / "shared.toml"
-    path.write_text(tiny.read_text().replace("lr =", "batch = 32, micro_batch = 16, lr ="))
+    text = tiny.read_text().replace("lr =", "batch = 32, micro_batch = 16, lr =")
+    path.write_text(text + "\n[baselines]\nimages = 0\n")
     return path
 
 

@@ -6,6 +6,7 @@ import os
 import pty
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from PIL import Image
 from hnas.cli.main import hnas
 from hnas.cli.screen.render import duration
 from hnas.data.sources import files
+from hnas.studies.plan.limits import LIMITS
 from hnas.studies.plan.toml import load_plan
 from hnas.studies.run.folder import open_run
 from hnas.studies.search.estimate import MARGIN, Estimate, Timed
@@ -35,13 +37,14 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "photos"
 
 
+CPU = LIMITS["cpu"]
 SHORT = ("--stage", 1, "--trials", 2, "--device", "cpu")
 
 
 def test_a_plan_is_shown_with_what_it_takes_and_begun(
     photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hnas.studies.plan.proposal.LIMITS", _quick())
+    _quick(monkeypatch)
     read: list[str] = []
     decode = files.decode
     monkeypatch.setattr(files, "decode", lambda p, **how: read.append(p) or decode(p, **how))
@@ -82,7 +85,7 @@ def test_a_plan_is_shown_with_what_it_takes_and_begun(
 def test_init_writes_what_search_would_begin_with(
     photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hnas.studies.plan.proposal.LIMITS", _quick())
+    _quick(monkeypatch)
     monkeypatch.setattr("hnas.studies.search.estimate.estimate", lambda *_: [])
     result = invoke("init", "--data", "photos", "--device", "cpu", "mine.toml")
     assert (result.exit_code, result.stdout) == (0, "Wrote mine.toml, proposed for photos.\n")
@@ -92,12 +95,10 @@ def test_init_writes_what_search_would_begin_with(
     assert Path("mine.toml").read_text().startswith("# data photos: 24 training images of 2 ")
 
 
-def _quick() -> object:
-    from dataclasses import replace
-
-    from hnas.studies.plan.limits import LIMITS
-
-    return {"cpu": replace(LIMITS["cpu"], work=1)}
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings of two epochs."""
+    monkeypatch.setattr("hnas.studies.plan.proposal.LIMITS", {"cpu": replace(CPU, work=1)})
+    monkeypatch.setattr("hnas.studies.plan.recipe.LEAST_EPOCHS", 2)
 
 
 @pytest.mark.parametrize(

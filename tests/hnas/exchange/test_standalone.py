@@ -24,6 +24,7 @@ from hnas.exchange import standalone
 from hnas.exchange.export import Network, load, save
 from hnas.exchange.predict import likeliest, probabilities
 from hnas.network.glit import Glit
+from tests.support.forked import Process
 from tests.support.generators import spaces_and_archs
 
 FRAME = Frame(image=8, channels=3, patch=4, classes=3, d=12, M=3, N=3, heads=2)
@@ -63,6 +64,23 @@ def python(folder: Path, *args: str) -> str:
     )
     assert ran.returncode == 0, ran.stderr
     return ran.stdout
+
+
+def forked(folder, code):
+    """The same of what has imported torch already."""
+    command = ["-c", f"{WITHOUT_HNAS}\n{code}"]
+    with Process(command, cwd=folder, stderr=subprocess.PIPE) as process:
+        printed, errors = process.communicate()
+    assert process.returncode == 0, errors
+    return printed
+
+
+WITHOUT_HNAS = """
+import sys
+for name in [*sys.modules, "hnas"]:
+    if name.split(".")[0] == "hnas":
+        sys.modules[name] = None
+"""
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
@@ -141,7 +159,7 @@ def test_it_lays_what_is_transparent_on_what_the_training_did(tmp_path, backgrou
     Image.new("RGBA", (9, 9), (0, 200, 0, 0)).save(tmp_path / "clear.png")
     code = "from net import load; print(load().open('clear.png').unique().tolist())"
     value = {"white": 255, "black": 0}[background]
-    assert python(tmp_path, "-c", code) == f"[{value}]\n"
+    assert forked(tmp_path, code) == f"[{value}]\n"
     assert load(tmp_path / "net").background == background
 
 
@@ -164,7 +182,7 @@ def test_it_sees_the_share_of_a_picture_that_the_training_did(tmp_path, share):
     assert not torch.equal(seen, read(File(str(file), 0), Size(8, 3)))
     assert load(tmp_path / "net").size == size and alone.default_cfg["crop_pct"] == share
     code = "from net import load; print(load().open('a.png').tolist())"
-    assert json.loads(python(tmp_path, "-c", code)) == seen.tolist()
+    assert json.loads(forked(tmp_path, code)) == seen.tolist()
 
 
 @pytest.mark.parametrize("value", [0.05, 1.5, "1", None])

@@ -64,6 +64,20 @@ def run(searched: Run, tmp_path: Path) -> Run:
     return open_run(folder)
 
 
+@pytest.fixture(scope="module")
+def trained(searched: Run, tmp_path_factory) -> Run:
+    """Ranked, not to be changed."""
+    run = open_run(shutil.copytree(searched.folder, tmp_path_factory.mktemp("ranked") / "run"))
+    ranked(run)
+    return run
+
+
+@pytest.fixture
+def again(trained: Run, tmp_path: Path) -> Run:
+    """A copy whose networks have been trained."""
+    return open_run(shutil.copytree(trained.folder, tmp_path / "run"))
+
+
 def test_the_pick_comes_first_then_elites_then_all_of_the_range(searched, tiny) -> None:
     with contextlib.closing(Session(searched, CPU)) as session:
         found = records(session.study(1))
@@ -97,8 +111,8 @@ def test_more_architectures_are_added_to_those_there_are(searched, tiny) -> None
     assert names(4) < names(9) < names(20) < names(21)
 
 
-def test_a_ranking_is_what_was_trained(run: Run) -> None:
-    found = ranked(run)
+def test_a_ranking_is_what_was_trained(again: Run) -> None:
+    run, found = again, ranked(again)
     assert (found.stage, found.epochs, len(found.ranked)) == (1, 2, 6)
     with contextlib.closing(Session(run, CPU)) as session:
         scores = {record.arch: record.accuracy for record in records(session.study(1))}
@@ -126,8 +140,8 @@ def test_a_ranking_is_what_was_trained(run: Run) -> None:
     assert "<svg" in (run.folder / "ranking-stage1.svg").read_text()
 
 
-def test_what_is_trained_is_not_trained_again(run: Run) -> None:
-    ranked(run)
+def test_what_is_trained_is_not_trained_again(again: Run) -> None:
+    run = again
     before = json.loads((run.folder / "ranking-stage1.json").read_text())
     listener = Trained()
     ranked(run, listener=listener)
@@ -140,8 +154,8 @@ def test_what_is_trained_is_not_trained_again(run: Run) -> None:
     ]
 
 
-def test_its_networks_are_not_the_retrained_ones(run: Run) -> None:
-    found = ranked(run)
+def test_its_networks_are_not_the_retrained_ones(again: Run) -> None:
+    run, found = again, ranked(again)
     with contextlib.closing(Session(run, CPU)) as session:
         own, _ = retrain_network(session, found.ranked[0].arch, "")
     assert own.key not in {key for one in found.ranked for key in one.networks}
