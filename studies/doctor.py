@@ -23,7 +23,12 @@ from hnas.studies.trials.study import open_study
 from hnas.studies.trials.url import masked
 
 PACKAGES = ("torch", "optuna", "optuna-dashboard", "SQLAlchemy", "numpy", "kornia", "Pillow")
-EXTRAS = {"onnx": "onnxscript", "postgres": "psycopg"}
+EXTRAS = {
+    "onnx": "onnxscript",
+    "postgres": "psycopg",
+    "heic": "pillow-heif",
+    "parquet": "pyarrow",
+}
 """What `pip install 'hnas[EXTRA]'` brings, by one of its packages."""
 ROOM = 2**30
 """Fewer free bytes than these are a problem: checkpoints need room."""
@@ -82,8 +87,9 @@ def _device(name: str) -> str:
         about = torch.cuda.get_device_properties(device)
         return f"{about.name}, {about.total_memory / 2**30:.0f} GiB"
     memory = machine_memory()
+    cores, threads = os.cpu_count(), torch.get_num_threads()
     return (
-        f"CPU, {os.cpu_count()} cores, {torch.get_num_threads()} threads, "
+        f"CPU, {cores} core{'s' * (cores != 1)}, {threads} thread{'s' * (threads != 1)}, "
         f"{f'{memory / 2**30:.0f} GiB' if memory else 'memory unknown'}; "
         f"{'CUDA' if torch.cuda.is_available() else 'no CUDA'}"
         f"{'; it multiplies in bf16 too: --precision bf16' if has_bf16(device) else ''}"

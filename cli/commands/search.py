@@ -267,12 +267,14 @@ def _search(run: Run, request: Request) -> None:
 
 
 def _show_result(run: Run, speed: str = "") -> None:
+    from hnas.studies.run.advice import more_time
     from hnas.studies.run.result import read_result
 
     result = read_result(run)
     assert result is not None
     result_tables(result)
-    if speed:
-        click.echo(wrapped(speed))
+    for words in (more_time(run, result), speed):
+        if words:
+            click.echo(wrapped(words))
     show_next("export", run.folder, "--to", run.folder / "winner")
     click.echo(f"or:   {command('dashboard', '--run', run.folder)}")

@@ -54,7 +54,8 @@ def network_and_images(command: Callable[..., Any]) -> Callable[..., Any]:
             option, words = words[0], words[1:]
         if not words:
             raise click.UsageError("there is no IMAGE to predict: give one or more files.")
-        return command(source=option or options.newest(), images=words, **rest)
+        source = options.located(option) or options.newest()
+        return command(source=source, images=words, **rest)
 
     return with_both
 

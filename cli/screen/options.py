@@ -70,7 +70,18 @@ def named_once(argument: Path | None, option: Path | None) -> Path | None:
     """The run that an argument or an option names."""
     if None not in (argument, option) and argument != option:
         raise click.UsageError(f"two runs are named, {argument} and {option}: name one.")
-    return argument or option
+    return located(argument or option)
+
+
+def located(path: Path | None) -> Path | None:
+    """The run that a word names: the one in its folder, else the one in RUNS with that name, unless
+    the word names an exported network."""
+    from hnas.studies.run.folder import is_run
+
+    if path is None or is_run(path) or not is_run(RUNS / path):
+        return path
+    exported = path.with_name(f"{path.name}.safetensors").exists()
+    return path if exported or any(path.glob("*.safetensors")) else RUNS / path
 
 
 json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

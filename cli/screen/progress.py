@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 EVERY = 5.0
 """Seconds between two lines of the same work."""
 BAR = 24
-"""Columns of a bar."""
+"""Columns of a bar; fewer, LEAST at the least, beside long words."""
+LEAST = 8
 WAITING = "preparing"
 """Name on the bar, which moves, until the first step of the work has ended."""
 
@@ -71,11 +72,12 @@ class Display(Listener, AbstractContextManager["Display"]):
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._before = clock()
+        self._ended = self._before
         self._began: dict[str, tuple[float, int]] = {}
         self._agenda: Agenda | None = None
 
     def __enter__(self) -> Display:
-        self._before = self._clock()
+        self._before = self._ended = self._clock()
         self._began = {}
         return self
 
@@ -94,6 +96,7 @@ class Display(Listener, AbstractContextManager["Display"]):
 
     def planned(self, agenda: Agenda) -> None:
         self._agenda, self._before = agenda, self._clock()
+        self._ended = self._before
 
     def note(self, text: str) -> None:
         self.print(f"note: {text}")
@@ -127,7 +130,7 @@ class Display(Listener, AbstractContextManager["Display"]):
     ) -> None:
         """Draws a step; `words` get the seconds of one."""
         seconds = self._clock() - self._before
-        each, place, whole = self._seconds_each(what, done), "", None
+        each, place, whole = self._seconds_each(what, done, total), "", None
         if self._agenda is not None:
             place = self._agenda.place(what)
             self._agenda = self._agenda.after(what, done=done, total=total, seconds=seconds)
@@ -146,12 +149,17 @@ class Display(Listener, AbstractContextManager["Display"]):
             )
         )
 
-    def _seconds_each(self, what: str, done: int) -> float:
-        """Mean time of a step since the first; for the first, the time since the work before."""
+    def _seconds_each(self, what: str, done: int, total: int) -> float:
+        """Mean time of a step since the first; for the first, the time since the work before. Of
+        networks that are trained together each begins when another has ended, not when another's
+        epoch has."""
         now = self._clock()
-        at, steps = self._began.get(what, (self._before, done - 1))
+        beside = self._agenda is not None and self._agenda.beside_others(what)
+        at, steps = self._began.get(what, (self._ended if beside else self._before, done - 1))
         self._began.setdefault(what, (now, done))
         self._before = now
+        if done >= total or not beside:
+            self._ended = now
         return (now - at) / max(done - steps, 1)
 
 
@@ -220,7 +228,10 @@ class _Progress(Progress):
     def get_renderables(self) -> Iterator[RenderableType]:
         for task in self.tasks:
             width, rest = self.console.width, task.fields["rest"]
-            if len(task.description) + BAR + len(rest) + 2 <= width:
+            room = width - len(task.description) - len(rest) - 2
+            if room >= LEAST:
+                bar = next(one for one in self.columns if isinstance(one, BarColumn))
+                bar.bar_width = min(BAR, room)
                 yield self.make_tasks_table([task])
             else:
                 yield Text(_within(width, task.description))

@@ -31,6 +31,7 @@ main p { white-space: normal; overflow-wrap: anywhere; }
   main .MuiPaper-root { max-width: 100%; }
   main .MuiPaper-root, main .MuiCardContent-root { overflow-x: auto; }
   main [class*="MuiGrid"]:not([class*="container"]) { width: 100% !important; max-width: 100%; }
+  main [class*="MuiGrid-grid-xs"] { flex-basis: 100% !important; max-width: 100% !important; }
 }
 </style>"""
 """optuna-dashboard writes an attribute in one line, an architecture wider than two screens. On a

@@ -9,6 +9,11 @@ CAUTION = (
     "another --seed tells."
 )
 """What is to be said after a conclusion."""
+ALL = (
+    "the best are all of its {count:,} trials, so that nothing sets them apart: more trials tell "
+    "more"
+)
+"""What is said of a study that has no other trials."""
 SIZES = {
     "G": "the groups",
     "d_k": "the width of the queries",
@@ -20,6 +25,8 @@ SIZES = {
 
 def conclusion(found: Findings) -> str:
     """What differs from chance in the elites of a study, and what the score depends on most."""
+    if found.networks == found.trials:
+        return f"{found.of}: {ALL.format(count=found.trials)}{_importance(found)}."
     traits = [*_shares(found), *_order(found)]
     said = "; ".join(traits) or "nothing that the best have in common differs from chance"
     return f"{found.of}: {said}{_importance(found)}."

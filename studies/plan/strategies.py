@@ -45,6 +45,8 @@ WHOLE = (
 REFINED = WHOLE.format(how="starting from the front of stage 2") + (
     " It has a supernet of its own, so its scores differ from those of stage 2."
 )
+RETRAINING = "retraining"
+"""The step in which the best are trained by themselves."""
 REFIT = "on held-out images too"
 """The step in which the answer is trained again."""
 
@@ -135,7 +137,7 @@ def retrained(plan: Plan) -> list[tuple[str, Retrain, int]]:
     """What is trained alone, by which rules, and how many networks: the all-global one among the
     others if it has their rules. A refit trains it and the winner a second time."""
     rules, plain = plan.retrain, from_scratch(plan)
-    found = [("retraining", rules, rules.top + (plain == rules))]
+    found = [(RETRAINING, rules, rules.top + (plain == rules))]
     if plain != rules:
         found.append(("all-global network", plain, 1))
     if rules.refit:

@@ -10,6 +10,7 @@ from hnas.studies.figures.network import Picture, network
 from hnas.studies.report.cells import costs_of, number
 from hnas.studies.report.gather import Answer, Report
 from hnas.studies.report.page import Drawing, Section, Table
+from hnas.studies.run.advice import more_time
 from hnas.studies.run.interval import Interval, interval
 from hnas.studies.run.result import Result, trained, unequal
 
@@ -38,7 +39,7 @@ def answer_section(report: Report) -> Section:
             f"The winner is {abs(100 * difference.value):.1f} points {better} (95% interval "
             f"{100 * difference.low:+.1f} to {100 * difference.high:+.1f})"
             + ("." if clear else "; these test images cannot tell the two apart."),
-            *([verdict] if verdict else []),
+            *filter(None, (verdict, more_time(report.status.run, result))),
             *report.missing,
         ),
         tables=(_tested(found), *([_simple(result)] if result.baselines else [])),

@@ -96,6 +96,10 @@ class Agenda:
         steps = (*(step.ended for step in self.steps[:at]), told, *self.steps[at + 1 :])
         return replace(self, steps=steps, networks=networks)
 
+    def beside_others(self, what: str) -> bool:
+        """Whether `what` is a network that is trained at the same time as others."""
+        return self.together > 1 and what.startswith(NETWORK)
+
     def place(self, what: str) -> str:
         """The place of `what` in words: "step 2 of 5"; empty if it has none."""
         at = self._index(what)

@@ -8,6 +8,7 @@ images, checkpoints and the storage, for which a range has a margin.
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,8 +26,9 @@ from hnas.scoring.score import scores
 from hnas.settings import OWN_TEACHER, AugmentRules, TrainingRules
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.proposal import parts
-from hnas.studies.plan.strategies import REFIT, from_scratch, retrained, stages
+from hnas.studies.plan.strategies import REFIT, RETRAINING, from_scratch, retrained, stages
 from hnas.studies.search.measure_latency import NETWORKS, table_blocks
+from hnas.studies.search.processes import crew, training_work
 from hnas.studies.search.teacher import own_teacher
 from hnas.training.loop import Context, Epoch, train
 from hnas.training.supernet import train_supernet
@@ -72,6 +74,8 @@ class Estimate:
     amount: int
     memory: int
     """Most bytes by then: of the process on a CPU, of tensors on a GPU."""
+    share: float = 1.0
+    """Of the time of one after the other, if several are trained at the same time."""
 
     @property
     def each(self) -> float:
@@ -79,13 +83,14 @@ class Estimate:
 
     @property
     def seconds(self) -> float:
-        return self.each * self.amount
+        return self.each * self.amount * self.share
 
     @property
     def between(self) -> tuple[float, float]:
         """Seconds if all goes as fast as the fastest that was timed; and as the slowest, with a
         MARGIN for what was not timed."""
-        return self.one.least * self.amount, self.one.most * self.amount * MARGIN
+        amount = self.amount * self.share
+        return self.one.least * amount, self.one.most * amount * MARGIN
 
 
 def amounts(plan: Plan) -> list[int]:
@@ -112,9 +117,9 @@ def estimate(plan: Plan, survey: Survey, device: torch.device) -> Iterator[Estim
 
     left = iter(amounts(plan))
 
-    def step(what: str, work: str, one: Timed) -> Estimate:
-        have = memory(device) + images
-        return Estimate(what=what, work=work, one=one, amount=next(left), memory=have)
+    def step(what: str, work: str, one: Timed, share: float = 1.0) -> Estimate:
+        have, amount = memory(device) + images, next(left)
+        return Estimate(what=what, work=work, one=one, amount=amount, memory=have, share=share)
 
     if plan.needs_latency:
         networks, seconds = _latency_table(plan, device)
@@ -141,7 +146,16 @@ def estimate(plan: Plan, survey: Survey, device: torch.device) -> Iterator[Estim
         per_image = _per_image(train, alone, data, rules, asked.augment)
         count = "1 network" if networks == 1 else f"{networks} networks"
         work = f"{count}, {rules.epochs:,} epochs each"
-        yield step(what, work, per_image * _epoch(seen, rules))
+        several = asked.top if what == RETRAINING else networks
+        each_one = training_work(plan.net, alone.arch, rules.epochs * trained)
+        its, share = crew(plan.retrain.processes, device, [each_one] * several), 1.0
+        if its.size > 1:
+            with _threads(its.threads):
+                apart = _per_image(train, alone, data, rules, asked.augment)
+            rounds = -(-several // its.size) * apart.usual / per_image.usual
+            share = (rounds + networks - several) / networks
+            work += f", {its.size} at a time"
+        yield step(what, work, per_image * _epoch(seen, rules), share)
 
 
 def memory(device: torch.device) -> int:
@@ -149,6 +163,17 @@ def memory(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     return peak_memory()
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Lets torch compute with so many threads until its end."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _random(plan: Plan, batch: int, held: int, device: torch.device) -> Data:

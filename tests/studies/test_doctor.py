@@ -39,6 +39,17 @@ def test_all_is_well_and_nothing_is_left_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(("threads", "words"), [(1, "1 thread, "), (3, "3 threads, ")])
+def test_one_thread_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int, words: str
+) -> None:
+    monkeypatch.setattr("torch.get_num_threads", lambda: threads)
+    found = checks(tmp_path)
+    assert words in found["device"].words
+    extras = found["extras"].words.split(", ")
+    assert [one.split()[0] for one in extras] == ["onnx", "postgres", "heic", "parquet"]
+
+
 def test_a_storage_that_is_given_is_asked_and_left_as_it_is(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'study.db'}"
     open_study(open_storage(url, create=True), "mine", create=True)

@@ -79,7 +79,8 @@ def listing(folder: Path) -> Listing:
         walk.count_loose(folder)
     for empty in sorted(set(range(len(names))) - {file.label for file in found["train"]}):
         raise InputError(
-            f"{classes[names[empty]][0]}: a class needs images ({', '.join(suffixes())}), got none"
+            f"{classes[names[empty]][0]}: a class needs images ({', '.join(suffixes())}), "
+            "got none. Put some there, or move the folder elsewhere"
         )
     called = {part: path.name for part, path in parts.items()}
     listed = of_parts(str(folder), found, names, called, walk.left_out)

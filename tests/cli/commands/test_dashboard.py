@@ -224,6 +224,10 @@ def test_nothing_scrolls_sideways(browser: Any, address: str, width: int) -> Non
             "return [document.documentElement.scrollWidth, window.innerWidth]"
         )
         assert wide <= window == width, page
+        plots = browser.execute_script(
+            "return [...document.querySelectorAll('.js-plotly-plot')].map(p => p.clientWidth)"
+        )
+        assert all(plot > 200 for plot in plots), (page, plots)
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 

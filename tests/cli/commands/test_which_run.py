@@ -62,6 +62,24 @@ def test_a_run_that_is_named_is_taken(here: Path, named: list[str]) -> None:
     assert (result.stderr, result.stdout.splitlines()[0][:15]) == ("", "runs/a: digits,")
 
 
+@pytest.mark.parametrize("named", [["a"], ["--run", "a"]])
+def test_a_run_in_runs_needs_its_name_alone(here: Path, named: list[str]) -> None:
+    """Beside a folder of images of that name too; not beside a run or network of that name."""
+    assert invoke("status", *named).stdout.startswith("runs/a: digits,")
+    Path("a/cats").mkdir(parents=True)
+    assert invoke("status", *named).stdout.startswith("runs/a: digits,")
+    Path("a.safetensors").touch()
+    assert "there is no run in a: " in invoke("status", *named).stderr
+    shutil.copy("runs/a/plan.toml", "a")
+    assert invoke("status", *named).stdout.startswith("a: digits,")
+
+
+def test_networks_of_runs_are_named_so_too(here: Path) -> None:
+    Path("b").mkdir()
+    for args in (("latency", "b"), ("predict", "b", "x.png"), ("predict", "--run", "b", "x.png")):
+        assert "runs/b" in invoke(*args).stderr, args
+
+
 @pytest.mark.parametrize("name", ["status", "report", "export"])
 def test_two_runs_are_refused(here: Path, name: str) -> None:
     more = ("--to", "x") if name == "export" else ()

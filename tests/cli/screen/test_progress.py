@@ -109,6 +109,29 @@ def test_a_search_says_which_step_of_it_this_is_and_when_all_ends(
     assert scored.endswith(", 1.0 trials/s, ETA 3:19")
 
 
+def test_networks_that_are_trained_together_begin_when_another_has_ended(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Two at a time, an epoch in ten seconds: the second's first epoch is heard of just after the
+    first's, and took as long."""
+    clock = Clock()
+    display = Lines(clock)
+    steps = (
+        Step(name="supernet of stage 1", amount=1, work=1.0),
+        Step(name="networks alone", amount=6, work=1.0),
+    )
+    display.planned(Agenda(steps=steps, together=2))
+    display.epoch("supernet of stage 1", epoch(1, 1))
+    for names in (("a", "b"), ("c",)):
+        for done in (1, 2):
+            clock.now += 9.9
+            for name in names:
+                clock.now += 0.1
+                display.epoch(f"network of {name}", epoch(done, 2))
+    firsts = [line for line in told(capsys) if "epoch 1/2" in line]
+    assert [line.split("ETA ")[1].split(",")[0] for line in firsts] == ["0:10"] * 3
+
+
 @pytest.mark.parametrize(
     ("whole", "eta"), [(None, "ETA 0:45"), (3.0, "ETA 0:45"), (60.0, "ETA 0:45, all steps 1:00")]
 )
@@ -175,6 +198,18 @@ def test_bars_show_what_goes_on_and_leave_what_has_ended(screen: io.StringIO) ->
     assert "note: [red]words are no markup\n" in sent
     assert "trial 7/200, ETA " in sent
     assert "\n  best 0.5000 (1.66M MACs), generation 3, hypervolume 0.2500\n" in sent
+
+
+def test_beside_long_words_a_bar_is_shorter(screen: io.StringIO) -> None:
+    with Bars(Clock()) as display:
+        for name in ("the winner, on all images", "trial 1"):
+            display.epoch(f"network of {name}", epoch(1))
+            display._progress.refresh()  # type: ignore[attr-defined]
+    shown = re.findall(r"network of ([\w, ]+?) ( {3,}) epoch 1/100", screen.getvalue())  # no colour
+    assert {name: len(bar) for name, bar in shown} == {
+        "the winner, on all images": 21,
+        "trial 1": 24,
+    }
 
 
 @pytest.mark.parametrize("width", [20, 40, 60])

@@ -45,6 +45,16 @@ def test_what_is_as_by_chance_is_no_trait() -> None:
     assert conclusion(replace(PLAIN, kinds=(), order=None)) == conclusion(PLAIN)
 
 
+def test_the_best_of_no_others_have_nothing_in_common() -> None:
+    """A search of one generation: its table shows what was drawn."""
+    found = replace(PLAIN, trials=10, order=order(0.9, 0.01, 0.05))
+    assert conclusion(found) == (
+        "stage1: the best are all of its 10 trials, so that nothing sets them apart: more trials "
+        "tell more."
+    )
+    assert "with depth" in conclusion(replace(found, trials=11))
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [

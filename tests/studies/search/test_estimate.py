@@ -82,6 +82,34 @@ def test_it_grows_with_the_work(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> 
     assert more["supernet of stage 1"].seconds == 3 * 496  # 31 steps of 16 images
 
 
+def test_networks_that_are_trained_together_take_less(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two processes train three networks in two rounds; with half the threads each takes longer."""
+    threads: list[int] = []
+
+    def per_image(*_: object) -> Timed:
+        threads.append(torch.get_num_threads())
+        return Timed.of([1.0 if threads[-1] == 4 else 1.2])
+
+    monkeypatch.setattr("hnas.studies.search.estimate._per_image", per_image)
+    monkeypatch.setattr("torch.get_num_threads", lambda: 4 if not held else held[-1])
+    held: list[int] = []
+    monkeypatch.setattr("torch.set_num_threads", held.append)
+    plan = override(plan, trials=10, epochs=3)
+    retrain = replace(plan.retrain, processes=2)
+    found = by_step(replace(plan, retrain=retrain))
+    assert found["retraining"].work == "3 networks, 3 epochs each, 2 at a time"
+    assert found["retraining"].seconds == pytest.approx(2 * 3 * 256 * 1.2)
+    assert found["retraining"].each * found["retraining"].amount == 3 * 3 * 256  # for --time
+    assert found["all-global network"].work == "1 network, 9 epochs each"
+    assert found["on held-out images too"].seconds == pytest.approx(3 * 320 * 1.2)
+    assert held[-1] == 4 and set(threads) == {2, 4}
+    scratch = replace(retrain, start="scratch")
+    found = by_step(replace(plan, retrain=scratch))
+    assert found["retraining"].seconds == pytest.approx((2 * 1.2 + 1) * 3 * 256)  # all-global too
+
+
 def test_more_held_out_images_than_are_timed_take_in_proportion(
     plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:

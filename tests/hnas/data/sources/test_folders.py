@@ -58,7 +58,8 @@ def test_an_empty_class(pets: Path) -> None:
     for file in (pets / "train" / "dog").iterdir():
         file.rename(file.with_suffix(".txt"))
     message = f"{pets / 'train' / 'dog'}: a class needs images (.jpg, .jpeg, .jpe, .jfif, .png, "
-    with pytest.raises(InputError, match=re.escape(message)):
+    advice = re.escape("got none. Put some there, or move the folder elsewhere")
+    with pytest.raises(InputError, match=f"{re.escape(message)}.*{advice}$"):
         load(str(pets), image=8, channels=3)
 
 
