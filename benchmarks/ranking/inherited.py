@@ -1,8 +1,8 @@
 """Supernets of the small spaces, trained by each rule at equal cost, and what they score.
 
-A supernet sees what a search may see of `benchmarks.ranking.small_spaces`'s images. All
-distributions of the table are scored with it; a scoring is a line of results/inherited_NAME.jsonl,
-which is not made twice.
+A supernet sees what a search may see of `benchmarks.ranking.small_spaces`'s images; "uniform x2"
+has twice the epochs. All distributions of the table are scored with it; a scoring is a line of
+results/inherited_NAME.jsonl, which is not made twice.
 """
 
 from __future__ import annotations
@@ -50,11 +50,14 @@ def lines(ground: Ground) -> Path:
 
 
 def supernet(ground: Ground, rule: str, seed: int) -> Supernet:
-    """Trained as a run's stage 1 is, from a seed of its own."""
+    """Trained as a run's stage 1 is, from a seed of its own, by a rule of `hnas.sampling`; by
+    "uniform x2" for twice the epochs."""
     data, _ = ground.images
     weights, order = np.random.SeedSequence((seed, 1)).generate_state(2).tolist()
     net = Supernet(ground.space).reset(weights)
-    rules = replace(ground.supernet, subnets=rule)
+    name, _, times = rule.partition(" x")
+    epochs = ground.supernet.epochs * int(times or 1)
+    rules = replace(ground.supernet, subnets=name, epochs=epochs)
     train_supernet(net, data, rules, ground.augment, seed=order)
     return net
 

@@ -1,6 +1,7 @@
 """Does a supernet rank as training alone does? Every rule of subnets, against the ground truth.
 
     python -m benchmarks.ranking.rules [--of digits] [--rules uniform,fair] [--supernets 3]
+    python -m benchmarks.ranking.rules --rules "uniform,uniform x2"
 
 What is missing of `benchmarks.ranking.inherited` is trained and scored first. Then every supernet's
 scores are compared with the table of `benchmarks.ranking.ground_truth`, beside what one training

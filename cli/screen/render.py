@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hnas.studies.objective.costs import Priced
     from hnas.studies.run.result import Result, TrainedNetwork
     from hnas.studies.trials.record import Record
+    from hnas.studies.trials.smoothing import Smoothed
 
 ASCII_GLYPHS = {"global": "G", "mixed": "m", "local": "l", "skipped": "."}
 COSTS = ("MACs", "ms", "params")
@@ -173,17 +174,18 @@ def front_table(
     images: int,
     objective: str = "flops",
     metric: str = "accuracy",
-    smoothed: Mapping[int, tuple[float, float]] | None = None,
+    smooth: Smoothed | None = None,
 ) -> None:
     """Prints trials, the most accurate first and of equals the cheaper one, with the standard error
-    of a score on `images` and an = if the score ties with the best; and their smoothed scores, by
-    number with standard errors, if there are any."""
+    of a score on `images` and an = if the score ties with the best; and their smoothed scores
+    with standard errors, if there are any."""
     from hnas.studies.run.ties import standard_error, tied
     from hnas.studies.trials.pareto import best_by_score
 
     ranked = best_by_score(records, len(records), objective)
     score = "score" if metric == "accuracy" else METRICS.get(metric, metric)
-    more = ("smoothed", "+-") if smoothed else ()
+    more = (smooth.name, "+-") if smooth else ()
+    smoothed = smooth.of(records) if smooth else {}
     table(
         ("trial", score, "+-", "ties", *more, *COSTS, f"blocks ({legend(r.arch for r in ranked)})"),
         [
@@ -192,7 +194,7 @@ def front_table(
                 r.accuracy,
                 standard_error(r.accuracy, images, r.error),
                 "=" if tied(r, ranked[0], images) else "-",
-                *(smoothed[r.number] if smoothed else ()),
+                *(smoothed[r.number] if smooth else ()),
                 *costs(r),
                 arch_drawing(r.arch),
             )

@@ -79,8 +79,7 @@ def show_front(run: Run, stage: int, records: Sequence[Record]) -> None:
     search, images = run.plan.search, scoring_images(run)
     found, smooth = front(records, search.objective), picking(records, search.pick)
     click.echo(f"\nStage {stage}: {len(found)} of {len(records):,} trials are on the Pareto front:")
-    more = smooth.of(found) if smooth else None
-    front_table(found, images, search.objective, run.plan.score.metric, more)
+    front_table(found, images, search.objective, run.plan.score.metric, smooth)
     click.echo(f"\n= no significant difference from the best (95%, {images:,} held-out images).")
     if smooth:
         click.echo(wrapped(smooth.words))

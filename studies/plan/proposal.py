@@ -30,6 +30,8 @@ N = 3
 """Head groups a block, as in the paper."""
 CROP_PCT = 0.875
 """Of a pack of whole pictures: DeiT's."""
+RECALIBRATION = 256
+"""Images, if there are so many: on photos 32 rank worse (docs/ranking.md#ways-to-score)."""
 
 SIZES = ((2_000, 48, 6), (20_000, 96, 6), (100_000, 144, 8), (math.inf, 192, 12))
 """Up to so many training images: token width and blocks. The presets' and GLiT-Tiny's."""
@@ -104,7 +106,7 @@ def propose(
     d = frame.d
     kernel, kernels = recipe.kernels(frame.side)
     seen = limits.work // cost(frame, frame.all_global()).macs
-    recalibration = min(ScoreRules().recalibration, trained)
+    recalibration = min(RECALIBRATION, trained)
     augment = recipe.augmentation(channels=survey.channels)
     lr = 2e-3 if frame.d < 192 else 1e-3
     training = recipe.supernet_training(trained, seen=seen, lr=lr)

@@ -17,7 +17,7 @@ STRATEGIES = ("hierarchical", "high-level", "flat", "random")
 """The ways to search: see `hnas.studies.plan.strategies`."""
 SAMPLERS = ("nsga2", "tpe", "spos", "random", "nsga3", "gp")
 """The ways to propose generations: see `hnas.studies.proposers.samplers`."""
-PICKS = ("score", "smoothed")
+PICKS = ("score", "smoothed", "smoothed-loss")
 """What the best trials of a stage are the best by: see `hnas.studies.trials.smoothing`."""
 
 
@@ -165,7 +165,8 @@ class Search:
     by SPOS's evolution if the strategy is flat, by chance if it is random."""
     pick: str = later("score")
     """What the hand-off and retraining take the best by: their score, or `smoothed`, what all
-    scores of the stage say of each network, if that predicts scores that it has not seen."""
+    scores of the stage say of each network, if that predicts scores that it has not seen;
+    `smoothed-loss`, the same of the losses on the held-out images."""
 
     def __post_init__(self) -> None:
         names = (

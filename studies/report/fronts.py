@@ -57,7 +57,7 @@ def _trials(study: StageStudy, records: Sequence[Record]) -> Table:
     }
     if (smooth := study.smoothed) is not None:
         found = smooth.of(records).values()
-        columns["smoothed"] = [f"{score:.4f} ± {error:.4f}" for score, error in found]
+        columns[smooth.name] = [f"{score:.4f} ± {error:.4f}" for score, error in found]
     return Table.of({**columns, **costs_of(records)}, left=2)
 
 

@@ -126,7 +126,8 @@ def _with_measured(plan: Plan, request: Request) -> Plan:
     sampler = plan.search.sampler
     if not sampler and plan.search.strategy in STRATEGIES[:2]:
         sampler = "tpe" if plan.stage1.trials < FEW else "nsga2"
-    measured = {"search.sampler": sampler, "search.pick": "smoothed"}
+    pick = "smoothed-loss" if plan.score.metric == "accuracy" else "smoothed"
+    measured = {"search.sampler": sampler, "search.pick": pick}
     return with_values(plan, {key: v for key, v in measured.items() if key not in request.values})
 
 

@@ -61,6 +61,8 @@ class SmoothedPick:
     """Whether they were picked by smoothed scores; else by their scores after all."""
     picked: Mapping[str, tuple[float, ...]]
     """By trial, best first: its smoothed score, and the standard error of that."""
+    what: str = later("accuracy")
+    """What was smoothed: `accuracy`, or `loss`."""
 
 
 @dataclass(frozen=True, kw_only=True)

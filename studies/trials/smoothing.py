@@ -2,6 +2,7 @@
 
 A score of a few hundred images is mostly noise among the best. A ridge regression on the sizes of
 every block, one column for each value (one-hot), takes from each network what chance gave it alone.
+The loss on the same images, smoothed, ranks better than accuracy, which knows only right and wrong.
 It misses how blocks depend on each other, so it counts only if it predicts scores that it has not
 seen: cross-validated, better than their mean by a margin. docs/ranking.md shows what that is worth.
 """
@@ -26,14 +27,18 @@ FOLDS = 10
 MARGIN = 0.1
 """Cross-validated R2 from which it counts: chance passes it in a twentieth of LEAST trials, and in
 hardly any sixty."""
+SMOOTHED = {"smoothed": "accuracy", "smoothed-loss": "loss"}
+"""What of a trial is smoothed, by what a plan's `pick` says."""
 PENALTIES = np.logspace(-2, 4, 25)
 """Of ridge; the best by leaving one trial out is taken."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Smoothed:
-    """The scores of a study's trials, smoothed."""
+    """The scores of a study's trials, or their losses, smoothed."""
 
+    what: str
+    """`accuracy`, or `loss`: then lower is better."""
     r2: float
     """Share of the variance of scores that scores of other trials explain: cross-validated."""
     scores: Numbers
@@ -49,12 +54,17 @@ class Smoothed:
         return self.r2 > MARGIN
 
     @property
+    def name(self) -> str:
+        """As the head of a column."""
+        return "smoothed" if self.what == "accuracy" else "smoothed loss"
+
+    @property
     def words(self) -> str:
         """What the scores are, in two sentences."""
         return (
-            "Smoothed: the score that a ridge regression on the sizes of all trials predicts; the "
-            f"best are picked by it. It explains {self.r2:.0%} of the variance of scores that it "
-            "was not fitted to."
+            f"{self.name.capitalize()}: the {'score' if self.what == 'accuracy' else 'loss'} that "
+            "a ridge regression on the sizes of all trials predicts; the best are picked by it. It "
+            f"explains {self.r2:.0%} of the variance of those that it was not fitted to."
         )
 
     def of(self, some: Iterable[Record]) -> dict[int, tuple[float, float]]:
@@ -64,14 +74,15 @@ class Smoothed:
         return {one.number: known[one.number] for one in some}
 
 
-def smoothed(trials: Sequence[Record]) -> Smoothed | None:
-    """The trials' scores, smoothed; None if they are too few, or all alike."""
-    y = np.array([trial.accuracy for trial in trials])
+def smoothed(trials: Sequence[Record], what: str = "accuracy") -> Smoothed | None:
+    """The trials' scores, or their losses, smoothed; None if they are too few, or all alike."""
+    y = np.array([getattr(trial, what) for trial in trials])
     x = _one_hot([trial.arch for trial in trials])
-    if len(y) < LEAST or not np.ptp(y) or not x.shape[1]:
+    if len(y) < LEAST or not np.isfinite(y).all() or not np.ptp(y) or not x.shape[1]:
         return None
     found = _Ridge(x, y)
     return Smoothed(
+        what=what,
         r2=_held_out(x, y),
         scores=found.predict(x),
         errors=found.errors(x),
@@ -82,19 +93,21 @@ def smoothed(trials: Sequence[Record]) -> Smoothed | None:
 def picking(trials: Sequence[Record], pick: str) -> Smoothed | None:
     """The smoothed scores that trials are picked by; None if the plan's `pick` is another, or if
     they do not count."""
-    found = smoothed(trials) if pick == "smoothed" else None
+    found = smoothed(trials, SMOOTHED[pick]) if pick in SMOOTHED else None
     return found if found and found.counts else None
 
 
 def picked(
     trials: Sequence[Record], top: int, objective: str, smooth: Smoothed | None
 ) -> list[Record]:
-    """The `top` trials of highest smoothed score, if there is one that counts, or else of highest
+    """The `top` trials of best smoothed score, if there is one that counts, or else of highest
     score. Of equal ones the cheaper is first, then the earlier."""
     if smooth is None or not smooth.counts:
         return best_by_score(trials, top, objective)
-    scores = smooth.of(trials)
-    ranked = sorted(trials, key=lambda t: (-scores[t.number][0], minimised(t, objective), t.number))
+    scores, sign = smooth.of(trials), 1 if smooth.what == "loss" else -1
+    ranked = sorted(
+        trials, key=lambda t: (sign * scores[t.number][0], minimised(t, objective), t.number)
+    )
     return ranked[:top]
 
 

@@ -18,7 +18,7 @@ from hnas.studies.search.picks import best
 from hnas.studies.trials.marks import read_marks
 from hnas.studies.trials.pareto import best_by_score
 from hnas.studies.trials.record import Record
-from hnas.studies.trials.smoothing import LEAST, picked, picking, smoothed
+from hnas.studies.trials.smoothing import LEAST, SMOOTHED, picked, picking, smoothed
 from hnas.studies.trials.study import open_study
 
 FRAME = Frame(image=16, channels=1, patch=4, classes=10, d=24, M=4, N=3)
@@ -108,9 +108,23 @@ def test_the_best_are_picked_by_it_only_if_it_counts_and_is_asked_for() -> None:
     assert picked(chance, 5, "flops", smoothed(chance)) == best_by_score(chance, 5)
 
 
-def test_a_study_says_what_its_best_were_picked_by(tiny: Plan) -> None:
+def test_of_losses_the_lowest_are_picked() -> None:
+    archs = drawn(DISTRIBUTIONS, 100)
+    trials = [
+        replace(one, loss=2 - one.accuracy, accuracy=0.5) for one in scored(archs, truth(archs))
+    ]
+    found = picking(trials, "smoothed-loss")
+    assert found is not None and found.what == "loss" and smoothed(trials) is None
+    best_loss, *_, worst = (one.loss for one in picked(trials, 100, "flops", found))
+    losses = [one.loss for one in trials]
+    assert best_loss <= np.quantile(losses, 0.05) and worst >= np.quantile(losses, 0.95)
+    assert smoothed([replace(one, loss=np.inf) for one in trials], "loss") is None
+
+
+@pytest.mark.parametrize("what", ["accuracy", "loss"])
+def test_a_study_says_what_its_best_were_picked_by(tiny: Plan, what: str) -> None:
     archs = drawn(DISTRIBUTIONS, 60)
-    trials = scored(archs, truth(archs))
+    trials = [replace(one, loss=1 - one.accuracy) for one in scored(archs, truth(archs))]
     study = open_study(optuna.storages.InMemoryStorage(), "s", create=True)
 
     def session(plan: Plan):
@@ -118,13 +132,15 @@ def test_a_study_says_what_its_best_were_picked_by(tiny: Plan) -> None:
 
     best(session(tiny), 1, trials, 5)
     assert read_marks("s", study.user_attrs).smoothed is None
-    plan = with_values(override(tiny), {"search.pick": "smoothed"})
+    pick = {words: pick for pick, words in SMOOTHED.items()}[what]
+    plan = with_values(override(tiny), {"search.pick": pick})
     chosen = best(session(plan), 1, trials, 5)
     mark = read_marks("s", study.user_attrs).smoothed
     assert mark is not None and mark.counts and mark.r2 is not None and mark.r2 > 0.9
     assert list(mark.picked) == [f"{one.number}" for one in chosen]
     score, error = mark.picked[f"{chosen[0].number}"]
-    assert score == pytest.approx(chosen[0].accuracy, abs=0.02) and 0 < error < 0.02
+    assert mark.what == what
+    assert score == pytest.approx(getattr(chosen[0], what), abs=0.02) and 0 < error < 0.02
     few = replace(mark, r2=None, counts=False, picked={})
     best(session(plan), 1, trials[:10], 5)
     assert read_marks("s", study.user_attrs).smoothed == few
