@@ -21,7 +21,7 @@ import optuna
 
 from benchmarks.common import machine
 from benchmarks.ranking.ground_truth import Row, complete, read, table
-from benchmarks.ranking.small_spaces import DIGITS
+from benchmarks.ranking.small_spaces import DIGITS, Ground
 from hnas.architecture.arch import Arch
 from hnas.cost.flops import cost
 from hnas.scoring.record import Score
@@ -36,10 +36,13 @@ from hnas.studies.trials.record import Record
 from hnas.studies.trials.study import open_study, quiet
 
 PROPOSERS = (NSGA2, SPOS, RANDOM)
-BUDGET = cost(DIGITS.frame, DIGITS.frame.all_global()).macs
-COSTS = Costs(frame=DIGITS.frame, flops=BUDGET)
 TRIALS = (16, 32, 48, 64, 96, 128)
 POPULATION = 16
+
+
+def costs(ground: Ground) -> Costs:
+    """Within the cost of the all-global network."""
+    return Costs(frame=ground.frame, flops=cost(ground.frame, ground.frame.all_global()).macs)
 
 
 class TableScorer:
@@ -49,10 +52,13 @@ class TableScorer:
     `value` is the column it tells, its mean over the rows' seeds.
     """
 
-    def __init__(self, rows: Iterable[Row], value: str = "accuracy") -> None:
+    def __init__(
+        self, rows: Iterable[Row], value: str = "accuracy", ground: Ground = DIGITS
+    ) -> None:
+        self.ground, self.costs = ground, costs(ground)
         found: dict[Arch, list[Row]] = defaultdict(list)
         for row in rows:
-            found[DIGITS.arch_of(row.G)].append(row)
+            found[ground.arch_of(row.G)].append(row)
         self.accuracy = {
             arch: float(np.mean([getattr(row, value) for row in those]))
             for arch, those in found.items()
@@ -60,9 +66,9 @@ class TableScorer:
         self.fingerprint = {"scorer": "table", "value": value}
 
     @classmethod
-    def of(cls, accuracy: dict[Arch, float]) -> TableScorer:
+    def of(cls, accuracy: dict[Arch, float], ground: Ground = DIGITS) -> TableScorer:
         """A scorer that tells these accuracies."""
-        made = cls(())
+        made = cls((), ground=ground)
         made.accuracy = accuracy
         return made
 
@@ -77,14 +83,16 @@ def search(scorer: TableScorer, proposer: Proposer, *, trials: int, seed: int) -
     with quiet():
         study = open_study(optuna.storages.InMemoryStorage(), "table", create=True)
     rules = SearchRules(trials=trials, population=POPULATION, seed=seed)
-    result = run_stage(study, DIGITS.space, scorer, rules, costs=COSTS, proposer=proposer)
+    space, limits = scorer.ground.space, scorer.costs
+    result = run_stage(study, space, scorer, rules, costs=limits, proposer=proposer)
     return list(result.records)
 
 
 def true_hypervolume(scorer: TableScorer) -> float:
     """Of all networks: no search can have more."""
-    points = [(acc, cost(DIGITS.frame, arch).macs) for arch, acc in scorer.accuracy.items()]
-    return hypervolume(points, BUDGET)
+    frame = scorer.ground.frame
+    points = [(accuracy, cost(frame, arch).macs) for arch, accuracy in scorer.accuracy.items()]
+    return hypervolume(points, scorer.costs.flops)
 
 
 def shares(scorer: TableScorer, proposer: Proposer, *, seed: int) -> list[float]:
@@ -92,7 +100,7 @@ def shares(scorer: TableScorer, proposer: Proposer, *, seed: int) -> list[float]
     found = search(scorer, proposer, trials=TRIALS[-1], seed=seed)
     points = [(record.accuracy, record.macs) for record in found]
     whole = true_hypervolume(scorer)
-    return [hypervolume(points[:trials], BUDGET) / whole for trials in TRIALS]
+    return [hypervolume(points[:trials], scorer.costs.flops) / whole for trials in TRIALS]
 
 
 def main() -> None:

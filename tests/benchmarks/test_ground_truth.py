@@ -12,7 +12,7 @@ from benchmarks.ranking.ground_truth import Row, append, complete, missing, read
 from benchmarks.ranking.inherited import inherited
 from benchmarks.ranking.rules import truth
 from benchmarks.ranking.small_spaces import DIGITS, MEASURED, Ground, distribution
-from benchmarks.search.table_search import BUDGET, PROPOSERS, TRIALS, TableScorer, search, shares
+from benchmarks.search.table_search import PROPOSERS, TRIALS, TableScorer, search, shares
 from hnas.cost.flops import cost
 from hnas.studies.experiments.rank_statistics import kendall, reference
 from hnas.studies.proposers.nsga2 import NSGA2
@@ -55,7 +55,8 @@ def test_seeds_agree_far_beyond_chance_and_not_wholly() -> None:
 
 @pytest.mark.parametrize("proposer", PROPOSERS, ids=lambda proposer: proposer.name)
 def test_a_search_through_everything_finds_the_true_front(scorer, proposer) -> None:
-    fitting = [arch for arch in scorer.accuracy if cost(DIGITS.frame, arch).macs <= BUDGET]
+    limit = scorer.costs.flops
+    fitting = [arch for arch in scorer.accuracy if cost(DIGITS.frame, arch).macs <= limit]
     found = search(scorer, proposer, trials=len(fitting), seed=0)
     assert {record.arch for record in found} == set(fitting)
     best = max(scorer.accuracy[arch] for arch in fitting)
