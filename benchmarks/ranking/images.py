@@ -51,9 +51,9 @@ def reliabilities(scored: Sequence[Scored]) -> list[Reliability]:
             whole.seed,
             whole.recalibration,
         )
-        if same and whole.held_out == most == 2 * half.held_out:
-            first, both = np.array(half.accuracy), np.array(whole.accuracy)
-            between = float(np.corrcoef(first, 2 * both - first)[0, 1])
+        if same and whole.held_out == most and half.held_out == most // 2:
+            first, both = (np.array(one.accuracy) * one.held_out for one in (half, whole))
+            between = float(np.corrcoef(first, both - first)[0, 1])
             found.append(Reliability(half=half.held_out, between=between))
     return found
 

@@ -159,5 +159,5 @@ DIGITS = _digits()
 FASHION = _planned("fashion", usual=(256, 500), recalibrations=(32, 128, 256, 1500))
 PHOTOS = _planned("photos", usual=(256, 2667), recalibrations=(32, 256, 2000))
 GROUNDS = {ground.name: ground for ground in (DIGITS, FASHION, PHOTOS)}
-MEASURED = (DIGITS, FASHION)
+MEASURED = (DIGITS, FASHION, PHOTOS)
 """Those of which all networks are trained: docs/ranking.md."""
