@@ -19,6 +19,7 @@ from io import BytesIO
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from zipfile import ZipFile, ZipInfo
 
 import safetensors.torch
 import torch
@@ -38,6 +39,8 @@ from hnas.persist.record import recorded
 FORMAT = "hnas-network-1"
 DESCRIBED = "network.json"
 """What NAME.json holds, as an extra file within NAME.pt2."""
+NO_TIME = (1980, 1, 1, 0, 0, 0)
+"""The first time that a ZIP can say; torch writes one before it, which is none."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -186,6 +189,19 @@ def as_pt2(network: Network) -> bytes:
     """
     buffer = BytesIO()
     torch.export.save(_program(network), buffer, extra_files={DESCRIBED: _description(network)})
+    return undated(buffer.getvalue())
+
+
+def undated(archive: bytes) -> bytes:
+    """A ZIP without times, so that the same network has the same bytes: torch 2.6 writes when it
+    was exported. One without times stays as it is."""
+    with ZipFile(BytesIO(archive)) as found:
+        if all(info.date_time <= NO_TIME for info in found.infolist()):
+            return archive
+        buffer = BytesIO()
+        with ZipFile(buffer, "w") as made:
+            for info in found.infolist():
+                made.writestr(ZipInfo(info.filename, NO_TIME), found.read(info))
     return buffer.getvalue()
 
 

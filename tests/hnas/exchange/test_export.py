@@ -1,6 +1,9 @@
 import contextlib
 import json
+import time
 from dataclasses import replace
+from io import BytesIO
+from zipfile import ZipFile, ZipInfo
 
 import pytest
 import torch
@@ -9,7 +12,18 @@ from hypothesis import strategies as st
 
 from hnas.architecture.space import LOCALS, Frame, size_space
 from hnas.errors import CheckpointError, InputError
-from hnas.exchange.export import DESCRIBED, FORMS, Network, as_onnx, is_network, load, save
+from hnas.exchange.export import (
+    DESCRIBED,
+    FORMS,
+    NO_TIME,
+    Network,
+    as_onnx,
+    as_pt2,
+    is_network,
+    load,
+    save,
+    undated,
+)
 from hnas.network.glit import Glit
 from tests.support.generators import spaces_and_archs
 from tests.support.needs_onnx import needs_onnx
@@ -152,6 +166,29 @@ def test_pt2_gives_the_same_logits_and_says_what_it_is(tmp_path, change):
         with torch.no_grad():
             torch.testing.assert_close(graph(x), made.model(x), rtol=1e-5, atol=1e-5)
     assert json.loads(extra[DESCRIBED]) == json.loads((tmp_path / "net.json").read_text())
+
+
+def test_an_archive_without_times_has_the_same_bytes_whenever_it_was_made():
+    """Torch 2.6 writes the times of an export, newer ones none."""
+
+    def archive(*time: int) -> bytes:
+        buffer = BytesIO()
+        with ZipFile(buffer, "w") as made:
+            for name in ("version", "extra_files/network.json"):
+                made.writestr(ZipInfo(name, time), name * 9)
+        return buffer.getvalue()
+
+    one, other = archive(2026, 11, 27, 0, 35, 6), archive(2026, 11, 27, 0, 35, 8)
+    assert one != other and undated(one) == undated(other) == archive(*NO_TIME)
+    assert undated(undated(one)) == undated(one)
+
+
+def test_the_same_network_is_the_same_pt2(monkeypatch):
+    made = network()
+    first = as_pt2(made)
+    now = time.time()
+    monkeypatch.setattr("time.time", lambda: now + 3600)
+    assert as_pt2(made) == first
 
 
 @pytest.mark.parametrize("change", KINDS, ids=lambda change: " ".join(change.values()))
