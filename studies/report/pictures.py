@@ -24,9 +24,20 @@ HOLLOW = {"facecolors": "none", "edgecolors": "black"}
 def fronts(report: Report) -> Figure:
     """Every trial of every study, their fronts, and the retrained networks: a panel for each cost
     that is minimised."""
-    figure, axes = panels(1, len(report.measures), width=9, height=4.6)
+    figure, axes = panels(1, len(report.measures), width=9, height=5)
+    named: dict[str, Any] = {}
     for axis, measure in zip(axes, report.measures, strict=True):
         _front(axis, report, measure)
+        shapes, words = axis.get_legend_handles_labels()
+        named |= dict(zip(words, shapes, strict=True))
+    figure.legend(
+        named.values(),
+        named.keys(),
+        fontsize="small",
+        loc="outside lower center",  # within, it hides trials
+        ncols=3,
+        frameon=False,
+    )
     return figure
 
 
@@ -55,13 +66,12 @@ def _front(axis: Axes, report: Report, measure: Measure) -> None:
         for networks, style in rows:
             known = [one for one in networks if measure.of(one) is not None]
             costs = [measure.of(one) or 0 for one in known]
-            axis.scatter(costs, [one.accuracy for one in known], **style)
+            axis.scatter(costs, [one.accuracy for one in known], zorder=3, **style)
     if (budget := report.limits.most(measure)) is not None:
         most = budget / measure.unit
         axis.axvline(most, color=GREY, linestyle=":", label=f"budget, {measure.show(most)}")
     axis.xaxis.set_major_formatter(EngFormatter(sep=""))
     axis.set(xlabel=measure.axis, ylabel="held-out accuracy")
-    axis.legend(fontsize="small", loc="lower right")
 
 
 def history(study: StageStudy) -> Figure:

@@ -40,6 +40,20 @@ def test_a_front_shows_the_budget_and_who_was_retrained(report: Report) -> None:
     assert {"retrained", "the winner, retrained", "all-global"} <= set(shown)
 
 
+def test_a_fronts_words_hide_no_trial(report: Report) -> None:
+    """The legend stands below the panels, each name once; the winner is drawn above its trial."""
+    figure = pictures.fronts(report)
+    figure.draw_without_rendering()
+    [legend] = figure.legends
+    names = [text.get_text() for text in legend.get_texts()]
+    assert len(names) == len(set(names)) >= 5
+    for axis in figure.axes:
+        assert axis.get_legend() is None
+        assert legend.get_window_extent().y1 <= axis.get_window_extent().y0
+        star = next(one for one in axis.collections if one.get_label() == "the winner, retrained")
+        assert all(star.zorder > line.zorder for line in axis.lines)
+
+
 def test_a_front_of_a_search_that_has_begun(begun: Report) -> None:
     assert "retrained" not in texts(pictures.fronts(begun))
 
