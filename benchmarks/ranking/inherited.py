@@ -1,8 +1,8 @@
 """Supernets of the small spaces, trained by each rule at equal cost, and what they score.
 
 A supernet sees what a search may see of `benchmarks.ranking.small_spaces`'s images; "uniform x2"
-has twice the epochs. All distributions of the table are scored with it; a scoring is a line of
-results/inherited_NAME.jsonl, which is not made twice.
+has twice the epochs, "uniform bf16" another precision. All distributions of the table are scored
+with it; a scoring is a line of results/inherited_NAME.jsonl, which is not made twice.
 """
 
 from __future__ import annotations
@@ -51,13 +51,14 @@ def lines(ground: Ground) -> Path:
 
 def supernet(ground: Ground, rule: str, seed: int) -> Supernet:
     """Trained as a run's stage 1 is, from a seed of its own, by a rule of `hnas.sampling`; by
-    "uniform x2" for twice the epochs."""
+    "uniform x2" for twice the epochs, by "uniform bf16" in that precision."""
     data, _ = ground.images
     weights, order = np.random.SeedSequence((seed, 1)).generate_state(2).tolist()
     net = Supernet(ground.space).reset(weights)
-    name, _, times = rule.partition(" x")
-    epochs = ground.supernet.epochs * int(times or 1)
-    rules = replace(ground.supernet, subnets=name, epochs=epochs)
+    name, _, how = rule.partition(" ")
+    rules = replace(ground.supernet, subnets=name, precision="bf16" if how == "bf16" else "auto")
+    if how.startswith("x"):
+        rules = replace(rules, epochs=rules.epochs * int(how[1:]))
     train_supernet(net, data, rules, ground.augment, seed=order)
     return net
 
