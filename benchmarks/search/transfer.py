@@ -17,13 +17,15 @@ multiplies the epochs and trials of all.
 
 Printed and written: test accuracy of the winner, trained on all images but the test part, its
 FLOPs, and the minutes of CPU of the search without the network that `hnas search` compares its
-winner with. The row of a search is written when it is done; what FILE has is not searched again.
+winner with; of changed rules the difference that they make, seed by seed. The row of a search is
+written when it is done; what FILE has is not searched again.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import tempfile
 import time
@@ -197,7 +199,22 @@ def table(found: list[Found]) -> str:
         each = " ".join(f"{one.accuracy:.4f}" for one in own)
         row = f"{data:28} {start:28} {accuracy:14.4f} {macs:13,.0f} {minutes:8.1f}  {each}"
         lines.append(row)
-    return "\n".join(lines)
+    return "\n".join([*lines, *differences(found)])
+
+
+def differences(found: list[Found]) -> list[str]:
+    """Of each data and changed start: its accuracy less that of the start as it was, the mean over
+    the seeds of both and its standard error."""
+    accuracy, lines = {one.what: one.accuracy for one in found}, []
+    for data, start in sorted({(one.data, one.start) for one in found if "," in one.start}):
+        was = {seed: (data, start.partition(",")[0], seed) for _, _, seed in accuracy}
+        both = [seed for seed in was if {was[seed], (data, start, seed)} <= accuracy.keys()]
+        own = [accuracy[data, start, seed] - accuracy[was[seed]] for seed in both]
+        if len(own) > 1:
+            error = statistics.stdev(own) / math.sqrt(len(own))
+            mean = statistics.fmean(own)
+            lines.append(f"{data:28} {start:28} {mean:+14.4f} +- {error:.4f}, {len(own)} seeds")
+    return lines
 
 
 def searched(

@@ -97,6 +97,18 @@ def test_the_table_has_means_over_seeds() -> None:
     assert row == ["photos", "nothing", "0.2000", "10", "2.0", "0.1000", "0.3000"]
 
 
+def test_changed_rules_are_compared_seed_by_seed() -> None:
+    values = {"nothing": (0.1, 0.3, 0.2), "nothing,rate=3": (0.2, 0.5)}
+    found = [
+        Found(seed=seed, accuracy=accuracy, kinds="mixed", **EACH | {"start": start})
+        for start, each in values.items()
+        for seed, accuracy in enumerate(each)
+    ]
+    found.append(replace(found[-1], data="digits", seed=7))
+    last = table(found).splitlines()[-1].split()
+    assert last == ["photos", "nothing,rate=3", "+0.1500", "+-", "0.0500,", "2", "seeds"]
+
+
 def test_what_is_done_is_not_done_again() -> None:
     done = Found(seed=1, accuracy=0.5, kinds="local", **EACH)
     kept: list[int] = []
