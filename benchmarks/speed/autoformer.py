@@ -6,7 +6,8 @@ The folder is that of https://github.com/microsoft/Cream (MIT); nothing of it is
 Both have DeiT-Ti's network as a subnet: d = 192, 12 blocks of three heads, GELU, images of 224
 pixels, patches of 16; without AutoFormer's relative positions, which hnas does not have. Both cut
 the weights of each step anew, and have as many parameters, the same loss and optimizer. Times are
-CPU time.
+CPU time. On a CPU that multiplies in bf16 there are rows with hnas in it: against AutoFormer as it
+is, in fp32, and against AutoFormer under PyTorch's autocast.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import argparse
 import importlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -26,17 +27,23 @@ from torch import Tensor, nn
 from benchmarks.common import Row, compare, kept, table, write_rows
 from hnas.architecture.space import Frame, size_space
 from hnas.cost.timing import in_turn, rotated, seconds
+from hnas.device import has_bf16
+from hnas.network.precision import compute_in
 from hnas.network.supernet import Supernet
 
+Run = Callable[[Tensor], Tensor]
+"""Images to logits."""
 
-def hnas_net(frame: Frame) -> tuple[nn.Module, Callable[[Tensor], Tensor]]:
+
+def hnas_net(frame: Frame, precision: str) -> tuple[nn.Module, Run]:
     """Our supernet, and its all-global subnet."""
     arch = frame.all_global()
     net = Supernet(size_space(frame, arch, d_k=(frame.d,), d_z=(4,), E=(1,), K=(3,))).reset(0)
+    compute_in(net, precision)
     return net, lambda images: net(images, arch)
 
 
-def their_net(code: Path, frame: Frame) -> tuple[nn.Module, Callable[[Tensor], Tensor]]:
+def their_net(code: Path, frame: Frame, precision: str) -> tuple[nn.Module, Run]:
     """AutoFormer's, and the same subnet of it, as its training sets one at each step."""
     sys.path.insert(0, str(code))
     made = importlib.import_module("model.supernet_transformer")
@@ -59,25 +66,40 @@ def their_net(code: Path, frame: Frame) -> tuple[nn.Module, Callable[[Tensor], T
 
     def forward(images: Tensor) -> Tensor:
         net.set_sample_config(chosen)
-        logits: Tensor = net(images)
-        return logits
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+            logits: Tensor = net(images)
+        return logits.float()
 
     return net, forward
 
 
 def measure(code: Path, frame: Frame, *, batch: int, pairs: int) -> list[Row]:
-    """Forward without gradients, then a whole step."""
+    """In fp32, and in bf16 if this CPU has it."""
+    kinds = {"": ("fp32", "fp32")}
+    if has_bf16(torch.device("cpu")):
+        kinds |= {", hnas in bf16": ("bf16", "fp32"), ", both in bf16": ("bf16", "bf16")}
+    rows = []
+    for name, (ours, theirs) in kinds.items():
+        nets = (hnas_net(frame, ours), their_net(code, frame, theirs))
+        sizes = [sum(weight.numel() for weight in net.parameters()) for net, _ in nets]
+        assert sizes[0] == sizes[1], sizes
+        what = f"{batch} images, d = {frame.d}, {frame.M} blocks{name}"
+        rows += compared(what, nets, frame, batch=batch, pairs=pairs)
+    return rows
+
+
+def compared(
+    what: str, nets: Sequence[tuple[nn.Module, Run]], frame: Frame, *, batch: int, pairs: int
+) -> list[Row]:
+    """Forward without gradients, then a whole step, of our network and theirs."""
     torch.manual_seed(0)
     images = torch.randn(batch, 3, frame.image, frame.image)
     labels = torch.randint(0, frame.classes, (batch,))
-    nets = (hnas_net(frame), their_net(code, frame))
-    sizes = [sum(weight.numel() for weight in net.parameters()) for net, _ in nets]
-    assert sizes[0] == sizes[1], sizes
 
-    def forward(run: Callable[[Tensor], Tensor]) -> Callable[[], Tensor]:
+    def forward(run: Run) -> Callable[[], Tensor]:
         return lambda: torch.no_grad()(run)(images)
 
-    def step(net: nn.Module, run: Callable[[Tensor], Tensor]) -> Callable[[], None]:
+    def step(net: nn.Module, run: Run) -> Callable[[], None]:
         optimizer = torch.optim.AdamW(net.train().parameters(), 1e-4)
 
         def one() -> None:
@@ -87,7 +109,6 @@ def measure(code: Path, frame: Frame, *, batch: int, pairs: int) -> list[Row]:
 
         return one
 
-    what = f"{batch} images, d = {frame.d}, {frame.M} blocks"
     calls = {
         f"forward, {what}": ([forward(run) for _, run in nets], "<= 0.5"),
         f"training step, {what}": ([step(*each) for each in nets], "<= 0.6"),

@@ -6,11 +6,15 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import torch
 
+from benchmarks.speed import autoformer
 from hnas.architecture.space import Frame
 from hnas.cost.flops import cost
+from hnas.device import has_bf16
 from tests.support.forked import Process
 
 SCRIPTS = (
@@ -92,9 +96,28 @@ def test_autoformers_code_is_measured_if_its_network_is_as_large(tmp_path, missi
     with Process(command, stderr=subprocess.PIPE) as process:
         out, err = process.communicate()
     assert process.returncode == ends, err
+    kinds = 3 if has_bf16(torch.device("cpu")) else 1
     assert [line.split(",")[0] for line in out.splitlines()[1:]] == (
-        [] if missing else ["forward", "training step"]
+        [] if missing else ["forward", "training step"] * kinds
     )
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_autoformer_is_compared_in_bf16_too_where_the_cpu_has_it(monkeypatch, there):
+    for module in ("hnas.device", "benchmarks.speed.autoformer"):
+        monkeypatch.setattr(f"{module}.has_bf16", lambda device: there)
+    asked = []
+
+    def theirs(code, frame, precision):
+        asked.append(precision)
+        return autoformer.hnas_net(frame, "fp32")
+
+    monkeypatch.setattr(autoformer, "their_net", theirs)
+    frame = Frame(image=8, channels=3, patch=4, classes=4, d=12, M=1, N=3)
+    rows = autoformer.measure(Path(), frame, batch=2, pairs=1)
+    kinds = ("", ", hnas in bf16", ", both in bf16") if there else ("",)
+    assert [row.name.partition("1 blocks")[2] for row in rows] == [k for k in kinds for _ in "12"]
+    assert asked == (["fp32", "fp32", "bf16"] if there else ["fp32"])
 
 
 def run(tmp_path, script, *arguments):
