@@ -236,6 +236,7 @@ def _watched(asked: dict[str, Any], descriptors: list[int]) -> None:
 
 
 def _run(asked: dict[str, Any]) -> None:
+    atexit.register(gc.unfreeze)  # or the Triton of torch 2.15 says at the end what it leaked
     if asked["session"]:
         os.setsid()
     os.chdir(asked["cwd"])
