@@ -25,7 +25,7 @@ from hnas.cost.flops import cost
 from hnas.errors import InputError
 from hnas.network.block import Block
 from hnas.network.glit import Glit
-from hnas.network.linear import Linear
+from hnas.network.linear import Hidden, Linear
 from hnas.network.local.conv1d import TokenConv1d
 from hnas.network.local.conv2d import PatchConv2d
 from hnas.network.thop_twin import Textbook
@@ -104,6 +104,7 @@ RULES = {
     nn.BatchNorm1d: free,
     nn.BatchNorm2d: free,
     Linear: convolved,
+    Hidden: convolved,
     TokenConv1d: convolved,
     PatchConv2d: convolved_patches,
     Block: block,
