@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -56,7 +57,8 @@ def test_every_step_that_takes_time_is_there(plan: Plan) -> None:
     assert found["stage 1"].work == "100 trials on 60 images"
     assert found["retraining"].work == "3 networks, 40 epochs each"
     sizes = [each.memory for each in found.values()]
-    assert sizes == sorted(sizes) and sizes[0] > 10**7
+    # The kernel counts a process's peak by processor, and may be some pages off.
+    assert all(later > before - 2**20 for before, later in pairwise(sizes)) and sizes[0] > 10**7
     assert list(by_step(override(plan, strategy="random"))) == [
         "supernet of stage 1",
         "stage 1",
