@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -39,10 +40,24 @@ def run(command: click.Group) -> None:
         from hnas.studies.search.torchrun import serve
 
         serve(world)
+    code: object = 0
     try:
         command(prog_name="hnas", obj=world)
+    except SystemExit as end:
+        code = end.code
     finally:
         world.close()
+    _leave(code)
+
+
+def _leave(code: object) -> NoReturn:
+    """Ends this process at once. Now and then PyTorch's threads of talking abort one that ends in
+    order, and then a launcher calls a search failed that has finished."""
+    if isinstance(code, str):
+        click.echo(code, err=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 def launcher() -> tuple[str, ...]:
