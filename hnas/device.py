@@ -62,12 +62,12 @@ def precision(device: torch.device, asked: str = "auto") -> torch.dtype:
     Older GPUs have fp16, whose gradients would need scaling: by a state of the training, which is
     in no checkpoint. fp32 is right without it.
     """
-    if asked == "fp32" or (asked == "auto" and device.type == "cpu"):
+    if asked == "auto":
+        asked = "bf16" if device.type == "cuda" and has_bf16(device) else "fp32"
+    if asked == "fp32":
         return torch.float32
     if has_bf16(device):
         return torch.bfloat16
-    if asked == "auto":
-        return torch.float32
     raise InputError(
         f"precision bf16: the {'CPU' if device.type == 'cpu' else f'device {device}'} of this "
         "machine has no products in bf16, and would be slower by emulating them. Use auto or fp32"

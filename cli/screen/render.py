@@ -206,7 +206,6 @@ def front_table(
 
 def show_retrained(networks: Sequence[TrainedNetwork], winner: Arch | None = None) -> None:
     """Prints networks trained alone, in the order given: the best score first."""
-    networks = list(networks)
     how = "".join(f" {network.trained}" for network in networks[:1])
     print(f"\nRetrained{how}, best score first:")
     rows = []

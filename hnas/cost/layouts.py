@@ -14,7 +14,7 @@ from hnas.architecture import layout
 from hnas.architecture.arch import Block
 from hnas.architecture.space import Frame
 from hnas.cost.timing import Clock
-from hnas.device import precision, synchronise
+from hnas.device import synchronise
 from hnas.network.local import HEADS
 from hnas.network.local.head import on_grid
 from hnas.network.local.layouts import USUAL, Convolve, size
@@ -31,18 +31,19 @@ def fastest(
     device: torch.device,
     *,
     batch: int,
+    dtype: torch.dtype,
     known: Mapping[str, str],
     clock: Clock = time.perf_counter,
 ) -> dict[str, str]:
-    """The name of the fastest layout of each size that `blocks` have, for `batch` images in the
-    device's precision; of sizes that are `known`, that. Raises RuntimeError if the usual one does
+    """The name of the fastest layout of each size that `blocks` have, for `batch` images in a
+    precision; of sizes that are `known`, that. Raises RuntimeError if the usual one does
     not fit in memory."""
     ways = HEADS[frame.local].layouts
     found = {name: way for name, way in known.items() if way in ways}
     for kernel in sorted(_kernels(frame, blocks)) if ways else []:
         T = frame.T if len(kernel) == 3 else on_grid(frame.T)[0] ** 2  # a grid is of patches alone
         if (name := size(T, kernel)) not in found:
-            given = _given((batch, T, kernel[0]), kernel, device)
+            given = _given((batch, T, kernel[0]), kernel, device, dtype)
             right = _passed(ways[USUAL], given)
             seconds = {way: _seconds(call, given, right, clock) for way, call in ways.items()}
             found[name] = min(ways, key=seconds.__getitem__)
@@ -56,11 +57,12 @@ def _kernels(frame: Frame, blocks: Iterable[Block]) -> set[tuple[int, ...]]:
     return {weight.shape(each) for weight, each in weights if weight is not None}
 
 
-def _given(tokens: tuple[int, ...], kernel: tuple[int, ...], device: torch.device) -> list[Tensor]:
+def _given(
+    tokens: tuple[int, ...], kernel: tuple[int, ...], device: torch.device, dtype: torch.dtype
+) -> list[Tensor]:
     """Random tokens, kernel and bias, and a gradient of the result."""
     generator = torch.Generator(device).manual_seed(0)
     shapes = tokens, kernel, kernel[:1], tokens
-    dtype = precision(device)
     return [
         torch.randn(shape, generator=generator, device=device).to(dtype).requires_grad_()
         for shape in shapes

@@ -1,4 +1,4 @@
-"""What a network's matrix products are computed in: fp32 or bf16, while its weights stay in fp32.
+"""Precision of a network's matrix products: fp32 or bf16, while its weights stay in fp32.
 
 On a GPU autocast casts, for convolutions and attention too. On a CPU only linear maps are in bf16,
 by the dtype of their weights (`hnas.network.linear`), and the hidden layer between an FFN's two:

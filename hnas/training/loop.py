@@ -103,8 +103,8 @@ def train(
     cross entropy with the labels (`supervised`). An epoch has so many times fewer steps: it costs
     the same, and sees so many times fewer images. A loss that explodes or weights that are not
     finite raise StateError, and are never kept. Raises InputError if there are more processes than
-    micro-batches in a step, nobody judges which epoch is the best, or blocks cannot be
-    compiled, or the device has no such precision.
+    micro-batches in a step, nobody judges which epoch is the best, blocks cannot be compiled, or
+    the device lacks the precision.
     """
     context = context or Context()
     if rules.keep == "best" and context.judge is None and context.world.rank == 0:

@@ -14,6 +14,7 @@ from hnas.errors import InputError
 from hnas.studies.plan.change import check_code, override, refined, sized_as, with_values
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.quantities import parse_latency, parse_time
+from hnas.studies.plan.strategies import stages
 from hnas.studies.plan.tables import STRATEGIES
 from hnas.studies.plan.toml import PRESETS, load_plan, load_preset
 from hnas.studies.request.request import Request, folder_of
@@ -60,20 +61,22 @@ def decide(request: Request) -> Decision:
     if request.stage is not None:
         Run(folder, plan, "", folder.name).stage(request.stage)  # says which stages there are
     plan = from_anywhere(plan, begun)
-    _check_precision(plan, request)
     if begun is not None:
         _check_trials(begun, plan)
-    elif request.plan and here(plan.data.source) != plan.data.source:
+    else:
+        _check_precision(plan, request)
         name = plan.data.source
-        note = f"{name!r} in a plan are the images that hnas brings; not ./{name}, here."
+        if request.plan and here(name) != name:
+            note = f"{name!r} in a plan are the images that hnas brings; not ./{name}, here."
     return Decision(
         request=request, folder=folder, plan=plan, begun=begun, proposal=proposal, note=note
     )
 
 
 def _check_precision(plan: Plan, request: Request) -> None:
-    """Raises InputError if a training shall compute in what the device cannot."""
-    trainings = plan.stage1.training, plan.stage2.training, plan.retrain.training
+    """Raises InputError if a training shall compute in what the device cannot: before there is a
+    run. A run that has begun says so when it trains or scores."""
+    trainings = (*(stage.training for stage in stages(plan)), plan.retrain.training)
     if any(rules.precision == "bf16" for rules in trainings):
         from hnas.device import choose, precision
 

@@ -186,17 +186,20 @@ class Result:
         if best is None:
             return self.no_baselines
         theirs, ours = best.test_accuracy, self.winner.test_accuracy or 0.0
-        if theirs > ours:
-            text = f"{best.name} is better than the winner: {theirs:.4f} against {ours:.4f}"
-        elif theirs == ours:
-            text = f"{best.name} is as good as the winner: both {ours:.4f}"
-        else:
-            text = "The winner is better than every simple model: "
-            text += f"{ours:.4f} against {theirs:.4f} ({best.name})"
         errors = best.test_error, self.winner.test_error
-        if theirs != ours and is_tie(theirs, ours, self.test_images, errors):
-            text += f"; {self.test_images:,} test images cannot tell the two apart"
-        return f"{text}."
+        if theirs == ours:
+            return f"{best.name} is as good as the winner: both {ours:.4f}."
+        if is_tie(theirs, ours, self.test_images, errors):
+            return (
+                f"{best.name} reaches {theirs:.4f}, the winner {ours:.4f}: {self.test_images:,} "
+                "test images cannot tell the two apart."
+            )
+        if theirs > ours:
+            return f"{best.name} is better than the winner: {theirs:.4f} against {ours:.4f}."
+        return (
+            f"The winner is better than every simple model: {ours:.4f} against {theirs:.4f} "
+            f"({best.name})."
+        )
 
     def pairs(self) -> str:
         """Whether the test images tell the winner from the all-global network, in a sentence; empty

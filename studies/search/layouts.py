@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 
 from hnas.cost.layouts import fastest
-from hnas.device import describe
+from hnas.device import describe, precision
 from hnas.network.local.layouts import use
 from hnas.studies.run.folder import Run
 from hnas.studies.run.layouts import read_layouts, write_layouts
@@ -25,6 +25,7 @@ def chosen_layouts(run: Run, device: torch.device, listener: Listener) -> Mappin
         table_blocks(run.plan),
         device,
         batch=rules.micro_batch or rules.batch,
+        dtype=precision(device, rules.precision),
         known=known,
     )
     if found != known:

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from hnas.selftest import SelfTest
+from hnas.studies import doctor
 from hnas.studies.doctor import Check, examine
 from hnas.studies.trials.database import open_storage
 from hnas.studies.trials.study import open_study
@@ -74,6 +75,14 @@ def test_what_fails_is_told_and_the_rest_is_looked_at(
     assert found["device"].words.startswith("device cuda: this PyTorch finds no CUDA device.")
     assert found["disk"].words.startswith(f"0.5 GiB are free in {tmp_path}, ")
     assert "there is no study storage" in found["storage"].words
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_cpu_that_multiplies_in_bf16_is_told(
+    monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    monkeypatch.setattr(doctor, "has_bf16", lambda device: there)
+    assert doctor._device("cpu").endswith("--precision bf16") is there
 
 
 def test_a_self_test_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

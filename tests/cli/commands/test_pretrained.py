@@ -18,6 +18,7 @@ from hnas import search as hnas_search
 from hnas.architecture.arch import SKIPPED, Arch
 from hnas.architecture.space import Frame
 from hnas.cli.main import hnas
+from hnas.cost.flops import cost
 from hnas.errors import MismatchError
 from hnas.exchange.export import Network, load, save
 from hnas.network.glit import Glit
@@ -135,6 +136,11 @@ def test_init_writes_the_plan(
     assert result.exit_code == 0, result.output
     text = Path("plan.toml").read_text()
     assert f'file = "{deit}"' in text and "layer_decay = 0.75" in text
+    asked = ("search", photos, "--pretrained", deit, "--flops", "60%", "--yes", "--stage", "1")
+    result = invoke(*asked, "--epochs", "1", "--trials", "2", "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    found = open_run(Path("runs/photos-pretrained")).plan
+    assert found.search.flops == round(0.6 * cost(found.net, found.net.all_global()).macs)
 
 
 # what is refused

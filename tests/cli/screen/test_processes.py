@@ -11,11 +11,13 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
 from hnas.cli.main import hnas
+from hnas.cli.screen import processes
 from hnas.studies.run.folder import open_run
 from hnas.studies.trials.database import open_storage
 from hnas.studies.trials.study import open_study
@@ -63,6 +65,28 @@ def outcome(folder: Path) -> dict[str, object]:
         },
         "result": json.loads((folder / "result.json").read_text()),
     }
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"), [(None, 0), (0, 0), (2, 2), (True, 1), ("it failed", 1)]
+)
+def test_the_first_process_ends_at_once_with_the_command_s_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], code, expected: int
+) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    monkeypatch.setenv("RANK", "0")
+    closed: list[str] = []
+    world = SimpleNamespace(close=lambda: closed.append("closed"))
+    monkeypatch.setattr("hnas.training.processes.connect", lambda: world)
+
+    def command(**_: object) -> None:
+        assert not closed
+        sys.exit(code)
+
+    processes.run(command)
+    assert ended == [expected] and closed == ["closed"]
+    assert capsys.readouterr().err == ("it failed\n" if code == "it failed" else "")
 
 
 def test_two_processes_search_what_one_searches(root: Path, tmp_path: Path, plan: Path) -> None:

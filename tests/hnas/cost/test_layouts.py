@@ -90,7 +90,7 @@ def timed(kind: str, clock: PretendedClock, known: dict[str, str]) -> dict[str, 
     space = size_space(frame, None, d_k=(12,), d_z=(2,), E=(1, 2), K=(3,))
     blocks = {block for choices in space.choices for block in choices}
     with PretendCuda():
-        return fastest(frame, blocks, CUDA, batch=2, known=known, clock=clock)
+        return fastest(frame, blocks, CUDA, batch=2, dtype=torch.bfloat16, known=known, clock=clock)
 
 
 @pretended

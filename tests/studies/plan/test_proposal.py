@@ -50,6 +50,7 @@ def test_every_survey_gives_a_plan_that_holds(survey: Survey, device: str) -> No
     assert net.image // net.patch <= LIMITS[device].grid
     assert plan.stage1.K in plan.stage2.K and max(plan.stage2.K) <= max(1, 2 * net.side - 1)
     assert plan.retrain.start == "supernet"
+    assert plan.score.recalibration == min(256, parts(survey, plan.data)[0])
     assert plan.retrain.training.epochs < plan.stage1.training.epochs
     assert plan.stage1.training.batch <= max(2, parts(survey, plan.data)[0])
     assert plan.budget() == cost(net, net.all_global()).macs

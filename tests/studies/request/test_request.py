@@ -100,6 +100,13 @@ REQUESTS: list[tuple[dict[str, Any], str, dict[str, object]]] = [
     ({"strategy": "hierarchical"}, "runs/digits", {"search.strategy": "hierarchical"}),
     ({"data": "photos", "trials": 50}, "runs/photos", {"search.sampler": "tpe"}),
     ({"data": "photos", "strategy": "flat"}, "runs/photos-flat", {"search.sampler": ""}),
+    ({"data": "photos"}, "runs/photos", {"search.pick": "smoothed-loss"}),
+    (
+        {"data": "photos", "set": ("score.metric=balanced",)},
+        "runs/photos",
+        {"search.pick": "smoothed"},
+    ),
+    ({"data": "photos", "set": ("search.pick=score",)}, "runs/photos", {"search.pick": "score"}),
     ({"sampler": "tpe"}, "runs/digits-tpe", {"search.sampler": "tpe"}),
     ({"objective": "both"}, "runs/digits-both", {"search.objective": "both"}),
     ({"objective": "flops"}, "runs/digits", {"search.objective": "flops"}),

@@ -100,13 +100,13 @@ def test_a_simple_model_that_wins_is_said_plainly(result: Result) -> None:
         models = tuple(simple("abc"[i], value) for i, value in enumerate(accuracies))
         return replace(result, baselines=models, test_images=images).verdict()  # 0.1 is the winner
 
-    tie = "; 30 test images cannot tell the two apart."
+    tie = ": 30 test images cannot tell the two apart."
     assert verdict(0.05, 0.9) == "b is better than the winner: 0.9000 against 0.1000."
-    assert verdict(0.2) == f"a is better than the winner: 0.2000 against 0.1000{tie}"
+    assert verdict(0.2) == f"a reaches 0.2000, the winner 0.1000{tie}"
     assert verdict(0.0, 0.1, 0.05) == "b is as good as the winner: both 0.1000."
-    wins = "The winner is better than every simple model: 0.1000 against 0.0500 (c)"
-    assert verdict(0.04, 0.03, 0.05) == f"{wins}{tie}"
-    assert verdict(0.05, 0.04, 0.05, images=10_000) == f"{wins[:-3]}(a)."
+    wins = "The winner is better than every simple model: 0.1000 against 0.0500 (a)."
+    assert verdict(0.04, 0.03, 0.05) == f"c reaches 0.0500, the winner 0.1000{tie}"
+    assert verdict(0.05, 0.04, 0.05, images=10_000) == wins
     assert verdict() == "" and replace(result, no_baselines="Too many.").verdict() == "Too many."
 
 

@@ -34,13 +34,14 @@ def run(tmp_path, tiny) -> Run:
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Its name, and the layout that is its fastest."""
-    it = {"device": "pretended", "best": "FFT"}
+    it = {"device": "pretended", "best": "FFT", "dtype": torch.bfloat16}
 
-    def fastest(frame, blocks, device, *, batch, known):
-        assert blocks and device == GPU
+    def fastest(frame, blocks, device, *, batch, dtype, known):
+        assert blocks and device == GPU and dtype == it["dtype"]
         return {**{"5 x 12, kernel 3": it["best"]}, **known}
 
     monkeypatch.setattr(search_layouts, "describe", lambda device: it)
+    monkeypatch.setattr("hnas.device.has_bf16", lambda device: True)
     monkeypatch.setattr(search_layouts, "fastest", fastest)
     return it
 
