@@ -150,9 +150,9 @@ def page(steps: list[Done], date: str) -> str:
     lines += [f"| {one.step.title} | {one.wall:,.0f} | {one.cpu:,.0f} |\n" for one in steps]
     lines.append(f"| all | {wall:,.0f} | {cpu:,.0f} |\n\n")
     lines.append(
-        f"On {date}, by one thread of a shared machine with {os.cpu_count()} cores that had much "
-        "other work: the seconds of CPU are nearer to what a quiet one takes. They include those "
-        "of pip, which compiles what it installs.\n"
+        f"On {date}, by one thread of a machine with {os.cpu_count()} cores, which has other work "
+        "if the seconds are more than those of CPU. These include pip's, which compiles what it "
+        "installs.\n"
     )
     for one in steps:
         lines.append(f"\n## {one.step.title}\n\n{one.step.why}\n\n```\n{one.step.typed}\n```\n")
