@@ -34,7 +34,7 @@ def test_a_search_without_what_only_linux_has(root: Path, tmp_path: Path) -> Non
     """Libraries are imported before: what they need of a system is their own matter."""
     plan = tmp_path / "plan.toml"
     short = {"trials = 12": "trials = 6", "trials = 11": "trials = 5", "epochs = 3": "epochs = 1"}
-    short |= {"epochs = 2": "epochs = 1", "top = 2": "top = 1"}
+    short |= {"epochs = 2": "epochs = 1", "top = 2": "top = 1", "images = 0": "images = 1000"}
     text = TINY
     for usual, fewer in short.items():
         assert usual in text

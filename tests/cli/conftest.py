@@ -45,11 +45,16 @@ training = {epochs = 1, lr = 2e-3}
 [score]
 recalibration = 16
 
+[baselines]
+images = 0
+
 [retrain]
 top = 2
 training = {epochs = 1, lr = 2e-3}
 """
-"""Both stages, retraining and the test in about two seconds: digits, 200 images."""
+"""Both stages, retraining and the test in about a second: digits, 200 images. Simple models would
+take an eighth of it; with WITH_MODELS there are some."""
+WITH_MODELS = ("--set", "baselines.images=1000")
 
 
 def invoke(*args: object) -> Result:
@@ -74,9 +79,10 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> tuple[Path, Result]:
-    """The folder of a finished run, not to be changed, and what the search printed."""
+    """The folder of a finished run, not to be changed, and what the search printed: of the tiny
+    plan, with simple models."""
     folder = tmp_path_factory.mktemp("runs") / "finished"
-    result = invoke("search", "--plan", tiny, "--run", folder, "--device", "cpu")
+    result = invoke("search", "--plan", tiny, "--run", folder, "--device", "cpu", *WITH_MODELS)
     assert result.exit_code == 0, result.output
     return folder, result
 

@@ -25,6 +25,7 @@ from hnas.studies.trials.database import open_storage
 from hnas.studies.trials.study import open_study
 from hnas.studies.trials.trial import records
 from hnas.training import checkpoint
+from tests.cli.conftest import WITH_MODELS
 from tests.support.forked import Process
 
 
@@ -129,7 +130,8 @@ def test_stage_by_stage_ends_as_all_at_once(
     tmp_path: Path, tiny: Path, finished: tuple[Path, Result]
 ) -> None:
     folder = tmp_path / "steps"
-    first = search("--stage", 1, "--plan", tiny, "--run", folder, "--device", "cpu")
+    given = ("--plan", tiny, "--run", folder, "--device", "cpu", *WITH_MODELS)
+    first = search("--stage", 1, *given)
     assert first.exit_code == 0
     assert first.stdout.endswith(f"\nnext: hnas search --stage 2 --run {folder}\n")
     second = search("--stage", 2, "--run", folder, "--device", "cpu")

@@ -32,10 +32,10 @@ TORCHRUN = [
 
 @pytest.fixture(scope="module")
 def plan(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny plan, each batch of 32 in two micro-batches; simple models are the first's alone."""
+    """The tiny plan, each batch of 32 in two micro-batches."""
     path = tmp_path_factory.mktemp("plans") / "shared.toml"
     text = tiny.read_text().replace("lr =", "batch = 32, micro_batch = 16, lr =")
-    path.write_text(text + "\n[baselines]\nimages = 0\n")
+    path.write_text(text)
     return path
 
 

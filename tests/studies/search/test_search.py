@@ -23,6 +23,7 @@ from hnas.network.glit import Glit
 from hnas.scoring.pairs import apart, packed
 from hnas.scoring.score import evaluate
 from hnas.studies.plan.change import override
+from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.tables import Baselines
 from hnas.studies.plan.toml import to_toml
 from hnas.studies.run.folder import Run, begin_run
@@ -40,6 +41,12 @@ from hnas.studies.trials.conditions import conditions_of
 from hnas.studies.trials.pareto import best_by_score
 from hnas.studies.trials.trial import records
 from tests.support.broken_off import CPU, BreaksOff, Broken, kill_and_resume, outcome, whole
+
+
+@pytest.fixture(scope="module")
+def tiny(tiny) -> Plan:
+    """With simple models."""
+    return replace(tiny, baselines=Baselines())
 
 
 @pytest.fixture(scope="module")
