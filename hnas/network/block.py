@@ -111,7 +111,7 @@ class Block(nn.Module):
         self.norm1 = nn.LayerNorm(d, eps=1e-6)
         if Cg:
             inner = s["H"] * s["h"]
-            self.qkv, self.proj = Linear(Cg, 3 * inner), Linear(inner, Cg)
+            self.qkv, self.proj = Hidden(Cg, 3 * inner), Linear(inner, Cg)
         if Cl:
             for name, layer in HEADS[frame.local].layers(s).items():
                 self.add_module(name, layer)

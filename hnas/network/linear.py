@@ -20,7 +20,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor, *, keep: bool = False) -> Te
 
     `torch.nn.functional.linear` but for rounding. The choice depends on sizes alone, so that equal
     sizes give equal bits. On a CPU a weight in bf16 is multiplied in bf16, and the sums are in
-    float32; `keep` keeps them in bf16, for another product after an activation.
+    float32; `keep` keeps them in bf16, for an activation or `wide`.
     """
     B, T, _ = x.shape
     if weight.dtype == torch.bfloat16 and x.device.type == "cpu":
@@ -41,6 +41,11 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor, *, keep: bool = False) -> Te
     return F.linear(x.flatten(0, 1), weight, bias).view(B, T, -1)
 
 
+def wide(x: Tensor) -> Tensor:
+    """In float32, if it is what `linear` kept in bf16 on a CPU."""
+    return x.float() if x.dtype == torch.bfloat16 and x.device.type == "cpu" else x
+
+
 class Linear(nn.Linear):
     """nn.Linear's weights, applied to tokens (B, T, inputs) by `linear`."""
 
@@ -57,6 +62,6 @@ class Linear(nn.Linear):
 
 
 class Hidden(Linear):
-    """A `Linear` whose answer only an activation reads, before another product."""
+    """A `Linear` whose answer only an activation or `wide` reads."""
 
     keep = True

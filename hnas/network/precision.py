@@ -1,8 +1,9 @@
 """Precision of a network's matrix products: fp32 or bf16, while its weights stay in fp32.
 
 On a GPU autocast casts, for convolutions and attention too. On a CPU only linear maps are in bf16,
-by the dtype of their weights (`hnas.network.linear`), and the hidden layer between an FFN's two:
-attention and depthwise convolutions take longer in bf16 there (docs/performance.md).
+by the dtype of their weights (`hnas.network.linear`), and the activations that read them at once,
+an FFN's and GLU: attention and depthwise convolutions take longer in bf16 there
+(docs/performance.md).
 """
 
 import torch

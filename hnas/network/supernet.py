@@ -69,10 +69,11 @@ class Subnet:
         self.sizes, self.frame, self.dropout = sizes, frame, dropout
         layer_norm = partial(F.layer_norm, normalized_shape=(sizes["d"],), eps=1e-6)
         self.norm1, self.norm2 = over(layer_norm, w, "norm1"), over(layer_norm, w, "norm2")
-        self.fc1 = over(partial(linear, keep=True), w, "fc1")
+        kept = partial(linear, keep=True)
+        self.fc1 = over(kept, w, "fc1")
         self.fc2 = over(linear, w, "fc2")
         if sizes["Cg"]:
-            self.qkv, self.proj = over(linear, w, "qkv"), over(linear, w, "proj")
+            self.qkv, self.proj = over(kept, w, "qkv"), over(linear, w, "proj")
         if sizes["Cl"]:
             for name, one in HEADS[frame.local].maps(w, norm).items():
                 setattr(self, name, one)  # torch 2.6 cannot compile `vars(self)`

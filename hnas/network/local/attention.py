@@ -4,12 +4,15 @@ Pointwise to query, key and value, each E wide, attention in windows, pointwise.
 attends only to itself, and no patch sees it.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from hnas.architecture.layout import Sizes
-from hnas.network.linear import Linear, linear
+from hnas.network.linear import Hidden, Linear, linear, wide
 from hnas.network.local.head import Layers, LocalHead, Map, Norm, Parts, Weights, on_grid, over
 
 
@@ -20,7 +23,7 @@ def attend(qkv: Tensor, mask: Tensor | None = None) -> Tensor:
     axis of three: their gradients are put together without a further copy.
     """
     H, chunks = qkv.shape[3], qkv.flatten(2).chunk(3, dim=-1)
-    q, k, v = (one.unflatten(-1, (H, -1)).transpose(1, 2) for one in chunks)
+    q, k, v = (wide(one).unflatten(-1, (H, -1)).transpose(1, 2) for one in chunks)
     y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
     return y.transpose(1, 2).flatten(2)
 
@@ -48,11 +51,15 @@ def window(T: int, K: int, device: torch.device) -> Tensor:
 
 def layers(sizes: Sizes) -> Layers:
     Cl, inner = sizes["Cl"], sizes["E"] * sizes["Cl"]
-    return {"expand": Linear(Cl, 3 * inner), "project": Linear(inner, Cl)}
+    return {"expand": Hidden(Cl, 3 * inner), "project": Linear(inner, Cl)}
 
 
 def maps(weights: Weights, norm: Norm) -> dict[str, Map]:
-    return {name: over(linear, weights, name) for name in ("expand", "project")}
+    calls: dict[str, Callable[..., Tensor]] = {
+        "expand": partial(linear, keep=True),
+        "project": linear,
+    }
+    return {name: over(call, weights, name) for name, call in calls.items()}
 
 
 ATTENTION = LocalHead(forward=forward, layers=layers, maps=maps)

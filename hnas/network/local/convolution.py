@@ -4,12 +4,13 @@ Pointwise to 2E, GLU (value, gate), depthwise, BatchNorm, Swish, pointwise.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hnas.architecture.layout import Sizes
-from hnas.network.linear import Linear, linear
+from hnas.network.linear import Hidden, Linear, linear, wide
 from hnas.network.local.head import Layers, LocalHead, Map, Norm, Parts, Weights, over
 from hnas.network.local.layouts import Convolve
 
@@ -33,12 +34,17 @@ def convolution(
 
     def layers(sizes: Sizes) -> Layers:
         Cl, inner = sizes["Cl"], sizes["E"] * sizes["Cl"]
-        expand, mixed = Linear(Cl, 2 * inner), layer(ours, sizes)
+        expand, mixed = Hidden(Cl, 2 * inner), layer(ours, sizes)
         norm, project = nn.BatchNorm1d(inner), Linear(inner, Cl)
         return {"expand": expand, "depthwise": mixed, "norm": norm, "project": project}
 
     def maps(weights: Weights, norm: Norm) -> dict[str, Map]:
-        calls = {"expand": linear, "depthwise": depthwise, "norm": norm, "project": linear}
+        calls: dict[str, Callable[..., Tensor]] = {
+            "expand": partial(linear, keep=True),
+            "depthwise": depthwise,
+            "norm": norm,
+            "project": linear,
+        }
         return {name: over(call, weights, name) for name, call in calls.items()}
 
     return LocalHead(
@@ -52,6 +58,6 @@ def convolution(
 
 def forward(x: Tensor, parts: Parts) -> Tensor:
     """(B, T, Cl) -> (B, T, Cl)."""
-    y = parts.depthwise(F.glu(parts.expand(x), dim=-1))
+    y = parts.depthwise(wide(F.glu(parts.expand(x), dim=-1)))
     y = F.silu(parts.norm(y.flatten(0, 1))).view_as(y)
     return parts.project(parts.dropout(y))

@@ -16,7 +16,8 @@ from hnas.data import Data, Images
 from hnas.device import has_bf16, precision
 from hnas.errors import InputError
 from hnas.network.glit import Glit
-from hnas.network.linear import linear
+from hnas.network.linear import linear, wide
+from hnas.network.local.attention import attend
 from hnas.network.precision import autocast, casts, compute_in
 from hnas.network.supernet import Supernet
 from hnas.scoring.score import scores
@@ -105,6 +106,13 @@ def test_a_hidden_layer_stays_in_bf16_and_what_leaves_does_not() -> None:
     assert linear(x, weight, bias, keep=True).dtype == torch.bfloat16
     again = linear(linear(x, weight, bias, keep=True), weight.t(), bias[:8])
     assert again.dtype == torch.float32
+
+
+def test_what_is_kept_is_widened_for_attention() -> None:
+    kept, exact = torch.randn(2, 5, 3, 2, 4).bfloat16(), torch.randn(2, 5, 3, 2, 4)
+    assert wide(exact) is exact
+    assert attend(kept).dtype == torch.float32
+    assert torch.equal(attend(kept), attend(kept.float()))
 
 
 def test_a_search_trains_and_scores_in_it_and_its_weights_are_fp32() -> None:
