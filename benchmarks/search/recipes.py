@@ -6,7 +6,7 @@
 DATA is what `hnas search --data` takes. One network, whose blocks are global and local in turn
 (`--local-only`: all local), is trained from scratch on the training part (`--all-images`: on the
 held-out part too) and tested on the test part, in the rows below; each keeps the ones before it,
-but for the last three. The table is the reason for what `hnas search --data` proposes
+but for the last ones. The table is the reason for what `hnas search --data` proposes
 (docs/few-images.md).
 """
 
@@ -61,8 +61,10 @@ CHANGES: dict[str, dict[str, dict[str, Any]]] = {
 ALONE: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
     "grey": ("mixup", {"augment": {"crop": 0.8, "rotate": 10.0, "flip": False}}),
     "randaugment": ("jitter", {"augment": {"randaugment": 7.0}}),
+    "residual": ("jitter", {"frame": {"stem": "residual"}}),
+    "grey-residual": ("grey", {"frame": {"stem": "residual"}}),
 }
-"""Rows that change another one, which is named first."""
+"""Rows that change one above them, which is named first."""
 
 
 def rows(first: Row) -> dict[str, Row]:
@@ -71,7 +73,9 @@ def rows(first: Row) -> dict[str, Row]:
     for name, changes in CHANGES.items():
         made[name] = row = _changed(row, changes)
     made["shifts"] = replace(made["mixup"], augment=first.augment)
-    return made | {name: _changed(made[of], changes) for name, (of, changes) in ALONE.items()}
+    for name, (of, changes) in ALONE.items():
+        made[name] = _changed(made[of], changes)
+    return made
 
 
 def _changed(row: Row, changes: dict[str, dict[str, Any]]) -> Row:

@@ -19,7 +19,7 @@ LOCALS = tuple(KINDS)
 NAMED = {
     "activation": ACTIVATIONS,
     "local": LOCALS,
-    "stem": ("patch", "conv"),
+    "stem": ("patch", "conv", "residual"),
     "pool": ("class", "mean"),
 }
 """The words that fields of a Frame take."""
@@ -51,8 +51,8 @@ class Frame:
     """What a local head is: `conv1d` over the tokens (the paper's choice), `conv2d` over the grid
     of patches, or `attention` to the patches around (the paper's ablation of locality)."""
     stem: str = later("patch")
-    """What makes patches of an image: `patch`, one convolution (the paper's), or `conv`, several
-    small ones with BatchNorm (`hnas.architecture.stem`)."""
+    """What makes patches of an image: `patch`, one convolution (the paper's), `conv`, several small
+    ones with BatchNorm, or `residual`, residual blocks of such (`hnas.architecture.stem`)."""
     pool: str = later("class")
     """What the classifier sees: a `class` token of its own (the paper's), or the `mean` of the
     patches; then there is no class token."""

@@ -1,15 +1,17 @@
 """Stems, the part without torch: the convolutions that turn an image into the grid of patches.
 
-    patch   one convolution, as wide as a patch, from patch to patch (ViT, 2010.11929)
-    conv    3 x 3 convolutions whose strides multiply to `patch`, each with BatchNorm and ReLU
-            ("Early Convolutions Help Transformers See Better", 2106.14881; CCT, 2104.05704)
+    patch     one convolution, as wide as a patch, from patch to patch (ViT, 2010.11929)
+    conv      3 x 3 convolutions whose strides multiply to `patch`, each with BatchNorm and ReLU
+              ("Early Convolutions Help Transformers See Better", 2106.14881; CCT, 2104.05704)
+    residual  the first of these, then a residual block without a stride, then one in the place of
+              each of the others: the first stages of a ResNet (1512.03385)
 
 2106.14881 ends with a 1 x 1 convolution, as its last 3 x 3 is narrower than a token. Here that one
 is d wide, and nothing follows it.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hnas.architecture.space import Frame
 
@@ -34,21 +36,59 @@ class Convolution:
     @property
     def padding(self) -> int:
         """Pixels on every edge, so that a side is divided by the stride."""
-        return (self.kernel - self.stride + 1) // 2
+        return max(0, self.kernel - self.stride + 1) // 2
 
     @property
     def weights(self) -> int:
         return self.kernel**2 * self.inputs * self.outputs
 
 
-def convolutions(frame: Frame) -> tuple[Convolution, ...]:
+@dataclass(frozen=True, kw_only=True)
+class Residual:
+    """Two convolutions beside a shortcut, which is a convolution too if sides or channels change."""
+
+    conv1: Convolution
+    """The one with the stride."""
+
+    @property
+    def conv2(self) -> Convolution:
+        return replace(self.conv1, inputs=self.conv1.outputs, kernel=3, stride=1)
+
+    @property
+    def shortcut(self) -> Convolution | None:
+        changes = self.conv1.stride > 1 or self.conv1.inputs != self.conv1.outputs
+        return replace(self.conv1, kernel=1) if changes else None
+
+
+def layers(frame: Frame) -> tuple[Convolution | Residual, ...]:
     """From the image to the grid of patches, (channels, image, image) -> (d, side, side)."""
-    strides = _strides(frame.patch) if frame.stem == "conv" else [frame.patch]
+    first, *later = _steps(frame)
+    if frame.stem != "residual":
+        return (first, *later)
+    same = replace(first, inputs=first.outputs, kernel=3, stride=1)
+    return (first, *(Residual(conv1=step) for step in (same, *later)))
+
+
+def convolutions(frame: Frame) -> tuple[Convolution, ...]:
+    """All that `layers` have, shortcuts too."""
+    found: list[Convolution | None] = []
+    for layer in layers(frame):
+        if isinstance(layer, Residual):
+            found += [layer.conv1, layer.conv2, layer.shortcut]
+        else:
+            found.append(layer)
+    return tuple(one for one in found if one)
+
+
+def _steps(frame: Frame) -> tuple[Convolution, ...]:
+    """A convolution for each stride; its image is the one before's."""
+    small = frame.stem != "patch"
+    strides = _strides(frame.patch) if small else [frame.patch]
     made: list[Convolution] = []
     inputs, side = frame.channels, frame.image
     for after, stride in zip(range(len(strides) - 1, -1, -1), strides, strict=True):
         outputs = MULTIPLE * math.ceil(frame.d / 2**after / MULTIPLE) if after else frame.d
-        kernel = max(stride, 3) if frame.stem == "conv" else stride
+        kernel = max(stride, 3) if small else stride
         side //= stride
         made.append(
             Convolution(inputs=inputs, outputs=outputs, kernel=kernel, stride=stride, side=side)

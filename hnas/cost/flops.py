@@ -58,7 +58,7 @@ def _positions(frame: Frame, name: str) -> int:
 def shared_cost(frame: Frame) -> Cost:
     """The cost that all networks share: stem, tokens, last norm, classifier."""
     stem = convolutions(frame)
-    each = 2 if frame.stem == "conv" else 1  # a BatchNorm's weight and bias, or a bias
+    each = 1 if frame.stem == "patch" else 2  # a bias, or a BatchNorm's weight and bias
     return Cost(
         macs=sum(one.side**2 * one.weights for one in stem) + frame.d * frame.classes,
         params=sum(one.weights + each * one.outputs for one in stem)

@@ -74,24 +74,49 @@ def window(T: int, K: int, device: torch.device) -> Tensor:
     return F.pad(patches, (aside, 0, aside, 0)) | itself
 
 
+class Residual(nn.Module):
+    """Two convolutions beside a shortcut (arXiv 1512.03385); sides are divided by the stride."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, padding: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False)
+        self.norm1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(outputs)
+        self.shortcut = nn.Sequential()
+        if stride > 1 or inputs != outputs:
+            self.shortcut.add_module("conv", nn.Conv2d(inputs, outputs, 1, stride, bias=False))
+            self.shortcut.add_module("norm", nn.BatchNorm2d(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.norm1(self.conv1(x)))
+        return F.relu(self.norm2(self.conv2(y)) + self.shortcut(x))
+
+
 def stem(frame: dict[str, Any]) -> nn.Module:
     """Images (B, C, image, image) -> a grid of patches (B, d, side, side): by one convolution, or
-    by several (arXiv 2106.14881) whose strides multiply to a patch."""
-    d, channels, patch = frame["d"], frame["channels"], frame["patch"]
-    if frame.get("stem", "patch") == "patch":
+    by several (arXiv 2106.14881), perhaps in residual blocks, whose strides multiply to a patch."""
+    d, channels, patch, kind = frame["d"], frame["channels"], frame["patch"], frame.get("stem")
+    if kind in (None, "patch"):
         return nn.Conv2d(channels, d, patch, stride=patch)
     twos = (patch & -patch).bit_length() - 1
     strides = [2] * twos + [patch >> twos] * (patch >> twos > 1)
     strides = strides if len(strides) > 1 else [1, *strides]
-    made = nn.Sequential()
+    steps = []
     for i, stride in enumerate(strides, 1):
         after, kernel = len(strides) - i, max(stride, 3)
         width = 8 * math.ceil(d / 2**after / 8) if after else d
-        padding = (kernel - stride + 1) // 2
-        made.add_module(f"conv{i}", nn.Conv2d(channels, width, kernel, stride, padding, bias=False))
-        made.add_module(f"norm{i}", nn.BatchNorm2d(width))
-        made.add_module(f"relu{i}", nn.ReLU())
+        steps.append((channels, width, kernel, stride, (kernel - stride + 1) // 2))
         channels = width
+    made = nn.Sequential()
+    for i, step in enumerate(steps if kind == "conv" else steps[:1], 1):
+        made.add_module(f"conv{i}", nn.Conv2d(*step, bias=False))
+        made.add_module(f"norm{i}", nn.BatchNorm2d(step[1]))
+        made.add_module(f"relu{i}", nn.ReLU())
+    if kind == "residual":
+        width = steps[0][1]
+        for i, step in enumerate([(width, width, 3, 1, 1), *steps[1:]], 2):
+            made.add_module(f"block{i}", Residual(*step))
     return made
 
 
@@ -198,7 +223,7 @@ class Glit(nn.Module):
             "std": tuple(config["std"]),
             "interpolation": self.interpolation,
             "crop_pct": self.crop_pct,
-            "first_conv": "patch_embed.conv1" if frame.get("stem") == "conv" else "patch_embed",
+            "first_conv": "patch_embed" if frame.get("stem", "patch") == "patch" else "patch_embed.conv1",
             "classifier": "head",
         }
         self.pretrained_cfg = self.default_cfg

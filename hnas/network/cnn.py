@@ -21,11 +21,14 @@ LARGE = 64
 
 class Residual(nn.Module):
     """Two 3 x 3 convolutions beside a shortcut: (B, inputs, H, W) -> (B, outputs, H, W), sides
-    divided by the stride and rounded up."""
+    divided by the stride and rounded up. The kernel of the first is as wide as its stride at least;
+    with a stride above 2 sides must divide by it."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        kernel = max(stride, 3)
+        padding = (kernel - stride + 1) // 2
+        self.conv1 = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False)
         self.norm1 = nn.BatchNorm2d(outputs)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
         self.norm2 = nn.BatchNorm2d(outputs)

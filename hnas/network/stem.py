@@ -4,11 +4,12 @@ import torch
 from torch import Tensor, nn
 
 from hnas.architecture.space import Frame
-from hnas.architecture.stem import convolutions
+from hnas.architecture.stem import Convolution, layers
+from hnas.network.cnn import Residual
 
 
 class Convolutions(nn.Sequential):
-    """Convolutions with BatchNorm and ReLU, channels last: in half the time on a CPU, and its grid
+    """Convolutions with BatchNorm and ReLU, or residual blocks of them, channels last: in half the time on a CPU, and its grid
     is tokens without a copy."""
 
     def forward(self, images: Tensor) -> Tensor:
@@ -25,22 +26,21 @@ def stem(frame: Frame) -> nn.Module:
     All subnets of a supernet share it and it sees only images, so its BatchNorm is an ordinary one:
     the batch's statistics in training, running ones in eval mode.
     """
-    layers = [
-        nn.Conv2d(
-            one.inputs,
-            one.outputs,
-            one.kernel,
-            one.stride,
-            one.padding,
-            bias=frame.stem == "patch",
-        )
-        for one in convolutions(frame)
-    ]
+    first, *later = layers(frame)
+    assert isinstance(first, Convolution)
     if frame.stem == "patch":
-        return layers[0]
+        return _convolution(first, bias=True)
     made = Convolutions()
-    for i, layer in enumerate(layers, 1):
-        made.add_module(f"conv{i}", layer)
-        made.add_module(f"norm{i}", nn.BatchNorm2d(layer.out_channels))
-        made.add_module(f"relu{i}", nn.ReLU(inplace=True))
+    for i, layer in enumerate((first, *later), 1):
+        if isinstance(layer, Convolution):
+            made.add_module(f"conv{i}", _convolution(layer, bias=False))
+            made.add_module(f"norm{i}", nn.BatchNorm2d(layer.outputs))
+            made.add_module(f"relu{i}", nn.ReLU(inplace=True))
+        else:
+            one = layer.conv1
+            made.add_module(f"block{i}", Residual(one.inputs, one.outputs, one.stride))
     return made
+
+
+def _convolution(one: Convolution, *, bias: bool) -> nn.Conv2d:
+    return nn.Conv2d(one.inputs, one.outputs, one.kernel, one.stride, one.padding, bias=bias)

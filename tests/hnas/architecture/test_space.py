@@ -107,7 +107,7 @@ def test_stage_2_keeps_the_distribution():
         ({"M": 0}, "M must be a whole number >= 1, got 0"),
         ({"activation": "relu"}, "activation must be one of .*, got 'relu'"),
         ({"local": "conv3d"}, "local must be one of .*'conv2d', 'attention'.*, got 'conv3d'"),
-        ({"stem": "pool"}, "stem must be one of .*'patch', 'conv'.*, got 'pool'"),
+        ({"stem": "pool"}, "stem must be one of .*'patch', 'conv', 'residual'.*, got 'pool'"),
         ({"pool": "max"}, "pool must be one of .*'class', 'mean'.*, got 'max'"),
         (
             {"local": "attention", "heads": 5},

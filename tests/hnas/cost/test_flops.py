@@ -80,7 +80,7 @@ def test_a_choice_that_does_not_exist_has_no_cost():
         costs(space, np.zeros((1, 11), dtype=int))
 
 
-@given(st.floats(0.01, 10), st.sampled_from(["patch", "conv"]))
+@given(st.floats(0.01, 10), st.sampled_from(["patch", "conv", "residual"]))
 def test_the_plain_vit_is_the_width_nearest_in_cost(share, stem):
     """A stem's widths follow the tokens'."""
     frame = replace(published(192), stem=stem)

@@ -10,7 +10,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hnas.architecture.space import LOCALS, Frame, size_space
+from hnas.architecture.space import LOCALS, NAMED, Frame, size_space
 from hnas.errors import CheckpointError, InputError
 from hnas.exchange.export import (
     DESCRIBED,
@@ -147,12 +147,13 @@ def test_a_folder_that_is_not_there(tmp_path):
 
 
 KINDS = [{"local": "conv1d"}, {"stem": "conv", "pool": "mean", "local": "conv2d"}]
-KINDS += [{"pool": "mean", "local": "attention"}]
+KINDS += [{"stem": "residual", "pool": "mean", "local": "attention"}]
 """Each local head, stem and pool, in as few networks as have them: a graph takes seconds."""
 
 
 def test_all_kinds_of_parts_are_exported() -> None:
     assert {kind["local"] for kind in KINDS} == {*LOCALS}
+    assert {kind.get("stem", "patch") for kind in KINDS} == {*NAMED["stem"]}
 
 
 @pytest.mark.parametrize("change", KINDS, ids=lambda change: " ".join(change.values()))

@@ -214,7 +214,7 @@ def test_as_a_program_it_tells_the_likeliest_classes(tmp_path):
     assert python(tmp_path, "net.py", "a.png") == f"a.png: {told}\n"
 
 
-@pytest.mark.parametrize("stem", ["patch", "conv"])
+@pytest.mark.parametrize("stem", ["patch", "conv", "residual"])
 @pytest.mark.parametrize("pool", ["class", "mean"])
 def test_it_offers_what_timm_models_do(tmp_path, stem, pool):
     made = network(replace(FRAME, stem=stem, pool=pool))
@@ -256,7 +256,7 @@ def test_what_it_does_not_know_is_told(tmp_path, change, message):
     [
         FRAME,
         replace(FRAME, local="conv2d", stem="conv", pool="mean"),
-        replace(FRAME, local="attention"),
+        replace(FRAME, local="attention", stem="residual"),
     ],
 )
 def test_it_exports_for_any_batch(tmp_path, frame):

@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from hnas.architecture.space import Frame, distribution_space
+from hnas.architecture.space import Frame, Space, distribution_space
 from hnas.errors import InputError
 from hnas.network.glit import Glit
 from hnas.network.stem import stem
@@ -18,6 +18,13 @@ from hnas.training.trainer import adamw
 
 FRAME = Frame(image=8, channels=3, patch=4, classes=2, d=12, M=2, N=3, stem="conv", pool="mean")
 SPACE = distribution_space(FRAME, d_k=12, d_z=4, E=1, K=5)
+
+
+KINDS = pytest.mark.parametrize("kind", ["conv", "residual"])
+
+
+def space(kind: str) -> Space:
+    return distribution_space(replace(FRAME, stem=kind), d_k=12, d_z=4, E=1, K=5)
 
 
 def images(frame: Frame = FRAME, n: int = 6) -> torch.Tensor:
@@ -47,6 +54,34 @@ def test_a_stem_written_out() -> None:
     torch.testing.assert_close(found, expected)
 
 
+def test_a_residual_stem_written_out() -> None:
+    net = Supernet(space("residual")).reset(0).train()
+    x, weights = images(), dict(net.patch_embed.named_parameters())
+
+    def normed(x: torch.Tensor, name: str, stride: int = 1, padding: int = 1) -> torch.Tensor:
+        x = F.conv2d(x, weights[name], stride=stride, padding=padding)
+        mean, var = x.mean((0, 2, 3), True), x.var((0, 2, 3), unbiased=False, keepdim=True)
+        return (x - mean) / torch.sqrt(var + 1e-5)
+
+    with torch.no_grad():
+        found = net.tokens(x)
+        x = torch.relu(normed(x, "conv1.weight", stride=2))
+        y = torch.relu(normed(x, "block2.conv1.weight"))
+        x = torch.relu(normed(y, "block2.conv2.weight") + x)
+        y = torch.relu(normed(x, "block3.conv1.weight", stride=2))
+        aside = normed(x, "block3.shortcut.conv.weight", stride=2, padding=0)
+        x = torch.relu(normed(y, "block3.conv2.weight") + aside)
+        expected = x.flatten(2).transpose(1, 2) + net.pos_embed
+    assert found.shape == (6, 4, 12) and found.is_contiguous()
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("patch", [1, 2, 3, 4, 6, 7])
+def test_a_residual_stem_gives_the_grid(patch: int) -> None:
+    frame = replace(FRAME, image=3 * patch, patch=patch, stem="residual")
+    assert stem(frame)(images(frame)).shape == (6, 12, 3, 3)
+
+
 def test_the_mean_of_the_normed_patches_is_classified() -> None:
     net = Glit(FRAME, FRAME.all_global()).reset(0).eval()
     assert not hasattr(net, "cls_token") and net.pos_embed.shape == (1, 4, 12)
@@ -55,24 +90,29 @@ def test_the_mean_of_the_normed_patches_is_classified() -> None:
     torch.testing.assert_close(net.logits(x), expected)
 
 
-def test_a_supernet_in_eval_mode_does_not_see_the_other_images() -> None:
-    net, x = seen(Supernet(SPACE).reset(0)), images()
+@KINDS
+def test_a_supernet_in_eval_mode_does_not_see_the_other_images(kind: str) -> None:
+    net, x = seen(Supernet(space(kind)).reset(0)), images()
     with torch.no_grad():
         assert torch.allclose(net.tokens(x)[:2], net.tokens(x[:2]), atol=1e-5)
         assert not torch.allclose(net.train().tokens(x)[:2], net.tokens(x[:2]), atol=1e-3)
 
 
-def test_running_statistics_go_where_the_weights_go() -> None:
-    net = seen(Supernet(SPACE).reset(0))
-    arch = SPACE.frame.all_global()
+@KINDS
+def test_running_statistics_go_where_the_weights_go(kind: str) -> None:
+    own = space(kind)
+    net = seen(Supernet(own).reset(0))
+    arch = own.frame.all_global()
     alone = net.extract(arch)
-    grown = grow(net, distribution_space(FRAME, d_k=24, d_z=4, E=1, K=5), seed=1)
-    other = Supernet(SPACE).reset(1)
+    grown = grow(net, distribution_space(own.frame, d_k=24, d_z=4, E=1, K=5), seed=1)
+    other = Supernet(own).reset(1)
     inherit(other, alone)
     buffers = dict(net.named_buffers())
+    blocks = ("block2.norm1", "block2.norm2", "block3.norm1", "block3.norm2", "block3.shortcut.norm")
+    norms = {"conv": ("norm1", "norm2"), "residual": ("norm1", *blocks)}[kind]
     assert set(buffers) == {
-        f"patch_embed.norm{i}.{name}"
-        for i in (1, 2)
+        f"patch_embed.{norm}.{name}"
+        for norm in norms
         for name in ("running_mean", "running_var", "num_batches_tracked")
     }
     for made in (alone, grown, other):
@@ -90,19 +130,21 @@ def test_a_network_of_another_stem_or_pool_is_not_inherited(name: str) -> None:
         inherit(Supernet(SPACE), Glit(other, other.all_global()))
 
 
-def test_kernels_decay_and_norms_do_not() -> None:
-    net = Supernet(SPACE).reset(0)
+@KINDS
+def test_kernels_decay_and_norms_do_not(kind: str) -> None:
+    net = Supernet(space(kind)).reset(0)
     groups = adamw(net, TrainingRules(epochs=1)).param_groups
     decay = {id(p): g["weight_decay"] for g in groups for p in g["params"]}
     for name, weight in net.patch_embed.named_parameters():
-        assert decay[id(weight)] == (0.05 if name.startswith("conv") else 0.0), name
+        assert decay[id(weight)] == (0.0 if "norm" in name else 0.05), name
 
 
-def test_it_begins_as_pytorchs_own_layers_do() -> None:
-    wide = replace(FRAME, d=96)
+@KINDS
+def test_it_begins_as_pytorchs_own_layers_do(kind: str) -> None:
+    wide = replace(FRAME, d=96, stem=kind)
     net = Glit(wide, wide.all_global()).reset(0)
     for name, weight in net.patch_embed.named_parameters():
-        if name.startswith("conv"):
+        if "norm" not in name:
             bound = weight[0].numel() ** -0.5
             assert bound * 0.98 < float(weight.detach().abs().max()) <= bound
         else:
