@@ -87,7 +87,7 @@ def _steps(frame: Frame) -> tuple[Convolution, ...]:
     made: list[Convolution] = []
     inputs, side = frame.channels, frame.image
     for after, stride in zip(range(len(strides) - 1, -1, -1), strides, strict=True):
-        outputs = MULTIPLE * math.ceil(frame.d / 2**after / MULTIPLE) if after else frame.d
+        outputs = _channels(frame, after) if after else frame.d
         kernel = max(stride, 3) if small else stride
         side //= stride
         made.append(
@@ -95,6 +95,13 @@ def _steps(frame: Frame) -> tuple[Convolution, ...]:
         )
         inputs = outputs
     return tuple(made)
+
+
+def _channels(frame: Frame, after: int) -> int:
+    """A token's width halved so often, in multiples: rounded up, but of residual blocks, in which
+    the first channels cost most, to the nearest."""
+    exact = frame.d / 2**after / MULTIPLE
+    return MULTIPLE * (math.ceil(exact) if frame.stem == "conv" else max(1, int(exact + 0.5)))
 
 
 def _strides(patch: int) -> list[int]:

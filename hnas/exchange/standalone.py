@@ -105,7 +105,9 @@ def stem(frame: dict[str, Any]) -> nn.Module:
     steps = []
     for i, stride in enumerate(strides, 1):
         after, kernel = len(strides) - i, max(stride, 3)
-        width = 8 * math.ceil(d / 2**after / 8) if after else d
+        part = d / 2**after / 8
+        rounded = math.ceil(part) if kind == "conv" else max(1, int(part + 0.5))
+        width = 8 * rounded if after else d
         steps.append((channels, width, kernel, stride, (kernel - stride + 1) // 2))
         channels = width
     made = nn.Sequential()
@@ -223,7 +225,9 @@ class Glit(nn.Module):
             "std": tuple(config["std"]),
             "interpolation": self.interpolation,
             "crop_pct": self.crop_pct,
-            "first_conv": "patch_embed" if frame.get("stem", "patch") == "patch" else "patch_embed.conv1",
+            "first_conv": "patch_embed"
+            if frame.get("stem", "patch") == "patch"
+            else "patch_embed.conv1",
             "classifier": "head",
         }
         self.pretrained_cfg = self.default_cfg

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hnas.architecture.space import Frame
-from hnas.cost.flops import cost
+from hnas.cost.flops import cost, shared_cost
 from hnas.data.sources.survey import Survey
 from hnas.data.split import sizes
 from hnas.errors import InputError
 from hnas.settings import DataRules, ScoreRules
 from hnas.studies.plan import recipe
-from hnas.studies.plan.budget import ANY, Asked, fit, widest
+from hnas.studies.plan.budget import ANY, Asked, Budget, fit, widest
 from hnas.studies.plan.fine_tuning import Start, fine_tuned
 from hnas.studies.plan.limits import LIMITS, DeviceLimits
 from hnas.studies.plan.plan import Plan
@@ -30,6 +30,8 @@ N = 3
 """Head groups a block, as in the paper."""
 CROP_PCT = 0.875
 """Of a pack of whole pictures: DeiT's."""
+STEM = 2 / 3
+"""Most of a network's MACs that residual blocks before the tokens may take."""
 RECALIBRATION = 256
 """Images, if there are so many: on photos 32 rank worse (docs/ranking.md#ways-to-score)."""
 
@@ -97,12 +99,12 @@ def propose(
     frame = Frame(
         image=image, channels=survey.channels, patch=patch, classes=survey.classes, d=d, M=M, N=N
     )
-    frame = replace(frame, **recipe.KIND)
+    frame = recipe.kind(frame, trained=trained)
     if start:
         frame = start.within(frame)
     budget = asked.of(frame)
     if asked and not start:
-        frame, search = widest(frame, budget.allows), Search(**vars(budget))
+        frame, search = _widest(frame, budget), Search(**vars(budget))
     d = frame.d
     kernel, kernels = recipe.kernels(frame.side)
     seen = limits.work // cost(frame, frame.all_global()).macs
@@ -135,6 +137,13 @@ def propose(
     why = tuple(reasons(plan, survey, trained, device).items())
     taken = start.taken if start else ()
     return Proposal(plan=plan, survey=survey, reasons=why, device=device, taken=taken)
+
+
+def _widest(frame: Frame, budget: Budget) -> Frame:
+    """The frame at the width that a budget allows; with a plain stem if most would go to it."""
+    found = widest(frame, budget.allows)
+    stem = shared_cost(found).macs / cost(found, found.all_global()).macs
+    return widest(recipe.plain(frame), budget.allows) if stem > STEM else found
 
 
 def contents(plan: Plan, survey: Survey, device: str) -> list[str]:

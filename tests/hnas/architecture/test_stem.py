@@ -39,7 +39,8 @@ def test_kernels_strides_and_widths(patch: int, d: int, expected: list[tuple[int
         (1, 48, [(3, 1, 48), (3, 1, 48, 48)]),
         (2, 48, [(3, 1, 24), (3, 1, 24, 24), (3, 2, 24, 48)]),
         (7, 48, [(3, 1, 24), (3, 1, 24, 24), (7, 7, 24, 48)]),
-        (8, 72, [(3, 2, 24), (3, 1, 24, 24), (3, 2, 24, 40), (3, 2, 40, 72)]),
+        (8, 72, [(3, 2, 16), (3, 1, 16, 16), (3, 2, 16, 40), (3, 2, 40, 72)]),  # to the nearest
+        (4, 6, [(3, 2, 8), (3, 1, 8, 8), (3, 2, 8, 6)]),
     ],
 )
 def test_residual_blocks(patch: int, d: int, expected: list[tuple[int, ...]]) -> None:
@@ -50,7 +51,12 @@ def test_residual_blocks(patch: int, d: int, expected: list[tuple[int, ...]]) ->
     for block, (kernel, stride, inputs, outputs) in zip(blocks, expected[1:], strict=True):
         assert isinstance(block, Residual)
         one, two, shortcut = block.conv1, block.conv2, block.shortcut
-        assert (one.kernel, one.stride, one.inputs, one.outputs) == (kernel, stride, inputs, outputs)
+        assert (one.kernel, one.stride, one.inputs, one.outputs) == (
+            kernel,
+            stride,
+            inputs,
+            outputs,
+        )
         assert (two.kernel, two.stride, two.inputs, two.outputs) == (3, 1, outputs, outputs)
         assert (shortcut is None) == (stride == 1 and inputs == outputs)
         if shortcut:
