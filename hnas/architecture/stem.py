@@ -45,7 +45,7 @@ class Convolution:
 
 @dataclass(frozen=True, kw_only=True)
 class Residual:
-    """Two convolutions beside a shortcut, which is a convolution too if sides or channels change."""
+    """Two convolutions beside a shortcut, which is one too if sides or channels change."""
 
     conv1: Convolution
     """The one with the stride."""

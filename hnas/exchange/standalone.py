@@ -225,9 +225,7 @@ class Glit(nn.Module):
             "std": tuple(config["std"]),
             "interpolation": self.interpolation,
             "crop_pct": self.crop_pct,
-            "first_conv": "patch_embed"
-            if frame.get("stem", "patch") == "patch"
-            else "patch_embed.conv1",
+            "first_conv": "patch_embed" + ".conv1" * (frame.get("stem", "patch") != "patch"),
             "classifier": "head",
         }
         self.pretrained_cfg = self.default_cfg

@@ -9,8 +9,8 @@ from hnas.network.cnn import Residual
 
 
 class Convolutions(nn.Sequential):
-    """Convolutions with BatchNorm and ReLU, or residual blocks of them, channels last: in half the time on a CPU, and its grid
-    is tokens without a copy."""
+    """Convolutions with BatchNorm and ReLU, or residual blocks of them, channels last: in half the
+    time on a CPU, and its grid is tokens without a copy."""
 
     def forward(self, images: Tensor) -> Tensor:
         # A copy, as a grey image has both layouts at once and would be taken for the other.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hnas.architecture.space import Frame
-from hnas.architecture.stem import Residual, convolutions, layers
+from hnas.architecture.stem import Convolution, Residual, convolutions, layers
 
 
 def frame(patch: int, d: int = 96, side: int = 3, **change: object) -> Frame:
@@ -51,18 +51,16 @@ def test_residual_blocks(patch: int, d: int, expected: list[tuple[int, ...]]) ->
     for block, (kernel, stride, inputs, outputs) in zip(blocks, expected[1:], strict=True):
         assert isinstance(block, Residual)
         one, two, shortcut = block.conv1, block.conv2, block.shortcut
-        assert (one.kernel, one.stride, one.inputs, one.outputs) == (
-            kernel,
-            stride,
-            inputs,
-            outputs,
-        )
-        assert (two.kernel, two.stride, two.inputs, two.outputs) == (3, 1, outputs, outputs)
+        assert shape(one) == (kernel, stride, inputs, outputs)
+        assert shape(two) == (3, 1, outputs, outputs)
         assert (shortcut is None) == (stride == 1 and inputs == outputs)
         if shortcut:
-            found = (shortcut.kernel, shortcut.stride, shortcut.inputs, shortcut.outputs)
-            assert found == (1, stride, inputs, outputs)
+            assert shape(shortcut) == (1, stride, inputs, outputs)
             assert shortcut.side == two.side == one.side and shortcut.padding == 0
+
+
+def shape(one: Convolution) -> tuple[int, int, int, int]:
+    return one.kernel, one.stride, one.inputs, one.outputs
 
 
 @pytest.mark.parametrize("stem", ["patch", "conv", "residual"])

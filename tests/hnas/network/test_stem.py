@@ -108,14 +108,8 @@ def test_running_statistics_go_where_the_weights_go(kind: str) -> None:
     other = Supernet(own).reset(1)
     inherit(other, alone)
     buffers = dict(net.named_buffers())
-    blocks = (
-        "block2.norm1",
-        "block2.norm2",
-        "block3.norm1",
-        "block3.norm2",
-        "block3.shortcut.norm",
-    )
-    norms = {"conv": ("norm1", "norm2"), "residual": ("norm1", *blocks)}[kind]
+    norms = ["norm1", "norm2"] if kind == "conv" else ["norm1", "block3.shortcut.norm"]
+    norms += [f"block{i}.norm{j}" for i in (2, 3) for j in (1, 2) if kind == "residual"]
     assert set(buffers) == {
         f"patch_embed.{norm}.{name}"
         for norm in norms
