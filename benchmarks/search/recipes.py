@@ -1,7 +1,7 @@
 """Which network and which recipe learn from few images?
 
     python -m benchmarks.search.recipes DATA [--image 64] [--limit 0] [--epochs 80] [--batch 64]
-        [--seeds 0] [--rows NAME ...] [--interpolation bilinear] [--json FILE]
+        [--seeds 0] [--rows NAME ...] [--interpolation bilinear] [--precision fp32] [--json FILE]
 
 DATA is what `hnas search --data` takes. One network, whose blocks are global and local in turn
 (`--local-only`: all local), is trained from scratch on the training part (`--all-images`: on the
@@ -21,12 +21,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.common import machine
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
 from hnas.cost.flops import cost
 from hnas.data import Data, prepare, test_images
+from hnas.network.cnn import Cnn
 from hnas.network.glit import Glit
 from hnas.scoring.score import evaluate
 from hnas.settings import AugmentRules, DataRules, TrainingRules
@@ -61,10 +64,11 @@ CHANGES: dict[str, dict[str, dict[str, Any]]] = {
 ALONE: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
     "grey": ("mixup", {"augment": {"crop": 0.8, "rotate": 10.0, "flip": False}}),
     "randaugment": ("jitter", {"augment": {"randaugment": 7.0}}),
-    "residual": ("jitter", {"frame": {"stem": "residual"}}),
-    "grey-residual": ("grey", {"frame": {"stem": "residual"}}),
+    "residual": ("jitter", {"frame": {"stem": "residual", "M": 4}}),
+    "cnn": ("jitter", {}),
+    "grey-residual": ("grey", {"frame": {"stem": "residual", "M": 4}}),
 }
-"""Rows that change one above them, which is named first."""
+"""Rows that change one above them, which is named first; `cnn` is hnas's small CNN instead."""
 
 
 def rows(first: Row) -> dict[str, Row]:
@@ -85,16 +89,28 @@ def _changed(row: Row, changes: dict[str, dict[str, Any]]) -> Row:
 
 
 def first_row(
-    data: Data, *, image: int, patch: int, d: int, epochs: int, batch: int, lr: float
+    data: Data, *, image: int, patch: int, d: int, epochs: int, batch: int, **training: Any
 ) -> Row:
     """What `hnas search --data` proposed before: the paper's network, shifts and flips."""
     channels = data.train.tensor().shape[1]
     frame = Frame(
         image=image, channels=channels, patch=patch, classes=len(data.classes), d=d, M=6, N=3
     )
-    training = TrainingRules(epochs=epochs, batch=batch, lr=lr)
+    rules = TrainingRules(epochs=epochs, batch=batch, **training)
     augment = AugmentRules(shift=max(1, image // 14), flip=channels == 3)
-    return Row(frame=frame, training=training, augment=augment)
+    return Row(frame=frame, training=rules, augment=augment)
+
+
+def network(row: Row, seed: int, *, local_only: bool, cnn: bool) -> tuple[nn.Module, int]:
+    """The network of a row with random weights, and its MACs."""
+    if cnn:
+        sizes = {name: getattr(row.frame, name) for name in ("image", "channels", "classes")}
+        net = Cnn(**sizes).reset(seed)
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            net.eval()(torch.zeros(1, sizes["channels"], sizes["image"], sizes["image"]))
+        return net, counter.get_total_flops() // 2
+    arch = row.arch(local_only)
+    return Glit(row.frame, arch).reset(seed), cost(row.frame, arch).macs
 
 
 def main() -> None:
@@ -115,6 +131,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     names = [*CHANGES, "shifts", *ALONE]
     parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--precision", default="fp32", choices=("fp32", "bf16"))
     parser.add_argument("--rows", nargs="+", choices=names, default=names)
     parser.add_argument("--local-only", action="store_true")
     parser.add_argument("--all-images", action="store_true")
@@ -127,16 +144,17 @@ def main() -> None:
         test = test_images(rules, image=args.image, channels=args.channels, split=split)
         data = data.with_held_out() if args.all_images else data
         sizes = {name: getattr(args, name) for name in ("image", "patch", "d", "epochs", "batch")}
-        made = rows(first_row(data, lr=args.lr, **sizes))
+        made = rows(first_row(data, lr=args.lr, precision=args.precision, **sizes))
         for name in args.rows:
             row, began = made[name], time.process_time()
-            net = Glit(row.frame, arch := row.arch(args.local_only)).reset(seed)
+            net, macs = network(row, seed, local_only=args.local_only, cnn=name == "cnn")
             train(net, data, row.training, row.augment, seed=seed)
-            accuracy = evaluate(net, test, data, batch=512).accuracy
+            score = evaluate(net, test, data, batch=512)
+            accuracy = score.accuracy
             found[name].append(accuracy)
             print(
-                f"{name:12} seed {seed}: {accuracy:.4f} of {len(test):,} test images, trained on "
-                f"{len(data.train):,}; {cost(row.frame, arch).macs:,} MACs, "
+                f"{name:12} seed {seed}: {accuracy:.4f} of {len(test):,} test images, loss "
+                f"{score.loss:.3f}, trained on {len(data.train):,}; {macs:,} MACs, "
                 f"{time.process_time() - began:.0f} s of CPU",
                 flush=True,
             )
