@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hnas.cost.flops import cost
+from hnas.cost.flops import cost, shared_cost
 from hnas.data import Survey, split
 from hnas.data.decode import shorter_side
 from hnas.errors import BudgetError, InputError
@@ -18,7 +18,7 @@ from hnas.studies.plan import recipe
 from hnas.studies.plan.budget import Asked
 from hnas.studies.plan.change import override
 from hnas.studies.plan.limits import LIMITS
-from hnas.studies.plan.proposal import grid, parts, propose, size
+from hnas.studies.plan.proposal import STEM, grid, parts, propose, size
 from hnas.studies.plan.toml import from_toml, load_preset
 
 PHOTOS = Survey(images=3000, classes=5, side=224, channels=3, own_test=False)
@@ -90,6 +90,33 @@ def test_few_images_and_unequal_classes_are_said(
         assert "hnas baselines --data photos" in reasons["few images"]
     if "unequal classes" in said:
         assert f"owl has {smallest} images, {images // 20:,}" in reasons["unequal classes"]
+
+
+@pytest.mark.parametrize(
+    ("images", "channels", "stem", "M"),
+    [
+        (640, 3, "residual", 4),
+        (20_000, 3, "residual", 4),
+        (640, 1, "conv", 6),
+        (30_000, 3, "conv", 6),
+    ],
+)
+def test_few_photos_get_residual_blocks(images: int, channels: int, stem: str, M: int) -> None:
+    survey = replace(PHOTOS, images=images, channels=channels, own_test=True)
+    net = propose(survey, "photos", device="cuda").plan.net
+    assert (net.stem, min(net.M, 6)) == (stem, M)
+    net = propose(survey, "photos", device="cpu").plan.net
+    assert (net.stem, net.M) == ("residual" if channels == 3 else "conv", M if channels == 1 else 4)
+
+
+@pytest.mark.parametrize(
+    ("flops", "stem"), [("40M", "residual"), ("8M", "residual"), ("2M", "conv")]
+)
+def test_a_small_budget_does_not_go_to_the_stem(flops: str, stem: str) -> None:
+    net = propose(PHOTOS, "photos", device="cpu", asked=Asked(flops=flops)).plan.net
+    assert (net.stem, net.M) == (stem, {"residual": 4, "conv": 6}[stem])
+    if stem == "residual":
+        assert shared_cost(net).macs <= STEM * cost(net, net.all_global()).macs
 
 
 @given(st.integers(10_000_000, 2_000_000_000), st.sampled_from(sorted(LIMITS)))
