@@ -14,15 +14,15 @@ from hnas.studies.plan.tables import Retrain
 KIND: dict[str, Any] = {"stem": "conv", "pool": "mean", "local": "conv2d"}
 """Of `Frame`: what a network is made of. On few images each is worth points (2106.14881)."""
 FEW = 20_000
-"""Training images up to which photos get residual blocks in the place of the last of their own."""
+"""Training images up to which a residual stem is in the place of FEWER_BLOCKS of the blocks: the
+network costs about the same, and learns more (docs/few-images.md#the-stem)."""
 FEWER_BLOCKS = 2
-"""So many: the network then costs about the same, and on 640 photos it is 3 to 7 points better."""
 
 
 def kind(frame: Frame, *, trained: int) -> Frame:
     """The frame with what a network for so many training images is made of."""
     frame = replace(frame, **KIND)
-    if frame.channels == 1 or trained > FEW:
+    if trained > FEW:
         return frame
     return replace(frame, stem="residual", M=frame.M - FEWER_BLOCKS)
 
