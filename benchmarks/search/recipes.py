@@ -32,8 +32,10 @@ from hnas.data import Data, prepare, test_images
 from hnas.network.cnn import Cnn
 from hnas.network.glit import Glit
 from hnas.scoring.score import evaluate
-from hnas.settings import AugmentRules, DataRules, TrainingRules
+from hnas.settings import AugmentRules, DataRules, DistillationRules, TrainingRules
+from hnas.training.distillation import distilled
 from hnas.training.loop import train
+from hnas.training.losses import Losses, supervised
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,9 +68,11 @@ ALONE: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
     "randaugment": ("jitter", {"augment": {"randaugment": 7.0}}),
     "residual": ("jitter", {"frame": {"stem": "residual", "M": 4}}),
     "cnn": ("jitter", {}),
+    "teacher": ("residual", {}),
     "grey-residual": ("grey", {"frame": {"stem": "residual", "M": 4}}),
 }
-"""Rows that change one above them, which is named first; `cnn` is hnas's small CNN instead."""
+"""Rows that change one above them, which is named first; `cnn` is hnas's small CNN instead, from
+which a network learns in `teacher`."""
 
 
 def rows(first: Row) -> dict[str, Row]:
@@ -113,6 +117,17 @@ def network(row: Row, seed: int, *, local_only: bool, cnn: bool) -> tuple[nn.Mod
     return Glit(row.frame, arch).reset(seed), cost(row.frame, arch).macs
 
 
+def learning_from(cnn: nn.Module | None, net: nn.Module, data: Data, row: Row) -> Losses:
+    """The losses by labels and by the trained CNN, as `retrain.distillation` weighs them."""
+    if cnn is None:
+        raise SystemExit("the row teacher comes after the row cnn")
+    cnn.eval().requires_grad_(False)
+    rules = DistillationRules(teacher="cnn")
+    return supervised(
+        net, data, row.training, lambda loss, seen, x: distilled(loss, seen, cnn(x), rules)
+    )
+
+
 def main() -> None:
     assert __doc__
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -145,10 +160,13 @@ def main() -> None:
         data = data.with_held_out() if args.all_images else data
         sizes = {name: getattr(args, name) for name in ("image", "patch", "d", "epochs", "batch")}
         made = rows(first_row(data, lr=args.lr, precision=args.precision, **sizes))
+        cnn = None
         for name in args.rows:
             row, began = made[name], time.process_time()
             net, macs = network(row, seed, local_only=args.local_only, cnn=name == "cnn")
-            train(net, data, row.training, row.augment, seed=seed)
+            losses = learning_from(cnn, net, data, row) if name == "teacher" else None
+            train(net, data, row.training, row.augment, seed=seed, losses=losses)
+            cnn = net if name == "cnn" else cnn
             score = evaluate(net, test, data, batch=512)
             accuracy = score.accuracy
             found[name].append(accuracy)

@@ -19,6 +19,7 @@ def test_rows_are_trained_tested_and_printed(tmp_path: Path) -> None:
         "grey",
         "grey-residual",
         "cnn",
+        "teacher",
         "--all-images",
         "--json",
         str(written),
@@ -27,6 +28,6 @@ def test_rows_are_trained_tested_and_printed(tmp_path: Path) -> None:
         printed, errors = process.communicate()
     assert process.returncode == 0, errors
     found = json.loads(written.read_text())["test_accuracy"]
-    assert list(found) == ["paper", "grey", "grey-residual", "cnn"]
+    assert list(found) == ["paper", "grey", "grey-residual", "cnn", "teacher"]
     assert all(f"{name:12} {value:.3f}" in printed for name, (value,) in found.items())
     assert "trained on 160" in printed
