@@ -13,21 +13,12 @@ def test_rows_are_trained_tested_and_printed(tmp_path: Path) -> None:
     written = tmp_path / "rows.json"
     command = ["-m", "benchmarks.search.recipes", "digits", "--image", "8"]
     command += ["--patch", "2", "--channels", "1", "--d", "12", "--limit", "200", "--epochs", "1"]
-    command += [
-        "--rows",
-        "paper",
-        "grey",
-        "grey-residual",
-        "cnn",
-        "teacher",
-        "--all-images",
-        "--json",
-        str(written),
-    ]
+    rows = ["paper", "grey", "grey-residual", "cnn", "teacher"]
+    command += ["--rows", *rows, "--all-images", "--json", str(written)]
     with Process(command, stderr=subprocess.PIPE) as process:
         printed, errors = process.communicate()
     assert process.returncode == 0, errors
     found = json.loads(written.read_text())["test_accuracy"]
-    assert list(found) == ["paper", "grey", "grey-residual", "cnn", "teacher"]
+    assert list(found) == rows
     assert all(f"{name:12} {value:.3f}" in printed for name, (value,) in found.items())
     assert "trained on 160" in printed
