@@ -16,11 +16,10 @@ from hnas.device import describe
 from hnas.errors import MismatchError, StateError
 from hnas.scoring.record import Score
 from hnas.scoring.score import evaluate
-from hnas.studies.run.folder import SPLIT, Run
+from hnas.studies.run.folder import RESULT, SPLIT, Run
 from hnas.studies.run.images import stored_images
 from hnas.studies.run.networks import stored_network
 from hnas.studies.run.provenance import changed, versions
-from hnas.studies.run.result import FILE as RESULT
 from hnas.studies.run.result import TrainedNetwork
 from hnas.studies.run.split import read_split
 from hnas.studies.run.status import read_status

@@ -44,6 +44,7 @@ from hnas.studies.trials.url import absolute, masked, sqlite_url
 RecordT = TypeVar("RecordT")
 
 PLAN, ABOUT, STUDIES, SPLIT = "plan.toml", "run.json", "study.db", "split.json"
+RESULT = "result.json"
 
 
 @dataclass(frozen=True)
@@ -111,10 +112,12 @@ class Run:
         self.write(ABOUT, recorded(about))
 
     def changes(self, plan: Plan, *, rescore: bool = False) -> dict[str, tuple[object, object]]:
-        """What another plan would change that trials depend on: (stored, asked), by name."""
+        """What another plan would change that trials, or the result if there is one, depend on:
+        (stored, asked), by name."""
         # Before the images are split nothing depends on the plan: a mistake in it can be mended.
         split = (self.folder / SPLIT).exists()
-        return changes(self.plan, plan, rescore=rescore) if split else {}
+        tested = (self.folder / RESULT).exists()
+        return changes(self.plan, plan, rescore=rescore, tested=tested) if split else {}
 
     @property
     def has_studies(self) -> bool:
@@ -248,8 +251,9 @@ def begin_run(
     found = begun.changes(plan, rescore=rescore)
     if found and not (moved and {*found} == {SOURCE}):
         new = ", or --rescore for a new study" if all(n.startswith(RESCORE) for n in found) else ""
+        depends = "its trials depend" if changes(begun.plan, plan) else "its result depends"
         raise MismatchError(
-            f"the run {folder} was begun with another plan, and its trials depend on these:\n"
+            f"the run {folder} was begun with another plan, and {depends} on these:\n"
             f"{listed(found)}\nAsk for what is stored, or use another --run{new}"
         )
     if begun.plan != plan:

@@ -17,11 +17,9 @@ from hnas.persist.record import later, recorded
 from hnas.persist.words import few
 from hnas.scoring.pairs import differ
 from hnas.studies.run.confusion import Confusion
-from hnas.studies.run.folder import Run
+from hnas.studies.run.folder import RESULT, Run
 from hnas.studies.run.ties import is_tie, standard_error
 from hnas.training.record import Kept
-
-FILE = "result.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,13 +234,13 @@ class Result:
 
 def has_result(folder: Path) -> bool:
     """Whether the run in the folder has its result: the search has come to its end once."""
-    return (folder / FILE).exists()
+    return (folder / RESULT).exists()
 
 
 def read_result(run: Run) -> Result | None:
     """The run's answer; None if it has none yet. Raises StateError if it is damaged."""
     advice = "Restore it, or delete it to make it again"
-    return run.restore(FILE, Result, "is not the result of a run", advice)
+    return run.restore(RESULT, Result, "is not the result of a run", advice)
 
 
 def finished_result(run: Run) -> Result:
@@ -256,7 +254,7 @@ def finished_result(run: Run) -> Result:
 
 def write_result(run: Run, result: Result) -> None:
     """The inverse of `read_result`. Raises StateError."""
-    run.write(FILE, recorded(result))
+    run.write(RESULT, recorded(result))
 
 
 def best_trained(networks: Iterable[TrainedNetwork]) -> TrainedNetwork:

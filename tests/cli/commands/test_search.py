@@ -463,6 +463,20 @@ def test_another_seed(copy: Path) -> None:
     assert "\n  search.seed: stored 0, asked 1\n" in message
 
 
+@pytest.mark.parametrize("change", ["retrain.top=1", "retrain.distillation.teacher=cnn"])
+def test_a_finished_run_is_not_trained_by_another_rule(copy: Path, change: str) -> None:
+    """It is tested once: what would be asked for in vain is refused, and the plan stays."""
+    plan = (copy / "plan.toml").read_text()
+    message = fails(search("--run", copy, "--set", change))
+    name, asked = change.split("=")
+    assert message.startswith(
+        f"the run {copy} was begun with another plan, and its result depends on these:\n  {name}: "
+    )
+    assert f"asked {asked!r}" in message or f"asked {asked}" in message
+    assert message.endswith("Ask for what is stored, or use another --run")
+    assert (copy / "plan.toml").read_text() == plan
+
+
 def test_a_study_of_another_budget(copy: Path) -> None:
     """A plan changed by hand: the run is as it says, its studies are not."""
     (copy / "result.json").unlink()
