@@ -194,12 +194,13 @@ def _by_processes(jobs: list[Job], processes: int) -> Generator[Made]:
     pool = ProcessPoolExecutor(min(processes, len(jobs)), context, _live_with, (ended,))
     try:
         with ended, end, pool:
-            futures = [pool.submit(make, job) for job in jobs]
             try:
-                for future in as_completed(futures):
+                for future in as_completed([pool.submit(make, job) for job in jobs]):
                     yield future.result()
             except BaseException:
-                end.close()  # or an error would wait until all shards that are begun are done
+                # Or an error would wait until all shards that are begun are done, and a Ctrl-C
+                # while processes start for one of them that nobody tells to end.
+                end.close()
                 pool.shutdown(cancel_futures=True)
                 raise
     except BrokenProcessPool:

@@ -138,7 +138,7 @@ REQUESTS: list[tuple[dict[str, Any], str, dict[str, object]]] = [
     ),
     ({"plan": "tiny.toml", "flops": "60%"}, "runs/tiny", {"net.d": 6, "stage1.d_k": 6}),
     ({"data": "photos", "flops": "50%"}, "runs/photos", {"net.d": 30, "stage1.d_k": 30}),
-    ({"data": "photos", "flops": "50%", "set": ["net.M=12"]}, "runs/photos", {"net.d": 24}),
+    ({"data": "photos", "flops": "50%", "set": ["net.M=12"]}, "runs/photos", {"net.d": 18}),
     (
         {"set": ["stage1.training.lr=2e-3", "net.local=conv2d", "stage1.K=5", "stage2.K=[3,5]"]},
         "runs/digits",
