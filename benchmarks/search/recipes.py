@@ -153,6 +153,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     found: dict[str, list[float]] = {name: [] for name in args.rows}
+    test_losses: dict[str, list[float]] = {name: [] for name in args.rows}
     for seed in args.seeds:
         rules = DataRules(source=args.data, limit=args.limit, interpolation=args.interpolation)
         data, split = prepare(rules, image=args.image, channels=args.channels, seed=seed)
@@ -160,7 +161,7 @@ def main() -> None:
         data = data.with_held_out() if args.all_images else data
         sizes = {name: getattr(args, name) for name in ("image", "patch", "d", "epochs", "batch")}
         made = rows(first_row(data, lr=args.lr, precision=args.precision, **sizes))
-        cnn = None
+        cnn: nn.Module | None = None
         for name in args.rows:
             row, began = made[name], time.process_time()
             net, macs = network(row, seed, local_only=args.local_only, cnn=name == "cnn")
@@ -168,10 +169,10 @@ def main() -> None:
             train(net, data, row.training, row.augment, seed=seed, losses=losses)
             cnn = net if name == "cnn" else cnn
             score = evaluate(net, test, data, batch=512)
-            accuracy = score.accuracy
-            found[name].append(accuracy)
+            found[name].append(score.accuracy)
+            test_losses[name].append(score.loss)
             print(
-                f"{name:12} seed {seed}: {accuracy:.4f} of {len(test):,} test images, loss "
+                f"{name:12} seed {seed}: {score.accuracy:.4f} of {len(test):,} test images, loss "
                 f"{score.loss:.3f}, trained on {len(data.train):,}; {macs:,} MACs, "
                 f"{time.process_time() - began:.0f} s of CPU",
                 flush=True,
@@ -186,7 +187,8 @@ def main() -> None:
             "asked": said,
             "first": asdict(made[args.rows[0]]),
         }
-        args.json.write_text(json.dumps(report | {"test_accuracy": found}, indent=2) + "\n")
+        report |= {"test_accuracy": found, "test_loss": test_losses}
+        args.json.write_text(json.dumps(report, indent=2) + "\n")
 
 
 if __name__ == "__main__":

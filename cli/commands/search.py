@@ -163,8 +163,8 @@ def search(source: str | None, yes: bool, **asked: Any) -> None:
     alone; flat searches the whole space at once, by SPOS's evolution; random does so by chance. The
     last three are baselines: their one stage has the epochs and trials of all stages together.
 
-    A run that has begun is resumed with its own plan. What its trials depend on cannot be changed;
-    trials can be added.
+    A run that has begun is resumed with its own plan. What its trials or its result depend on
+    cannot be changed; trials can be added.
 
     \b
     Examples:

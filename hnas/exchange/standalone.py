@@ -110,15 +110,17 @@ def stem(frame: dict[str, Any]) -> nn.Module:
         width = 8 * rounded if after else d
         steps.append((channels, width, kernel, stride, (kernel - stride + 1) // 2))
         channels = width
+    plain, blocks = steps, []
+    if kind == "residual":
+        width = steps[0][1]
+        plain, blocks = steps[:1], [(width, width, 3, 1, 1), *steps[1:]]
     made = nn.Sequential()
-    for i, step in enumerate(steps if kind == "conv" else steps[:1], 1):
+    for i, step in enumerate(plain, 1):
         made.add_module(f"conv{i}", nn.Conv2d(*step, bias=False))
         made.add_module(f"norm{i}", nn.BatchNorm2d(step[1]))
         made.add_module(f"relu{i}", nn.ReLU())
-    if kind == "residual":
-        width = steps[0][1]
-        for i, step in enumerate([(width, width, 3, 1, 1), *steps[1:]], 2):
-            made.add_module(f"block{i}", Residual(*step))
+    for i, step in enumerate(blocks, 2):
+        made.add_module(f"block{i}", Residual(*step))
     return made
 
 

@@ -31,7 +31,7 @@ N = 3
 CROP_PCT = 0.875
 """Of a pack of whole pictures: DeiT's."""
 STEM = 2 / 3
-"""Most of a network's MACs that residual blocks before the tokens may take."""
+"""Most of a network's MACs that residual blocks before the tokens may take: a guess."""
 RECALIBRATION = 256
 """Images, if there are so many: on photos 32 rank worse (docs/ranking.md#ways-to-score)."""
 

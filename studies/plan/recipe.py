@@ -14,9 +14,9 @@ from hnas.studies.plan.tables import Retrain
 KIND: dict[str, Any] = {"stem": "conv", "pool": "mean", "local": "conv2d"}
 """Of `Frame`: what a network is made of. On few images each is worth points (2106.14881)."""
 FEW = 20_000
-"""Training images up to which a residual stem is in the place of FEWER_BLOCKS of the blocks: the
-network costs about the same, and learns more (docs/few-images.md#the-stem)."""
+"""Training images up to which the stem is residual (docs/few-images.md#the-stem)."""
 FEWER_BLOCKS = 2
+"""So many fewer behind a residual stem: a network then costs about the same."""
 
 
 def kind(frame: Frame, *, trained: int) -> Frame:

@@ -251,10 +251,9 @@ def begin_run(
     found = begun.changes(plan, rescore=rescore)
     if found and not (moved and {*found} == {SOURCE}):
         new = ", or --rescore for a new study" if all(n.startswith(RESCORE) for n in found) else ""
-        depends = "its trials depend" if changes(begun.plan, plan) else "its result depends"
         raise MismatchError(
-            f"the run {folder} was begun with another plan, and {depends} on these:\n"
-            f"{listed(found)}\nAsk for what is stored, or use another --run{new}"
+            f"the run {folder} was begun with another plan, and what it has found depends on "
+            f"these:\n{listed(found)}\nAsk for what is stored, or use another --run{new}"
         )
     if begun.plan != plan:
         write(folder / PLAN, to_toml(plan).encode())

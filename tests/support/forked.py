@@ -236,7 +236,7 @@ def _watched(asked: dict[str, Any], descriptors: list[int]) -> None:
 
 
 def _run(asked: dict[str, Any]) -> None:
-    if sys.modules["torch"].torch_version.__version__ >= "2.14":
+    if sys.modules["torch"].__version__ >= "2.14":
         # Or Triton says at the end what it leaked: the torches tried are 2.13.0 and 2.15.0. To look
         # for garbage among all that was imported takes a second of a process's end.
         atexit.register(gc.unfreeze)

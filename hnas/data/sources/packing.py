@@ -198,9 +198,8 @@ def _by_processes(jobs: list[Job], processes: int) -> Generator[Made]:
                 for future in as_completed([pool.submit(make, job) for job in jobs]):
                     yield future.result()
             except BaseException:
-                # Or an error would wait until all shards that are begun are done, and a Ctrl-C
-                # while processes start for one of them that nobody tells to end.
-                end.close()
+                end.close()  # ends the workers: neither shards that are begun nor one that starts
+                # while Ctrl-C is pressed, and is never told to end, are waited for
                 pool.shutdown(cancel_futures=True)
                 raise
     except BrokenProcessPool:

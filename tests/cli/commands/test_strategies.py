@@ -117,7 +117,7 @@ def test_another_strategy_is_refused(flat: tuple[Path, Result]) -> None:
     folder, _ = flat
     message = fails(invoke("search", "--run", folder, "--strategy", "random"))
     assert message == (
-        f"the run {folder} was begun with another plan, and its trials depend on these:\n"
+        f"the run {folder} was begun with another plan, and what it has found depends on these:\n"
         "  search.strategy: stored 'flat', asked 'random'\n"
         "Ask for what is stored, or use another --run"
     )

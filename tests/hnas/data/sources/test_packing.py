@@ -12,6 +12,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -584,6 +585,26 @@ def test_a_survey_of_a_pack(pets: Path, tmp_path: Path) -> None:
     found = survey(str(tmp_path / "pack"))
     assert (found.images, found.classes, found.channels) == (6, 2, 3)
     assert found.packed and found.side == 9 and found.own_test
+
+
+def test_ctrl_c_while_processes_start_waits_for_none(
+    many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shard of large images takes longer than a process that is told to end."""
+    submit, asked = ProcessPoolExecutor.submit, []
+
+    def interrupted(pool: ProcessPoolExecutor, *args: Any) -> Any:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(submit(pool, *args))
+        while not asked[0].running():
+            time.sleep(0.01)
+        return asked[0]
+
+    monkeypatch.setattr(ProcessPoolExecutor, "submit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        packed(many, tmp_path / "pack", image=1500, images_a_shard=4, processes=2)
+    assert [path.name for path in (tmp_path / "pack").iterdir()] == ["pack.json"]
 
 
 def test_a_process_that_is_killed_is_told(
