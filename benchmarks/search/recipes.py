@@ -33,6 +33,7 @@ from hnas.network.cnn import Cnn
 from hnas.network.glit import Glit
 from hnas.scoring.score import evaluate
 from hnas.settings import AugmentRules, DataRules, DistillationRules, TrainingRules
+from hnas.studies.plan.recipe import fewer_blocks
 from hnas.training.distillation import distilled
 from hnas.training.loop import train
 from hnas.training.losses import Losses, supervised
@@ -53,6 +54,7 @@ class Row:
         return Arch(tuple(net.block(G, net.d, 4, 1, K) for G in groups))
 
 
+BLOCKS = 6
 CHANGES: dict[str, dict[str, dict[str, Any]]] = {
     "paper": {},
     "conv2d": {"frame": {"local": "conv2d"}},
@@ -66,10 +68,10 @@ CHANGES: dict[str, dict[str, dict[str, Any]]] = {
 ALONE: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
     "grey": ("mixup", {"augment": {"crop": 0.8, "rotate": 10.0, "flip": False}}),
     "randaugment": ("jitter", {"augment": {"randaugment": 7.0}}),
-    "residual": ("jitter", {"frame": {"stem": "residual", "M": 4}}),
+    "residual": ("jitter", {"frame": {"stem": "residual"}}),
     "cnn": ("jitter", {}),
     "teacher": ("residual", {}),
-    "grey-residual": ("grey", {"frame": {"stem": "residual", "M": 4}}),
+    "grey-residual": ("grey", {"frame": {"stem": "residual"}}),
 }
 """Rows that change one above them, which is named first; `cnn` is hnas's small CNN instead, from
 which a network learns in `teacher`."""
@@ -87,9 +89,12 @@ def rows(first: Row) -> dict[str, Row]:
 
 
 def _changed(row: Row, changes: dict[str, dict[str, Any]]) -> Row:
-    return replace(
+    made = replace(
         row, **{part: replace(getattr(row, part), **new) for part, new in changes.items()}
     )
+    if made.frame.stem != "residual":
+        return made
+    return replace(made, frame=replace(made.frame, M=BLOCKS - fewer_blocks(made.frame)))
 
 
 def first_row(
@@ -98,7 +103,7 @@ def first_row(
     """What `hnas search --data` proposed before: the paper's network, shifts and flips."""
     channels = data.train.tensor().shape[1]
     frame = Frame(
-        image=image, channels=channels, patch=patch, classes=len(data.classes), d=d, M=6, N=3
+        image=image, channels=channels, patch=patch, classes=len(data.classes), d=d, M=BLOCKS, N=3
     )
     rules = TrainingRules(epochs=epochs, batch=batch, **training)
     augment = AugmentRules(shift=max(1, image // 14), flip=channels == 3)

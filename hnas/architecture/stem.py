@@ -4,7 +4,8 @@
     conv      3 x 3 convolutions whose strides multiply to `patch`, each with BatchNorm and ReLU
               ("Early Convolutions Help Transformers See Better", 2106.14881; CCT, 2104.05704)
     residual  the first of these, then a residual block without a stride, then one in the place of
-              each of the others: the first stages of a ResNet (1512.03385)
+              each of the others: the first stages of a ResNet (1512.03385). As that does for small
+              images, it first keeps the side of one below LARGE
 
 2106.14881 ends with a 1 x 1 convolution, as its last 3 x 3 is narrower than a token. Here that one
 is d wide, and nothing follows it.
@@ -17,6 +18,8 @@ from hnas.architecture.space import Frame
 
 MULTIPLE = 8
 """Of the channels between two convolutions."""
+LARGE = 48
+"""Pixels a side from which on the first convolution of a residual stem halves the image."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +86,7 @@ def convolutions(frame: Frame) -> tuple[Convolution, ...]:
 def _steps(frame: Frame) -> tuple[Convolution, ...]:
     """A convolution for each stride; its image is the one before's."""
     small = frame.stem != "patch"
-    strides = _strides(frame.patch) if small else [frame.patch]
+    strides = _strides(frame) if small else [frame.patch]
     made: list[Convolution] = []
     inputs, side = frame.channels, frame.image
     for after, stride in zip(range(len(strides) - 1, -1, -1), strides, strict=True):
@@ -104,12 +107,13 @@ def _channels(frame: Frame, after: int) -> int:
     return MULTIPLE * (math.ceil(exact) if frame.stem == "conv" else max(1, int(exact + 0.5)))
 
 
-def _strides(patch: int) -> list[int]:
+def _strides(frame: Frame) -> list[int]:
     """Twos, then the odd factor that is left; two at least, if a patch is more than a pixel."""
-    strides, odd = [], patch
+    strides, odd = [], frame.patch
     while odd % 2 == 0:
         strides.append(2)
         odd //= 2
     if odd > 1:
         strides.append(odd)
-    return strides if len(strides) > 1 else [1, *strides]
+    keeps = frame.stem == "residual" and frame.image < LARGE
+    return strides if len(strides) > 1 and not keeps else [1, *strides]

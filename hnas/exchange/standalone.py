@@ -101,7 +101,8 @@ def stem(frame: dict[str, Any]) -> nn.Module:
         return nn.Conv2d(channels, d, patch, stride=patch)
     twos = (patch & -patch).bit_length() - 1
     strides = [2] * twos + [patch >> twos] * (patch >> twos > 1)
-    strides = strides if len(strides) > 1 else [1, *strides]
+    keeps = kind == "residual" and frame["image"] < 48
+    strides = strides if len(strides) > 1 and not keeps else [1, *strides]
     steps = []
     for i, stride in enumerate(strides, 1):
         after, kernel = len(strides) - i, max(stride, 3)

@@ -99,7 +99,7 @@ def propose(
     frame = Frame(
         image=image, channels=survey.channels, patch=patch, classes=survey.classes, d=d, M=M, N=N
     )
-    frame = recipe.kind(frame, trained=trained)
+    frame = _unless_mostly_stem(recipe.kind(frame, trained=trained))
     if start:
         frame = start.within(frame)
     budget = asked.of(frame)
@@ -140,10 +140,16 @@ def propose(
 
 
 def _widest(frame: Frame, budget: Budget) -> Frame:
-    """The frame at the width that a budget allows; with a plain stem if most would go to it."""
+    """The frame at the width that a budget allows."""
     found = widest(frame, budget.allows)
-    stem = shared_cost(found).macs / cost(found, found.all_global()).macs
-    return widest(recipe.plain(frame), budget.allows) if stem > STEM else found
+    kept = _unless_mostly_stem(found) == found
+    return found if kept else widest(recipe.plain(frame), budget.allows)
+
+
+def _unless_mostly_stem(frame: Frame) -> Frame:
+    """The frame, with a plain stem if most of its MACs would be those of residual blocks."""
+    stem = shared_cost(frame).macs / cost(frame, frame.all_global()).macs
+    return recipe.plain(frame) if stem > STEM else frame
 
 
 def contents(plan: Plan, survey: Survey, device: str) -> list[str]:

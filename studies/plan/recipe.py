@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from hnas.architecture.space import Frame
+from hnas.architecture.stem import LARGE
 from hnas.settings import AugmentRules, TrainingRules
 from hnas.studies.plan.tables import Retrain
 
@@ -15,8 +16,12 @@ KIND: dict[str, Any] = {"stem": "conv", "pool": "mean", "local": "conv2d"}
 """Of `Frame`: what a network is made of. On few images each is worth points (2106.14881)."""
 FEW = 20_000
 """Training images up to which the stem is residual (docs/few-images.md#the-stem)."""
-FEWER_BLOCKS = 2
-"""So many fewer behind a residual stem: a network then costs about the same."""
+
+
+def fewer_blocks(frame: Frame) -> int:
+    """So many fewer behind a residual stem: a network then costs about the same. The stem costs
+    more if it keeps the image's side."""
+    return 3 if frame.image < LARGE else 2
 
 
 def kind(frame: Frame, *, trained: int) -> Frame:
@@ -24,12 +29,12 @@ def kind(frame: Frame, *, trained: int) -> Frame:
     frame = replace(frame, **KIND)
     if trained > FEW:
         return frame
-    return replace(frame, stem="residual", M=frame.M - FEWER_BLOCKS)
+    return replace(frame, stem="residual", M=frame.M - fewer_blocks(frame))
 
 
 def plain(frame: Frame) -> Frame:
     """The frame with KIND's stem, and as many blocks as that has."""
-    more = FEWER_BLOCKS if frame.stem == "residual" else 0
+    more = fewer_blocks(frame) if frame.stem == "residual" else 0
     return replace(frame, stem=KIND["stem"], M=frame.M + more)
 
 

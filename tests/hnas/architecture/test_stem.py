@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hnas.architecture.space import Frame
-from hnas.architecture.stem import Convolution, Residual, convolutions, layers
+from hnas.architecture.stem import LARGE, Convolution, Residual, convolutions, layers
 
 
 def frame(patch: int, d: int = 96, side: int = 3, **change: object) -> Frame:
@@ -44,9 +44,30 @@ def test_kernels_strides_and_widths(patch: int, d: int, expected: list[tuple[int
     ],
 )
 def test_residual_blocks(patch: int, d: int, expected: list[tuple[int, ...]]) -> None:
+    check_residual(frame(patch, d, side=-(-LARGE // patch), stem="residual"), expected)
+
+
+@pytest.mark.parametrize(
+    ("patch", "d", "expected"),
+    [
+        (1, 48, [(3, 1, 48), (3, 1, 48, 48)]),
+        (2, 48, [(3, 1, 24), (3, 1, 24, 24), (3, 2, 24, 48)]),
+        (4, 96, [(3, 1, 24), (3, 1, 24, 24), (3, 2, 24, 48), (3, 2, 48, 96)]),
+        (7, 48, [(3, 1, 24), (3, 1, 24, 24), (7, 7, 24, 48)]),
+        (6, 60, [(3, 1, 16), (3, 1, 16, 16), (3, 2, 16, 32), (3, 3, 32, 60)]),
+    ],
+)
+def test_residual_blocks_first_keep_a_small_images_side(
+    patch: int, d: int, expected: list[tuple[int, ...]]
+) -> None:
+    small = frame(patch, d, side=(LARGE - 1) // patch, stem="residual")
+    check_residual(small, expected)
+
+
+def check_residual(drawn: Frame, expected: list[tuple[int, ...]]) -> None:
     """(kernel, stride, channels) of the first convolution, then of each block's first, with a
     second of 3 x 3 and a shortcut where it does not keep sides and channels."""
-    first, *blocks = layers(frame(patch, d, stem="residual"))
+    first, *blocks = layers(drawn)
     assert (first.kernel, first.stride, first.outputs) == expected[0]
     for block, (kernel, stride, inputs, outputs) in zip(blocks, expected[1:], strict=True):
         assert isinstance(block, Residual)
@@ -65,8 +86,11 @@ def shape(one: Convolution) -> tuple[int, int, int, int]:
 
 @pytest.mark.parametrize("stem", ["patch", "conv", "residual"])
 @pytest.mark.parametrize("patch", range(1, 25))
-def test_every_pixel_is_in_a_window_and_a_patch_is_a_number(patch: int, stem: str) -> None:
-    drawn, before = frame(patch, stem=stem), 3 * patch
+@pytest.mark.parametrize("side", [3, 64])
+def test_every_pixel_is_in_a_window_and_a_patch_is_a_number(
+    patch: int, stem: str, side: int
+) -> None:
+    drawn, before = frame(patch, side=side, stem=stem), side * patch
     aside = [one.shortcut for one in layers(drawn) if isinstance(one, Residual)]
     for one in convolutions(drawn):
         if one in aside:
@@ -78,4 +102,4 @@ def test_every_pixel_is_in_a_window_and_a_patch_is_a_number(patch: int, stem: st
         assert set(range(before)) <= seen
         assert (before + 2 * one.padding - one.kernel) // one.stride + 1 == one.side
         before = one.side
-    assert before == drawn.side == 3
+    assert before == drawn.side == side

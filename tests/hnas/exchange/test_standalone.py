@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ from hnas.exchange import standalone
 from hnas.exchange.export import Network, load, save
 from hnas.exchange.predict import likeliest, probabilities
 from hnas.network.glit import Glit
+from hnas.network.stem import stem
 from tests.support.forked import Process
 from tests.support.generators import spaces_and_archs
 
@@ -214,10 +215,10 @@ def test_as_a_program_it_tells_the_likeliest_classes(tmp_path):
     assert python(tmp_path, "net.py", "a.png") == f"a.png: {told}\n"
 
 
-@pytest.mark.parametrize("stem", ["patch", "conv", "residual"])
+@pytest.mark.parametrize("kind", ["patch", "conv", "residual"])
 @pytest.mark.parametrize("pool", ["class", "mean"])
-def test_it_offers_what_timm_models_do(tmp_path, stem, pool):
-    made = network(replace(FRAME, stem=stem, pool=pool))
+def test_it_offers_what_timm_models_do(tmp_path, kind, pool):
+    made = network(replace(FRAME, stem=kind, pool=pool))
     save(made, tmp_path / "net")
     alone = standalone.load(tmp_path / "net")
     x = images(2)
@@ -235,6 +236,22 @@ def test_it_offers_what_timm_models_do(tmp_path, stem, pool):
     assert alone(x).shape == (2, 7) and alone.num_classes == len(alone.classes) == 7
     alone.reset_classifier(0)
     assert torch.equal(alone(x), seen)
+
+
+@pytest.mark.parametrize("kind", ["conv", "residual"])
+@pytest.mark.parametrize("patch", [1, 2, 3, 4, 7, 8])
+@pytest.mark.parametrize("side", [1, 7, 64])
+def test_its_stems_are_those_of_hnas(kind: str, patch: int, side: int) -> None:
+    """Small images and large ones: a residual stem begins with another stride."""
+    frame = replace(FRAME, image=side * patch, patch=patch, d=48, stem=kind)
+    found, expected = standalone.stem(asdict(frame)), stem(frame)
+    assert {name: w.shape for name, w in found.state_dict().items()} == {
+        name: w.shape for name, w in expected.state_dict().items()
+    }
+    found.load_state_dict(expected.state_dict())
+    x = torch.randn(1, frame.channels, frame.image, frame.image)
+    with torch.no_grad():
+        torch.testing.assert_close(found.eval()(x), expected.eval()(x))
 
 
 @pytest.mark.parametrize(

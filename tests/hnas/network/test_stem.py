@@ -65,12 +65,13 @@ def test_a_residual_stem_written_out() -> None:
 
     with torch.no_grad():
         found = net.tokens(x)
-        x = torch.relu(normed(x, "conv1.weight", stride=2))
+        x = torch.relu(normed(x, "conv1.weight"))  # a small image keeps its side
         y = torch.relu(normed(x, "block2.conv1.weight"))
         x = torch.relu(normed(y, "block2.conv2.weight") + x)
-        y = torch.relu(normed(x, "block3.conv1.weight", stride=2))
-        aside = normed(x, "block3.shortcut.conv.weight", stride=2, padding=0)
-        x = torch.relu(normed(y, "block3.conv2.weight") + aside)
+        for block in ("block3", "block4"):
+            y = torch.relu(normed(x, f"{block}.conv1.weight", stride=2))
+            aside = normed(x, f"{block}.shortcut.conv.weight", stride=2, padding=0)
+            x = torch.relu(normed(y, f"{block}.conv2.weight") + aside)
         expected = x.flatten(2).transpose(1, 2) + net.pos_embed
     assert found.shape == (6, 4, 12) and found.is_contiguous()
     torch.testing.assert_close(found, expected)
@@ -78,8 +79,9 @@ def test_a_residual_stem_written_out() -> None:
 
 @pytest.mark.parametrize("patch", [1, 2, 3, 4, 6, 7])
 def test_a_residual_stem_gives_the_grid(patch: int) -> None:
-    frame = replace(FRAME, image=3 * patch, patch=patch, stem="residual")
-    assert stem(frame)(images(frame)).shape == (6, 12, 3, 3)
+    for side in (3, 64):
+        frame = replace(FRAME, image=side * patch, patch=patch, stem="residual")
+        assert stem(frame)(images(frame, n=2)).shape == (2, 12, side, side)
 
 
 def test_the_mean_of_the_normed_patches_is_classified() -> None:
@@ -108,8 +110,10 @@ def test_running_statistics_go_where_the_weights_go(kind: str) -> None:
     other = Supernet(own).reset(1)
     inherit(other, alone)
     buffers = dict(net.named_buffers())
-    norms = ["norm1", "norm2"] if kind == "conv" else ["norm1", "block3.shortcut.norm"]
-    norms += [f"block{i}.norm{j}" for i in (2, 3) for j in (1, 2) if kind == "residual"]
+    norms = ["norm1", "norm2"]
+    if kind == "residual":
+        norms = ["norm1", *(f"block{i}.shortcut.norm" for i in (3, 4))]
+        norms += [f"block{i}.norm{j}" for i in (2, 3, 4) for j in (1, 2)]
     assert set(buffers) == {
         f"patch_embed.{norm}.{name}"
         for norm in norms

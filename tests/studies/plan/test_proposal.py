@@ -106,6 +106,25 @@ def test_few_images_get_residual_blocks(images: int, channels: int, stem: str, M
     assert (net.stem, net.M) == ("residual", 4)
 
 
+@pytest.mark.parametrize(("side", "M"), [(28, 3), (32, 3), (48, 4), (64, 4)])
+def test_a_stem_that_keeps_the_side_has_three_blocks_fewer(side: int, M: int) -> None:
+    survey = replace(PHOTOS, side=side)
+    net = propose(survey, "photos", device="cpu").plan.net
+    assert (net.stem, net.M) == ("residual", M)
+    plain = recipe.plain(net)
+    assert (plain.stem, plain.M) == ("conv", 6)
+    ratio = cost(net, net.all_global()).macs / cost(plain, plain.all_global()).macs
+    assert 0.8 < ratio < 1.5
+
+
+def test_a_stem_does_not_take_most_of_a_network() -> None:
+    """Patches of 7 x 7 pixels: its blocks would be at the image's own side."""
+    net = propose(replace(PHOTOS, side=56), "photos", device="cpu").plan.net
+    assert (net.patch, net.stem, net.M) == (7, "conv", 6)
+    kept = replace(net, stem="residual", M=3)
+    assert shared_cost(kept).macs > STEM * cost(kept, kept.all_global()).macs
+
+
 @pytest.mark.parametrize(
     ("flops", "stem"), [("40M", "residual"), ("8M", "residual"), ("2M", "conv")]
 )
