@@ -25,7 +25,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 from tests.support.migrations import read_once
 
@@ -210,13 +210,12 @@ def serve(asking: socket.socket) -> None:
         if os.fork() == 0:
             asking.close()
             _watched(json.loads(asked), descriptors)
-            return
         for descriptor in descriptors:
             os.close(descriptor)
 
 
-def _watched(asked: dict[str, Any], descriptors: list[int]) -> None:
-    """Forks the process itself, and tells its id and how it ends; only the process returns."""
+def _watched(asked: dict[str, Any], descriptors: list[int]) -> NoReturn:
+    """Forks the process itself, tells its id and how it ends, and ends too."""
     *given, tell = descriptors
     process = os.fork()
     if process == 0:
@@ -224,8 +223,7 @@ def _watched(asked: dict[str, Any], descriptors: list[int]) -> None:
         for number, descriptor in enumerate(given):
             os.dup2(descriptor, number)
             os.close(descriptor)
-        _run(asked)
-        return
+        _end(_code(asked))
     for descriptor in given:
         os.close(descriptor)
     os.write(tell, f"{process}\n".encode())
@@ -235,11 +233,41 @@ def _watched(asked: dict[str, Any], descriptors: list[int]) -> None:
     os._exit(0)
 
 
+def _code(asked: dict[str, Any]) -> int:
+    """Runs what is asked; what Python would end with, and say."""
+    try:
+        _run(asked)
+    except SystemExit as end:
+        if end.code is None or isinstance(end.code, int):
+            return end.code or 0
+        print(end.code, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        sys.excepthook(*sys.exc_info())
+        return -signal.SIGINT
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        return 1
+    return 0
+
+
+def _end(code: int) -> NoReturn:
+    """Ends as Python does, but does not take apart all that was imported: that takes half a second.
+    Processes that are not forked still do."""
+    threading._shutdown()  # waits for threads that are no daemons
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            code = code or 120
+    if code < 0:
+        signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    os._exit(code)
+
+
 def _run(asked: dict[str, Any]) -> None:
-    if sys.modules["torch"].__version__ >= "2.14":
-        # Or Triton says at the end what it leaked: the torches tried are 2.13.0 and 2.15.0. To look
-        # for garbage among all that was imported takes a second of a process's end.
-        atexit.register(gc.unfreeze)
     if asked["session"]:
         os.setsid()
     os.chdir(asked["cwd"])
