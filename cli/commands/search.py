@@ -268,6 +268,7 @@ def _search(run: Run, request: Request) -> None:
 
 def _show_result(run: Run, speed: str = "") -> None:
     from hnas.studies.run.advice import more_time
+    from hnas.studies.run.folder import PLAN
     from hnas.studies.run.result import read_result
 
     result = read_result(run)
@@ -278,3 +279,6 @@ def _show_result(run: Run, speed: str = "") -> None:
             click.echo(wrapped(words))
     show_next("export", run.folder, "--to", run.folder / "winner")
     click.echo(f"or:   {command('dashboard', '--run', run.folder)}")
+    if result.baselines:
+        small = command("baselines", "--plan", run.folder / PLAN, "--cnn")
+        click.echo(f"or, to train a small CNN to compare with, in minutes:\n      {small}")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import Result
 from PIL import Image
 
 from tests.cli.conftest import invoke
@@ -78,3 +80,16 @@ def test_a_small_cnn_too(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown.exit_code == 0, shown.output
     found = json.loads(shown.stdout)
     assert f"{found['baselines'][-1]['test_accuracy']:.4f}" == numbers[0]
+
+
+def test_a_search_ends_with_the_command_for_a_cnn_on_its_images(
+    finished: tuple[Path, Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hnas.baselines.cnn.SEEN", 1)
+    _, ended = finished
+    hnas, *command = shlex.split(ended.stdout.splitlines()[-1])
+    assert hnas == "hnas"
+    told = invoke(*command)
+    assert told.exit_code == 0, told.output
+    *table, cnn = told.stdout.split(" to test.\n\n")[1].splitlines()
+    assert "\n".join(table) in ended.stdout and cnn.startswith("small CNN ")
