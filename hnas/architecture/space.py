@@ -121,7 +121,7 @@ class Frame:
                 raise InputError(f"block {i}: {error}") from None
 
     def all_global(self) -> Arch:
-        """The plain ViT of this frame: all groups global, d_k = d, d_z = 4."""
+        """The ViT of this frame: all groups global, d_k = d, d_z = 4."""
         return Arch((Block(G=self.N, L=0, d_k=self.d, d_z=4),) * self.M)
 
 

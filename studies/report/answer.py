@@ -30,7 +30,7 @@ def answer_section(report: Report) -> Section:
         text=(
             f"The winner {_reaches(result, found.winner_accuracy, images)}, with "
             f"{found.winner.macs:,} MACs and {found.winner.params:,} parameters.",
-            "A plain ViT of the same cost (all blocks are global) "
+            "An all-global network of the same cost (a ViT behind the same stem) "
             f"{_reaches(result, found.all_global_accuracy)}, with "
             f"{found.all_global.macs:,} MACs and {found.all_global.params:,} parameters. "
             + " ".join(

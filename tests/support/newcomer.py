@@ -67,8 +67,9 @@ STEPS = (
         title="Search",
         why="It trains a supernet, scores 200 distributions of global and local heads with its "
         "weights, then 200 choices of sizes, trains the best few networks by themselves, and tests "
-        "the best of them once, beside a plain ViT of its cost and simple models. Ctrl-C loses "
-        "nothing: the same command resumes. Without a preset or images hnas takes the digits.",
+        "the best of them once, beside an all-global network of its cost and simple models. Ctrl-C "
+        "loses nothing: the same command resumes. Without a preset or images hnas takes the "
+        "digits.",
         typed="hnas search",
         shown=24,
     ),
