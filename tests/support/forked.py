@@ -234,12 +234,12 @@ def _watched(asked: dict[str, Any], descriptors: list[int]) -> NoReturn:
 
 
 def _code(asked: dict[str, Any]) -> int:
-    """Runs what is asked; what Python would end with, and say."""
+    """Runs what is asked; what Python would end with, below 0 a signal, and say."""
     try:
         _run(asked)
     except SystemExit as end:
         if end.code is None or isinstance(end.code, int):
-            return end.code or 0
+            return (end.code or 0) & 0xFF
         print(end.code, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -258,7 +258,8 @@ def _end(code: int) -> NoReturn:
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         try:
-            stream.flush()
+            if not stream.closed:
+                stream.flush()
         except OSError:
             code = code or 120
     if code < 0:
