@@ -9,9 +9,7 @@ import pytest
 
 from tests.support.forked import Process
 
-LATE = (
-    "import threading as t, time; t.Thread(target=lambda: (time.sleep(0.1), print('late'))).start()"
-)
+LATE = "import threading; threading.Timer(0.1, print, ['late']).start()"
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,7 @@ class Row:
 
 
 BLOCKS = 6
+"""Of a row without residual blocks before the tokens."""
 CHANGES: dict[str, dict[str, dict[str, Any]]] = {
     "paper": {},
     "conv2d": {"frame": {"local": "conv2d"}},

@@ -99,7 +99,9 @@ def propose(
     frame = Frame(
         image=image, channels=survey.channels, patch=patch, classes=survey.classes, d=d, M=M, N=N
     )
-    frame = _unless_mostly_stem(recipe.kind(frame, trained=trained))
+    frame = recipe.kind(frame, trained=trained)
+    if _mostly_stem(frame):
+        frame = recipe.plain(frame)
     if start:
         frame = start.within(frame)
     budget = asked.of(frame)
@@ -140,16 +142,13 @@ def propose(
 
 
 def _widest(frame: Frame, budget: Budget) -> Frame:
-    """The frame at the width that a budget allows."""
+    """The frame at the width that a budget allows; with a plain stem if most would go to it."""
     found = widest(frame, budget.allows)
-    kept = _unless_mostly_stem(found) == found
-    return found if kept else widest(recipe.plain(frame), budget.allows)
+    return widest(recipe.plain(frame), budget.allows) if _mostly_stem(found) else found
 
 
-def _unless_mostly_stem(frame: Frame) -> Frame:
-    """The frame, with a plain stem if most of its MACs would be those of residual blocks."""
-    stem = shared_cost(frame).macs / cost(frame, frame.all_global()).macs
-    return recipe.plain(frame) if stem > STEM else frame
+def _mostly_stem(frame: Frame) -> bool:
+    return shared_cost(frame).macs > STEM * cost(frame, frame.all_global()).macs
 
 
 def contents(plan: Plan, survey: Survey, device: str) -> list[str]:

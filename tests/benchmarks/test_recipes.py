@@ -6,7 +6,23 @@ import json
 import subprocess
 from pathlib import Path
 
+import pytest
+
+from benchmarks.search.recipes import BLOCKS, Row, rows
+from hnas.architecture.space import Frame
+from hnas.settings import AugmentRules, TrainingRules
 from tests.support.forked import Process
+
+
+@pytest.mark.parametrize(("image", "blocks"), [(32, 3), (64, 4)])
+def test_behind_residual_blocks_there_are_as_few_as_in_proposals(image: int, blocks: int) -> None:
+    frame = Frame(image=image, channels=3, patch=image // 8, classes=2, d=48, M=BLOCKS, N=3)
+    first = Row(frame=frame, training=TrainingRules(epochs=1), augment=AugmentRules())
+    made = {name: row.frame for name, row in rows(first).items()}
+    assert {name: net.M for name, net in made.items() if net.stem == "residual"} == dict.fromkeys(
+        ("residual", "teacher", "grey-residual"), blocks
+    )
+    assert made["jitter"].M == BLOCKS
 
 
 def test_rows_are_trained_tested_and_printed(tmp_path: Path) -> None:

@@ -240,9 +240,9 @@ def test_it_offers_what_timm_models_do(tmp_path, kind, pool):
 
 @pytest.mark.parametrize("kind", ["conv", "residual"])
 @pytest.mark.parametrize("patch", [1, 2, 3, 4, 7, 8])
-@pytest.mark.parametrize("side", [1, 7, 64])
+@pytest.mark.parametrize("side", [1, 7, 11, 12, 64])
 def test_its_stems_are_those_of_hnas(kind: str, patch: int, side: int) -> None:
-    """Small images and large ones: a residual stem begins with another stride."""
+    """Small images and large ones, 44 and 48 pixels too: a residual stem begins otherwise."""
     frame = replace(FRAME, image=side * patch, patch=patch, d=48, stem=kind)
     found, expected = standalone.stem(asdict(frame)), stem(frame)
     assert {name: w.shape for name, w in found.state_dict().items()} == {
