@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @options.preset
 @options.plan
 @click.option("--seed", type=click.IntRange(0), help="Seed of the split.", show_default="0")
-@click.option("--cnn", is_flag=True, help="Train a small residual CNN too: minutes on a CPU.")
+@click.option("--cnn", is_flag=True, help="Train a small CNN too, as long as a search its winner.")
 @options.skip_bad_images
 @options.allow_code
 @options.json
@@ -50,7 +50,7 @@ def baselines(
     (HOG). They get the images that hnas search would get: the same size, the same parts. k and C
     are chosen on held-out images; then a model is fitted to training and held-out images together,
     10,000 at most (5,000 for the SVM), and tested. With --cnn a small residual CNN is trained too,
-    on the training images alone, with random crops, flips (of colour images) and Mixup.
+    as a search trains the all-global network: by the same rules, for as many epochs.
 
     A search shows the same table beside its answer.
 
@@ -106,6 +106,7 @@ def _small_cnn(data: Data, test: Images, plan: Plan, *, quiet: bool) -> Baseline
     """Trained with progress on the screen; `quiet`, where only JSON may be printed, without."""
     from hnas.baselines.cnn import NAME, small_cnn
     from hnas.cli.screen.progress import Step, display
+    from hnas.studies.plan.strategies import from_scratch, of_a_cnn
 
     with nullcontext() if quiet else display() as shown:
 
@@ -125,4 +126,12 @@ def _small_cnn(data: Data, test: Images, plan: Plan, *, quiet: bool) -> Baseline
                 )
             )
 
-        return small_cnn(data, test, seed=plan.search.seed, metric=plan.score.metric, on_epoch=tell)
+        return small_cnn(
+            data,
+            test,
+            *of_a_cnn(plan),
+            from_scratch(plan).augment,
+            seed=plan.search.seed,
+            metric=plan.score.metric,
+            on_epoch=tell,
+        )

@@ -281,4 +281,5 @@ def _show_result(run: Run, speed: str = "") -> None:
     click.echo(f"or:   {command('dashboard', '--run', run.folder)}")
     if result.baselines:
         small = command("baselines", "--plan", run.folder / PLAN, "--cnn")
-        click.echo(f"or, to train a small CNN to compare with, in minutes:\n      {small}")
+        click.echo("or, to train a small CNN to compare with, as long as the winner:")
+        click.echo(f"      {small}")

@@ -1,4 +1,4 @@
-"""A small residual CNN trained as one would without a search: what minutes of training give."""
+"""A small residual CNN trained as one would without a search."""
 
 from collections.abc import Callable
 
@@ -10,44 +10,38 @@ from hnas.settings import AugmentRules, TrainingRules
 from hnas.training.loop import Context, Epoch, train
 
 NAME = "small CNN"
-SEEN = 50_000
-"""Images that it sees in training, repeats counted, in 10 to 80 epochs."""
 
 
 def small_cnn(
     data: Data,
     test: Images,
+    alone: TrainingRules,
+    last: TrainingRules | None,
+    augmentation: AugmentRules,
     *,
     seed: int,
     metric: str = "accuracy",
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> Baseline:
-    """Trains the CNN from a seed on training images alone, as a search trains its networks, with
-    random crops, flips of colour images, Mixup and label smoothing; then tests it.
+    """Trains the CNN from a seed on training images, then, if there are `last` rules, on held-out
+    images too, and tests it.
 
     Data and test are on one device. Raises InputError if an image is smaller than 8 pixels.
     """
-    n, (_, channels, image, _) = len(data.train), data.train.pixels.shape
-    epochs = min(80, max(10, round(SEEN / n)))
+    _, channels, image, _ = data.train.pixels.shape
     net = Cnn(image=image, channels=channels, classes=len(data.classes)).reset(seed)
     net.to(data.train.pixels.device)
-    rules = TrainingRules(
-        epochs=epochs,
-        batch=min(64, max(2, n // 4)),
-        lr=3e-3,
-        warmup=0.1,
-        label_smoothing=0.1,
-        mixup=0.4,
-    )
-    augmentation = AugmentRules(crop=0.5, flip=channels == 3)
-    train(net, data, rules, augmentation, seed=seed, context=Context(on_epoch=on_epoch))
-    held_out, tested = (
-        evaluate(net, part, data, batch=512, metric=metric) for part in (data.held_out, test)
-    )
+    context = Context(on_epoch=on_epoch)
+    train(net, data, alone, augmentation, seed=seed, context=context)
+    held_out = evaluate(net, data.held_out, data, batch=512, metric=metric)
+    if last:
+        data = data.with_held_out()
+        train(net, data, last, augmentation, seed=seed + 1, context=context)
+    tested = evaluate(net, test, data, batch=512, metric=metric)
     return Baseline(
         name=NAME,
-        setting=f"{epochs} epochs",
-        images=n,
+        setting=f"{alone.epochs + (last.epochs if last else 0)} epochs",
+        images=len(data.train),
         accuracy=held_out.accuracy,
         test_accuracy=tested.accuracy,
         test_error=tested.error,

@@ -133,6 +133,29 @@ def from_scratch(plan: Plan) -> Retrain:
     return replace(retrain, start="scratch", training=training, augment=plan.augment)
 
 
+def of_a_cnn(plan: Plan) -> tuple[TrainingRules, TrainingRules | None]:
+    """The rules by which a CNN is trained for as long as the plan's retrained networks: from
+    scratch, then, if the plan refits, on held-out images too. Without what is meant for networks of
+    the plan; the last epoch is kept."""
+
+    def plain(rules: TrainingRules, epochs: int) -> TrainingRules:
+        return replace(
+            rules,
+            epochs=epochs,
+            drop_path=0.0,
+            dropout=0.0,
+            ema=0.0,
+            keep="last",
+            patience=0,
+            layer_decay=1.0,
+            head_warmup=0.0,
+        )
+
+    retrain, scratch = plan.retrain, from_scratch(plan).training
+    again = plain(retrain.training, retrain.refit_epochs or retrain.training.epochs)
+    return plain(scratch, scratch.epochs), again if retrain.refit else None
+
+
 def retrained(plan: Plan) -> list[tuple[str, Retrain, int]]:
     """What is trained alone, by which rules, and how many networks: the all-global one among the
     others if it has their rules. A refit trains it and the winner a second time."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -69,23 +70,27 @@ def test_what_is_wrong_is_said(tmp_path: Path) -> None:
     assert missing.exit_code == 2 and "is unknown: there is no such folder" in missing.stderr
 
 
-def test_a_small_cnn_too(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hnas.baselines.cnn.SEEN", 1)
-    told = invoke("baselines", "--data", photos, "--cnn")
+def test_a_small_cnn_too(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    plan = tmp_path_factory.mktemp("plans") / "photos.toml"
+    assert invoke("init", "--data", photos, plan).exit_code == 0
+    fewer = re.sub(
+        r"^(refit_)?epochs = [1-9]\d*", r"\1epochs = 2", plan.read_text(), flags=re.MULTILINE
+    )
+    plan.write_text(fewer)
+    told = invoke("baselines", "--plan", plan, "--cnn")
     assert told.exit_code == 0, told.output
     name, *numbers, epochs, unit, images = told.stdout.splitlines()[-1].rsplit(maxsplit=6)
-    assert (name, epochs, unit, images) == ("small CNN", "10", "epochs", "26")
+    assert (name, epochs, unit, images) == ("small CNN", "8", "epochs", "32")
     assert all(0 <= float(number) <= 1 for number in numbers)
-    shown = invoke("baselines", "--data", photos, "--cnn", "--json")
+    shown = invoke("baselines", "--plan", plan, "--cnn", "--json")
     assert shown.exit_code == 0, shown.output
     found = json.loads(shown.stdout)
     assert f"{found['baselines'][-1]['test_accuracy']:.4f}" == numbers[0]
 
 
 def test_a_search_ends_with_the_command_for_a_cnn_on_its_images(
-    finished: tuple[Path, Result], monkeypatch: pytest.MonkeyPatch
+    finished: tuple[Path, Result],
 ) -> None:
-    monkeypatch.setattr("hnas.baselines.cnn.SEEN", 1)
     _, ended = finished
     hnas, *command = shlex.split(ended.stdout.splitlines()[-1])
     assert hnas == "hnas"

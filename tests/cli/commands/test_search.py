@@ -74,7 +74,7 @@ def test_a_whole_search(finished: tuple[Path, Result]) -> None:
         "One image takes the winner ",
         f"next: hnas export {folder} --to {folder / 'winner'}",
         f"or:   hnas dashboard --run {folder}",
-        "or, to train a small CNN to compare with, in minutes:",
+        "or, to train a small CNN to compare with, as long as the winner:",
         f"      hnas baselines --plan {folder / 'plan.toml'} --cnn",
     ]
     at = [next(i for i, line in enumerate(shown) if line.startswith(head)) for head in heads]

@@ -9,7 +9,7 @@ import pytest
 from hnas.errors import InputError
 from hnas.studies.plan.change import override, refined
 from hnas.studies.plan.plan import Plan
-from hnas.studies.plan.strategies import REFIT, retrained, stages
+from hnas.studies.plan.strategies import REFIT, of_a_cnn, retrained, stages
 from hnas.studies.plan.tables import STRATEGIES
 from hnas.studies.plan.toml import from_toml, to_toml
 
@@ -108,3 +108,20 @@ def test_what_cannot_be_refined_is_told(tiny: Plan) -> None:
         refined(override(tiny, strategy="flat"))
     with pytest.raises(InputError, match=r"must both be >= 2, got 11 and 1$"):
         refined(override(tiny, epochs=1))
+
+
+@pytest.mark.parametrize("start", ["supernet", "scratch"])
+def test_a_cnn_is_trained_as_long_as_the_winner(tiny: Plan, start: str) -> None:
+    training = replace(tiny.retrain.training, epochs=4, ema=0.9, keep="best", patience=2)
+    retrain = replace(tiny.retrain, start=start, training=training, refit=True, refit_epochs=7)
+    alone, last = of_a_cnn(replace(tiny, retrain=retrain))
+    supernets = sum(stage.training.epochs for stage in stages(tiny))
+    assert alone.epochs == 4 + (supernets if start == "supernet" else 0)
+    assert last is not None and last.epochs == 7
+    assert {(rules.ema, rules.keep, rules.patience) for rules in (alone, last)} == {(0, "last", 0)}
+    assert (last.lr, last.batch, last.mixup) == (training.lr, training.batch, training.mixup)
+    of_last, again = (
+        of_a_cnn(replace(tiny, retrain=replace(retrain, **change)))[1]
+        for change in ({"refit": False, "refit_epochs": 0}, {"refit_epochs": 0})
+    )
+    assert of_last is None and again is not None and again.epochs == 4
