@@ -242,7 +242,8 @@ class DistillationRules:
 
     teacher: str = ""
     """A network that `hnas export` or `hnas import` wrote, or `module:function`; `cnn`: a small
-    residual CNN that is trained first, on the same images; empty: none."""
+    residual CNN that is trained first, on the same images, and if the plan refits teaches the last
+    training alone; empty: none."""
     rule: str = "hard"
     """`hard`: cross entropy with the class the teacher gives most (equation 3); `soft`: divergence
     from all that it gives (equation 2), the mean over images; `soft-deit`: divided by the number

@@ -32,8 +32,8 @@ from hnas.data import Data, prepare, test_images
 from hnas.network.cnn import Cnn
 from hnas.network.glit import Glit
 from hnas.scoring.score import evaluate
-from hnas.settings import AugmentRules, DataRules, DistillationRules, TrainingRules
-from hnas.studies.plan.recipe import fewer_blocks
+from hnas.settings import AugmentRules, DataRules, TrainingRules
+from hnas.studies.plan.recipe import TEACHER, kernels, residual
 from hnas.training.distillation import distilled
 from hnas.training.loop import train
 from hnas.training.losses import Losses, supervised
@@ -49,7 +49,7 @@ class Row:
 
     def arch(self, local_only: bool) -> Arch:
         net = self.frame
-        K = 5 if net.local == "conv2d" else 17
+        K = kernels(net.side)[0] if net.local == "conv2d" else 17
         groups = [0 if local_only or i % 2 == 0 else net.N for i in range(net.M)]
         return Arch(tuple(net.block(G, net.d, 4, 1, K) for G in groups))
 
@@ -93,9 +93,8 @@ def _changed(row: Row, changes: dict[str, dict[str, Any]]) -> Row:
     made = replace(
         row, **{part: replace(getattr(row, part), **new) for part, new in changes.items()}
     )
-    if made.frame.stem != "residual":
-        return made
-    return replace(made, frame=replace(made.frame, M=BLOCKS - fewer_blocks(made.frame)))
+    gets_blocks = made.frame.stem == "residual" != row.frame.stem
+    return replace(made, frame=residual(made.frame)) if gets_blocks else made
 
 
 def first_row(
@@ -124,13 +123,12 @@ def network(row: Row, seed: int, *, local_only: bool, cnn: bool) -> tuple[nn.Mod
 
 
 def learning_from(cnn: nn.Module | None, net: nn.Module, data: Data, row: Row) -> Losses:
-    """The losses by labels and by the trained CNN, as `retrain.distillation` weighs them."""
+    """The losses by labels and by the trained CNN, as a proposal weighs them."""
     if cnn is None:
         raise SystemExit("the row teacher comes after the row cnn")
     cnn.eval().requires_grad_(False)
-    rules = DistillationRules(teacher="cnn")
     return supervised(
-        net, data, row.training, lambda loss, seen, x: distilled(loss, seen, cnn(x), rules)
+        net, data, row.training, lambda loss, seen, x: distilled(loss, seen, cnn(x), TEACHER)
     )
 
 

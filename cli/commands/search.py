@@ -279,7 +279,7 @@ def _show_result(run: Run, speed: str = "") -> None:
             click.echo(wrapped(words))
     show_next("export", run.folder, "--to", run.folder / "winner")
     click.echo(f"or:   {command('dashboard', '--run', run.folder)}")
-    if result.baselines:
+    if result.baselines and not result.lesson():
         small = command("baselines", "--plan", run.folder / PLAN, "--cnn")
         click.echo("or, to train a small CNN to compare with, as long as the winner:")
         click.echo(f"      {small}")

@@ -240,7 +240,7 @@ def result_tables(result: Result) -> None:
         print(f"Every score, held-out and test is {METRICS.get(result.metric, result.metric)}.")
     if result.winner.picked or result.winner.trained != result.all_global.trained:
         print(trained(result.winner, result.all_global))
-    for words in (unequal(result.winner, result.all_global), result.pairs()):
+    for words in (result.lesson(), unequal(result.winner, result.all_global), result.pairs()):
         if words:
             print(words)
     if result.baselines:

@@ -86,10 +86,10 @@ def convolutions(frame: Frame) -> tuple[Convolution, ...]:
 def _steps(frame: Frame) -> tuple[Convolution, ...]:
     """A convolution for each stride; its image is the one before's."""
     small = frame.stem != "patch"
-    strides = _strides(frame) if small else [frame.patch]
+    steps = strides(frame) if small else [frame.patch]
     made: list[Convolution] = []
     inputs, side = frame.channels, frame.image
-    for after, stride in zip(range(len(strides) - 1, -1, -1), strides, strict=True):
+    for after, stride in zip(range(len(steps) - 1, -1, -1), steps, strict=True):
         outputs = _channels(frame, after) if after else frame.d
         kernel = max(stride, 3) if small else stride
         side //= stride
@@ -107,13 +107,14 @@ def _channels(frame: Frame, after: int) -> int:
     return MULTIPLE * (math.ceil(exact) if frame.stem == "conv" else max(1, int(exact + 0.5)))
 
 
-def _strides(frame: Frame) -> list[int]:
-    """Twos, then the odd factor that is left; two at least, if a patch is more than a pixel."""
-    strides, odd = [], frame.patch
+def strides(frame: Frame) -> list[int]:
+    """Of a stem of several convolutions: twos, then the odd factor that is left; two at least, if a
+    patch is more than a pixel."""
+    found, odd = [], frame.patch
     while odd % 2 == 0:
-        strides.append(2)
+        found.append(2)
         odd //= 2
     if odd > 1:
-        strides.append(odd)
+        found.append(odd)
     keeps = frame.stem == "residual" and frame.image < LARGE
-    return strides if len(strides) > 1 and not keeps else [1, *strides]
+    return found if len(found) > 1 and not keeps else [1, *found]

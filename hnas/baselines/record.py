@@ -21,6 +21,8 @@ class Baseline:
     """0 to 1."""
     test_error: float | None = later(None)
     """Its standard error; None if that of a share of the test images."""
+    taught: bool = later(False)
+    """Whether the networks of the search learned from it in the end."""
 
     def __post_init__(self) -> None:
         for name in ("accuracy", "test_accuracy"):

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from hnas.architecture.arch import Block
 from hnas.architecture.space import Frame
-from hnas.settings import PretrainedRules, TrainingRules
+from hnas.settings import DistillationRules, PretrainedRules, TrainingRules
 from hnas.studies.plan.plan import Plan
 
 
@@ -56,6 +56,7 @@ def fine_tuned(plan: Plan, start: Start) -> Plan:
         retrain=replace(
             retrain,
             training=replace(_gentle(retrain.training), head_warmup=0.0, keep="best"),
+            distillation=DistillationRules(),  # a CNN from scratch knows less
         ),
     )
 

@@ -1,6 +1,7 @@
 """The reasons for a plan, of these images and on this device, in words."""
 
 from hnas.data.sources.survey import Survey
+from hnas.settings import OWN_TEACHER
 from hnas.studies.plan import recipe
 from hnas.studies.plan.budget import Budget
 from hnas.studies.plan.fine_tuning import LEAST_EPOCHS
@@ -21,6 +22,8 @@ def reasons(plan: Plan, survey: Survey, trained: int, device: str) -> dict[str, 
         size = f"on {device} at most {limits.side} pixels and {limits.grid} patches a side, "
         size += "never larger than the images are"
     width = f"{trained:,} images to train on"
+    if net.stem == "residual":
+        width += ": the layers of a small CNN, then few blocks"
     asked = {name: getattr(plan.search, name) for name in ("flops", "params", "convention")}
     if most_allowed := Budget(**asked).words():
         width = f"the widest whose all-global network has at most {most_allowed}, as asked"
@@ -58,8 +61,10 @@ def reasons(plan: Plan, survey: Survey, trained: int, device: str) -> dict[str, 
         f"{augment.shift}": "colour images are photos: cropped, mirrored, in other colours; "
         "grey ones are cropped less",
         f"retrain.start {alone.start}, top {alone.top}, epochs {alone.training.epochs}, refit "
-        f"{'yes' if alone.refit else 'no'}": "from the weights that were scored"
-        + f", in the end for {alone.refit_epochs} epochs on held-out images too" * alone.refit,
+        f"{'yes' if alone.refit else 'no'}, teacher {alone.distillation.teacher or 'none'}": "from "
+        "the weights that were scored"
+        + f", in the end for {alone.refit_epochs} epochs on held-out images too" * alone.refit
+        + ", when a small CNN teaches them" * (alone.distillation.teacher == OWN_TEACHER),
         f"trials {_all(plan.stage1.trials, plan.stage2.trials)}": f"of stages 1 and 2, on {device}",
     }
 

@@ -8,34 +8,37 @@ from dataclasses import replace
 from typing import Any
 
 from hnas.architecture.space import Frame
-from hnas.architecture.stem import LARGE
-from hnas.settings import AugmentRules, TrainingRules
+from hnas.architecture.stem import strides
+from hnas.settings import OWN_TEACHER, AugmentRules, DistillationRules, TrainingRules
 from hnas.studies.plan.tables import Retrain
 
 KIND: dict[str, Any] = {"stem": "conv", "pool": "mean", "local": "conv2d"}
 """Of `Frame`: what a network is made of. On few images each is worth points (2106.14881)."""
 FEW = 20_000
 """Training images up to which the stem is residual (docs/few-images.md#the-stem)."""
+FIRST = 24
+"""Channels of a residual stem's first convolution, doubled by each later stride, as in the small
+CNN."""
+LEAST_GRID = 4
+"""Patches a side that a residual stem leaves at least, as in the small CNN."""
+BLOCKS = {True: 2, False: 3}
+"""Behind a residual stem that was given one more stride, or not."""
 
 
-def fewer_blocks(frame: Frame) -> int:
-    """So many fewer behind a residual stem: a network then costs about the same. The stem costs
-    more if it keeps the image's side."""
-    return 3 if frame.image < LARGE else 2
+def residual(frame: Frame) -> Frame:
+    """The frame with a residual stem: the small CNN's layers, but for its last if patches cannot
+    be twice as large by strides of two, and fewer blocks behind it."""
+    twice = 2 * frame.patch
+    of_twos = twice.bit_count() == 1
+    more = of_twos and frame.image % twice == 0 and frame.image // twice >= LEAST_GRID
+    frame = replace(frame, stem="residual", M=BLOCKS[more], patch=twice if more else frame.patch)
+    return replace(frame, d=max(frame.d, FIRST * 2 ** (len(strides(frame)) - 1)))
 
 
-def kind(frame: Frame, *, trained: int) -> Frame:
-    """The frame with what a network for so many training images is made of."""
-    frame = replace(frame, **KIND)
-    if trained > FEW:
-        return frame
-    return replace(frame, stem="residual", M=frame.M - fewer_blocks(frame))
-
-
-def plain(frame: Frame) -> Frame:
-    """The frame with KIND's stem, and as many blocks as that has."""
-    more = fewer_blocks(frame) if frame.stem == "residual" else 0
-    return replace(frame, stem=KIND["stem"], M=frame.M + more)
+def rate(frame: Frame) -> float:
+    """The learning rate of batches of 64 and more. A wide network of plain convolutions has a
+    smaller one."""
+    return 1e-3 if frame.d >= 192 and frame.stem != "residual" else 2e-3
 
 
 INTERPOLATION = "bicubic"
@@ -46,6 +49,10 @@ LAST = 80
 """Most epochs of the last training."""
 LARGEST = 128
 """Images of a step."""
+SMALLEST = 8
+"""Pixels a side that the small CNN needs."""
+TEACHER = DistillationRules(teacher=OWN_TEACHER, rule="soft", weight=0.9, temperature=3.0)
+"""From whom the last training learns too (docs/few-images.md#a-teacher)."""
 REFIT = 20_000
 """Training images up to which the answer is trained on the held-out ones too."""
 
@@ -53,7 +60,8 @@ REFIT = 20_000
 def kernels(side: int) -> tuple[int, tuple[int, ...]]:
     """(stage 1's kernel, stage 2's candidates) of a convolution on the grid, in patches a side."""
     candidates = tuple(K for K in (3, 5, 7) if 2 * side > K) or (1,)
-    return candidates[len(candidates) // 2], candidates
+    within = [K for K in candidates if side >= K] or candidates
+    return within[len(within) // 2], candidates
 
 
 def augmentation(*, channels: int) -> AugmentRules:
@@ -77,11 +85,12 @@ def supernet_training(trained: int, *, seen: int, lr: float) -> TrainingRules:
 
 
 def retraining(
-    training: TrainingRules, augment: AugmentRules, *, top: int, trained: int
+    training: TrainingRules, augment: AugmentRules, *, top: int, trained: int, side: int
 ) -> Retrain:
     """From the supernet, at its rate: a third of its epochs to choose by. If there are at most
     REFIT images to train on, then as long as a network from scratch would take, on the held-out
-    images too: a fifth more is worth most to them."""
+    images too: a fifth more is worth most to them; and then from a small CNN, if they are large
+    enough for one."""
     rules = replace(training, epochs=max(8, training.epochs // 3))
     refit = trained <= REFIT
     last = min(LAST, round(1.6 * training.epochs)) if refit else 0
@@ -92,4 +101,5 @@ def retraining(
         refit_epochs=last,
         training=rules,
         augment=augment,
+        distillation=TEACHER if refit and side >= SMALLEST else DistillationRules(),
     )

@@ -39,7 +39,7 @@ def answer_section(report: Report) -> Section:
             f"The winner is {abs(100 * difference.value):.1f} points {better} (95% interval "
             f"{100 * difference.low:+.1f} to {100 * difference.high:+.1f})"
             + ("." if clear else "; these test images cannot tell the two apart."),
-            *filter(None, (verdict, more_time(report.status.run, result))),
+            *filter(None, (result.lesson(), verdict, more_time(report.status.run, result))),
             *report.missing,
         ),
         tables=(_tested(found), *([_simple(result)] if result.baselines else [])),
@@ -50,6 +50,8 @@ def answer_section(report: Report) -> Section:
             f"for each network, {how} for the difference. They cover the choice of test images, "
             "not that of the training seed. Simple models: k and C are chosen on held-out images; "
             "then they are fitted to training and held-out images together."
+            + " The small CNN was trained as long as the all-global network."
+            * bool(result.lesson())
             + " Held-out: of the two networks before they were trained on these images too."
             * bool(result.winner.picked)
             + _other(result.metric),

@@ -12,7 +12,7 @@ from hnas.architecture.space import Space
 from hnas.cost.flops import cheapest, cost, dearest
 from hnas.settings import OWN_TEACHER
 from hnas.studies.plan.plan import Plan
-from hnas.studies.plan.strategies import from_scratch, retrained, stages
+from hnas.studies.plan.strategies import of_a_cnn, retrained, stages
 from hnas.studies.run.networks import Identity, trained_alone
 from hnas.studies.run.split import Sizes, read_sizes
 from hnas.studies.run.status import Status
@@ -155,7 +155,7 @@ def agenda_of(status: Status, stage: int | None = None) -> Agenda | None:
         elif step.name == ALONE:
             done = step.amount if status.result else min(alone, step.amount)
         elif of is None:
-            done = run.trained_epochs(run.teacher)
+            done = sum(map(run.trained_epochs, (run.teacher, run.teacher_again)))
         elif step.scores:
             done = step.amount if of.finished else of.trials
         else:
@@ -195,9 +195,6 @@ def _steps(plan: Plan, sizes: Sizes) -> Iterator[Step]:
     scored = plan.score.recalibration + min(plan.score.held_out or held, held)
     rules = plan.retrain
     epoch = BACKWARD * plain * trained
-    if rules.distillation.teacher == OWN_TEACHER:
-        amount = from_scratch(plan).training.epochs
-        yield Step(name=TEACHER, amount=amount, work=epoch)
     for number, stage in enumerate(stages(plan), 1):
         macs, what = _average(stage.space(None)), f"stage {number}"
         yield Step(
@@ -210,6 +207,9 @@ def _steps(plan: Plan, sizes: Sizes) -> Iterator[Step]:
         if number == 1 and plan.handoff.rule == "retrained" and len(stages(plan)) > 1:
             amount = min(plan.handoff.top, stage.trials) * rules.training.epochs
             yield Step(name=HANDOFF, amount=amount, work=epoch)
+    if rules.distillation.teacher == OWN_TEACHER:
+        amount = sum(each.epochs for each in of_a_cnn(plan) if each)
+        yield Step(name=TEACHER, amount=amount, work=epoch)
     amount = sum(networks * asked.training.epochs for _, asked, networks in retrained(plan))
     yield Step(name=ALONE, amount=amount, work=epoch)
 

@@ -90,6 +90,11 @@ class Run:
         """The checkpoint of a teacher that is trained here, without suffix."""
         return self.folder / "checkpoints" / "teacher"
 
+    @property
+    def teacher_again(self) -> Path:
+        """The checkpoint of that teacher's last training, on held-out images too."""
+        return self.folder / "checkpoints" / "teacher-on-all"
+
     def _suffix(self, stage: int) -> str:
         times = self.rescored[stage - 1] if len(self.rescored) >= stage else 0
         return f"-rescored{times}" if times else ""

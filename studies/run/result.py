@@ -169,6 +169,12 @@ class Result:
         is not known: up to two sentences; empty if there is nothing to say."""
         return " ".join(filter(None, (self._never_named(), self._against_simple())))
 
+    def lesson(self) -> str:
+        """From which simple model the winner and the all-global network learned in the end, in a
+        sentence; empty if from none."""
+        names = [one.name for one in self.baselines if one.taught]
+        return f"In the last training both learned from the {names[0]} too." if names else ""
+
     def _never_named(self) -> str:
         confusion, classes = self.winner.confusion, self.inputs.classes
         if confusion is None or not (never := [classes[c] for c in confusion.never_given]):
@@ -184,16 +190,17 @@ class Result:
         if best is None:
             return self.no_baselines
         theirs, ours = best.test_accuracy, self.winner.test_accuracy or 0.0
+        name = f"The {best.name}" if best.taught else best.name
         errors = best.test_error, self.winner.test_error
         if theirs == ours:
-            return f"{best.name} is as good as the winner: both {ours:.4f}."
+            return f"{name} is as good as the winner: both {ours:.4f}."
         if is_tie(theirs, ours, self.test_images, errors):
             return (
-                f"{best.name} reaches {theirs:.4f}, the winner {ours:.4f}: {self.test_images:,} "
+                f"{name} reaches {theirs:.4f}, the winner {ours:.4f}: {self.test_images:,} "
                 "test images cannot tell the two apart."
             )
         if theirs > ours:
-            return f"{best.name} is better than the winner: {theirs:.4f} against {ours:.4f}."
+            return f"{name} is better than the winner: {theirs:.4f} against {ours:.4f}."
         return (
             f"The winner is better than every simple model: {ours:.4f} against {theirs:.4f} "
             f"({best.name})."

@@ -44,7 +44,7 @@ def trained(
     kept; progress calls it `what`."""
     net = _begun(session, identity, stage).to(session.device)
     seed, context = _surroundings(session, identity, what)
-    data, taught = session.data, teacher(session)
+    data, taught = session.data, teacher(session, held_out_too=identity.held_out_too)
     if identity.held_out_too:
         data = data.with_held_out()
     with session.clock.step("networks alone"):

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,17 +21,20 @@ from hnas.cost.block_latency import ROUNDS, measure
 from hnas.data import Data, Images, steps
 from hnas.data.sources.survey import Survey
 from hnas.machine import peak_memory
+from hnas.network.cnn import Cnn
 from hnas.network.glit import Glit
 from hnas.network.supernet import Supernet
 from hnas.scoring.score import scores
-from hnas.settings import OWN_TEACHER, AugmentRules, TrainingRules
+from hnas.settings import OWN_TEACHER, AugmentRules, DistillationRules, TrainingRules
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.proposal import parts
-from hnas.studies.plan.strategies import REFIT, RETRAINING, from_scratch, retrained, stages
+from hnas.studies.plan.strategies import REFIT, RETRAINING, of_a_cnn, retrained, stages
 from hnas.studies.search.measure_latency import NETWORKS, table_blocks
+from hnas.studies.search.network import own_teacher
 from hnas.studies.search.processes import crew, training_work
-from hnas.studies.search.teacher import own_teacher
+from hnas.training.distillation import distilled
 from hnas.training.loop import Context, Epoch, train
+from hnas.training.losses import supervised
 from hnas.training.supernet import train_supernet
 
 STEPS = 3
@@ -99,7 +103,7 @@ def amounts(plan: Plan) -> list[int]:
     stage = [n for stage in stages(plan) for n in (stage.training.epochs, stage.trials)]
     alone = [networks * asked.training.epochs for _, asked, networks in retrained(plan)]
     own = plan.retrain.distillation.teacher == OWN_TEACHER
-    teacher = [from_scratch(plan).training.epochs] if own else []
+    teacher = [sum(each.epochs for each in of_a_cnn(plan) if each)] if own else []
     return [*([1] if plan.needs_latency else []), *stage, *teacher, *alone]
 
 
@@ -135,15 +139,20 @@ def estimate(plan: Plan, survey: Survey, device: torch.device) -> Iterator[Estim
         each = _trial(net, archs, data, plan, scored)
         yield step(f"stage {number}", f"{stage.trials:,} trials on {scored:,} images", each)
         distribution = archs[0] if distribution is None else distribution
+    cnn: Cnn | None = None
     if plan.retrain.distillation.teacher == OWN_TEACHER:
-        plain, cnn = from_scratch(plan), own_teacher(plan.net).reset(0).to(device)
-        per_image = _per_image(train, cnn, data, plain.training, plain.augment)
-        work = f"a small CNN, {plain.training.epochs:,} epochs"
-        yield step("teacher", work, per_image * _epoch(trained, plain.training))
+        cnn, (first, last) = own_teacher(plan.net).reset(0).to(device), of_a_cnn(plan)
+        per_image = _per_image(train, cnn, data, first, plan.augment)
+        again = last.epochs if last else 0
+        more = held * again / (first.epochs + again)  # images of a mean epoch
+        work = f"a small CNN, {first.epochs + again:,} epochs"
+        yield step("teacher", work, per_image * _epoch(round(trained + more), first))
     alone = Glit(plan.net, plan.net.all_global()).reset(0).to(device)
+    last_one = REFIT if plan.retrain.refit else RETRAINING
     for what, asked, networks in retrained(plan):
         rules, seen = asked.training, trained + held * (what == REFIT)
-        per_image = _per_image(train, alone, data, rules, asked.augment)
+        fit = train if cnn is None or what != last_one else _taught_by(cnn, asked.distillation)
+        per_image = _per_image(fit, alone, data, rules, asked.augment)
         count = "1 network" if networks == 1 else f"{networks} networks"
         work = f"{count}, {rules.epochs:,} epochs each"
         several = asked.top if what == RETRAINING else networks
@@ -151,7 +160,7 @@ def estimate(plan: Plan, survey: Survey, device: torch.device) -> Iterator[Estim
         its, share = crew(plan.retrain.processes, device, [each_one] * several), 1.0
         if its.size > 1:
             with _threads(its.threads):
-                apart = _per_image(train, alone, data, rules, asked.augment)
+                apart = _per_image(fit, alone, data, rules, asked.augment)
             rounds = -(-several // its.size) * apart.usual / per_image.usual
             share = (rounds + networks - several) / networks
             work += f", {its.size} at a time"
@@ -209,6 +218,21 @@ def _per_image(
     timed_rules = replace(rules, epochs=1 + STEPS, keep="last", patience=0)
     fit(net, one, timed_rules, augment, seed=0, context=context)
     return Timed.of(1 / epoch.images_per_second for epoch in timed[1:])
+
+
+def _taught_by(cnn: Cnn, rules: DistillationRules) -> Callable[..., object]:
+    """A training that learns from a CNN too."""
+    cnn.eval().requires_grad_(False)
+
+    def fit(
+        net: nn.Module, data: Data, training: TrainingRules, *given: Any, **context: Any
+    ) -> object:
+        losses = supervised(
+            net, data, training, lambda loss, seen, x: distilled(loss, seen, cnn(x), rules)
+        )
+        return train(net, data, training, *given, losses=losses, **context)
+
+    return fit
 
 
 def _epoch(trained: int, rules: TrainingRules) -> int:

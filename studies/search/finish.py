@@ -8,25 +8,29 @@ from torch import Tensor
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
+from hnas.baselines.cnn import NAME
 from hnas.baselines.measure import measure
 from hnas.baselines.record import Baseline
 from hnas.cost.flops import plain_vit
 from hnas.data import Images, test_images
 from hnas.device import describe
 from hnas.network.glit import Glit
-from hnas.scoring.score import logits_of, score_of
+from hnas.scoring.score import evaluate, logits_of, score_of
 from hnas.studies.objective.costs import OBJECTIVES
+from hnas.studies.plan.strategies import of_a_cnn
 from hnas.studies.run import result as results
 from hnas.studies.run.confusion import Confusion
 from hnas.studies.run.result import Result, TrainedNetwork
 from hnas.studies.search.retrain import refit, retrain, retrain_all_global, retrain_network
 from hnas.studies.search.session import Session
+from hnas.studies.search.teacher import teacher
 
 
 def finish(session: Session) -> Result:
     """The answer: `result.json`, made once. It alone reads the test images."""
     if (done := results.read_result(session.run)) is not None:
         return done
+    teacher(session, held_out_too=session.plan.retrain.refit)  # a CNN is the first to be trained
     candidates = retrain(session)
     winner = results.best_trained(candidates)
     plain, plain_net = retrain_all_global(session, *plain_network(session, winner))
@@ -42,6 +46,7 @@ def finish(session: Session) -> Result:
             for network, net in ((winner, winner_net), (plain, plain_net))
         )
         baselines, no_baselines = _baselines(session, test)
+        baselines += _cnn(session, test)
     result = Result(
         test_images=len(test),
         environment=describe(session.device),
@@ -110,6 +115,28 @@ def _baselines(session: Session, test: Images) -> tuple[tuple[Baseline, ...], st
     return (), (
         f"No simple models were fitted: {images:,} images are more than the plan's "
         f"baselines.images = {most:,}."
+    )
+
+
+def _cnn(session: Session, test: Images) -> tuple[Baseline, ...]:
+    """The small CNN that networks learned from, if there is one, as a baseline."""
+    if session.cnn is None or session.teacher is None:
+        return ()
+    plan, data, alone_and_last = session.plan, session.data, of_a_cnn(session.plan)
+    found = evaluate(
+        session.teacher.module, test, data, batch=plan.score.batch, metric=plan.score.metric
+    )
+    epochs = sum(rules.epochs for rules in alone_and_last if rules)
+    return (
+        Baseline(
+            name=NAME,
+            setting=f"{epochs} epochs",
+            images=len(data.train) + len(data.held_out) * plan.retrain.refit,
+            accuracy=session.cnn.accuracy,
+            test_accuracy=found.accuracy,
+            test_error=found.error,
+            taught=True,
+        ),
     )
 
 

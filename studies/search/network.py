@@ -4,10 +4,13 @@ import math
 
 from torch import Tensor, nn
 
+from hnas.architecture.space import Frame
 from hnas.data import Data
 from hnas.errors import MismatchError
+from hnas.network.cnn import Cnn
 from hnas.network.glit import Glit
 from hnas.scoring.score import evaluate
+from hnas.settings import OWN_TEACHER
 from hnas.studies.run.networks import Identity
 from hnas.studies.scoring.supernet_scorer import weights_hash
 from hnas.training.distillation import Teacher, distilled, load_teacher
@@ -49,12 +52,19 @@ def judge_of(data: Data, *, batch: int, metric: str) -> Judge:
     return judge
 
 
-def same_teacher(identity: Identity, data: Data) -> Teacher | None:
-    """The teacher that a network is made with, if any. Raises MismatchError if this process has
-    another."""
+def own_teacher(frame: Frame) -> Cnn:
+    """The CNN for the images of a frame, with no weights yet. Raises InputError if they are too
+    small for it."""
+    return Cnn(image=frame.image, channels=frame.channels, classes=frame.classes)
+
+
+def same_teacher(identity: Identity, data: Data, own: Teacher | None = None) -> Teacher | None:
+    """The teacher that a network is made with, if any; `own` is the CNN, if this process has it.
+    Raises MismatchError if this process has another."""
     if identity.distillation is None:
         return None
-    found = load_teacher(identity.distillation.teacher, data)
+    name = identity.distillation.teacher
+    found = own if own and name == OWN_TEACHER else load_teacher(name, data)
     if teacher_hash(found) != identity.teacher:
         raise MismatchError(
             f"the teacher {identity.distillation.teacher} is not the one of the first process: "

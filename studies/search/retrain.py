@@ -18,11 +18,10 @@ from hnas.studies.run.networks import (
 from hnas.studies.run.result import TrainedNetwork, best_trained
 from hnas.studies.scoring.supernet_scorer import weights_hash
 from hnas.studies.search.alone import train_several, trained
-from hnas.studies.search.network import teacher_hash
 from hnas.studies.search.picks import best
 from hnas.studies.search.session import Session
 from hnas.studies.search.supernets import supernet
-from hnas.studies.search.teacher import teacher
+from hnas.studies.search.teacher import lesson
 from hnas.studies.trials.record import Record
 from hnas.training.trainer import AVERAGING
 
@@ -118,8 +117,7 @@ def retrain_network(
 
 
 def _identity(session: Session, asked: Asked) -> Identity:
-    plan, taught = session.plan, teacher(session)
-    rules = asked.rules or plan.retrain
+    plan, rules = session.plan, asked.rules or session.plan.retrain
     return Identity(
         frame=asked.frame or plan.net,
         arch=asked.arch,
@@ -128,8 +126,7 @@ def _identity(session: Session, asked: Asked) -> Identity:
         split=session.split.fingerprint,
         images=session.split.images,
         seed=plan.search.seed,
-        distillation=rules.distillation if taught else None,
-        teacher=teacher_hash(taught) if taught else None,
+        **lesson(session),
         metric=plan.score.metric,
         repeat=asked.repeat,
         start=_inherited(session, asked.stage) if rules.start == "supernet" else None,
@@ -203,6 +200,7 @@ def _again(session: Session, network: TrainedNetwork) -> Identity:
         training=rules,
         averaging=AVERAGING if rules.ema else None,
         held_out_too=True,
+        **lesson(session, held_out_too=True),
         continues=network.key if goes_on else "",
     )
 

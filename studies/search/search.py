@@ -27,7 +27,7 @@ from hnas.studies.search.session import Session
 from hnas.studies.search.spaces import stage_space
 from hnas.studies.search.stage import SearchRules, StageResult, run_stage
 from hnas.studies.search.supernets import supernet
-from hnas.studies.search.teacher import teacher
+from hnas.studies.search.teacher import check_teacher
 from hnas.studies.search.torchrun import SharedScorer, share_weights
 from hnas.studies.trials.marks import Marks, write_marks
 
@@ -52,7 +52,7 @@ def search_stage(session: Session, number: int) -> StageResult:
     Raises BudgetError if nothing fits, StateError if the stage before is not finished, InputError
     if the strategy has no such stage or the plan's teacher is not usable.
     """
-    teacher(session)  # needed last, but hours later is too late to say that it is missing
+    check_teacher(session)  # needed last, but hours later is too late to say that it is missing
     distribution = handoff(session) if number > 1 else None
     if session.run.about.storage is not None:
         session.study(number)  # says that it is another run's before anything is trained

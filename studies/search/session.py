@@ -43,6 +43,7 @@ from hnas.training.distillation import Teacher
 from hnas.training.judge import Judge
 from hnas.training.loop import Context, Epoch
 from hnas.training.processes import ONE_PROCESS, World
+from hnas.training.record import Held
 
 
 class Session:
@@ -58,6 +59,8 @@ class Session:
     """The trained ones, by stage: `hnas.studies.search.supernets`."""
     teacher: Teacher | None
     """Of retraining, once it is there: `hnas.studies.search.teacher`."""
+    cnn: Held | None = None
+    """What the teacher reached on held-out images alone, if it is a CNN that was trained here."""
     only: int | None = None
     """The stage that is searched alone, if one is."""
 

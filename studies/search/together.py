@@ -24,7 +24,6 @@ import torch
 from hnas.data import Data
 from hnas.device import describe
 from hnas.errors import StateError
-from hnas.settings import OWN_TEACHER
 from hnas.studies.run.layouts import read_layouts
 from hnas.studies.search.apart import (
     BEFORE_KEPT,
@@ -38,7 +37,6 @@ from hnas.studies.search.apart import (
 )
 from hnas.studies.search.processes import Crew, at_once
 from hnas.studies.search.session import Session
-from hnas.studies.search.teacher import teacher
 from hnas.training.distillation import Teacher
 from hnas.training.loop import Context
 
@@ -195,8 +193,7 @@ def uninterrupted() -> Iterator[None]:
 
 
 def _setting(session: Session, threads: int) -> Setting:
-    name, device = session.plan.retrain.distillation.teacher, session.device
-    taught = teacher(session) if name == OWN_TEACHER else None
+    taught, device = session.teacher if session.cnn else None, session.device
     if taught is not None:
         module = copy.deepcopy(taught.module).cpu()
         taught = Teacher(module=module, scale=taught.scale.cpu(), shift=taught.shift.cpu())

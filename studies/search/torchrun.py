@@ -15,10 +15,11 @@ from typing import Any, NoReturn
 import torch
 
 from hnas.architecture.arch import Arch
-from hnas.architecture.space import Space
+from hnas.architecture.space import Frame, Space
 from hnas.data import Data, Split
 from hnas.device import choose
 from hnas.errors import InputError
+from hnas.network.cnn import Cnn
 from hnas.network.compiled import compile_blocks
 from hnas.network.local.layouts import use
 from hnas.network.precision import compute_in
@@ -32,12 +33,14 @@ from hnas.studies.run.images import prepared
 from hnas.studies.run.networks import Identity
 from hnas.studies.scoring.backend import Scorer
 from hnas.studies.scoring.supernet_scorer import SupernetScorer
-from hnas.studies.search.network import same_teacher, train_network, untrained
+from hnas.studies.search.network import own_teacher, same_teacher, train_network, untrained
+from hnas.training.distillation import Teacher
 from hnas.training.loop import Context
 from hnas.training.processes import World
 from hnas.training.supernet import train_supernet
 
 IMAGES, SUPERNET, NETWORK, WEIGHTS, SCORES = "images", "supernet", "network", "weights", "scores"
+TEACHER = "teacher"
 """The tasks."""
 
 
@@ -110,6 +113,13 @@ def share_weights(
         world.broadcast(net.state_dict(), device)
 
 
+def share_teacher(net: Cnn, frame: Frame, images: Mapping[str, str | None], world: World) -> None:
+    """Gives all processes the CNN that the first one has trained for the images of a frame."""
+    device = net.head.weight.device
+    with world.process_group(device, {"task": TEACHER, **images, "frame": as_json(frame)}):
+        world.broadcast(net.state_dict(), device)
+
+
 def dealt(count: int, size: int) -> list[range]:
     """The part of each process: neighbours, which share activations."""
     ends = [rank * count // size for rank in range(size + 1)]
@@ -119,6 +129,7 @@ def dealt(count: int, size: int) -> list[range]:
 def serve(world: World) -> NoReturn:
     """Does the jobs of the first process until both end."""
     data, images, scorer, notes = None, "", None, list[str]()
+    own: Teacher | None = None
     try:
         for job in world.jobs():
             if job["task"] == IMAGES:
@@ -136,9 +147,12 @@ def serve(world: World) -> NoReturn:
             elif job["task"] == SCORES:
                 assert scorer is not None
                 join_scores(job, scorer, world, notes)
+            elif job["task"] == TEACHER:
+                own = join_teacher(job, data, world)
+            elif job["task"] == SUPERNET:
+                join_supernet(job, data, world)
             else:
-                join = join_supernet if job["task"] == SUPERNET else join_network
-                join(job, data, world)
+                join_network(job, data, world, own)
     except Exception as error:
         world.leave(error)
     raise AssertionError("jobs have no end")
@@ -162,12 +176,25 @@ def join_supernet(job: Mapping[str, Any], data: Data, world: World) -> None:
     train_supernet(net, data, rules, augment, seed=job["seed"], context=Context(world=world))
 
 
-def join_network(job: Mapping[str, Any], data: Data, world: World) -> None:
-    """Takes part in training a network. Raises MismatchError if its teacher is another one here."""
+def join_network(
+    job: Mapping[str, Any], data: Data, world: World, own: Teacher | None = None
+) -> None:
+    """Takes part in training a network; `own` is the CNN of the first process. Raises MismatchError
+    if its teacher is another one here."""
     identity = restored(Identity, job["identity"])
-    net, teacher = untrained(identity).to(data.mean.device), same_teacher(identity, data)
+    net, teacher = untrained(identity).to(data.mean.device), same_teacher(identity, data, own)
     data = data.with_held_out() if identity.held_out_too else data
     train_network(net, data, identity, teacher, seed=job["seed"], context=Context(world=world))
+
+
+def join_teacher(job: Mapping[str, Any], data: Data, world: World) -> Teacher:
+    """The CNN that the first process shares."""
+    device = data.mean.device
+    net = own_teacher(restored(Frame, job["frame"])).to(device)
+    with world.process_group(device):
+        net.load_state_dict(world.broadcast({}, device))
+    same = torch.ones(len(data.mean), 1, 1, device=device)
+    return Teacher(module=net.eval().requires_grad_(False), scale=same, shift=0 * same)
 
 
 def join_weights(

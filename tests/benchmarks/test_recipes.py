@@ -14,7 +14,7 @@ from hnas.settings import AugmentRules, TrainingRules
 from tests.support.forked import Process
 
 
-@pytest.mark.parametrize(("image", "blocks"), [(32, 3), (64, 4)])
+@pytest.mark.parametrize(("image", "blocks"), [(24, 3), (32, 2), (64, 2)])
 def test_behind_residual_blocks_there_are_as_few_as_in_proposals(image: int, blocks: int) -> None:
     frame = Frame(image=image, channels=3, patch=image // 8, classes=2, d=48, M=BLOCKS, N=3)
     first = Row(frame=frame, training=TrainingRules(epochs=1), augment=AugmentRules())

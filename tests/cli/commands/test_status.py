@@ -14,6 +14,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from hnas.cli.main import hnas
+from hnas.studies.plan.strategies import of_a_cnn
+from hnas.studies.run.folder import open_run
 
 
 def invoke(*args: object) -> Result:
@@ -57,6 +59,16 @@ def test_a_finished_run(finished: tuple[Path, Result]) -> None:
     # The result as the search printed it.
     assert shown.split("\nRetrained")[1].split("\nnext")[0] in searched.stdout
     assert shown.endswith(f"\nnext: hnas export {folder} --to {folder / 'winner'}\n")
+
+
+def test_a_cnn_that_teaches_is_a_step(tmp_path: Path, tiny: Path) -> None:
+    run = tmp_path / "run"
+    asked = ("--set", "retrain.distillation.teacher=cnn", "--set", "retrain.refit=true")
+    invoke("search", "--stage", "1", "--plan", tiny, "--run", run, "--device", "cpu", *asked)
+    rows = [row.split() for row in invoke("status", "--run", run).stdout.splitlines()]
+    [row] = [row for row in rows if row[:2] == ["the", "teacher"]]
+    epochs = sum(rules.epochs for rules in of_a_cnn(open_run(run).plan) if rules)
+    assert row[2:] == ["0", str(epochs), "epochs"]
 
 
 def test_as_json(finished: tuple[Path, Result]) -> None:

@@ -90,14 +90,20 @@ def test_the_first_process_ends_at_once_with_the_command_s_code(
 
 
 def test_two_processes_search_what_one_searches(root: Path, tmp_path: Path, plan: Path) -> None:
-    """To the last bit: trials, scores, checkpoints with optimizer and averages, the result."""
+    """To the last bit: trials, scores, checkpoints with optimizer and averages, a teacher that the
+    first has trained, the result."""
     folders = [tmp_path / number / "run" for number in ("one", "two")]
-    args = [["search", "--plan", plan, "--run", folder, "--device", "cpu"] for folder in folders]
+    taught = ["--set", "retrain.distillation.teacher=cnn", "--set", "retrain.refit=true"]
+    args = [
+        ["search", "--plan", plan, "--run", folder, "--device", "cpu", *taught]
+        for folder in folders
+    ]
     process = started(root, *args[1])
     alone = CliRunner().invoke(hnas, [str(arg) for arg in args[0]], catch_exceptions=False)
     said, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     assert said.count("The winner compared with an all-global network") == 1
+    assert "both learned from the small CNN" in said
     assert outcome(folders[1]) == outcome(folders[0])
     ends = [text.split("test images:")[1].replace("two", "one") for text in (alone.stdout, said)]
     # Milliseconds differ, and with them whether a sentence offers to search for them.

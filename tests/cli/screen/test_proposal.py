@@ -58,21 +58,22 @@ def test_a_plan_is_shown_with_what_it_takes_and_begun(
     assert any(line.startswith("  net.image 8, patch 2: ") for line in shown)
     (head,) = (i for i, line in enumerate(shown) if line.startswith("step  "))
     assert shown[head].split() == ["step", "work", "time", "memory"]
-    steps = [line.split("  ")[0] for line in shown[head + 1 : head + 8]]
+    steps = [line.split("  ")[0] for line in shown[head + 1 : head + 9]]
     assert steps == [
         "supernet of stage 1",
         "stage 1",
         "supernet of stage 2",
         "stage 2",
+        "teacher",
         "retraining",
         "all-global network",
         "on held-out images too",
     ]
     assert "2 trials on 4 images" in shown[head + 2]
-    assert shown[head + 8].endswith(
+    assert shown[head + 9].endswith(
         "To change the plan: hnas init --data photos plan.toml, then hnas search --plan plan.toml"
     )
-    assert shown[head + 9].startswith(f"runs/photos: {photos}, at most ")
+    assert shown[head + 10].startswith(f"runs/photos: {photos}, at most ")
     assert "Begin?" not in result.output
     plan = open_run(Path("runs/photos")).plan
     assert (plan.net.classes, plan.stage1.trials, plan.stage2.trials) == (2, 2, 100)

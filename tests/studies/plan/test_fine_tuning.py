@@ -14,8 +14,9 @@ from hnas.data import Survey
 from hnas.errors import BudgetError, InputError
 from hnas.studies.plan.budget import Asked, Budget, average
 from hnas.studies.plan.fine_tuning import Start
+from hnas.studies.plan.limits import LIMITS
 from hnas.studies.plan.plan import Plan
-from hnas.studies.plan.proposal import propose
+from hnas.studies.plan.proposal import grid, propose
 from hnas.studies.plan.strategies import from_scratch
 from hnas.studies.plan.toml import from_toml
 
@@ -38,10 +39,9 @@ def proposed(start: Start = START, device: str = "cpu", **asked: str) -> Plan:
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_the_network_is_that_of_the_weights_in_the_plan_s_images(device: str) -> None:
     plan, usual = proposed(device=device), propose(PHOTOS, "photos", device=device).plan
-    local = usual.net
-    assert plan.net == replace(
-        DEIT, image=local.image, patch=local.patch, classes=5, local=local.local
-    )
+    local, (_, patch) = usual.net, grid(PHOTOS.side, LIMITS[device])
+    assert plan.net == replace(DEIT, image=local.image, patch=patch, classes=5, local=local.local)
+    assert not plan.retrain.distillation.teacher  # a CNN from scratch knows less
     assert (plan.data.mean, plan.data.std) == ((0.5,) * 3, (0.5,) * 3)
     assert plan.pretrained.file == "/deit.pth"
     assert (plan.stage1.d_k, plan.stage1.d_z) == (192, 4)

@@ -31,7 +31,7 @@ def test_only_colour_images_are_mirrored_and_coloured() -> None:
 
 def test_retraining_starts_from_the_supernet_and_is_shorter() -> None:
     training = TrainingRules(epochs=90, lr=2e-3, mixup=0.4)
-    rules = recipe.retraining(training, AugmentRules(flip=True), top=3, trained=500)
+    rules = recipe.retraining(training, AugmentRules(flip=True), top=3, trained=500, side=64)
     assert (rules.start, rules.top, rules.augment) == ("supernet", 3, AugmentRules(flip=True))
     assert rules.training == TrainingRules(epochs=30, lr=2e-3, mixup=0.4)
 
@@ -41,7 +41,7 @@ def test_retraining_starts_from_the_supernet_and_is_shorter() -> None:
 )
 def test_few_images_are_all_trained_on_in_the_end(trained: int, epochs: int, last: int) -> None:
     training = TrainingRules(epochs=epochs)
-    rules = recipe.retraining(training, AugmentRules(), top=3, trained=trained)
+    rules = recipe.retraining(training, AugmentRules(), top=3, trained=trained, side=64)
     assert (rules.refit, rules.refit_epochs) == (last > 0, last)
 
 

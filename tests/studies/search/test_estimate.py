@@ -49,6 +49,7 @@ def test_every_step_that_takes_time_is_there(plan: Plan) -> None:
         "stage 1",
         "supernet of stage 2",
         "stage 2",
+        "teacher",
         "retraining",
         "all-global network",
         "on held-out images too",
@@ -62,6 +63,7 @@ def test_every_step_that_takes_time_is_there(plan: Plan) -> None:
     assert list(by_step(override(plan, strategy="random"))) == [
         "supernet of stage 1",
         "stage 1",
+        "teacher",
         "retraining",
         "all-global network",
         "on held-out images too",
@@ -80,6 +82,7 @@ def test_it_grows_with_the_work(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> 
     assert few["retraining"].seconds == 3 * 3 * 256
     assert few["all-global network"].seconds == (3 + 3 + 3) * 256
     assert few["on held-out images too"].seconds == 2 * 3 * 320
+    assert few["teacher"].seconds == 9 * 256 + 3 * 320
     more = by_step(override(plan, trials=10, epochs=3), replace(SURVEY, images=800))
     assert more["supernet of stage 1"].seconds == 3 * 496  # 31 steps of 16 images
 

@@ -1,32 +1,54 @@
-"""A small CNN, trained first, teaches the networks of a run."""
+"""A small CNN that is trained here teaches the networks of a run."""
 
 from __future__ import annotations
 
 import contextlib
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from hnas.errors import InputError
+from hnas.errors import InputError, MismatchError
+from hnas.scoring.score import evaluate
 from hnas.settings import DistillationRules
 from hnas.studies.plan.plan import Plan
+from hnas.studies.plan.strategies import of_a_cnn
+from hnas.studies.run.agenda import TEACHER, agenda_of
 from hnas.studies.run.folder import Run, begin_run
-from hnas.studies.run.history import read_history
+from hnas.studies.run.history import curves, read_history
 from hnas.studies.run.networks import identity_of
+from hnas.studies.run.result import Result
+from hnas.studies.run.status import read_status
+from hnas.studies.search.events import Listener
 from hnas.studies.search.network import teacher_hash
 from hnas.studies.search.retrain import retrain_network
+from hnas.studies.search.search import search_stage
 from hnas.studies.search.session import Session
 from hnas.studies.search.teacher import teacher
-from hnas.training.processes import World
-from tests.support.broken_off import CPU, BreaksOff, Broken
+from hnas.studies.search.torchrun import join_network, join_teacher, share_teacher
+from hnas.training.loop import Epoch
+from hnas.training.processes import ONE_PROCESS
+from tests.support.broken_off import CPU, BreaksOff, Broken, whole
+
+RULES = DistillationRules(teacher="cnn", rule="soft", weight=0.9)
+
+
+def taught(plan: Plan, **retrain: object) -> Plan:
+    return replace(plan, retrain=replace(plan.retrain, distillation=RULES, **retrain))
 
 
 @pytest.fixture
 def run(tmp_path: Path, tiny: Plan) -> Run:
-    retrain = replace(tiny.retrain, distillation=DistillationRules(teacher="cnn"))
-    return begin_run(tmp_path / "tiny", replace(tiny, retrain=retrain))
+    return begin_run(tmp_path / "tiny", taught(tiny))
+
+
+@pytest.fixture(scope="module")
+def refit(tmp_path_factory: pytest.TempPathFactory, tiny: Plan) -> tuple[Run, Result]:
+    plan = taught(tiny, refit=True, refit_epochs=3, start="supernet")
+    run = begin_run(tmp_path_factory.mktemp("runs") / "refit", plan)
+    return run, whole(run)
 
 
 def test_it_is_trained_once_and_again_the_same(run: Run) -> None:
@@ -53,15 +75,140 @@ def test_it_is_trained_once_and_again_the_same(run: Run) -> None:
 def test_networks_learn_from_it_and_say_so(run: Run) -> None:
     with contextlib.closing(Session(run, CPU)) as session:
         made, _ = retrain_network(session, run.plan.net.all_global(), "all-global")
-        taught = teacher(session)
-        assert taught is not None
+        found = teacher(session)
+        assert found is not None
         identity = identity_of(run, made.key)
-        assert identity.teacher == teacher_hash(taught)
-        assert identity.distillation == DistillationRules(teacher="cnn")
+        assert identity.teacher == teacher_hash(found)
+        assert identity.distillation == RULES
 
 
-def test_several_processes_refuse_it_by_name(run: Run) -> None:
+def test_a_stage_trains_none_and_refuses_images_that_are_too_small(
+    tmp_path: Path, tiny: Plan
+) -> None:
+    run = begin_run(tmp_path / "run", taught(tiny))
     with contextlib.closing(Session(run, CPU)) as session:
-        session.world = World(0, 2)
-        with pytest.raises(InputError, match="'cnn' is trained by one process, and 2 are here"):
-            teacher(session)
+        search_stage(session, 1)
+    assert not run.trained_epochs(run.teacher)
+    small = replace(tiny.net, image=6, patch=2)
+    run = begin_run(tmp_path / "small", replace(taught(tiny), net=small))
+    with (
+        contextlib.closing(Session(run, CPU)) as session,
+        pytest.raises(InputError, match="at least 8 pixels a side for a CNN, got 6"),
+    ):
+        search_stage(session, 1)
+
+
+def test_it_sees_held_out_images_and_then_teaches_nobody_who_is_judged_on_them(
+    refit: tuple[Run, Result],
+) -> None:
+    run, result = refit
+    with contextlib.closing(Session(run, CPU)) as session:
+        assert teacher(session) is None
+        found = teacher(session, held_out_too=True)
+    assert found is not None
+    for network in (*result.candidates, result.winner, result.all_global):
+        identity = identity_of(run, network.key)
+        its = (RULES, teacher_hash(found)) if identity.held_out_too else (None, None)
+        assert (identity.distillation, identity.teacher) == its
+    assert identity_of(run, result.winner.key).held_out_too
+    assert identity_of(run, result.all_global.key).held_out_too
+
+
+def test_its_last_training_is_as_long_as_the_answer_s(refit: tuple[Run, Result]) -> None:
+    run, result = refit
+    alone, last = of_a_cnn(run.plan)
+    assert last is not None
+    history = read_history(run)
+    epochs = [history[f"checkpoints/{name}"][-1].epoch for name in ("teacher", "teacher-on-all")]
+    assert epochs == [alone.epochs, last.epochs]
+    assert {"teacher", "teacher, on all images"} <= set(curves(run, result))
+    agenda = agenda_of(read_status(run))
+    assert agenda is not None
+    [step] = [step for step in agenda.steps if step.name == TEACHER]
+    assert step.done == step.amount == sum(epochs)
+
+
+def test_progress_counts_both_trainings_as_one_step(tmp_path: Path, tiny: Plan) -> None:
+    told: list[tuple[int, int]] = []
+
+    class Heard(Listener):
+        def epoch(self, what: str, epoch: Epoch) -> None:
+            told.append((epoch.epoch, epoch.epochs))
+            assert what == TEACHER
+
+    run = begin_run(tmp_path / "run", taught(tiny, refit=True, refit_epochs=3))
+    with contextlib.closing(Session(run, CPU, Heard())) as session:
+        teacher(session, held_out_too=True)
+    epochs = sum(each.epochs for each in of_a_cnn(run.plan) if each)
+    assert told == [(epoch, epochs) for epoch in range(1, epochs + 1)]
+
+
+def test_it_stands_beside_the_answer(refit: tuple[Run, Result]) -> None:
+    run, result = refit
+    *_, cnn = result.baselines
+    with contextlib.closing(Session(run, CPU)) as session:
+        data, found = session.data, teacher(session, held_out_too=True)
+    assert found is not None
+    kept = read_history(run)["checkpoints/teacher"][-1].kept
+    assert kept is not None
+    assert (cnn.name, cnn.taught, cnn.accuracy) == ("small CNN", True, kept.accuracy)
+    assert cnn.images == len(data.train) + len(data.held_out)
+    seen = evaluate(found.module, data.held_out, data, batch=512)
+    assert seen.accuracy != kept.accuracy  # it has learned from them since
+    assert "learned from the small CNN" in result.lesson()
+    best = replace(result, baselines=(replace(cnn, test_accuracy=1.0),))
+    assert best.verdict().endswith(
+        "The small CNN is better than the winner: 1.0000 against "
+        f"{result.winner.test_accuracy:.4f}."
+    )
+
+
+def test_what_was_broken_off_in_its_last_training_ends_the_same(
+    refit: tuple[Run, Result], tmp_path: Path
+) -> None:
+    run = begin_run(tmp_path / "refit", refit[0].plan)
+    alone, _ = of_a_cnn(run.plan)
+    with (
+        contextlib.closing(Session(run, CPU, BreaksOff(alone.epochs + 2))) as session,
+        pytest.raises(Broken),
+    ):
+        teacher(session, held_out_too=True)
+    assert run.trained_epochs(run.teacher) == alone.epochs
+    with contextlib.closing(Session(run, CPU)) as session:
+        found = teacher(session, held_out_too=True)
+    with contextlib.closing(Session(refit[0], CPU)) as session:
+        before = teacher(session, held_out_too=True)
+    assert found is not None and before is not None
+    assert teacher_hash(found) == teacher_hash(before)
+
+
+class OneMemory:
+    """The world of a first and another process that share their memory."""
+
+    rank, size = 0, 1
+
+    def process_group(self, device, job=None):
+        self.job = job or self.job
+        return nullcontext()
+
+    def broadcast(self, tensors, device):
+        self.tensors = tensors or self.tensors
+        return self.tensors
+
+
+def test_the_other_processes_get_it_from_the_first(refit: tuple[Run, Result]) -> None:
+    run, result = refit
+    world = OneMemory()
+    with contextlib.closing(Session(run, CPU)) as session:
+        data, found = session.data, teacher(session, held_out_too=True)
+        assert found is not None
+        share_teacher(found.module, run.plan.net, {}, world)
+    own = join_teacher(world.job, data, world)
+    x = torch.rand(3, 1, 8, 8)
+    assert torch.equal(own(x), found(x)) and not own(x).requires_grad
+    identity = identity_of(run, result.winner.key)
+    job = {"identity": identity.to_dict(), "seed": 0}
+    join_network(job, data, ONE_PROCESS, own)
+    other = replace(own, module=type(own.module)(image=8, channels=1, classes=10).reset(1))
+    with pytest.raises(MismatchError, match="is not the one of the first process"):
+        join_network(job, data, ONE_PROCESS, other)
