@@ -56,8 +56,8 @@ def baselines(
 
     --json prints an object: `source`, `image` (pixels a side), `channels`, `train`, `held_out` and
     `test` (images), `baselines` (`name`, `setting`, `images`, `accuracy` on held-out images,
-    `test_accuracy`, `standard_error`). Accuracies are 0 to 1; a plan with another score.metric has
-    that in their place.
+    `test_accuracy`, `standard_error`, `taught`: false). Accuracies are 0 to 1; a plan with another
+    score.metric has that in their place.
 
     \b
     Examples:

@@ -43,8 +43,8 @@ def status(folder: Path | None, as_json: bool, storage: str | None) -> None:
     with `test_images`, `candidates`, `winner` and `all_global` (`arch`, `d`, `macs`, `params`,
     `score`, `accuracy` on held-out images, `test_accuracy`, `standard_error`, `latency_ms`),
     `baselines`, the simple models (`name`, `setting`, `images`, `accuracy`, `test_accuracy`,
-    `standard_error`), and the `verdict`, in words; `finished`; `next`, a command. A missing value
-    is null; accuracies are 0 to 1.
+    `standard_error`, `taught`: whether the networks learned from it), and the `verdict`, in words;
+    `finished`; `next`, a command. A missing value is null; accuracies are 0 to 1.
     """
     from hnas.studies.run.status import read_status
 
