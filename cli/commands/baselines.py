@@ -129,7 +129,7 @@ def _small_cnn(data: Data, test: Images, plan: Plan, *, quiet: bool) -> Baseline
         return small_cnn(
             data,
             test,
-            *of_a_cnn(plan),
+            of_a_cnn(plan),
             from_scratch(plan).augment,
             seed=plan.search.seed,
             metric=plan.score.metric,

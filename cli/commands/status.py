@@ -95,8 +95,8 @@ def _show(run: Run, found: Status) -> None:
         if number == 1 and found.handoff:
             rows.append(("hand-off", *(None,) * 8, arch_drawing(found.handoff)))
     if run.plan.retrain.distillation.teacher == OWN_TEACHER:
-        done = sum(map(run.trained_epochs, (run.teacher, run.teacher_again)))
-        of = sum(rules.epochs for rules in of_a_cnn(run.plan) if rules)
+        done = sum(map(run.trained_epochs, run.teacher))
+        of = sum(rules.epochs for rules in of_a_cnn(run.plan))
         rows.append((TEACHER, done, of, "epochs", took(TEACHER)))
     rows.append(("trained alone", found.networks, None, "networks", took("networks alone")))
     columns = ("step", "done", "of", "", "time", "best score", "MACs", "ms", "front", "blocks")

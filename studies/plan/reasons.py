@@ -23,7 +23,7 @@ def reasons(plan: Plan, survey: Survey, trained: int, device: str) -> dict[str, 
         size += "never larger than the images are"
     width = f"{trained:,} images to train on"
     if net.stem == "residual":
-        width += ": the layers of a small CNN, then few blocks"
+        width += ", few enough for the layers of a small CNN before the blocks"
     asked = {name: getattr(plan.search, name) for name in ("flops", "params", "convention")}
     if most_allowed := Budget(**asked).words():
         width = f"the widest whose all-global network has at most {most_allowed}, as asked"
@@ -64,7 +64,7 @@ def reasons(plan: Plan, survey: Survey, trained: int, device: str) -> dict[str, 
         f"{'yes' if alone.refit else 'no'}, teacher {alone.distillation.teacher or 'none'}": "from "
         "the weights that were scored"
         + f", in the end for {alone.refit_epochs} epochs on held-out images too" * alone.refit
-        + ", when a small CNN teaches them" * (alone.distillation.teacher == OWN_TEACHER),
+        + ", taught by a small CNN" * (alone.distillation.teacher == OWN_TEACHER),
         f"trials {_all(plan.stage1.trials, plan.stage2.trials)}": f"of stages 1 and 2, on {device}",
     }
 

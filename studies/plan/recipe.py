@@ -21,8 +21,6 @@ FIRST = 24
 CNN."""
 LEAST_GRID = 4
 """Patches a side that a residual stem leaves at least, as in the small CNN."""
-BLOCKS = {True: 2, False: 3}
-"""Behind a residual stem that was given one more stride, or not."""
 
 
 def residual(frame: Frame) -> Frame:
@@ -31,7 +29,8 @@ def residual(frame: Frame) -> Frame:
     twice = 2 * frame.patch
     of_twos = twice.bit_count() == 1
     more = of_twos and frame.image % twice == 0 and frame.image // twice >= LEAST_GRID
-    frame = replace(frame, stem="residual", M=BLOCKS[more], patch=twice if more else frame.patch)
+    M, patch = (2, twice) if more else (3, frame.patch)
+    frame = replace(frame, stem="residual", M=M, patch=patch)
     return replace(frame, d=max(frame.d, FIRST * 2 ** (len(strides(frame)) - 1)))
 
 

@@ -133,10 +133,10 @@ def from_scratch(plan: Plan) -> Retrain:
     return replace(retrain, start="scratch", training=training, augment=plan.augment)
 
 
-def of_a_cnn(plan: Plan) -> tuple[TrainingRules, TrainingRules | None]:
-    """The rules by which a CNN is trained for as long as the plan's retrained networks: from
-    scratch, then, if the plan refits, on held-out images too. Without what is meant for networks of
-    the plan; the last epoch is kept."""
+def of_a_cnn(plan: Plan) -> tuple[TrainingRules, ...]:
+    """The trainings of a CNN for as long as the plan's retrained networks: from scratch, then, if
+    the plan refits, on held-out images too. Without what is meant for networks of the plan; the
+    last epoch is kept."""
 
     def plain(rules: TrainingRules, epochs: int) -> TrainingRules:
         return replace(
@@ -153,7 +153,7 @@ def of_a_cnn(plan: Plan) -> tuple[TrainingRules, TrainingRules | None]:
 
     retrain, scratch = plan.retrain, from_scratch(plan).training
     again = plain(retrain.training, retrain.refit_epochs or retrain.training.epochs)
-    return plain(scratch, scratch.epochs), again if retrain.refit else None
+    return plain(scratch, scratch.epochs), *([again] if retrain.refit else [])
 
 
 def retrained(plan: Plan) -> list[tuple[str, Retrain, int]]:

@@ -202,7 +202,7 @@ def _costs(run: Run, status: Status) -> tuple[StepCost, ...]:
                 seconds=took(scored, scoring),
             ),
         ]
-    first, again = map(run.trained_epochs, (run.teacher, run.teacher_again))
+    first, again = map(run.trained_epochs, run.teacher)
     if taught := first * train + again * (train + sizes.held_out):
         costs.append(StepCost(step="the teacher", trained=taught, seconds=took("the teacher")))
     alone = trained_alone(run)

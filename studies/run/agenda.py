@@ -155,7 +155,7 @@ def agenda_of(status: Status, stage: int | None = None) -> Agenda | None:
         elif step.name == ALONE:
             done = step.amount if status.result else min(alone, step.amount)
         elif of is None:
-            done = sum(map(run.trained_epochs, (run.teacher, run.teacher_again)))
+            done = sum(map(run.trained_epochs, run.teacher))
         elif step.scores:
             done = step.amount if of.finished else of.trials
         else:
@@ -208,7 +208,7 @@ def _steps(plan: Plan, sizes: Sizes) -> Iterator[Step]:
             amount = min(plan.handoff.top, stage.trials) * rules.training.epochs
             yield Step(name=HANDOFF, amount=amount, work=epoch)
     if rules.distillation.teacher == OWN_TEACHER:
-        amount = sum(each.epochs for each in of_a_cnn(plan) if each)
+        amount = sum(rules.epochs for rules in of_a_cnn(plan))
         yield Step(name=TEACHER, amount=amount, work=epoch)
     amount = sum(networks * asked.training.epochs for _, asked, networks in retrained(plan))
     yield Step(name=ALONE, amount=amount, work=epoch)

@@ -103,7 +103,7 @@ def amounts(plan: Plan) -> list[int]:
     stage = [n for stage in stages(plan) for n in (stage.training.epochs, stage.trials)]
     alone = [networks * asked.training.epochs for _, asked, networks in retrained(plan)]
     own = plan.retrain.distillation.teacher == OWN_TEACHER
-    teacher = [sum(each.epochs for each in of_a_cnn(plan) if each)] if own else []
+    teacher = [sum(rules.epochs for rules in of_a_cnn(plan))] if own else []
     return [*([1] if plan.needs_latency else []), *stage, *teacher, *alone]
 
 
@@ -141,11 +141,11 @@ def estimate(plan: Plan, survey: Survey, device: torch.device) -> Iterator[Estim
         distribution = archs[0] if distribution is None else distribution
     cnn: Cnn | None = None
     if plan.retrain.distillation.teacher == OWN_TEACHER:
-        cnn, (first, last) = own_teacher(plan.net).reset(0).to(device), of_a_cnn(plan)
+        cnn, (first, *again) = own_teacher(plan.net).reset(0).to(device), of_a_cnn(plan)
         per_image = _per_image(train, cnn, data, first, plan.augment)
-        again = last.epochs if last else 0
-        more = held * again / (first.epochs + again)  # images of a mean epoch
-        work = f"a small CNN, {first.epochs + again:,} epochs"
+        last = sum(rules.epochs for rules in again)
+        more = held * last / (first.epochs + last)  # images of a mean epoch
+        work = f"a small CNN, {first.epochs + last:,} epochs"
         yield step("teacher", work, per_image * _epoch(round(trained + more), first))
     alone = Glit(plan.net, plan.net.all_global()).reset(0).to(device)
     last_one = REFIT if plan.retrain.refit else RETRAINING

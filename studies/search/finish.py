@@ -8,16 +8,14 @@ from torch import Tensor
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
-from hnas.baselines.cnn import NAME
 from hnas.baselines.measure import measure
 from hnas.baselines.record import Baseline
 from hnas.cost.flops import plain_vit
 from hnas.data import Images, test_images
 from hnas.device import describe
 from hnas.network.glit import Glit
-from hnas.scoring.score import evaluate, logits_of, score_of
+from hnas.scoring.score import logits_of, score_of
 from hnas.studies.objective.costs import OBJECTIVES
-from hnas.studies.plan.strategies import of_a_cnn
 from hnas.studies.run import result as results
 from hnas.studies.run.confusion import Confusion
 from hnas.studies.run.result import Result, TrainedNetwork
@@ -46,7 +44,9 @@ def finish(session: Session) -> Result:
             for network, net in ((winner, winner_net), (plain, plain_net))
         )
         baselines, no_baselines = _baselines(session, test)
-        baselines += _cnn(session, test)
+        if (cnn := session.cnn) is not None:
+            tested = cnn.tested(test, session.data, metric=session.plan.score.metric)
+            baselines += (replace(tested, taught=True),)
     result = Result(
         test_images=len(test),
         environment=describe(session.device),
@@ -115,28 +115,6 @@ def _baselines(session: Session, test: Images) -> tuple[tuple[Baseline, ...], st
     return (), (
         f"No simple models were fitted: {images:,} images are more than the plan's "
         f"baselines.images = {most:,}."
-    )
-
-
-def _cnn(session: Session, test: Images) -> tuple[Baseline, ...]:
-    """The small CNN that networks learned from, if there is one, as a baseline."""
-    if session.cnn is None or session.teacher is None:
-        return ()
-    plan, data, alone_and_last = session.plan, session.data, of_a_cnn(session.plan)
-    found = evaluate(
-        session.teacher.module, test, data, batch=plan.score.batch, metric=plan.score.metric
-    )
-    epochs = sum(rules.epochs for rules in alone_and_last if rules)
-    return (
-        Baseline(
-            name=NAME,
-            setting=f"{epochs} epochs",
-            images=len(data.train) + len(data.held_out) * plan.retrain.refit,
-            accuracy=session.cnn.accuracy,
-            test_accuracy=found.accuracy,
-            test_error=found.error,
-            taught=True,
-        ),
     )
 
 

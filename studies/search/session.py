@@ -13,6 +13,7 @@ import optuna
 import torch
 from optuna.storages import RDBStorage
 
+from hnas.baselines.cnn import Fitted
 from hnas.data import Data, Split
 from hnas.device import describe, fits_memory
 from hnas.errors import BudgetError, StateError
@@ -43,7 +44,6 @@ from hnas.training.distillation import Teacher
 from hnas.training.judge import Judge
 from hnas.training.loop import Context, Epoch
 from hnas.training.processes import ONE_PROCESS, World
-from hnas.training.record import Held
 
 
 class Session:
@@ -59,8 +59,8 @@ class Session:
     """The trained ones, by stage: `hnas.studies.search.supernets`."""
     teacher: Teacher | None
     """Of retraining, once it is there: `hnas.studies.search.teacher`."""
-    cnn: Held | None = None
-    """What the teacher reached on held-out images alone, if it is a CNN that was trained here."""
+    cnn: Fitted | None = None
+    """The CNN that is the teacher, if it was trained here."""
     only: int | None = None
     """The stage that is searched alone, if one is."""
 

@@ -1,11 +1,12 @@
 """The teacher of retraining: a network of the user's, or a small CNN that is trained here."""
 
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import torch
 
+from hnas.baselines.cnn import fit
 from hnas.persist.record import recorded
 from hnas.settings import OWN_TEACHER, TrainingRules
 from hnas.studies.plan.strategies import of_a_cnn
@@ -14,10 +15,8 @@ from hnas.studies.search.network import judge_of, own_teacher, teacher_hash
 from hnas.studies.search.session import Session
 from hnas.studies.search.torchrun import share_teacher
 from hnas.training.distillation import Teacher, load_teacher
-from hnas.training.judge import Judge
-from hnas.training.loop import Context, Epoch, train
+from hnas.training.loop import Context, Epoch
 from hnas.training.processes import ONE_PROCESS
-from hnas.training.record import Held
 
 
 def check_teacher(session: Session) -> None:
@@ -59,46 +58,50 @@ def _trained_cnn(session: Session) -> Teacher:
     session.tell_agenda()
     plan, run, data = session.plan, session.run, session.data
     net = own_teacher(plan.net).reset(run.seed("teacher weights")).to(session.device)
-    (alone, last), seed = of_a_cnn(plan), run.seed("teacher")
-    judge = judge_of(data, batch=plan.score.batch, metric=plan.score.metric)
     with session.clock.step(TEACHER):
-        context = _surroundings(session, run.teacher, (alone,), judge)
-        kept = train(net, data, alone, plan.augment, seed=seed, context=context)
-        if last:
-            context = _surroundings(session, run.teacher_again, (alone, last))
-            images = data.with_held_out()
-            train(net, images, last, plan.augment, seed=seed + 1, context=context)
+        session.cnn = fit(
+            net,
+            data,
+            _trainings(session),
+            plan.augment,
+            seed=run.seed("teacher"),
+            metric=plan.score.metric,
+        )
     net.requires_grad_(False)
     if session.world.size > 1:
         of = {"split": session.split.fingerprint, "images": session.split.images}
         share_teacher(net, plan.net, of, session.world)
-    assert kept is not None  # it was judged
-    session.cnn = Held(accuracy=kept.accuracy, loss=kept.loss)
     same = torch.ones(len(data.mean), 1, 1, device=session.device)
     return Teacher(module=net, scale=same, shift=0 * same)
 
 
-def _surroundings(
-    session: Session, path: Path, trainings: tuple[TrainingRules, ...], judge: Judge | None = None
-) -> Context:
-    """The context of the last of its trainings."""
-    plan = session.plan
-    identity = {
-        "network": OWN_TEACHER,
-        **{name: getattr(plan.net, name) for name in ("image", "channels", "classes")},
-        "training": [recorded(rules) for rules in trainings],
-        "augment": recorded(plan.augment),
-        "split": session.split.fingerprint,
-        "images": session.split.images,
-        "seed": plan.search.seed,
-    }
-    context = session.context(TEACHER, path=path, identity=identity, job={}, judge=judge)
-    before = sum(rules.epochs for rules in trainings[:-1])
-    of_both = sum(rules.epochs for rules in of_a_cnn(plan) if rules)
+def _trainings(session: Session) -> list[tuple[TrainingRules, Context]]:
+    """The CNN's trainings and their surroundings. In progress they are one step of the search."""
+    plan, split, found = session.plan, session.split, []
+    trainings = of_a_cnn(plan)
+    epochs = [rules.epochs for rules in trainings]
+    for number, rules in enumerate(trainings):
+        identity = {
+            "network": OWN_TEACHER,
+            **{name: getattr(plan.net, name) for name in ("image", "channels", "classes")},
+            "training": [recorded(one) for one in trainings[: number + 1]],
+            "augment": recorded(plan.augment),
+            "split": split.fingerprint,
+            "images": split.images,
+            "seed": plan.search.seed,
+        }
+        judge = judge_of(session.data, batch=plan.score.batch, metric=plan.score.metric)
+        context = session.context(
+            TEACHER,
+            path=session.run.teacher[number],
+            identity=identity,
+            job={},
+            judge=None if number else judge,
+        )
+        tell = partial(_tell, session, sum(epochs[:number]), sum(epochs))
+        found.append((rules, replace(context, world=ONE_PROCESS, on_epoch=tell)))
+    return found
 
-    def tell(epoch: Epoch) -> None:
-        """Both trainings are one step of a search."""
-        one = replace(epoch, epoch=before + epoch.epoch, epochs=of_both)
-        session.listener.epoch(TEACHER, one)
 
-    return replace(context, world=ONE_PROCESS, on_epoch=tell)
+def _tell(session: Session, before: int, of: int, epoch: Epoch) -> None:
+    session.listener.epoch(TEACHER, replace(epoch, epoch=before + epoch.epoch, epochs=of))

@@ -20,7 +20,8 @@ LAST = replace(ALONE, epochs=2, lr=1e-3)
 def trained(last: TrainingRules | None, seed: int = 0) -> tuple[Baseline, Data]:
     data, split = prepare(RULES, image=8, channels=1, seed=0)
     test = images.test_images(RULES, image=8, channels=1, split=split)
-    return cnn.small_cnn(data, test, ALONE, last, AugmentRules(), seed=seed), data
+    trainings = (ALONE, last) if last else (ALONE,)
+    return cnn.small_cnn(data, test, trainings, AugmentRules(), seed=seed), data
 
 
 def test_it_learns_and_is_repeatable() -> None:

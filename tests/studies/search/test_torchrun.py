@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import NoReturn
@@ -33,6 +32,7 @@ from hnas.studies.search.torchrun import (
     share_weights,
 )
 from hnas.training.processes import World
+from tests.support.one_memory import OneMemory
 
 
 @pytest.fixture
@@ -131,18 +131,6 @@ def test_a_process_that_cannot_score_is_told(worlds) -> None:
     scorer = SharedScorer(Counting(), {"split": "s", "images": "i"}, first)
     with pytest.raises(StateError, match=r"^process 1 of 2: one image does not fit in memory$"):
         list(scorer.score(ARCHS))
-
-
-class OneMemory:
-    """The world of a first and another process that share their memory."""
-
-    def process_group(self, device, job=None):
-        self.job = job or self.job
-        return nullcontext()
-
-    def broadcast(self, tensors, device):
-        self.tensors = tensors or self.tensors
-        return self.tensors
 
 
 @pytest.mark.parametrize("compiled", [False, True])
