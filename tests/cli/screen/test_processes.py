@@ -104,6 +104,7 @@ def test_two_processes_search_what_one_searches(root: Path, tmp_path: Path, plan
     assert process.returncode == 0, errors
     assert said.count("The winner compared with an all-global network") == 1
     assert "both learned from the small CNN" in said
+    assert "to train a small CNN to compare with" not in said  # it stands there
     assert outcome(folders[1]) == outcome(folders[0])
     ends = [text.split("test images:")[1].replace("two", "one") for text in (alone.stdout, said)]
     # Milliseconds differ, and with them whether a sentence offers to search for them.

@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hnas.architecture.space import Frame
 from hnas.settings import AugmentRules, TrainingRules
 from hnas.studies.plan import recipe
 
@@ -43,6 +44,15 @@ def test_few_images_are_all_trained_on_in_the_end(trained: int, epochs: int, las
     training = TrainingRules(epochs=epochs)
     rules = recipe.retraining(training, AugmentRules(), top=3, trained=trained, side=64)
     assert (rules.refit, rules.refit_epochs) == (last > 0, last)
+
+
+@pytest.mark.parametrize(
+    ("d", "stem", "rate"),
+    [(96, "conv", 2e-3), (192, "conv", 1e-3), (192, "residual", 2e-3), (384, "residual", 2e-3)],
+)
+def test_wide_plain_networks_take_smaller_steps(d: int, stem: str, rate: float) -> None:
+    frame = Frame(image=32, channels=3, patch=8, classes=2, d=d, M=2, N=3, stem=stem)
+    assert recipe.rate(frame) == rate
 
 
 def test_small_batches_take_smaller_steps() -> None:

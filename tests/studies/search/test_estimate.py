@@ -23,7 +23,8 @@ from hnas.studies.search.estimate import (
     estimate,
     memory,
 )
-from hnas.training.loop import Epoch
+from hnas.training.loop import Epoch, train
+from hnas.training.supernet import train_supernet
 from tests.support.peak import begin_anew
 
 SURVEY = Survey(images=400, classes=10, side=8, channels=1, own_test=False)
@@ -85,6 +86,25 @@ def test_it_grows_with_the_work(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> 
     assert few["teacher"].seconds == 9 * 256 + 3 * 320
     more = by_step(override(plan, trials=10, epochs=3), replace(SURVEY, images=800))
     assert more["supernet of stage 1"].seconds == 3 * 496  # 31 steps of 16 images
+
+
+def test_who_learns_from_a_cnn_is_timed_learning_from_it(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answers cost time too. Without a refit the first training learns from it."""
+    plain: list[bool] = []
+
+    def per_image(fit: object, *_: object) -> Timed:
+        plain.append(fit in (train, train_supernet))
+        return Timed.of([1.0])
+
+    monkeypatch.setattr("hnas.studies.search.estimate._per_image", per_image)
+    # Supernets, CNN, retraining, all-global, the last training.
+    by_step(plan)
+    assert plain == [True, True, True, True, True, False]
+    plain.clear()
+    by_step(replace(plan, retrain=replace(plan.retrain, refit=False, refit_epochs=0)))
+    assert plain == [True, True, True, False, True]
 
 
 def test_networks_that_are_trained_together_take_less(

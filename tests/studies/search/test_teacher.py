@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from hnas.errors import InputError, MismatchError
 from hnas.scoring.score import evaluate
@@ -22,11 +24,13 @@ from hnas.studies.run.result import Result
 from hnas.studies.run.status import read_status
 from hnas.studies.search.events import Listener
 from hnas.studies.search.network import teacher_hash
-from hnas.studies.search.retrain import retrain_network
+from hnas.studies.search.retrain import refit as retrain_again
+from hnas.studies.search.retrain import retrain, retrain_network
 from hnas.studies.search.search import search_stage
 from hnas.studies.search.session import Session
 from hnas.studies.search.teacher import teacher
 from hnas.studies.search.torchrun import join_network, join_teacher, share_teacher
+from hnas.training.distillation import distilled
 from hnas.training.loop import Epoch
 from hnas.training.processes import ONE_PROCESS
 from tests.support.broken_off import CPU, BreaksOff, Broken, whole
@@ -112,6 +116,28 @@ def test_it_sees_held_out_images_and_then_teaches_nobody_who_is_judged_on_them(
         assert (identity.distillation, identity.teacher) == its
     assert identity_of(run, result.winner.key).held_out_too
     assert identity_of(run, result.all_global.key).held_out_too
+
+
+def test_it_is_asked_in_the_last_training_alone(
+    tmp_path: Path, tiny: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an identity says, the weights come from."""
+    asked: list[int] = []
+
+    def counted(*given: Any) -> Tensor:
+        asked.append(1)
+        return distilled(*given)
+
+    monkeypatch.setattr("hnas.studies.search.network.distilled", counted)
+    plan = taught(tiny, refit=True, refit_epochs=1, start="supernet")
+    run = begin_run(tmp_path / "run", plan)
+    with contextlib.closing(Session(run, CPU)) as session:
+        search_stage(session, 1)
+        search_stage(session, 2)
+        first, *_ = retrain(session)
+        assert not asked
+        retrain_again(session, {"the winner": first})
+    assert asked
 
 
 def test_its_last_training_is_as_long_as_the_answer_s(refit: tuple[Run, Result]) -> None:
