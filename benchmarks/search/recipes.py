@@ -25,7 +25,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.common import machine
-from hnas.architecture.arch import Arch
+from hnas.architecture.arch import SKIPPED, Arch
 from hnas.architecture.space import Frame
 from hnas.cost.flops import cost
 from hnas.data import Data, prepare, test_images
@@ -46,9 +46,13 @@ class Row:
     frame: Frame
     training: TrainingRules
     augment: AugmentRules
+    blocks: bool = True
+    """Whether it has blocks, or they are all skipped."""
 
     def arch(self, local_only: bool) -> Arch:
         net = self.frame
+        if not self.blocks:
+            return Arch((SKIPPED,) * net.M)
         K = kernels(net.side)[0] if net.local == "conv2d" else 17
         groups = [0 if local_only or i % 2 == 0 else net.N for i in range(net.M)]
         return Arch(tuple(net.block(G, net.d, 4, 1, K) for G in groups))
@@ -75,7 +79,7 @@ ALONE: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
     "grey-residual": ("grey", {"frame": {"stem": "residual"}}),
 }
 """Rows that change one above them, which is named first; `cnn` is hnas's small CNN instead, from
-which a network learns in `teacher`."""
+which a network learns in `teacher`. `stem-alone` is `residual` without any block."""
 
 
 def rows(first: Row) -> dict[str, Row]:
@@ -86,6 +90,7 @@ def rows(first: Row) -> dict[str, Row]:
     made["shifts"] = replace(made["mixup"], augment=first.augment)
     for name, (of, changes) in ALONE.items():
         made[name] = _changed(made[of], changes)
+    made["stem-alone"] = replace(made["residual"], blocks=False)
     return made
 
 
@@ -93,8 +98,8 @@ def _changed(row: Row, changes: dict[str, dict[str, Any]]) -> Row:
     made = replace(
         row, **{part: replace(getattr(row, part), **new) for part, new in changes.items()}
     )
-    gets_blocks = made.frame.stem == "residual" != row.frame.stem
-    return replace(made, frame=residual(made.frame)) if gets_blocks else made
+    gets_stem = made.frame.stem == "residual" != row.frame.stem
+    return replace(made, frame=residual(made.frame)) if gets_stem else made
 
 
 def first_row(
@@ -148,7 +153,7 @@ def main() -> None:
     parser.add_argument("--channels", type=int, default=3)
     parser.add_argument("--interpolation", default="bilinear")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    names = [*CHANGES, "shifts", *ALONE]
+    names = [*CHANGES, "shifts", *ALONE, "stem-alone"]
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--precision", default="fp32", choices=("fp32", "bf16"))
     parser.add_argument("--rows", nargs="+", choices=names, default=names)
