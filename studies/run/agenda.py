@@ -1,8 +1,8 @@
 """Agenda: the steps of a search, how far each is, and the time that is left. Imports no torch.
 
 The work of a step is counted in multiply-accumulates. The seconds of one are those of the same step
-so far, else of the other training or scoring, else of both. So it needs nothing but what a search
-does anyway, and becomes better while it runs.
+of late, else of the other training or scoring, else of both. So it needs nothing but what a search
+does anyway, becomes better while it runs, and follows a machine that has become faster or slower.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,6 +22,8 @@ NETWORK = "network of "
 """How progress begins to name a network that is trained alone, in the step HANDOFF or ALONE."""
 BACKWARD = 3
 """A training step in forward passes."""
+HALVED = 10
+"""Parts of a step: after each, what was measured before counts half."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,13 +41,23 @@ class Step:
     scores: bool = False
     """Whether it scores; else it trains."""
     done: int = 0
-    measured: int = 0
-    """As many of those that are done took `seconds`."""
+    measured: float = 0.0
+    """As many of those that are done took `seconds`; what is long ago counts for less than one."""
     seconds: float = 0.0
+    earlier: bool = False
+    """Whether they were measured in sessions before this one."""
 
     @property
     def left(self) -> int:
         return max(self.amount - self.done, 0)
+
+    def forget(self, share: float) -> "Step":
+        """The step with a share of what was measured, nothing of an earlier session: whatever else
+        the machine did then, it may not do now."""
+        share = 0.0 if self.earlier else share
+        return replace(
+            self, measured=self.measured * share, seconds=self.seconds * share, earlier=False
+        )
 
     @property
     def ended(self) -> "Step":
@@ -87,14 +99,16 @@ class Agenda:
             done = now.done + done - before + sum(whole - its for _, its, whole in ended)
         else:
             networks = ()
-        told = replace(
-            now,
+        share = 0.5 ** (HALVED / max(now.amount, 1))
+        steps = [one.forget(share) if one.scores == now.scores else one for one in self.steps]
+        steps[:at] = [step.ended for step in steps[:at]]
+        steps[at] = replace(
+            steps[at],
             done=max(done, now.done),
-            measured=now.measured + 1,
-            seconds=now.seconds + seconds,
+            measured=steps[at].measured + 1,
+            seconds=steps[at].seconds + seconds,
         )
-        steps = (*(step.ended for step in self.steps[:at]), told, *self.steps[at + 1 :])
-        return replace(self, steps=steps, networks=networks)
+        return replace(self, steps=tuple(steps), networks=networks)
 
     def beside_others(self, what: str) -> bool:
         """Whether `what` is a network that is trained at the same time as others."""
@@ -174,7 +188,7 @@ def agenda_of(status: Status, stage: int | None = None) -> Agenda | None:
 
     return Agenda(
         steps=tuple(
-            replace(step, seconds=seconds(step))
+            replace(step, seconds=seconds(step), earlier=True)
             for step in found
             if stage is None or step.stage == stage
         )

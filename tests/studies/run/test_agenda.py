@@ -39,9 +39,41 @@ def test_the_time_that_is_left_follows_from_what_was_measured() -> None:
     # Stage 1 has begun, so its supernet is trained. Scoring takes half a second a unit.
     agenda = agenda.after("stage 1", done=10, total=20, seconds=0.5)
     assert agenda.seconds_left() == 0.5 * (10 + 40) + 2 * (60 + 36)
-    # A step goes by its own times; the networks after it by those of all training so far.
+    # A step goes by its own times; the networks after it by those of all training so far, the
+    # epoch before the last by half: it was a tenth of the step ago.
     agenda = agenda.after("supernet of stage 2", done=9, total=10, seconds=3.0)
-    assert agenda.seconds_left() == 0.5 * 40 + 3.0 / 6 * 6 + 9.0 / 9 * 36
+    assert agenda.seconds_left() == 0.5 * 40 + 3.0 / 6 * 6 + (3.0 + 3.0) / (1.5 + 6) * 36
+
+
+def test_the_time_that_is_left_follows_a_machine_that_becomes_slower() -> None:
+    agenda = STEPS
+    for epoch in range(1, 6):
+        agenda = agenda.after("supernet of stage 1", done=epoch, total=10, seconds=3.0)
+    work = 5 * 3 + 20 + 60 + 40 + 36
+    assert agenda.seconds_left() == pytest.approx(work)
+    for epoch in range(6, 10):
+        agenda = agenda.after("supernet of stage 1", done=epoch, total=10, seconds=30.0)
+    left = agenda.seconds_left()
+    assert left is not None and 9 * (work - 12) < left < 10 * (work - 12)
+
+
+@pytest.mark.parametrize(("what", "alike"), [("stage 2", 1), ("networks alone", 0)])
+def test_times_of_an_earlier_session_are_forgotten_at_the_first_alike(
+    what: str, alike: int
+) -> None:
+    slow = [replace(one, done=1, measured=1, seconds=90.0, earlier=True) for one in STEPS.steps[:2]]
+    agenda = replace(STEPS, steps=(*slow, *STEPS.steps[2:]))
+    assert agenda.seconds_left() == 30 * (27 + 60 + 36) + 90 * (19 + 40)
+    agenda = agenda.after(what, done=1, total=20, seconds=1.0)
+    kept = [one.seconds for one in agenda.steps[:2]]
+    assert kept[alike] == 0 and kept[1 - alike] == 90.0
+
+
+def test_a_step_of_many_trials_keeps_its_time_positive() -> None:
+    agenda = replace(STEPS, steps=(step("stage 1", 20_000, scores=True),))
+    for trial in range(1, 15_000):
+        agenda = agenda.after("stage 1", done=trial, total=20_000, seconds=2.0)
+    assert agenda.seconds_left() == pytest.approx(2.0 * 5_001)
 
 
 def test_the_place_of_work_is_said() -> None:
