@@ -15,6 +15,7 @@ from hnas.cli.screen import processes, streams
 from hnas.cli.screen.interrupt import ARGS
 from hnas.cli.screen.title import hide_passwords
 from hnas.errors import HnasError
+from hnas.machine import wait_briefly
 
 SECTIONS = {
     "Search": {
@@ -120,6 +121,7 @@ def hnas() -> None:
 
 def main() -> None:
     """The console script. If a launcher started several processes, each of them runs it."""
+    wait_briefly()
     hide_passwords()
     streams.prepare()
     if processes.are_several():

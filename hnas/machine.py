@@ -103,6 +103,26 @@ def keep_freed_memory() -> bool:
     return bool(mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT) and mallopt(M_TRIM_THRESHOLD, MOST_KEPT))
 
 
+SPINS, BRIEFLY = "GOMP_SPINCOUNT", "10000"
+"""How often a thread looks whether the others are ready before it sleeps, in PyTorch's OpenMP on
+Linux (libgomp); its default is 300,000."""
+POLICY = "OMP_WAIT_POLICY"
+"""Says the same in another way, for every OpenMP."""
+
+
+def wait_briefly() -> None:
+    """Lets the threads of this process, and of those it starts, wait for each other for about a
+    tenth of a millisecond, then sleep. Call it before torch is imported; what the user has set
+    stays.
+
+    By default they keep a core for milliseconds which the thread that they wait for may need, if
+    other programs run too: a search of tiny networks then took 20 times as long
+    (`benchmarks.speed.waiting`).
+    """
+    if POLICY not in os.environ:
+        os.environ.setdefault(SPINS, BRIEFLY)
+
+
 def _address_space(system: Path) -> int | None:
     """Bytes that `ulimit -v` leaves; None if it sets no limit."""
     with contextlib.suppress(ImportError, IndexError):

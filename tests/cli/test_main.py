@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from click.testing import CliRunner
 
 from hnas.cli.main import COMMANDS, SECTIONS, hnas, load
 from hnas.errors import BusyError
+from hnas.machine import BRIEFLY, POLICY, SPINS
 
 
 def run(root: Path, *args: str) -> subprocess.CompletedProcess[str]:
@@ -145,3 +147,21 @@ def test_help_is_no_wider_than_a_terminal(name: str) -> None:
     result = CliRunner().invoke(hnas, [name, "--help"], catch_exceptions=False)
     assert result.exit_code == 0
     assert max(map(len, result.stdout.splitlines())) <= 80
+
+
+def test_threads_wait_briefly_from_the_start(tmp_path: Path) -> None:
+    """OpenMP reads the variable when torch is imported, and never again."""
+    code = (
+        "import atexit, os, sys; from hnas.cli.main import main; "
+        "atexit.register(lambda: print(os.environ[SPINS], 'torch' in sys.modules)); "
+        "from hnas.machine import SPINS; main()"
+    )
+    env = {name: value for name, value in os.environ.items() if name not in (SPINS, POLICY)}
+    found = subprocess.run(
+        [sys.executable, "-c", code, "--version"],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+    )
+    assert found.stdout.splitlines()[-1] == f"{BRIEFLY} False", found.stderr

@@ -11,7 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from hnas.machine import cores, cpu_seconds, free_memory, peak_memory
+from hnas.machine import (
+    BRIEFLY,
+    SPINS,
+    cores,
+    cpu_seconds,
+    free_memory,
+    peak_memory,
+    wait_briefly,
+)
 from tests.support.forked import Process
 
 GIB = 2**30
@@ -157,3 +165,19 @@ def test_cpu_time_is_that_of_other_processes_too(where: str) -> None:
     else:
         subprocess.run([sys.executable, "-c", f"until = 0.2\n{code}"], check=True)
     assert 0.15 < cpu_seconds() - before < 30
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({}, {SPINS: BRIEFLY}),
+        ({SPINS: "7"}, {SPINS: "7"}),
+        ({"OMP_WAIT_POLICY": "active"}, {"OMP_WAIT_POLICY": "active"}),
+    ],
+)
+def test_threads_wait_briefly_unless_the_user_says_how_long(
+    before: dict[str, str], after: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "environ", dict(before))
+    wait_briefly()
+    assert os.environ == after
