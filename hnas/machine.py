@@ -116,7 +116,7 @@ def wait_briefly() -> None:
     stays.
 
     By default they keep a core for milliseconds which the thread that they wait for may need, if
-    other programs run too: a search of tiny networks then took 20 times as long
+    other programs run too: beside one, a step took ten times as long
     (`benchmarks.speed.waiting`).
     """
     if POLICY not in os.environ:

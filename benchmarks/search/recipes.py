@@ -34,7 +34,7 @@ from hnas.network.glit import Glit
 from hnas.scoring.score import evaluate
 from hnas.settings import AugmentRules, DataRules, TrainingRules
 from hnas.studies.plan.recipe import TEACHER, kernels, residual
-from hnas.training.distillation import distilled
+from hnas.training.distillation import Teacher
 from hnas.training.loop import train
 from hnas.training.losses import Losses, supervised
 
@@ -131,10 +131,7 @@ def learning_from(cnn: nn.Module | None, net: nn.Module, data: Data, row: Row) -
     """The losses by labels and by the trained CNN, as a proposal weighs them."""
     if cnn is None:
         raise SystemExit("the row teacher comes after the row cnn")
-    cnn.eval().requires_grad_(False)
-    return supervised(
-        net, data, row.training, lambda loss, seen, x: distilled(loss, seen, cnn(x), TEACHER)
-    )
+    return supervised(net, data, row.training, Teacher.of(cnn, data).distil(TEACHER))
 
 
 def main() -> None:

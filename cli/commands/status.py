@@ -63,8 +63,7 @@ def _next(run: Run, found: Status) -> str:
 
 
 def _show(run: Run, found: Status) -> None:
-    from hnas.settings import OWN_TEACHER
-    from hnas.studies.plan.strategies import of_a_cnn
+    from hnas.studies.plan.strategies import cnn_epochs
     from hnas.studies.run.agenda import TEACHER
     from hnas.studies.run.latency import read_costs, read_measured
 
@@ -94,10 +93,9 @@ def _show(run: Run, found: Status) -> None:
         rows.append((f"stage {number}", stage.trials, asked.trials, unit, spent, *best))
         if number == 1 and found.handoff:
             rows.append(("hand-off", *(None,) * 8, arch_drawing(found.handoff)))
-    if run.plan.retrain.distillation.teacher == OWN_TEACHER:
+    if epochs := cnn_epochs(run.plan):
         done = sum(map(run.trained_epochs, run.teacher))
-        of = sum(rules.epochs for rules in of_a_cnn(run.plan))
-        rows.append((TEACHER, done, of, "epochs", took(TEACHER)))
+        rows.append((TEACHER, done, epochs, "epochs", took(TEACHER)))
     rows.append(("trained alone", found.networks, None, "networks", took("networks alone")))
     columns = ("step", "done", "of", "", "time", "best score", "MACs", "ms", "front", "blocks")
     filled = [(*row, *(None,) * (len(columns) - len(row))) for row in rows]

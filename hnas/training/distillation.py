@@ -4,8 +4,10 @@ B images, C channels. DeiT's second token, which learns from the teacher alone, 
 network has one, and learns as in the rows "usual" and "hard distillation" of DeiT's table 3.
 """
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +18,7 @@ from hnas.data.sources import functions
 from hnas.errors import InputError
 from hnas.exchange import export
 from hnas.settings import CODE, DistillationRules
+from hnas.training.losses import Distil
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,6 +36,21 @@ class Teacher:
         with torch.no_grad():
             logits: Tensor = self.module(images * self.scale + self.shift)
             return logits.float()
+
+    @classmethod
+    def of(cls, module: nn.Module, data: Data) -> Self:
+        """A network on the data's device that takes images as the student does; freezes it."""
+        same = torch.ones(len(data.mean), 1, 1, device=data.mean.device)
+        return cls(module=module.eval().requires_grad_(False), scale=same, shift=0 * same)
+
+    def distil(self, rules: DistillationRules) -> Distil:
+        """What it makes of a loss by the labels."""
+        return lambda loss, logits, images: distilled(loss, logits, self(images), rules)
+
+    def copied(self, device: torch.device) -> "Teacher":
+        """A copy on a device."""
+        module = copy.deepcopy(self.module).to(device)
+        return Teacher(module=module, scale=self.scale.to(device), shift=self.shift.to(device))
 
 
 def load_teacher(name: str, data: Data) -> Teacher:

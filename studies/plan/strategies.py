@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
-from hnas.settings import TrainingRules
+from hnas.settings import OWN_TEACHER, TrainingRules
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.tables import Retrain
 
@@ -154,6 +154,12 @@ def of_a_cnn(plan: Plan) -> tuple[TrainingRules, ...]:
     retrain, scratch = plan.retrain, from_scratch(plan).training
     again = plain(retrain.training, retrain.refit_epochs or retrain.training.epochs)
     return plain(scratch, scratch.epochs), *([again] if retrain.refit else [])
+
+
+def cnn_epochs(plan: Plan) -> int:
+    """Epochs of the CNN that is trained to teach; 0 if the plan asks for none."""
+    own = plan.retrain.distillation.teacher == OWN_TEACHER
+    return sum(rules.epochs for rules in of_a_cnn(plan)) if own else 0
 
 
 def retrained(plan: Plan) -> list[tuple[str, Retrain, int]]:

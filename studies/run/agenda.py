@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 
 from hnas.architecture.space import Space
 from hnas.cost.flops import cheapest, cost, dearest
-from hnas.settings import OWN_TEACHER
 from hnas.studies.plan.plan import Plan
-from hnas.studies.plan.strategies import of_a_cnn, retrained, stages
+from hnas.studies.plan.strategies import cnn_epochs, retrained, stages
 from hnas.studies.run.networks import Identity, trained_alone
 from hnas.studies.run.split import Sizes, read_sizes
 from hnas.studies.run.status import Status
@@ -221,9 +220,8 @@ def _steps(plan: Plan, sizes: Sizes) -> Iterator[Step]:
         if number == 1 and plan.handoff.rule == "retrained" and len(stages(plan)) > 1:
             amount = min(plan.handoff.top, stage.trials) * rules.training.epochs
             yield Step(name=HANDOFF, amount=amount, work=epoch)
-    if rules.distillation.teacher == OWN_TEACHER:
-        amount = sum(rules.epochs for rules in of_a_cnn(plan))
-        yield Step(name=TEACHER, amount=amount, work=epoch)
+    if epochs := cnn_epochs(plan):
+        yield Step(name=TEACHER, amount=epochs, work=epoch)
     amount = sum(networks * asked.training.epochs for _, asked, networks in retrained(plan))
     yield Step(name=ALONE, amount=amount, work=epoch)
 

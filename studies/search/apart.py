@@ -126,10 +126,7 @@ def _begun(setting: Setting) -> Data:
 
 def _train(job: Job, data: Data, setting: Setting, tell: Tell) -> None:
     of, own, device = job.identity, setting.own_teacher, data.mean.device
-    if own is not None:
-        scale, shift = (each.to(device) for each in (own.scale, own.shift))
-        own = Teacher(module=own.module.to(device), scale=scale, shift=shift)
-    teacher = same_teacher(of, data, own)
+    teacher = same_teacher(of, data, own and own.copied(device))
     net = untrained(of)
     net.load_state_dict(job.weights)
     context = Context(

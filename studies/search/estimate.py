@@ -25,14 +25,14 @@ from hnas.network.cnn import Cnn
 from hnas.network.glit import Glit
 from hnas.network.supernet import Supernet
 from hnas.scoring.score import scores
-from hnas.settings import OWN_TEACHER, AugmentRules, DistillationRules, TrainingRules
+from hnas.settings import AugmentRules, DistillationRules, TrainingRules
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.proposal import parts
-from hnas.studies.plan.strategies import REFIT, RETRAINING, of_a_cnn, retrained, stages
+from hnas.studies.plan.strategies import REFIT, RETRAINING, cnn_epochs, of_a_cnn, retrained, stages
 from hnas.studies.search.measure_latency import NETWORKS, table_blocks
 from hnas.studies.search.network import own_teacher
 from hnas.studies.search.processes import crew, training_work
-from hnas.training.distillation import distilled
+from hnas.training.distillation import Teacher
 from hnas.training.loop import Context, Epoch, train
 from hnas.training.losses import supervised
 from hnas.training.supernet import train_supernet
@@ -102,8 +102,7 @@ def amounts(plan: Plan) -> list[int]:
     its own teacher and of all networks alone; 1 of what has no number."""
     stage = [n for stage in stages(plan) for n in (stage.training.epochs, stage.trials)]
     alone = [networks * asked.training.epochs for _, asked, networks in retrained(plan)]
-    own = plan.retrain.distillation.teacher == OWN_TEACHER
-    teacher = [sum(rules.epochs for rules in of_a_cnn(plan))] if own else []
+    teacher = filter(None, [cnn_epochs(plan)])
     return [*([1] if plan.needs_latency else []), *stage, *teacher, *alone]
 
 
@@ -140,12 +139,11 @@ def estimate(plan: Plan, survey: Survey, device: torch.device) -> Iterator[Estim
         yield step(f"stage {number}", f"{stage.trials:,} trials on {scored:,} images", each)
         distribution = archs[0] if distribution is None else distribution
     cnn: Cnn | None = None
-    if plan.retrain.distillation.teacher == OWN_TEACHER:
+    if epochs := cnn_epochs(plan):
         cnn, (first, *again) = own_teacher(plan.net).reset(0).to(device), of_a_cnn(plan)
         per_image = _per_image(train, cnn, data, first, plan.augment)
-        last = sum(rules.epochs for rules in again)
-        more = held * last / (first.epochs + last)  # images of a mean epoch
-        work = f"a small CNN, {first.epochs + last:,} epochs"
+        more = held * sum(rules.epochs for rules in again) / epochs  # images of a mean epoch
+        work = f"a small CNN, {epochs:,} epochs"
         yield step("teacher", work, per_image * _epoch(round(trained + more), first))
     alone = Glit(plan.net, plan.net.all_global()).reset(0).to(device)
     last_one = REFIT if plan.retrain.refit else RETRAINING
@@ -222,14 +220,11 @@ def _per_image(
 
 def _taught_by(cnn: Cnn, rules: DistillationRules) -> Callable[..., object]:
     """A training that learns from a CNN too."""
-    cnn.eval().requires_grad_(False)
 
     def fit(
         net: nn.Module, data: Data, training: TrainingRules, *given: Any, **context: Any
     ) -> object:
-        losses = supervised(
-            net, data, training, lambda loss, seen, x: distilled(loss, seen, cnn(x), rules)
-        )
+        losses = supervised(net, data, training, Teacher.of(cnn, data).distil(rules))
         return train(net, data, training, *given, losses=losses, **context)
 
     return fit

@@ -2,7 +2,7 @@
 
 import math
 
-from torch import Tensor, nn
+from torch import nn
 
 from hnas.architecture.space import Frame
 from hnas.data import Data
@@ -13,7 +13,7 @@ from hnas.scoring.score import evaluate
 from hnas.settings import OWN_TEACHER
 from hnas.studies.run.networks import Identity
 from hnas.studies.scoring.supernet_scorer import weights_hash
-from hnas.training.distillation import Teacher, distilled, load_teacher
+from hnas.training.distillation import Teacher, load_teacher
 from hnas.training.judge import Judge
 from hnas.training.loop import Context, train
 from hnas.training.losses import supervised
@@ -30,12 +30,7 @@ def train_network(
     net: Glit, data: Data, of: Identity, teacher: Teacher | None, *, seed: int, context: Context
 ) -> Kept | None:
     """Trains a network by the rules of its identity, and says which weights are kept."""
-
-    def distil(loss: Tensor, logits: Tensor, images: Tensor) -> Tensor:
-        if teacher is None or of.distillation is None:
-            return loss
-        return distilled(loss, logits, teacher(images), of.distillation)
-
+    distil = teacher.distil(of.distillation) if teacher and of.distillation else None
     losses = supervised(net, data, of.training, distil)
     return train(net, data, of.training, of.augment, seed=seed, losses=losses, context=context)
 

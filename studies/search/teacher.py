@@ -4,8 +4,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import torch
-
 from hnas.baselines.cnn import fit
 from hnas.persist.record import recorded
 from hnas.settings import OWN_TEACHER, TrainingRules
@@ -67,12 +65,10 @@ def _trained_cnn(session: Session) -> Teacher:
             seed=run.seed("teacher"),
             metric=plan.score.metric,
         )
-    net.requires_grad_(False)
     if session.world.size > 1:
         of = {"split": session.split.fingerprint, "images": session.split.images}
         share_teacher(net, plan.net, of, session.world)
-    same = torch.ones(len(data.mean), 1, 1, device=session.device)
-    return Teacher(module=net, scale=same, shift=0 * same)
+    return Teacher.of(net, data)
 
 
 def _trainings(session: Session) -> list[tuple[TrainingRules, Context]]:

@@ -6,7 +6,6 @@ had finished is resumed as after a kill.
 """
 
 import contextlib
-import copy
 import os
 import pickle
 import queue
@@ -37,7 +36,6 @@ from hnas.studies.search.apart import (
 )
 from hnas.studies.search.processes import Crew, at_once
 from hnas.studies.search.session import Session
-from hnas.training.distillation import Teacher
 from hnas.training.loop import Context
 
 MODULE = "hnas.studies.search.apart"
@@ -194,9 +192,7 @@ def uninterrupted() -> Iterator[None]:
 
 def _setting(session: Session, threads: int) -> Setting:
     taught, device = session.teacher if session.cnn else None, session.device
-    if taught is not None:
-        module = copy.deepcopy(taught.module).cpu()
-        taught = Teacher(module=module, scale=taught.scale.cpu(), shift=taught.shift.cpu())
+    taught = taught and taught.copied(torch.device("cpu"))
     return Setting(
         data=session.data.to("cpu"),
         device=str(device),

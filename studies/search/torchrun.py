@@ -193,8 +193,7 @@ def join_teacher(job: Mapping[str, Any], data: Data, world: World) -> Teacher:
     net = own_teacher(restored(Frame, job["frame"])).to(device)
     with world.process_group(device):
         net.load_state_dict(world.broadcast({}, device))
-    same = torch.ones(len(data.mean), 1, 1, device=device)
-    return Teacher(module=net.eval().requires_grad_(False), scale=same, shift=0 * same)
+    return Teacher.of(net, data)
 
 
 def join_weights(

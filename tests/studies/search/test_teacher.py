@@ -128,7 +128,7 @@ def test_it_is_asked_in_the_last_training_alone(
         asked.append(1)
         return distilled(*given)
 
-    monkeypatch.setattr("hnas.studies.search.network.distilled", counted)
+    monkeypatch.setattr("hnas.training.distillation.distilled", counted)
     plan = taught(tiny, refit=True, refit_epochs=1, start="supernet")
     run = begin_run(tmp_path / "run", plan)
     with contextlib.closing(Session(run, CPU)) as session:
