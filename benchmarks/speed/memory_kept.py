@@ -9,6 +9,7 @@ from __future__ import annotations
 import statistics
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -31,18 +32,24 @@ GROUPS = {"local": 0, "global": 3}
 STEPS, BATCH = 8, 64
 
 
-def run(kind: str, threads: int) -> float:
-    """Median seconds of a step of the all-local or the all-global network, in this process."""
-    torch.set_num_threads(threads)
-    block = FRAME.block(GROUPS[kind], FRAME.d, 4, 1, 5)
-    net, rules = Glit(FRAME, Arch((block,) * FRAME.M)).reset(0).train(), TrainingRules(epochs=1)
-    trainer, images = Trainer(net, rules), torch.randn(BATCH, 3, 64, 64)
-    labels = torch.randint(0, FRAME.classes, (BATCH,))
+def training_step(frame: Frame, arch: Arch, batch: int) -> Callable[[], None]:
+    """A step of a standalone network on random images: forward, backward, clipping and AdamW."""
+    net, rules = Glit(frame, arch).reset(0).train(), TrainingRules(epochs=1)
+    images = torch.randn(batch, frame.channels, frame.image, frame.image)
+    labels, trainer = torch.randint(0, frame.classes, (batch,)), Trainer(net, rules)
 
     def step() -> None:
         F.cross_entropy(net(images), labels).backward()
         trainer.step(rules.lr, rules.clip)
 
+    return step
+
+
+def run(kind: str, threads: int) -> float:
+    """Median seconds of a step of the all-local or the all-global network, in this process."""
+    torch.set_num_threads(threads)
+    block = FRAME.block(GROUPS[kind], FRAME.d, 4, 1, 5)
+    step = training_step(FRAME, Arch((block,) * FRAME.M), BATCH)
     return statistics.median([seconds(step) for _ in range(STEPS + 3)][3:])
 
 

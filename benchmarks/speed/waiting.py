@@ -17,16 +17,13 @@ from collections.abc import Iterator
 from functools import partial
 
 import torch
-import torch.nn.functional as F
 
 from benchmarks.common import Row, compare, main
+from benchmarks.speed.memory_kept import training_step
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
 from hnas.cost.timing import seconds
 from hnas.machine import BRIEFLY, SPINS, cores
-from hnas.network.glit import Glit
-from hnas.settings import TrainingRules
-from hnas.training.trainer import Trainer
 
 FRAMES = {
     "digits": Frame(image=8, channels=1, patch=2, classes=10, d=48, M=6, N=3),
@@ -45,14 +42,7 @@ def run(kind: str) -> float:
     frame, batch = FRAMES[kind], BATCHES[kind]
     groups = [frame.N if i % 2 else 0 for i in range(frame.M)]
     arch = Arch(tuple(frame.block(G, frame.d, 4, 1, 3) for G in groups))
-    net, rules = Glit(frame, arch).reset(0).train(), TrainingRules(epochs=1)
-    images = torch.randn(batch, frame.channels, frame.image, frame.image)
-    labels, trainer = torch.randint(0, frame.classes, (batch,)), Trainer(net, rules)
-
-    def step() -> None:
-        F.cross_entropy(net(images), labels).backward()
-        trainer.step(rules.lr, rules.clip)
-
+    step = training_step(frame, arch, batch)
     step()
     took: list[float] = []
     while len(took) < MOST and sum(took) < ENOUGH:
