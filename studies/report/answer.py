@@ -21,9 +21,7 @@ def answer_section(report: Report) -> Section:
     if found is None or result is None:
         return Section(title="No answer yet", text=report.missing)
     difference, verdict = found.difference, result.verdict()
-    clear = difference.low > 0 or difference.high < 0
     images = f"{found.test_images:,} test images"
-    better = "better" if difference.value >= 0 else "worse"
     how = "exact by the images that one alone is right on (McNemar)" if result.apart else "Newcombe"
     return Section(
         title="The answer",
@@ -36,9 +34,7 @@ def answer_section(report: Report) -> Section:
             + " ".join(
                 filter(None, (how(found.winner, found.all_global) for how in (unequal, trained)))
             ),
-            f"The winner is {abs(100 * difference.value):.1f} points {better} (95% interval "
-            f"{100 * difference.low:+.1f} to {100 * difference.high:+.1f})"
-            + ("." if clear else "; these test images cannot tell the two apart."),
+            _lead(difference),
             *filter(None, (result.lesson(), verdict, more_time(report.status.run, result))),
             *report.missing,
         ),
@@ -57,6 +53,17 @@ def answer_section(report: Report) -> Section:
             + _other(result.metric),
         ),
     )
+
+
+def _lead(difference: Interval) -> str:
+    """By how much the winner is better than the all-global network, in a sentence."""
+    points = f"{abs(100 * difference.value):.1f}"
+    said = f"The winner is {points} points {'better' if difference.value > 0 else 'worse'}"
+    if float(points) == 0:
+        said = "The two are equally good, to a tenth of a point"
+    clear = difference.low > 0 or difference.high < 0
+    said += f" (95% interval {100 * difference.low:+.1f} to {100 * difference.high:+.1f})"
+    return said + ("." if clear else "; these test images cannot tell the two apart.")
 
 
 def _reaches(result: Result, found: Interval, images: str = "") -> str:

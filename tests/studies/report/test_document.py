@@ -61,6 +61,8 @@ def test_the_answer_is_the_result_s(report: Report) -> None:
             0.81,
             "1.0 points better (95% interval -6.8 to +8.8); these test images cannot tell",
         ),
+        (0.8, "The two are equally good, to a tenth of a point (95% interval -7.8 to +7.8); these"),
+        (0.7997, "The two are equally good, to a tenth of a point"),
         (0.6, "20.0 points worse (95% interval -28.5 to -11.1)."),
     ],
 )
