@@ -48,6 +48,8 @@ class Row:
     augment: AugmentRules
     blocks: bool = True
     """Whether it has blocks, or they are all skipped."""
+    taught: bool = False
+    """Whether it learns from the CNN of the row `cnn` too."""
 
     def arch(self, local_only: bool) -> Arch:
         net = self.frame
@@ -75,11 +77,11 @@ ALONE: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
     "randaugment": ("jitter", {"augment": {"randaugment": 7.0}}),
     "residual": ("jitter", {"frame": {"stem": "residual"}}),
     "cnn": ("jitter", {}),
-    "teacher": ("residual", {}),
     "grey-residual": ("grey", {"frame": {"stem": "residual"}}),
 }
-"""Rows that change one above them, which is named first; `cnn` is hnas's small CNN instead, from
-which a network learns in `teacher`. `stem-alone` is `residual` without any block."""
+"""Rows that change one above them, which is named first; `cnn` is hnas's small CNN instead."""
+STEMS = ("stem-alone", "stem-taught")
+"""`residual` and `teacher` without any block."""
 
 
 def rows(first: Row) -> dict[str, Row]:
@@ -90,7 +92,9 @@ def rows(first: Row) -> dict[str, Row]:
     made["shifts"] = replace(made["mixup"], augment=first.augment)
     for name, (of, changes) in ALONE.items():
         made[name] = _changed(made[of], changes)
-    made["stem-alone"] = replace(made["residual"], blocks=False)
+    made["teacher"] = replace(made["residual"], taught=True)
+    for name, of in zip(STEMS, ("residual", "teacher"), strict=True):
+        made[name] = replace(made[of], blocks=False)
     return made
 
 
@@ -130,7 +134,7 @@ def network(row: Row, seed: int, *, local_only: bool, cnn: bool) -> tuple[nn.Mod
 def learning_from(cnn: nn.Module | None, net: nn.Module, data: Data, row: Row) -> Losses:
     """The losses by labels and by the trained CNN, as a proposal weighs them."""
     if cnn is None:
-        raise SystemExit("the row teacher comes after the row cnn")
+        raise SystemExit("a row that learns comes after the row cnn")
     return supervised(net, data, row.training, Teacher.of(cnn, data).distil(TEACHER))
 
 
@@ -150,7 +154,7 @@ def main() -> None:
     parser.add_argument("--channels", type=int, default=3)
     parser.add_argument("--interpolation", default="bilinear")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    names = [*CHANGES, "shifts", *ALONE, "stem-alone"]
+    names = [*CHANGES, "shifts", *ALONE, "teacher", *STEMS]
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--precision", default="fp32", choices=("fp32", "bf16"))
     parser.add_argument("--rows", nargs="+", choices=names, default=names)
@@ -171,7 +175,7 @@ def main() -> None:
         for name in args.rows:
             row, began = made[name], time.process_time()
             net, macs = network(row, seed, local_only=args.local_only, cnn=name == "cnn")
-            losses = learning_from(cnn, net, data, row) if name == "teacher" else None
+            losses = learning_from(cnn, net, data, row) if row.taught else None
             train(net, data, row.training, row.augment, seed=seed, losses=losses)
             cnn = net if name == "cnn" else cnn
             score = evaluate(net, test, data, batch=512)
