@@ -50,14 +50,15 @@ def baselines(
     (HOG). They get the images that hnas search would get: the same size, the same parts. k and C
     are chosen on held-out images; then a model is fitted to training and held-out images together,
     10,000 at most (5,000 for the SVM), and tested. With --cnn a small residual CNN is trained too,
-    as a search trains the all-global network: by the same rules, for as many epochs.
+    in one go, by the rules of a search and for as many epochs as its answer; on held-out images
+    too, if the plan trains the answer on them, and then it has no accuracy on them.
 
     A search shows the same table beside its answer.
 
     --json prints an object: `source`, `image` (pixels a side), `channels`, `train`, `held_out` and
-    `test` (images), `baselines` (`name`, `setting`, `images`, `accuracy` on held-out images,
-    `test_accuracy`, `standard_error`, `taught`: false). Accuracies are 0 to 1; a plan with another
-    score.metric has that in their place.
+    `test` (images), `baselines` (`name`, `setting`, `images`, `accuracy` on held-out images or
+    null, `test_accuracy`, `standard_error`, `taught`: false). Accuracies are 0 to 1; a plan with
+    another score.metric has that in their place.
 
     \b
     Examples:
@@ -106,7 +107,7 @@ def _small_cnn(data: Data, test: Images, plan: Plan, *, quiet: bool) -> Baseline
     """Trained with progress on the screen; `quiet`, where only JSON may be printed, without."""
     from hnas.baselines.cnn import NAME, small_cnn
     from hnas.cli.screen.progress import Step, display
-    from hnas.studies.plan.strategies import from_scratch, of_a_cnn
+    from hnas.studies.plan.strategies import of_a_cnn
 
     with nullcontext() if quiet else display() as shown:
 
@@ -126,12 +127,4 @@ def _small_cnn(data: Data, test: Images, plan: Plan, *, quiet: bool) -> Baseline
                 )
             )
 
-        return small_cnn(
-            data,
-            test,
-            of_a_cnn(plan),
-            from_scratch(plan).augment,
-            seed=plan.search.seed,
-            metric=plan.score.metric,
-            on_epoch=tell,
-        )
+        return small_cnn(data, test, of_a_cnn(plan), seed=plan.search.seed, on_epoch=tell)

@@ -94,7 +94,7 @@ def _show(run: Run, found: Status) -> None:
         if number == 1 and found.handoff:
             rows.append(("hand-off", *(None,) * 8, arch_drawing(found.handoff)))
     if epochs := cnn_epochs(run.plan):
-        done = sum(map(run.trained_epochs, run.teacher))
+        done = run.trained_epochs(run.teacher)
         rows.append((TEACHER, done, epochs, "epochs", took(TEACHER)))
     rows.append(("trained alone", found.networks, None, "networks", took("networks alone")))
     columns = ("step", "done", "of", "", "time", "best score", "MACs", "ms", "front", "blocks")

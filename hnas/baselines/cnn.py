@@ -1,13 +1,12 @@
 """A small residual CNN trained as one would without a search."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from hnas.baselines.record import Baseline
+from hnas.baselines.record import Baseline, Course
 from hnas.data import Data, Images
 from hnas.network.cnn import Cnn
 from hnas.scoring.score import evaluate
-from hnas.settings import AugmentRules, TrainingRules
 from hnas.training.loop import Context, Epoch, train
 
 NAME = "small CNN"
@@ -21,11 +20,10 @@ class Fitted:
 
     net: Cnn
     epochs: int
-    """Of all its trainings."""
     images: int
-    """That its last training saw."""
-    accuracy: float
-    """On held-out images after the first training, by the metric: a second one sees them."""
+    """That it was trained on."""
+    accuracy: float | None
+    """On held-out images, by the metric; None if it was trained on them."""
 
     def tested(self, test: Images, data: Data, *, metric: str) -> Baseline:
         """What it reaches on test images, beside the answer of a search."""
@@ -40,46 +38,31 @@ class Fitted:
         )
 
 
-def fit(
-    net: Cnn,
-    data: Data,
-    trainings: Sequence[tuple[TrainingRules, Context]],
-    augmentation: AugmentRules,
-    *,
-    seed: int,
-    metric: str,
-) -> Fitted:
-    """Trains the CNN in place: on training images, then, if there is a second training, on held-out
-    images too. Net and data are on one device."""
-    accuracy, images = 0.0, data
-    for number, (rules, context) in enumerate(trainings):
-        images = data.with_held_out() if number else data
-        train(net, images, rules, augmentation, seed=seed + number, context=context)
-        if not number:
-            accuracy = evaluate(net, data.held_out, data, batch=BATCH, metric=metric).accuracy
-    epochs = sum(rules.epochs for rules, _ in trainings)
+def fit(net: Cnn, data: Data, course: Course, *, seed: int, context: Context) -> Fitted:
+    """Trains the CNN in place. Net and data are on one device."""
+    images = data.with_held_out() if course.held_out_too else data
+    train(net, images, course.training, course.augment, seed=seed, context=context)
+    accuracy = None
+    if not course.held_out_too:
+        accuracy = evaluate(net, data.held_out, data, batch=BATCH, metric=course.metric).accuracy
+    epochs = course.training.epochs
     return Fitted(net=net, epochs=epochs, images=len(images.train), accuracy=accuracy)
 
 
 def small_cnn(
     data: Data,
     test: Images,
-    trainings: Sequence[TrainingRules],
-    augmentation: AugmentRules,
+    course: Course,
     *,
     seed: int,
-    metric: str = "accuracy",
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> Baseline:
-    """Trains the CNN from a seed, as `fit` does, and tests it.
+    """Trains the CNN from a seed and tests it.
 
     Data and test are on one device. Raises InputError if an image is smaller than 8 pixels.
     """
     _, channels, image, _ = data.train.pixels.shape
     net = Cnn(image=image, channels=channels, classes=len(data.classes)).reset(seed)
     net.to(data.train.pixels.device)
-    context = Context(on_epoch=on_epoch)
-    fitted = fit(
-        net, data, [(rules, context) for rules in trainings], augmentation, seed=seed, metric=metric
-    )
-    return fitted.tested(test, data, metric=metric)
+    fitted = fit(net, data, course, seed=seed, context=Context(on_epoch=on_epoch))
+    return fitted.tested(test, data, metric=course.metric)

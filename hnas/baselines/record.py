@@ -1,9 +1,22 @@
-"""Baseline: what a simple model reached, as a record without torch."""
+"""Baseline: what a simple model reached, and how a CNN comes to be one; without torch."""
 
 from dataclasses import dataclass
 
 from hnas.errors import InputError
 from hnas.persist.record import later
+from hnas.settings import AugmentRules, TrainingRules
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """How a CNN is trained, from scratch and in one go."""
+
+    training: TrainingRules
+    augment: AugmentRules
+    held_out_too: bool
+    """Whether it is trained on held-out images too."""
+    metric: str = "accuracy"
+    """By which its held-out accuracy is told."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,8 +28,8 @@ class Baseline:
     """What was chosen on the held-out images: "k = 1"; empty if there is nothing to choose."""
     images: int
     """Training and held-out images that it was fitted to in the end."""
-    accuracy: float
-    """Held-out accuracy, 0 to 1, when fitted to training images alone."""
+    accuracy: float | None
+    """Held-out accuracy, 0 to 1, when fitted to training images alone; None if it never was."""
     test_accuracy: float
     """0 to 1."""
     test_error: float | None = later(None)
@@ -25,6 +38,6 @@ class Baseline:
     """Whether the networks of the search learned from it in the end."""
 
     def __post_init__(self) -> None:
-        for name in ("accuracy", "test_accuracy"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{name} must be 0 to 1, got {getattr(self, name)}")
+        for name, value in (("accuracy", self.accuracy), ("test_accuracy", self.test_accuracy)):
+            if value is not None and not 0 <= value <= 1:
+                raise InputError(f"{name} must be 0 to 1, got {value}")

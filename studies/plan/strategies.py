@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Space
+from hnas.baselines.record import Course
 from hnas.settings import OWN_TEACHER, TrainingRules
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.tables import Retrain
@@ -133,33 +134,39 @@ def from_scratch(plan: Plan) -> Retrain:
     return replace(retrain, start="scratch", training=training, augment=plan.augment)
 
 
-def of_a_cnn(plan: Plan) -> tuple[TrainingRules, ...]:
-    """The trainings of a CNN for as long as the plan's retrained networks: from scratch, then, if
-    the plan refits, on held-out images too. Without what is meant for networks of the plan; the
-    last epoch is kept."""
+def of_a_cnn(plan: Plan) -> Course:
+    """The training of a CNN for as many epochs as the plan's answer has in all, on held-out images
+    too if the plan refits. Without what is meant for networks of the plan; the last epoch is
+    kept."""
+    scratch = from_scratch(plan)
+    training = replace(
+        scratch.training,
+        epochs=scratch.training.epochs + refit_epochs(plan.retrain),
+        drop_path=0.0,
+        dropout=0.0,
+        ema=0.0,
+        keep="last",
+        patience=0,
+        layer_decay=1.0,
+        head_warmup=0.0,
+    )
+    return Course(
+        training=training,
+        augment=scratch.augment,
+        held_out_too=plan.retrain.refit,
+        metric=plan.score.metric,
+    )
 
-    def plain(rules: TrainingRules, epochs: int) -> TrainingRules:
-        return replace(
-            rules,
-            epochs=epochs,
-            drop_path=0.0,
-            dropout=0.0,
-            ema=0.0,
-            keep="last",
-            patience=0,
-            layer_decay=1.0,
-            head_warmup=0.0,
-        )
 
-    retrain, scratch = plan.retrain, from_scratch(plan).training
-    again = plain(retrain.training, retrain.refit_epochs or retrain.training.epochs)
-    return plain(scratch, scratch.epochs), *([again] if retrain.refit else [])
+def refit_epochs(rules: Retrain) -> int:
+    """Epochs of the last training; 0 if there is none."""
+    return (rules.refit_epochs or rules.training.epochs) if rules.refit else 0
 
 
 def cnn_epochs(plan: Plan) -> int:
     """Epochs of the CNN that is trained to teach; 0 if the plan asks for none."""
     own = plan.retrain.distillation.teacher == OWN_TEACHER
-    return sum(rules.epochs for rules in of_a_cnn(plan)) if own else 0
+    return of_a_cnn(plan).training.epochs if own else 0
 
 
 def retrained(plan: Plan) -> list[tuple[str, Retrain, int]]:
@@ -170,8 +177,7 @@ def retrained(plan: Plan) -> list[tuple[str, Retrain, int]]:
     if plain != rules:
         found.append(("all-global network", plain, 1))
     if rules.refit:
-        epochs = rules.refit_epochs or rules.training.epochs
-        last = replace(rules, training=replace(rules.training, epochs=epochs))
+        last = replace(rules, training=replace(rules.training, epochs=refit_epochs(rules)))
         found.append((REFIT, last, 2))
     return found
 

@@ -116,7 +116,7 @@ def _simple(result: Result) -> Table:
             "chosen": [one.setting for one in found],
             "test": [f"{one.value:.4f}" for one in accuracies],
             "95% interval": [f"{one.low:.4f} to {one.high:.4f}" for one in accuracies],
-            "held-out": [f"{one.accuracy:.4f}" for one in found],
+            "held-out": [number(one.accuracy) for one in found],
             "fitted to images": [f"{one.images:,}" for one in found],
         },
         left=2,

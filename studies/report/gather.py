@@ -202,9 +202,9 @@ def _costs(run: Run, status: Status) -> tuple[StepCost, ...]:
                 seconds=took(scored, scoring),
             ),
         ]
-    first, again = map(run.trained_epochs, run.teacher)
-    if taught := first * train + again * (train + sizes.held_out):
-        costs.append(StepCost(step="the teacher", trained=taught, seconds=took("the teacher")))
+    if taught := run.trained_epochs(run.teacher):
+        seen = taught * (train + run.plan.retrain.refit * sizes.held_out)
+        costs.append(StepCost(step="the teacher", trained=seen, seconds=took("the teacher")))
     alone = trained_alone(run)
     seen = sum(n * (train + of.held_out_too * sizes.held_out) for of, n, _ in alone)
     name, alone_took = f"{len(alone)} networks alone", took("networks alone")

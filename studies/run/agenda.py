@@ -168,7 +168,7 @@ def agenda_of(status: Status, stage: int | None = None) -> Agenda | None:
         elif step.name == ALONE:
             done = step.amount if status.result else min(alone, step.amount)
         elif of is None:
-            done = sum(map(run.trained_epochs, run.teacher))
+            done = run.trained_epochs(run.teacher)
         elif step.scores:
             done = step.amount if of.finished else of.trials
         else:

@@ -86,13 +86,9 @@ class Run:
         return self.folder / "checkpoints" / f"supernet{stage}{of}"
 
     @property
-    def teacher(self) -> tuple[Path, Path]:
-        """The checkpoints of a teacher that is trained here, without suffix: on training images,
-        and then on held-out images too."""
-        return (
-            self.folder / "checkpoints" / "teacher",
-            self.folder / "checkpoints" / "teacher-on-all",
-        )
+    def teacher(self) -> Path:
+        """The checkpoint of a teacher that is trained here, without suffix."""
+        return self.folder / "checkpoints" / "teacher"
 
     def _suffix(self, stage: int) -> str:
         times = self.rescored[stage - 1] if len(self.rescored) >= stage else 0

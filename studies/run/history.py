@@ -71,8 +71,7 @@ def curves(run: Run, result: Result | None) -> Mapping[str, tuple[Row, ...]]:
 
     Raises StateError if it is damaged.
     """
-    taught = zip(run.teacher, ("teacher", "teacher, on all images"), strict=True)
-    names = {f"checkpoints/{path.name}": name for path, name in taught}
+    names = {f"checkpoints/{run.teacher.name}": "teacher"}
     if result is not None:
         names |= {f"networks/{one.key}": f"{i}" for i, one in enumerate(result.candidates, 1)}
         for name, one in (("all-global", result.all_global), ("winner", result.winner)):

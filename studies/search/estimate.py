@@ -140,11 +140,10 @@ def estimate(plan: Plan, survey: Survey, device: torch.device) -> Iterator[Estim
         distribution = archs[0] if distribution is None else distribution
     cnn: Cnn | None = None
     if epochs := cnn_epochs(plan):
-        cnn, (first, *again) = own_teacher(plan.net).reset(0).to(device), of_a_cnn(plan)
-        per_image = _per_image(train, cnn, data, first, plan.augment)
-        more = held * sum(rules.epochs for rules in again) / epochs  # images of a mean epoch
-        work = f"a small CNN, {epochs:,} epochs"
-        yield step("teacher", work, per_image * _epoch(round(trained + more), first))
+        cnn, course = own_teacher(plan.net).reset(0).to(device), of_a_cnn(plan)
+        per_image = _per_image(train, cnn, data, course.training, course.augment)
+        seen, rules = trained + held * course.held_out_too, course.training
+        yield step("teacher", f"a small CNN, {epochs:,} epochs", per_image * _epoch(seen, rules))
     alone = Glit(plan.net, plan.net.all_global()).reset(0).to(device)
     last_one = REFIT if plan.retrain.refit else RETRAINING
     for what, asked, networks in retrained(plan):

@@ -1,19 +1,17 @@
 """The teacher of retraining: a network of the user's, or a small CNN that is trained here."""
 
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from hnas.baselines.cnn import fit
 from hnas.persist.record import recorded
-from hnas.settings import OWN_TEACHER, TrainingRules
+from hnas.settings import OWN_TEACHER
 from hnas.studies.plan.strategies import of_a_cnn
 from hnas.studies.run.agenda import TEACHER
 from hnas.studies.search.network import judge_of, own_teacher, teacher_hash
 from hnas.studies.search.session import Session
 from hnas.studies.search.torchrun import share_teacher
 from hnas.training.distillation import Teacher, load_teacher
-from hnas.training.loop import Context, Epoch
 from hnas.training.processes import ONE_PROCESS
 
 
@@ -54,50 +52,27 @@ def lesson(session: Session, *, held_out_too: bool = False) -> dict[str, Any]:
 def _trained_cnn(session: Session) -> Teacher:
     """A frozen CNN, trained as `hnas baselines --cnn` trains it, by this process alone."""
     session.tell_agenda()
-    plan, run, data = session.plan, session.run, session.data
+    plan, run, data, split = session.plan, session.run, session.data, session.split
     net = own_teacher(plan.net).reset(run.seed("teacher weights")).to(session.device)
+    course, of = of_a_cnn(plan), {"split": split.fingerprint, "images": split.images}
+    identity = {
+        "network": OWN_TEACHER,
+        **{name: getattr(plan.net, name) for name in ("image", "channels", "classes")},
+        **recorded(course),
+        **of,
+        "seed": plan.search.seed,
+    }
+    judge = judge_of(data, batch=plan.score.batch, metric=course.metric)
+    context = session.context(
+        TEACHER,
+        path=run.teacher,
+        identity=identity,
+        job={},
+        judge=None if course.held_out_too else judge,
+    )
+    context = replace(context, world=ONE_PROCESS)
     with session.clock.step(TEACHER):
-        session.cnn = fit(
-            net,
-            data,
-            _trainings(session),
-            plan.augment,
-            seed=run.seed("teacher"),
-            metric=plan.score.metric,
-        )
+        session.cnn = fit(net, data, course, seed=run.seed("teacher"), context=context)
     if session.world.size > 1:
-        of = {"split": session.split.fingerprint, "images": session.split.images}
         share_teacher(net, plan.net, of, session.world)
     return Teacher.of(net, data)
-
-
-def _trainings(session: Session) -> list[tuple[TrainingRules, Context]]:
-    """The CNN's trainings and their surroundings. In progress they are one step of the search."""
-    plan, split, found = session.plan, session.split, []
-    trainings = of_a_cnn(plan)
-    epochs = [rules.epochs for rules in trainings]
-    for number, rules in enumerate(trainings):
-        identity = {
-            "network": OWN_TEACHER,
-            **{name: getattr(plan.net, name) for name in ("image", "channels", "classes")},
-            "training": [recorded(one) for one in trainings[: number + 1]],
-            "augment": recorded(plan.augment),
-            "split": split.fingerprint,
-            "images": split.images,
-            "seed": plan.search.seed,
-        }
-        judge = judge_of(session.data, batch=plan.score.batch, metric=plan.score.metric)
-        context = session.context(
-            TEACHER,
-            path=session.run.teacher[number],
-            identity=identity,
-            job={},
-            judge=None if number else judge,
-        )
-        tell = partial(_tell, session, sum(epochs[:number]), sum(epochs))
-        found.append((rules, replace(context, world=ONE_PROCESS, on_epoch=tell)))
-    return found
-
-
-def _tell(session: Session, before: int, of: int, epoch: Epoch) -> None:
-    session.listener.epoch(TEACHER, replace(epoch, epoch=before + epoch.epoch, epochs=of))

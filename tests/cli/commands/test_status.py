@@ -67,7 +67,7 @@ def test_a_cnn_that_teaches_is_a_step(tmp_path: Path, tiny: Path) -> None:
     invoke("search", "--stage", "1", "--plan", tiny, "--run", run, "--device", "cpu", *asked)
     rows = [row.split() for row in invoke("status", "--run", run).stdout.splitlines()]
     [row] = [row for row in rows if row[:2] == ["the", "teacher"]]
-    epochs = sum(rules.epochs for rules in of_a_cnn(open_run(run).plan))
+    epochs = of_a_cnn(open_run(run).plan).training.epochs
     assert row[2:] == ["0", str(epochs), "epochs"]
 
 

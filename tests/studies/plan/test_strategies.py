@@ -114,14 +114,14 @@ def test_what_cannot_be_refined_is_told(tiny: Plan) -> None:
 def test_a_cnn_is_trained_as_long_as_the_winner(tiny: Plan, start: str) -> None:
     training = replace(tiny.retrain.training, epochs=4, ema=0.9, keep="best", patience=2)
     retrain = replace(tiny.retrain, start=start, training=training, refit=True, refit_epochs=7)
-    alone, last = of_a_cnn(replace(tiny, retrain=retrain))
-    supernets = sum(stage.training.epochs for stage in stages(tiny))
-    assert alone.epochs == 4 + (supernets if start == "supernet" else 0)
-    assert last.epochs == 7
-    assert {(rules.ema, rules.keep, rules.patience) for rules in (alone, last)} == {(0, "last", 0)}
-    assert (last.lr, last.batch, last.mixup) == (training.lr, training.batch, training.mixup)
+    course = of_a_cnn(replace(tiny, retrain=retrain))
+    rules, supernets = course.training, sum(stage.training.epochs for stage in stages(tiny))
+    alone = 4 + (supernets if start == "supernet" else 0)
+    assert rules.epochs == alone + 7 and course.held_out_too
+    assert (rules.ema, rules.keep, rules.patience) == (0, "last", 0)
     only, both = (
-        [rules.epochs for rules in of_a_cnn(replace(tiny, retrain=replace(retrain, **change)))]
+        of_a_cnn(replace(tiny, retrain=replace(retrain, **change)))
         for change in ({"refit": False, "refit_epochs": 0}, {"refit_epochs": 0})
     )
-    assert only == [alone.epochs] and both == [alone.epochs, 4]
+    assert only.training.epochs == alone and not only.held_out_too
+    assert both.training.epochs == alone + 4

@@ -83,7 +83,7 @@ def test_it_grows_with_the_work(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> 
     assert few["retraining"].seconds == 3 * 3 * 256
     assert few["all-global network"].seconds == (3 + 3 + 3) * 256
     assert few["on held-out images too"].seconds == 2 * 3 * 320
-    assert few["teacher"].seconds == 9 * 256 + 3 * 320
+    assert few["teacher"].seconds == (9 + 3) * 320
     more = by_step(override(plan, trials=10, epochs=3), replace(SURVEY, images=800))
     assert more["supernet of stage 1"].seconds == 3 * 496  # 31 steps of 16 images
 
