@@ -303,7 +303,8 @@ def size_space(
 
 
 def skippable(space: Space) -> Space:
-    """The space in which all blocks but the first may be skipped too."""
-    first, *others = space.blocks
-    more = (replace(block, G=(SKIP, *block.G)) for block in others)
-    return replace(space, blocks=(first, *more))
+    """The space in which blocks may be skipped too: all but the first, or, behind a residual stem,
+    which is a network by itself, all."""
+    stays = 0 if space.frame.stem == "residual" else 1
+    more = (replace(block, G=(SKIP, *block.G)) for block in space.blocks[stays:])
+    return replace(space, blocks=(*space.blocks[:stays], *more))

@@ -224,7 +224,8 @@ def order(archs: Sequence[Arch], rng: np.random.Generator) -> Order:
     blocks = shares.shape[1]
     orders = _orders(blocks, rng)
     found = rankdata(shares, axis=1, nan_policy="omit")
-    ranks = _standardised(np.where(there, found, np.nanmean(found, axis=1, keepdims=True)))
+    middle = np.nansum(found, axis=1, keepdims=True) / np.maximum(there.sum(1, keepdims=True), 1)
+    ranks = _standardised(np.where(there, found, middle))
     along = _standardised(np.arange(blocks, dtype=float)[None])[0]
     trends = (ranks.mean(0)[orders] * along).mean(1)
     side = np.sign(np.where(there, shares, 0.5) - 0.5).astype(np.int8)[:, orders]

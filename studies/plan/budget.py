@@ -14,8 +14,7 @@ from functools import partial
 from math import ceil
 from typing import Any
 
-from hnas.architecture.arch import SKIPPED
-from hnas.architecture.space import Frame
+from hnas.architecture.space import SIZES, Frame, distribution_space, skippable
 from hnas.cost.flops import cost
 from hnas.cost.limits import Limit, flops_limit, params_limit
 from hnas.errors import BudgetError, InputError
@@ -206,8 +205,9 @@ def average(plan: Plan, frame: Frame, budget: Budget, stage1: Stage1 | None = No
     another `stage1`, of that which a budget limits."""
     s = stage1 or plan.stage1
     sizes = (_scaled(plan, s.d_k, frame), s.d_z, s.E, s.K)
-    whole = [frame.block(G, *sizes) for G in range(frame.N + 1)]
-    rows = [whole, *[whole + [SKIPPED] * s.skip] * (frame.M - 1)]
+    space = distribution_space(frame, **dict(zip(SIZES, sizes, strict=True)))
+    space = skippable(space) if s.skip else space
+    rows = [[frame.block(G, *sizes) for G in block.G] for block in space.blocks]
     return Budget(
         **{
             limit.option: ceil(

@@ -119,7 +119,12 @@ def propose(
         net=frame,
         augment=augment,
         stage1=Stage1(
-            d_k=d, K=kernel, trials=limits.trials, population=limits.population, training=training
+            d_k=d,
+            K=kernel,
+            trials=limits.trials,
+            population=limits.population,
+            training=training,
+            skip=frame.stem == "residual",
         ),
         stage2=Stage2(
             d_k=(d // 2, d, 2 * d),

@@ -24,6 +24,7 @@ def reasons(plan: Plan, survey: Survey, trained: int, device: str) -> dict[str, 
     width = f"{trained:,} images to train on"
     if net.stem == "residual":
         width += ", few enough for the layers of a small CNN before the blocks"
+        width += ", which may all be skipped" * plan.stage1.skip
     asked = {name: getattr(plan.search, name) for name in ("flops", "params", "convention")}
     if most_allowed := Budget(**asked).words():
         width = f"the widest whose all-global network has at most {most_allowed}, as asked"

@@ -68,8 +68,8 @@ class Stage1:
     """How this stage proposes its generations, as `search.sampler`; empty: by that. The strategies
     flat and random know that one only."""
     skip: bool = later(False)
-    """Whether blocks may be skipped, all but the first: then depth is searched too, as AutoFormer's
-    (2107.00651), and block by block."""
+    """Whether blocks may be skipped, all but the first, or all behind a residual stem: then depth
+    is searched too, as AutoFormer's (2107.00651), and block by block."""
 
     def __post_init__(self) -> None:
         _check_trials(self.trials, self.population)

@@ -90,6 +90,19 @@ def test_all_blocks_but_the_first_may_be_skipped():
         assert (choices == (SKIPPED,)) == (block == SKIPPED)
 
 
+def test_behind_a_residual_stem_all_blocks_may_be_skipped():
+    frame = Frame(
+        image=32, channels=3, patch=8, classes=2, d=48, M=2, N=3, stem="residual", pool="mean"
+    )
+    first = skippable(distribution_space(frame, d_k=48, d_z=4, E=1, K=3))
+    assert first.distinct == 5**2 and Arch((SKIPPED, SKIPPED)) in first
+    second = size_space(frame, Arch((SKIPPED, SKIPPED)), d_k=(48,), d_z=(2, 4), E=(1,), K=(3,))
+    assert second.distinct == 1
+    for stem in ("patch", "conv"):
+        others = skippable(distribution_space(replace(frame, stem=stem), d_k=48, d_z=4, E=1, K=3))
+        assert others.distinct == 4 * 5 and Arch((SKIPPED, SKIPPED)) not in others
+
+
 def test_stage_2_keeps_the_distribution():
     first = distribution_space(TINY, d_k=192, d_z=4, E=1, K=31)
     arch = first.sample(np.random.default_rng(3))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,18 @@ def test_skipped_blocks_are_counted() -> None:
     assert shares(findings)["skipped"].count == 16
     assert shares(findings)["skipped"].verdict == "more"
     assert findings.depth == (1, 1, 0, 0, 0, 0)
+
+
+def test_a_network_without_blocks_has_no_order() -> None:
+    frame = replace(FRAME, stem="residual", pool="mean")
+    space = skippable(distribution_space(frame, d_k=12, d_z=2, E=1, K=5))
+    bare = found([Arch((SKIPPED,) * frame.M)] * 4, space).order
+    assert bare is not None and (bare.trend, bare.turns) == (0, 0)
+    assert bare.trend_p == bare.turns_p == 1
+    with_one = found([network(0, 1, 2, 3, 3, 3), Arch((SKIPPED,) * frame.M)], space).order
+    alone = found([network(0, 1, 2, 3, 3, 3)], space).order
+    assert with_one is not None and alone is not None
+    assert with_one.trend == pytest.approx(alone.trend / 2)
 
 
 def test_a_common_trait_is_told_from_chance() -> None:

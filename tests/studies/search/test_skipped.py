@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from hnas.architecture.arch import SKIP, SKIPPED
+from hnas.architecture.arch import SKIP, SKIPPED, Arch
 from hnas.cost.flops import cheapest, cost
 from hnas.exchange.export import load, save
 from hnas.persist.record import recorded
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.toml import from_toml, to_toml
+from hnas.studies.report.write import write_report
 from hnas.studies.run.folder import begin_run
 from hnas.studies.run.networks import winner
 from hnas.studies.search.session import Session
@@ -35,6 +36,27 @@ def test_it_is_written_and_read(shallow: Plan, tiny: Plan) -> None:
     assert not any("skip" in table for table in recorded(tiny).values())  # old runs stay the same
     assert tiny.space1().distinct == 4**3 and shallow.space1().distinct == 4 * 5**2
     assert all(SKIP not in block.G for block in tiny.space2().blocks)
+
+
+def test_no_block_at_all_is_an_answer_behind_a_residual_stem(tmp_path: Path, tiny: Plan) -> None:
+    net = replace(tiny.net, stem="residual", pool="mean", local="conv2d")
+    bare = Arch((SKIPPED,) * net.M)
+    plan = replace(
+        tiny,
+        net=net,
+        stage1=replace(tiny.stage1, skip=True),
+        stage2=replace(tiny.stage2, K=(1, 3)),
+        search=replace(tiny.search, flops=cost(net, bare).macs),
+    )
+    run = begin_run(tmp_path / "run", plan)
+    result = whole(run)
+    assert result.winner.arch == bare and result.winner.macs == plan.budget()
+    save(winner(run), tmp_path / "net")
+    model = load(tmp_path / "net").model
+    images = torch.randn(3, 1, 8, 8)
+    with torch.no_grad():
+        assert torch.equal(model(images), winner(run).model(images))
+    assert "skipped" in write_report(run, tmp_path / "report.html").read_text()
 
 
 def test_what_is_skipped_stays_so(tmp_path: Path, shallow: Plan) -> None:
