@@ -172,8 +172,14 @@ class Result:
     def lesson(self) -> str:
         """From which simple model the winner and the all-global network learned in the end, in a
         sentence; empty if from none."""
-        names = [one.name for one in self.baselines if one.taught]
-        return f"In the last training both learned from the {names[0]} too." if names else ""
+        taught = next((one for one in self.baselines if one.taught), None)
+        if taught is None:
+            return ""
+        seen = ", which has no held-out accuracy: it was trained on those images as well"
+        return (
+            f"In the last training both learned from the {taught.name} too"
+            f"{seen if taught.accuracy is None else ''}."
+        )
 
     def _never_named(self) -> str:
         confusion, classes = self.winner.confusion, self.inputs.classes

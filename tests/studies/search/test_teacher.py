@@ -157,7 +157,9 @@ def test_it_stands_beside_the_answer(refit: tuple[Run, Result]) -> None:
     assert found is not None
     assert (cnn.name, cnn.taught, cnn.accuracy) == ("small CNN", True, None)
     assert cnn.images == len(data.train) + len(data.held_out)
-    assert "learned from the small CNN" in result.lesson()
+    assert "learned from the small CNN too, which has no held-out accuracy" in result.lesson()
+    judged = replace(result, baselines=(replace(cnn, accuracy=0.5),))
+    assert judged.lesson().endswith("learned from the small CNN too.")
     best = replace(result, baselines=(replace(cnn, test_accuracy=1.0),))
     assert best.verdict().endswith(
         "The small CNN is better than the winner: 1.0000 against "
