@@ -80,8 +80,8 @@ ALONE: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
     "grey-residual": ("grey", {"frame": {"stem": "residual"}}),
 }
 """Rows that change one above them, which is named first; `cnn` is hnas's small CNN instead."""
-STEMS = ("stem-alone", "stem-taught")
-"""`residual` and `teacher` without any block."""
+LAST = ("teacher", "stem-alone", "stem-taught")
+"""`residual` that learns from the CNN too, that has no blocks, and both."""
 
 
 def rows(first: Row) -> dict[str, Row]:
@@ -92,9 +92,8 @@ def rows(first: Row) -> dict[str, Row]:
     made["shifts"] = replace(made["mixup"], augment=first.augment)
     for name, (of, changes) in ALONE.items():
         made[name] = _changed(made[of], changes)
-    made["teacher"] = replace(made["residual"], taught=True)
-    for name, of in zip(STEMS, ("residual", "teacher"), strict=True):
-        made[name] = replace(made[of], blocks=False)
+    for name, taught, blocks in zip(LAST, (True, False, True), (True, False, False), strict=True):
+        made[name] = replace(made["residual"], taught=taught, blocks=blocks)
     return made
 
 
@@ -154,7 +153,7 @@ def main() -> None:
     parser.add_argument("--channels", type=int, default=3)
     parser.add_argument("--interpolation", default="bilinear")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    names = [*CHANGES, "shifts", *ALONE, "teacher", *STEMS]
+    names = [*CHANGES, "shifts", *ALONE, *LAST]
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--precision", default="fp32", choices=("fp32", "bf16"))
     parser.add_argument("--rows", nargs="+", choices=names, default=names)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import nn
 
 from benchmarks.common import Row, alternate, compare, main
 from hnas.network.cnn import Cnn
@@ -17,12 +17,8 @@ PAIRS = 9
 def row(image: int, batch: int, pairs: int) -> Row:
     net = Cnn(image=image, channels=3, classes=20).reset(0).train()
     images, labels = torch.randn(batch, 3, image, image), torch.arange(batch) % 20
-
-    def first(images: Tensor) -> Tensor:
-        grid: Tensor = net.blocks(F.relu(net.norm(net.conv(images))))
-        logits: Tensor = net.head(grid.mean(dim=(2, 3)))
-        return logits
-
+    parts = net.conv, net.norm, nn.ReLU(), net.blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    first = nn.Sequential(*parts, net.head)
     last, plain = alternate(
         lambda: F.cross_entropy(net(images), labels).backward(),
         lambda: F.cross_entropy(first(images), labels).backward(),

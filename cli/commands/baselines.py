@@ -50,8 +50,9 @@ def baselines(
     (HOG). They get the images that hnas search would get: the same size, the same parts. k and C
     are chosen on held-out images; then a model is fitted to training and held-out images together,
     10,000 at most (5,000 for the SVM), and tested. With --cnn a small residual CNN is trained too,
-    in one go, by the rules of a search and for as many epochs as its answer; on held-out images
-    too, if the plan trains the answer on them, and then it has no accuracy on them.
+    by the rules of a search and for as many epochs as its answer. If the plan trains its answer on
+    held-out images in the end, the CNN is trained on them from the start, and has no held-out
+    accuracy.
 
     A search shows the same table beside its answer.
 

@@ -267,8 +267,8 @@ def _search(run: Run, request: Request) -> None:
 
 
 def _show_result(run: Run, speed: str = "") -> None:
-    from hnas.studies.run.advice import more_time
     from hnas.studies.run.folder import PLAN
+    from hnas.studies.run.remarks import lesson, more_time
     from hnas.studies.run.result import read_result
 
     result = read_result(run)
@@ -279,7 +279,7 @@ def _show_result(run: Run, speed: str = "") -> None:
             click.echo(wrapped(words))
     show_next("export", run.folder, "--to", run.folder / "winner")
     click.echo(f"or:   {command('dashboard', '--run', run.folder)}")
-    if result.baselines and not result.lesson():
+    if result.baselines and not lesson(result):
         small = command("baselines", "--plan", run.folder / PLAN, "--cnn")
         click.echo("or, to train a small CNN to compare with, as long as the winner:")
         click.echo(f"      {small}")

@@ -225,7 +225,7 @@ def show_retrained(networks: Sequence[TrainedNetwork], winner: Arch | None = Non
 def result_tables(result: Result) -> None:
     """Prints the result of a search: the candidates, then the winner and the all-global network,
     then simple models."""
-    from hnas.studies.run.result import trained, unequal
+    from hnas.studies.run.remarks import lesson, trained, unequal
 
     show_retrained(result.candidates, result.winner.arch)
     on = f"on {result.test_images:,} test images"
@@ -240,7 +240,7 @@ def result_tables(result: Result) -> None:
         print(f"Every score, held-out and test is {METRICS.get(result.metric, result.metric)}.")
     if result.winner.picked or result.winner.trained != result.all_global.trained:
         print(trained(result.winner, result.all_global))
-    for words in (result.lesson(), unequal(result.winner, result.all_global), result.pairs()):
+    for words in (lesson(result), unequal(result.winner, result.all_global), result.pairs()):
         if words:
             print(words)
     if result.baselines:

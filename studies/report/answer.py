@@ -10,9 +10,9 @@ from hnas.studies.figures.network import Picture, network
 from hnas.studies.report.cells import costs_of, number
 from hnas.studies.report.gather import Answer, Report
 from hnas.studies.report.page import Drawing, Section, Table
-from hnas.studies.run.advice import more_time
 from hnas.studies.run.interval import Interval, interval
-from hnas.studies.run.result import Result, trained, unequal
+from hnas.studies.run.remarks import lesson, more_time, trained, unequal
+from hnas.studies.run.result import Result
 
 
 def answer_section(report: Report) -> Section:
@@ -35,7 +35,7 @@ def answer_section(report: Report) -> Section:
                 filter(None, (how(found.winner, found.all_global) for how in (unequal, trained)))
             ),
             _lead(difference),
-            *filter(None, (result.lesson(), verdict, more_time(report.status.run, result))),
+            *filter(None, (lesson(result), verdict, more_time(report.status.run, result))),
             *report.missing,
         ),
         tables=(_tested(found), *([_simple(result)] if result.baselines else [])),
@@ -46,8 +46,7 @@ def answer_section(report: Report) -> Section:
             f"for each network, {how} for the difference. They cover the choice of test images, "
             "not that of the training seed. Simple models: k and C are chosen on held-out images; "
             "then they are fitted to training and held-out images together."
-            + " The small CNN was trained as long as the all-global network."
-            * bool(result.lesson())
+            + " The small CNN was trained as long as the all-global network." * bool(lesson(result))
             + " Held-out: of the two networks before they were trained on these images too."
             * bool(result.winner.picked)
             + _other(result.metric),

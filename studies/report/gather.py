@@ -13,6 +13,7 @@ from hnas.studies.findings.findings import Findings, find
 from hnas.studies.findings.published import Published, published, published_findings
 from hnas.studies.objective.costs import Costs, Measure, measures
 from hnas.studies.plan.plan import Plan
+from hnas.studies.plan.strategies import of_a_cnn
 from hnas.studies.plan.toml import to_toml
 from hnas.studies.run.folder import Run
 from hnas.studies.run.history import Row, curves
@@ -203,7 +204,7 @@ def _costs(run: Run, status: Status) -> tuple[StepCost, ...]:
             ),
         ]
     if taught := run.trained_epochs(run.teacher):
-        seen = taught * (train + run.plan.retrain.refit * sizes.held_out)
+        seen = taught * (train + of_a_cnn(run.plan).held_out_too * sizes.held_out)
         costs.append(StepCost(step="the teacher", trained=seen, seconds=took("the teacher")))
     alone = trained_alone(run)
     seen = sum(n * (train + of.held_out_too * sizes.held_out) for of, n, _ in alone)

@@ -11,7 +11,6 @@ from typing import Any
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
 from hnas.baselines.record import Baseline
-from hnas.cost.flops import CLOSE
 from hnas.errors import InputError, StateError
 from hnas.persist.record import later, recorded
 from hnas.persist.words import few
@@ -169,18 +168,6 @@ class Result:
         is not known: up to two sentences; empty if there is nothing to say."""
         return " ".join(filter(None, (self._never_named(), self._against_simple())))
 
-    def lesson(self) -> str:
-        """From which simple model the winner and the all-global network learned in the end, in a
-        sentence; empty if from none."""
-        taught = next((one for one in self.baselines if one.taught), None)
-        if taught is None:
-            return ""
-        seen = ", which has no held-out accuracy: it was trained on those images as well"
-        return (
-            f"In the last training both learned from the {taught.name} too"
-            f"{seen if taught.accuracy is None else ''}."
-        )
-
     def _never_named(self) -> str:
         confusion, classes = self.winner.confusion, self.inputs.classes
         if confusion is None or not (never := [classes[c] for c in confusion.never_given]):
@@ -275,13 +262,6 @@ def best_trained(networks: Iterable[TrainedNetwork]) -> TrainedNetwork:
     return min(networks, key=lambda n: (-n.accuracy, n.loss, n.macs, n.key))
 
 
-def trained(winner: TrainedNetwork, all_global: TrainedNetwork) -> str:
-    """How long both were trained, in words."""
-    if winner.trained == all_global.trained:
-        return f"Both were trained {winner.trained}."
-    return f"The winner was trained {winner.trained}. All-global was trained {all_global.trained}."
-
-
 def shown_baselines(baselines: Iterable[Baseline], test_images: int) -> list[dict[str, Any]]:
     """Simple models as the JSON of commands shows them."""
     return [
@@ -291,12 +271,3 @@ def shown_baselines(baselines: Iterable[Baseline], test_images: int) -> list[dic
         }
         for one in baselines
     ]
-
-
-def unequal(winner: TrainedNetwork, all_global: TrainedNetwork) -> str:
-    """By how much their costs differ, in a sentence; empty if that is little."""
-    gap = all_global.macs / winner.macs - 1
-    if abs(gap) <= CLOSE:
-        return ""
-    fewer = "fewer" if gap < 0 else "more"
-    return f"The all-global network has {abs(gap):.1%} {fewer} MACs than the winner."

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from hnas.architecture.arch import SKIPPED, Arch
 from hnas.architecture.stem import convolutions
 from hnas.cost.flops import cost, shared_cost
 from hnas.data import Survey, split
@@ -104,8 +105,10 @@ def test_few_images_and_unequal_classes_are_said(
 def test_few_images_get_residual_blocks(images: int, channels: int, stem: str, M: int) -> None:
     """A fifth of the images is held out: 20,000 of 25,000 train."""
     survey = replace(PHOTOS, images=images, channels=channels, own_test=True)
-    net = propose(survey, "photos", device="cuda").plan.net
-    assert (net.stem, net.M) == (stem, M)
+    plan = propose(survey, "photos", device="cuda").plan
+    assert (plan.net.stem, plan.net.M) == (stem, M)
+    bare = Arch((SKIPPED,) * M)
+    assert (bare in plan.space1()) == (bare in plan.space2()) == (stem == "residual")
     net = propose(survey, "photos", device="cpu").plan.net  # takes 10,000
     assert (net.stem, net.M) == ("residual", 2)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,16 +82,20 @@ def test_costs_are_counted_from_trials_and_checkpoints(report: Report) -> None:
     assert steps["supernet of stage1"].trained == 3 * 100
 
 
-def test_a_teacher_and_held_out_images_are_counted_too(finished_run: Run) -> None:
-    was = {cost.step: cost.trained for cost in fake_runs.report(finished_run).costs}
-    assert "the teacher" not in was
-    finished_run.write("checkpoints/teacher.json", {"versions": [{"meta": {"epoch": 7}}]})
+@pytest.mark.parametrize("refit", [False, True])
+def test_a_teacher_and_held_out_images_are_counted_too(
+    tmp_path: Path, tiny: Plan, refit: bool
+) -> None:
+    run = begin_run(tmp_path / "run", replace(tiny, retrain=replace(tiny.retrain, refit=refit)))
+    fake_runs.finish(run)
+    assert "the teacher" not in {cost.step for cost in fake_runs.report(run).costs}
+    run.write("checkpoints/teacher.json", {"versions": [{"meta": {"epoch": 7}}]})
     for key, too in (("0" * 12, False), ("1" * 12, True)):
-        identity = fake_runs.alone(finished_run.plan, held_out_too=too)
+        identity = fake_runs.alone(run.plan, held_out_too=too)
         meta = {"epoch": 2, "identity": identity.to_dict()}
-        finished_run.write(f"networks/{key}.json", {"versions": [{"meta": meta}]})
-    costs = {cost.step: cost.trained for cost in fake_runs.report(finished_run).costs}
-    assert costs["the teacher"] == 7 * 100
+        run.write(f"networks/{key}.json", {"versions": [{"meta": meta}]})
+    costs = {cost.step: cost.trained for cost in fake_runs.report(run).costs}
+    assert costs["the teacher"] == 7 * (100 + 40 * refit)
     assert costs["2 networks alone"] == 2 * 100 + 2 * (100 + 40)
 
 

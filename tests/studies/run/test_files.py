@@ -13,7 +13,6 @@ from hnas.errors import InputError, StateError
 from hnas.settings import AugmentRules, DistillationRules, TrainingRules
 from hnas.studies.plan.plan import Plan
 from hnas.studies.run.about import About
-from hnas.studies.run.advice import more_time
 from hnas.studies.run.confusion import Confusion
 from hnas.studies.run.folder import Run, begin_run
 from hnas.studies.run.networks import Identity, identity_of
@@ -108,32 +107,6 @@ def test_a_simple_model_that_wins_is_said_plainly(result: Result) -> None:
     assert verdict(0.04, 0.03, 0.05) == f"c reaches 0.0500, the winner 0.1000{tie}"
     assert verdict(0.05, 0.04, 0.05, images=10_000) == wins
     assert verdict() == "" and replace(result, no_baselines="Too many.").verdict() == "Too many."
-
-
-@pytest.mark.parametrize(
-    ("asked", "best", "said"),
-    [
-        ({"time": "3m"}, 0.9, True),
-        ({"time": "3m"}, None, False),
-        ({"time": "3m"}, 0.0, False),  # the winner is better
-        ({"flops": "50%"}, 0.9, False),
-        (None, 0.9, False),
-    ],
-)
-def test_more_time_is_advised_where_a_simple_model_is_as_good(
-    run: Run, result: Result, asked: dict[str, str] | None, best: float | None, said: bool
-) -> None:
-    run.tell(replace(run.about, asked=asked))
-    models = [] if best is None else [best]
-    found = replace(
-        result,
-        winner=replace(result.winner, inherited=28, epochs=5),
-        baselines=tuple(simple("a", one) for one in models),
-    )
-    assert more_time(run, found) == said * (
-        "In the time asked for, 3m, the winner was trained for 33 epochs: a longer search, with a "
-        "--run of its own, may find a better one."
-    )
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ from hnas.studies.plan.plan import Plan
 from hnas.studies.run.folder import Run, begin_run
 from hnas.studies.run.history import curves
 from hnas.studies.run.networks import identity_of, stored_network, winner
-from hnas.studies.run.result import read_result, trained
+from hnas.studies.run.remarks import trained
+from hnas.studies.run.result import read_result
 from hnas.studies.search.finish import finish
 from hnas.studies.search.session import Session
 from hnas.studies.search.torchrun import join_network

@@ -56,7 +56,7 @@ def test_no_block_at_all_is_an_answer_behind_a_residual_stem(tmp_path: Path, tin
     images = torch.randn(3, 1, 8, 8)
     with torch.no_grad():
         assert torch.equal(model(images), winner(run).model(images))
-    assert "skipped" in write_report(run, tmp_path / "report.html").read_text()
+    assert "· skipped" in write_report(run, tmp_path / "report.html").read_text()
 
 
 def test_what_is_skipped_stays_so(tmp_path: Path, shallow: Plan) -> None:

@@ -19,6 +19,7 @@ from hnas.studies.run.agenda import TEACHER, agenda_of
 from hnas.studies.run.folder import Run, begin_run
 from hnas.studies.run.history import curves, read_history
 from hnas.studies.run.networks import identity_of
+from hnas.studies.run.remarks import lesson
 from hnas.studies.run.result import Result
 from hnas.studies.run.status import read_status
 from hnas.studies.search.network import teacher_hash
@@ -157,9 +158,13 @@ def test_it_stands_beside_the_answer(refit: tuple[Run, Result]) -> None:
     assert found is not None
     assert (cnn.name, cnn.taught, cnn.accuracy) == ("small CNN", True, None)
     assert cnn.images == len(data.train) + len(data.held_out)
-    assert "learned from the small CNN too, which has no held-out accuracy" in result.lesson()
+    assert lesson(result).endswith(
+        "from the small CNN too. It was trained on the held-out images "
+        "as well, so they cannot judge it."
+    )
     judged = replace(result, baselines=(replace(cnn, accuracy=0.5),))
-    assert judged.lesson().endswith("learned from the small CNN too.")
+    assert lesson(judged).endswith("learned from the small CNN too.")
+    assert lesson(replace(result, baselines=())) == ""
     best = replace(result, baselines=(replace(cnn, test_accuracy=1.0),))
     assert best.verdict().endswith(
         "The small CNN is better than the winner: 1.0000 against "
