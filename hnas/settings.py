@@ -253,8 +253,13 @@ class DistillationRules:
     equation 2, where DeiT has 0.1."""
     temperature: float = 3.0
     """Tau of equation 2: what logits are divided by in `soft`."""
+    stem: bool = later(False)
+    """Whether a stem that is the first layers of the teacher `cnn` begins with their weights; the
+    all-global network then keeps the tokens' width, for the same stem."""
 
     def __post_init__(self) -> None:
+        own = self.teacher == OWN_TEACHER or not self.stem
+        _check(own, "stem", f"false unless teacher = {OWN_TEACHER!r}", self.teacher)
         known = ("hard", "soft", "soft-deit")
         _check(self.rule in known, "rule", f"one of {', '.join(known)}", self.rule)
         _check(0 < self.weight <= 1, "weight", "a share in (0, 1]", self.weight)

@@ -50,6 +50,8 @@ class Row:
     """Whether it has blocks, or they are all skipped."""
     taught: bool = False
     """Whether it learns from the CNN of the row `cnn` too."""
+    given: bool = False
+    """Whether its stem begins with that CNN's weights."""
 
     def arch(self, local_only: bool) -> Arch:
         net = self.frame
@@ -80,8 +82,14 @@ ALONE: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
     "grey-residual": ("grey", {"frame": {"stem": "residual"}}),
 }
 """Rows that change one above them, which is named first; `cnn` is hnas's small CNN instead."""
-LAST = ("teacher", "stem-alone", "stem-taught")
-"""`residual` that learns from the CNN too, that has no blocks, and both."""
+LAST: dict[str, dict[str, bool]] = {
+    "teacher": {"taught": True},
+    "given": {"taught": True, "given": True},
+    "stem-alone": {"blocks": False},
+    "stem-given": {"blocks": False, "taught": True, "given": True},
+}
+"""What `residual` is in place of: one that learns from the CNN too, that also begins with its
+convolutions, that has no blocks."""
 
 
 def rows(first: Row) -> dict[str, Row]:
@@ -92,9 +100,7 @@ def rows(first: Row) -> dict[str, Row]:
     made["shifts"] = replace(made["mixup"], augment=first.augment)
     for name, (of, changes) in ALONE.items():
         made[name] = _changed(made[of], changes)
-    for name, taught, blocks in zip(LAST, (True, False, True), (True, False, False), strict=True):
-        made[name] = replace(made["residual"], taught=taught, blocks=blocks)
-    return made
+    return made | {name: replace(made["residual"], **how) for name, how in LAST.items()}
 
 
 def _changed(row: Row, changes: dict[str, dict[str, Any]]) -> Row:
@@ -131,9 +137,13 @@ def network(row: Row, seed: int, *, local_only: bool, cnn: bool) -> tuple[nn.Mod
 
 
 def learning_from(cnn: nn.Module | None, net: nn.Module, data: Data, row: Row) -> Losses:
-    """The losses by labels and by the trained CNN, as a proposal weighs them."""
-    if cnn is None:
+    """The losses by labels and by the trained CNN, as a proposal weighs them; gives a network its
+    convolutions, if the row says so."""
+    if not isinstance(cnn, Cnn):
         raise SystemExit("a row that learns comes after the row cnn")
+    if row.given:
+        assert isinstance(net, Glit)
+        cnn.give(net.patch_embed)
     return supervised(net, data, row.training, Teacher.of(cnn, data).distil(TEACHER))
 
 

@@ -12,6 +12,7 @@ is d wide, and nothing follows it.
 """
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from hnas.architecture.space import Frame
@@ -19,7 +20,9 @@ from hnas.architecture.space import Frame
 MULTIPLE = 8
 """Of the channels between two convolutions."""
 LARGE = 48
-"""Pixels a side from which on the first convolution of a residual stem halves the image."""
+"""Pixels a side from which on the first convolution of residual blocks halves the image."""
+SMALL_CNN = (24, 48, 96, 192)
+"""Channels of the small CNN (`hnas.network.cnn`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +68,26 @@ class Residual:
 
 def layers(frame: Frame) -> tuple[Convolution | Residual, ...]:
     """From the image to the grid of patches, (channels, image, image) -> (d, side, side)."""
-    first, *later = _steps(frame)
-    if frame.stem != "residual":
-        return (first, *later)
+    steps = _steps(frame)
+    return _residual(steps) if frame.stem == "residual" else steps
+
+
+def small_cnn(
+    *, image: int, channels: int, widths: Sequence[int] = SMALL_CNN
+) -> tuple[Convolution | Residual, ...]:
+    """The layers of the small CNN before its mean; an odd side is halved and rounded up."""
+    strides = [2 if image >= LARGE else 1, *(2 for _ in widths[1:])]
+    return _residual(_chain(channels, image, zip(strides, widths, strict=True)))
+
+
+def of_small_cnn(frame: Frame) -> bool:
+    """Whether the frame's stem is the first layers of the small CNN for its images."""
+    own, its = layers(frame), small_cnn(image=frame.image, channels=frame.channels)
+    return own == its[: len(own)]
+
+
+def _residual(steps: Sequence[Convolution]) -> tuple[Convolution | Residual, ...]:
+    first, *later = steps
     same = replace(first, inputs=first.outputs, kernel=3, stride=1)
     return (first, *(Residual(conv1=step) for step in (same, *later)))
 
@@ -84,15 +104,22 @@ def convolutions(frame: Frame) -> tuple[Convolution, ...]:
 
 
 def _steps(frame: Frame) -> tuple[Convolution, ...]:
-    """A convolution for each stride; its image is the one before's."""
-    small = frame.stem != "patch"
-    steps = strides(frame) if small else [frame.patch]
+    """A convolution for each stride."""
+    if frame.stem == "patch":
+        return _chain(frame.channels, frame.image, [(frame.patch, frame.d)], least=1)
+    steps = strides(frame)
+    outputs = [*(_channels(frame, after) for after in range(len(steps) - 1, 0, -1)), frame.d]
+    return _chain(frame.channels, frame.image, zip(steps, outputs, strict=True))
+
+
+def _chain(
+    inputs: int, side: int, steps: Iterable[tuple[int, int]], *, least: int = 3
+) -> tuple[Convolution, ...]:
+    """A convolution for each stride and its channels, on what the one before gives, with a kernel
+    as wide as its stride and the `least`."""
     made: list[Convolution] = []
-    inputs, side = frame.channels, frame.image
-    for after, stride in zip(range(len(steps) - 1, -1, -1), steps, strict=True):
-        outputs = _channels(frame, after) if after else frame.d
-        kernel = max(stride, 3) if small else stride
-        side //= stride
+    for stride, outputs in steps:
+        side, kernel = -(-side // stride), max(stride, least)
         made.append(
             Convolution(inputs=inputs, outputs=outputs, kernel=kernel, stride=stride, side=side)
         )

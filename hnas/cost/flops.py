@@ -10,6 +10,7 @@ windows: K does not change what it costs.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hnas.architecture import layout
-from hnas.architecture.arch import Arch, Block
+from hnas.architecture.arch import SKIPPED, Arch, Block
 from hnas.architecture.local import KINDS
 from hnas.architecture.space import Frame, Space
 from hnas.architecture.stem import convolutions
@@ -139,11 +140,35 @@ def plain_vit(frame: Frame, macs: int) -> tuple[Frame, Arch]:
     return min(found, key=lambda one: (max(gap(one), CLOSE), _stretch(*one), gap(one), one[0].d))
 
 
+EQUAL = 0.005
+"""Most relative difference of costs up to which `plain_behind` prefers a ViT's proportions."""
+
+
+def plain_behind(frame: Frame, macs: int) -> tuple[Frame, Arch]:
+    """An all-global network that costs nearly `macs` behind the frame's own stem, so that it has
+    other blocks in place of other tokens: fewer of them, other d_k and d_z.
+
+    Of those that are EQUAL the one whose blocks are most like a ViT's; else the nearest cost.
+    """
+    step, found = frame.N * frame.heads, []
+    for blocks, d_z in itertools.product(range(1, frame.M + 1), range(1, 9)):
+        for d_k in range(step, 2 * frame.d + 1, step):
+            block = Block(G=frame.N, L=0, d_k=d_k, d_z=d_z)
+            arch = Arch((block,) * blocks + (SKIPPED,) * (frame.M - blocks))
+            gap = abs(cost(frame, arch).macs / macs - 1)
+            unlike = frame.M / blocks * _ratio(d_k, frame.d) * _ratio(d_z, 4)
+            found.append(((max(gap, EQUAL), unlike, gap), arch))
+    return frame, min(found, key=lambda one: one[0])[1]
+
+
 def _with_d_k(arch: Arch, d_k: int) -> Arch:
     return Arch(tuple(replace(block, d_k=d_k) for block in arch.blocks))
 
 
 def _stretch(frame: Frame, arch: Arch) -> float:
     """How far queries and keys are from the tokens' width: 1 if they have it, 2 at half of it."""
-    ratio = (arch.blocks[0].d_k or frame.d) / frame.d
-    return max(ratio, 1 / ratio)
+    return _ratio(arch.blocks[0].d_k or frame.d, frame.d)
+
+
+def _ratio(a: int, b: int) -> float:
+    return max(a / b, b / a)

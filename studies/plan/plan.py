@@ -18,6 +18,7 @@ from hnas.architecture.space import (
     size_space,
     skippable,
 )
+from hnas.architecture.stem import of_small_cnn
 from hnas.cost.flops import cost
 from hnas.cost.latency_table import LatencyTable
 from hnas.errors import BudgetError, InputError
@@ -110,6 +111,11 @@ class Plan:
         if "macs" not in OBJECTIVES[self.search.objective]:
             return None
         return cost(self.net, self.net.all_global()).macs
+
+    @property
+    def gives_stem(self) -> bool:
+        """Whether networks begin with the convolutions of the CNN that teaches them."""
+        return self.retrain.distillation.stem and of_small_cnn(self.net)
 
     @property
     def needs_latency(self) -> bool:

@@ -137,9 +137,7 @@ def propose(
         ),
         score=ScoreRules(recalibration=recalibration, held_out=limits.scored),
         search=search,
-        retrain=recipe.retraining(
-            training, augment, top=limits.retrained, trained=trained, side=image
-        ),
+        retrain=recipe.retraining(training, augment, frame, top=limits.retrained, trained=trained),
     )
     if start:
         plan = fit(fine_tuned(plan, start), budget)

@@ -65,7 +65,8 @@ def reasons(plan: Plan, survey: Survey, trained: int, device: str) -> dict[str, 
         f"{'yes' if alone.refit else 'no'}, teacher {alone.distillation.teacher or 'none'}": "from "
         "the weights that were scored"
         + f", in the end for {alone.refit_epochs} epochs on held-out images too" * alone.refit
-        + ", taught by a small CNN" * (alone.distillation.teacher == OWN_TEACHER),
+        + ", taught by a small CNN" * (alone.distillation.teacher == OWN_TEACHER)
+        + ", whose convolutions the stem begins with" * plan.gives_stem,
         f"trials {_all(plan.stage1.trials, plan.stage2.trials)}": f"of stages 1 and 2, on {device}",
     }
 

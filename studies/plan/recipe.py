@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from hnas.architecture.space import Frame
-from hnas.architecture.stem import strides
+from hnas.architecture.stem import SMALL_CNN, of_small_cnn, strides
 from hnas.settings import OWN_TEACHER, AugmentRules, DistillationRules, TrainingRules
 from hnas.studies.plan.tables import Retrain
 
@@ -16,9 +16,6 @@ KIND: dict[str, Any] = {"stem": "conv", "pool": "mean", "local": "conv2d"}
 """Of `Frame`: what a network is made of. On few images each is worth points (2106.14881)."""
 FEW = 20_000
 """Training images up to which the stem is residual (docs/few-images.md#the-stem)."""
-FIRST = 24
-"""Channels of a residual stem's first convolution, doubled by each later stride, as in the small
-CNN."""
 LEAST_GRID = 4
 """Patches a side that a residual stem leaves at least, as in the small CNN."""
 
@@ -31,7 +28,7 @@ def residual(frame: Frame) -> Frame:
     more = of_twos and frame.image % twice == 0 and frame.image // twice >= LEAST_GRID
     M, patch = (2, twice) if more else (3, frame.patch)
     frame = replace(frame, stem="residual", M=M, patch=patch)
-    return replace(frame, d=max(frame.d, FIRST * 2 ** (len(strides(frame)) - 1)))
+    return replace(frame, d=max(frame.d, SMALL_CNN[0] * 2 ** (len(strides(frame)) - 1)))
 
 
 def rate(frame: Frame) -> float:
@@ -84,12 +81,12 @@ def supernet_training(trained: int, *, seen: int, lr: float) -> TrainingRules:
 
 
 def retraining(
-    training: TrainingRules, augment: AugmentRules, *, top: int, trained: int, side: int
+    training: TrainingRules, augment: AugmentRules, net: Frame, *, top: int, trained: int
 ) -> Retrain:
     """From the supernet, at its rate: a third of its epochs to choose by. If there are at most
     REFIT images to train on, then as long as a network from scratch would take, on the held-out
     images too: a fifth more is worth most to them; and then from a small CNN, if they are large
-    enough for one."""
+    enough for one, and from its convolutions, if the stem is made of them."""
     rules = replace(training, epochs=max(8, training.epochs // 3))
     refit = trained <= REFIT
     last = min(LAST, round(1.6 * training.epochs)) if refit else 0
@@ -100,5 +97,7 @@ def retraining(
         refit_epochs=last,
         training=rules,
         augment=augment,
-        distillation=TEACHER if refit and side >= SMALLEST else DistillationRules(),
+        distillation=replace(TEACHER, stem=of_small_cnn(net))
+        if refit and net.image >= SMALLEST
+        else DistillationRules(),
     )

@@ -14,7 +14,7 @@ from hnas.studies.search.network import judge_of, train_network, untrained
 from hnas.studies.search.processes import crew, training_work
 from hnas.studies.search.session import Session
 from hnas.studies.search.supernets import supernet
-from hnas.studies.search.teacher import teacher
+from hnas.studies.search.teacher import begin_with_its_stem, teacher
 from hnas.studies.search.together import Work, train_apart
 from hnas.studies.search.torchrun import network_job
 from hnas.training.loop import Context
@@ -42,7 +42,7 @@ def trained(
 ) -> tuple[Glit, Kept | None]:
     """The network of an identity, read or trained in this process, and which of its weights were
     kept; progress calls it `what`."""
-    net = _begun(session, identity, stage).to(session.device)
+    net = begun(session, identity, stage).to(session.device)
     seed, context = _surroundings(session, identity, what)
     data, taught = session.data, teacher(session, held_out_too=identity.held_out_too)
     if identity.held_out_too:
@@ -51,7 +51,7 @@ def trained(
         return net, train_network(net, data, identity, taught, seed=seed, context=context)
 
 
-def _begun(session: Session, identity: Identity, stage: int) -> Glit:
+def begun(session: Session, identity: Identity, stage: int) -> Glit:
     """A network with the weights that its training begins with."""
     run, net = session.run, untrained(identity)
     if identity.continues:
@@ -60,6 +60,7 @@ def _begun(session: Session, identity: Identity, stage: int) -> Glit:
         net.reset(run.seed(f"network {identity.key}"), identity.training.initial)
     else:
         net.load_state_dict(subnet(session, identity.arch, stage).state_dict())
+    begin_with_its_stem(session, identity, net)
     return net
 
 
@@ -85,7 +86,7 @@ def _work(session: Session, identity: Identity, what: str, stage: int) -> Work:
     path = network_path(session.run, identity.key)
 
     def job() -> Job:
-        weights = _begun(session, identity, stage).state_dict()
+        weights = begun(session, identity, stage).state_dict()
         on_cpu = {name: tensor.cpu() for name, tensor in weights.items()}
         return Job(identity=identity, weights=on_cpu, path=path, seed=seed)
 

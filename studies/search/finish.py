@@ -10,7 +10,7 @@ from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
 from hnas.baselines.measure import measure
 from hnas.baselines.record import Baseline
-from hnas.cost.flops import plain_vit
+from hnas.cost.flops import plain_behind, plain_vit
 from hnas.data import Images, test_images
 from hnas.device import describe
 from hnas.network.glit import Glit
@@ -46,7 +46,8 @@ def finish(session: Session) -> Result:
         baselines, no_baselines = _baselines(session, test)
         if (cnn := session.cnn) is not None:
             tested = cnn.tested(test, session.data, metric=session.plan.score.metric)
-            baselines += (replace(tested, taught=True),)
+            stem = session.plan.retrain.distillation.stem
+            baselines += (replace(tested, taught=True, stem=stem),)
     result = Result(
         test_images=len(test),
         environment=describe(session.device),
@@ -70,13 +71,15 @@ def finish(session: Session) -> Result:
 def plain_network(session: Session, winner: TrainedNetwork) -> tuple[Frame, Arch]:
     """The all-global network that the winner is compared with: equal in what the search minimises.
 
-    Of nearly its FLOPs; or the widest measured one that takes no longer; or, if both are minimised,
-    the narrower of the two.
+    Of nearly its FLOPs, and behind the same stem if that begins with the teacher's convolutions; or
+    the widest measured one that takes no longer; or, if both are minimised, the narrower of the
+    two.
     """
     net, table, found = session.plan.net, session.costs.table, []
     minimised = OBJECTIVES[session.plan.search.objective]
     if "macs" in minimised:
-        found.append(plain_vit(net, winner.macs))
+        equal = plain_behind if session.plan.gives_stem else plain_vit
+        found.append(equal(net, winner.macs))
     if "latency" in minimised and table is not None:
         frame = replace(net, d=table.widest(table.of(winner.arch)))
         found.append((frame, frame.all_global()))

@@ -126,7 +126,7 @@ def _identity(session: Session, asked: Asked) -> Identity:
         split=session.split.fingerprint,
         images=session.split.images,
         seed=plan.search.seed,
-        **lesson(session),
+        **lesson(session, asked.frame or plan.net),
         metric=plan.score.metric,
         repeat=asked.repeat,
         start=_inherited(session, asked.stage) if rules.start == "supernet" else None,
@@ -200,7 +200,7 @@ def _again(session: Session, network: TrainedNetwork) -> Identity:
         training=rules,
         averaging=AVERAGING if rules.ema else None,
         held_out_too=True,
-        **lesson(session, held_out_too=True),
+        **lesson(session, network.frame, held_out_too=True),
         continues=network.key if goes_on else "",
     )
 

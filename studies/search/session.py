@@ -169,7 +169,7 @@ class Session:
             judge=judge,
             before_kept=partial(self._keep_epoch, training),
             on_epoch=partial(self.listener.epoch, what),
-            on_note=self._note_once,
+            on_note=self.note_once,
             on_refused=lambda why: self.listener.note(f"passed over a damaged checkpoint: {why}"),
         )
 
@@ -186,7 +186,7 @@ class Session:
     def _history(self) -> History:
         return History(self.run)
 
-    def _note_once(self, text: str) -> None:
+    def note_once(self, text: str) -> None:
         """What is so of many trainings is said once."""
         if text not in self._noted:
             self._noted.add(text)

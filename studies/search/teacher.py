@@ -3,11 +3,16 @@
 from dataclasses import replace
 from typing import Any
 
+from hnas.architecture.space import Frame
+from hnas.architecture.stem import SMALL_CNN, of_small_cnn
 from hnas.baselines.cnn import fit
+from hnas.network.cnn import Cnn
+from hnas.network.glit import Glit
 from hnas.persist.record import recorded
 from hnas.settings import OWN_TEACHER
 from hnas.studies.plan.strategies import of_a_cnn
 from hnas.studies.run.agenda import TEACHER
+from hnas.studies.run.networks import Identity
 from hnas.studies.search.network import judge_of, own_teacher, teacher_hash
 from hnas.studies.search.session import Session
 from hnas.studies.search.torchrun import share_teacher
@@ -17,10 +22,16 @@ from hnas.training.processes import ONE_PROCESS
 
 def check_teacher(session: Session) -> None:
     """Raises InputError or CheckpointError if the plan's teacher is not usable; trains nothing."""
-    if session.plan.retrain.distillation.teacher == OWN_TEACHER:
-        own_teacher(session.plan.net)
+    rules, net = session.plan.retrain.distillation, session.plan.net
+    if rules.teacher == OWN_TEACHER:
+        own_teacher(net)
     else:
         teacher(session)
+    if rules.stem and not of_small_cnn(net):
+        session.note_once(
+            "retrain.distillation.stem has no effect: the stem is not made of the small CNN's "
+            f"first layers, which have {', '.join(map(str, SMALL_CNN))} channels"
+        )
 
 
 def teacher(session: Session, *, held_out_too: bool = False) -> Teacher | None:
@@ -40,13 +51,21 @@ def teacher(session: Session, *, held_out_too: bool = False) -> Teacher | None:
     return session.teacher
 
 
-def lesson(session: Session, *, held_out_too: bool = False) -> dict[str, Any]:
-    """What the identity of a network says of its teacher, by the names of its fields."""
-    found = teacher(session, held_out_too=held_out_too)
-    return {
-        "distillation": session.plan.retrain.distillation if found else None,
-        "teacher": teacher_hash(found) if found else None,
-    }
+def lesson(session: Session, frame: Frame, *, held_out_too: bool = False) -> dict[str, Any]:
+    """What the identity of a network of a frame says of its teacher, by the names of its fields."""
+    rules = session.plan.retrain.distillation
+    if (found := teacher(session, held_out_too=held_out_too)) is None:
+        return {"distillation": None, "teacher": None}
+    rules = replace(rules, stem=rules.stem and of_small_cnn(frame))
+    return {"distillation": rules, "teacher": teacher_hash(found)}
+
+
+def begin_with_its_stem(session: Session, identity: Identity, net: Glit) -> None:
+    """Gives a network its teacher's convolutions, if its identity says so."""
+    if identity.distillation and identity.distillation.stem:
+        found = teacher(session, held_out_too=identity.held_out_too)
+        assert found and isinstance(found.module, Cnn)
+        found.module.give(net.patch_embed)
 
 
 def _trained_cnn(session: Session) -> Teacher:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.search.recipes import BLOCKS, Row, rows
+from benchmarks.search.recipes import BLOCKS, LAST, Row, rows
 from hnas.architecture.space import Frame
 from hnas.settings import AugmentRules, TrainingRules
 from tests.support.forked import Process
@@ -20,7 +20,7 @@ def test_behind_residual_blocks_there_are_as_few_as_in_proposals(image: int, blo
     first = Row(frame=frame, training=TrainingRules(epochs=1), augment=AugmentRules())
     made = {name: row.frame for name, row in rows(first).items()}
     assert {name: net.M for name, net in made.items() if net.stem == "residual"} == dict.fromkeys(
-        ("residual", "teacher", "grey-residual", "stem-alone", "stem-taught"), blocks
+        ("residual", "grey-residual", *LAST), blocks
     )
     assert made["jitter"].M == BLOCKS
 
@@ -28,8 +28,8 @@ def test_behind_residual_blocks_there_are_as_few_as_in_proposals(image: int, blo
 def test_rows_are_trained_tested_and_printed(tmp_path: Path) -> None:
     written = tmp_path / "rows.json"
     command = ["-m", "benchmarks.search.recipes", "digits", "--image", "8"]
-    command += ["--patch", "2", "--channels", "1", "--d", "12", "--limit", "200", "--epochs", "1"]
-    rows = ["paper", "grey-residual", "residual", "cnn", "teacher", "stem-alone", "stem-taught"]
+    command += ["--patch", "2", "--channels", "1", "--d", "48", "--limit", "200", "--epochs", "1"]
+    rows = ["paper", "grey-residual", "residual", "cnn", *LAST]
     command += ["--rows", *rows, "--all-images", "--json", str(written)]
     with Process(command, stderr=subprocess.PIPE) as process:
         printed, errors = process.communicate()
@@ -38,6 +38,6 @@ def test_rows_are_trained_tested_and_printed(tmp_path: Path) -> None:
     found, losses = report["test_accuracy"], report["test_loss"]
     assert list(found) == list(losses) == rows
     assert losses["teacher"] != losses["residual"] != losses["grey-residual"]
-    assert losses["stem-taught"] != losses["stem-alone"] != losses["residual"]
+    assert len({losses[name][0] for name in ("residual", *LAST)}) == 1 + len(LAST)
     assert all(f"{name:12} {value:.3f}" in printed for name, (value,) in found.items())
     assert "trained on 160" in printed

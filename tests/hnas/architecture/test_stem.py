@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from hnas.architecture.space import Frame
-from hnas.architecture.stem import LARGE, Convolution, Residual, convolutions, layers
+from hnas.architecture.stem import (
+    LARGE,
+    Convolution,
+    Residual,
+    convolutions,
+    layers,
+    of_small_cnn,
+    small_cnn,
+)
 
 
 def frame(patch: int, d: int = 96, side: int = 3, **change: object) -> Frame:
@@ -103,3 +111,37 @@ def test_every_pixel_is_in_a_window_and_a_patch_is_a_number(
         assert (before + 2 * one.padding - one.kernel) // one.stride + 1 == one.side
         before = one.side
     assert before == drawn.side == side
+
+
+@pytest.mark.parametrize(
+    ("drawn", "same"),
+    [
+        (frame(8, 192, 4, stem="residual"), True),
+        (frame(16, 192, 4, stem="residual"), True),
+        (frame(16, 192, 3, stem="residual"), True),
+        (frame(4, 96, 7, stem="residual"), True),
+        (frame(2, 48, 4, stem="residual"), True),
+        (frame(8, 186, 4, stem="residual"), False),  # other channels
+        (frame(4, 192, 7, stem="residual"), False),
+        (frame(6, 72, 8, stem="residual"), False),
+        (frame(8, 192, 4), False),  # other layers
+        (frame(8, 192, 4, stem="patch"), False),
+        (frame(32, 384, 4, stem="residual"), False),  # more layers
+    ],
+)
+def test_which_stems_are_the_first_layers_of_the_small_cnn(drawn: Frame, same: bool) -> None:
+    assert of_small_cnn(drawn) == same
+
+
+def test_the_layers_of_the_small_cnn() -> None:
+    first, *blocks = small_cnn(image=29, channels=1)
+    assert shape(first) == (3, 1, 1, 24)
+    assert [shape(one.conv1) for one in blocks] == [
+        (3, 1, 24, 24),
+        (3, 2, 24, 48),
+        (3, 2, 48, 96),
+        (3, 2, 96, 192),
+    ]
+    assert [one.conv1.side for one in blocks] == [29, 15, 8, 4]
+    first, *_ = small_cnn(image=LARGE, channels=3, widths=(8,))
+    assert (shape(first), first.side) == ((3, 2, 3, 8), LARGE // 2)

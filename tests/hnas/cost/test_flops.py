@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from hnas.architecture.arch import Arch
+from hnas.architecture.arch import SKIPPED, Arch
 from hnas.architecture.space import Frame, distribution_space, size_space
-from hnas.cost.flops import CLOSE, cheapest, cost, costs, dearest, plain_vit
+from hnas.cost.flops import CLOSE, cheapest, cost, costs, dearest, plain_behind, plain_vit
 from hnas.network.glit import Glit
 from tests.support.generators import spaces, spaces_and_archs
 from tests.support.references import glit_tiny, published
@@ -97,6 +97,38 @@ def test_the_plain_vit_is_the_width_nearest_in_cost(share, stem):
     assert found == nearest if gap(*nearest) <= CLOSE else gap(*found) <= gap(*nearest)
     own = cost(frame, frame.all_global()).macs
     assert plain_vit(frame, own) == (frame, frame.all_global())
+
+
+SMALL_CNN = Frame(
+    image=32, channels=3, patch=8, classes=10, d=192, M=2, N=3, stem="residual", pool="mean"
+)
+
+
+@given(st.floats(0.05, 2))
+def test_an_all_global_network_behind_the_same_stem_is_equal_in_cost(share):
+    """Whatever its blocks cost, from a twentieth of a ViT's on."""
+    bare, whole = (
+        cost(SMALL_CNN, arch).macs
+        for arch in (Arch((SKIPPED,) * SMALL_CNN.M), SMALL_CNN.all_global())
+    )
+    macs = int(bare + share * (whole - bare))
+    frame, arch = plain_behind(SMALL_CNN, macs)
+    assert frame == SMALL_CNN and abs(cost(frame, arch).macs / macs - 1) <= CLOSE
+    [block] = set(arch.blocks) - {SKIPPED}
+    assert (block.G, block.L) == (frame.N, 0)
+    frame.check_arch(arch)
+
+
+def test_a_vit_s_own_cost_behind_a_stem_gets_the_vit():
+    own = cost(SMALL_CNN, SMALL_CNN.all_global()).macs
+    assert plain_behind(SMALL_CNN, own) == (SMALL_CNN, SMALL_CNN.all_global())
+
+
+def test_behind_a_stem_with_nothing_else_the_least_block_is_the_nearest():
+    bare = cost(SMALL_CNN, Arch((SKIPPED,) * SMALL_CNN.M)).macs
+    frame, arch = plain_behind(SMALL_CNN, bare)
+    assert [(block.d_k, block.d_z) for block in arch.blocks] == [(3, 1), (None, 0)]
+    assert cost(frame, arch).macs / bare - 1 > CLOSE
 
 
 DIGITS = Frame(image=8, channels=1, patch=2, classes=10, d=48, M=6, N=3)

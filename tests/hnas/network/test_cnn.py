@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from hnas.architecture.space import Frame
+from hnas.architecture.stem import of_small_cnn
 from hnas.data import prepare
 from hnas.errors import InputError
-from hnas.network.cnn import Cnn, Residual
+from hnas.network.cnn import Cnn
+from hnas.network.stem import stem
 from hnas.scoring.score import evaluate
 from hnas.settings import AugmentRules, DataRules, TrainingRules
 from hnas.training.loop import train
@@ -34,14 +36,26 @@ def test_what_it_costs(image: int) -> None:
     assert counter.get_total_flops() / 2 == pytest.approx(35e6, rel=0.05)
 
 
-def test_a_residual_block_written_out() -> None:
-    block, x = Residual(3, 4, 2).eval(), torch.randn(2, 3, 6, 6)
+@pytest.mark.parametrize(
+    ("image", "patch", "d"), [(8, 2, 48), (28, 4, 96), (32, 8, 192), (48, 16, 192), (64, 8, 96)]
+)
+def test_it_gives_its_layers_to_a_stem_that_has_the_same(image: int, patch: int, d: int) -> None:
+    frame = Frame(
+        image=image, channels=1, patch=patch, classes=2, d=d, M=1, N=3, stem="residual", pool="mean"
+    )
+    assert of_small_cnn(frame)
+    cnn = Cnn(image=image, channels=1, classes=2).reset(0).train()
+    x = torch.randn(4, 1, image, image)
+    cnn(x)  # running statistics
+    own = stem(frame)
+    cnn.give(own)
     with torch.no_grad():
-        y = F.conv2d(x, block.conv1.weight, stride=2, padding=1) / (1 + 1e-5) ** 0.5
-        y = F.conv2d(F.relu(y), block.conv2.weight, padding=1) / (1 + 1e-5) ** 0.5
-        aside = F.conv2d(x, block.shortcut.conv.weight, stride=2) / (1 + 1e-5) ** 0.5
-        torch.testing.assert_close(block(x), F.relu(y + aside))
-    assert isinstance(Residual(4, 4, 1).shortcut, torch.nn.Identity)
+        grid = x
+        for _, layer in zip(own, cnn.eval().stem, strict=False):
+            grid = layer(grid)
+        torch.testing.assert_close(own.eval()(x), grid)
+        own.conv1.weight.zero_()
+    assert cnn.stem.conv1.weight.all()  # a copy
 
 
 @pytest.mark.parametrize(

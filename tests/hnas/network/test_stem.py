@@ -8,10 +8,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from hnas.architecture import stem as arch
 from hnas.architecture.space import Frame, Space, distribution_space
+from hnas.architecture.stem import Convolution
 from hnas.errors import InputError
 from hnas.network.glit import Glit
-from hnas.network.stem import stem
+from hnas.network.stem import Residual, stem
 from hnas.network.supernet import Supernet, grow, inherit
 from hnas.settings import TrainingRules
 from hnas.training.trainer import adamw
@@ -75,6 +77,18 @@ def test_a_residual_stem_written_out() -> None:
         expected = x.flatten(2).transpose(1, 2) + net.pos_embed
     assert found.shape == (6, 4, 12) and found.is_contiguous()
     torch.testing.assert_close(found, expected)
+
+
+def test_a_residual_block_written_out() -> None:
+    step = Convolution(inputs=3, outputs=4, kernel=3, stride=2, side=3)
+    block, x = Residual(arch.Residual(conv1=step)).eval(), torch.randn(2, 3, 6, 6)
+    with torch.no_grad():
+        y = F.conv2d(x, block.conv1.weight, stride=2, padding=1) / (1 + 1e-5) ** 0.5
+        y = F.conv2d(F.relu(y), block.conv2.weight, padding=1) / (1 + 1e-5) ** 0.5
+        aside = F.conv2d(x, block.shortcut.conv.weight, stride=2) / (1 + 1e-5) ** 0.5
+        torch.testing.assert_close(block(x), F.relu(y + aside))
+    same = replace(step, inputs=4, stride=1)
+    assert isinstance(Residual(arch.Residual(conv1=same)).shortcut, torch.nn.Identity)
 
 
 @pytest.mark.parametrize("patch", [1, 2, 3, 4, 6, 7])

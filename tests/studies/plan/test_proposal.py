@@ -19,7 +19,7 @@ from hnas.errors import BudgetError, InputError
 from hnas.network.cnn import Cnn
 from hnas.settings import DataRules
 from hnas.studies.plan import recipe
-from hnas.studies.plan.budget import Asked
+from hnas.studies.plan.budget import ANY, Asked
 from hnas.studies.plan.change import override
 from hnas.studies.plan.limits import LIMITS
 from hnas.studies.plan.proposal import STEM, grid, parts, propose, size
@@ -124,6 +124,15 @@ def test_a_residual_stem_is_the_small_cnn(side: int) -> None:
     assert [(c.outputs, c.inputs, c.kernel, c.kernel) for c in ours] == theirs
     assert [c.stride for c in ours] == strides
     assert (net.side, net.d, net.M) == (4, 192, 2)
+
+
+@pytest.mark.parametrize(("asked", "begins"), [(ANY, True), (Asked(flops="30M"), False)])
+def test_it_is_said_if_the_stem_begins_with_the_small_cnn(asked: Asked, begins: bool) -> None:
+    found = propose(replace(PHOTOS, side=64), "photos", device="cpu", asked=asked)
+    assert found.plan.retrain.distillation.teacher == "cnn"
+    assert found.plan.gives_stem == begins
+    [why] = [why for what, why in found.reasons if what.startswith("retrain.start")]
+    assert ("whose convolutions the stem begins with" in why) == begins
 
 
 @pytest.mark.parametrize(

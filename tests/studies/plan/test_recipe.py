@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -5,6 +7,10 @@ from hypothesis import strategies as st
 from hnas.architecture.space import Frame
 from hnas.settings import AugmentRules, TrainingRules
 from hnas.studies.plan import recipe
+
+NET = Frame(
+    image=64, channels=3, patch=16, classes=2, d=192, M=2, N=3, stem="residual", pool="mean"
+)
 
 
 @given(st.integers(1, 50))
@@ -32,7 +38,7 @@ def test_only_colour_images_are_mirrored_and_coloured() -> None:
 
 def test_retraining_starts_from_the_supernet_and_is_shorter() -> None:
     training = TrainingRules(epochs=90, lr=2e-3, mixup=0.4)
-    rules = recipe.retraining(training, AugmentRules(flip=True), top=3, trained=500, side=64)
+    rules = recipe.retraining(training, AugmentRules(flip=True), NET, top=3, trained=500)
     assert (rules.start, rules.top, rules.augment) == ("supernet", 3, AugmentRules(flip=True))
     assert rules.training == TrainingRules(epochs=30, lr=2e-3, mixup=0.4)
 
@@ -42,8 +48,20 @@ def test_retraining_starts_from_the_supernet_and_is_shorter() -> None:
 )
 def test_few_images_are_all_trained_on_in_the_end(trained: int, epochs: int, last: int) -> None:
     training = TrainingRules(epochs=epochs)
-    rules = recipe.retraining(training, AugmentRules(), top=3, trained=trained, side=64)
+    rules = recipe.retraining(training, AugmentRules(), NET, top=3, trained=trained)
     assert (rules.refit, rules.refit_epochs) == (last > 0, last)
+
+
+@pytest.mark.parametrize(
+    ("d", "trained", "teacher", "stem"),
+    [(192, 500, "cnn", True), (186, 500, "cnn", False), (192, 20_001, "", False)],
+)
+def test_a_stem_of_the_teacher_s_layers_begins_with_them(
+    d: int, trained: int, teacher: str, stem: bool
+) -> None:
+    net = replace(NET, d=d)
+    rules = recipe.retraining(TrainingRules(epochs=9), AugmentRules(), net, top=3, trained=trained)
+    assert (rules.distillation.teacher, rules.distillation.stem) == (teacher, stem)
 
 
 @pytest.mark.parametrize(

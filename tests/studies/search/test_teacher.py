@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from hnas.architecture.stem import of_small_cnn
 from hnas.errors import InputError, MismatchError
 from hnas.settings import DistillationRules
 from hnas.studies.plan.plan import Plan
@@ -22,6 +23,8 @@ from hnas.studies.run.networks import identity_of
 from hnas.studies.run.remarks import lesson
 from hnas.studies.run.result import Result
 from hnas.studies.run.status import read_status
+from hnas.studies.search.alone import begun
+from hnas.studies.search.events import Listener
 from hnas.studies.search.network import teacher_hash
 from hnas.studies.search.retrain import refit as retrain_again
 from hnas.studies.search.retrain import retrain, retrain_network
@@ -35,6 +38,16 @@ from tests.support.broken_off import CPU, BreaksOff, Broken, whole
 from tests.support.one_memory import OneMemory
 
 RULES = DistillationRules(teacher="cnn", rule="soft", weight=0.9)
+RESIDUAL = {"stem": "residual", "patch": 2, "pool": "mean"}
+"""Of the frame of `tiny`: the first layers of the small CNN, if d = 48."""
+
+
+class Heard(Listener):
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
 
 
 def taught(plan: Plan, **retrain: object) -> Plan:
@@ -170,6 +183,40 @@ def test_it_stands_beside_the_answer(refit: tuple[Run, Result]) -> None:
         "The small CNN is better than the winner: 1.0000 against "
         f"{result.winner.test_accuracy:.4f}."
     )
+
+
+@pytest.mark.parametrize(("d", "begins"), [(48, True), (24, False)])
+def test_a_stem_of_its_layers_begins_with_their_weights(
+    tmp_path: Path, tiny: Plan, d: int, begins: bool
+) -> None:
+    """Those of winner and all-global network, in the last training; what does not fit is said."""
+    net = replace(tiny.net, d=d, **RESIDUAL)
+    plan = taught(replace(tiny, net=net), refit=True, refit_epochs=1, start="supernet")
+    with_stem = replace(RULES, stem=True)
+    plan = replace(plan, retrain=replace(plan.retrain, distillation=with_stem))
+    heard = Heard()
+    run = begin_run(tmp_path / "run", plan)
+    result = whole(run, heard)
+    notes = [note for note in heard.notes if note.startswith("retrain.distillation.stem has no")]
+    assert len(notes) == (not begins)
+    with contextlib.closing(Session(run, CPU)) as session:
+        found = teacher(session, held_out_too=True)
+        assert found is not None
+        given = found.module.stem.state_dict()
+        for network in (result.winner, result.all_global):
+            of = identity_of(run, network.key)
+            assert of.distillation is not None
+            assert of.distillation.stem == begins == of_small_cnn(network.frame)
+            own = begun(session, of, len(run.stages)).patch_embed.state_dict()
+            alike = (torch.equal(tensor, given[name]) for name, tensor in own.items() if begins)
+            assert all(alike)
+            untaught = identity_of(run, network.picked)
+            if begins:
+                before = begun(session, untaught, len(run.stages)).patch_embed.conv1.weight
+                assert not torch.equal(before, given["conv1.weight"])
+    if begins:
+        assert result.all_global.frame == result.winner.frame
+    assert lesson(result).count("Their stems began with its convolutions.") == begins
 
 
 def test_the_other_processes_get_it_from_the_first(refit: tuple[Run, Result]) -> None:
