@@ -115,7 +115,7 @@ class Plan:
     @property
     def gives_stem(self) -> bool:
         """Whether networks begin with the convolutions of the CNN that teaches them."""
-        return self.retrain.distillation.stem and of_small_cnn(self.net)
+        return self.retrain.distillation.gives_stem and of_small_cnn(self.net)
 
     @property
     def needs_latency(self) -> bool:

@@ -46,7 +46,7 @@ def finish(session: Session) -> Result:
         baselines, no_baselines = _baselines(session, test)
         if (cnn := session.cnn) is not None:
             tested = cnn.tested(test, session.data, metric=session.plan.score.metric)
-            stem = session.plan.retrain.distillation.stem
+            stem = session.plan.retrain.distillation.gives_stem
             baselines += (replace(tested, taught=True, stem=stem),)
     result = Result(
         test_images=len(test),

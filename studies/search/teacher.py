@@ -27,7 +27,7 @@ def check_teacher(session: Session) -> None:
         own_teacher(net)
     else:
         teacher(session)
-    if rules.stem and not of_small_cnn(net):
+    if rules.gives_stem and not of_small_cnn(net):
         session.note_once(
             "retrain.distillation.stem has no effect: the stem is not made of the small CNN's "
             f"first layers, which have {', '.join(map(str, SMALL_CNN))} channels"
