@@ -33,14 +33,14 @@ def lesson(result: Result) -> str:
     if taught.stem:
         said += _stems(of_small_cnn(result.winner.frame), of_small_cnn(result.all_global.frame))
     if taught.accuracy is None:
-        said += " It was trained on the held-out images as well, so they cannot judge it."
+        said += " The CNN was trained on the held-out images as well, so they cannot judge it."
     return said
 
 
 def _stems(winner: bool, all_global: bool) -> str:
     """Whose stem began with the convolutions of the small CNN, in a sentence."""
     if winner and all_global:
-        return " Their stems began with its convolutions."
+        return " Their stems began with its convolutions: they had its epochs too."
     if not (winner or all_global):
         return ""
     one, other = ("winner", "all-global network")[:: 1 if winner else -1]

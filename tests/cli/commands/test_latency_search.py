@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import partial
 from pathlib import Path
 
@@ -87,4 +88,5 @@ def test_a_latency_that_nothing_has(
         *("--latency", "10ns"),
     )
     assert result.exit_code == 2
-    assert "fits latency 0.00001ms: the fastest takes 0." in result.output
+    # However busy the machine is.
+    assert re.search(r"fits latency 0\.00001ms: the fastest takes \d", result.output)

@@ -70,9 +70,11 @@ def test_who_taught_is_said_and_if_it_has_seen_held_out_images(result: Result) -
     other = replace(result, baselines=(stems,), all_global=ours)
     assert "The stem of the all-global network began" in lesson(other)
     two = replace(one, all_global=ours)
-    assert lesson(two) == both + " Their stems began with its convolutions."
+    assert (
+        lesson(two) == both + " Their stems began with its convolutions: they had its epochs too."
+    )
     unjudged = replace(result, baselines=(replace(taught, accuracy=None),))
-    assert lesson(unjudged).startswith(both + " It was trained on the held-out images as well")
+    assert lesson(unjudged).startswith(both + " The CNN was trained on the held-out images as well")
 
 
 def test_other_costs_and_epochs_are_said(result: Result) -> None:

@@ -172,7 +172,7 @@ def test_it_stands_beside_the_answer(refit: tuple[Run, Result]) -> None:
     assert (cnn.name, cnn.taught, cnn.accuracy) == ("small CNN", True, None)
     assert cnn.images == len(data.train) + len(data.held_out)
     assert lesson(result).endswith(
-        "from the small CNN too. It was trained on the held-out images "
+        "from the small CNN too. The CNN was trained on the held-out images "
         "as well, so they cannot judge it."
     )
     judged = replace(result, baselines=(replace(cnn, accuracy=0.5),))
@@ -216,7 +216,10 @@ def test_a_stem_of_its_layers_begins_with_their_weights(
                 assert not torch.equal(before, given["conv1.weight"])
     if begins:
         assert result.all_global.frame == result.winner.frame
-    assert lesson(result).count("Their stems began with its convolutions.") == begins
+    assert (
+        lesson(result).count("Their stems began with its convolutions: they had its epochs too.")
+        == begins
+    )
 
 
 def test_the_other_processes_get_it_from_the_first(refit: tuple[Run, Result]) -> None:
