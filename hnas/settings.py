@@ -254,23 +254,15 @@ class DistillationRules:
     temperature: float = 3.0
     """Tau of equation 2: what logits are divided by in `soft`."""
     stem: bool = later(False)
-    """Whether a stem that is the first layers of the teacher `cnn` begins with their weights; the
-    all-global network then keeps the tokens' width, for the same stem. Without a teacher it means
-    nothing."""
+    """Whether a stem that is the first layers of the teacher `cnn` begins with their weights, if
+    FLOPs alone are minimised: the all-global network then has the winner's width and stem. Means
+    nothing without that teacher."""
 
     def __post_init__(self) -> None:
-        rule = f"false unless teacher is {OWN_TEACHER!r} or none (it is {self.teacher!r})"
-        brought = self.teacher not in ("", OWN_TEACHER)
-        _check(not (brought and self.stem), "stem", rule, self.stem)
         known = ("hard", "soft", "soft-deit")
         _check(self.rule in known, "rule", f"one of {', '.join(known)}", self.rule)
         _check(0 < self.weight <= 1, "weight", "a share in (0, 1]", self.weight)
         _check(self.temperature > 0, "temperature", "> 0", self.temperature)
-
-    @property
-    def gives_stem(self) -> bool:
-        """Whether there is a teacher that has a stem to give."""
-        return self.stem and self.teacher == OWN_TEACHER
 
 
 @dataclass(frozen=True, kw_only=True)

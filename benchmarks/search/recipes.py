@@ -27,6 +27,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.common import machine
 from hnas.architecture.arch import SKIPPED, Arch
 from hnas.architecture.space import Frame
+from hnas.architecture.stem import of_small_cnn
 from hnas.cost.flops import cost
 from hnas.data import Data, prepare, test_images
 from hnas.network.cnn import Cnn
@@ -142,7 +143,7 @@ def learning_from(cnn: nn.Module | None, net: nn.Module, data: Data, row: Row) -
     if not isinstance(cnn, Cnn):
         raise SystemExit("a row that learns comes after the row cnn")
     if row.given:
-        assert isinstance(net, Glit)
+        assert isinstance(net, Glit) and of_small_cnn(row.frame)
         cnn.give(net.patch_embed)
     return supervised(net, data, row.training, Teacher.of(cnn, data).distil(TEACHER))
 
@@ -180,6 +181,8 @@ def main() -> None:
         data = data.with_held_out() if args.all_images else data
         sizes = {name: getattr(args, name) for name in ("image", "patch", "d", "epochs", "batch")}
         made = rows(first_row(data, lr=args.lr, precision=args.precision, **sizes))
+        if other := [n for n in args.rows if made[n].given and not of_small_cnn(made[n].frame)]:
+            raise SystemExit(f"the stem is not the CNN's first layers: leave out {other}")
         cnn: nn.Module | None = None
         for name in args.rows:
             row, began = made[name], time.process_time()

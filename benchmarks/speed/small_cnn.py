@@ -17,8 +17,7 @@ PAIRS = 9
 def row(image: int, batch: int, pairs: int) -> Row:
     net = Cnn(image=image, channels=3, classes=20).reset(0).train()
     images, labels = torch.randn(batch, 3, image, image), torch.arange(batch) % 20
-    parts = net.conv, net.norm, nn.ReLU(), net.blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten()
-    first = nn.Sequential(*parts, net.head)
+    first = nn.Sequential(*net.stem, nn.AdaptiveAvgPool2d(1), nn.Flatten(), net.head)
     last, plain = alternate(
         lambda: F.cross_entropy(net(images), labels).backward(),
         lambda: F.cross_entropy(first(images), labels).backward(),

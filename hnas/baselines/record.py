@@ -36,8 +36,8 @@ class Baseline:
     """Its standard error; None if that of a share of the test images."""
     taught: bool = later(False)
     """Whether the networks of the search learned from it in the end."""
-    stem: bool = later(False)
-    """Whether their stems, if they are its first layers, began with their weights."""
+    gave_stem: bool = later(False)
+    """Whether the stems of those began with its first layers."""
 
     def __post_init__(self) -> None:
         for name, value in (("accuracy", self.accuracy), ("test_accuracy", self.test_accuracy)):

@@ -140,7 +140,7 @@ def plain_vit(frame: Frame, macs: int) -> tuple[Frame, Arch]:
     return min(found, key=lambda one: (max(gap(one), CLOSE), _stretch(*one), gap(one), one[0].d))
 
 
-EQUAL = 0.005
+NEAR = 0.005
 """Most relative difference of costs up to which `plain_behind` prefers a ViT's proportions."""
 
 
@@ -148,17 +148,19 @@ def plain_behind(frame: Frame, macs: int) -> tuple[Frame, Arch]:
     """An all-global network that costs nearly `macs` behind the frame's own stem, so that it has
     other blocks in place of other tokens: fewer of them, other d_k and d_z.
 
-    Of those that are EQUAL the one whose blocks are most like a ViT's; else the nearest cost.
+    Of those that are NEAR the one whose blocks are most like a ViT's; else the nearest cost.
     """
-    step, found = frame.N * frame.heads, []
-    for blocks, d_z in itertools.product(range(1, frame.M + 1), range(1, 9)):
-        for d_k in range(step, 2 * frame.d + 1, step):
-            block = Block(G=frame.N, L=0, d_k=d_k, d_z=d_z)
-            arch = Arch((block,) * blocks + (SKIPPED,) * (frame.M - blocks))
-            gap = abs(cost(frame, arch).macs / macs - 1)
+    step, shared, found = frame.N * frame.heads, shared_cost(frame).macs, []
+    d_ks = range(step, max(step, 2 * frame.d) + 1, step)
+    for d_z, d_k in itertools.product(range(1, 9), d_ks):
+        block = Block(G=frame.N, L=0, d_k=d_k, d_z=d_z)
+        each = block_cost(frame, block).macs
+        for blocks in range(1, frame.M + 1):
+            gap = abs((shared + blocks * each) / macs - 1)
             unlike = frame.M / blocks * _ratio(d_k, frame.d) * _ratio(d_z, 4)
-            found.append(((max(gap, EQUAL), unlike, gap), arch))
-    return frame, min(found, key=lambda one: one[0])[1]
+            found.append(((max(gap, NEAR), unlike, gap), blocks, block))
+    _, blocks, block = min(found, key=lambda one: one[0])
+    return frame, Arch((block,) * blocks + (SKIPPED,) * (frame.M - blocks))
 
 
 def _with_d_k(arch: Arch, d_k: int) -> Arch:

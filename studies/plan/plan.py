@@ -22,7 +22,7 @@ from hnas.architecture.stem import of_small_cnn
 from hnas.cost.flops import cost
 from hnas.cost.latency_table import LatencyTable
 from hnas.errors import BudgetError, InputError
-from hnas.settings import AugmentRules, DataRules, PretrainedRules, ScoreRules
+from hnas.settings import OWN_TEACHER, AugmentRules, DataRules, PretrainedRules, ScoreRules
 from hnas.studies.objective.costs import OBJECTIVES, Costs
 from hnas.studies.plan.quantities import nanoseconds
 from hnas.studies.plan.tables import Baselines, Handoff, Refine, Retrain, Search, Stage1, Stage2
@@ -114,8 +114,11 @@ class Plan:
 
     @property
     def gives_stem(self) -> bool:
-        """Whether networks begin with the convolutions of the CNN that teaches them."""
-        return self.retrain.distillation.gives_stem and of_small_cnn(self.net)
+        """Whether networks begin with the convolutions of the CNN that teaches them. An all-global
+        network that is as fast as the winner has another width, and so could not."""
+        rules = self.retrain.distillation
+        own = rules.stem and rules.teacher == OWN_TEACHER
+        return own and self.search.objective == "flops" and of_small_cnn(self.net)
 
     @property
     def needs_latency(self) -> bool:

@@ -46,7 +46,6 @@ def answer_section(report: Report) -> Section:
             f"for each network, {how} for the difference. They cover the choice of test images, "
             "not that of the training seed. Simple models: k and C are chosen on held-out images; "
             "then they are fitted to training and held-out images together."
-            + " The small CNN was trained as long as the all-global network." * bool(lesson(result))
             + " Held-out: of the two networks before they were trained on these images too."
             * bool(result.winner.picked)
             + _other(result.metric),

@@ -1,6 +1,5 @@
 """Remarks beside the answer of a run, a sentence each: how its networks were trained."""
 
-from hnas.architecture.stem import of_small_cnn
 from hnas.cost.flops import CLOSE
 from hnas.studies.run.folder import Run
 from hnas.studies.run.result import Result, TrainedNetwork
@@ -30,21 +29,11 @@ def lesson(result: Result) -> str:
     if taught is None:
         return ""
     said = f"In the last training both learned from the {taught.name} too."
-    if taught.stem:
-        said += _stems(of_small_cnn(result.winner.frame), of_small_cnn(result.all_global.frame))
+    if taught.gave_stem:
+        said += " Their stems began with its convolutions: they had its epochs too."
     if taught.accuracy is None:
         said += " The CNN was trained on the held-out images as well, so they cannot judge it."
     return said
-
-
-def _stems(winner: bool, all_global: bool) -> str:
-    """Whose stem began with the convolutions of the small CNN, in a sentence."""
-    if winner and all_global:
-        return " Their stems began with its convolutions: they had its epochs too."
-    if not (winner or all_global):
-        return ""
-    one, other = ("winner", "all-global network")[:: 1 if winner else -1]
-    return f" The stem of the {one} began with its convolutions, that of the {other} has others."
 
 
 def more_time(run: Run, result: Result) -> str:

@@ -65,7 +65,7 @@ class TrainedNetwork:
 
     @property
     def d(self) -> int:
-        """Token width: the all-global network has its own, to cost what the winner costs."""
+        """Token width: the all-global network mostly has its own, to cost what the winner costs."""
         return self.frame.d
 
     @property

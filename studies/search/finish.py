@@ -46,8 +46,8 @@ def finish(session: Session) -> Result:
         baselines, no_baselines = _baselines(session, test)
         if (cnn := session.cnn) is not None:
             tested = cnn.tested(test, session.data, metric=session.plan.score.metric)
-            stem = session.plan.retrain.distillation.gives_stem
-            baselines += (replace(tested, taught=True, stem=stem),)
+            given = session.plan.gives_stem
+            baselines += (replace(tested, taught=True, gave_stem=given),)
     result = Result(
         test_images=len(test),
         environment=describe(session.device),

@@ -217,4 +217,6 @@ def _latency(session: Session, frame: Frame, arch: Arch) -> int | None:
     table = session.costs.table
     if table is None:
         return None
-    return table.of(arch) if frame == session.plan.net else table.plain.get(frame.d)
+    if frame != session.plan.net:
+        return table.plain.get(frame.d)
+    return table.of(arch) if set(arch.blocks) <= set(table.blocks) else None

@@ -21,16 +21,18 @@ from hnas.training.processes import ONE_PROCESS
 
 
 def check_teacher(session: Session) -> None:
-    """Raises InputError or CheckpointError if the plan's teacher is not usable; trains nothing."""
-    rules, net = session.plan.retrain.distillation, session.plan.net
+    """Notes if it gives no stem, though it should. Raises InputError or CheckpointError if the
+    plan's teacher is not usable; trains nothing."""
+    plan, rules = session.plan, session.plan.retrain.distillation
     if rules.teacher == OWN_TEACHER:
-        own_teacher(net)
+        own_teacher(plan.net)
     else:
         teacher(session)
-    if rules.gives_stem and not of_small_cnn(net):
+    if rules.stem and rules.teacher and not plan.gives_stem:
         session.note_once(
-            "retrain.distillation.stem has no effect: the stem is not made of the small CNN's "
-            f"first layers, which have {', '.join(map(str, SMALL_CNN))} channels"
+            "retrain.distillation.stem has no effect: the teacher must be 'cnn' (it is "
+            f"{rules.teacher!r}), search.objective 'flops' (it is {plan.search.objective!r}), and "
+            f"the stem the first layers of that CNN, {', '.join(map(str, SMALL_CNN))} channels"
         )
 
 
@@ -53,10 +55,11 @@ def teacher(session: Session, *, held_out_too: bool = False) -> Teacher | None:
 
 def lesson(session: Session, frame: Frame, *, held_out_too: bool = False) -> dict[str, Any]:
     """What the identity of a network of a frame says of its teacher, by the names of its fields."""
-    rules = session.plan.retrain.distillation
+    plan = session.plan
     if (found := teacher(session, held_out_too=held_out_too)) is None:
         return {"distillation": None, "teacher": None}
-    rules = replace(rules, stem=rules.stem and of_small_cnn(frame))
+    given = plan.gives_stem and of_small_cnn(frame)
+    rules = replace(plan.retrain.distillation, stem=given)
     return {"distillation": rules, "teacher": teacher_hash(found)}
 
 

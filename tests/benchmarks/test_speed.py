@@ -61,6 +61,11 @@ def test_all_are_run_by_the_one_command(root):
     assert tuple(ran.stdout.split()) == SCRIPTS
 
 
+def test_the_step_of_the_small_cnn_is_compared(tmp_path):
+    _, (row,) = run(tmp_path, "small_cnn")
+    assert row["ratio"] > 0
+
+
 def test_the_share_of_a_librarys_own_rate_is_measured(tmp_path):
     _, rows = run(tmp_path, "rate")
     (row,) = rows

@@ -131,6 +131,12 @@ def test_behind_a_stem_with_nothing_else_the_least_block_is_the_nearest():
     assert cost(frame, arch).macs / bare - 1 > CLOSE
 
 
+def test_heads_that_need_more_than_twice_the_width_still_get_a_block():
+    frame = replace(SMALL_CNN, d=48, heads=40, patch=2, image=8)
+    _, arch = plain_behind(frame, 10**7)
+    assert {block.d_k for block in arch.blocks if block != SKIPPED} == {120}
+
+
 DIGITS = Frame(image=8, channels=1, patch=2, classes=10, d=48, M=6, N=3)
 
 

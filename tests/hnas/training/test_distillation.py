@@ -155,21 +155,12 @@ def test_a_file_that_is_missing_is_told(folder: Path, data: Data) -> None:
         ({"rule": "medium"}, "rule must be one of hard, soft, soft-deit, got 'medium'"),
         ({"weight": 0.0}, "weight must be a share in (0, 1], got 0.0"),
         ({"temperature": 0.0}, "temperature must be > 0, got 0.0"),
-        (
-            {"teacher": "net", "stem": True},
-            "stem must be false unless teacher is 'cnn' or none (it is 'net'), got True",
-        ),
     ],
 )
 def test_a_distillation_that_breaks_a_rule_is_refused(values: dict, message: str) -> None:
     with pytest.raises(InputError) as caught:
         DistillationRules(**values)
     assert str(caught.value) == message
-
-
-@pytest.mark.parametrize(("teacher", "gives"), [("cnn", True), ("", False)])
-def test_without_a_teacher_there_is_no_stem_to_give(teacher: str, gives: bool) -> None:
-    assert DistillationRules(teacher=teacher, stem=True).gives_stem == gives
 
 
 @pytest.mark.parametrize("rule", ["hard", "soft"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ import pytest
 from hnas.architecture.arch import Arch, Block
 from hnas.cost.latency_table import LatencyTable
 from hnas.errors import BudgetError, InputError
-from hnas.settings import AugmentRules, TrainingRules
+from hnas.settings import AugmentRules, DistillationRules, TrainingRules
 from hnas.studies.plan.budget import Asked, fit
+from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.toml import from_toml, load_plan, load_preset, to_toml
 from tests.support.plans import MINIMAL, edited
 
@@ -138,3 +140,29 @@ def test_stage_2_chooses_by_kind_of_block() -> None:
     ):
         with pytest.raises(InputError, match=re.escape(message)):
             from_toml(own(wrong))
+
+
+@pytest.mark.parametrize(
+    ("teacher", "stem", "d", "objective", "gives"),
+    [
+        ("cnn", True, 48, "flops", True),
+        ("cnn", False, 48, "flops", False),
+        ("net", True, 48, "flops", False),
+        ("", True, 48, "flops", False),
+        ("cnn", True, 60, "flops", False),  # other channels
+        ("cnn", True, 48, "latency", False),
+        ("cnn", True, 48, "both", False),
+    ],
+)
+def test_when_the_teacher_gives_its_stem(
+    tiny: Plan, teacher: str, stem: bool, d: int, objective: str, gives: bool
+) -> None:
+    net = replace(tiny.net, d=d, stem="residual", patch=2, pool="mean")
+    rules = DistillationRules(teacher=teacher, stem=stem)
+    plan = replace(
+        tiny,
+        net=net,
+        search=replace(tiny.search, objective=objective),
+        retrain=replace(tiny.retrain, distillation=rules),
+    )
+    assert plan.gives_stem == gives

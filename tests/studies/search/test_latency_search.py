@@ -17,6 +17,7 @@ from hnas.architecture.arch import Arch
 from hnas.cost.block_latency import measure
 from hnas.errors import BudgetError, MismatchError, StateError
 from hnas.scoring.record import Score
+from hnas.settings import DistillationRules
 from hnas.studies.objective.costs import OBJECTIVES, Costs
 from hnas.studies.plan.change import override
 from hnas.studies.plan.plan import Plan
@@ -205,6 +206,29 @@ def test_a_whole_search_keeps_its_table(
         assert (stage.costs.words(), stage.costs.bounds) == (costs.words(), costs.bounds)
         points = [stage.costs.point(record) for record in stage.records]
         assert 0 <= hypervolume(points, *stage.costs.bounds) < 1
+
+
+@pytest.mark.parametrize("objective", ["flops", "both"])
+def test_an_all_global_network_that_nobody_measured_has_no_latency(
+    tiny: Plan, tmp_path: Path, objective: str
+) -> None:
+    """Behind the teacher's stem its blocks are no candidates; what is as fast has another stem."""
+    net = replace(tiny.net, d=48, stem="residual", patch=2, pool="mean")
+    rules = DistillationRules(teacher="cnn", rule="soft", stem=True)
+    retrain = replace(tiny.retrain, distillation=rules, refit=True, refit_epochs=1)
+    plan = override(replace(tiny, net=net, retrain=retrain), objective=objective, latency="1s")
+    notes = Notes()
+    with steps(begin_run(tmp_path / "run", plan), notes) as session:
+        search_stage(session, 1)
+        search_stage(session, 2)
+        result = finish(session)
+    assert result.winner.latency is not None
+    same = result.all_global.frame == result.winner.frame
+    assert same == (objective == "flops") == all("no effect" not in note for note in notes.told)
+    [cnn] = result.baselines
+    assert cnn.gave_stem == same
+    if same:
+        assert result.all_global.latency is None
 
 
 def test_a_latency_that_nothing_has_can_be_mended(tiny: Plan, tmp_path: Path) -> None:
