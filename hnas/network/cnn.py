@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from hnas.architecture.stem import SMALL_CNN, small_cnn
 from hnas.errors import InputError
 from hnas.network.initial import reset
-from hnas.network.stem import Convolutions
+from hnas.network.stem import Convolutions, Residual
 
 
 class Cnn(nn.Module):
@@ -41,6 +41,11 @@ class Cnn(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.head(self.stem(images).mean(dim=(2, 3)))
         return logits
+
+    @property
+    def blocks(self) -> list[Residual]:
+        """The residual ones: they are compiled, if a training says so."""
+        return [layer for layer in self.stem if isinstance(layer, Residual)]
 
     def reset(self, seed: int) -> Self:
         """Initialises all weights from a seed, in place."""

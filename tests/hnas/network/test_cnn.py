@@ -29,6 +29,7 @@ def test_any_image_from_8_pixels_on(image: int, channels: int) -> None:
 @pytest.mark.parametrize("image", [32, 64])
 def test_what_it_costs(image: int) -> None:
     net = Cnn(image=image, channels=3, classes=20)
+    assert len(net.blocks) == 4  # that are compiled
     assert sum(weight.numel() for weight in net.parameters()) == pytest.approx(0.7e6, rel=0.05)
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
