@@ -143,7 +143,7 @@ def learning_from(cnn: nn.Module | None, net: nn.Module, data: Data, row: Row) -
     if not isinstance(cnn, Cnn):
         raise SystemExit("a row that learns comes after the row cnn")
     if row.given:
-        assert isinstance(net, Glit) and of_small_cnn(row.frame)
+        assert isinstance(net, Glit)
         cnn.give(net.patch_embed)
     return supervised(net, data, row.training, Teacher.of(cnn, data).distil(TEACHER))
 

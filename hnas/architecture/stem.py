@@ -21,8 +21,8 @@ MULTIPLE = 8
 """Of the channels between two convolutions."""
 LARGE = 48
 """Pixels a side from which on the first convolution of residual blocks halves the image."""
-SMALL_CNN = (24, 48, 96, 192)
-"""Channels of the small CNN (`hnas.network.cnn`)."""
+CNN_WIDTHS = (24, 48, 96, 192)
+"""Channels of the small CNN, the first and of each halving (`hnas.network.cnn`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ def layers(frame: Frame) -> tuple[Convolution | Residual, ...]:
 
 
 def small_cnn(
-    *, image: int, channels: int, widths: Sequence[int] = SMALL_CNN
+    *, image: int, channels: int, widths: Sequence[int] = CNN_WIDTHS
 ) -> tuple[Convolution | Residual, ...]:
     """The layers of the small CNN before its mean; an odd side is halved and rounded up."""
     strides = [2 if image >= LARGE else 1, *(2 for _ in widths[1:])]

@@ -9,7 +9,7 @@ from typing import Self
 
 from torch import Tensor, nn
 
-from hnas.architecture.stem import SMALL_CNN, small_cnn
+from hnas.architecture.stem import CNN_WIDTHS, small_cnn
 from hnas.errors import InputError
 from hnas.network.initial import reset
 from hnas.network.stem import Convolutions, Residual
@@ -25,7 +25,7 @@ class Cnn(nn.Module):
     """
 
     def __init__(
-        self, *, image: int, channels: int, classes: int, widths: Sequence[int] = SMALL_CNN
+        self, *, image: int, channels: int, classes: int, widths: Sequence[int] = CNN_WIDTHS
     ) -> None:
         super().__init__()
         if image < 8:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
@@ -183,7 +184,7 @@ def load_trained(model: nn.Module, path: Path, epochs: int) -> None:
     try:
         model.load_state_dict(_kept(found.tensors, _judged(found.meta)))
     except (RuntimeError, InputError) as error:
-        raise CheckpointError(f"checkpoint {path} does not fit the network: {error}") from None
+        raise _misfit(path, error) from None
     model.eval()
 
 
@@ -229,4 +230,13 @@ def resume(
         trainer.ended = bool(found.meta.get("ended", False))
         trainer.best = _under("best/", found.tensors)
     except (RuntimeError, KeyError, ValueError, InputError) as error:
-        raise CheckpointError(f"checkpoint {path} does not fit the network: {error}") from None
+        raise _misfit(path, error) from None
+
+
+def _misfit(path: Path, error: Exception) -> CheckpointError:
+    """torch names every weight that is missing, and every one that is too many: some will do."""
+    found = shorten(str(error), 300, placeholder=" ...")
+    return CheckpointError(
+        f"checkpoint {path} does not fit the network: {found} Delete {path.name}.json there to "
+        "start this part again"
+    )

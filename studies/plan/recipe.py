@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from hnas.architecture.space import Frame
-from hnas.architecture.stem import SMALL_CNN, of_small_cnn, strides
+from hnas.architecture.stem import CNN_WIDTHS, of_small_cnn, strides
 from hnas.settings import OWN_TEACHER, AugmentRules, DistillationRules, TrainingRules
 from hnas.studies.plan.tables import Retrain
 
@@ -28,7 +28,7 @@ def residual(frame: Frame) -> Frame:
     more = of_twos and frame.image % twice == 0 and frame.image // twice >= LEAST_GRID
     M, patch = (2, twice) if more else (3, frame.patch)
     frame = replace(frame, stem="residual", M=M, patch=patch)
-    return replace(frame, d=max(frame.d, SMALL_CNN[0] * 2 ** (len(strides(frame)) - 1)))
+    return replace(frame, d=max(frame.d, CNN_WIDTHS[0] * 2 ** (len(strides(frame)) - 1)))
 
 
 def rate(frame: Frame) -> float:

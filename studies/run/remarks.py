@@ -30,7 +30,7 @@ def lesson(result: Result) -> str:
         return ""
     said = f"In the last training both learned from the {taught.name} too."
     if taught.gave_stem:
-        said += " Their stems began with its convolutions: they had its epochs too."
+        said += " Their stems began with its weights, so its epochs are theirs too."
     if taught.accuracy is None:
         said += " The CNN was trained on the held-out images as well, so they cannot judge it."
     return said

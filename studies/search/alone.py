@@ -14,7 +14,7 @@ from hnas.studies.search.network import judge_of, train_network, untrained
 from hnas.studies.search.processes import crew, training_work
 from hnas.studies.search.session import Session
 from hnas.studies.search.supernets import supernet
-from hnas.studies.search.teacher import begin_with_its_stem, teacher
+from hnas.studies.search.teacher import give_stem, teacher
 from hnas.studies.search.together import Work, train_apart
 from hnas.studies.search.torchrun import network_job
 from hnas.training.loop import Context
@@ -60,7 +60,7 @@ def begun(session: Session, identity: Identity, stage: int) -> Glit:
         net.reset(run.seed(f"network {identity.key}"), identity.training.initial)
     else:
         net.load_state_dict(subnet(session, identity.arch, stage).state_dict())
-    begin_with_its_stem(session, identity, net)
+    give_stem(session, identity, net)
     return net
 
 

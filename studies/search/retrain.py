@@ -104,7 +104,6 @@ def retrain_network(
     what: str,
     *,
     rules: Retrain | None = None,
-    frame: Frame | None = None,
     repeat: int = 0,
     stage: int = 0,
 ) -> tuple[TrainedNetwork, Glit]:
@@ -112,7 +111,7 @@ def retrain_network(
 
     Same rules, same seed: the same weights (CPU).
     """
-    asked = Asked(arch=arch, what=what, rules=rules, frame=frame, repeat=repeat, stage=stage)
+    asked = Asked(arch=arch, what=what, rules=rules, repeat=repeat, stage=stage)
     return _read(session, _identity(session, asked), asked)
 
 
@@ -126,7 +125,7 @@ def _identity(session: Session, asked: Asked) -> Identity:
         split=session.split.fingerprint,
         images=session.split.images,
         seed=plan.search.seed,
-        **lesson(session, asked.frame or plan.net),
+        **lesson(session),
         metric=plan.score.metric,
         repeat=asked.repeat,
         start=_inherited(session, asked.stage) if rules.start == "supernet" else None,
@@ -200,7 +199,7 @@ def _again(session: Session, network: TrainedNetwork) -> Identity:
         training=rules,
         averaging=AVERAGING if rules.ema else None,
         held_out_too=True,
-        **lesson(session, network.frame, held_out_too=True),
+        **lesson(session, held_out_too=True),
         continues=network.key if goes_on else "",
     )
 

@@ -3,8 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from hnas.architecture.space import Frame
-from hnas.architecture.stem import SMALL_CNN, of_small_cnn
+from hnas.architecture.stem import CNN_WIDTHS
 from hnas.baselines.cnn import fit
 from hnas.network.cnn import Cnn
 from hnas.network.glit import Glit
@@ -30,9 +29,9 @@ def check_teacher(session: Session) -> None:
         teacher(session)
     if rules.stem and rules.teacher and not plan.gives_stem:
         session.note_once(
-            "retrain.distillation.stem has no effect: the teacher must be 'cnn' (it is "
-            f"{rules.teacher!r}), search.objective 'flops' (it is {plan.search.objective!r}), and "
-            f"the stem the first layers of that CNN, {', '.join(map(str, SMALL_CNN))} channels"
+            f"retrain.distillation.stem has no effect. It needs teacher = {OWN_TEACHER!r} (here "
+            f"{rules.teacher!r}), search.objective = 'flops' (here {plan.search.objective!r}) and "
+            f"a stem of that CNN's first layers, with {', '.join(map(str, CNN_WIDTHS))} channels"
         )
 
 
@@ -53,17 +52,16 @@ def teacher(session: Session, *, held_out_too: bool = False) -> Teacher | None:
     return session.teacher
 
 
-def lesson(session: Session, frame: Frame, *, held_out_too: bool = False) -> dict[str, Any]:
-    """What the identity of a network of a frame says of its teacher, by the names of its fields."""
+def lesson(session: Session, *, held_out_too: bool = False) -> dict[str, Any]:
+    """What the identity of a network says of its teacher, by the names of its fields."""
     plan = session.plan
     if (found := teacher(session, held_out_too=held_out_too)) is None:
         return {"distillation": None, "teacher": None}
-    given = plan.gives_stem and of_small_cnn(frame)
-    rules = replace(plan.retrain.distillation, stem=given)
+    rules = replace(plan.retrain.distillation, stem=plan.gives_stem)
     return {"distillation": rules, "teacher": teacher_hash(found)}
 
 
-def begin_with_its_stem(session: Session, identity: Identity, net: Glit) -> None:
+def give_stem(session: Session, identity: Identity, net: Glit) -> None:
     """Gives a network its teacher's convolutions, if its identity says so."""
     if identity.distillation and identity.distillation.stem:
         found = teacher(session, held_out_too=identity.held_out_too)

@@ -60,7 +60,7 @@ def test_who_taught_is_said_and_if_it_has_seen_held_out_images(result: Result) -
     assert lesson(replace(result, baselines=(model, taught))) == both
     given = replace(result, baselines=(replace(taught, gave_stem=True),))
     assert lesson(given) == both + (
-        " Their stems began with its convolutions: they had its epochs too."
+        " Their stems began with its weights, so its epochs are theirs too."
     )
     unjudged = replace(result, baselines=(replace(taught, accuracy=None),))
     assert lesson(unjudged).startswith(both + " The CNN was trained on the held-out images as well")

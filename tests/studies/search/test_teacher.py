@@ -219,7 +219,7 @@ def test_a_stem_of_its_layers_begins_with_their_weights(
     if begins:
         assert result.all_global.frame == result.winner.frame
     assert (
-        lesson(result).count("Their stems began with its convolutions: they had its epochs too.")
+        lesson(result).count("Their stems began with its weights, so its epochs are theirs too.")
         == begins
     )
 
