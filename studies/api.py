@@ -27,7 +27,8 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from hnas.studies.dashboard.listener import Annotator
 from hnas.studies.objective.costs import Priced
-from hnas.studies.plan.change import Changes
+from hnas.studies.plan.budget import keyword
+from hnas.studies.plan.change import Changes, check_code
 from hnas.studies.plan.plan import Plan
 from hnas.studies.request.begin import beginning
 from hnas.studies.request.decide import decide
@@ -172,13 +173,18 @@ class Found:
         epochs: int | None = None,
         listener: Listener | None = None,
         device: str = "auto",
+        allow_code: bool = False,
     ) -> Ranking:
         """How far a stage's scores can be trusted, as `hnas rank`: it trains `architectures` x
-        `seeds` networks. Finished trainings are kept."""
+        `seeds` networks. Finished trainings are kept. Raises InputError if the run's plan names
+        code to run (`module:function`), unless `allow_code`."""
         from hnas.device import choose
         from hnas.studies.experiments.rank import RankRules, rank
         from hnas.studies.search.session import Session
 
+        if not allow_code:
+            allow = keyword("allow_code", True)
+            check_code(self.plan, f"the run {self.run.folder}", allow=allow)
         rules = RankRules(stage=stage, architectures=architectures, seeds=seeds, epochs=epochs)
         session = Session(self.run, choose(device), listener)
         with self.run.hold(), closing(session):

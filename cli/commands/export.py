@@ -29,6 +29,7 @@ from hnas.cli.screen import options
 @click.option("--card", is_flag=True, help="Also write FILE.md, a model card.")
 @options.force
 @options.device
+@options.allow_code
 def export(folder: Path | None, file: Path, device: str, **asked: bool) -> None:
     """Write a run's network to files of its own.
 
@@ -46,6 +47,8 @@ def export(folder: Path | None, file: Path, device: str, **asked: bool) -> None:
     from hnas.studies.run.result import finished_result
 
     run = shared_run(folder or options.newest())
+    if asked["int8"]:  # which loads the run's images
+        options.trust(run, asked["allow_code"])
     finished_result(run)  # reports a missing or damaged result before torch is imported
 
     from hnas.device import choose

@@ -11,7 +11,6 @@ import click
 from hnas.cli.screen import options
 from hnas.cli.screen.interrupt import interruptible
 from hnas.cli.screen.render import note
-from hnas.studies.plan.change import check_code
 from hnas.studies.trials.waiting import IDLE
 
 if TYPE_CHECKING:
@@ -82,8 +81,7 @@ def worker(
         return folder is None or shared_run(folder).name == queue.request.name
 
     def check(run: Run) -> None:
-        if not allow_code:
-            check_code(run.plan, f"the run {run.folder}", allow=options.ALLOW_CODE)
+        options.trust(run, allow_code)
 
     load = from_folders(choose(device), folder=folder, check=check, note=note)
     with interruptible("Another worker will score this worker's architecture."):

@@ -200,9 +200,14 @@ def trusted_run(folder: Path | None, storage: str | None, allow_code: bool) -> R
     """As `find_run`, for a command that loads images or a teacher: raises InputError if the run's
     plan names code for that, unless `allow_code`."""
     run = find_run(folder, storage)
+    trust(run, allow_code)
+    return run
+
+
+def trust(run: Run, allow_code: bool) -> None:
+    """Raises InputError if the run's plan names code to run, unless `allow_code`."""
     if not allow_code:
         check_code(run.plan, f"the run {run.folder}", allow=ALLOW_CODE)
-    return run
 
 
 def find_run(folder: Path | None, storage: str | None) -> Run:

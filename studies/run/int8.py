@@ -21,6 +21,7 @@ def compared(run: Run, network: Network, fp32: bytes, int8: bytes) -> str:
     each, whether the images tell them apart, milliseconds. If the run's images are gone
     or damaged, that.
 
+    Loads images and a metric as the run's plan names them: whoever calls has asked `check_code`.
     Raises StateError if the search is not finished.
     """
     from hnas.scoring.score import select
@@ -30,7 +31,7 @@ def compared(run: Run, network: Network, fp32: bytes, int8: bytes) -> str:
     except HnasError as error:
         return f"What int8 costs in accuracy was not measured: {error}"
     result = finished_result(run)
-    said = _measured(network, images, fp32, int8, result.metric)
+    said = _measured(network, images, fp32, int8, run.plan.score.metric)
     if identity_of(run, result.winner.key).held_out_too:
         said += (
             " The network was trained on these images too in the end: trust the difference, and"

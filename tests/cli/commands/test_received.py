@@ -19,6 +19,7 @@ from PIL import Image
 
 from hnas.cli.main import COMMANDS, hnas, load
 from hnas.errors import InputError
+from hnas.studies.api import open_run
 from hnas.studies.dashboard.server import WSGIServer
 from hnas.studies.run.folder import Run, shared_run
 
@@ -41,7 +42,9 @@ RUNS = {
     "rank": ("rank", "--run", "RUN", "--n", 4),
     "reproduce": ("reproduce", "RUN"),
 }
-"""Commands that load its images."""
+"""Commands that load its images and open its studies."""
+IMAGES = {"export --int8": ("export", "RUN", "--to", "net", "--int8")}
+"""Commands that load its images alone."""
 ELSEWHERE = {"worker": "its own test below", "compare": "searches the plans that are typed"}
 
 
@@ -92,6 +95,15 @@ def names_a_teacher(run: Path) -> Path:
     return run
 
 
+def names_a_metric(run: Path) -> Path:
+    metric = f"runs.{run.name}.evil:images"
+    change(run, "metric = 'accuracy'", f"metric = '{metric}'")
+    result = (run / "result.json").read_text()
+    assert '"metric"' not in result
+    (run / "result.json").write_text(json.dumps(json.loads(result) | {"metric": metric}))
+    return run
+
+
 def names_code_of_the_folder_it_is_read_in(run: Path) -> Path:
     change(run, "source = 'digits'", "source = 'runs.evil:images'")
     shutil.copy(run / "evil.py", "runs/evil.py")
@@ -115,6 +127,7 @@ images()
     [
         (names_a_source, (*FILES, *READS)),
         (names_a_teacher, ("export", "status")),
+        (names_a_metric, (*FILES, *READS)),
         (names_code_of_the_folder_it_is_read_in, ("status",)),
     ],
 )
@@ -127,7 +140,7 @@ def test_no_code_of_it_runs_unasked(
         command = {**FILES, **READS}[name]
         result = asked(command, run)
         assert result.exit_code == (130 if name == "dashboard" else 0), result.output
-    for name, command in RUNS.items():
+    for name, command in {**RUNS, **IMAGES}.items():
         result = asked(command, run)
         assert result.exit_code == 2, name
         assert f"Error: the run {run} names code to run: " in result.stderr
@@ -136,7 +149,19 @@ def test_no_code_of_it_runs_unasked(
         )
     assert not Path("ran").exists()
     result = asked((*RUNS["search"], "--allow-code"), run)
-    assert result.exit_code == 2 and Path("ran").exists(), result.output
+    assert result.exit_code == 2, result.output
+    assert Path("ran").exists() == (names is not names_a_metric)  # another metric is refused first
+
+
+def test_python_ranks_no_run_that_names_code_unasked(received: Path) -> None:
+    (received / "evil.py").write_text(EVIL)
+    found = open_run(names_a_source(received))
+    with pytest.raises(InputError, match=r"names code to run: .* then give allow_code=True$"):
+        found.rank()
+    assert not Path("ran").exists()
+    with pytest.raises(InputError, match="evil:images"):
+        found.rank(architectures=4, allow_code=True)
+    assert Path("ran").exists()
 
 
 def test_no_worker_runs_code_of_a_run_unasked(
