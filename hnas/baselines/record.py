@@ -1,9 +1,12 @@
 """Baseline: what a simple model reached, and how a CNN comes to be one; without torch."""
 
+import hashlib
+import json
 from dataclasses import dataclass
+from typing import Any
 
 from hnas.errors import InputError
-from hnas.persist.record import later
+from hnas.persist.record import as_json, later
 from hnas.settings import AugmentRules, TrainingRules
 
 
@@ -17,6 +20,17 @@ class Course:
     """Whether it is trained on held-out images too."""
     metric: str = "accuracy"
     """By which its held-out accuracy is told."""
+
+    @property
+    def made_from(self) -> dict[str, Any]:
+        """What the weights depend on: all but the metric."""
+        return {name: value for name, value in as_json(self).items() if name != "metric"}
+
+    @property
+    def key(self) -> str:
+        """The name of the CNN's files."""
+        text = json.dumps(self.made_from, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, kw_only=True)

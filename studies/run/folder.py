@@ -34,7 +34,7 @@ from hnas.persist.difference import listed
 from hnas.persist.record import recorded, restored
 from hnas.studies.plan.fixed import RESCORE, SOURCE, changes
 from hnas.studies.plan.plan import Plan
-from hnas.studies.plan.strategies import Stage, stages
+from hnas.studies.plan.strategies import Stage, of_a_cnn, stages
 from hnas.studies.plan.toml import load_plan, to_toml
 from hnas.studies.run.about import About
 from hnas.studies.run.files import read_json, write
@@ -87,8 +87,9 @@ class Run:
 
     @property
     def teacher(self) -> Path:
-        """The checkpoint of a teacher that is trained here, without suffix."""
-        return self.folder / "checkpoints" / "teacher"
+        """The checkpoint of a teacher that is trained here, without suffix. `[retrain]` of the plan
+        may change, and then another CNN teaches."""
+        return self.folder / "checkpoints" / f"teacher-{of_a_cnn(self.plan).key}"
 
     def _suffix(self, stage: int) -> str:
         times = self.rescored[stage - 1] if len(self.rescored) >= stage else 0

@@ -7,7 +7,6 @@ from hnas.architecture.stem import CNN_WIDTHS
 from hnas.baselines.cnn import fit
 from hnas.network.cnn import Cnn
 from hnas.network.glit import Glit
-from hnas.persist.record import recorded
 from hnas.settings import OWN_TEACHER
 from hnas.studies.plan.strategies import of_a_cnn
 from hnas.studies.run.agenda import TEACHER
@@ -78,7 +77,7 @@ def _trained_cnn(session: Session) -> Teacher:
     identity = {
         "network": OWN_TEACHER,
         **{name: getattr(plan.net, name) for name in ("image", "channels", "classes")},
-        **recorded(course),
+        **course.made_from,
         **of,
         "seed": plan.search.seed,
     }

@@ -89,7 +89,7 @@ def test_a_teacher_and_held_out_images_are_counted_too(
     run = begin_run(tmp_path / "run", replace(tiny, retrain=replace(tiny.retrain, refit=refit)))
     fake_runs.finish(run)
     assert "the teacher" not in {cost.step for cost in fake_runs.report(run).costs}
-    run.write("checkpoints/teacher.json", {"versions": [{"meta": {"epoch": 7}}]})
+    run.write(f"checkpoints/{run.teacher.name}.json", {"versions": [{"meta": {"epoch": 7}}]})
     for key, too in (("0" * 12, False), ("1" * 12, True)):
         identity = fake_runs.alone(run.plan, held_out_too=too)
         meta = {"epoch": 2, "identity": identity.to_dict()}

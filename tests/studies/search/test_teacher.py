@@ -83,8 +83,26 @@ def test_it_is_trained_once_and_again_the_same(run: Run) -> None:
     with contextlib.closing(Session(run, CPU)) as session:
         resumed = teacher(session)
         assert resumed is not None and teacher_hash(resumed) == before
-    rows = read_history(run)["checkpoints/teacher"]
+    rows = read_history(run)[f"checkpoints/{run.teacher.name}"]
     assert [row.epoch for row in rows] == [1, 2] and rows[-1].kept is not None
+
+
+def test_another_training_of_it_is_another_cnn(run: Run) -> None:
+    """`[retrain]` of a run may change, and the metric if it is scored again."""
+    longer = replace(run.plan.retrain.training, epochs=run.plan.retrain.training.epochs + 1)
+    changed = replace(run, plan=replace(run.plan, retrain=replace(run.plan.retrain, training=longer)))
+    balanced = replace(run, plan=replace(run.plan, score=replace(run.plan.score, metric="balanced")))
+    hashes = []
+    for each in (run, changed, balanced, run):
+        with contextlib.closing(Session(each, CPU)) as session:
+            found = teacher(session)
+            assert found is not None
+            hashes.append(teacher_hash(found))
+    assert hashes[0] == hashes[2] == hashes[3] != hashes[1]
+    rows = read_history(run)
+    assert len(rows[f"checkpoints/{changed.teacher.name}"]) == 1 + len(
+        rows[f"checkpoints/{run.teacher.name}"]
+    )
 
 
 def test_networks_learn_from_it_and_say_so(run: Run) -> None:
@@ -154,7 +172,7 @@ def test_it_is_asked_in_the_last_training_alone(
 def test_it_is_trained_as_long_as_the_answer(refit: tuple[Run, Result]) -> None:
     run, result = refit
     epochs = of_a_cnn(run.plan).training.epochs
-    rows = read_history(run)["checkpoints/teacher"]
+    rows = read_history(run)[f"checkpoints/{run.teacher.name}"]
     assert [row.epoch for row in rows] == [*range(1, epochs + 1)]
     assert "teacher" in curves(run, result)
     agenda = agenda_of(read_status(run))
