@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ FOLDER = "tensorboard"
 """In the run's folder: `tensorboard --logdir runs`."""
 PROJECT = "hnas"
 """What the other programs call all searches together; each is named after its run's folder."""
+UNNAMEABLE = re.compile(r"[^\w/ .-]")
+"""What MLflow takes in no name: the comma of "the winner, on all images"."""
 Write = Callable[[str, Mapping[str, float], int], object]
 """Logs values by name: of which training or stage, the values, after how many epochs or trials."""
 
@@ -56,8 +59,16 @@ def _mlflow(run: Run) -> Write:
     import mlflow
 
     mlflow.set_experiment(PROJECT)
-    mlflow.start_run(run_name=run.folder.name)
-    return lambda what, values, step: mlflow.log_metrics(_named(what, values), step=step)
+    # Nested, and left at once: the process may have another run, of the user's or of a search
+    # before. Values are logged to a run that is left too.
+    with mlflow.start_run(run_name=run.folder.name, nested=True) as begun:
+        of = begun.info.run_id
+
+    def write(what: str, values: Mapping[str, float], step: int) -> None:
+        named = _named(UNNAMEABLE.sub("", what), values)
+        mlflow.log_metrics(named, step=step, run_id=of)
+
+    return write
 
 
 def _wandb(run: Run) -> Write:

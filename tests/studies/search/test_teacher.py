@@ -89,9 +89,10 @@ def test_it_is_trained_once_and_again_the_same(run: Run) -> None:
 
 def test_another_training_of_it_is_another_cnn(run: Run) -> None:
     """`[retrain]` of a run may change, and the metric if it is scored again."""
-    longer = replace(run.plan.retrain.training, epochs=run.plan.retrain.training.epochs + 1)
-    changed = replace(run, plan=replace(run.plan, retrain=replace(run.plan.retrain, training=longer)))
-    balanced = replace(run, plan=replace(run.plan, score=replace(run.plan.score, metric="balanced")))
+    plan = run.plan
+    longer = replace(plan.retrain.training, epochs=plan.retrain.training.epochs + 1)
+    changed = replace(run, plan=replace(plan, retrain=replace(plan.retrain, training=longer)))
+    balanced = replace(run, plan=replace(plan, score=replace(plan.score, metric="balanced")))
     hashes = []
     for each in (run, changed, balanced, run):
         with contextlib.closing(Session(each, CPU)) as session:

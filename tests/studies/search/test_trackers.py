@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, ClassVar, cast
@@ -74,9 +76,23 @@ def fake(name: str, logged: Logged, said: dict[str, Any]) -> ModuleType:
         return SimpleNamespace(log=log, define_metric=lambda pattern, step_metric: None)
 
     if name == "mlflow":
+        active: list[str] = []
+
+        @contextlib.contextmanager
+        def start_run(run_name: str, nested: bool = False) -> Iterator[Any]:
+            assert nested or not active, "Run is already active"
+            said.update(name=run_name)
+            active.append(run_name)
+            yield SimpleNamespace(info=SimpleNamespace(run_id="its id"))
+            active.pop()
+
+        def log_metrics(metrics: dict[str, float], step: int, run_id: str) -> None:
+            assert run_id == "its id" and not active
+            assert all(re.fullmatch(r"[/\w.\- ]*", each) for each in metrics)  # MLflow's own rule
+            log(metrics, step)
+
         module.set_experiment = lambda experiment_name: said.update(project=experiment_name)
-        module.start_run = lambda run_name: said.update(name=run_name)
-        module.log_metrics = log
+        module.start_run, module.log_metrics = start_run, log_metrics
     else:
         module.init, module.log = init, log
     return module
@@ -90,12 +106,17 @@ def test_other_programs_hear_the_same(
     monkeypatch.setitem(sys.modules, name, fake(name, logged, said))
     listener = tracker(begin_run(tmp_path / "run", tiny), name)
     assert said == {"project": "hnas", "name": "run"}
+    again = tracker(begin_run(tmp_path / "another", tiny), name)
+    assert type(again) is type(listener) and said["name"] == "another"
     epoch = SimpleNamespace(loss=2.0, lr=0.1, images_per_second=5, plain=None, epoch=3)
     listener.epoch("supernet of stage 1", cast(Any, epoch))
     record = SimpleNamespace(accuracy=0.5, macs=7)
     event = SimpleNamespace(record=record, best=record, hypervolume=0.25, done=1)
     listener.trial(1, cast(Any, event))
-    (first, at), (second, then) = logged
+    listener.epoch("the winner, on all images", cast(Any, epoch))
+    (first, at), (second, then), (last, _) = logged
+    comma = "" if name == "mlflow" else ","
+    assert last[f"the winner{comma} on all images/loss"] == 2.0
     steps = [first.pop("supernet of stage 1/step", at), second.pop("stage 1/step", then)]
     assert steps == [3, 1]
     of = "supernet of stage 1"
