@@ -74,7 +74,10 @@ def _mlflow(run: Run) -> Write:
 def _wandb(run: Run) -> Write:
     import wandb
 
-    begun = wandb.init(project=PROJECT, name=run.folder.name, dir=str(run.folder))
+    # Else a second search of a process would be logged to the run of the first.
+    begun = wandb.init(
+        project=PROJECT, name=run.folder.name, dir=str(run.folder), reinit="create_new"
+    )
 
     def write(what: str, values: Mapping[str, float], step: int) -> None:
         # Its own steps only rise, over all trainings: each has an axis of its own.
@@ -87,8 +90,8 @@ def _wandb(run: Run) -> Write:
 def _trackio(run: Run) -> Write:
     import trackio
 
-    trackio.init(project=PROJECT, name=run.folder.name)
-    return lambda what, values, step: trackio.log(_named(what, values), step=step)
+    begun = trackio.init(project=PROJECT, name=run.folder.name)
+    return lambda what, values, step: begun.log(_named(what, values), step=step)
 
 
 def _named(what: str, values: Mapping[str, float]) -> dict[str, float]:

@@ -72,6 +72,7 @@ def fake(name: str, logged: Logged, said: dict[str, Any]) -> ModuleType:
         logged.append((metrics, step))
 
     def init(project: str, name: str, **more: object) -> Any:
+        assert ("dir" in more) == (more.get("reinit") == "create_new")  # of wandb
         said.update(project=project, name=name)
         return SimpleNamespace(log=log, define_metric=lambda pattern, step_metric: None)
 
@@ -94,7 +95,7 @@ def fake(name: str, logged: Logged, said: dict[str, Any]) -> ModuleType:
         module.set_experiment = lambda experiment_name: said.update(project=experiment_name)
         module.start_run, module.log_metrics = start_run, log_metrics
     else:
-        module.init, module.log = init, log
+        module.init = init
     return module
 
 
