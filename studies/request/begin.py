@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
+from hnas.errors import HnasError
 from hnas.studies.plan.fixed import SOURCE
 from hnas.studies.request.decide import Decision
 
@@ -63,8 +64,9 @@ def _open(storage: str, note: Callable[[str], None], *, create: bool) -> None:
 @contextmanager
 def beginning(decision: Decision, note: Callable[[str], None]) -> Iterator[Run]:
     """The run of a decision, made or continued, for a search: one that was made and fails before
-    its images are split is removed. `note` and errors as of `begin`."""
+    its images are split is removed, with its studies. `note` and errors as of `begin`."""
     from hnas.studies.run.folder import SPLIT, discard
+    from hnas.studies.run.owner import release
 
     made = [each for each in (decision.folder, decision.folder.parent) if not each.exists()]
     run = begin(decision, note)
@@ -72,5 +74,7 @@ def beginning(decision: Decision, note: Callable[[str], None]) -> Iterator[Run]:
         yield run
     except Exception:
         if decision.begun is None and not (run.folder / SPLIT).exists():
+            with suppress(HnasError):  # the error at hand is the one to tell
+                release(run)
             discard(run, made)
         raise

@@ -190,7 +190,7 @@ def discard(run: Run, made: Iterable[Path]) -> None:
     """Removes a run that was begun, and whose images were not even split, and the folders that were
     `made` for it. Other files stay."""
     with suppress(OSError):
-        for name in (PLAN, ABOUT, LOCK, HOLDER, STUDIES, "latency.json"):
+        for name in (PLAN, ABOUT, LOCK, HOLDER, STUDIES, "latency.json", "layouts.json"):
             (run.folder / name).unlink(missing_ok=True)
         for folder in made:
             folder.rmdir()  # only if nothing else is in it

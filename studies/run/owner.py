@@ -7,7 +7,7 @@ import optuna
 
 from hnas.errors import MismatchError
 from hnas.studies.run.folder import Run
-from hnas.studies.trials.database import storage_errors
+from hnas.studies.trials.database import close_storage, open_storage, storage_errors
 from hnas.studies.trials.study import stored_studies
 from hnas.studies.trials.url import masked
 
@@ -17,8 +17,7 @@ OWNER = "run"
 
 def check_free(run: Run, storage: str) -> None:
     """Raises MismatchError if a run that is to begin would find studies of another one."""
-    names = [run.study_name(stage) for stage in range(1, len(run.stages) + 1)]
-    for name, study in stored_studies(storage, names).items():
+    for name, study in stored_studies(storage, _names(run)).items():
         raise _taken(name, storage, study.user_attrs)
 
 
@@ -33,6 +32,23 @@ def keep_owner(run: Run, study: optuna.Study) -> None:
             study.set_user_attr(OWNER, {"id": about.id, "folder": str(run.folder.resolve())})
         elif (owner or {}).get("id", "") != about.id:  # older runs and their studies have none
             raise _taken(study.study_name, run.storage, study.user_attrs)
+
+
+def release(run: Run) -> None:
+    """Deletes the studies of a run, which has no trial yet, from a storage that runs share. Raises
+    StateError."""
+    if (about := run.about).storage is None:
+        return
+    storage = open_storage(run.storage)
+    for name, study in stored_studies(run.storage, _names(run)).items():
+        if about.id and (study.user_attrs.get(OWNER) or {}).get("id") == about.id:
+            with storage_errors(f"the study {name!r} cannot be deleted"):
+                storage.delete_study(study.study_id)
+    close_storage(storage)
+
+
+def _names(run: Run) -> list[str]:
+    return [run.study_name(stage) for stage in range(1, len(run.stages) + 1)]
 
 
 def _taken(study: str, storage: str, attrs: Mapping[str, Any]) -> MismatchError:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
+import optuna
 import pytest
 
-from hnas.errors import MismatchError, StorageError
+from hnas.errors import InputError, MismatchError, StorageError
 from hnas.studies.plan.plan import Plan
-from hnas.studies.request.begin import begin
+from hnas.studies.request.begin import begin, beginning
 from hnas.studies.request.decide import decide
 from hnas.studies.request.request import Request
 from hnas.studies.run.folder import Run, open_run
@@ -84,6 +86,29 @@ def test_a_study_of_another_run_is_told_before_anything_is_made(tmp_path: Path, 
     open_study(open_storage(url), "older-stage2", create=True)
     with pytest.raises(MismatchError, match=r"'older-stage2' in .* is of another run\. St"):
         begun(tiny, tmp_path / "older", url)
+
+
+def test_a_run_that_fails_before_its_split_leaves_its_name_free(tmp_path: Path, tiny: Plan) -> None:
+    """In a storage that runs share, too; the studies of others stay."""
+    url = sqlite_url(tmp_path / "lab.db")
+    study_of(begun(tiny, tmp_path / "other", url))
+    asked = Request(plan=tiny, run=tmp_path / "mine", storage=url)
+    for _ in range(2):
+        with pytest.raises(InputError, match="an image is torn"), failing(asked) as run:
+            study_of(run)
+            run.write("layouts.json", {"gpus": {}})
+            raise InputError("an image is torn")
+        assert not run.folder.exists()
+    assert optuna.get_all_study_names(url) == ["other-stage1"]
+    with pytest.raises(InputError, match="later"), failing(asked) as run:
+        study_of(run)
+        run.write("split.json", {})
+        raise InputError("later")
+    assert optuna.get_all_study_names(url) == ["other-stage1", "mine-stage1"]
+
+
+def failing(asked: Request) -> AbstractContextManager[Run]:
+    return beginning(decide(asked), lambda text: None)
 
 
 def test_a_run_whose_study_became_anothers(tmp_path: Path, tiny: Plan) -> None:
