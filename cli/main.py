@@ -105,7 +105,7 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except (HnasError, OSError) as error:
             raise Failure(str(error)) from error
-        except KeyboardInterrupt as interrupt:
+        except (KeyboardInterrupt, click.Abort) as interrupt:  # Abort: while a question waits
             click.echo(f"\n{str(interrupt) or 'Interrupted.'}", err=True)
             ctx.exit(130)
 

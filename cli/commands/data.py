@@ -30,7 +30,8 @@ def data() -> None:
 
     A search holds its decoded images in memory; ImageNet at 224 pixels would take 200 GB. A pack
     holds the same images, decoded once, in files. `hnas search --data PACK` reads them while it
-    trains, a batch ahead of the device. docs/imagenet.md shows the way from ImageNet to a network.
+    trains, two batches ahead of the device. docs/imagenet.md shows the way from ImageNet to a
+    network.
     """
 
 
@@ -98,12 +99,13 @@ def pack_command(
     interpolation: str,
     **how: Any,
 ) -> None:
-    """Decode a folder of class folders into a pack.
+    """Decode images into a pack.
 
-    FOLDER is a path or the name of a folder in $HNAS_DATA or ./data; train and test (or val) stay
-    apart. The pack has the pixels that `hnas search --data FOLDER` has at that size: cropped to the
-    centre and resized. It takes images x channels x side x side bytes; the command checks the disk
-    first. After an interruption the same command resumes. A finished pack may be moved.
+    FOLDER is a path or the name of a folder in $HNAS_DATA or ./data, with class folders, a table of
+    files, tars or Parquet files; train and test (or val) stay apart. The pack has the pixels that
+    `hnas search --data FOLDER` has at that size: cropped to the centre and resized. It takes images
+    x channels x side x side bytes; the command checks the disk first. After an interruption the
+    same command resumes. A finished pack may be moved.
 
     With --short-side it has whole pictures, a third more bytes than squares: training crops them at
     random to net.image, and data.crop_pct of the plan says what is seen without that.

@@ -84,6 +84,7 @@ def test_a_mistake_is_one_message_and_exit_code_2(args: list[str], message: str)
             "Error: [Errno 28] No space left on device: 'w.onnx'",
         ),
         (KeyboardInterrupt(), 130, "Interrupted."),
+        (click.Abort(), 130, "Interrupted."),
         (KeyboardInterrupt("Interrupted. Go on."), 130, "Interrupted. Go on."),
         (BrokenPipeError(errno.EPIPE, "Broken pipe"), 2, "Error: [Errno 32] Broken pipe"),
     ],
