@@ -151,9 +151,8 @@ def page(steps: list[Done], date: str) -> str:
     lines += [f"| {one.step.title} | {one.wall:,.0f} | {one.cpu:,.0f} |\n" for one in steps]
     lines.append(f"| all | {wall:,.0f} | {cpu:,.0f} |\n\n")
     lines.append(
-        f"On {date}, by one thread of a machine with {os.cpu_count()} cores, which has other work "
-        "if the seconds are more than those of CPU. These include pip's, which compiles what it "
-        "installs.\n"
+        f"On {date}, by one thread of a machine with {os.cpu_count()} cores. If seconds exceed "
+        "those of CPU, it was doing other work too. pip's time is included.\n"
     )
     for one in steps:
         lines.append(f"\n## {one.step.title}\n\n{one.step.why}\n\n```\n{one.step.typed}\n```\n")
