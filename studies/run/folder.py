@@ -78,12 +78,18 @@ class Run:
         return f"{self.name}-{self.stage(stage).name}{self._suffix(stage)}"
 
     def supernet(self, stage: int) -> Path:
-        """The checkpoint of a stage's supernet, without suffix.
+        """The checkpoint of a stage's supernet, without suffix."""
+        return self._of_stage("supernet", stage)
 
-        Later ones grow out of what stage 1 handed over, so that each rescoring of that has its own.
-        """
+    def pretrained(self, stage: int) -> Path:
+        """The checkpoint of what a stage's supernet begins with if that is pretrained, without
+        suffix."""
+        return self._of_stage("pretrained", stage)
+
+    def _of_stage(self, what: str, stage: int) -> Path:
+        """Later stages begin with what stage 1 handed over: each rescoring of that has its own."""
         of = self._suffix(1) if stage > 1 else ""
-        return self.folder / "checkpoints" / f"supernet{stage}{of}"
+        return self.folder / "checkpoints" / f"{what}{stage}{of}"
 
     @property
     def teacher(self) -> Path:

@@ -30,7 +30,7 @@ def begin(session: Session, net: Supernet, stage: int) -> None:
     What it begins with is kept in the run: a search that is resumed needs the file no more, and
     begins with the same bits on any machine. Raises InputError if the file is not usable.
     """
-    path = session.run.folder / "checkpoints" / f"pretrained{stage}"
+    path = session.run.pretrained(stage)
     if (kept := checkpoint.load(path)) is not None:
         net.load_state_dict(kept.tensors)
         return
