@@ -49,7 +49,8 @@ class TrainedNetwork:
     inherited: int = later(0)
     """Epochs of the supernets that it began with the weights of; 0: it began with random ones."""
     kept: Kept | None = later(None)
-    """The weights that were kept on held-out images; None: those after the last epoch."""
+    """The weights that were kept on held-out images; None: those after the last epoch, and none are
+    averaged."""
     picked: str = later("")
     """The key of the network that was picked, and trained once more on the held-out images too as
     this one: accuracy and loss are of that one. Empty: this one was picked."""

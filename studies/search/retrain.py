@@ -152,7 +152,7 @@ def _read(session: Session, identity: Identity, asked: Asked) -> tuple[TrainedNe
         score=asked.score,
         latency_ns=_latency(session, identity.frame, identity.arch),
         inherited=supernet_epochs(plan, asked.stage) if identity.start else 0,
-        kept=kept if kept and (kept.averaged or kept.epoch < training.epochs) else None,
+        kept=kept if kept and (training.ema or kept.epoch < training.epochs) else None,
     )
     return made, net
 
