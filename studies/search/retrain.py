@@ -217,5 +217,5 @@ def _latency(session: Session, frame: Frame, arch: Arch) -> int | None:
     if table is None:
         return None
     if frame != session.plan.net:
-        return table.plain.get(frame.d)
+        return table.plain.get(frame.d) if arch == frame.all_global() else None
     return table.of(arch) if set(arch.blocks) <= set(table.blocks) else None

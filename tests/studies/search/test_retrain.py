@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
+from hnas.architecture.arch import Arch
 from hnas.errors import CheckpointError, MismatchError, StateError
 from hnas.exchange.export import Network, save
 from hnas.network.glit import Glit
@@ -16,12 +19,13 @@ from hnas.settings import DistillationRules
 from hnas.studies.plan.plan import Plan
 from hnas.studies.run.folder import Run, begin_run
 from hnas.studies.run.networks import identity_of, network_path, stored_network
-from hnas.studies.search.retrain import retrain_network
+from hnas.studies.search.retrain import _latency, retrain_network
 from hnas.studies.search.search import search_stage
 from hnas.studies.search.session import Session
 from hnas.studies.search.torchrun import join_network
 from hnas.training import checkpoint
 from hnas.training.processes import ONE_PROCESS
+from tests.support.fake_latency import fake_table
 
 OLD = """
 {"versions": [{"file": "a9e9aae1219f-8a1af135f18f42d5.safetensors",
@@ -84,6 +88,19 @@ def test_a_network_without_a_usable_index_is_told(run: Run) -> None:
     message = rf"no usable networks/{KEY}.json \(IndexError.*\)\. Restore"
     with pytest.raises(StateError, match=message):
         stored_network(run, KEY)
+
+
+def test_a_width_has_the_latency_of_the_network_that_was_measured(tiny: Plan) -> None:
+    """The comparison of equal FLOPs may have queries and keys of another width."""
+    table, wide = fake_table(tiny.space1(), tiny.space2()), replace(tiny.net, d=6)
+    session: Any = SimpleNamespace(plan=tiny, costs=SimpleNamespace(table=table))
+    measured = wide.all_global()
+    assert _latency(session, wide, measured) == table.plain[6]
+    thin = Arch(tuple(replace(block, d_k=3) for block in measured.blocks))
+    assert _latency(session, wide, thin) is None
+    unmeasured = replace(tiny.net, d=24)
+    assert _latency(session, unmeasured, unmeasured.all_global()) is None
+    assert _latency(session, tiny.net, tiny.net.all_global()) == table.of(tiny.net.all_global())
 
 
 # With a teacher
