@@ -1,4 +1,5 @@
-"""Hand-offs: what a stage takes over from the stage before. Chosen once, recorded in the studies.
+"""Hand-offs: what a stage takes over from the stage before. Chosen once, recorded in the study of
+that stage; then both studies name each other.
 
 Stage 2 keeps the distribution of one architecture of stage 1; stage 3 begins with the front of
 stage 2.
@@ -14,10 +15,11 @@ from hnas.studies.search.session import Session
 from hnas.studies.search.spaces import stage_space
 from hnas.studies.trials.marks import HandedArch, HandedFront, Marks, marks_of, write_marks
 from hnas.studies.trials.pareto import best_by_score, front
+from hnas.studies.trials.trial import records
 
 
 def handoff(session: Session) -> Arch:
-    """The distribution that stage 2 keeps, chosen once and recorded in both studies.
+    """The distribution that stage 2 keeps, chosen once and recorded in stage 1's study.
 
     Raises StateError if stage 1 is not finished, StorageError if it cannot be recorded.
     """
@@ -32,11 +34,8 @@ def handoff(session: Session) -> Arch:
         chosen = candidates[networks.index(best_trained(networks))]
         pairs = zip(candidates, networks, strict=True)
         measured = {str(record.number): network.accuracy for record, network in pairs}
-    second = session.study(2)
     mark = HandedArch(rule=rules.rule, trial=chosen.number, arch=chosen.arch, retrained=measured)
-    # The second study first: the mark of stage 1 says that the hand-off is done.
-    write_marks(second, Marks(handoff=replace(mark, giver=first.study_name)))
-    write_marks(first, Marks(handoff=replace(mark, to=second.study_name)))
+    write_marks(first, Marks(handoff=mark))
     return chosen.arch
 
 
@@ -58,6 +57,23 @@ def start(session: Session, stage: int) -> tuple[Arch, ...]:
     space = stage_space(session, stage)
     kept = asked.proposer.elites(space, session.costs, found, asked.population) or found
     chosen = tuple(record.arch for record in best_by_score(kept, asked.population, objective))
-    given = HandedFront(archs=chosen, to=session.run.study_name(stage))
-    write_marks(before, Marks(front=given))
+    write_marks(before, Marks(front=HandedFront(archs=chosen)))
     return chosen
+
+
+def link(session: Session, stage: int) -> None:
+    """Names the study of a stage and the one that handed something to it in each other's marks.
+
+    A study that has trials stays as it is: it is named already, or it is one that began with
+    something else and is to be scored again under another name. Raises StorageError.
+    """
+    study, before = session.study(stage), session.study(stage - 1)
+    if records(study):
+        return
+    given = marks_of(before)
+    if stage == 2 and given.handoff is not None:
+        mark = replace(given.handoff, giver=before.study_name, to=None)
+        write_marks(study, Marks(handoff=mark))
+        write_marks(before, Marks(handoff=replace(given.handoff, to=study.study_name)))
+    if given.front is not None:
+        write_marks(before, Marks(front=replace(given.front, to=study.study_name)))

@@ -22,7 +22,7 @@ from hnas.studies.scoring.supernet_scorer import SupernetScorer
 from hnas.studies.search.calls import backend, call, calling
 from hnas.studies.search.events import TrialEvent
 from hnas.studies.search.finish import finish
-from hnas.studies.search.handoff import handoff, start
+from hnas.studies.search.handoff import handoff, link, start
 from hnas.studies.search.session import Session
 from hnas.studies.search.spaces import stage_space
 from hnas.studies.search.stage import SearchRules, StageResult, run_stage
@@ -59,6 +59,7 @@ def search_stage(session: Session, number: int) -> StageResult:
     session.costs.check(stage_space(session, number))
     first = start(session, number)
     if distribution is not None:
+        link(session, number)
         session.listener.handed_over(number, distribution, first)
     session.tell_agenda()
     supernet(session, number)
@@ -70,6 +71,8 @@ def search_stage(session: Session, number: int) -> StageResult:
         session.run = session.run.rescore(number)
         name = session.run.study_name(number)
         session.listener.note(f"{error}. Scored again in the study {name!r}")
+        if number > 1:
+            link(session, number)
         result = _scored(session, number)
     if result.exhausted:
         _keep_exhausted(session, number, result)

@@ -28,7 +28,7 @@ class HandedArch:
     giver: str | None = later(None)
     """The study that handed it over, in JSON `from`; None in that study itself."""
     to: str | None = later(None)
-    """The study that continues from it; None in that study itself."""
+    """The study that continues from it; None in that study itself, and before there is one."""
 
     def to_dict(self) -> dict[str, Any]:
         return {"from" if name == "giver" else name: v for name, v in recorded(self).items()}
@@ -47,8 +47,8 @@ class HandedFront:
     """The architectures that the first generation of the next stage begins with."""
 
     archs: tuple[Arch, ...]
-    to: str
-    """The study that begins with them."""
+    to: str | None = later(None)
+    """The study that begins with them; None before there is one."""
 
 
 @dataclass(frozen=True, kw_only=True)

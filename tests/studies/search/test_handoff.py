@@ -17,7 +17,7 @@ from hnas.studies.run.folder import begin_run
 from hnas.studies.scoring.supernet_scorer import weights_hash
 from hnas.studies.search import handoff, supernets
 from hnas.studies.search.session import Session
-from hnas.studies.trials.marks import Marks, write_marks
+from hnas.studies.trials.marks import Marks, marks_of, write_marks
 from hnas.studies.trials.record import Record
 from tests.support import fake_runs
 from tests.support.broken_off import CPU
@@ -98,4 +98,62 @@ def test_of_a_large_front_the_proposer_chooses(
     assert handoff.start(session, 3) == archs
     ((study, mark),) = written
     assert study == "study 2" and mark.front is not None
-    assert (mark.front.archs, mark.front.to) == (archs, "s3")
+    assert mark.front.archs == archs
+
+
+def test_a_stage_scored_again_is_linked_and_the_old_studies_keep_their_marks(
+    tmp_path: Path, tiny: Plan
+) -> None:
+    run = begin_run(tmp_path / "run", refined(tiny))
+
+    def studies(session: Session) -> list[Marks]:
+        return [marks_of(session.study(number)) for number in (1, 2, 3)]
+
+    def check(marks: list[Marks], *names: str) -> None:
+        first, second, _ = marks
+        assert first.handoff and second.handoff and second.front
+        assert (first.handoff.giver, first.handoff.to) == (None, names[1])
+        assert (second.handoff.giver, second.handoff.to) == (names[0], None)
+        assert first.handoff.arch == second.handoff.arch and second.front.to == names[2]
+
+    with contextlib.closing(Session(run, CPU)) as session:
+        fake_runs.search(run, 1)
+        handoff.handoff(session)
+        handoff.link(session, 2)
+        fake_runs.search(run, 2)
+        handoff.start(session, 3)
+        handoff.link(session, 3)
+        fake_runs.search(run, 3)
+        old = studies(session)
+        check(old, "run-stage1", "run-stage2", "run-stage3")
+        session.run = run.rescore(1)
+        fake_runs.search(session.run, 1)
+        handoff.handoff(session)
+        handoff.link(session, 2)  # it does not yet know that stage 2 is to be scored again
+        assert studies(session)[1:] == old[1:]
+        session.run = session.run.rescore(2)
+        handoff.link(session, 2)
+        fake_runs.search(session.run, 2)
+        handoff.start(session, 3)
+        handoff.link(session, 3)
+        assert studies(session)[1].front.to is None
+        session.run = session.run.rescore(3)
+        handoff.link(session, 3)
+        new = studies(session)
+        check(new, "run-stage1-rescored1", "run-stage2-rescored1", "run-stage3-rescored1")
+        session.run = run
+        assert studies(session) == old
+
+
+def test_a_stage_alone_scored_again_is_the_one_that_goes_on(tmp_path: Path, tiny: Plan) -> None:
+    run = begin_run(tmp_path / "run", tiny)
+    fake_runs.search(run, 1)
+    with contextlib.closing(Session(run, CPU)) as session:
+        handoff.handoff(session)
+        handoff.link(session, 2)
+        fake_runs.search(run, 2)
+        session.run = run.rescore(2)
+        handoff.link(session, 2)
+        first, second = (marks_of(session.study(number)).handoff for number in (1, 2))
+    assert first and second
+    assert (first.to, second.giver) == ("run-stage2-rescored1", "run-stage1")

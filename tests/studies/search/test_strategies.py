@@ -25,6 +25,7 @@ from hnas.studies.search.events import Listener
 from hnas.studies.search.finish import finish
 from hnas.studies.search.search import search_stage
 from hnas.studies.search.session import Session
+from hnas.studies.trials.marks import marks_of
 from hnas.studies.trials.pareto import front
 from hnas.studies.trials.trial import records
 from tests.support.broken_off import BreaksOff, Broken, kill_and_resume
@@ -220,6 +221,10 @@ def test_scored_anew_it_begins_with_the_front_that_was_scored_anew(
     assert run.study_name(3) == "tiny-stage3-rescored1"
     begun = {r.arch for r in records(study(run, 3)) if r.generation == 0}
     assert begun >= {r.arch for r in front(records(study(run, 2)))}
+    one, two = (marks_of(study(run, number)) for number in (1, 2))
+    assert one.handoff and two.handoff and two.front
+    assert (one.handoff.to, two.handoff.giver) == (run.study_name(2), run.study_name(1))
+    assert two.front.to == run.study_name(3)
 
 
 def test_stage_3_needs_a_finished_stage_2(tmp_path: Path, tiny: Plan) -> None:
