@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from textwrap import shorten
 
 import optuna
 import torch
@@ -63,10 +64,19 @@ def examine(device: str, folder: Path, storage: str | None) -> Iterator[Check]:
             yield Check(name=name, fine=True, words=check())
         except (HnasError, OSError) as error:
             yield Check(name=name, fine=False, words=str(error))
+        except Exception as error:  # of a library or a driver, which are what is looked at
+            found = shorten(f"{type(error).__name__}: {error}", 500, placeholder=" ...")
+            words = f"{found}. Report it with the versions above"
+            yield Check(name=name, fine=False, words=words)
 
 
 def _versions() -> str:
-    found = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    try:
+        found = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    except PackageNotFoundError as error:
+        raise StateError(
+            f"{error.name} is not installed, and hnas needs it: install hnas again"
+        ) from None
     return f"hnas {__version__}, Python {platform.python_version()}, {found}"
 
 

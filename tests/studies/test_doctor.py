@@ -93,3 +93,23 @@ def test_a_self_test_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     check = checks(tmp_path)["self-test"]
     assert not check.fine
     assert check.words.startswith("training did not learn: loss 2.000 to 3.000. This installation")
+
+
+def test_an_error_that_nobody_expects_ends_its_own_check_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(device: object) -> SelfTest:
+        raise RuntimeError("CUDA error: no kernel image is available\nCUDA kernel errors might be")
+
+    monkeypatch.setattr(doctor, "self_test", broken)
+    monkeypatch.setattr(doctor, "PACKAGES", ("torch", "no-such-package"))
+    found = checks(tmp_path)
+    assert list(found) == NAMES
+    assert [name for name, check in found.items() if not check.fine] == ["versions", "self-test"]
+    assert found["versions"].words == (
+        "no-such-package is not installed, and hnas needs it: install hnas again"
+    )
+    assert found["self-test"].words == (
+        "RuntimeError: CUDA error: no kernel image is available CUDA kernel errors might be. "
+        "Report it with the versions above"
+    )
