@@ -101,14 +101,13 @@ def agreement(
     *,
     pick: int,
     guesses: Numbers | None = None,
-    seed: int = 0,
     draws: int = DRAWS,
 ) -> Agreement:
     """All of it. `pick` is the architecture that a search takes by the guess; `guesses` as in
-    `reference`; `seed` is the bootstrap's."""
+    `reference`."""
     seeds, n = alone.shape
     truth = alone.mean(axis=0)
-    of = partial(estimate, n=n, seed=seed, draws=draws)
+    of = partial(estimate, n=n, draws=draws)
 
     def one(index: NDArray[np.intp]) -> float:
         return reference(alone[:, index], None if guesses is None else guesses[:, index])

@@ -99,19 +99,13 @@ def retrain_all_global(session: Session, frame: Frame, arch: Arch) -> tuple[Trai
 
 
 def retrain_network(
-    session: Session,
-    arch: Arch,
-    what: str,
-    *,
-    rules: Retrain | None = None,
-    repeat: int = 0,
-    stage: int = 0,
+    session: Session, arch: Arch, what: str, *, stage: int = 0
 ) -> tuple[TrainedNetwork, Glit]:
-    """Trains one network, as `Asked` says, in this process.
+    """Trains one network by the plan's rules, as `Asked` says, in this process.
 
     Same rules, same seed: the same weights (CPU).
     """
-    asked = Asked(arch=arch, what=what, rules=rules, repeat=repeat, stage=stage)
+    asked = Asked(arch=arch, what=what, stage=stage)
     return _read(session, _identity(session, asked), asked)
 
 

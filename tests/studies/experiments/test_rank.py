@@ -19,10 +19,11 @@ from hnas.studies.experiments.rank import RankRules, draw, rank
 from hnas.studies.experiments.rank_statistics import agreement
 from hnas.studies.objective.costs import Costs
 from hnas.studies.run.folder import Run, begin_run, open_run
+from hnas.studies.run.networks import stored_network
 from hnas.studies.run.ranking import Ranking, read_ranking
 from hnas.studies.search.events import Listener
 from hnas.studies.search.handoff import handoff
-from hnas.studies.search.retrain import retrain_network
+from hnas.studies.search.retrain import Asked, retrain_network, retrain_networks
 from hnas.studies.search.search import search_stage
 from hnas.studies.search.session import Session
 from hnas.studies.trials.pareto import front
@@ -118,7 +119,9 @@ def test_a_ranking_is_what_was_trained(again: Run) -> None:
         scores = {record.arch: record.accuracy for record in records(session.study(1))}
         first = found.ranked[0]
         assert first.score == scores[first.arch]  # scored anew, and the same
-        seen = [retrain_network(session, first.arch, "", repeat=repeat)[1] for repeat in (1, 2)]
+        asked = [Asked(arch=first.arch, what="", repeat=repeat) for repeat in (1, 2)]
+        made = retrain_networks(session, asked)
+        seen = [stored_network(run, network.key) for network in made]
         accuracies = [
             evaluate(net, session.data.held_out, session.data, batch=512).accuracy for net in seen
         ]

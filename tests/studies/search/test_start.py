@@ -24,9 +24,10 @@ from hnas.studies.scoring.supernet_scorer import weights_hash
 from hnas.studies.search.alone import subnet
 from hnas.studies.search.handoff import handoff
 from hnas.studies.search.retrain import (
+    Asked,
     retrain,
     retrain_all_global,
-    retrain_network,
+    retrain_networks,
     retrain_trials,
 )
 from hnas.studies.search.search import search_stage
@@ -78,7 +79,10 @@ def test_another_supernet_another_rule_or_scratch_are_other_networks(
     assert made_from.start.recalibration == finished.plan.score.recalibration
 
     def key(session: Session, rules: Retrain | None = None) -> str:
-        return retrain_network(session, made_from.arch, "", rules=rules, stage=2)[0].key
+        [made] = retrain_networks(
+            session, [Asked(arch=made_from.arch, what="", rules=rules, stage=2)]
+        )
+        return made.key
 
     assert key(session) == made_from.key
     seen = {made_from.key, key(session, replace(finished.plan.retrain, start="scratch"))}
@@ -122,10 +126,11 @@ def test_an_all_global_network_that_the_supernet_has_may_start_from_it_too(
         search_stage(session, 1)
         best, net = retrain_all_global(session, plan.net, plan.net.all_global())
         arch = plan.net.all_global()
-        both = [
-            retrain_network(session, arch, "", rules=from_scratch(plan))[0],
-            retrain_network(session, arch, "", stage=1)[0],
+        asked = [
+            Asked(arch=arch, what="", rules=from_scratch(plan)),
+            Asked(arch=arch, what="", stage=1),
         ]
+        both = retrain_networks(session, asked)
         assert [network.inherited for network in both] == [0, 5]
         assert best == best_trained(both)
         assert evaluate(net, session.data.held_out, session.data, batch=512).loss == best.loss
