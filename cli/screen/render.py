@@ -205,9 +205,12 @@ def front_table(
 
 
 def show_retrained(networks: Sequence[TrainedNetwork], winner: Arch | None = None) -> None:
-    """Prints networks trained alone, in the order given: the best score first."""
+    """Prints networks trained alone, in the order given: the search's best first."""
     how = "".join(f" {network.trained}" for network in networks[:1])
-    print(f"\nRetrained{how}, best score first:")
+    scores = [network.score or 0.0 for network in networks]
+    by_score = scores == sorted(scores, reverse=True)
+    order = "best score first" if by_score else "best by search.pick first"
+    print(f"\nRetrained{how}, {order}:")
     rows = []
     for i, n in enumerate(networks, 1):
         name = f"{i}" + " (winner)" * (n.arch == winner)

@@ -1,21 +1,23 @@
 """A run: the folder that holds everything of one search, and the lock that keeps it to one process.
 
-Each file is named, written and read in one module:
+Each file is named, written and read in one module, but for checkpoints, which are those of their
+trainings:
 
 plan.toml            the resolved plan: here
 run.json             its studies' name and storage (without a password), device, versions: `about`
 study.db             its studies, unless another storage is used: here
-checkpoints/         the supernets, and the teacher if it is trained here: here
+checkpoints/         supernets, the pretrained weights that they begin with, a teacher of ours: here
 split.json           which images are trained on, scored on, tested on: `split`
 latency.json         the latency table, if latency matters: `latency`
 layouts.json         the layouts of convolutions, if a GPU computed: `layouts`
 networks/            the retrained networks: `networks`
 history.jsonl        losses and held-out accuracies of every epoch of every training: `history`
-result.json          the answer, once the test images have been read: `result`
+result.json          the answer, once the networks have been tested: `result`
 times.json           the time that each step took: `times`
 spent.json           the time that it took, if `hnas compare` searched it: `spent`
 ranking-stageN.json  what `hnas rank` found: `ranking`
 artifacts/           drawings of elites: `hnas.studies.dashboard.annotate`
+tensorboard/         curves and trials, if they are asked for: `hnas.studies.search.trackers`
 """
 
 from __future__ import annotations

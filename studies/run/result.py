@@ -118,7 +118,7 @@ class Result:
     environment: Mapping[str, str]
     """The device that tested."""
     candidates: tuple[TrainedNetwork, ...]
-    """All that were retrained, best score first."""
+    """All that were retrained, best first by the plan's `search.pick`."""
     winner: TrainedNetwork
     all_global: TrainedNetwork
     """Trained as long, at nearly equal MACs, or as fast if the search is for latency."""

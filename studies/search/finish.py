@@ -25,7 +25,7 @@ from hnas.studies.search.teacher import teacher
 
 
 def finish(session: Session) -> Result:
-    """The answer: `result.json`, made once. It alone reads the test images."""
+    """The answer: `result.json`, made once. It alone tests on the test images."""
     if (done := results.read_result(session.run)) is not None:
         return done
     teacher(session, held_out_too=session.plan.retrain.refit)  # a CNN is the first to be trained

@@ -32,6 +32,15 @@ ARCH = Arch(
         Block(G=0, L=3, d_z=4, E=1, K=17),
     )
 )
+FRAME = Frame(image=8, channels=1, patch=4, classes=2, d=48, M=3, N=3)
+
+
+def alone(arch: Arch, score: float | None = None) -> TrainedNetwork:
+    """A network that was trained by itself."""
+    return TrainedNetwork(
+        key="0", frame=FRAME, arch=arch, macs=1, params=1, accuracy=0.5, loss=1.0, epochs=1,
+        score=score,
+    )  # fmt: skip
 
 
 def record(number: int, accuracy: float, macs: int) -> Record:
@@ -150,14 +159,19 @@ def test_a_front_shows_the_best_first_and_the_cheaper_of_equals(
     ]
 
 
+@pytest.mark.parametrize(
+    ("scores", "order"),
+    [((0.9, 0.9, 0.8), "best score first"), ((0.8, 0.9, 0.9), "best by search.pick first")],
+)
+def test_the_order_of_what_was_retrained_is_that_of_scores_or_of_the_pick(
+    capsys: pytest.CaptureFixture[str], scores: tuple[float, ...], order: str
+) -> None:
+    """Picked by smoothed scores, the best may have another order."""
+    show_retrained([alone(FRAME.all_global(), score=score) for score in scores])
+    assert f"Retrained from scratch for 1 epoch, {order}:" in capsys.readouterr().out
+
+
 def test_the_winner_is_marked_wherever_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
-    frame = Frame(image=8, channels=1, patch=4, classes=2, d=48, M=3, N=3)
-    networks = [
-        TrainedNetwork(
-            key=f"{i}", frame=frame, arch=arch, macs=1, params=1, accuracy=0.5, loss=1.0, epochs=1
-        )
-        for i, arch in enumerate((frame.all_global(), ARCH))
-    ]
-    show_retrained(networks, ARCH)
+    show_retrained([alone(FRAME.all_global()), alone(ARCH)], ARCH)
     *_, first, second = capsys.readouterr().out.splitlines()
     assert first.startswith("1  ") and second.startswith("2 (winner)")
