@@ -10,7 +10,7 @@ from matplotlib.patches import Patch, Rectangle
 from hnas.architecture.arch import SKIPPED, Arch, Block
 from hnas.architecture.local import KINDS
 from hnas.architecture.space import Frame
-from hnas.cost.flops import block_cost, shared_cost
+from hnas.cost.conventions import macs_by_part
 from hnas.studies.figures.style import panels
 
 
@@ -27,7 +27,7 @@ class Picture:
 
 def picture(title: str, frame: Frame, arch: Arch) -> Picture:
     """A network with the costs of its parts."""
-    macs = (*(block_cost(frame, block).macs for block in arch.blocks), shared_cost(frame).macs)
+    macs = macs_by_part(frame, arch, "exact")
     return Picture(title=title, frame=frame, arch=arch, macs=macs)
 
 

@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
-from functools import partial
 from math import ceil
 from typing import Any
 
 from hnas.architecture.space import SIZES, Frame, distribution_space, skippable
 from hnas.cost.flops import cost
-from hnas.cost.limits import Limit, flops_limit, params_limit
+from hnas.cost.limits import Limit
 from hnas.errors import BudgetError, InputError
 from hnas.persist.difference import differences
+from hnas.studies.objective.costs import Costs
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.quantities import parse_flops, parse_params, share_of
 from hnas.studies.plan.tables import Stage1
@@ -48,9 +48,7 @@ class Budget:
 
     def limits(self, frame: Frame) -> tuple[Limit, ...]:
         """As limits on the networks of a frame."""
-        flops = partial(flops_limit, convention=self.convention)
-        asked = ((flops, self.flops), (params_limit, self.params))
-        return tuple(limit(frame, most) for limit, most in asked if most is not None)
+        return Costs(frame=frame, **vars(self)).limits
 
     def allows(self, frame: Frame) -> bool:
         """Whether the frame's all-global network is within it."""

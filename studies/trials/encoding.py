@@ -13,10 +13,11 @@ from typing import Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
 from hnas.architecture.arch import SKIP, Arch, Block
+from hnas.architecture.space import SIZES as BESIDE_G
 from hnas.architecture.space import Space
 from hnas.errors import InputError
 
-SIZES = ("G", "d_k", "d_z", "E", "K")
+SIZES = ("G", *BESIDE_G)
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ def decode(space: Space, params: Mapping[str, Any]) -> Arch:
     for i, block in enumerate(space.blocks):
         G = groups.get(i, block.G[0])
         first = (values[0] for values in block.of(G, space.frame.N))
-        chosen.append({"G": G, **dict(zip(SIZES[1:], first, strict=True))})
+        chosen.append({"G": G, **dict(zip(BESIDE_G, first, strict=True))})
     for one in known:
         if chosen[one.block]["G"] in one.groups:
             chosen[one.block][one.size] = params[one.name]
