@@ -149,8 +149,8 @@ class Own:
 
 def _check_distinct(name: str, values: tuple[int, ...], least: int = 0) -> None:
     if len(set(values)) != len(values) or len(values) < least:
-        rule = "must be distinct" + ", at least one" * least
-        raise InputError(f"candidates of {name} {rule}, got {values}")
+        rule = "must be distinct candidates" + ", at least one" * least
+        raise InputError(f"{name} {rule}, got {list(values)}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from hnas.architecture.space import SIZES, Own
+from hnas.architecture.space import Own
 from hnas.cost.conventions import BUDGETS
 from hnas.errors import InputError
 from hnas.persist.record import later
@@ -103,12 +103,6 @@ class Stage2:
         _check_trials(self.trials, self.population)
         _check_supernet(self.training)
         _check_sampler(self.sampler)
-        for name in SIZES:
-            values = getattr(self, name)
-            if not values or len(set(values)) != len(values):
-                raise InputError(
-                    f"{name} must be distinct candidates, at least one, got {list(values)}"
-                )
 
 
 @dataclass(frozen=True, kw_only=True)

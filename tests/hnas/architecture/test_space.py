@@ -196,7 +196,7 @@ def test_a_space_refuses_candidates_that_cannot_be_built():
         distribution_space(TINY, d_k=100, d_z=4, E=1, K=31)
     with pytest.raises(InputError, match="candidates for M=12 blocks, got 0"):
         Space(frame=TINY, blocks=())
-    with pytest.raises(InputError, match=r"candidates of K must be distinct.*\(9, 9\)"):
+    with pytest.raises(InputError, match=r"K must be distinct candidates, at .*\[9, 9\]"):
         BlockSpace(G=(0,), d_k=(3,), d_z=(2,), E=(1,), K=(9, 9))
 
 
@@ -232,7 +232,7 @@ def test_what_a_kind_has_of_its_own_is_restored_and_left_out_if_it_has_nothing()
     ("kinds", "message"),
     [
         ({"local": {"d_k": (192,)}}, "local.d_k has no meaning, a local block has no queries, got"),
-        ({"mixed": {"E": (1, 1)}}, r"candidates of E must be distinct, got \(1, 1\)"),
+        ({"mixed": {"E": (1, 1)}}, r"E must be distinct candidates, got \[1, 1\]"),
         ({"mixed": {"d_k": (100,)}}, "d_k must be a multiple of N x heads = 3, got 100"),
         ({"local": {"K": (30,)}}, "K must be odd"),
     ],

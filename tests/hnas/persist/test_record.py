@@ -85,7 +85,7 @@ BLOCK = {"G": [3], "d_k": [12], "d_z": [4], "E": [1], "K": [31]}
         ({"frame": {**FRAME, "N": True}, "blocks": [BLOCK]}, "frame.N must be int, got True"),
         ({"frame": {**FRAME, "N": 5}, "blocks": [BLOCK]}, "frame: N must divide d=12, got N=5"),
         ({"frame": FRAME, "blocks": [{**BLOCK, "K": ["x"]}]}, "blocks[0].K[0] must be int, got"),
-        ({"frame": FRAME, "blocks": [{**BLOCK, "K": []}]}, "blocks[0]: candidates of K must be"),
+        ({"frame": FRAME, "blocks": [{**BLOCK, "K": []}]}, "blocks[0]: K must be distinct"),
         ({"frame": FRAME, "blocks": []}, "a space needs candidates for M=1 blocks, got 0"),
     ],
 )
