@@ -4,6 +4,7 @@ One record is one table of a plan; each raises InputError at once if a value bre
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from hnas.errors import InputError
@@ -23,6 +24,18 @@ METRICS = {
 }
 """What a score may measure (`hnas.scoring.metric`), in words."""
 
+BACKGROUNDS = ("white", "grey", "black")
+"""What transparent images are laid on. `hnas.data.decode` has it and the next again: that stands in
+exported files, and needs nothing of hnas."""
+INTERPOLATIONS = ("bilinear", "bicubic")
+LOCAL_STARTS = ("fitted", "silent", "random")
+CUTS = ("large", "first")
+OUTSIDES = ("black", "mean")
+INITIALS = ("glorot", "deit")
+KEPT = ("last", "best")
+CLASS_WEIGHTS = ("none", "balanced")
+LESSONS = ("hard", "soft", "soft-deit")
+
 OWN_TEACHER = "cnn"
 """The teacher that is trained, not brought."""
 
@@ -30,6 +43,10 @@ OWN_TEACHER = "cnn"
 def _check(holds: bool, name: str, rule: str, value: object) -> None:
     if not holds:
         raise InputError(f"{name} must be {rule}, got {value!r}")
+
+
+def _check_word(known: Collection[str], name: str, value: str) -> None:
+    _check(value in known, name, f"one of {', '.join(known)}", value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,10 +83,8 @@ class DataRules:
         _check(0 < self.held_out < 1, "held_out", "a share between 0 and 1", self.held_out)
         _check(0 < self.test < 1, "test", "a share between 0 and 1", self.test)
         _check(self.limit >= 0, "limit", ">= 0", self.limit)
-        colours = ("white", "grey", "black")
-        _check(self.background in colours, "background", f"one of {colours}", self.background)
-        ways = ("bilinear", "bicubic")
-        _check(self.interpolation in ways, "interpolation", f"one of {ways}", self.interpolation)
+        _check_word(BACKGROUNDS, "background", self.background)
+        _check_word(INTERPOLATIONS, "interpolation", self.interpolation)
         _check(0.1 <= self.crop_pct <= 1, "crop_pct", "a share, 0.1 to 1", self.crop_pct)
         _check(all(0 <= v <= 1 for v in self.mean), "mean", "0 to 1", list(self.mean))
         _check(all(v > 0 for v in self.std), "std", "above 0", list(self.std))
@@ -92,9 +107,8 @@ class PretrainedRules:
     norm, or the `first`."""
 
     def __post_init__(self) -> None:
-        starts, kept = ("fitted", "silent", "random"), ("large", "first")
-        _check(self.local in starts, "local", f"one of {', '.join(starts)}", self.local)
-        _check(self.keep in kept, "keep", f"one of {', '.join(kept)}", self.keep)
+        _check_word(LOCAL_STARTS, "local", self.local)
+        _check_word(CUTS, "keep", self.keep)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,8 +149,7 @@ class AugmentRules:
         _check(0 <= self.randaugment <= 10, "randaugment", "0 to 10", self.randaugment)
         _check(self.randaugment_std >= 0, "randaugment_std", ">= 0", self.randaugment_std)
         _check(self.randaugment_ops >= 1, "randaugment_ops", ">= 1", self.randaugment_ops)
-        known, outside = ("black", "mean"), self.randaugment_outside
-        _check(outside in known, "randaugment_outside", "'black' or 'mean'", outside)
+        _check_word(OUTSIDES, "randaugment_outside", self.randaugment_outside)
         _check(0 <= self.jitter < 1, "jitter", "a share in [0, 1)", self.jitter)
 
 
@@ -205,16 +218,12 @@ class TrainingRules:
     and last digits are others. Untried on a GPU."""
 
     def __post_init__(self) -> None:
-        _check(self.subnets in SUBNETS, "subnets", f"one of {', '.join(SUBNETS)}", self.subnets)
-        _check(self.initial in ("glorot", "deit"), "initial", "'glorot' or 'deit'", self.initial)
-        rule = f"one of {', '.join(PRECISIONS)}"
-        _check(self.precision in PRECISIONS, "precision", rule, self.precision)
+        _check_word(SUBNETS, "subnets", self.subnets)
+        _check_word(INITIALS, "initial", self.initial)
+        _check_word(PRECISIONS, "precision", self.precision)
         _check(0 < self.layer_decay <= 1, "layer_decay", "in (0, 1]", self.layer_decay)
         _check(0 <= self.head_warmup < 1, "head_warmup", "a share in [0, 1)", self.head_warmup)
-        rule = "'none' or 'balanced'"
-        _check(
-            self.class_weights in ("none", "balanced"), "class_weights", rule, self.class_weights
-        )
+        _check_word(CLASS_WEIGHTS, "class_weights", self.class_weights)
         _check(self.epochs >= 1, "epochs", ">= 1", self.epochs)
         _check(self.batch >= 2, "batch", ">= 2 (BatchNorm needs two)", self.batch)
         divides = self.micro_batch > 1 and self.batch % self.micro_batch == 0
@@ -229,7 +238,7 @@ class TrainingRules:
         for name in ("clip", "mixup", "cutmix"):
             value = getattr(self, name)
             _check(value >= 0, name, ">= 0", value)
-        _check(self.keep in ("last", "best"), "keep", "'last' or 'best'", self.keep)
+        _check_word(KEPT, "keep", self.keep)
         fits = self.patience == 0 or (self.patience > 0 and self.keep == "best")
         _check(fits, "patience", ">= 0, and 0 unless keep = 'best'", self.patience)
         _check(1 <= self.repeats <= self.batch, "repeats", f"1 to batch={self.batch}", self.repeats)
@@ -259,8 +268,7 @@ class DistillationRules:
     nothing without that teacher."""
 
     def __post_init__(self) -> None:
-        known = ("hard", "soft", "soft-deit")
-        _check(self.rule in known, "rule", f"one of {', '.join(known)}", self.rule)
+        _check_word(LESSONS, "rule", self.rule)
         _check(0 < self.weight <= 1, "weight", "a share in (0, 1]", self.weight)
         _check(self.temperature > 0, "temperature", "> 0", self.temperature)
 

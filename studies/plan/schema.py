@@ -6,11 +6,11 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
+from hnas import settings
 from hnas.architecture.space import NAMED
 from hnas.cost.conventions import BUDGETS
 from hnas.machine import PRECISIONS
 from hnas.sampling import RULES
-from hnas.settings import METRICS, OWN_TEACHER
 from hnas.studies.objective.costs import OBJECTIVES
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.tables import HANDOFF_RULES, PICKS, SAMPLERS, STARTS, STRATEGIES
@@ -19,16 +19,16 @@ from hnas.studies.plan.text import meanings
 DIALECT = "http://json-schema.org/draft-07/schema#"
 """The one that editors of TOML know."""
 WORDS: Mapping[str, tuple[str, ...]] = {
-    "data.background": ("white", "grey", "black"),
-    "data.interpolation": ("bilinear", "bicubic"),
+    "data.background": settings.BACKGROUNDS,
+    "data.interpolation": settings.INTERPOLATIONS,
     **{f"net.{name}": known for name, known in NAMED.items()},
-    "pretrained.local": ("fitted", "silent", "random"),
-    "pretrained.keep": ("large", "first"),
-    "augment.randaugment_outside": ("black", "mean"),
+    "pretrained.local": settings.LOCAL_STARTS,
+    "pretrained.keep": settings.CUTS,
+    "augment.randaugment_outside": settings.OUTSIDES,
     "training.subnets": tuple(RULES),
-    "training.initial": ("glorot", "deit"),
-    "training.keep": ("last", "best"),
-    "training.class_weights": ("none", "balanced"),
+    "training.initial": settings.INITIALS,
+    "training.keep": settings.KEPT,
+    "training.class_weights": settings.CLASS_WEIGHTS,
     "training.precision": PRECISIONS,
     "search.strategy": STRATEGIES,
     "search.objective": tuple(OBJECTIVES),
@@ -36,15 +36,15 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "search.convention": tuple(BUDGETS),
     "handoff.rule": HANDOFF_RULES,
     "retrain.start": STARTS,
-    "distillation.rule": ("hard", "soft", "soft-deit"),
+    "distillation.rule": settings.LESSONS,
 }
 """All words that a key takes, by the last two parts of its name."""
 EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "search.sampler": SAMPLERS,
     "stage1.sampler": SAMPLERS,
     "stage2.sampler": SAMPLERS,
-    "score.metric": tuple(METRICS),
-    "distillation.teacher": (OWN_TEACHER,),
+    "score.metric": tuple(settings.METRICS),
+    "distillation.teacher": (settings.OWN_TEACHER,),
     "data.source": ("digits",),
     "search.flops": ("50M",),
     "search.params": ("5M",),

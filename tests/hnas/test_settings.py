@@ -1,8 +1,9 @@
 import pytest
 
+from hnas.data import decode
 from hnas.errors import InputError
 from hnas.persist.record import recorded
-from hnas.settings import AugmentRules, TrainingRules
+from hnas.settings import BACKGROUNDS, INTERPOLATIONS, AugmentRules, TrainingRules
 
 FIRST = {
     "epochs": 3,
@@ -48,3 +49,7 @@ def test_a_training_that_breaks_a_rule_is_refused(values: dict, message: str) ->
     with pytest.raises(InputError) as caught:
         TrainingRules(epochs=1, **values)
     assert str(caught.value) == message
+
+
+def test_words_of_exported_files_are_those_of_a_plan() -> None:
+    assert tuple(decode.BACKGROUNDS) == BACKGROUNDS and decode.INTERPOLATIONS == INTERPOLATIONS

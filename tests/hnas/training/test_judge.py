@@ -234,7 +234,7 @@ def test_the_best_needs_a_judge_and_patience_the_best(data: Data) -> None:
         trained(data, BEST, None)
     with pytest.raises(InputError, match="patience must be >= 0, and 0 unless keep = 'best', got"):
         replace(RULES, patience=3)
-    with pytest.raises(InputError, match="keep must be 'last' or 'best', got 'first'"):
+    with pytest.raises(InputError, match="keep must be one of last, best, got 'first'"):
         replace(RULES, keep="first")
 
 
