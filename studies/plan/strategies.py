@@ -46,11 +46,6 @@ WHOLE = (
 REFINED = WHOLE.format(how="starting from the front of stage 2") + (
     " It has a supernet of its own, so its scores differ from those of stage 2."
 )
-RETRAINING = "retraining"
-"""The step in which the best are trained by themselves."""
-REFIT = "on held-out images too"
-"""The step in which the answer is trained again."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
@@ -167,19 +162,6 @@ def cnn_epochs(plan: Plan) -> int:
     """Epochs of the CNN that is trained to teach; 0 if the plan asks for none."""
     own = plan.retrain.distillation.teacher == OWN_TEACHER
     return of_a_cnn(plan).training.epochs if own else 0
-
-
-def retrained(plan: Plan) -> list[tuple[str, Retrain, int]]:
-    """What is trained alone, by which rules, and how many networks: the all-global one among the
-    others if it has their rules. A refit trains it and the winner a second time."""
-    rules, plain = plan.retrain, from_scratch(plan)
-    found = [(RETRAINING, rules, rules.top + (plain == rules))]
-    if plain != rules:
-        found.append(("all-global network", plain, 1))
-    if rules.refit:
-        last = replace(rules, training=replace(rules.training, epochs=refit_epochs(rules)))
-        found.append((REFIT, last, 2))
-    return found
 
 
 def _hierarchical(plan: Plan) -> tuple[Stage, ...]:

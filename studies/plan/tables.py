@@ -7,7 +7,7 @@ from hnas.cost.conventions import BUDGETS
 from hnas.errors import InputError
 from hnas.persist.record import later
 from hnas.persist.words import did_you_mean
-from hnas.settings import CODE, AugmentRules, DistillationRules, TrainingRules
+from hnas.settings import CODE, OWN_TEACHER, AugmentRules, DistillationRules, TrainingRules
 from hnas.studies.objective.costs import OBJECTIVES
 from hnas.studies.plan.quantities import parse_flops, parse_latency, parse_params
 
@@ -240,6 +240,16 @@ class Retrain:
                 "training.subnets is for a supernet: a network trained alone has no subnets, "
                 f"got {self.training.subnets!r}"
             )
+
+    def teaches(self, *, held_out_too: bool) -> bool:
+        """Whether a teacher teaches networks that are trained on held-out images too, or the
+        others.
+
+        If the plan refits, its own CNN sees the held-out images, so that it teaches the last
+        training alone: networks that learned from it could not be judged on them.
+        """
+        late = self.refit and self.distillation.teacher == OWN_TEACHER
+        return bool(self.distillation.teacher) and (held_out_too or not late)
 
 
 @dataclass(frozen=True, kw_only=True)

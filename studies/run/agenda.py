@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from hnas.architecture.space import Space
 from hnas.cost.flops import cheapest, cost, dearest
 from hnas.studies.plan.plan import Plan
-from hnas.studies.plan.strategies import cnn_epochs, retrained, stages
+from hnas.studies.plan.steps import HANDOFF, Alone, OfStage, OwnTeacher, steps_of
 from hnas.studies.run.networks import Identity, trained_alone
 from hnas.studies.run.split import Sizes, read_sizes
 from hnas.studies.run.status import Status
 
-TEACHER, HANDOFF, ALONE = "the teacher", "hand-off", "networks alone"
+TEACHER, ALONE = "the teacher", "networks alone"
 NETWORK = "network of "
 """How progress begins to name a network that is trained alone, in the step HANDOFF or ALONE."""
 BACKWARD = 3
@@ -198,7 +198,8 @@ def _counts(plan: Plan, of: Identity) -> bool:
     """Whether a network is one that the plan asks for; others are from before it was changed, or
     were trained again to rank them. All refits are taken for the plan's: they choose their rules.
     """
-    rules = [(asked.training, asked.augment) for _, asked, _ in retrained(plan)]
+    asked = [one.rules for one in steps_of(plan) if isinstance(one, Alone)]
+    rules = [(each.training, each.augment) for each in asked]
     return of.held_out_too or ((of.training, of.augment) in rules and not of.repeat)
 
 
@@ -206,24 +207,24 @@ def _steps(plan: Plan, sizes: Sizes) -> Iterator[Step]:
     plain = cost(plan.net, plan.net.all_global()).macs
     trained, held = sizes.train, sizes.held_out
     scored = plan.score.recalibration + min(plan.score.held_out or held, held)
-    rules = plan.retrain
-    epoch = BACKWARD * plain * trained
-    for number, stage in enumerate(stages(plan), 1):
-        macs, what = _average(stage.space(None)), f"stage {number}"
-        yield Step(
-            name=f"supernet of {what}",
-            amount=stage.training.epochs,
-            work=BACKWARD * macs * trained,
-            stage=number,
-        )
-        yield Step(name=what, amount=stage.trials, work=macs * scored, stage=number, scores=True)
-        if number == 1 and plan.handoff.rule == "retrained" and len(stages(plan)) > 1:
-            amount = min(plan.handoff.top, stage.trials) * rules.training.epochs
-            yield Step(name=HANDOFF, amount=amount, work=epoch)
-    if epochs := cnn_epochs(plan):
-        yield Step(name=TEACHER, amount=epochs, work=epoch)
-    amount = sum(networks * asked.training.epochs for _, asked, networks in retrained(plan))
-    yield Step(name=ALONE, amount=amount, work=epoch)
+    epoch, alone = BACKWARD * plain * trained, 0
+    for one in steps_of(plan):
+        if isinstance(one, OfStage):
+            macs, stage = _average(one.stage.space(None)), f"stage {one.number}"
+            yield Step(
+                name=stage if one.scores else f"supernet of {stage}",
+                amount=one.amount,
+                work=macs * (scored if one.scores else BACKWARD * trained),
+                stage=one.number,
+                scores=one.scores,
+            )
+        elif isinstance(one, OwnTeacher):
+            yield Step(name=TEACHER, amount=one.amount, work=epoch)
+        elif one.what == HANDOFF:
+            yield Step(name=HANDOFF, amount=one.amount, work=epoch)
+        else:
+            alone += one.amount
+    yield Step(name=ALONE, amount=alone, work=epoch)
 
 
 def _average(space: Space) -> float:

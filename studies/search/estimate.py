@@ -28,7 +28,8 @@ from hnas.scoring.score import scores
 from hnas.settings import AugmentRules, DistillationRules, TrainingRules
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.proposal import parts
-from hnas.studies.plan.strategies import REFIT, RETRAINING, cnn_epochs, of_a_cnn, retrained, stages
+from hnas.studies.plan.steps import Alone, OfStage, OwnTeacher, steps_of
+from hnas.studies.plan.strategies import stages
 from hnas.studies.search.measure_latency import NETWORKS, table_blocks
 from hnas.studies.search.network import own_teacher
 from hnas.studies.search.processes import crew, training_work
@@ -98,12 +99,9 @@ class Estimate:
 
 
 def amounts(plan: Plan) -> list[int]:
-    """How much of each step of `estimate` a plan has: epochs and trials of each stage, epochs of
-    its own teacher and of all networks alone; 1 of what has no number."""
-    stage = [n for stage in stages(plan) for n in (stage.training.epochs, stage.trials)]
-    alone = [networks * asked.training.epochs for _, asked, networks in retrained(plan)]
-    teacher = filter(None, [cnn_epochs(plan)])
-    return [*([1] if plan.needs_latency else []), *stage, *teacher, *alone]
+    """How much of each step of `estimate` a plan has: epochs or trials; 1 of the latency table,
+    which has no number."""
+    return [*([1] if plan.needs_latency else []), *(one.amount for one in steps_of(plan))]
 
 
 def estimate(plan: Plan, survey: Survey, device: torch.device) -> Iterator[Estimate]:
@@ -128,40 +126,53 @@ def estimate(plan: Plan, survey: Survey, device: torch.device) -> Iterator[Estim
         networks, seconds = _latency_table(plan, device)
         yield step("latency table", f"{networks:,} networks", seconds)
     distribution: Arch | None = None
-    for number, stage in enumerate(stages(plan), 1):
-        space, rules = stage.space(distribution), stage.training
-        net = Supernet(space, dropout=rules.dropout).reset(0).to(device)
-        each = _per_image(train_supernet, net, data, rules, plan.augment) * _epoch(trained, rules)
-        work = f"{rules.epochs:,} epochs of {trained:,} images"
-        yield step(f"supernet of stage {number}", work, each)
-        archs = [plan.costs().sample(space, rng) for _ in range(SCORED)]
-        each = _trial(net, archs, data, plan, scored)
-        yield step(f"stage {number}", f"{stage.trials:,} trials on {scored:,} images", each)
-        distribution = archs[0] if distribution is None else distribution
     cnn: Cnn | None = None
-    if epochs := cnn_epochs(plan):
-        cnn, course = own_teacher(plan.net).reset(0).to(device), of_a_cnn(plan)
-        per_image = _per_image(train, cnn, data, course.training, course.augment)
-        seen, rules = trained + held * course.held_out_too, course.training
-        yield step("teacher", f"a small CNN, {epochs:,} epochs", per_image * _epoch(seen, rules))
-    alone = Glit(plan.net, plan.net.all_global()).reset(0).to(device)
-    last_one = REFIT if plan.retrain.refit else RETRAINING
-    for what, asked, networks in retrained(plan):
-        rules, seen = asked.training, trained + held * (what == REFIT)
-        fit = train if cnn is None or what != last_one else _taught_by(cnn, asked.distillation)
-        per_image = _per_image(fit, alone, data, rules, asked.augment)
-        count = "1 network" if networks == 1 else f"{networks} networks"
-        work = f"{count}, {rules.epochs:,} epochs each"
-        several = asked.top if what == RETRAINING else networks
-        each_one = training_work(plan.net, alone.arch, rules.epochs * trained)
-        its, share = crew(plan.retrain.processes, device, [each_one] * several), 1.0
-        if its.size > 1:
-            with _threads(its.threads):
-                apart = _per_image(fit, alone, data, rules, asked.augment)
-            rounds = -(-several // its.size) * apart.usual / per_image.usual
-            share = (rounds + networks - several) / networks
-            work += f", {its.size} at a time"
-        yield step(what, work, per_image * _epoch(seen, rules), share)
+    for one in steps_of(plan):
+        if isinstance(one, OfStage) and not one.scores:
+            space, rules = one.stage.space(distribution), one.stage.training
+            net = Supernet(space, dropout=rules.dropout).reset(0).to(device)
+            each = _per_image(train_supernet, net, data, rules, plan.augment)
+            work = f"{one.amount:,} epochs of {trained:,} images"
+            yield step(f"supernet of stage {one.number}", work, each * _epoch(trained, rules))
+        elif isinstance(one, OfStage):
+            archs = [plan.costs().sample(space, rng) for _ in range(SCORED)]
+            each = _trial(net, archs, data, plan, scored)
+            work = f"{one.amount:,} trials on {scored:,} images"
+            yield step(f"stage {one.number}", work, each)
+            distribution = archs[0] if distribution is None else distribution
+        elif isinstance(one, OwnTeacher):
+            cnn, rules = own_teacher(plan.net).reset(0).to(device), one.course.training
+            each = _per_image(train, cnn, data, rules, one.course.augment)
+            seen = trained + held * one.course.held_out_too
+            work = f"a small CNN, {one.amount:,} epochs"
+            yield step("teacher", work, each * _epoch(seen, rules))
+        else:
+            work, each, share = _alone(plan, one, cnn, data, device, trained)
+            seen = trained + held * one.held_out_too
+            yield step(one.what, work, each * _epoch(seen, one.rules.training), share)
+
+
+def _alone(
+    plan: Plan, asked: Alone, cnn: Cnn | None, data: Data, device: torch.device, trained: int
+) -> tuple[str, Timed, float]:
+    """Networks that are trained alone, on `trained` images and perhaps the held-out ones: in words;
+    the seconds per image of one; the share of the time of all that is left, if several are trained
+    at the same time."""
+    net, rules = Glit(plan.net, plan.net.all_global()).reset(0).to(device), asked.rules
+    last_one = asked.held_out_too or (asked.what == "retraining" and not rules.refit)
+    fit = _taught_by(cnn, rules.distillation) if cnn and last_one else train
+    one = _per_image(fit, net, data, rules.training, rules.augment)
+    count = "1 network" if asked.networks == 1 else f"{asked.networks} networks"
+    work, share = f"{count}, {rules.training.epochs:,} epochs each", 1.0
+    each = training_work(plan.net, net.arch, rules.training.epochs * trained)
+    its = crew(plan.retrain.processes, device, [each] * asked.together)
+    if its.size > 1:
+        with _threads(its.threads):
+            apart = _per_image(fit, net, data, rules.training, rules.augment)
+        rounds = -(-asked.together // its.size) * apart.usual / one.usual
+        share = (rounds + asked.networks - asked.together) / asked.networks
+        work += f", {its.size} at a time"
+    return work, one, share
 
 
 def memory(device: torch.device) -> int:

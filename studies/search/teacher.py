@@ -36,16 +36,14 @@ def check_teacher(session: Session) -> None:
 
 def teacher(session: Session, *, held_out_too: bool = False) -> Teacher | None:
     """The teacher of networks that are trained on held-out images too, or of the others; None if
-    they have none. The CNN is read, resumed or trained.
+    they have none (`Retrain.teaches`). The CNN is read, resumed or trained.
 
-    If the plan refits, the CNN sees the held-out images, so that it teaches the last training
-    alone: networks that learned from it could not be judged on them. Raises InputError or
-    CheckpointError if the teacher is not usable.
+    Raises InputError or CheckpointError if the teacher is not usable.
     """
     rules = session.plan.retrain
-    name, own = rules.distillation.teacher, rules.distillation.teacher == OWN_TEACHER
-    if not name or (own and rules.refit and not held_out_too):
+    if not rules.teaches(held_out_too=held_out_too):
         return None
+    name, own = rules.distillation.teacher, rules.distillation.teacher == OWN_TEACHER
     if session.teacher is None:
         session.teacher = _trained_cnn(session) if own else load_teacher(name, session.data)
     return session.teacher

@@ -9,7 +9,7 @@ import pytest
 from hnas.errors import InputError
 from hnas.studies.plan.change import override, refined
 from hnas.studies.plan.plan import Plan
-from hnas.studies.plan.strategies import REFIT, of_a_cnn, retrained, stages
+from hnas.studies.plan.strategies import of_a_cnn, stages
 from hnas.studies.plan.tables import STRATEGIES
 from hnas.studies.plan.toml import from_toml, to_toml
 
@@ -55,20 +55,6 @@ def test_a_stage_proposes_by_its_sampler_or_its_own_way(tiny: Plan) -> None:
             for strategy in ("hierarchical", "flat")
         ]
         assert found == [asked or "nsga2", asked or "spos"]
-
-
-def test_what_is_trained_alone(tiny: Plan) -> None:
-    rules = tiny.retrain
-    assert retrained(tiny) == [("retraining", rules, rules.top + 1)]
-    inherits = replace(tiny, retrain=replace(rules, start="supernet"))
-    assert [(what, count) for what, _, count in retrained(inherits)] == [
-        *(("retraining", rules.top), ("all-global network", 1))
-    ]
-    for epochs in (0, 7):  # 0: as many as before
-        again = replace(rules, refit=True, refit_epochs=epochs)
-        *_, (what, last, count) = retrained(replace(tiny, retrain=again))
-        assert (what, count) == (REFIT, 2)
-        assert last.training == replace(rules.training, epochs=epochs or rules.training.epochs)
 
 
 def test_an_unknown_strategy_is_told_with_a_suggestion(tiny: Plan) -> None:

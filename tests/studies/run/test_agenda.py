@@ -9,7 +9,7 @@ import pytest
 
 from hnas.studies.plan.change import with_values
 from hnas.studies.plan.plan import Plan
-from hnas.studies.run.agenda import Agenda, Step, agenda_of
+from hnas.studies.run.agenda import TEACHER, Agenda, Step, agenda_of
 from hnas.studies.run.folder import begin_run
 from hnas.studies.run.status import read_status
 from hnas.studies.run.times import Times
@@ -180,9 +180,28 @@ def test_what_a_plan_adds_is_a_step(
 ) -> None:
     names = []
     for i, plan in enumerate((tiny, with_values(tiny, values))):
-        run = begin_run(tmp_path / f"run{i}", plan)
-        run.write("split.json", {"train": [*range(90)], "held_out": [*range(9)], "test": None})
-        found = agenda_of(read_status(run))
-        assert found is not None
+        found = agenda_at_the_start(tmp_path / f"{i}", plan)
         names.append([one.name for one in found.steps])
     assert [name for name in names[1] if name not in names[0]] == more
+
+
+@pytest.mark.parametrize(("refit", "teacher"), [(False, 2), (True, 5)])
+def test_a_cnn_that_teaches_the_hand_offs_networks_is_trained_before_them(
+    tiny: Plan, tmp_path: Path, refit: bool, teacher: int
+) -> None:
+    """One that sees the held-out images teaches the last training alone, and comes late."""
+    values = {"handoff.rule": "retrained", "retrain.distillation.teacher": "cnn"}
+    agenda = agenda_at_the_start(tmp_path, with_values(tiny, {**values, "retrain.refit": refit}))
+    assert agenda.steps[teacher].name == TEACHER
+    agenda = agenda.after(TEACHER, done=1, total=4, seconds=1.0)
+    ended = [one.name for one in agenda.steps if not one.left]
+    assert ended == [one.name for one in agenda.steps[:teacher]]
+
+
+def agenda_at_the_start(folder: Path, plan: Plan) -> Agenda:
+    """The agenda of a run that has its images, 90 to train on and 9 held out, and nothing else."""
+    run = begin_run(folder / "run", plan)
+    run.write("split.json", {"train": [*range(90)], "held_out": [*range(9)], "test": None})
+    found = agenda_of(read_status(run))
+    assert found is not None
+    return found

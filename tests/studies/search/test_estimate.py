@@ -13,6 +13,7 @@ from hnas.data import Survey
 from hnas.studies.plan.change import override
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.proposal import propose
+from hnas.studies.plan.tables import Handoff
 from hnas.studies.search.estimate import (
     MARGIN,
     STEPS,
@@ -20,6 +21,7 @@ from hnas.studies.search.estimate import (
     Timed,
     _per_image,
     _random,
+    amounts,
     estimate,
     memory,
 )
@@ -69,6 +71,20 @@ def test_every_step_that_takes_time_is_there(plan: Plan) -> None:
         "all-global network",
         "on held-out images too",
     ]
+
+
+def test_a_hand_off_that_trains_networks_is_a_step_of_its_own(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = Timed.of([1.0])
+    monkeypatch.setattr("hnas.studies.search.estimate._per_image", lambda *args: second)
+    few = override(plan, trials=10, epochs=3)
+    handed = replace(few, handoff=Handoff(rule="retrained", top=4))
+    found, without = by_step(handed), by_step(few)
+    assert list(found) == [*list(without)[:2], "hand-off", *list(without)[2:]]
+    assert found["hand-off"].work == "4 networks, 3 epochs each"
+    assert found["hand-off"].seconds == 4 * 3 * 256
+    assert amounts(handed) == [*amounts(few)[:2], 4 * 3, *amounts(few)[2:]]
 
 
 def test_it_grows_with_the_work(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
