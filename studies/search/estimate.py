@@ -1,8 +1,9 @@
 """Estimates of a plan's time and memory, from a few of its steps on the device.
 
 The steps are the search's own (`hnas.training`, `hnas.scoring.score.scores`) on random images:
-nothing is read or written. They include augmentation, optimiser and scoring, but not the reading of
-images, checkpoints and the storage, for which a range has a margin.
+nothing is read but a teacher that is brought, and nothing is written. They include augmentation,
+optimiser and scoring, but not the reading of images, checkpoints and the storage, for which a range
+has a margin.
 """
 
 import statistics
@@ -21,11 +22,10 @@ from hnas.cost.block_latency import ROUNDS, measure
 from hnas.data import Data, Images, steps
 from hnas.data.sources.survey import Survey
 from hnas.machine import peak_memory
-from hnas.network.cnn import Cnn
 from hnas.network.glit import Glit
 from hnas.network.supernet import Supernet
 from hnas.scoring.score import scores
-from hnas.settings import AugmentRules, DistillationRules, TrainingRules
+from hnas.settings import OWN_TEACHER, AugmentRules, DistillationRules, TrainingRules
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.proposal import parts
 from hnas.studies.plan.steps import Alone, OfStage, OwnTeacher, steps_of
@@ -33,7 +33,7 @@ from hnas.studies.plan.strategies import stages
 from hnas.studies.search.measure_latency import NETWORKS, table_blocks
 from hnas.studies.search.network import own_teacher
 from hnas.studies.search.processes import crew, training_work
-from hnas.training.distillation import Teacher
+from hnas.training.distillation import Teacher, load_teacher
 from hnas.training.loop import Context, Epoch, train
 from hnas.training.losses import supervised
 from hnas.training.supernet import train_supernet
@@ -105,7 +105,10 @@ def amounts(plan: Plan) -> list[int]:
 
 
 def estimate(plan: Plan, survey: Survey, device: torch.device) -> Iterator[Estimate]:
-    """The steps of a search that take time, each timed when the iterator comes to it."""
+    """The steps of a search that take time, each timed when the iterator comes to it.
+
+    Raises InputError or CheckpointError if the plan's teacher is not usable.
+    """
     trained, held = parts(survey, plan.data)
     scored = min(plan.score.held_out or held, held)
     taken = min(survey.images, plan.data.limit or survey.images)
@@ -126,7 +129,8 @@ def estimate(plan: Plan, survey: Survey, device: torch.device) -> Iterator[Estim
         networks, seconds = _latency_table(plan, device)
         yield step("latency table", f"{networks:,} networks", seconds)
     distribution: Arch | None = None
-    cnn: Cnn | None = None
+    brought = plan.retrain.distillation.teacher
+    teacher = load_teacher(brought, data) if brought not in ("", OWN_TEACHER) else None
     for one in steps_of(plan):
         if isinstance(one, OfStage) and not one.scores:
             space, rules = one.stage.space(distribution), one.stage.training
@@ -143,24 +147,29 @@ def estimate(plan: Plan, survey: Survey, device: torch.device) -> Iterator[Estim
         elif isinstance(one, OwnTeacher):
             cnn, rules = own_teacher(plan.net).reset(0).to(device), one.course.training
             each = _per_image(train, cnn, data, rules, one.course.augment)
+            teacher = Teacher.of(cnn, data)
             seen = trained + held * one.course.held_out_too
             work = f"a small CNN, {one.amount:,} epochs"
             yield step("teacher", work, each * _epoch(seen, rules))
         else:
-            work, each, share = _alone(plan, one, cnn, data, device, trained)
+            work, each, share = _alone(plan, one, teacher, data, device, trained)
             seen = trained + held * one.held_out_too
             yield step(one.what, work, each * _epoch(seen, one.rules.training), share)
 
 
 def _alone(
-    plan: Plan, asked: Alone, cnn: Cnn | None, data: Data, device: torch.device, trained: int
+    plan: Plan,
+    asked: Alone,
+    teacher: Teacher | None,
+    data: Data,
+    device: torch.device,
+    trained: int,
 ) -> tuple[str, Timed, float]:
     """Networks that are trained alone, on `trained` images and perhaps the held-out ones: in words;
     the seconds per image of one; the share of the time of all that is left, if several are trained
     at the same time."""
     net, rules = Glit(plan.net, plan.net.all_global()).reset(0).to(device), asked.rules
-    last_one = asked.held_out_too or (asked.what == "retraining" and not rules.refit)
-    fit = _taught_by(cnn, rules.distillation) if cnn and last_one else train
+    fit = _taught_by(teacher, rules.distillation) if teacher and asked.taught else train
     one = _per_image(fit, net, data, rules.training, rules.augment)
     count = "1 network" if asked.networks == 1 else f"{asked.networks} networks"
     work, share = f"{count}, {rules.training.epochs:,} epochs each", 1.0
@@ -228,13 +237,13 @@ def _per_image(
     return Timed.of(1 / epoch.images_per_second for epoch in timed[1:])
 
 
-def _taught_by(cnn: Cnn, rules: DistillationRules) -> Callable[..., object]:
-    """A training that learns from a CNN too."""
+def _taught_by(teacher: Teacher, rules: DistillationRules) -> Callable[..., object]:
+    """A training that learns from a teacher too."""
 
     def fit(
         net: nn.Module, data: Data, training: TrainingRules, *given: Any, **context: Any
     ) -> object:
-        losses = supervised(net, data, training, Teacher.of(cnn, data).distil(rules))
+        losses = supervised(net, data, training, teacher.distil(rules))
         return train(net, data, training, *given, losses=losses, **context)
 
     return fit

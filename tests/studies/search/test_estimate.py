@@ -8,9 +8,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from hnas.data import Survey
-from hnas.studies.plan.change import override
+from hnas.network.glit import Glit
+from hnas.studies.plan.change import override, with_values
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.proposal import propose
 from hnas.studies.plan.tables import Handoff
@@ -21,10 +23,12 @@ from hnas.studies.search.estimate import (
     Timed,
     _per_image,
     _random,
+    _taught_by,
     amounts,
     estimate,
     memory,
 )
+from hnas.training.distillation import Teacher
 from hnas.training.loop import Epoch, train
 from hnas.training.supernet import train_supernet
 from tests.support.peak import begin_anew
@@ -104,23 +108,56 @@ def test_it_grows_with_the_work(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> 
     assert more["supernet of stage 1"].seconds == 3 * 496  # 31 steps of 16 images
 
 
-def test_who_learns_from_a_cnn_is_timed_learning_from_it(
+def test_who_learns_from_a_teacher_is_timed_learning_from_it(
     plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its answers cost time too. Without a refit the first training learns from it."""
+    """Its answers cost time too. Of a CNN without a refit, and of a network that is brought, all
+    learn that are trained alone."""
     plain: list[bool] = []
 
     def per_image(fit: object, *_: object) -> Timed:
         plain.append(fit in (train, train_supernet))
         return Timed.of([1.0])
 
+    def untaught(plan: Plan) -> list[bool]:
+        plain.clear()
+        by_step(plan)
+        return plain
+
+    def taught_by(teacher: str, *, refit: bool = True) -> Plan:
+        values = {"retrain.distillation.teacher": teacher, "handoff.rule": "retrained"}
+        more = {} if refit else {"retrain.refit": False, "retrain.refit_epochs": 0}
+        return with_values(plan, {**values, **more})
+
     monkeypatch.setattr("hnas.studies.search.estimate._per_image", per_image)
-    # Supernets, CNN, retraining, all-global, the last training.
-    by_step(plan)
-    assert plain == [True, True, True, True, True, False]
-    plain.clear()
-    by_step(replace(plan, retrain=replace(plan.retrain, refit=False, refit_epochs=0)))
-    assert plain == [True, True, True, False, True]
+    # Supernet, hand-off, supernet, CNN, retraining, all-global, the last training.
+    assert untaught(taught_by("cnn")) == [True, True, True, True, True, True, False]
+    # Supernet, CNN, hand-off, supernet, retraining, all-global.
+    assert untaught(taught_by("cnn", refit=False)) == [True, True, False, True, False, False]
+    # Supernet, hand-off, supernet, retraining, all-global, the last training.
+    brought = taught_by("tests.studies.search.test_estimate:module")
+    assert untaught(brought) == [True, False, True, False, False, False]
+    assert untaught(taught_by("")) == 6 * [True]
+
+
+def module() -> nn.Module:
+    """A teacher of 8 x 8 images of one channel."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+
+
+def test_a_training_that_learns_asks_its_teacher(plan: Plan) -> None:
+    asked: list[int] = []
+
+    class Telling(nn.Linear):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            asked.append(len(images))
+            return super().forward(images.flatten(1))
+
+    data, rules = _random(plan, 16, 8, CPU), replace(plan.retrain.training, epochs=2)
+    fit = _taught_by(Teacher.of(Telling(64, 10), data), plan.retrain.distillation)
+    net = Glit(plan.net, plan.net.all_global()).reset(0)
+    fit(net, data, rules, plan.augment, seed=0)
+    assert asked == [16, 16]
 
 
 def test_networks_that_are_trained_together_take_less(
