@@ -92,10 +92,10 @@ def _residual(steps: Sequence[Convolution]) -> tuple[Convolution | Residual, ...
     return (first, *(Residual(conv1=step) for step in (same, *later)))
 
 
-def convolutions(frame: Frame) -> tuple[Convolution, ...]:
-    """All that `layers` have, shortcuts too."""
+def convolutions(layers: Iterable[Convolution | Residual]) -> tuple[Convolution, ...]:
+    """All that some layers have, shortcuts too."""
     found: list[Convolution | None] = []
-    for layer in layers(frame):
+    for layer in layers:
         if isinstance(layer, Residual):
             found += [layer.conv1, layer.conv2, layer.shortcut]
         else:

@@ -11,7 +11,7 @@ windows: K does not change what it costs.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -22,7 +22,7 @@ from hnas.architecture import layout
 from hnas.architecture.arch import SKIPPED, Arch, Block
 from hnas.architecture.local import KINDS
 from hnas.architecture.space import Frame, Space
-from hnas.architecture.stem import convolutions
+from hnas.architecture.stem import CNN_WIDTHS, Convolution, convolutions, layers, small_cnn
 
 
 @dataclass(frozen=True)
@@ -58,16 +58,26 @@ def _positions(frame: Frame, name: str) -> int:
 
 def shared_cost(frame: Frame) -> Cost:
     """The cost that all networks share: stem, tokens, last norm, classifier."""
-    stem = convolutions(frame)
+    stem = convolutions(layers(frame))
     each = 1 if frame.stem == "patch" else 2  # a bias, or a BatchNorm's weight and bias
     return Cost(
-        macs=sum(one.side**2 * one.weights for one in stem) + frame.d * frame.classes,
+        macs=_macs(stem) + frame.d * frame.classes,
         params=sum(one.weights + each * one.outputs for one in stem)
         + (frame.pool == "class") * frame.d
         + frame.T * frame.d  # positions
         + 2 * frame.d  # last norm
         + (frame.d + 1) * frame.classes,
     )
+
+
+def small_cnn_macs(frame: Frame) -> int:
+    """Multiply-accumulates of the small CNN for one of a frame's images."""
+    own = convolutions(small_cnn(image=frame.image, channels=frame.channels))
+    return _macs(own) + CNN_WIDTHS[-1] * frame.classes
+
+
+def _macs(convolutions: Iterable[Convolution]) -> int:
+    return sum(one.side**2 * one.weights for one in convolutions)
 
 
 def cost(frame: Frame, arch: Arch) -> Cost:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from hnas.architecture.space import Space
-from hnas.cost.flops import cheapest, cost, dearest
+from hnas.cost.flops import cheapest, cost, dearest, small_cnn_macs
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.steps import HANDOFF, Alone, OfStage, OwnTeacher, steps_of
 from hnas.studies.run.networks import Identity, trained_alone
@@ -207,7 +207,11 @@ def _steps(plan: Plan, sizes: Sizes) -> Iterator[Step]:
     plain = cost(plan.net, plan.net.all_global()).macs
     trained, held = sizes.train, sizes.held_out
     scored = plan.score.recalibration + min(plan.score.held_out or held, held)
-    epoch, alone = BACKWARD * plain * trained, 0
+    alone: list[Alone] = []
+
+    def epoch(macs: int, held_out_too: bool) -> float:
+        return BACKWARD * macs * (trained + held * held_out_too)
+
     for one in steps_of(plan):
         if isinstance(one, OfStage):
             macs, stage = _average(one.stage.space(None)), f"stage {one.number}"
@@ -219,12 +223,15 @@ def _steps(plan: Plan, sizes: Sizes) -> Iterator[Step]:
                 scores=one.scores,
             )
         elif isinstance(one, OwnTeacher):
-            yield Step(name=TEACHER, amount=one.amount, work=epoch)
+            work = epoch(small_cnn_macs(plan.net), one.course.held_out_too)
+            yield Step(name=TEACHER, amount=one.amount, work=work)
         elif one.what == HANDOFF:
-            yield Step(name=HANDOFF, amount=one.amount, work=epoch)
+            yield Step(name=HANDOFF, amount=one.amount, work=epoch(plain, one.held_out_too))
         else:
-            alone += one.amount
-    yield Step(name=ALONE, amount=alone, work=epoch)
+            alone.append(one)
+    amount = sum(one.amount for one in alone)
+    work = sum(one.amount * epoch(plain, one.held_out_too) for one in alone) / amount
+    yield Step(name=ALONE, amount=amount, work=work)
 
 
 def _average(space: Space) -> float:

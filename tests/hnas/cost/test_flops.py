@@ -10,7 +10,17 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from hnas.architecture.arch import SKIPPED, Arch
 from hnas.architecture.space import Frame, distribution_space, size_space
-from hnas.cost.flops import CLOSE, cheapest, cost, costs, dearest, plain_behind, plain_vit
+from hnas.cost.flops import (
+    CLOSE,
+    cheapest,
+    cost,
+    costs,
+    dearest,
+    plain_behind,
+    plain_vit,
+    small_cnn_macs,
+)
+from hnas.network.cnn import Cnn
 from hnas.network.glit import Glit
 from tests.support.generators import spaces, spaces_and_archs
 from tests.support.references import glit_tiny, published
@@ -49,6 +59,17 @@ def test_cost_is_what_the_dispatcher_counts(drawn):
     found = cost(frame, arch)
     assert 2 * found.macs == counter.get_total_flops()
     assert found.params == sum(weight.numel() for weight in net.parameters())
+
+
+@pytest.mark.parametrize(("image", "channels"), [(8, 1), (27, 3), (64, 3)])
+def test_the_cost_of_the_small_cnn_is_what_the_dispatcher_counts(image, channels):
+    frame = replace(published(192), image=image, patch=1, channels=channels, classes=7)
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        Cnn(image=image, channels=channels, classes=7).eval()(
+            torch.zeros(1, channels, image, image)
+        )
+    assert 2 * small_cnn_macs(frame) == counter.get_total_flops()
 
 
 @settings(deadline=None)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from hnas.cost.flops import cost, small_cnn_macs
 from hnas.studies.plan.change import with_values
 from hnas.studies.plan.plan import Plan
-from hnas.studies.run.agenda import TEACHER, Agenda, Step, agenda_of
+from hnas.studies.run.agenda import BACKWARD, TEACHER, Agenda, Step, agenda_of
 from hnas.studies.run.folder import begin_run
 from hnas.studies.run.status import read_status
 from hnas.studies.run.times import Times
@@ -196,6 +197,23 @@ def test_a_cnn_that_teaches_the_hand_offs_networks_is_trained_before_them(
     agenda = agenda.after(TEACHER, done=1, total=4, seconds=1.0)
     ended = [one.name for one in agenda.steps if not one.left]
     assert ended == [one.name for one in agenda.steps[:teacher]]
+
+
+@pytest.mark.parametrize("refit", [False, True])
+def test_the_work_of_a_training_is_that_of_its_network_and_its_images(
+    tiny: Plan, tmp_path: Path, refit: bool
+) -> None:
+    """A CNN is no all-global network. The last trainings, and a CNN that teaches only them, see the
+    held-out images too."""
+    values = {"retrain.distillation.teacher": "cnn", "retrain.refit": refit}
+    plan = with_values(tiny, values)
+    steps = {step.name: step for step in agenda_at_the_start(tmp_path, plan).steps}
+    assert steps[TEACHER].work == BACKWARD * small_cnn_macs(plan.net) * (99 if refit else 90)
+    alone, plain = steps["networks alone"], cost(plan.net, plan.net.all_global()).macs
+    epochs, refitted = plan.retrain.training.epochs, 2 * refit
+    images = epochs * ((plan.retrain.top + 1) * 90 + refitted * 99)
+    assert alone.amount == epochs * (plan.retrain.top + 1 + refitted)
+    assert alone.amount * alone.work == pytest.approx(BACKWARD * plain * images)
 
 
 def agenda_at_the_start(folder: Path, plan: Plan) -> Agenda:
