@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from hnas.architecture.arch import Arch
+from hnas.architecture.arch import SKIPPED, Arch
 from hnas.cost.block_latency import ROUNDS, measure
 from hnas.data import Data, Images, steps
 from hnas.data.sources.survey import Survey
@@ -256,7 +256,7 @@ def _epoch(trained: int, rules: TrainingRules) -> int:
 
 def _latency_table(plan: Plan, device: torch.device) -> tuple[int, Timed]:
     """The networks that a latency table measures, and the seconds, from a round of a few."""
-    blocks = table_blocks(plan)
+    blocks = table_blocks(plan) - {SKIPPED}
     few, began = min(blocks, key=lambda block: block.key), time.perf_counter()
     table = measure(plan.net, [few], (), device, batch=plan.search.latency_batch, rounds=1)
     timed = 2 + len(table.plain)

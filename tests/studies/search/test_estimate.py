@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from hnas.cost.block_latency import ROUNDS, measure
 from hnas.data import Survey
 from hnas.network.glit import Glit
 from hnas.studies.plan.change import override, with_values
@@ -28,6 +29,7 @@ from hnas.studies.search.estimate import (
     estimate,
     memory,
 )
+from hnas.studies.search.measure_latency import NETWORKS, table_blocks
 from hnas.training.distillation import Teacher
 from hnas.training.loop import Epoch, train
 from hnas.training.supernet import train_supernet
@@ -186,6 +188,30 @@ def test_networks_that_are_trained_together_take_less(
     scratch = replace(retrain, start="scratch")
     found = by_step(replace(plan, retrain=scratch))
     assert found["retraining"].seconds == pytest.approx((2 * 1.2 + 1) * 3 * 256)  # all-global too
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_of_a_latency_table_the_networks_that_it_measures_are_counted(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch, skip: bool
+) -> None:
+    """A skipped block is in the table, and takes no network."""
+    built: list[object] = []
+
+    def seconds(build: object, *_: object) -> float:
+        built.append(build)
+        return 1e-3
+
+    monkeypatch.setattr("hnas.cost.block_latency._seconds", seconds)
+    plan = with_values(plan, {"search.objective": "latency", "stage1.skip": skip})
+    blocks, archs = table_blocks(plan), 2 * NETWORKS * [plan.net.all_global()]
+    measure(plan.net, blocks, archs, CPU, rounds=1)
+    whole = len(built)
+    built.clear()
+    ticks = iter(range(1000))
+    monkeypatch.setattr("time.perf_counter", lambda: float(next(ticks)))
+    found = next(estimate(plan, SURVEY, CPU))
+    assert (found.what, found.work) == ("latency table", f"{whole} networks")
+    assert found.seconds == pytest.approx(1 / len(built) * whole * ROUNDS)
 
 
 def test_more_held_out_images_than_are_timed_take_in_proportion(
