@@ -54,7 +54,7 @@ def within_time(plan: Plan, seconds: float, steps: Sequence[Estimate]) -> Plan:
 
     def takes(factor: float) -> float:
         amount = amounts(multiplied(plan, factor))
-        return sum(step.each * n for step, n in zip(steps, amount, strict=True))
+        return sum(step.each * step.share * n for step, n in zip(steps, amount, strict=True))
 
     if (least := takes(0)) > seconds:
         raise InputError(

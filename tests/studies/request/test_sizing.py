@@ -67,6 +67,15 @@ def test_every_step_keeps_its_share() -> None:
     )
 
 
+def test_what_is_trained_together_takes_its_share() -> None:
+    steps = [
+        *estimated(DIGITS, 0.5, 0.1)[:-1],
+        replace(estimated(DIGITS, 0.5)[-1], share=0.5),
+    ]
+    whole = sum(step.seconds for step in steps)
+    assert within_time(DIGITS, (1 + 1e-9) * whole, steps) == DIGITS
+
+
 def test_no_more_trials_than_there_are_distributions() -> None:
     more = multiplied(DIGITS, 100)
     assert (more.stage1.trials, more.stage2.trials) == (4**6, 20_000)
