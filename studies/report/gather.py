@@ -191,6 +191,8 @@ def _costs(run: Run, status: Status) -> tuple[StepCost, ...]:
         return ()
     train, on = sizes.train, scoring_images(run)
     costs, took = [], status.times.seconds.get
+    if (measuring := took("latency table")) is not None:
+        costs.append(StepCost(step="latency table", seconds=measuring))
     for stage in status.stages:
         net, scored = (f"{what} of {stage.asked.name}" for what in ("supernet", "trials"))
         scoring = math.fsum(record.seconds for record in stage.records)

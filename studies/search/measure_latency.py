@@ -18,13 +18,14 @@ from hnas.studies.run.folder import Run
 from hnas.studies.run.latency import FILE, Measured, TableError, read_measured, write_measured
 from hnas.studies.run.provenance import environment
 from hnas.studies.run.split import read_sizes
+from hnas.studies.run.times import Clock
 from hnas.studies.search.events import Listener
 
 NETWORKS = 8
 """Random networks of each stage's space, to judge the table by."""
 
 
-def latency_table(run: Run, device: torch.device, listener: Listener) -> LatencyTable:
+def latency_table(run: Run, device: torch.device, listener: Listener, clock: Clock) -> LatencyTable:
     """The run's table of all blocks that it may search; measured if the run has none.
 
     Raises StateError if the run has a table of other blocks.
@@ -46,7 +47,10 @@ def latency_table(run: Run, device: torch.device, listener: Listener) -> Latency
     listener.note(f"measuring the latencies of {len(blocks)} blocks, once")
     rng = np.random.default_rng(run.seed("latency"))
     whole = [space.sample(rng) for space in spaces for _ in range(NETWORKS)]
-    table = measure(run.plan.net, blocks, whole, device, batch=batch, on_round=listener.measured)
+    with clock.step("latency table"):
+        table = measure(
+            run.plan.net, blocks, whole, device, batch=batch, on_round=listener.measured
+        )
     measured = Measured(table=table, error=_error(table), frame=frame, environment=here)
     write_measured(run, measured)
     listener.note(measured.words)

@@ -108,7 +108,7 @@ class Session:
         """The minimised costs and their limits. If latency matters, a table of it is measured once
         on this device and kept. Raises BudgetError if the limits leave a stage nothing."""
         needed = self.plan.needs_latency
-        table = latency_table(self.run, self.device, self.listener) if needed else None
+        table = latency_table(self.run, self.device, self.listener, self.clock) if needed else None
         costs = self.plan.costs(table)
         for number, stage in enumerate(self.run.stages, 1):
             try:

@@ -99,6 +99,14 @@ def test_a_teacher_and_held_out_images_are_counted_too(
     assert costs["2 networks alone"] == 2 * 100 + 2 * (100 + 40)
 
 
+def test_the_time_of_measuring_latencies_is_a_cost(tmp_path: Path, tiny: Plan) -> None:
+    run = begin_run(tmp_path / "run", tiny)
+    fake_runs.finish(run)
+    run.write("times.json", {"seconds": {"latency table": 61.0}})
+    first = fake_runs.report(run).costs[0]
+    assert (first.step, first.seconds) == ("latency table", 61.0)
+
+
 def test_a_plan_that_can_be_used_again(report: Report, finished_run: Run) -> None:
     assert from_toml(report.toml) == finished_run.plan
     assert report.commands[0] == "hnas search --plan plan.toml --run runs/finished"

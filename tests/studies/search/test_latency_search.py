@@ -25,6 +25,7 @@ from hnas.studies.proposers.nsga2 import NSGA2
 from hnas.studies.run.folder import Run, begin_run
 from hnas.studies.run.latency import FILE, read_costs, read_measured
 from hnas.studies.run.status import read_status
+from hnas.studies.run.times import read_times
 from hnas.studies.scoring.backend import Scorer
 from hnas.studies.search.events import Listener
 from hnas.studies.search.finish import finish
@@ -173,6 +174,7 @@ def test_a_whole_search_keeps_its_table(
     assert measured is not None and measured.error.networks == 16
     assert notes.told[0].startswith("measuring the latencies of ")
     assert notes.told[1] == measured.words and "Kendall's tau" in measured.words
+    assert read_times(first).seconds["latency table"] > 0
     kept = (first.folder / FILE).read_bytes()
 
     # The same table on "another machine": the same search, and it says so.
@@ -190,7 +192,7 @@ def test_a_whole_search_keeps_its_table(
     assert notes.told[0].startswith(
         "latencies stay those that were measured elsewhere: cpu Another"
     )
-    assert again == result
+    assert again == result and "latency table" not in read_times(second).seconds
     status, other = read_status(first), read_status(second)
     for one, same in zip(status.stages, other.stages, strict=True):
         timeless = [replace(record, seconds=0.0) for record in same.front]
