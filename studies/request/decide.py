@@ -67,7 +67,8 @@ def decide(request: Request) -> Decision:
         _check_precision(plan, request)
         name = plan.data.source
         if request.plan and here(name) != name:
-            note = f"{name!r} in a plan are the images that hnas brings; not ./{name}, here."
+            brought = f"{name!r} in a plan are the images that hnas brings; not ./{name}, here."
+            note = "\n".join(filter(None, (note, brought)))
     return Decision(
         request=request, folder=folder, plan=plan, begun=begun, proposal=proposal, note=note
     )

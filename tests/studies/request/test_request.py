@@ -220,7 +220,10 @@ def test_a_folder_here_goes_before_the_images_that_hnas_brings(here: Path, tiny:
     (here / "mine.toml").write_text(to_toml(tiny))
     asked = decide(Request(plan="mine.toml"))
     assert asked.plan.data.source == "digits"
-    assert asked.note == "'digits' in a plan are the images that hnas brings; not ./digits, here."
+    note = "'digits' in a plan are the images that hnas brings; not ./digits, here."
+    assert asked.note == note
+    narrow, also = decide(Request(plan="mine.toml", flops="60%")).note.splitlines()
+    assert "net.d 12 -> 6" in narrow and also == note
     shutil.rmtree("digits")
     begin(decide(Request(run="digits")))  # a run of that name is not a folder of images
     assert decide(Request(data="digits")).plan == load_preset("digits")
