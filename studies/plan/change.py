@@ -116,6 +116,28 @@ def multiplied(plan: Plan, factor: float) -> Plan:
     )
 
 
+def dealt_trials(plan: Plan, trials: int) -> Plan:
+    """The plan with so many trials in all its stages together, in its proportions: those of a
+    strategy of one stage. Raises InputError if a stage would have none."""
+    s1, s2, refine = plan.stage1, plan.stage2, plan.refine
+    have = [n for n in (s1.trials, s2.trials, refine.trials) if n]
+    if trials < len(have):
+        raise InputError(
+            f"trials must be >= {len(have)}, got {trials}: the one stage of "
+            f"{plan.search.strategy!r} has those of all {len(have)} stages of the plan together"
+        )
+    dealt: list[int] = []
+    for at, n in enumerate(have, 1):
+        left, most = trials - sum(dealt), trials - sum(dealt) - len(have) + at
+        dealt.append(min(max(round(left * n / sum(have[at - 1 :])), 1), most))
+    return replace(
+        plan,
+        stage1=replace(s1, trials=dealt[0]),
+        stage2=replace(s2, trials=dealt[1]),
+        refine=replace(refine, trials=dealt[2]) if refine.trials else refine,
+    )
+
+
 def sized_as(plan: Plan, other: Plan) -> Plan:
     """The plan with the epochs and trials of another, of the stages that it has itself."""
     found = differences(asdict(plan), asdict(other)).items()

@@ -47,6 +47,7 @@ REFINED = WHOLE.format(how="starting from the front of stage 2") + (
     " It has a supernet of its own, so its scores differ from those of stage 2."
 )
 
+
 @dataclass(frozen=True, kw_only=True)
 class Stage:
     """One study of a search and the supernet that it scores with."""

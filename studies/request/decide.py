@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hnas.errors import InputError
-from hnas.studies.plan.change import check_code, override, refined, sized_as, with_values
+from hnas.studies.plan.change import (
+    check_code,
+    dealt_trials,
+    override,
+    refined,
+    sized_as,
+    with_values,
+)
 from hnas.studies.plan.plan import Plan
 from hnas.studies.plan.quantities import parse_latency, parse_time
 from hnas.studies.plan.strategies import stages
@@ -129,7 +136,7 @@ def _with_measured(plan: Plan, request: Request) -> Plan:
     trials, unless others are asked for: docs/ranking.md."""
     sampler = plan.search.sampler
     if not sampler and plan.search.strategy in STRATEGIES[:2]:
-        sampler = "tpe" if plan.stage1.trials < FEW else "nsga2"
+        sampler = "tpe" if stages(plan)[0].trials < FEW else "nsga2"
     pick = "smoothed-loss" if plan.score.metric == "accuracy" else "smoothed"
     measured = {"search.sampler": sampler, "search.pick": pick}
     return with_values(plan, {key: v for key, v in measured.items() if key not in request.values})
@@ -237,7 +244,11 @@ def _changed(base: Plan, request: Request) -> Plan:
 
 
 def _with_trials(plan: Plan, stage: int | None, trials: int | None) -> Plan:
-    if trials is None or stage is None:
+    if trials is None:
+        return plan
+    if plan.search.strategy != STRATEGIES[0]:  # it has one stage
+        return dealt_trials(plan, trials)
+    if stage is None:
         return override(plan, trials=trials)
     if stage == 3 and not plan.refine.trials:
         return plan  # which has no such stage

@@ -34,7 +34,7 @@ class Request:
     refine: bool = False
     """Whether a third stage is added: `hnas.studies.plan.change.refined`."""
     trials: int | None = None
-    """Architectures scored in each stage, or in `stage`."""
+    """Architectures scored in each stage, or in `stage`; in all if the strategy has one stage."""
     epochs: int | None = None
     """Epochs of each training."""
     objective: str | None = None

@@ -8,10 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hnas.errors import BudgetError, InputError
 from hnas.persist.difference import differences
-from hnas.studies.plan.change import check_code, multiplied, override, refined, with_values
+from hnas.studies.plan.change import (
+    check_code,
+    dealt_trials,
+    multiplied,
+    override,
+    refined,
+    with_values,
+)
 from hnas.studies.plan.tables import Refine, Search
 from hnas.studies.plan.toml import from_toml
 from tests.support.plans import MINIMAL
@@ -59,6 +68,24 @@ def test_a_third_stage_takes_half_of_the_second() -> None:
     assert (third.stage2.trials, third.stage2.training.epochs) == (4, 3)
     assert third.refine == Refine(trials=3, epochs=2)
     assert refined(third) == third
+
+
+@given(st.lists(st.integers(1, 500), min_size=3, max_size=3), st.integers(3, 2000))
+def test_trials_are_dealt_to_the_stages_in_their_proportions(have: list[int], trials: int) -> None:
+    plan = from_toml(MINIMAL)
+    s1, s2, refine = (
+        replace(table, trials=n)
+        for table, n in zip(
+            (plan.stage1, plan.stage2, Refine(trials=1, epochs=1)), have, strict=True
+        )
+    )
+    plan = replace(plan, stage1=s1, stage2=s2, refine=refine)
+    dealt = dealt_trials(plan, trials)
+    found = [dealt.stage1.trials, dealt.stage2.trials, dealt.refine.trials]
+    assert sum(found) == trials and min(found) >= 1
+    shares = [trials * n / sum(have) for n in have]
+    assert all(abs(n - share) < 2 for n, share in zip(found, shares, strict=True))
+    assert dealt_trials(plan, sum(have)) == plan
 
 
 @pytest.mark.parametrize(("factor", "epochs", "trials"), [(3, (3, 6, 9), 12), (0.1, (1, 1, 1), 2)])

@@ -21,6 +21,7 @@ from hnas.errors import BusyError, HnasError, InputError
 from hnas.studies import api
 from hnas.studies.plan.budget import keyword
 from hnas.studies.plan.plan import Plan
+from hnas.studies.plan.strategies import stages
 from hnas.studies.plan.toml import load_preset, to_toml
 from hnas.studies.request.begin import begin
 from hnas.studies.request.decide import decide
@@ -124,6 +125,16 @@ REQUESTS: list[tuple[dict[str, Any], str, dict[str, object]]] = [
         {"stage2.trials": 6, "refine.trials": 7},
     ),
     ({"trials": 50}, "runs/digits", {"stage1.trials": 50, "stage2.trials": 50}),
+    (
+        {"strategy": "flat", "trials": 50},  # in all
+        "runs/digits-flat",
+        {"stage1.trials": 25, "stage2.trials": 25},
+    ),
+    (
+        {"strategy": "random", "stage": 1, "trials": 50},
+        "runs/digits-random",
+        {"stage1.trials": 25, "stage2.trials": 25},
+    ),
     ({"epochs": 7}, "runs/digits", {"stage2.training.epochs": 7, "retrain.training.epochs": 7}),
     (
         {"flops": "2.9M", "latency": "2.5ms", "seed": 3},
@@ -229,6 +240,15 @@ def test_a_folder_here_goes_before_the_images_that_hnas_brings(here: Path, tiny:
     assert decide(Request(data="digits")).plan == load_preset("digits")
 
 
+@pytest.mark.parametrize("strategy", ["high-level", "flat", "random"])
+@pytest.mark.parametrize("more", [{}, {"stage": 1}, {"plan": "tiny.toml", "refine": False}])
+def test_the_only_stage_has_the_trials_that_are_asked_for(
+    here: Path, strategy: str, more: dict[str, Any]
+) -> None:
+    found = decide(Request(strategy=strategy, trials=50, **more)).plan
+    assert [stage.trials for stage in stages(found)] == [50]
+
+
 @pytest.mark.parametrize("url", ["sqlite:///a.db", "sqlite:///./a.db", "sqlite:///lab/../a.db"])
 def test_a_storage_is_where_it_was_named(
     here: Path, monkeypatch: pytest.MonkeyPatch, url: str
@@ -284,6 +304,10 @@ def test_both_have_the_same_options() -> None:
         ({"plan": "code.toml"}, "Look at the code, then give {allow_code}"),
         ({"stage": 3, "trials": 7}, "the search of runs/digits has no stage 3: its strategy 'hier"),
         ({"stage": 2, "strategy": "flat"}, "runs/digits-flat has no stage 2: its strategy 'flat'"),
+        (
+            {"strategy": "flat", "trials": 1},
+            "trials must be >= 2, got 1: the one stage of 'flat' has those of all 2 stages of the ",
+        ),
         ({"strategy": "flatt"}, "strategy 'flatt' is unknown; did you mean 'flat'? Known: "),
         ({"data": "phtoos"}, "data source 'phtoos' is unknown: "),
         ({"run": "runs/begun", "storage": "sqlite:///a.db"}, "keeps its studies in sqlite:///"),
