@@ -71,8 +71,8 @@ if TYPE_CHECKING:
 @click.option(
     "--trials",
     type=options.COUNT,
-    help="Architectures to score in each stage, or in --stage alone. A strategy of one stage scores "
-    "so many in all.",
+    help="Architectures to score in each stage, or in --stage alone. A strategy of one stage "
+    "scores so many in all.",
     show_default=options.OF_PLAN,
 )
 @options.epochs
