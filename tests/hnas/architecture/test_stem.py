@@ -36,7 +36,7 @@ def frame(patch: int, d: int = 96, side: int = 3, **change: object) -> Frame:
     ],
 )
 def test_kernels_strides_and_widths(patch: int, d: int, expected: list[tuple[int, int, int]]):
-    made = convolutions(frame(patch, d))
+    made = convolutions(layers(frame(patch, d)))
     assert [(one.kernel, one.stride, one.outputs) for one in made] == expected
     assert [one.inputs for one in made] == [3, *(one.outputs for one in made[:-1])]
 
@@ -100,7 +100,7 @@ def test_every_pixel_is_in_a_window_and_a_patch_is_a_number(
 ) -> None:
     drawn, before = frame(patch, side=side, stem=stem), side * patch
     aside = [one.shortcut for one in layers(drawn) if isinstance(one, Residual)]
-    for one in convolutions(drawn):
+    for one in convolutions(layers(drawn)):
         if one in aside:
             continue
         seen = set()

@@ -13,7 +13,7 @@ from torch import nn
 
 from hnas.architecture import layout
 from hnas.architecture.arch import SKIPPED
-from hnas.architecture.stem import convolutions
+from hnas.architecture.stem import convolutions, layers
 from hnas.cost.conventions import (
     BUDGETS,
     CONVENTIONS,
@@ -72,7 +72,7 @@ def test_what_thop_misses_and_what_it_adds(drawn) -> None:
         else:
             normed += frame.T * s["E"] * s["Cl"]
         assert seen[i] == exact[i] - attention + 4 * normed
-    stem = convolutions(frame) if frame.stem != "patch" else ()
+    stem = convolutions(layers(frame)) if frame.stem != "patch" else ()
     normed = frame.T * frame.d + sum(one.side**2 * one.outputs for one in stem)
     assert seen[-1] == exact[-1] + 4 * normed
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from hnas.architecture.arch import SKIPPED, Arch
-from hnas.architecture.stem import convolutions
+from hnas.architecture.stem import convolutions, layers
 from hnas.cost.flops import cost, shared_cost
 from hnas.data import Survey, split
 from hnas.data.decode import shorter_side
@@ -120,7 +120,7 @@ def test_a_residual_stem_is_the_small_cnn(side: int) -> None:
     cnn = Cnn(image=net.image, channels=net.channels, classes=net.classes)
     theirs = [tuple(one.weight.shape) for one in cnn.modules() if isinstance(one, nn.Conv2d)]
     strides = [one.stride[0] for one in cnn.modules() if isinstance(one, nn.Conv2d)]
-    ours = convolutions(net)
+    ours = convolutions(layers(net))
     assert [(c.outputs, c.inputs, c.kernel, c.kernel) for c in ours] == theirs
     assert [c.stride for c in ours] == strides
     assert (net.side, net.d, net.M) == (4, 192, 2)
