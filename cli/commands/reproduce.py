@@ -35,7 +35,7 @@ def reproduce(
     """Score a run's winner and a sample of its trials again.
 
     The command scores with the run's weights, on its held-out images. It trains nothing and writes
-    nothing to the run. It does not test on the test images: a run is tested once. With the machine
+    nothing to the run. It does not score the test images: a run is tested once. With the machine
     and the versions that the run began with, a CPU must give the same bits. With others an accuracy
     may differ by 0.01 and a loss by 1%. The exit code is 1 if a value differs by more.
 
