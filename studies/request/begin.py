@@ -66,7 +66,6 @@ def beginning(decision: Decision, note: Callable[[str], None]) -> Iterator[Run]:
     """The run of a decision, made or continued, for a search: one that was made and fails before
     its images are split is removed, with its studies. `note` and errors as of `begin`."""
     from hnas.studies.run.folder import SPLIT, discard
-    from hnas.studies.run.owner import release
 
     made = [each for each in (decision.folder, decision.folder.parent) if not each.exists()]
     run = begin(decision, note)
@@ -74,6 +73,8 @@ def beginning(decision: Decision, note: Callable[[str], None]) -> Iterator[Run]:
         yield run
     except Exception:
         if decision.begun is None and not (run.folder / SPLIT).exists():
+            from hnas.studies.run.owner import release  # which imports Optuna
+
             with suppress(HnasError):  # the error at hand is the one to tell
                 release(run)
             discard(run, made)
