@@ -1,12 +1,10 @@
 """Baseline: what a simple model reached, and how a CNN comes to be one; without torch."""
 
-import hashlib
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from hnas.errors import InputError
-from hnas.persist.record import as_json, later
+from hnas.persist.record import as_json, key_of, later
 from hnas.settings import AugmentRules, TrainingRules
 
 
@@ -29,8 +27,7 @@ class Course:
     @property
     def key(self) -> str:
         """The name of the CNN's files."""
-        text = json.dumps(self.made_from, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        return key_of(self.made_from)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ A run, a training and an exported network are known by the values they were made
 was added later must not change the identity of what was made without it.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import suppress
@@ -41,6 +42,11 @@ def recorded(record: Any) -> dict[str, Any]:
 def as_json(record: Any) -> dict[str, Any]:
     """The values of a dataclass as JSON gives them back: lists for tuples."""
     return cast(dict[str, Any], json.loads(json.dumps(recorded(record))))
+
+
+def key_of(values: Mapping[str, Any]) -> str:
+    """A name for what is made from such JSON values: 12 hexadecimal digits of their hash."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _value(value: Any) -> Any:

@@ -48,7 +48,8 @@ class Budget:
 
     def limits(self, frame: Frame) -> tuple[Limit, ...]:
         """As limits on the networks of a frame."""
-        return Costs(frame=frame, **vars(self)).limits
+        asked = Costs(frame=frame, flops=self.flops, params=self.params, convention=self.convention)
+        return asked.limits
 
     def allows(self, frame: Frame) -> bool:
         """Whether the frame's all-global network is within it."""

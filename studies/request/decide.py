@@ -246,7 +246,7 @@ def _changed(base: Plan, request: Request) -> Plan:
 def _with_trials(plan: Plan, stage: int | None, trials: int | None) -> Plan:
     if trials is None:
         return plan
-    if plan.search.strategy != STRATEGIES[0]:  # it has one stage
+    if len(stages(plan)) == 1:
         return dealt_trials(plan, trials)
     if stage is None:
         return override(plan, trials=trials)

@@ -5,8 +5,6 @@ Reading one needs no images and trains nothing.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hnas.architecture.arch import Arch
 from hnas.architecture.space import Frame
 from hnas.errors import CheckpointError, InputError, StateError
-from hnas.persist.record import as_json, later, restored
+from hnas.persist.record import as_json, key_of, later, restored
 from hnas.settings import AugmentRules, DistillationRules, TrainingRules
 from hnas.studies.run.folder import Run
 from hnas.studies.run.result import finished_result
@@ -78,8 +76,7 @@ class Identity:
     @property
     def key(self) -> str:
         """The name of the network's files. It seeds the training too."""
-        of = {name: value for name, value in self.to_dict().items() if name != "images"}
-        return hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()[:12]
+        return key_of({name: v for name, v in self.to_dict().items() if name != "images"})
 
 
 def network_path(run: Run, key: str) -> Path:

@@ -40,11 +40,13 @@ def release(run: Run) -> None:
     if (about := run.about).storage is None:
         return
     storage = open_storage(run.storage)
-    for name, study in stored_studies(run.storage, _names(run)).items():
-        if about.id and (study.user_attrs.get(OWNER) or {}).get("id") == about.id:
-            with storage_errors(f"the study {name!r} cannot be deleted"):
-                storage.delete_study(study.study_id)
-    close_storage(storage)
+    try:
+        for name, study in stored_studies(run.storage, _names(run)).items():
+            if about.id and (study.user_attrs.get(OWNER) or {}).get("id") == about.id:
+                with storage_errors(f"the study {name!r} cannot be deleted"):
+                    storage.delete_study(study.study_id)
+    finally:
+        close_storage(storage)
 
 
 def _names(run: Run) -> list[str]:
