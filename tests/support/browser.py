@@ -43,6 +43,7 @@ def chromium() -> Iterator[Any]:
             options.add_argument(argument)
         browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
         try:
+            browser.get("about:blank")  # its own page of a new tab loads for seconds
             yield browser
         finally:
             browser.quit()

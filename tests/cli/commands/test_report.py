@@ -124,7 +124,6 @@ def requested(browser: Any) -> list[str]:
 @pytest.fixture
 def opened(browser: Any, page: Path) -> Any:
     browser.set_window_size(1200, 900)
-    browser.get("about:blank")  # no page of the browser's own is loading now
     requested(browser)
     browser.get(page.as_uri())
     return browser
