@@ -28,7 +28,7 @@ from benchmarks.common import machine
 from hnas.architecture.arch import SKIPPED, Arch
 from hnas.architecture.space import Frame
 from hnas.architecture.stem import of_small_cnn
-from hnas.cost.flops import cost
+from hnas.cost.flops import block_cost, cost
 from hnas.data import Data, prepare, test_images
 from hnas.network.cnn import Cnn
 from hnas.network.glit import Glit
@@ -53,6 +53,8 @@ class Row:
     """Whether it learns from the CNN of the row `cnn` too."""
     given: bool = False
     """Whether its stem begins with that CNN's weights."""
+    kinds: bool = False
+    """Whether every second local block is a Conv1d's."""
 
     def arch(self, local_only: bool) -> Arch:
         net = self.frame
@@ -93,6 +95,10 @@ LAST: dict[str, dict[str, bool]] = {
 convolutions, that has no blocks."""
 
 
+KINDS = "kinds"
+"""The row `jitter`, with Conv2d and Conv1d local blocks in turn."""
+
+
 def rows(first: Row) -> dict[str, Row]:
     """All rows, each with what the ones before it have."""
     made, row = {}, first
@@ -101,6 +107,7 @@ def rows(first: Row) -> dict[str, Row]:
     made["shifts"] = replace(made["mixup"], augment=first.augment)
     for name, (of, changes) in ALONE.items():
         made[name] = _changed(made[of], changes)
+    made[KINDS] = replace(made["jitter"], kinds=True)
     return made | {name: replace(made["residual"], **how) for name, how in LAST.items()}
 
 
@@ -134,7 +141,16 @@ def network(row: Row, seed: int, *, local_only: bool, cnn: bool) -> tuple[nn.Mod
             net.eval()(torch.zeros(1, sizes["channels"], sizes["image"], sizes["image"]))
         return net, counter.get_total_flops() // 2
     arch = row.arch(local_only)
-    return Glit(row.frame, arch).reset(seed), cost(row.frame, arch).macs
+    net, macs = Glit(row.frame, arch).reset(seed), cost(row.frame, arch).macs
+    if row.kinds:
+        other = replace(row, frame=replace(row.frame, local="conv1d"))
+        its = other.arch(local_only)
+        blocks = Glit(other.frame, its).reset(seed).blocks
+        for i in [i for i, block in enumerate(arch.blocks) if not block.G][1::2]:
+            net.blocks[i] = blocks[i]
+            macs -= block_cost(row.frame, arch.blocks[i]).macs
+            macs += block_cost(other.frame, its.blocks[i]).macs
+    return net, macs
 
 
 def learning_from(cnn: nn.Module | None, net: nn.Module, data: Data, row: Row) -> Losses:
@@ -164,7 +180,7 @@ def main() -> None:
     parser.add_argument("--channels", type=int, default=3)
     parser.add_argument("--interpolation", default="bilinear")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    names = [*CHANGES, "shifts", *ALONE, *LAST]
+    names = [*CHANGES, "shifts", *ALONE, KINDS, *LAST]
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--precision", default="fp32", choices=("fp32", "bf16"))
     parser.add_argument("--rows", nargs="+", choices=names, default=names)

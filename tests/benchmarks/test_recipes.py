@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.search.recipes import BLOCKS, LAST, Row, rows
+from benchmarks.search.recipes import BLOCKS, KINDS, LAST, Row, rows
 from hnas.architecture.space import Frame
 from hnas.settings import AugmentRules, TrainingRules
 from tests.support.forked import Process
@@ -29,7 +29,7 @@ def test_rows_are_trained_tested_and_printed(tmp_path: Path) -> None:
     written = tmp_path / "rows.json"
     command = ["-m", "benchmarks.search.recipes", "digits", "--image", "8"]
     command += ["--patch", "2", "--channels", "1", "--d", "48", "--limit", "200", "--epochs", "1"]
-    rows = ["paper", "grey-residual", "residual", "cnn", *LAST]
+    rows = ["paper", "jitter", KINDS, "grey-residual", "residual", "cnn", *LAST]
     command += ["--rows", *rows, "--all-images", "--json", str(written)]
     with Process(command, stderr=subprocess.PIPE) as process:
         printed, errors = process.communicate()
@@ -37,6 +37,7 @@ def test_rows_are_trained_tested_and_printed(tmp_path: Path) -> None:
     report = json.loads(written.read_text())
     found, losses = report["test_accuracy"], report["test_loss"]
     assert list(found) == list(losses) == rows
+    assert losses["jitter"] != losses[KINDS]
     assert losses["teacher"] != losses["residual"] != losses["grey-residual"]
     assert len({losses[name][0] for name in ("residual", *LAST)}) == 1 + len(LAST)
     assert all(f"{name:12} {value:.3f}" in printed for name, (value,) in found.items())
